@@ -1,0 +1,79 @@
+"""How informative an example is, from class probabilities alone. Knows numpy, not models nor Label Studio.
+
+A query strategy is a plain function `(probs_NKC, draws_N) -> values_N`: N examples, K stochastic passes (1 for a
+deterministic model), C classes, and one uniform draw from [0, 1) per example for strategies that gamble. The values
+lie in [0, 1], and 1 is the most informative.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Strategy = Callable[[Array, Array], Array]
+
+
+def entropy_nats(probs_NC: Array) -> Array:
+    """Shannon entropy of each row, in nats: 0 for certainty, ln C for the uniform distribution."""
+    logs_NC = np.log(np.maximum(probs_NC, np.finfo(np.float64).tiny))  # 0 ln 0 counts as 0
+    return np.asarray(-np.sum(probs_NC * logs_NC, axis=1))
+
+
+def entropy(probs_NKC: Array, draws_N: Array) -> Array:
+    """Entropy of the mean prediction, divided by ln C (Shannon 1948; Settles 2009, section 2.2)."""
+    return np.asarray(entropy_nats(_mean(probs_NKC)) / np.log(probs_NKC.shape[2]))
+
+
+def margin(probs_NKC: Array, draws_N: Array) -> Array:
+    """One minus the lead of the best class over the second ("breaking ties", Scheffer et al. 2001)."""
+    top_N2 = np.sort(_mean(probs_NKC), axis=1)[:, -2:]
+    return 1 - (top_N2[:, 1] - top_N2[:, 0])
+
+
+def least_confidence(probs_NKC: Array, draws_N: Array) -> Array:
+    """One minus the best class's probability, scaled so that the uniform distribution gives 1 (Lewis & Gale 1994)."""
+    classes = probs_NKC.shape[2]
+    return np.asarray((1 - _mean(probs_NKC).max(axis=1)) * classes / (classes - 1))
+
+
+def random(probs_NKC: Array, draws_N: Array) -> Array:
+    """Uniform values: the baseline that every claim about active learning is measured against."""
+    return draws_N
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "entropy": entropy,
+    "margin": margin,
+    "least_confidence": least_confidence,
+    "random": random,
+}
+
+
+def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:
+    """One uniform number in [0, 1) per example id: the same for the same id and seed, however examples are batched.
+
+    SplitMix64 (Steele et al. 2014) over id and seed; its upper 53 bits fill a double.
+    """
+    with np.errstate(over="ignore"):
+        x = ids_N.astype(np.uint64) + np.uint64(seed % 2**64) * np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            x = (x + np.uint64(0x9E3779B97F4A7C15)) ^ (x >> np.uint64(shift))
+            x = x * np.uint64(factor)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def acquire(strategy: str, probs_NC: Array, draws_N: Array) -> Array:
+    """Values in [0, 1] of a deterministic model's predictions; rounding never leaves the range."""
+    return np.clip(STRATEGIES[strategy](probs_NC[:, None, :], draws_N), 0.0, 1.0)
+
+
+def most_informative_first(values_N: Array) -> npt.NDArray[np.intp]:
+    """Positions by falling value; equal values keep their order, so that a run can be repeated."""
+    return np.argsort(-values_N, kind="stable")
+
+
+def _mean(probs_NKC: Array) -> Array:
+    mean_NC: Array = probs_NKC.mean(axis=1)
+    return mean_NC

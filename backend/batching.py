@@ -1,0 +1,43 @@
+"""Which examples go through the model together. Pure; the aim is to compute few padding tokens."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+GROUP = 8  # batches that are sorted by length together while fitting: enough to save padding, few enough to mix
+
+
+def scoring_batches(lengths_N: Ints, token_budget: int) -> Iterator[Ints]:
+    """Positions of every example once, longest first, in batches of at most `token_budget` padded tokens.
+
+    An example longer than the budget is a batch of its own. Longest first, so that memory runs out at once or never.
+    """
+    order = np.argsort(-lengths_N, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, token_budget // max(1, int(lengths_N[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def fitting_batches(lengths_N: Ints, batch_size: int, steps: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """`steps` batches of positions. Each epoch visits every example once, in random batches of similar length."""
+    made = 0
+    while made < steps:
+        for batch in _epoch(lengths_N, batch_size, rng):
+            yield batch
+            made += 1
+            if made == steps:
+                return
+
+
+def _epoch(lengths_N: Ints, batch_size: int, rng: np.random.Generator) -> list[Ints]:
+    shuffled = rng.permutation(len(lengths_N))
+    batches: list[Ints] = []
+    for start in range(0, len(shuffled), GROUP * batch_size):
+        group = shuffled[start : start + GROUP * batch_size]
+        by_length = group[np.argsort(lengths_N[group], kind="stable")]
+        batches += [by_length[i : i + batch_size] for i in range(0, len(by_length), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]

@@ -1,0 +1,53 @@
+"""What the hardware is and what it is fast at. Imports torch; knows no model."""
+
+import functools
+import time
+
+import torch
+
+from backend.errors import BadSettingError
+
+CLEARLY_FASTER = 1.3  # bf16 is several times faster where the CPU has it and three times slower where it has not
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`: CUDA, else Apple's MPS, else the CPU. Raises `BadSettingError` for a device that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    present = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+    }
+    if not present[device.type]:
+        raise BadSettingError(f"DEVICE={name} is not on this machine. Set DEVICE=auto, or run where it is.")
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The type of matrix products in fitting and in the first pass over a pool: bf16 where it is clearly faster."""
+    if name == "auto":
+        return torch.bfloat16 if bf16_is_fast(device) else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+@functools.cache
+def bf16_is_fast(device: torch.device) -> bool:
+    """Whether bf16 pays on this device: known for GPUs, measured in some milliseconds on a CPU."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    return _seconds_of_products(torch.float32) > CLEARLY_FASTER * _seconds_of_products(torch.bfloat16)
+
+
+def _seconds_of_products(dtype: torch.dtype, rows: int = 512, width: int = 768) -> float:
+    a = torch.ones(rows, width, dtype=dtype)
+    b = torch.ones(width, width, dtype=dtype)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])  # the first product also builds the kernel

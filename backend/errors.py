@@ -1,0 +1,41 @@
+"""What is raised on purpose: every message names the thing, the value and the remedy."""
+
+
+class NextlabelError(Exception):
+    """Base of all deliberate errors. `status` is the HTTP status a web route answers with."""
+
+    status = 500
+
+
+class BadSettingError(NextlabelError):
+    """A setting in the environment or in `.env` has an impossible value."""
+
+
+class BadRequestError(NextlabelError):
+    """A request body that is not what Label Studio's ML backend protocol sends."""
+
+    status = 400
+
+
+class RefusedConfigError(NextlabelError):
+    """A labelling config that this backend cannot serve; nothing is wrong with the server."""
+
+    status = 422
+
+
+class NoModelError(NextlabelError):
+    """A base checkpoint or a saved version that cannot be loaded."""
+
+
+class NotEnoughLabelsError(NextlabelError):
+    """A fit was asked for before there was anything to learn from."""
+
+
+class StudioError(NextlabelError):
+    """Label Studio refused a request or did not answer."""
+
+    status = 502
+
+
+class BadCorpusError(NextlabelError):
+    """A data file that is missing, damaged or not what it claims to be."""

@@ -1,0 +1,288 @@
+"""The only room that knows Label Studio's JSON: config to fields and labels, task to example, and back. No I/O."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import numpy as np
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from backend.acquisition import Array, entropy_nats
+from backend.errors import BadRequestError, RefusedConfigError
+from backend.examples import Example, Unreadable
+
+TEXT_TAGS = ("Text", "HyperText")
+HOLDOUT_SPLITS = frozenset({"holdout", "validation", "dev", "test"})
+OTHER_CONTROLS = ("Taxonomy", "Pairwise", "Labels", "HyperTextLabels", "TextArea", "Rating", "Ranker", "Number")
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """What a project's labelling config says about text classification.
+
+    `fields` are the one or two keys of `task.data` that hold the text or the pair, in the order of the config.
+    `labels` are the aliases where there are any, for that is what Label Studio stores.
+    """
+
+    from_name: str
+    to_name: str
+    fields: tuple[str, ...]
+    html: tuple[bool, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def reading(self) -> str:
+        """Digest of all that decides how a task is read. While it stands, a local copy of the tasks stands too."""
+        return hashlib.sha256(repr((self.from_name, self.fields, self.html)).encode()).hexdigest()[:16]
+
+
+def parse_label_config(xml: str) -> LabelConfig:
+    """Read a labelling config.
+
+    Raises `RefusedConfigError`, with what to change, for a config without exactly one single-choice `Choices` over
+    one text or a pair of texts.
+    """
+    root = _parse_xml(xml)
+    control = _only_choices(root)
+    texts = _texts(root)
+    to_name = _target(control, texts)
+    return LabelConfig(
+        from_name=control.get("name", ""),
+        to_name=to_name,
+        fields=tuple(text.get("value", "").removeprefix("$") for text in texts),
+        html=tuple(text.tag == "HyperText" for text in texts),
+        labels=_labels(control),
+    )
+
+
+def _parse_xml(xml: str) -> Element:
+    try:
+        root: Element = fromstring(xml)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise RefusedConfigError(f"The labelling config is not well-formed XML ({error}). Correct it.") from None
+    return root
+
+
+def _only_choices(root: Element) -> Element:
+    found = list(root.iter("Choices"))
+    if len(found) != 1:
+        others = sorted({tag for tag in OTHER_CONTROLS if root.find(f".//{tag}") is not None})
+        seen = f"{len(found)} Choices" + (f" and {', '.join(others)}" if others else "")
+        raise RefusedConfigError(
+            f"The labelling config has {seen}; exactly one <Choices> is needed. Keep one, or use separate projects."
+        )
+    control = found[0]
+    name = control.get("name", "")
+    choice = control.get("choice", "single")
+    if choice not in ("single", "single-radio"):
+        raise RefusedConfigError(
+            f'<Choices name="{name}" choice="{choice}"> lets annotators pick several labels; this backend learns one '
+            'label per task. Set choice="single".'
+        )
+    for attribute in ("perRegion", "perItem"):
+        if control.get(attribute, "false").lower() == "true":
+            raise RefusedConfigError(
+                f'<Choices name="{name}" {attribute}="true"> labels parts of a task; this backend labels whole tasks. '
+                f"Remove {attribute}."
+            )
+    if control.get("value") is not None:
+        raise RefusedConfigError(
+            f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
+            "needs one fixed set. List the labels as <Choice> tags."
+        )
+    if root.find(".//Repeater") is not None:
+        raise RefusedConfigError("<Repeater> makes a control per list item; this backend labels whole tasks.")
+    return control
+
+
+def _labels(control: Element) -> tuple[str, ...]:
+    choices = list(control.iter("Choice"))
+    if any(choice.find("Choice") is not None for choice in choices):
+        raise RefusedConfigError("Nested <Choice> tags make a tree of labels; list the labels flat.")
+    labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
+    if len(labels) < 2 or "" in labels or len(set(labels)) < len(labels):
+        raise RefusedConfigError(
+            f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least two different, '
+            "non-empty ones are needed."
+        )
+    return labels
+
+
+def _texts(root: Element) -> list[Element]:
+    texts = [e for e in root.iter() if e.tag in TEXT_TAGS and e.get("value", "").startswith("$")]
+    if len(texts) not in (1, 2):
+        names = [text.get("name") for text in texts]
+        raise RefusedConfigError(
+            f"The labelling config shows {len(texts)} texts {names}; one <Text> or a pair of them is needed."
+        )
+    for text in texts:
+        if text.get("valueType", "text").lower() == "url":
+            raise RefusedConfigError(
+                f'<{text.tag} name="{text.get("name")}" valueType="url"> holds addresses, not texts. Import the texts '
+                'themselves and set valueType="text".'
+            )
+    return texts
+
+
+def _target(control: Element, texts: Sequence[Element]) -> str:
+    to_name = control.get("toName", "")
+    names = [text.get("name", "") for text in texts]
+    if "," in to_name:
+        raise RefusedConfigError(
+            f'<Choices toName="{to_name}"> names two texts: Label Studio\'s editor then submits empty results and the '
+            f'labels are lost. Set toName="{names[0]}"; both texts are still classified as a pair.'
+        )
+    if to_name not in names:
+        raise RefusedConfigError(
+            f'<Choices toName="{to_name}"> does not point to a text; the texts are {names}. Set toName to one of them.'
+        )
+    return to_name
+
+
+def project_id_of(value: object) -> int:
+    """The numeric id in `17`, `"17"` or Label Studio's `"17.1795444751"` (id and creation time).
+
+    Raises `BadRequestError` for anything else.
+    """
+    head, _, _ = str(value).partition(".")
+    if isinstance(value, bool) or not head.isascii() or not head.isdigit():
+        raise BadRequestError(f"project={value!r} is not a Label Studio project id such as '17.1795444751'.")
+    return int(head)
+
+
+def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
+    """The text or pair that a task holds. Numbers count as text; a missing, null, empty or nested value does not."""
+    task_id = task.get("id")
+    task_id = task_id if isinstance(task_id, int) else 0
+    data = task.get("data")
+    if not isinstance(data, Mapping):
+        return Unreadable(task_id, "the task has no data")
+    texts = []
+    for field, is_html in zip(config.fields, config.html, strict=True):
+        value = data.get(field)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            kind = "missing" if field not in data else f"of type {type(value).__name__}, not a text"
+            return Unreadable(task_id, f"the field {field!r} is {kind}")
+        text = _without_tags(value) if is_html else value
+        if not text.strip():
+            return Unreadable(task_id, f"the field {field!r} is empty")
+        texts.append(_encodable(text))
+    return Example(task_id, *texts)
+
+
+def _encodable(text: str) -> str:
+    # A lone surrogate is legal in JSON but not in UTF-8, and the tokenizer and SQLite speak UTF-8.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class _TextOfHtml(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+
+def _without_tags(html: str) -> str:
+    parser = _TextOfHtml()
+    parser.feed(html)
+    parser.close()
+    return " ".join(" ".join(parser.parts).split())
+
+
+def is_holdout(task: Mapping[str, Any]) -> bool:
+    """Whether `data.split` keeps the task out of the pool and out of training."""
+    data = task.get("data")
+    return isinstance(data, Mapping) and str(data.get("split", "")).strip().lower() in HOLDOUT_SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text."""
+
+    label: str
+    ground_truth: bool
+    when: str
+
+
+def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
+    """The label that an annotation gives, or None for a skipped, empty, several-choice or foreign-control one."""
+    result = annotation.get("result")
+    if annotation.get("was_cancelled") or not isinstance(result, list):
+        return None
+    labels = [label for item in result for label in _choices(config, item)]
+    if len(labels) != 1:
+        return None
+    when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
+    return Vote(labels[0], bool(annotation.get("ground_truth")), when)
+
+
+def _choices(config: LabelConfig, item: object) -> list[str]:
+    if not isinstance(item, Mapping) or item.get("from_name") != config.from_name or item.get("type") != "choices":
+        return []
+    value = item.get("value")
+    choices = value.get("choices") if isinstance(value, Mapping) else None
+    return [c for c in choices if isinstance(c, str)] if isinstance(choices, list) else []
+
+
+def consensus(votes: Sequence[Vote], labels: Collection[str]) -> str | None:
+    """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
+
+    Votes for labels that the config no longer has do not count. None when no vote is left.
+    """
+    known = sorted((v for v in votes if v.label in labels), key=lambda v: v.when)
+    known = [v for v in known if v.ground_truth] or known
+    if not known:
+        return None
+    counts = Counter(v.label for v in known)
+    most = max(counts.values())
+    return next(v.label for v in reversed(known) if counts[v.label] == most)
+
+
+UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
+UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can be
+
+
+def to_prediction(
+    config: LabelConfig, labels: Sequence[str], probs_C: Array, value: float, version: str
+) -> dict[str, Any]:
+    """A prediction as Label Studio stores it.
+
+    Its `score` is 1 - value, in [0, 1]: Label Studio's uncertainty queue serves the lowest score first
+    (label_studio/projects/functions/next_task.py), so the most informative must score lowest. The result item's own
+    `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats.
+    A choice that the config no longer has is not shown.
+    """
+    best = int(np.argmax(probs_C))
+    meta = {
+        "probabilities": {label: float(p) for label, p in zip(labels, probs_C, strict=True)},
+        "entropy": float(entropy_nats(probs_C[None, :])[0]),
+    }
+    item = {
+        "from_name": config.from_name,
+        "to_name": config.to_name,
+        "type": "choices",
+        "value": {"choices": [labels[best]]},
+        "score": float(probs_C[best]),
+        "meta": meta,
+    }
+    shown = [item] if labels[best] in config.labels else []
+    return {"result": shown, "score": to_score(value), "model_version": version}
+
+
+def to_score(value: float) -> float:
+    """Label Studio's score of an acquisition value: turned around, because it sorts ascending."""
+    return min(1.0, max(0.0, 1.0 - float(value)))
+
+
+def no_prediction(score: float, version: str, reason: str) -> dict[str, Any]:
+    """An answer that shows nothing and says why. Label Studio stores the empty result and drops `reason`."""
+    return {"result": [], "score": score, "model_version": version, "reason": reason}

@@ -1,0 +1,127 @@
+"""One round of active learning: fit, evaluate, score the pool, order it. Does not know where labels come from.
+
+`run_round` serves production and simulation alike.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend import classifier as classifiers
+from backend.acquisition import Array, acquire, draws, most_informative_first
+from backend.classifier import Classifier, Recipe
+from backend.errors import NotEnoughLabelsError
+from backend.examples import Example
+from backend.metrics import Scores, evaluate
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a version says of some examples: probabilities (N, C) and acquisition values (N) in [0, 1]."""
+
+    examples: Sequence[Example]
+    probs_NC: Array
+    values_N: Array
+
+    def ordered_ids(self) -> list[int]:
+        """Ids, most informative first."""
+        return [self.examples[i].id for i in most_informative_first(self.values_N)]
+
+
+@dataclass(frozen=True)
+class Round:
+    """The outcome of a round. `scores` is None without a labelled holdout; `seconds` by stage."""
+
+    classifier: Classifier
+    scores: Scores | None
+    pool: Scored
+    seconds: Mapping[str, float]
+
+
+def run_round(
+    recipe: Recipe,
+    labels: Sequence[str],
+    labelled: Sequence[tuple[Example, str]],
+    pool: Sequence[Example],
+    holdout: Sequence[tuple[Example, str]],
+    strategy: str,
+    progress: Progress = lambda stage, done, total: None,
+) -> Round:
+    """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
+
+    Pool values come from the fast precision. Raises `NotEnoughLabelsError` when `missing_labels` has a complaint.
+    """
+    complaint = missing_labels(labels, [label for _, label in labelled])
+    if complaint:
+        raise NotEnoughLabelsError(complaint)
+    clock = _Clock()
+    classifier = classifiers.fit(
+        recipe,
+        labels,
+        [example for example, _ in labelled],
+        class_numbers(labels, [label for _, label in labelled]),
+        lambda done, total: progress("fit", done, total),
+    )
+    clock.stop("fit")
+    scores = score_holdout(classifier, holdout)
+    clock.stop("evaluate")
+    scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
+    clock.stop("score")
+    return Round(classifier, scores, scored, clock.seconds)
+
+
+def score_pool(
+    classifier: Classifier,
+    examples: Sequence[Example],
+    strategy: str,
+    seed: int,
+    exact: bool = False,
+    progress: classifiers.Progress | None = None,
+) -> Scored:
+    """Probabilities and values of examples. An example's value does not depend on what it is batched with."""
+    probs_NC = classifier.predict_proba(examples, exact, progress)
+    ids_N = np.array([e.id for e in examples], dtype=np.int64)
+    return Scored(examples, probs_NC, acquire(strategy, probs_NC, draws(ids_N, seed)))
+
+
+def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
+    """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
+    if not holdout:
+        return None
+    probs_NC = classifier.predict_proba([example for example, _ in holdout])
+    targets_N = class_numbers(classifier.labels, [label for _, label in holdout])
+    return evaluate(targets_N, probs_NC.argmax(axis=1), len(classifier.labels))
+
+
+def missing_labels(labels: Sequence[str], given: Sequence[str]) -> str:
+    """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
+    counts = Counter(given)
+    present = [label for label in labels if counts[label]]
+    if len(present) >= 2:
+        return ""
+    if not present:
+        return "No usable label yet; at least two classes need one label each."
+    absent = [label for label in labels if not counts[label]]
+    return f"All {counts[present[0]]} labels so far are {present[0]!r}; label at least one task as one of {absent}."
+
+
+def class_numbers(labels: Sequence[str], given: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Labels as positions in `labels`."""
+    number = {label: i for i, label in enumerate(labels)}
+    return np.array([number[label] for label in given], dtype=np.int64)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._since, 3)
+        self._since = now

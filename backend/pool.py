@@ -1,0 +1,290 @@
+"""The local copy of a project's tasks, labels, scores and published predictions. SQLite; no network, no models.
+
+Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backend.acquisition import Array
+from backend.examples import Example
+from backend.label_config import Vote, consensus
+from backend.queue_window import Published, Ranked
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS task (
+    id INTEGER PRIMARY KEY,
+    text TEXT, pair TEXT,                    -- text is NULL for a task that cannot be read
+    holdout INTEGER NOT NULL,
+    skipped INTEGER NOT NULL,
+    votes TEXT NOT NULL,
+    open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
+    changed_at REAL NOT NULL                 -- when the votes were last seen to change, seconds since the epoch
+);
+CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
+CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
+CREATE TABLE IF NOT EXISTS score (
+    task_id INTEGER PRIMARY KEY, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
+CREATE TABLE IF NOT EXISTS published (
+    prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task as it was read from Label Studio. `example` is None when the task cannot be read."""
+
+    id: int
+    example: Example | None
+    holdout: bool
+    closed: bool
+    skipped: bool
+    votes: tuple[Vote, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether the task is in the pool."""
+        return self.example is not None and not (self.holdout or self.closed or self.votes)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An example with its consensus label."""
+
+    example: Example
+    label: str
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scored open task: what a prediction is made of. `probs_C` in the order of the version's labels."""
+
+    task_id: int
+    value: float
+    probs_C: Array
+
+
+class Pool:
+    """One project's copy. Every thread opens its own; writers take turns."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(SCHEMA)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and one write to disk."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # What is remembered about the copy itself
+
+    def get(self, key: str, default: str = "") -> str:
+        """A remembered word about the copy."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else default
+
+    def put(self, key: str, value: str) -> None:
+        """Remember a word about the copy."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # Tasks
+
+    def upsert(self, rows: Iterable[TaskRow], now: float | None = None) -> int:
+        """Take over tasks as they are now; returns how many differ from before.
+
+        A changed text loses its score. `now` is seconds since the epoch.
+        """
+        now = time.time() if now is None else now
+        changed = 0
+        with self.transaction():
+            for row in rows:
+                changed += self._upsert(row, now)
+        return changed
+
+    def _upsert(self, row: TaskRow, now: float) -> bool:
+        text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
+        votes = json.dumps([asdict(v) for v in row.votes], ensure_ascii=False)
+        new = (text, pair, int(row.holdout), int(row.skipped), votes, int(row.open))
+        old = self._db.execute(
+            "SELECT text, pair, holdout, skipped, votes, open, changed_at FROM task WHERE id = ?", (row.id,)
+        ).fetchone()
+        if old is not None and old[:6] == new:
+            return False
+        if old is not None and old[:2] != new[:2]:
+            self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
+        changed_at = old[6] if old is not None and old[4] == votes else now
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new, changed_at))
+        return True
+
+    def forget(self, task_ids: Collection[int]) -> None:
+        """Drop tasks that Label Studio deleted, with their predictions, which it deleted too."""
+        with self.transaction():
+            for table, key in (("task", "id"), ("score", "task_id"), ("published", "task_id")):
+                self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
+
+    def clear(self) -> None:
+        """Forget every task and score, for another way of reading the tasks; what is published stays known."""
+        with self.transaction():
+            self._db.execute("DELETE FROM task")
+            self._db.execute("DELETE FROM score")
+            self._db.execute("DELETE FROM meta")
+
+    def task_ids(self) -> set[int]:
+        """Every task known."""
+        return {row[0] for row in self._db.execute("SELECT id FROM task")}
+
+    def size(self) -> int:
+        """How many tasks are known."""
+        return self._count("SELECT COUNT(*) FROM task")
+
+    def annotated(self) -> list[int]:
+        """Tasks with at least one usable annotation."""
+        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE votes != '[]'")]
+
+    def open_size(self) -> int:
+        """How many tasks are in the pool."""
+        return self._count("SELECT COUNT(*) FROM task WHERE open")
+
+    def unreadable(self) -> int:
+        """How many tasks hold nothing that can be classified."""
+        return self._count("SELECT COUNT(*) FROM task WHERE text IS NULL")
+
+    def _count(self, sql: str) -> int:
+        return int(self._db.execute(sql).fetchone()[0])
+
+    # Labels
+
+    def labelled(self, labels: Collection[str], holdout: bool) -> list[Labelled]:
+        """Readable tasks with a consensus label, by task id: the holdout's, or those to fit on."""
+        rows = self._db.execute(
+            "SELECT id, text, pair, votes, changed_at FROM task "
+            "WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id",
+            (int(holdout),),
+        )
+        found = []
+        for task_id, text, pair, votes, changed_at in rows:
+            label = consensus([Vote(**vote) for vote in json.loads(votes)], labels)
+            if label is not None:
+                found.append(Labelled(Example(task_id, text, pair), label, changed_at))
+        return found
+
+    # The pool and its scores
+
+    def open_examples(self) -> list[Example]:
+        """The pool, by task id."""
+        return self._examples("SELECT id, text, pair FROM task WHERE open ORDER BY id")
+
+    def unscored(self, version: str) -> list[Example]:
+        """Pool tasks that `version` has not seen: new ones, edited ones, and those that lost their label."""
+        return self._examples(
+            "SELECT id, text, pair FROM task LEFT JOIN score ON task_id = id AND version = ? "
+            "WHERE open AND task_id IS NULL ORDER BY id",
+            version,
+        )
+
+    def _examples(self, sql: str, *args: object) -> list[Example]:
+        return [Example(*row) for row in self._db.execute(sql, args)]
+
+    def put_scores(
+        self, version: str, examples: Sequence[Example], values_N: Array, probs_NC: Array, exact: bool
+    ) -> None:
+        """Remember what `version` says of these tasks; replaces what another version said."""
+        rows = (
+            (e.id, version, float(value), int(exact), probs_C.astype(np.float64).tobytes())
+            for e, value, probs_C in zip(examples, values_N, probs_NC, strict=True)
+        )
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?)", rows)
+
+    def ranked(self, version: str, limit: int) -> list[Ranked]:
+        """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`."""
+        rows = self._db.execute(
+            "SELECT id, value, skipped FROM score JOIN task ON id = task_id "
+            "WHERE version = ? AND open ORDER BY value DESC, task_id LIMIT ?",
+            (version, limit),
+        )
+        return [Ranked(task_id, value, bool(skipped)) for task_id, value, skipped in rows]
+
+    def inexact(self, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks whose score was computed in the fast precision."""
+        return [
+            example
+            for task_id in task_ids
+            for example in self._examples(
+                "SELECT id, text, pair FROM task JOIN score ON task_id = id WHERE id = ? AND NOT exact", task_id
+            )
+        ]
+
+    def open_values(self, version: str, task_ids: Collection[int]) -> dict[int, float]:
+        """The value of each of these tasks that is still in the pool, under `version`."""
+        found = {}
+        for task_id in task_ids:
+            row = self._db.execute(
+                "SELECT value FROM score JOIN task ON id = task_id WHERE task_id = ? AND version = ? AND open",
+                (task_id, version),
+            ).fetchone()
+            if row is not None:
+                found[task_id] = float(row[0])
+        return found
+
+    def candidate(self, version: str, task_id: int) -> Candidate | None:
+        """What to publish for a task; None when it has left the pool in the meantime."""
+        row = self._db.execute(
+            "SELECT value, probs FROM score JOIN task ON id = task_id WHERE task_id = ? AND version = ? AND open",
+            (task_id, version),
+        ).fetchone()
+        return Candidate(task_id, float(row[0]), np.frombuffer(row[1])) if row is not None else None
+
+    # What Label Studio holds of ours
+
+    def published(self) -> list[Published]:
+        """Every prediction of ours in Label Studio, as far as we know."""
+        rows = self._db.execute("SELECT prediction_id, task_id, version, score FROM published ORDER BY prediction_id")
+        return [Published(*row) for row in rows]
+
+    def note_published(self, *predictions: Published) -> None:
+        """Remember predictions that were written."""
+        rows = [(p.prediction_id, p.task_id, p.version, p.score) for p in predictions]
+        self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
+
+    def note_withdrawn(self, prediction_id: int) -> None:
+        """Remember that a prediction is gone."""
+        self._db.execute("DELETE FROM published WHERE prediction_id = ?", (prediction_id,))
+
+    def replace_published(self, predictions: Collection[Published]) -> None:
+        """Take over Label Studio's own list."""
+        with self.transaction():
+            self._db.execute("DELETE FROM published")
+            self.note_published(*predictions)
+
+
+def pool_path(model_dir: Path, project: int) -> Path:
+    """Where the copy of a project is."""
+    return model_dir / "pools" / f"{project}.sqlite"

@@ -1,0 +1,78 @@
+"""The difference between the published queue head and the wanted one. Pure: no clock, no client, no disk."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An open task in the order of the current version. `value` in [0, 1], high is informative."""
+
+    task_id: int
+    value: float
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending."""
+
+    prediction_id: int
+    task_id: int
+    version: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """What to write, best first, and what to take away once the writing and the version switch are done."""
+
+    create: tuple[int, ...]
+    delete: tuple[int, ...]
+
+
+SCORE_TOLERANCE = 1e-6  # a text that was scored in another batch differs in the last bits; that is no change
+
+
+def head(ranked: Sequence[Ranked], depth: int) -> list[Ranked]:
+    """The shortest prefix that holds `depth` tasks nobody has skipped yet.
+
+    Skipped tasks inside it stay: another annotator may take them. They do not use up the depth, or one annotator
+    who skips a lot would see the queue fall back to random order.
+    """
+    wanted: list[Ranked] = []
+    fresh = 0
+    for task in ranked:
+        if fresh == depth:
+            break
+        wanted.append(task)
+        fresh += not task.skipped
+    return wanted
+
+
+def plan_window(
+    wanted: Sequence[Ranked],
+    published: Collection[Published],
+    version: str,
+    open_values: Mapping[int, float],
+) -> WindowPlan:
+    """What makes `published` right for `version`.
+
+    Every wanted task gets a prediction with its score. Predictions of other versions go, and so do those whose score
+    is no longer that of `open_values` (an edited text). Right ones outside the wanted head stay: they are true and
+    removing them would cost a request. Labelled tasks are absent from `open_values`; their predictions of the current
+    version stay until the next one.
+    """
+    right = {p.task_id for p in published if p.version == version and _is_right(p, open_values)}
+    create = tuple(task.task_id for task in wanted if task.task_id not in right)
+    delete = tuple(
+        p.prediction_id
+        for p in sorted(published, key=lambda p: p.prediction_id)
+        if p.version != version or not _is_right(p, open_values)
+    )
+    return WindowPlan(create, delete)
+
+
+def _is_right(published: Published, open_values: Mapping[int, float]) -> bool:
+    value = open_values.get(published.task_id)
+    return value is None or abs((1 - value) - published.score) <= SCORE_TOLERANCE

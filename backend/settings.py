@@ -1,0 +1,90 @@
+"""The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.acquisition import STRATEGIES
+from backend.errors import BadSettingError
+
+
+class Settings(BaseSettings):
+    """Every setting, by its environment name in lower case. Defaults are the MRPC tutorial's."""
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    label_studio_url: AnyHttpUrl = Field(AnyHttpUrl("http://localhost:8080"), description="where Label Studio is")
+    label_studio_api_key: SecretStr = Field(
+        SecretStr(""), description="a personal access token or a legacy token of Label Studio"
+    )
+    model_dir: Path = Field(Path("data"), description="a directory for versions, pools and the job queue")
+    basic_auth_user: str = Field("", description="user name that Label Studio must present; empty: no authentication")
+    basic_auth_pass: SecretStr = Field(SecretStr(""), description="the password that goes with BASIC_AUTH_USER")
+    host: str = Field("0.0.0.0", description="the address the web process listens on")
+    port: int = Field(9090, ge=1, le=65535, description="a port number from 1 to 65535")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    base_model: str = Field(
+        "google-bert/bert-base-cased", min_length=1, description="a model hub name or a directory with a checkpoint"
+    )
+    fit_every: int = Field(64, ge=1, description="a whole number of new labels, at least 1")
+    fit_max_wait_s: float = Field(600, gt=0, description="seconds, more than 0")
+    fit_steps: int = Field(343, ge=1, description="a whole number of optimiser steps, at least 1")
+    learning_rate: float = Field(2e-5, gt=0, lt=1, description="a number between 0 and 1, such as 2e-5")
+    batch_size: int = Field(32, ge=1, description="a whole number of examples, at least 1")
+    max_length: int = Field(128, ge=8, le=8192, description="a whole number of word pieces from 8 to 8192")
+    query_strategy: str = Field("entropy", description=f"one of {', '.join(STRATEGIES)}")
+    window: int = Field(128, ge=1, description="a whole number of tasks, at least 1")
+    reconcile_s: float = Field(60, gt=0, description="seconds, more than 0")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number, at least 0")
+    keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
+
+    @field_validator("query_strategy")
+    @classmethod
+    def _known_strategy(cls, name: str) -> str:
+        if name not in STRATEGIES:
+            raise ValueError(name)
+        return name
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    def lines(self) -> list[str]:
+        """`KEY=value` for every setting, secrets masked, for the log at the start."""
+        return [f"{name.upper()}={_shown(getattr(self, name))}" for name in type(self).model_fields]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else "(not set)"
+    return str(value)
+
+
+def load_settings(env_file: str | None = ".env") -> Settings:
+    """Read the environment and `env_file`; what is set in the environment wins.
+
+    Raises `BadSettingError` that names each bad key, its value and what is expected.
+    """
+    try:
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise BadSettingError("\n".join(_complaint(dict(item)) for item in error.errors())) from None
+    if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass.get_secret_value()):
+        raise BadSettingError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither.")
+    return settings
+
+
+def _complaint(item: dict[str, object]) -> str:
+    location = item["loc"]
+    assert isinstance(location, tuple)
+    name = str(location[0]).lower()
+    field = Settings.model_fields[name]
+    is_secret = field.annotation is SecretStr
+    value = "********" if is_secret else repr(item["input"])
+    return f"{name.upper()}={value} is not possible: expected {field.description}."
