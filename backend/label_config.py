@@ -247,6 +247,42 @@ def consensus(votes: Sequence[Vote], labels: Collection[str]) -> str | None:
     return next(v.label for v in reversed(known) if counts[v.label] == most)
 
 
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task as Label Studio tells it. `example` is None when the task cannot be read.
+
+    `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over.
+    """
+
+    id: int
+    example: Example | None
+    holdout: bool
+    closed: bool
+    skipped: bool
+    annotations: int
+    votes: tuple[Vote, ...]
+
+    @property
+    def open(self) -> bool:
+        """Whether the task is in the pool."""
+        return self.example is not None and not (self.holdout or self.closed or self.votes)
+
+
+def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
+    """A task of Label Studio's data manager API (`fields=all`), with its annotations."""
+    example = to_example(config, task)
+    votes = (to_vote(config, annotation) for annotation in task.get("annotations") or [])
+    return TaskRow(
+        id=int(task["id"]),
+        example=example if isinstance(example, Example) else None,
+        holdout=is_holdout(task),
+        closed=bool(task.get("is_labeled")),
+        skipped=bool(task.get("cancelled_annotations")),
+        annotations=int(task.get("total_annotations") or 0),
+        votes=tuple(vote for vote in votes if vote is not None),
+    )
+
+
 UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
 UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can be
 

@@ -15,7 +15,7 @@ from backend.acquisition import Array, acquire, draws, most_informative_first
 from backend.classifier import Classifier, Recipe
 from backend.errors import NotEnoughLabelsError
 from backend.examples import Example
-from backend.metrics import Scores, evaluate
+from backend.metrics import Ints, Scores, evaluate
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -110,7 +110,7 @@ def missing_labels(labels: Sequence[str], given: Sequence[str]) -> str:
     return f"All {counts[present[0]]} labels so far are {present[0]!r}; label at least one task as one of {absent}."
 
 
-def class_numbers(labels: Sequence[str], given: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def class_numbers(labels: Sequence[str], given: Sequence[str]) -> Ints:
     """Labels as positions in `labels`."""
     number = {label: i for i, label in enumerate(labels)}
     return np.array([number[label] for label in given], dtype=np.int64)

@@ -5,7 +5,6 @@ Label Studio stays the owner of all of it: the copy is kept in step by increment
 
 import json
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import numpy as np
 
 from backend.acquisition import Array
 from backend.examples import Example
-from backend.label_config import Vote, consensus
+from backend.label_config import TaskRow, Vote, consensus
 from backend.queue_window import Published, Ranked
 
 SCHEMA = """
@@ -25,46 +24,21 @@ CREATE TABLE IF NOT EXISTS task (
     text TEXT, pair TEXT,                    -- text is NULL for a task that cannot be read
     holdout INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
+    annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
     votes TEXT NOT NULL,
-    open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
-    changed_at REAL NOT NULL                 -- when the votes were last seen to change, seconds since the epoch
+    open INTEGER NOT NULL                    -- in the pool: readable, not holdout, no label, still served
 );
 CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE TABLE IF NOT EXISTS score (
-    task_id INTEGER PRIMARY KEY, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL
+    task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
+    PRIMARY KEY (task_id, version)
 );
 CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
 CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
 );
 """
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """A task as it was read from Label Studio. `example` is None when the task cannot be read."""
-
-    id: int
-    example: Example | None
-    holdout: bool
-    closed: bool
-    skipped: bool
-    votes: tuple[Vote, ...]
-
-    @property
-    def open(self) -> bool:
-        """Whether the task is in the pool."""
-        return self.example is not None and not (self.holdout or self.closed or self.votes)
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """An example with its consensus label."""
-
-    example: Example
-    label: str
-    changed_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +90,23 @@ class Pool:
 
     # Tasks
 
-    def upsert(self, rows: Iterable[TaskRow], now: float | None = None) -> int:
-        """Take over tasks as they are now; returns how many differ from before.
-
-        A changed text loses its score. `now` is seconds since the epoch.
-        """
-        now = time.time() if now is None else now
-        changed = 0
+    def upsert(self, rows: Iterable[TaskRow]) -> int:
+        """Take over tasks as they are now; returns how many differ from before. A changed text loses its scores."""
         with self.transaction():
-            for row in rows:
-                changed += self._upsert(row, now)
-        return changed
+            return sum(self._upsert(row) for row in rows)
 
-    def _upsert(self, row: TaskRow, now: float) -> bool:
+    def _upsert(self, row: TaskRow) -> bool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
         votes = json.dumps([asdict(v) for v in row.votes], ensure_ascii=False)
-        new = (text, pair, int(row.holdout), int(row.skipped), votes, int(row.open))
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, int(row.open))
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, votes, open, changed_at FROM task WHERE id = ?", (row.id,)
+            "SELECT text, pair, holdout, skipped, annotations, votes, open FROM task WHERE id = ?", (row.id,)
         ).fetchone()
-        if old is not None and old[:6] == new:
+        if old == new:
             return False
         if old is not None and old[:2] != new[:2]:
             self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
-        changed_at = old[6] if old is not None and old[4] == votes else now
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new, changed_at))
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
         return True
 
     def forget(self, task_ids: Collection[int]) -> None:
@@ -154,7 +120,7 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
-            self._db.execute("DELETE FROM meta")
+            self._db.execute("DELETE FROM meta WHERE key IN ('reading', 'complete', 'watermark', 'difference')")
 
     def task_ids(self) -> set[int]:
         """Every task known."""
@@ -164,9 +130,17 @@ class Pool:
         """How many tasks are known."""
         return self._count("SELECT COUNT(*) FROM task")
 
+    def annotations(self) -> int:
+        """How many annotations Label Studio counted on the known tasks."""
+        return self._count("SELECT COALESCE(SUM(annotations), 0) FROM task")
+
+    def last_id(self) -> int:
+        """The highest task id known; 0 when none is."""
+        return self._count("SELECT COALESCE(MAX(id), 0) FROM task")
+
     def annotated(self) -> list[int]:
-        """Tasks with at least one usable annotation."""
-        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE votes != '[]'")]
+        """Tasks on which Label Studio counted an annotation."""
+        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0")]
 
     def open_size(self) -> int:
         """How many tasks are in the pool."""
@@ -181,18 +155,18 @@ class Pool:
 
     # Labels
 
-    def labelled(self, labels: Collection[str], holdout: bool) -> list[Labelled]:
-        """Readable tasks with a consensus label, by task id: the holdout's, or those to fit on."""
+    def labelled(self, labels: Collection[str], holdout: bool) -> list[tuple[Example, str]]:
+        """Readable tasks with their consensus label, by task id: the holdout's, or those to fit on."""
         rows = self._db.execute(
-            "SELECT id, text, pair, votes, changed_at FROM task "
+            "SELECT id, text, pair, votes FROM task "
             "WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id",
             (int(holdout),),
         )
         found = []
-        for task_id, text, pair, votes, changed_at in rows:
+        for task_id, text, pair, votes in rows:
             label = consensus([Vote(**vote) for vote in json.loads(votes)], labels)
             if label is not None:
-                found.append(Labelled(Example(task_id, text, pair), label, changed_at))
+                found.append((Example(task_id, text, pair), label))
         return found
 
     # The pool and its scores
@@ -215,7 +189,7 @@ class Pool:
     def put_scores(
         self, version: str, examples: Sequence[Example], values_N: Array, probs_NC: Array, exact: bool
     ) -> None:
-        """Remember what `version` says of these tasks; replaces what another version said."""
+        """Remember what `version` says of these tasks. Other versions' scores stay until `keep_scores_of`."""
         rows = (
             (e.id, version, float(value), int(exact), probs_C.astype(np.float64).tobytes())
             for e, value, probs_C in zip(examples, values_N, probs_NC, strict=True)
@@ -232,15 +206,14 @@ class Pool:
         )
         return [Ranked(task_id, value, bool(skipped)) for task_id, value, skipped in rows]
 
-    def inexact(self, task_ids: Collection[int]) -> list[Example]:
-        """Those of the tasks whose score was computed in the fast precision."""
-        return [
-            example
-            for task_id in task_ids
-            for example in self._examples(
-                "SELECT id, text, pair FROM task JOIN score ON task_id = id WHERE id = ? AND NOT exact", task_id
-            )
-        ]
+    def keep_scores_of(self, version: str) -> None:
+        """Drop the scores of every other version."""
+        self._db.execute("DELETE FROM score WHERE version != ?", (version,))
+
+    def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks whose score under `version` was computed in the fast precision."""
+        sql = "SELECT id, text, pair FROM task JOIN score ON task_id = id WHERE id = ? AND version = ? AND NOT exact"
+        return [example for task_id in task_ids for example in self._examples(sql, task_id, version)]
 
     def open_values(self, version: str, task_ids: Collection[int]) -> dict[int, float]:
         """The value of each of these tasks that is still in the pool, under `version`."""

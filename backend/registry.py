@@ -125,6 +125,8 @@ class Registry:
             write_model(beside)
             _write_json(beside / "labels.json", {str(task): label for task, label in labels.items()})
             _write_json(beside / "card.json", asdict(card))
+            for file in beside.iterdir():
+                file.chmod(0o644)  # safetensors files come out private, and the web process may be another user
             final = home / card.version
             beside.rename(final)
         except BaseException:

@@ -1,0 +1,165 @@
+"""Ties a Label Studio project to this backend, checks the tie, mends it, and undoes it."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from backend.errors import StudioError
+from backend.label_config import parse_label_config
+from backend.registry import is_ours
+from backend.studio import (
+    SEQUENTIAL,
+    UNCERTAINTY,
+    WEBHOOK_ACTIONS,
+    MLBackend,
+    Project,
+    Studio,
+    StudioRefusedError,
+    Webhook,
+)
+
+TITLE = "Nextlabel"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What Label Studio must present to the backend. Empty `user`: nothing."""
+
+    user: str = ""
+    password: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """For the webhook: Label Studio does not give it the ML backend's credentials by itself."""
+        if not self.user:
+            return {}
+        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {token}"}
+
+
+def find_backend(studio: Studio, project: int, url: str = "") -> MLBackend | None:
+    """The project's Nextlabel backend: the one at `url`, else the one whose /setup answered with our version name."""
+    rows = studio.ml_backends(project)
+    if url:
+        return next((m for m in rows if m.url.rstrip("/") == url.rstrip("/")), None)
+    return next((m for m in rows if is_ours(m.model_version) or m.title == TITLE), None)
+
+
+def connect(studio: Studio, project_id: int, url: str, credentials: Credentials, show_predictions: bool) -> list[str]:
+    """Register the backend and its webhook, set uncertainty sampling, hide predictions; returns what was changed.
+
+    Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
+    cannot be served, `StudioError` when Label Studio or the backend refuses.
+    """
+    project = studio.project(project_id)
+    parse_label_config(project.label_config)
+    url = url.rstrip("/")
+    done = []
+    backend = find_backend(studio, project_id, url)
+    if backend is None:
+        _register(studio, project, url, credentials)
+        done.append(f"registered the ML backend {url}")
+    done += ensure_webhook(studio, project_id, url, credentials.headers())
+    done += _set_queue(studio, studio.project(project_id), show_predictions)
+    return done
+
+
+def _register(studio: Studio, project: Project, url: str, credentials: Credentials) -> None:
+    before = {
+        "sampling": project.sampling,
+        "show_collab_predictions": project.show_predictions,
+        "model_version": project.model_version or "",
+    }
+    # What the project was like is kept in Label Studio itself, so that anyone can undo the connection from anywhere.
+    extra = {"nextlabel": {"before": before}}
+    try:
+        studio.add_ml_backend(project.id, url, TITLE, credentials.user, credentials.password, extra)
+    except StudioRefusedError as error:
+        raise StudioError(f"{error} {_remedy(error, url)}") from None
+
+
+def _remedy(error: StudioRefusedError, url: str) -> str:
+    if error.code == 403:
+        return (
+            f"Label Studio may not call {url} because it is a private address: start Label Studio with "
+            "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false, both."
+        )
+    if "authentication" in str(error):
+        return "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script to what the backend runs with."
+    return f"Check that the backend runs and that Label Studio's machine reaches {url}/health."
+
+
+def ensure_webhook(studio: Studio, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
+    """Make or mend the webhook that tells the backend of labels; returns what was done."""
+    target = f"{url.rstrip('/')}/webhook"
+    webhook = next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
+    if webhook is None:
+        studio.put_webhook(project, target, headers)
+        return [f"created the webhook {target}"]
+    if not _webhook_works(webhook, headers):
+        studio.put_webhook(project, target, headers, webhook.id)
+        return [f"corrected the webhook {target}"]
+    return []
+
+
+def _webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
+    tells_all = webhook.all_actions or set(WEBHOOK_ACTIONS) <= set(webhook.actions)
+    # A URL that carries user:password authenticates by itself.
+    authenticated = "@" in urlsplit(webhook.url).netloc or headers.items() <= dict(webhook.headers).items()
+    return webhook.active and tells_all and authenticated
+
+
+def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list[str]:
+    changes: dict[str, object] = {}
+    if project.sampling != UNCERTAINTY:
+        changes["sampling"] = UNCERTAINTY
+    if project.show_predictions != show_predictions:
+        # The model version goes along, or Label Studio would reset it and the queue would be random.
+        changes["show_collab_predictions"] = show_predictions
+        changes["model_version"] = project.model_version if is_ours(project.model_version) else ""
+    elif project.model_version and not is_ours(project.model_version):
+        changes["model_version"] = ""
+    if changes:
+        studio.update_project(project.id, **changes)
+    return [f"set {name} to {value!r}" for name, value in changes.items()]
+
+
+def disconnect(studio: Studio, project_id: int, url: str = "") -> list[str]:
+    """Remove the backend, its webhook and its predictions, and restore the queue; returns what was done."""
+    project = studio.project(project_id)
+    backend = find_backend(studio, project_id, url)
+    done = []
+    before: Mapping[str, object] = {}
+    if backend is not None:
+        before = backend.extra_params.get("nextlabel", {}).get("before", {})
+        studio.remove_ml_backend(backend.id)
+        done.append(f"removed the ML backend {backend.url}")
+        done += _remove_webhooks(studio, project_id, f"{backend.url.rstrip('/')}/webhook")
+    restored = _restored(project, before)
+    if restored:
+        studio.update_project(project_id, **restored)
+        done += [f"set {name} back to {value!r}" for name, value in restored.items()]
+    ours = studio.our_predictions(project_id)
+    for prediction in ours:
+        studio.delete_prediction(prediction.prediction_id)
+    if ours:
+        done.append(f"removed {len(ours)} predictions")
+    return done
+
+
+def _remove_webhooks(studio: Studio, project: int, target: str) -> list[str]:
+    found = [w for w in studio.webhooks(project) if w.url.rstrip("/") == target]
+    for webhook in found:
+        studio.remove_webhook(webhook.id)
+    return [f"removed the webhook {target}" for _ in found]
+
+
+def _restored(project: Project, before: Mapping[str, object]) -> dict[str, object]:
+    restored: dict[str, object] = {}
+    if project.sampling == UNCERTAINTY and before.get("sampling", SEQUENTIAL) != UNCERTAINTY:
+        restored["sampling"] = before.get("sampling", SEQUENTIAL)
+    if before and project.show_predictions != before.get("show_collab_predictions"):
+        restored["show_collab_predictions"] = before["show_collab_predictions"]
+    if is_ours(project.model_version) or "show_collab_predictions" in restored:
+        restored["model_version"] = ""
+    return restored

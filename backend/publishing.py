@@ -1,0 +1,150 @@
+"""Makes Label Studio's queue head what the current version wants. Writes first, then switches, then takes away."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from backend.examples import Example
+from backend.label_config import LabelConfig, to_prediction, to_score
+from backend.learning import Scored
+from backend.pool import Pool
+from backend.queue_window import Published, Ranked, head, plan_window
+from backend.registry import Card, is_ours
+from backend.studio import Project, Studio, StudioRefusedError
+
+log = logging.getLogger(__name__)
+
+HEAD = 32  # tasks that are in place before the version is switched; the rest of the window follows
+DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
+GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a publication did. `seconds_to_switch` is None when the version was already in force."""
+
+    window: int
+    written: int
+    removed: int
+    unfinished: bool
+    seconds_to_switch: float | None
+
+
+class Publisher:
+    """Publishes for one project and version. `exact` scores examples with that version in fp32.
+
+    `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
+    requests, so that ours are never more than half of what Label Studio is doing while people label.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        pool: Pool,
+        config: LabelConfig,
+        card: Card,
+        exact: Callable[[Sequence[Example]], Scored],
+        superseded: Callable[[], bool],
+        rest: Callable[[float], None] = time.sleep,
+    ):
+        self._studio, self._pool, self._config, self._card = studio, pool, config, card
+        self._exact, self._superseded, self._rest = exact, superseded, rest
+
+    def publish(self, project: Project, depth: int) -> Outcome:
+        """Bring the published head to `depth` tasks. Does nothing at all when nothing changed."""
+        start = time.perf_counter()
+        version = self._card.version
+        wanted = self._exact_head(depth)
+        published = self._pool.published()
+        plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
+        switching = project.model_version != version
+        urgent = plan.create[:HEAD] if switching else ()
+        written = self._write(urgent, hurry=True)
+        seconds_to_switch = None
+        if switching and self._has_predictions(version):
+            self._studio.set_model_version(project.id, version)
+            seconds_to_switch = time.perf_counter() - start
+            log.info("project %d: the queue is in the order of %s", project.id, version)
+        written += self._write(plan.create[len(urgent) :], hurry=False)
+        removed = self._remove(plan.delete[:DELETIONS])
+        return Outcome(
+            window=len(wanted),
+            written=written,
+            removed=removed,
+            unfinished=removed < len(plan.delete) or written < len(plan.create),
+            seconds_to_switch=seconds_to_switch,
+        )
+
+    def _exact_head(self, depth: int) -> list[Ranked]:
+        # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
+        # are scored again in fp32, some ahead of need, until the head holds none but exact values.
+        version = self._card.version
+        while True:
+            ranked = self._pool.ranked(version, 2 * depth)
+            wanted = head(ranked, depth)
+            if not self._pool.inexact(version, [task.task_id for task in wanted]):
+                return wanted
+            ahead = [task.task_id for task in ranked[: len(wanted) + depth // 4 + 1]]
+            scored = self._exact(self._pool.inexact(version, ahead))
+            self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, exact=True)
+
+    def _has_predictions(self, version: str) -> bool:
+        # Label Studio refuses a model version without predictions.
+        return any(p.version == version for p in self._pool.published())
+
+    def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
+        written = 0
+        for task_id in task_ids:
+            if self._superseded():
+                break
+            start = time.perf_counter()
+            self._write_one(task_id)
+            written += 1
+            if not hurry:
+                self._rest(time.perf_counter() - start)
+        return written
+
+    def _write_one(self, task_id: int) -> None:
+        candidate = self._pool.candidate(self._card.version, task_id)
+        if candidate is None:  # labelled in the meantime
+            return
+        prediction = to_prediction(
+            self._config, self._card.labels, candidate.probs_C, candidate.value, self._card.version
+        )
+        try:
+            prediction_id = self._studio.create_prediction(task_id, prediction)
+        except StudioRefusedError as error:
+            if error.code not in GONE:
+                raise
+            log.warning("task %d is gone from Label Studio: %s", task_id, error)
+            self._pool.forget([task_id])
+            return
+        score = to_score(candidate.value)
+        self._pool.note_published(Published(prediction_id, task_id, self._card.version, score))
+
+    def _remove(self, prediction_ids: Sequence[int]) -> int:
+        removed = 0
+        for prediction_id in prediction_ids:
+            if self._superseded():
+                break
+            start = time.perf_counter()
+            self._studio.delete_prediction(prediction_id)
+            self._pool.note_withdrawn(prediction_id)
+            removed += 1
+            self._rest(time.perf_counter() - start)
+        return removed
+
+
+def check_published(studio: Studio, pool: Pool, project: int) -> None:
+    """Notice predictions that came or went without us (a deleted version, a retrieval by a person, a crash).
+
+    One small request; the list itself is read only when the numbers differ.
+    """
+    ours: dict[str, int] = {}
+    for prediction in pool.published():
+        ours[prediction.version] = ours.get(prediction.version, 0) + 1
+    there = {version: n for version, n in studio.model_versions(project).items() if n and is_ours(version)}
+    if ours != there:
+        log.info("project %d: predictions in Label Studio are %s, expected %s; reading them", project, there, ours)
+        pool.replace_published(studio.our_predictions(project))

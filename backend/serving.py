@@ -1,0 +1,114 @@
+"""Runs the web application under gunicorn, and the web and trainer processes side by side under supervision."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WEB_THREADS = 8
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
+LONGEST_PAUSE_S = 30.0  # before a process that keeps dying is started again
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": 1,  # one resident model per version; threads share it
+            "worker_class": "gthread",
+            "threads": WEB_THREADS,
+            "timeout": 120,  # above Label Studio's 100 s for /predict
+            "graceful_timeout": 3,
+            "loglevel": "warning",
+            "proc_name": "nextlabel-web",
+            "control_socket_disable": True,
+        }
+        for key, value in options.items():
+            if key in self.cfg.settings:
+                self.cfg.set(key, value)
+
+    def load(self) -> Any:
+        from backend.web import create_app
+
+        return create_app(self._settings)
+
+
+def run_web(settings: Settings) -> None:
+    """Serve until SIGTERM."""
+    log.info("web process on http://%s:%d", settings.host, settings.port)
+    _Gunicorn(settings).run()
+
+
+def run_both(settings: Settings) -> int:
+    """Run web and trainer, start again whichever dies, stop both on SIGTERM or SIGINT within some seconds."""
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: stop.append(signum))
+    children = [_Child("web"), _Child("trainer")]
+    while not stop:
+        for child in children:
+            child.keep_alive()
+        time.sleep(0.2)
+    log.info("stopping")
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + GRACE_S
+    for child in children:
+        child.wait(deadline)
+    log.info("stopped")
+    return 0
+
+
+class _Child:
+    """One supervised process."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pause_s = 0.0
+        self._started = self._start_at = time.monotonic()
+
+    def keep_alive(self) -> None:
+        """Start the process if it is not running and its pause is over."""
+        now = time.monotonic()
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return
+            lived = now - self._started
+            self._pause_s = min(LONGEST_PAUSE_S, max(0.5, 2 * self._pause_s)) if lived < LONGEST_PAUSE_S else 0.5
+            self._start_at = now + self._pause_s
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            log.error("the %s process %s; starting it again in %.1f s", self._name, how, self._pause_s)
+            self._process = None
+        if now >= self._start_at:
+            self._process = subprocess.Popen([sys.executable, "-m", "backend", self._name, "--supervised"])
+            self._started = now
+
+    def terminate(self) -> None:
+        """Ask the process to stop."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        """Wait until the deadline, then kill."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("the %s process does not stop; killing it", self._name)
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,89 @@
+"""What the trainer says about each project, for the web process and for people. Small JSON files, no history."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """State of a project's queue.
+
+    `state`: waiting (no version yet), publishing, published, refused (the config), disconnected, failed.
+    """
+
+    state: str = "waiting"
+    message: str = ""
+    title: str = ""
+    tasks: int = 0
+    pool: int = 0
+    unreadable: int = 0
+    labels: int = 0
+    pending: int = 0
+    holdout: int = 0
+    version: str = ""
+    window: int = 0
+    warnings: tuple[str, ...] = ()
+    errors: int = 0
+    publish_seconds: float = 0.0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class FitStatus:
+    """State of a project's fits. `state`: idle, fitting, failed. `done` of `total` steps or examples of `stage`."""
+
+    state: str = "idle"
+    message: str = ""
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    fits: int = 0
+    failures: int = 0
+    failures_in_a_row: int = 0
+    version: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    at: float = 0.0
+
+
+class StatusBoard:
+    """The status files below one directory. One writer per file; readers see whole files."""
+
+    def __init__(self, model_dir: Path):
+        self._root = model_dir / "status"
+
+    def queue(self, project: int) -> QueueStatus:
+        """What is known of the queue."""
+        return QueueStatus(**_tuples(self._read(project, "queue")))
+
+    def fit(self, project: int) -> FitStatus:
+        """What is known of the fits."""
+        return FitStatus(**self._read(project, "fit"))
+
+    def put_queue(self, project: int, now: float, **changes: Any) -> None:
+        """Change some fields."""
+        self._write(project, "queue", replace(self.queue(project), at=now, **changes))
+
+    def put_fit(self, project: int, now: float, **changes: Any) -> None:
+        """Change some fields."""
+        self._write(project, "fit", replace(self.fit(project), at=now, **changes))
+
+    def _read(self, project: int, part: str) -> dict[str, Any]:
+        try:
+            raw: dict[str, Any] = json.loads((self._root / f"{project}.{part}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return raw
+
+    def _write(self, project: int, part: str, status: QueueStatus | FitStatus) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        path = self._root / f"{project}.{part}.json"
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(status), ensure_ascii=False), encoding="utf-8")
+        os.replace(beside, path)
+
+
+def _tuples(raw: dict[str, Any]) -> dict[str, Any]:
+    return {**raw, "warnings": tuple(raw.get("warnings", ()))}

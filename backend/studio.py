@@ -1,0 +1,381 @@
+"""The only room that speaks to Label Studio, through label-studio-sdk. Knows no models and keeps nothing."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import httpx
+from label_studio_sdk.core.api_error import ApiError
+
+from backend.errors import StudioError
+from backend.queue_window import Published
+from backend.registry import is_ours
+
+UNCERTAINTY = "Uncertainty sampling"
+SEQUENTIAL = "Sequential sampling"  # Label Studio's default
+PAGE = 1000
+WEBHOOK_ACTIONS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_CREATED",
+    "TASKS_DELETED",
+    "PROJECT_UPDATED",
+)
+
+
+class StudioRefusedError(StudioError):
+    """Label Studio answered with an error status; `code` is it."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a reconcile needs to know of a project. `annotations` does not count skips."""
+
+    id: int
+    title: str
+    label_config: str
+    sampling: str
+    model_version: str | None
+    show_predictions: bool
+    tasks: int
+    annotations: int
+
+
+@dataclass(frozen=True)
+class MLBackend:
+    """A backend registered with a project. `model_version` is what its /setup last answered."""
+
+    id: int
+    url: str
+    title: str
+    model_version: str
+    state: str
+    error: str
+    extra_params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A webhook of a project."""
+
+    id: int
+    url: str
+    active: bool
+    all_actions: bool
+    actions: tuple[str, ...]
+    headers: Mapping[str, str]
+
+
+class Studio:
+    """A connection. Every method raises `StudioError` with a remedy when Label Studio refuses or is away."""
+
+    def __init__(self, url: str, api_key: str, timeout_s: float = 60):
+        self.url = url.rstrip("/")
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+
+    @cached_property
+    def _http(self) -> Any:
+        # The SDK's own HTTP client: it adds the legacy token, or exchanges a personal access token and renews it
+        # every 5 minutes, and repeats after 5xx. Its typed methods lack model versions and cost time on large pages.
+        from label_studio_sdk import LabelStudio
+
+        if not self._api_key:
+            raise StudioError(
+                "LABEL_STUDIO_API_KEY is not set. Create a token in Label Studio under Account & Settings and set it."
+            )
+        # urljoin in the SDK's token refresh drops the last path part of a URL without a trailing slash.
+        client: Any = LabelStudio(base_url=self.url + "/", api_key=self._api_key, timeout=self._timeout_s)  # type: ignore[no-untyped-call]
+        return client._client_wrapper.httpx_client
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+        try:
+            response = self._http.request(path, method=method, **kwargs)
+        except ApiError as error:
+            raise self._refusal(f"{method} {path}", error.status_code or 0, str(error.body)) from None
+        except (httpx.HTTPError, OSError) as error:
+            raise StudioError(
+                f"Label Studio at {self.url} does not answer ({type(error).__name__}: {error}). Start it, or correct "
+                "LABEL_STUDIO_URL."
+            ) from None
+        if response.status_code >= 400:
+            raise self._refusal(f"{method} {path}", response.status_code, response.text)
+        return response.json() if response.content else None
+
+    def _refusal(self, what: str, code: int, body: str) -> StudioRefusedError:
+        remedy = ""
+        if code == 401 and "legacy" in body:
+            remedy = (
+                " LABEL_STUDIO_API_KEY is a legacy token and legacy tokens are switched off: use a personal access "
+                "token, or allow legacy tokens under Organization > API tokens."
+            )
+        elif code == 401:
+            remedy = " Check LABEL_STUDIO_API_KEY: a personal access token or a legacy token of a user is needed."
+        elif code == 404:
+            remedy = " Check the id, and that the token's user belongs to the organisation that owns it."
+        return StudioRefusedError(f"Label Studio answered {code} to {what}: {_short(body)}.{remedy}", code)
+
+    # Reading
+
+    def version(self) -> str:
+        """Label Studio's release, such as 1.23.2."""
+        return str(self._call("GET", "api/version").get("release", "unknown"))
+
+    def user(self) -> str:
+        """The e-mail address of the token's owner."""
+        return str(self._call("GET", "api/current-user/whoami").get("email", ""))
+
+    def project(self, project: int) -> Project:
+        """The project as it is now."""
+        raw = self._call("GET", f"api/projects/{project}")
+        return Project(
+            id=int(raw["id"]),
+            title=raw["title"] or "",
+            label_config=raw["label_config"] or "",
+            sampling=raw["sampling"] or "",
+            model_version=raw["model_version"],
+            show_predictions=bool(raw["show_collab_predictions"]),
+            tasks=int(raw["task_number"] or 0),
+            annotations=int(raw["total_annotations_number"] or 0),
+        )
+
+    def tasks_after(self, project: int, task_id: int) -> Iterator[list[dict[str, Any]]]:
+        """All tasks with a higher id, by id, in pages."""
+        while True:
+            page = self._tasks(project, [_filter("id", "greater", task_id, "Number")])
+            if page:
+                yield page
+                task_id = page[-1]["id"]
+            if len(page) < PAGE:
+                return
+
+    def tasks_changed_since(self, project: int, when: str, overlap_s: float) -> Iterator[list[dict[str, Any]]]:
+        """All tasks whose `updated_at` is later than `when` less the overlap, in pages by id.
+
+        A label, a skip, an edit and a prediction written or deleted all count as a change.
+        """
+        since = (_time(when) - timedelta(seconds=overlap_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        last = 0
+        while True:
+            changed = _filter("updated_at", "greater", since, "Datetime")
+            page = self._tasks(project, [changed, _filter("id", "greater", last, "Number")])
+            if page:
+                yield page
+                last = page[-1]["id"]
+            if len(page) < PAGE:
+                return
+
+    def annotated_tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
+        """All tasks with an annotation, in pages by id."""
+        last = 0
+        while True:
+            annotated = _filter("total_annotations", "greater", 0, "Number")
+            page = self._tasks(project, [annotated, _filter("id", "greater", last, "Number")])
+            if page:
+                yield page
+                last = page[-1]["id"]
+            if len(page) < PAGE:
+                return
+
+    def _tasks(self, project: int, filters: Sequence[Mapping[str, Any]], **params: Any) -> list[dict[str, Any]]:
+        query = {"filters": {"conjunction": "and", "items": filters}, "ordering": ["tasks:id"]}
+        params = {"project": project, "page_size": PAGE, "page": 1, "fields": "all", "resolve_uri": False, **params}
+        raw = self._call("GET", "api/tasks", params={**params, "query": json.dumps(query)})
+        return list(raw["tasks"])
+
+    def task(self, task_id: int) -> dict[str, Any]:
+        """One task with its annotations."""
+        return dict(self._call("GET", f"api/tasks/{task_id}"))
+
+    def last_change(self, project: int) -> str:
+        """`updated_at` of the task that changed last; empty when there are no tasks."""
+        query = json.dumps({"ordering": ["-tasks:updated_at"]})
+        params = {"project": project, "page_size": 1, "page": 1, "fields": "task_only", "query": query}
+        tasks = self._call("GET", "api/tasks", params=params)["tasks"]
+        return str(tasks[0]["updated_at"]) if tasks else ""
+
+    def task_ids(self, project: int) -> set[int]:
+        """Every task id. Reads the whole project: for repairs only."""
+        found: set[int] = set()
+        last = 0
+        while True:
+            page = self._tasks(project, [_filter("id", "greater", last, "Number")], fields="task_only")
+            found.update(task["id"] for task in page)
+            if len(page) < PAGE:
+                return found
+            last = page[-1]["id"]
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        """How many predictions of each model version the project holds."""
+        return dict(self._call("GET", f"api/projects/{project}/model-versions/"))
+
+    def our_predictions(self, project: int) -> list[Published]:
+        """Every prediction in the project that this backend wrote."""
+        raw = self._call("GET", "api/predictions", params={"project": project})
+        return [
+            Published(p["id"], p["task"], p["model_version"], float(p["score"] if p["score"] is not None else 0))
+            for p in raw
+            if is_ours(p["model_version"])
+        ]
+
+    def next_task(self, project: int) -> dict[str, Any] | None:
+        """The task that Label Studio's queue serves the token's user next, locked for them; None when it is empty."""
+        try:
+            return dict(self._call("GET", f"api/projects/{project}/next"))
+        except StudioRefusedError as error:
+            if error.code == 404 and "no tasks" in str(error).lower():
+                return None
+            raise
+
+    # Publishing
+
+    def create_prediction(self, task_id: int, prediction: Mapping[str, Any]) -> int:
+        """Write one prediction; returns its id. One at a time: a bulk import recounts the whole project."""
+        body = {"task": task_id, **{key: prediction[key] for key in ("result", "score", "model_version")}}
+        return int(self._call("POST", "api/predictions/", json=body)["id"])
+
+    def delete_prediction(self, prediction_id: int) -> None:
+        """Delete one prediction; one that is gone already is fine."""
+        try:
+            self._call("DELETE", f"api/predictions/{prediction_id}/")
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+
+    def set_model_version(self, project: int, version: str) -> None:
+        """Say whose scores order the queue. Predictions of that version must exist, or it must be empty."""
+        self._call("PATCH", f"api/projects/{project}", json={"model_version": version})
+
+    # Connecting
+
+    def update_project(self, project: int, **fields: Any) -> None:
+        """Set project fields. `show_collab_predictions=False` alone would also reset the model version."""
+        self._call("PATCH", f"api/projects/{project}", json=fields)
+
+    def create_project(self, title: str, label_config: str) -> int:
+        """Make a project; returns its id."""
+        return int(self._call("POST", "api/projects", json={"title": title, "label_config": label_config})["id"])
+
+    def projects(self) -> dict[int, str]:
+        """Titles of all projects, by id."""
+        raw = self._call("GET", "api/projects", params={"page_size": 1000})
+        return {int(p["id"]): p["title"] for p in raw["results"]}
+
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> int:
+        """Import tasks, with annotations where they carry some; returns how many were created."""
+        raw = self._call("POST", f"api/projects/{project}/import", json=list(tasks))
+        return int(raw["task_count"])
+
+    def annotate(self, task_id: int, result: Sequence[Mapping[str, Any]], lead_time_s: float = 0.0) -> int:
+        """Submit an annotation as the token's user; returns its id."""
+        body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": False}
+        return int(self._call("POST", f"api/tasks/{task_id}/annotations/", json=body)["id"])
+
+    def ml_backends(self, project: int) -> list[MLBackend]:
+        """Registered backends. Label Studio calls each one's /health and /setup to answer this."""
+        return [
+            MLBackend(
+                id=m["id"],
+                url=m["url"],
+                title=m["title"] or "",
+                model_version=m["model_version"] or "",
+                state=m["readable_state"] or "",
+                error=m["error_message"] or "",
+                extra_params=m["extra_params"] or {},
+            )
+            for m in self._call("GET", "api/ml", params={"project": project})
+        ]
+
+    def add_ml_backend(self, project: int, url: str, title: str, user: str, password: str, extra: Any) -> None:
+        """Register a backend. Label Studio calls it at once and makes a webhook for it."""
+        self._call("POST", "api/ml", json=_backend_body(project, url, title, user, password, extra))
+
+    def remove_ml_backend(self, backend: int) -> None:
+        """Unregister a backend; its webhook stays and must be removed too."""
+        self._call("DELETE", f"api/ml/{backend}")
+
+    def webhooks(self, project: int) -> list[Webhook]:
+        """Webhooks of the project."""
+        return [
+            Webhook(
+                id=w["id"],
+                url=w["url"],
+                active=bool(w["is_active"]),
+                all_actions=bool(w["send_for_all_actions"]),
+                actions=tuple(w["actions"] or ()),
+                headers=w["headers"] or {},
+            )
+            for w in self._call("GET", "api/webhooks/", params={"project": project})
+        ]
+
+    def put_webhook(self, project: int, url: str, headers: Mapping[str, str], webhook: int | None = None) -> None:
+        """Make or correct a webhook. `actions` always goes along: a PATCH without it clears the list."""
+        body = {
+            "project": project,
+            "url": url,
+            "send_payload": True,
+            "send_for_all_actions": False,
+            "is_active": True,
+            "headers": dict(headers),
+            "actions": list(WEBHOOK_ACTIONS),
+        }
+        if webhook is None:
+            self._call("POST", "api/webhooks/", json=body)
+        else:
+            self._call("PATCH", f"api/webhooks/{webhook}/", json=body)
+
+    def remove_webhook(self, webhook: int) -> None:
+        """Delete a webhook."""
+        self._call("DELETE", f"api/webhooks/{webhook}/")
+
+    def wait_until_up(self, seconds: float) -> bool:
+        """Whether Label Studio's /health answers within this time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=2).status_code == 200:
+                    return True
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.3)
+        return False
+
+
+def newest(tasks: Sequence[Mapping[str, Any]], so_far: str) -> str:
+    """The latest `updated_at` of these tasks and `so_far`."""
+    return max([so_far, *(str(t["updated_at"]) for t in tasks)], key=_time)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat((text or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
+
+
+def _filter(field: str, operator: str, value: Any, kind: str) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{field}", "operator": operator, "type": kind, "value": value}
+
+
+def _backend_body(project: int, url: str, title: str, user: str, password: str, extra: Any) -> dict[str, Any]:
+    body = {"project": project, "url": url, "title": title, "is_interactive": False, "extra_params": extra}
+    if not user:
+        return {**body, "auth_method": "NONE"}  # an empty basic_auth_pass makes Label Studio fail with 500
+    return {**body, "auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+
+
+def _short(body: str) -> str:
+    try:
+        raw = json.loads(body)
+        detail = raw.get("validation_errors") or raw.get("detail") or raw if isinstance(raw, dict) else raw
+        body = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+    except ValueError:
+        pass
+    return body.strip().rstrip(".")[:300]

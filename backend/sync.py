@@ -1,0 +1,85 @@
+"""Keeps the local copy of a project in step with Label Studio by increments. Decides nothing about models."""
+
+import logging
+
+from backend.label_config import LabelConfig, read_task
+from backend.pool import Pool
+from backend.studio import Project, Studio, newest
+
+log = logging.getLogger(__name__)
+
+TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
+
+
+def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: float) -> None:
+    """Bring the copy up to date: all tasks the first time (resumable), afterwards only what has changed.
+
+    The cost of an increment grows with the changes, not with the project. `now` is any steady clock, in seconds.
+    """
+    if pool.get("reading") != config.reading:
+        pool.clear()
+        pool.put("reading", config.reading)
+    if not pool.get("complete"):
+        _read_everything(studio, pool, config, project)
+    _read_changes(studio, pool, config, project.id, now)
+
+
+def _read_everything(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+    if not pool.get("watermark"):
+        _set_watermark(pool, studio.last_change(project.id), 0.0)
+    for page in studio.tasks_after(project.id, pool.last_id()):
+        pool.upsert(read_task(config, task) for task in page)
+        log.info("project %d: read %d of %d tasks", project.id, pool.size(), project.tasks)
+    pool.put("complete", "yes")
+
+
+def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int, now: float) -> None:
+    watermark, seen_at = pool.get("watermark"), float(pool.get("watermark_seen_at"))
+    # A task's updated_at is set before its transaction commits. Once a watermark has been known for longer than a
+    # transaction takes, nothing older can still appear, and the overlap is not read again and again.
+    overlap_s = 0.0 if now - seen_at > TRANSACTION_S else TRANSACTION_S
+    latest = watermark
+    for page in studio.tasks_changed_since(project, watermark, overlap_s):
+        pool.upsert(read_task(config, task) for task in page)
+        latest = newest(page, latest)
+    if latest != watermark:
+        _set_watermark(pool, latest, now)
+
+
+def _set_watermark(pool: Pool, watermark: str, seen_at: float) -> None:
+    with pool.transaction():
+        pool.put("watermark", watermark)
+        pool.put("watermark_seen_at", repr(seen_at))
+
+
+def repair(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+    """Find what the increments cannot show, such as deleted tasks, by comparing counts with Label Studio's.
+
+    Work in flight makes counts differ for a moment, so only the same difference seen twice is acted on.
+    """
+    difference = f"{project.tasks - pool.size()} {project.annotations - pool.annotations()}"
+    if difference == "0 0" or difference != pool.get("difference"):
+        pool.put("difference", difference)
+        return
+    log.warning("project %d: local copy is off by %s (tasks, annotations); repairing", project.id, difference)
+    pool.put("difference", "")
+    if project.tasks != pool.size():
+        _compare_ids(studio, pool, config, project)
+    if project.annotations != pool.annotations():
+        _reread_annotated(studio, pool, config, project)
+
+
+def _compare_ids(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+    known, there = pool.task_ids(), studio.task_ids(project.id)
+    pool.forget(known - there)
+    for task_id in sorted(there - known):
+        pool.upsert([read_task(config, studio.task(task_id))])
+
+
+def _reread_annotated(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+    lost = set(pool.annotated())
+    for page in studio.annotated_tasks(project.id):
+        pool.upsert(read_task(config, task) for task in page)
+        lost -= {task["id"] for task in page}
+    for task_id in sorted(lost):
+        pool.upsert([read_task(config, studio.task(task_id))])

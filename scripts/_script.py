@@ -1,0 +1,28 @@
+"""What every script does: finds the package, reads the settings, turns deliberate errors into one clear line."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from backend.errors import NextlabelError
+from backend.settings import load_settings
+from backend.studio import Studio
+
+
+def studio_from_settings() -> Studio:
+    """A client for LABEL_STUDIO_URL with LABEL_STUDIO_API_KEY, from the environment or `.env`."""
+    settings = load_settings()
+    return Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a script's `main`; exit code 1 and one message for an error raised on purpose, 130 for Ctrl-C."""
+    try:
+        sys.exit(main() or 0)
+    except NextlabelError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
