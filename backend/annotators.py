@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.corpora import Corpus
+from backend.errors import BadCorpusError
 from backend.importing import result_of
 from backend.studio import Studio
 
@@ -33,6 +34,13 @@ def annotate(
 
 
 def gold_of(corpus: Corpus) -> Callable[[dict[str, Any]], str]:
-    """The oracle: gold labels by the two sentences of a task."""
-    labels = {(pair.sentence1, pair.sentence2): pair.label for pair in corpus.train + corpus.holdout}
-    return lambda task: labels[task["data"]["sentence1"], task["data"]["sentence2"]]
+    """The oracle: gold labels by the row that an imported task carries. Raises `BadCorpusError` for other tasks."""
+    labels = {pair.row: pair.label for pair in corpus.train + corpus.holdout}
+
+    def gold(task: dict[str, Any]) -> str:
+        row = task["data"].get("row")
+        if row not in labels:
+            raise BadCorpusError(f"Task {task['id']} is not from {corpus.source}; the oracle knows no label for it.")
+        return labels[row]
+
+    return gold

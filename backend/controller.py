@@ -376,7 +376,8 @@ class Controller:
         )
 
     def _say(self, project_id: int, **changes: object) -> None:
-        self._board.put_queue(project_id, self._now(), **changes)
+        done = self._board.queue(project_id).reconciles + 1
+        self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
 
     def _failed(self, project_id: int, message: str) -> None:
         errors = self._board.queue(project_id).errors + 1

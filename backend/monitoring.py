@@ -20,6 +20,7 @@ GAUGES = {
 COUNTERS = {
     "fits": "Finished fits",
     "fit_failures": "Failed fits",
+    "reconciles": "Looks at a project, failed ones included",
     "reconcile_errors": "Failed reconciles",
 }
 
@@ -54,7 +55,7 @@ class _TrainerCollector(Collector):
             queue, fit = self._board.queue(project), self._board.fit(project)
             for key, gauge in gauges.items():
                 gauge.add_metric([str(project)], getattr(queue, key))
-            for key, count in zip(COUNTERS, (fit.fits, fit.failures, queue.errors), strict=True):
+            for key, count in zip(COUNTERS, (fit.fits, fit.failures, queue.reconciles, queue.errors), strict=True):
                 counters[key].add_metric([str(project)], count)
             scores = self._scores(project)
             if scores:

@@ -26,6 +26,7 @@ class QueueStatus:
     version: str = ""
     window: int = 0
     warnings: tuple[str, ...] = ()
+    reconciles: int = 0
     errors: int = 0
     publish_seconds: float = 0.0
     at: float = 0.0

@@ -49,6 +49,8 @@ class Project:
     show_predictions: bool
     tasks: int
     annotations: int
+    trains_in_request: bool
+    predicts_on_page_load: bool
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class Studio:
             show_predictions=bool(raw["show_collab_predictions"]),
             tasks=int(raw["task_number"] or 0),
             annotations=int(raw["total_annotations_number"] or 0),
+            trains_in_request=bool(raw.get("min_annotations_to_start_training")),
+            predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
         )
 
     def tasks_after(self, project: int, task_id: int) -> Iterator[list[dict[str, Any]]]:
@@ -299,6 +303,11 @@ class Studio:
     def add_ml_backend(self, project: int, url: str, title: str, user: str, password: str, extra: Any) -> None:
         """Register a backend. Label Studio calls it at once and makes a webhook for it."""
         self._call("POST", "api/ml", json=_backend_body(project, url, title, user, password, extra))
+
+    def start_training(self, project: int) -> None:
+        """Press the Start Training button of the project's backends."""
+        for backend in self.ml_backends(project):
+            self._call("POST", f"api/ml/{backend.id}/train", json={})
 
     def remove_ml_backend(self, backend: int) -> None:
         """Unregister a backend; its webhook stays and must be removed too."""
