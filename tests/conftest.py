@@ -1,0 +1,95 @@
+"""What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.corpora import Corpus, Pair, own_pairs
+from backend.demo import small_checkpoint
+from backend.sandbox import LocalBackend, LocalStudio, free_port
+from backend.studio import Studio
+
+FIT_EVERY = 12
+WAIT_S = 120.0
+
+
+def wait_until(done: Callable[[], object], what: str, seconds: float = WAIT_S) -> None:
+    """Poll until `done` is true; fails with `what` was waited for."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The directory of the all-MiniLM-L6-v2 checkpoint."""
+    return small_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+    """A real Label Studio server on SQLite, one for all tests."""
+    server = LocalStudio(tmp_path_factory.mktemp("label-studio"), free_port(18100))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def studio(label_studio: LocalStudio) -> Studio:
+    """A client of the real server."""
+    return label_studio.connect()
+
+
+@pytest.fixture(scope="session")
+def few_pairs() -> Corpus:
+    """96 pairs to label and 24 held out: enough for some quick rounds."""
+    corpus = own_pairs()
+    return Corpus("a few of our own pairs", corpus.train[:96], corpus.holdout[:24])
+
+
+@pytest.fixture
+def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> Iterator[Callable[..., LocalBackend]]:
+    """Starts a backend against the real server with quick fits; stops it after the test."""
+    started: list[LocalBackend] = []
+
+    def start(command: str = "serve", model_dir: Path | None = None, **settings: object) -> LocalBackend:
+        quick = {
+            "base_model": minilm,
+            "fit_every": FIT_EVERY,
+            "fit_steps": 6,
+            "learning_rate": 1e-4,
+            "window": 24,
+            "reconcile_s": 3,
+        }
+        port = free_port(19100)
+        backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **{**quick, **settings})
+        started.append(backend)
+        backend.start()
+        return backend
+
+    yield start
+    for backend in started:
+        backend.stop()
+
+
+def plain_pairs(count: int, start: int = 0) -> list[Pair]:
+    """Some of our own pairs."""
+    return list(own_pairs().train[start : start + count])
+
+
+def sign_up(label_studio: LocalStudio, email: str) -> Studio:
+    """Another annotator, who joins by invitation as a person would; returns a client with their token."""
+    token = {"Authorization": f"Token {label_studio.login.token}"}
+    invitation = httpx.get(f"{label_studio.url}/api/invite", headers=token).json()["invite_url"]
+    with httpx.Client(base_url=label_studio.url, follow_redirects=True) as browser:
+        browser.get(invitation)
+        form = {"email": email, "password": "Passw0rd!x", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        browser.post(invitation, data=form, headers={"Referer": label_studio.url}).raise_for_status()
+        answer = browser.get("/api/current-user/token")
+        answer.raise_for_status()
+        return Studio(label_studio.url, answer.json()["token"])
