@@ -12,7 +12,10 @@ ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /venv
 COPY --from=pins /torch.txt /
-RUN pip --python /venv/bin/python install ${TORCH_INDEX_URL:+--index-url "${TORCH_INDEX_URL}"} -r /torch.txt
+# PyTorch brings its own tests, and headers for those who compile against it: 190 MB that nothing here uses.
+RUN pip --python /venv/bin/python install ${TORCH_INDEX_URL:+--index-url "${TORCH_INDEX_URL}"} -r /torch.txt \
+    && torch=$(echo /venv/lib/python3*/site-packages/torch) \
+    && rm -rf "${torch}"/test "${torch}"/include "${torch}"/bin/test_* "${torch}"/bin/protoc*
 COPY requirements.txt /
 RUN pip --python /venv/bin/python install -r /requirements.txt
 

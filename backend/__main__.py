@@ -1,18 +1,14 @@
 """`python -m backend serve | web | trainer`: run the backend, or one of its two processes."""
 
 import argparse
-import ctypes
 import logging
-import signal
 import sys
 
 from backend.errors import NextlabelError
-from backend.logs import set_up_logs
+from backend.processes import die_with_parent, set_up_logs
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend")
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,12 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
     except NextlabelError as error:
         print(f"Nextlabel cannot start:\n{error}", file=sys.stderr)
         return 2
-
-
-def die_with_parent() -> None:
-    """A supervised process stops when its supervisor is killed, or it would go on holding the port. Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _run(command: str, settings: Settings) -> int:

@@ -1,6 +1,5 @@
 """A BERT-like text classifier: fit, predict, save, load. Imports torch and transformers; knows no Label Studio."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
@@ -201,7 +201,7 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.float32, **head)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NoModelError(
             f"The model {name!r} cannot be loaded: {first_line} Set BASE_MODEL to a directory with a checkpoint for "

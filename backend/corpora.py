@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import httpx
 import numpy as np
 
 from backend.errors import BadCorpusError
@@ -13,6 +14,7 @@ from backend.errors import BadCorpusError
 LABELS = ("paraphrase", "different")  # the first is the positive class of F1
 MRPC_TRAIN, MRPC_DEV_IDS = "msr_paraphrase_train.txt", "dev_ids.tsv"
 MRPC_SIZES = (3668, 408)  # GLUE's training and validation sets
+OWN_PAIRS = "640 sentence pairs that ship with Nextlabel (not MRPC)"
 MRPC_HUB = ("nyu-mll/glue", "mrpc")
 
 
@@ -39,10 +41,20 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
     """MRPC from a directory of the official files if one is given, else from the hub, else our own pairs."""
     if mrpc_dir is not None:
         return read_mrpc(mrpc_dir)
-    try:
-        return download_mrpc()
-    except BadCorpusError:
+    if not hub_answers():
         return own_pairs()
+    return download_mrpc()
+
+
+def hub_answers() -> bool:
+    """Whether the model hub can be reached. The hub's own client would try for half a minute."""
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        httpx.head(ENDPOINT, timeout=3)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def own_pairs() -> Corpus:
@@ -52,7 +64,7 @@ def own_pairs() -> Corpus:
     pairs = [Pair(i, r["sentence1"], r["sentence2"], r["label"]) for i, r in enumerate(rows)]
     split = [row["split"] for row in rows]
     return Corpus(
-        source="640 sentence pairs that ship with Nextlabel (not MRPC)",
+        source=OWN_PAIRS,
         train=tuple(p for p, s in zip(pairs, split, strict=True) if s == "train"),
         holdout=tuple(p for p, s in zip(pairs, split, strict=True) if s == "holdout"),
     )

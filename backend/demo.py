@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect
-from backend.corpora import Corpus, find_corpus
+from backend.corpora import OWN_PAIRS, Corpus, find_corpus
 from backend.errors import NextlabelError
 from backend.importing import import_corpus
 from backend.registry import Card, Registry, version_number
@@ -82,6 +82,8 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
     base_model = str(small_checkpoint()) if options.base_model == SMALL else options.base_model
     corpus = find_corpus(options.mrpc_dir)
     print(f"Data: {corpus.source}")
+    if corpus.source == OWN_PAIRS:
+        print("      (the model hub cannot be reached; give --mrpc-dir DIR for MRPC from the official files)")
     print(f"Weights: {options.base_model}")
     studio = LocalStudio(data_dir / "label-studio", _announced_port(options.port, "Label Studio"))
     stack.callback(studio.stop)

@@ -22,12 +22,16 @@ GONE = (400, 404)  # what Label Studio answers to a prediction for a task that w
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a publication did. `seconds_to_switch` is None when the version was already in force."""
+    """What a publication did. `seconds_to_switch` is None when the version was already in force.
+
+    `missing` tasks of the window and `stale` predictions remain for the next reconcile.
+    """
 
     window: int
     written: int
     removed: int
-    unfinished: bool
+    missing: int
+    stale: int
     seconds_to_switch: float | None
 
 
@@ -72,7 +76,8 @@ class Publisher:
             window=len(wanted),
             written=written,
             removed=removed,
-            unfinished=removed < len(plan.delete) or written < len(plan.create),
+            missing=len(plan.create) - written,
+            stale=len(plan.delete) - removed,
             seconds_to_switch=seconds_to_switch,
         )
 

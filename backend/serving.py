@@ -9,6 +9,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from backend.processes import yield_cores_while_waiting
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 
 def run_web(settings: Settings) -> None:
     """Serve until SIGTERM."""
+    yield_cores_while_waiting()
     log.info("web process on http://%s:%d", settings.host, settings.port)
     _Gunicorn(settings).run()
 

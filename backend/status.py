@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from typing import Any
 class QueueStatus:
     """State of a project's queue.
 
-    `state`: waiting (no version yet), publishing, published, refused (the config), disconnected, failed.
+    `state`: waiting (no version yet), publishing, published, refused (the config), disconnected, failed. `stale`
+    predictions of earlier versions are still to be removed; they order nothing.
     """
 
     state: str = "waiting"
@@ -25,6 +26,7 @@ class QueueStatus:
     holdout: int = 0
     version: str = ""
     window: int = 0
+    stale: int = 0
     warnings: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
@@ -44,8 +46,6 @@ class FitStatus:
     fits: int = 0
     failures: int = 0
     failures_in_a_row: int = 0
-    version: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
     at: float = 0.0
 
 

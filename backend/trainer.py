@@ -5,6 +5,7 @@ import os
 import threading
 
 from backend.jobs import JobQueue
+from backend.processes import yield_cores_while_waiting
 from backend.registry import Registry
 from backend.settings import Settings
 from backend.status import StatusBoard
@@ -21,6 +22,7 @@ def run_trainer(settings: Settings) -> None:
     from backend.studio import Studio
 
     os.nice(NICENESS)
+    yield_cores_while_waiting()
     registry = Registry(settings.model_dir)
     studio = Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
     controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio)

@@ -97,7 +97,8 @@ def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weight
     assert card.examples == SEEDS + 2 * FIT_EVERY
     assert card.scores is not None
     assert card.scores["examples"] == len(few_pairs.holdout)
-    assert {p.version for p in studio.our_predictions(project.id)} == {version}, "the old windows are gone"
+    wait_until(lambda: project.board.queue(project.id).stale == 0, "the old windows to be removed")
+    assert {p.version for p in studio.our_predictions(project.id)} == {version}
 
 
 def test_three_annotators_share_the_order_without_gaps(
@@ -266,6 +267,7 @@ def test_nothing_is_published_when_nothing_changed(
 ) -> None:
     project = Project(studio, start_backend(reconcile_s=1), few_pairs)
     project.wait()
+    wait_until(lambda: project.board.queue(project.id).stale == 0, "the old window to be removed")
     before = sorted(p.prediction_id for p in studio.our_predictions(project.id))
     done = project.board.queue(project.id).reconciles
     wait_until(lambda: project.board.queue(project.id).reconciles > done + 3, "some reconciles")

@@ -1,0 +1,227 @@
+"""When a fit is due, and how labels become a version. Needs no Label Studio: it works from the local copy."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+
+from backend import classifier as classifiers
+from backend.classifier import Recipe
+from backend.errors import NextlabelError
+from backend.jobs import JobQueue
+from backend.label_config import LabelConfig, parse_label_config
+from backend.learning import Round, missing_labels, run_round
+from backend.pool import Pool, pool_path
+from backend.registry import Busy, Card, Registry, version_name, version_number
+from backend.resident import Resident
+from backend.settings import Settings
+from backend.status import StatusBoard
+
+log = logging.getLogger(__name__)
+
+BUSY_S = 1.0  # when another fit has the machine
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
+    differ from those the current version was fitted on."""
+
+    reason: str
+    message: str
+    labels: int
+    pending: int
+
+
+class Fitter:
+    """Decides on fits and makes them: one at a time on a machine, however many trainers there are."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        board: StatusBoard,
+        jobs: JobQueue,
+        resident: Resident,
+        now: Callable[[], float] = time.time,
+    ):
+        self._settings, self._registry, self._board = settings, registry, board
+        self._jobs, self._resident, self._now = jobs, resident, now
+
+    def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
+        """What the labels in the local copy call for."""
+        labels = {example.id: label for example, label in pool.labelled(config.labels, holdout=False)}
+        version = self._registry.current(project)
+        pending = self._pending(project, version, labels)
+        waited_s = self._waited_s(pool, version, pending)
+        reason = self._reason(project, version, config, pending, waited_s)
+        message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
+        if reason:
+            obstacle = self._obstacle(project, config, list(labels.values()))
+            message = obstacle or f"Fitting: {reason}"
+            reason = "" if obstacle else reason
+        return Outlook(reason, message, len(labels), pending)
+
+    def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
+        fitted = self._registry.fitted_labels(project, version) if version else {}
+        return sum(labels.get(task) != fitted.get(task) for task in labels.keys() | fitted.keys())
+
+    def _waited_s(self, pool: Pool, version: str | None, pending: int) -> float:
+        """How long there have been labels that `version` does not know."""
+        of_version, _, since = pool.get("pending_since").partition(" ")
+        if not pending:
+            pool.put("pending_since", "")
+            return 0.0
+        if not since or of_version != str(version):
+            since = repr(self._now())
+            pool.put("pending_since", f"{version} {since}")
+        return self._now() - float(since)
+
+    def _reason(self, project: int, version: str | None, config: LabelConfig, pending: int, waited_s: float) -> str:
+        if self._jobs.demanded(project):
+            return "Start Training was pressed"
+        if version is not None and self._registry.card(project, version).labels != config.labels:
+            return "the project's labels changed"
+        if pending >= self._settings.fit_every:
+            return f"{pending} new labels"
+        if pending and waited_s >= self._settings.fit_max_wait_s:
+            return f"{pending} new labels have waited {waited_s:.0f} s"
+        return ""
+
+    def _obstacle(self, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
+        complaint = missing_labels(config.labels, labels)
+        if complaint:
+            return f"Waiting for labels: {complaint}"
+        rest_s = 0.0 if self._jobs.demanded(project) else self._backoff_s(project)
+        if rest_s > 0:
+            return f"The last fit failed; the next try is in {rest_s:.0f} s, or at once with Start Training."
+        return ""
+
+    def _backoff_s(self, project: int) -> float:
+        status = self._board.fit(project)
+        if not status.failures_in_a_row:
+            return 0.0
+        wait_s = min(FIRST_BACKOFF_S * 2.0 ** (status.failures_in_a_row - 1), LONGEST_BACKOFF_S)
+        return max(0.0, status.at + wait_s - self._now())
+
+    def fit(self, project: int) -> None:
+        """Fit a version on all labels and promote it, if a fit is due. A failed fit keeps its labels."""
+        try:
+            with self._registry.lock("fit"):
+                self._fit(project)
+        except Busy:
+            self._jobs.want_fit(project, delay_s=BUSY_S)
+        except NextlabelError as error:
+            log.error("project %d: the fit failed, its labels are kept: %s", project, error)
+            self._failed(project, str(error))
+        except Exception as error:
+            self._failed(project, f"{type(error).__name__}: {error}")
+            raise
+
+    def _fit(self, project: int) -> None:
+        with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            config = parse_label_config(pool.get("label_config"))
+            demand = self._jobs.demanded(project)
+            outlook = self.look(pool, project, config)
+            if not outlook.reason:
+                return
+            labelled = pool.labelled(config.labels, holdout=False)
+            log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
+            result = run_round(
+                self._recipe(),
+                config.labels,
+                labelled,
+                pool.open_examples(),
+                pool.labelled(config.labels, holdout=True),
+                self._settings.query_strategy,
+                _Reporter(self._board, project, self._now),
+            )
+            card = self._card(project, config, [label for _, label in labelled], result, outlook.reason)
+            labels = {example.id: label for example, label in labelled}
+            self._registry.save(card, labels, result.classifier.save)
+            scored = result.pool
+            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+            self._resident.keep(card, result.classifier)
+            self._registry.promote(project, card.version)
+            pool.keep_scores_of(card.version)
+        self._jobs.demand_met(project, demand)
+        self._registry.prune(project, self._settings.keep_versions)
+        self._done(project, card)
+        self._jobs.hint(project)
+
+    def _recipe(self) -> Recipe:
+        s = self._settings
+        return Recipe(
+            s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, s.seed, s.device, s.precision
+        )
+
+    def _card(self, project: int, config: LabelConfig, labels: Sequence[str], result: Round, reason: str) -> Card:
+        newest = next(iter(self._registry.versions(project)), "")
+        number = version_number(newest) + 1
+        created = datetime.fromtimestamp(self._now(), timezone.utc)
+        return Card(
+            version=version_name(number, created),
+            number=number,
+            project=project,
+            parent=self._registry.current(project),
+            labels=config.labels,
+            label_counts={name: labels.count(name) for name in config.labels},
+            base_model=self._settings.base_model,
+            strategy=self._settings.query_strategy,
+            seed=self._settings.seed,
+            recipe=asdict(self._recipe()),
+            scores=result.scores.as_dict() if result.scores else None,
+            pool=len(result.pool.examples),
+            seconds=dict(result.seconds),
+            device=str(result.classifier.device),
+            precision=str(result.classifier.precision).removeprefix("torch."),
+            libraries=classifiers.library_versions(),
+            created_at=created.isoformat(),
+            reason=reason,
+        )
+
+    def _done(self, project: int, card: Card) -> None:
+        score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
+        seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
+        message = f"{card.version}: {card.examples} labels, {score} ({seconds})"
+        log.info("project %d: %s", project, message)
+        self._board.put_fit(
+            project,
+            self._now(),
+            state="idle",
+            message=message,
+            fits=self._board.fit(project).fits + 1,
+            failures_in_a_row=0,
+        )
+
+    def _failed(self, project: int, message: str) -> None:
+        status = self._board.fit(project)
+        self._board.put_fit(
+            project,
+            self._now(),
+            state="failed",
+            message=message,
+            failures=status.failures + 1,
+            failures_in_a_row=status.failures_in_a_row + 1,
+        )
+        self._jobs.hint(project)
+
+
+class _Reporter:
+    """Progress of a round, to the log at every tenth and to the status board at most once a second."""
+
+    def __init__(self, board: StatusBoard, project: int, now: Callable[[], float]):
+        self._board, self._project, self._now = board, project, now
+        self._told = (0.0, "", -1)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now, tenth = self._now(), 10 * done // total
+        told_at, told_stage, told_tenth = self._told
+        if now - told_at < 1 and stage == told_stage and done < total:
+            return
+        if (stage, tenth) != (told_stage, told_tenth):
+            log.info("project %d: %s %d of %d", self._project, stage, done, total)
+        self._told = (now, stage, tenth)
+        self._board.put_fit(self._project, now, state="fitting", message="", stage=stage, done=done, total=total)

@@ -1,0 +1,118 @@
+"""MRPC's files, whole and damaged; our own pairs; the seed set."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.corpora import LABELS, MRPC_DEV_IDS, MRPC_SIZES, MRPC_TRAIN, Pair, find_corpus, own_pairs, seed_rows
+from backend.errors import BadCorpusError
+
+HEADER = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
+
+
+def row(number: int, quality: str = "1") -> str:
+    return f"{quality}\t{number}\t{number + 1}\tHe said \"{number}.\tIt's\u2028{number}, he said."
+
+
+def mrpc(directory: Path, rows: list[str], dev_ids: list[str], header: str = HEADER) -> Path:
+    """MRPC's two files, as Microsoft and GLUE serve them: UTF-8 with BOM, Windows line ends, stray marks."""
+    (directory / MRPC_TRAIN).write_text("\r\n".join([header, *rows, ""]), encoding="utf-8-sig", newline="")
+    (directory / MRPC_DEV_IDS).write_text("\n".join([*dev_ids, ""]), encoding="utf-8", newline="")
+    return directory
+
+
+def complaint(directory: Path) -> str:
+    with pytest.raises(BadCorpusError) as refused:
+        find_corpus(directory)
+    return str(refused.value)
+
+
+def test_mrpc_is_split_by_the_ids_of_the_validation_set(tmp_path: Path) -> None:
+    rows = [row(n, quality="01"[n % 2]) for n in range(sum(MRPC_SIZES))]
+    dev = range(5, sum(MRPC_SIZES), 9)[: MRPC_SIZES[1]]
+    corpus = find_corpus(mrpc(tmp_path, rows, [f"{n}\t{n + 1}" for n in dev]))
+    assert (len(corpus.train), len(corpus.holdout)) == (3668, 408)
+    assert corpus.train[0] == Pair(2, 'He said "0.', "It's\u20280, he said.", "different")
+    assert corpus.holdout[0] == Pair(7, 'He said "5.', "It's\u20285, he said.", "paraphrase")
+    assert len({pair.row for pair in (*corpus.train, *corpus.holdout)}) == sum(MRPC_SIZES)
+    assert str(tmp_path) in corpus.source
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "words"),
+    [
+        ([row(1), "1\t2\t3\tonly one sentence"], ", line 3:", "expected 5 tab-separated fields, found 4"),
+        ([row(1), row(2), row(3) + "\tmore"], ", line 4:", "found 6"),
+        ([row(1, quality="2")], ", line 2:", "quality '2'"),
+        ([row(1, quality="")], ", line 2:", "quality ''"),
+        (["1\t1\t2\t \tsecond"], ", line 2:", "two sentences"),
+    ],
+)
+def test_a_damaged_row_is_named_by_its_line(tmp_path: Path, rows: list[str], place: str, words: str) -> None:
+    message = complaint(mrpc(tmp_path, rows, ["1\t2"]))
+    assert f"{MRPC_TRAIN}{place}" in message
+    assert words in message
+
+
+@pytest.mark.parametrize("damaged", ["1", "1\t2\t3", "1 2", "a\tb", "<html>Not found</html>"])
+def test_damaged_ids_are_named_by_their_line(tmp_path: Path, damaged: str) -> None:
+    message = complaint(mrpc(tmp_path, [row(1)], ["1\t2", damaged]))
+    assert f"{MRPC_DEV_IDS}, line 2: expected two ids" in message
+
+
+def test_another_header_is_refused(tmp_path: Path) -> None:
+    message = complaint(mrpc(tmp_path, [row(1)], ["1\t2"], header="label\ttext"))
+    assert f"{MRPC_TRAIN}, line 1: expected the header" in message
+
+
+@pytest.mark.parametrize("name", [MRPC_TRAIN, MRPC_DEV_IDS])
+def test_a_missing_file_is_named_and_both_are_asked_for(tmp_path: Path, name: str) -> None:
+    (mrpc(tmp_path, [row(1)], ["1\t2"]) / name).unlink()
+    message = complaint(tmp_path)
+    assert f"{tmp_path / name} is missing" in message
+    assert MRPC_TRAIN in message
+    assert MRPC_DEV_IDS in message
+
+
+@pytest.mark.parametrize("name", [MRPC_TRAIN, MRPC_DEV_IDS])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
+    (mrpc(tmp_path, [row(1)], ["1\t2"]) / name).write_bytes(b"PK\x03\x04\xff\xfe")
+    assert f"{tmp_path / name} is not a UTF-8 text file" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(3, "2 training and 1 validation"), (0, "0 training and 0 validation")])
+def test_a_file_that_was_cut_short_is_noticed(tmp_path: Path, rows: int, sizes: str) -> None:
+    message = complaint(mrpc(tmp_path, [row(n) for n in range(rows)], ["1\t2"]))
+    assert f"holds {sizes} pairs, MRPC has 3668 and 408" in message
+
+
+def test_our_own_pairs_are_complete_and_apart() -> None:
+    corpus = own_pairs()
+    assert (len(corpus.train), len(corpus.holdout)) == (480, 160)
+    both = (*corpus.train, *corpus.holdout)
+    assert {pair.label for pair in corpus.train} == {pair.label for pair in corpus.holdout} == set(LABELS)
+    assert all(pair.sentence1.strip() and pair.sentence2.strip() for pair in both)
+    assert len({pair.row for pair in both}) == 640
+    assert len({frozenset((pair.sentence1, pair.sentence2)) for pair in both}) == 640, "no pair twice, turned or not"
+    sentences, held_out = (
+        {s for p in part for s in (p.sentence1, p.sentence2)} for part in (corpus.train, corpus.holdout)
+    )
+    assert not sentences & held_out, "the holdout's sentences are all unseen"
+
+
+def pairs(count: int) -> list[Pair]:
+    return [Pair(row, "first", "second", LABELS[0]) for row in range(10, 10 + count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "start", "size"), [(3668, 0.3, 1100), (100, 0.0, 0), (100, 1, 1), (100, 24, 24), (100, 1000, 100)]
+)
+def test_a_seed_set_is_a_share_below_1_and_a_count_from_1(count: int, start: float, size: int) -> None:
+    rows = seed_rows(pairs(count), start, seed=0)
+    assert len(rows) == size
+    assert rows <= {pair.row for pair in pairs(count)}
+
+
+def test_the_seed_decides_the_seed_set() -> None:
+    assert seed_rows(pairs(100), 0.3, seed=1) == seed_rows(pairs(100), 0.3, seed=1)
+    assert seed_rows(pairs(100), 0.3, seed=1) != seed_rows(pairs(100), 0.3, seed=2)

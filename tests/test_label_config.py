@@ -1,0 +1,453 @@
+"""The edge to Label Studio: configs, tasks, annotations and predictions as it really sends and stores them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.acquisition import acquire
+from backend.errors import BadRequestError, RefusedConfigError
+from backend.examples import Example, Unreadable
+from backend.label_config import (
+    LabelConfig,
+    Vote,
+    consensus,
+    is_holdout,
+    no_prediction,
+    parse_label_config,
+    project_id_of,
+    read_task,
+    to_example,
+    to_prediction,
+    to_score,
+    to_vote,
+)
+
+laws = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+def view(*tags: str) -> str:
+    return f"<View>{''.join(tags)}</View>"
+
+
+def text(name: str, attributes: str = "", tag: str = "Text") -> str:
+    return f'<{tag} name="{name}" value="${name}" {attributes}/>'
+
+
+def choices(attributes: str = 'toName="text"', labels: str = '<Choice value="pos"/><Choice value="neg"/>') -> str:
+    return f'<Choices name="label" {attributes}>{labels}</Choices>'
+
+
+PAIR_XML = view(text("s1"), text("s2"), choices('toName="s1"'))
+SINGLE = parse_label_config(view(text("text"), choices()))
+PAIR = parse_label_config(PAIR_XML)
+HTML = parse_label_config(view(text("text", tag="HyperText"), choices()))
+
+
+# Configs
+
+
+def test_a_single_text_config_is_read() -> None:
+    assert LabelConfig("label", "text", ("text",), (False,), ("pos", "neg")) == SINGLE
+
+
+def test_a_pair_keeps_the_order_of_the_config_whichever_text_the_control_points_to() -> None:
+    assert PAIR.fields == ("s1", "s2")
+    assert PAIR.to_name == "s1"
+    assert parse_label_config(view(text("s1"), text("s2"), choices('toName="s2"'))).fields == ("s1", "s2")
+
+
+def test_the_field_is_the_variable_and_not_the_name_of_the_tag() -> None:
+    config = parse_label_config(view('<Text name="text" value="$review_body"/>', choices()))
+    assert (config.fields, config.to_name) == (("review_body",), "text")
+
+
+def test_an_alias_is_the_label() -> None:
+    labels = '<Choice value="Positive" alias="pos"/><Choice value="Negative"/>'
+    assert parse_label_config(view(text("text"), choices(labels=labels))).labels == ("pos", "Negative")
+
+
+@pytest.mark.parametrize("choice", ["single", "single-radio"])
+def test_both_ways_to_show_a_single_choice_are_served(choice: str) -> None:
+    assert parse_label_config(view(text("text"), choices(f'toName="text" choice="{choice}"'))) == SINGLE
+
+
+def test_headings_and_nested_views_do_not_disturb() -> None:
+    xml = view(
+        "<Style>.a {color: red}</Style><Header value='$title'/><Text name='hint' value='Read slowly.'/>",
+        f'<View className="a">{text("text")}</View>',
+        view(choices(labels='<View><Choice value="pos"/></View><Choice value="neg"/>')),
+        '<TextArea name="why" toName="text"/>',
+    )
+    assert parse_label_config(xml) == SINGLE
+
+
+def test_hypertext_is_marked_as_html() -> None:
+    assert HTML.html == (True,)
+    assert parse_label_config(view(text("s1", tag="HyperText"), text("s2"), choices('toName="s1"'))).html == (
+        True,
+        False,
+    )
+
+
+BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))}]>
+<View>&i;{text("text")}{choices()}</View>"""  # noqa: E501
+
+REFUSED = {
+    "multiple choice": (view(text("text"), choices('toName="text" choice="multiple"')), 'Set choice="single"'),
+    "per region": (view(text("text"), choices('toName="text" perRegion="true"')), "Remove perRegion"),
+    "per item": (view(text("text"), choices('toName="text" perItem="true"')), "Remove perItem"),
+    "labels from the task": (
+        view(text("text"), choices('toName="text" value="$opts"', "")),
+        "List the labels as <Choice>",
+    ),
+    "toName with two texts": (view(text("s1"), text("s2"), choices('toName="s1,s2"')), 'Set toName="s1"'),
+    "toName elsewhere": (view(text("text"), choices('toName="img"')), "Set toName to one of them"),
+    "addresses": (view(text("text", 'valueType="url"'), choices()), 'set valueType="text"'),
+    "taxonomy only": (view(text("text"), '<Taxonomy name="t" toName="text"/>'), "0 Choices and Taxonomy; exactly one"),
+    "no control": (view(text("text")), "exactly one <Choices> is needed"),
+    "two controls": (view(text("text"), choices(), choices()), "Keep one, or use separate projects"),
+    "three texts": (view(text("a"), text("b"), text("c"), choices('toName="a"')), "one <Text> or a pair"),
+    "no text": (view('<Image name="text" value="$image"/>', choices()), "one <Text> or a pair"),
+    "no label": (view(text("text"), choices(labels="")), "at least two different"),
+    "one label": (view(text("text"), choices(labels='<Choice value="pos"/>')), "at least two different"),
+    "the same label twice": (view(text("text"), choices(labels='<Choice value="a"/>' * 2)), "at least two different"),
+    "the same alias twice": (
+        view(text("text"), choices(labels='<Choice value="a" alias="x"/><Choice value="b" alias="x"/>')),
+        "at least two different",
+    ),
+    "an empty label": (view(text("text"), choices(labels='<Choice value=""/><Choice value="b"/>')), "non-empty"),
+    "a tree of labels": (
+        view(text("text"), choices(labels='<Choice value="a"><Choice value="b"/></Choice><Choice value="c"/>')),
+        "list the labels flat",
+    ),
+    "repeated controls": (view(text("text"), f"<Repeater on='$x'>{choices()}</Repeater>"), "labels whole tasks"),
+    "nothing": ("", "not well-formed XML"),
+    "half a config": ("<View><Text", "not well-formed XML"),
+    "a lone surrogate": (view("\ud800"), "not well-formed XML"),
+    "an entity bomb": (BOMB, "EntitiesForbidden"),
+    "an external entity": (
+        '<!DOCTYPE View [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + view("&x;", text("text"), choices()),
+        "EntitiesForbidden",
+    ),
+}
+
+
+@pytest.mark.parametrize(("xml", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_a_config_that_cannot_be_served_is_refused_with_the_remedy(xml: str, remedy: str) -> None:
+    with pytest.raises(RefusedConfigError) as refusal:
+        parse_label_config(xml)
+    assert remedy in str(refusal.value)
+
+
+def test_a_document_type_is_not_fetched() -> None:
+    assert parse_label_config('<!DOCTYPE View SYSTEM "file:///nowhere.dtd">' + view(text("text"), choices())) == SINGLE
+
+
+def test_only_what_decides_how_a_task_is_read_changes_the_reading() -> None:
+    more_labels = parse_label_config(view(text("text"), choices(labels='<Choice value="a"/><Choice value="b"/>')))
+    assert more_labels.reading == SINGLE.reading
+    renamed = view(text("text"), choices()).replace('name="label"', 'name="other"')
+    other_field = view('<Text name="text" value="$txt"/>', choices())
+    readings = {SINGLE.reading, PAIR.reading, HTML.reading}
+    readings |= {parse_label_config(xml).reading for xml in (renamed, other_field)}
+    assert len(readings) == 5
+
+
+# Tasks
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["A plain text.", " spaces stay ", "🙂👩‍👩‍👧", "Ελληνικά עברית 漢字 ไทย", "e\u0301", "a\0b", "x" * 100_000],
+    ids=["plain", "spaces", "emoji", "scripts", "combining", "nul", "long"],
+)
+def test_a_text_is_taken_as_it_is(value: str) -> None:
+    assert to_example(SINGLE, {"id": 7, "data": {"text": value, "split": "train"}}) == Example(7, value)
+
+
+@pytest.mark.parametrize(("value", "read"), [(7, "7"), (0, "0"), (2.5, "2.5"), (-1, "-1")])
+def test_a_number_counts_as_text(value: float, read: str) -> None:
+    assert to_example(SINGLE, {"id": 1, "data": {"text": value}}) == Example(1, read)
+
+
+def test_both_texts_of_a_pair_are_taken_in_order() -> None:
+    assert to_example(PAIR, {"id": 1, "data": {"s2": "second", "s1": "first"}}) == Example(1, "first", "second")
+
+
+def test_a_lone_surrogate_becomes_encodable() -> None:
+    example = to_example(SINGLE, {"id": 1, "data": json.loads(r'{"text": "a\ud800b \ud83d\ude42"}')})
+    assert example == Example(1, "a?b 🙂")
+
+
+@pytest.mark.parametrize(
+    ("html", "read"),
+    [
+        ("<p>A &amp; B</p>\n<p class='x'>next &lt;line&gt;</p>", "A & B next <line>"),
+        ("one<br/>two <!-- not this --> three", "one two three"),
+        ("no tags at all", "no tags at all"),
+    ],
+)
+def test_html_is_read_as_a_person_sees_it(html: str, read: str) -> None:
+    assert to_example(HTML, {"id": 1, "data": {"text": html}}) == Example(1, read)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({}, "'s1' is missing"),
+        ({"s1": "first"}, "'s2' is missing"),
+        ({"s1": "first", "s2": None}, "'s2' is of type NoneType"),
+        ({"s1": "first", "s2": ""}, "'s2' is empty"),
+        ({"s1": " \t\n\u00a0\u3000", "s2": "second"}, "'s1' is empty"),
+        ({"s1": ["first"], "s2": "second"}, "'s1' is of type list"),
+        ({"s1": {"a": 1}, "s2": "second"}, "'s1' is of type dict"),
+        ({"s1": True, "s2": "second"}, "'s1' is of type bool"),
+        (None, "no data"),
+        ("first", "no data"),
+    ],
+)
+def test_an_unreadable_task_says_why(data: object, reason: str) -> None:
+    answer = to_example(PAIR, {"id": 9, "data": data})
+    assert isinstance(answer, Unreadable)
+    assert answer.id == 9
+    assert reason in answer.reason
+
+
+def test_html_without_text_is_empty() -> None:
+    answer = to_example(HTML, {"id": 1, "data": {"text": "<p> <br/>&nbsp;</p>"}})
+    assert answer == Unreadable(1, "the field 'text' is empty")
+
+
+def test_a_task_without_anything_is_unreadable() -> None:
+    assert to_example(SINGLE, {}) == Unreadable(0, "the task has no data")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["text", "id", "x"]), inner),
+    max_leaves=6,
+)
+
+
+@laws
+@given(task=st.dictionaries(st.sampled_from(["id", "data", "annotations"]), json_values))
+def test_any_task_is_either_readable_or_says_why(task: Mapping[str, Any]) -> None:
+    answer = to_example(SINGLE, task)
+    if isinstance(answer, Example):
+        assert answer.text.strip()
+        assert answer.text.encode().decode() == answer.text
+    else:
+        assert answer.reason
+
+
+@pytest.mark.parametrize("split", ["holdout", "validation", "dev", "test", " Test "])
+def test_held_out_splits_are_known(split: str) -> None:
+    assert is_holdout({"data": {"split": split}})
+
+
+@pytest.mark.parametrize("task", [{"data": {"split": "train"}}, {"data": {"text": "test"}}, {"data": None}, {}])
+def test_everything_else_is_for_training(task: dict[str, Any]) -> None:
+    assert not is_holdout(task)
+
+
+# Annotations
+
+
+def annotation(*labels: str, **changes: object) -> dict[str, Any]:
+    """An annotation with the fields of Label Studio's webhook and export."""
+    item = {"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": list(labels)}}
+    return {
+        "id": 1,
+        "result": [item],
+        "was_cancelled": False,
+        "ground_truth": False,
+        "created_at": "2026-11-23T14:39:15.847765Z",
+        "updated_at": "2026-11-23T14:39:15.847800Z",
+        **changes,
+    }
+
+
+def result(from_name: str = "label", kind: str = "choices", value: object = None) -> dict[str, object]:
+    return {"from_name": from_name, "to_name": "text", "type": kind, "value": value or {"choices": ["pos"]}}
+
+
+def test_an_annotation_is_a_vote_of_the_time_of_its_last_change() -> None:
+    assert to_vote(SINGLE, annotation("pos")) == Vote("pos", False, "2026-11-23T14:39:15.847800Z")
+
+
+def test_a_skipped_annotation_is_no_label_though_it_carries_one() -> None:
+    assert to_vote(SINGLE, annotation("pos", was_cancelled=True)) is None
+
+
+@pytest.mark.parametrize(
+    "result_items",
+    [
+        None,
+        [],
+        "pos",
+        [None],
+        [result(from_name="other")],
+        [result(kind="taxonomy", value={"taxonomy": [["pos"]]})],
+        [result(kind="labels")],
+        [result(value={"choices": []})],
+        [result(value={"choices": "pos"})],
+        [result(value={"choices": [5]})],
+        [result(value={"choices": ["pos", "neg"]})],
+        [result(), result(value={"choices": ["neg"]})],
+    ],
+    ids=json.dumps,
+)
+def test_an_annotation_without_exactly_one_choice_of_our_control_is_no_label(result_items: object) -> None:
+    assert to_vote(SINGLE, annotation("pos", result=result_items)) is None
+
+
+def test_our_choice_is_found_among_items_of_other_controls() -> None:
+    why = {"from_name": "why", "to_name": "text", "type": "textarea", "value": {"text": ["because"]}}
+    vote = to_vote(SINGLE, annotation("pos", result=[why, result(from_name="other"), result()]))
+    assert vote is not None
+    assert vote.label == "pos"
+
+
+def test_an_unknown_label_is_kept_as_a_vote_and_left_out_of_the_consensus() -> None:
+    vote = to_vote(SINGLE, annotation("a label of an older config"))
+    assert vote is not None
+    assert consensus([vote], SINGLE.labels) is None
+    assert consensus([vote, Vote("neg", False, "2020")], SINGLE.labels) == "neg"
+
+
+def vote(label: str, when: int, truth: bool = False) -> Vote:
+    return Vote(label, truth, f"2026-11-23T14:39:{when:02}.000000Z")
+
+
+@pytest.mark.parametrize(
+    ("votes", "label"),
+    [
+        ([], None),
+        ([vote("pos", 1), vote("pos", 2), vote("neg", 3)], "pos"),
+        ([vote("pos", 1), vote("neg", 2)], "neg"),
+        ([vote("neg", 2), vote("pos", 1)], "neg"),
+        ([vote("pos", 1), vote("neg", 2), vote("neg", 3), vote("pos", 4), vote("gone", 5)], "pos"),
+        ([vote("neg", 1, truth=True), vote("pos", 2), vote("pos", 3)], "neg"),
+        ([vote("neg", 1, truth=True), vote("pos", 2, truth=True)], "pos"),
+        ([vote("gone", 1, truth=True), vote("pos", 2)], "pos"),
+    ],
+    ids=[
+        "no vote", "majority", "the latest breaks a tie", "whatever the order", "a tie beside a lost label",
+        "ground truth wins", "the latest ground truth", "ground truth of a lost label",
+    ],
+)  # fmt: skip
+def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | None) -> None:
+    assert consensus(votes, ("pos", "neg")) == label
+
+
+def task_body(**changes: object) -> dict[str, Any]:
+    """A task as the data manager API tells it."""
+    return {
+        "id": 3,
+        "data": {"text": "t0"},
+        "meta": {},
+        "is_labeled": False,
+        "overlap": 1,
+        "total_annotations": 0,
+        "cancelled_annotations": 0,
+        "annotations": [],
+        "predictions": [],
+        **changes,
+    }
+
+
+def test_a_fresh_task_is_in_the_pool() -> None:
+    row = read_task(SINGLE, task_body())
+    assert row.open
+    assert (row.id, row.example, row.votes, row.annotations) == (3, Example(3, "t0"), (), 0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_labeled": True},
+        {"annotations": [annotation("pos")], "total_annotations": 1},
+        {"data": {"text": "t0", "split": "holdout"}},
+        {"data": {"txt": "t0"}},
+    ],
+    ids=["served enough", "labelled once of twice", "held out", "unreadable"],
+)
+def test_a_task_outside_the_pool_is_told_apart(changes: dict[str, object]) -> None:
+    assert not read_task(SINGLE, task_body(**changes)).open
+
+
+def test_a_task_that_was_only_skipped_stays_in_the_pool() -> None:
+    row = read_task(SINGLE, task_body(annotations=[annotation("pos", was_cancelled=True)], cancelled_annotations=1))
+    assert row.open
+    assert row.skipped
+    assert row.votes == ()
+
+
+# Predictions
+
+
+def test_an_entropy_prediction_scores_one_minus_the_normalised_entropy() -> None:
+    probs_NC = np.array([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]])
+    values_N = acquire("entropy", probs_NC, np.zeros(3))
+    scores = [to_prediction(SINGLE, SINGLE.labels, p, v, "v")["score"] for p, v in zip(probs_NC, values_N, strict=True)]
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    assert scores == pytest.approx([1 - entropy / np.log(2), 0.0, 1.0], abs=1e-12)
+
+
+def test_a_prediction_keeps_what_the_score_hides() -> None:
+    prediction = to_prediction(SINGLE, ("pos", "neg"), np.array([0.25, 0.75]), 0.4, "nextlabel-1")
+    assert prediction["model_version"] == "nextlabel-1"
+    (item,) = prediction["result"]
+    assert (item["from_name"], item["to_name"], item["type"]) == ("label", "text", "choices")
+    assert (item["value"], item["score"]) == ({"choices": ["neg"]}, 0.75)
+    assert item["meta"]["probabilities"] == {"pos": 0.25, "neg": 0.75}
+    assert item["meta"]["entropy"] == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
+
+
+@laws
+@given(
+    weights=st.lists(st.integers(0, 10**9), min_size=2, max_size=5).filter(any),
+    value=st.floats(allow_nan=True, allow_infinity=True),
+)
+def test_every_prediction_is_one_that_label_studio_can_store(weights: list[int], value: float) -> None:
+    labels = tuple("abcde"[: len(weights)])
+    config = LabelConfig("label", "text", ("text",), (False,), labels)
+    prediction = to_prediction(config, labels, np.array(weights) / sum(weights), value, "v")
+    json.dumps(prediction, allow_nan=False)
+    (item,) = prediction["result"]
+    assert 0 <= prediction["score"] <= 1
+    assert 0 <= item["score"] <= 1
+    assert sum(item["meta"]["probabilities"].values()) == pytest.approx(1)
+    assert item["meta"]["probabilities"][item["value"]["choices"][0]] == item["score"]
+
+
+def test_the_more_informative_scores_lower() -> None:
+    assert [to_score(value) for value in (1.0, 0.75, 0.0)] == [0.0, 0.25, 1.0]
+
+
+def test_a_choice_that_the_config_lost_is_not_shown() -> None:
+    prediction = to_prediction(SINGLE, ("pos", "gone"), np.array([0.2, 0.8]), 0.5, "v")
+    assert prediction == {"result": [], "score": 0.5, "model_version": "v"}
+
+
+def test_no_prediction_shows_nothing_and_says_why() -> None:
+    assert no_prediction(1.0, "v", "empty") == {"result": [], "score": 1.0, "model_version": "v", "reason": "empty"}
+
+
+# Project ids
+
+
+@pytest.mark.parametrize("value", ["17.1795444751", 17, "17"])
+def test_a_project_id_is_read_in_all_its_forms(value: object) -> None:
+    assert project_id_of(value) == 17
+
+
+@pytest.mark.parametrize("value", [None, True, "x", "", -1, "-1", [1], {"id": 1}, ".17", " 17", "٣", "²", float("nan")])
+def test_anything_else_is_no_project_id(value: object) -> None:
+    with pytest.raises(BadRequestError, match="is not a Label Studio project id"):
+        project_id_of(value)

@@ -1,0 +1,124 @@
+"""Who may import whom. A room imports only from rooms below it; what is heavy or foreign has one room."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BACKEND = ROOT / "backend"
+
+LAYERS = (
+    {"errors", "examples", "acquisition", "metrics", "batching"},
+    {"settings", "label_config", "queue_window", "devices", "processes"},
+    {"classifier", "registry", "studio", "status", "jobs", "corpora", "pool"},
+    {"learning", "sync", "publishing", "connecting", "importing", "resident", "monitoring", "annotators"},
+    {"web", "controller", "fitting", "sandbox", "trainer", "serving", "demo", "doctor"},
+    {"__main__"},
+)
+LAYER = {module: number for number, layer in enumerate(LAYERS) for module in layer}
+
+# Imports inside a layer that are meant. Each must be in use, or it is to be struck off.
+WITHIN_A_LAYER = {
+    ("studio", "registry"),  # is_ours
+    ("publishing", "learning"),  # Scored
+    ("resident", "learning"),  # score_pool
+    ("annotators", "importing"),  # result_of
+    ("controller", "fitting"),  # the half of the loop that needs no Label Studio
+    ("trainer", "controller"),  # the process around the loop
+    ("serving", "web"),  # the process around the application
+    ("demo", "sandbox"),  # a Label Studio to show it on
+}
+
+# The part of the program that runs on a machine with torch and transformers alone.
+MODEL_ROOMS = ("classifier", "acquisition", "metrics", "learning", "batching", "devices", "examples")
+SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
+
+
+def imported_modules(source: str) -> set[str]:
+    """Full names of all that a module imports, at the top, inside functions and for type checkers alike."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(filter(None, ("backend" if node.level else "", node.module)))
+            found |= {package} | {f"{package}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_in(imported: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in imported if name.startswith("backend.")} & set(LAYER)
+
+
+def edges() -> set[tuple[str, str]]:
+    """Every (importer, imported) among the modules of the backend."""
+    return {
+        (path.stem, room)
+        for path in BACKEND.glob("*.py")
+        if path.stem in LAYER
+        for room in rooms_in(imported_modules(path.read_text(encoding="utf-8")))
+    }
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = """
+import backend.errors
+from backend import __version__, classifier as classifiers
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from backend.pool import Pool
+def later():
+    from .jobs import JobQueue
+    from . import web
+"""
+    assert rooms_in(imported_modules(source)) == {"errors", "classifier", "pool", "jobs", "web"}
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {path.stem for path in BACKEND.glob("*.py")} - {"__init__"} == set(LAYER)
+
+
+def test_a_room_imports_only_from_rooms_below_it() -> None:
+    upward = {(importer, imported) for importer, imported in edges() if LAYER[importer] <= LAYER[imported]}
+    assert sorted(upward - WITHIN_A_LAYER) == []
+
+
+def test_every_exception_is_in_use_and_stays_within_its_layer() -> None:
+    assert sorted(WITHIN_A_LAYER - edges()) == []
+    assert [pair for pair in WITHIN_A_LAYER if LAYER[pair[0]] != LAYER[pair[1]]] == []
+
+
+def test_the_model_rooms_import_where_no_server_package_is_installed() -> None:
+    code = f"""
+import importlib, sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {SERVER_PACKAGES!r}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Wall())
+for room in {MODEL_ROOMS!r}:
+    importlib.import_module("backend." + room)
+for package in {SERVER_PACKAGES!r}:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        print("no", package)
+"""
+    assert python(code).splitlines() == [f"no {package}" for package in SERVER_PACKAGES]
+
+
+def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
+    slow = {"torch", "transformers", "pandas", "label_studio_sdk.client"}
+    loaded = python("import backend.web, sys; print(*sys.modules)").split()
+    assert "backend.web" in loaded
+    assert slow & set(loaded) == set()

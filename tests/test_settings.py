@@ -1,0 +1,122 @@
+"""The environment, read once: what is set, what is wrong, and what must not be shown."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from backend.errors import BadSettingError
+from backend.settings import Settings, load_settings
+
+SECRET = "open-sesame"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def refusal() -> str:
+    with pytest.raises(BadSettingError) as refused:
+        load_settings(env_file=None)
+    return str(refused.value)
+
+
+def test_without_an_environment_the_tutorials_settings_hold() -> None:
+    settings = load_settings(env_file=None)
+    assert str(settings.label_studio_url) == "http://localhost:8080/"
+    assert (settings.base_model, settings.query_strategy) == ("google-bert/bert-base-cased", "entropy")
+    assert (settings.batch_size, settings.max_length, settings.learning_rate) == (32, 128, 2e-5)
+    assert (settings.label_studio_api_key.get_secret_value(), settings.basic_auth_user) == ("", "")
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIT_EVERY", "8")
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv("MODEL_DIR", "/srv/nextlabel")
+    monkeypatch.setenv("DEVICE", "cuda:1")
+    settings = load_settings(env_file=None)
+    assert (settings.fit_every, settings.log_level) == (8, "DEBUG")
+    assert (settings.model_dir, settings.device) == (Path("/srv/nextlabel"), "cuda:1")
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# ours\nFIT_EVERY=7\nWINDOW='9'\nLABEL_STUDIO_HOST=not ours\nexport SEED=3\n")
+    monkeypatch.setenv("FIT_EVERY", "8")
+    settings = load_settings(str(file))
+    assert (settings.fit_every, settings.window, settings.seed) == (8, 9, 3)
+    assert load_settings(str(tmp_path / "absent")).window == 128
+
+
+def test_an_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIT_EVERY", "")
+    assert load_settings(env_file=None).fit_every == 64
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_settings(env_file=None).fit_every = 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expectation"),
+    [
+        ("FIT_EVERY", "soon", "a whole number of new labels, at least 1"),
+        ("FIT_EVERY", "0", "at least 1"),
+        ("FIT_MAX_WAIT_S", "nan", "seconds, more than 0"),
+        ("RECONCILE_S", "-1", "seconds, more than 0"),
+        ("LEARNING_RATE", "2", "between 0 and 1"),
+        ("MAX_LENGTH", "4", "from 8 to 8192"),
+        ("PORT", "65536", "from 1 to 65535"),
+        ("LABEL_STUDIO_URL", "localhost:8080", "where Label Studio is"),
+        ("QUERY_STRATEGY", "badge", "one of entropy, margin, least_confidence, random"),
+        ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
+        ("PRECISION", "fp16", "auto, fp32 or bf16"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
+    ],
+)
+def test_a_bad_value_is_refused_with_key_value_and_expectation(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, expectation: str
+) -> None:
+    monkeypatch.setenv(key, value)
+    message = refusal()
+    assert message.startswith(f"{key}={value!r} is not possible: expected ")
+    assert expectation in message
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("FIT_EVERY", "WINDOW", "SEED"):
+        monkeypatch.setenv(key, "x")
+    assert [line.partition("=")[0] for line in refusal().splitlines()] == ["FIT_EVERY", "WINDOW", "SEED"]
+
+
+@pytest.mark.parametrize("key", ["BASIC_AUTH_USER", "BASIC_AUTH_PASS"])
+def test_half_of_basic_authentication_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(key, SECRET)
+    message = refusal()
+    assert "set both, or neither" in message
+    assert SECRET not in message
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("LABEL_STUDIO_API_KEY", "BASIC_AUTH_USER", "BASIC_AUTH_PASS"):
+        monkeypatch.setenv(key, "label-studio" if key.endswith("USER") else SECRET)
+    settings = load_settings(env_file=None)
+    lines = settings.lines()
+    assert settings.basic_auth_pass.get_secret_value() == SECRET
+    assert SECRET not in "\n".join([*lines, repr(settings), str(settings)])
+    assert {"LABEL_STUDIO_API_KEY=********", "BASIC_AUTH_PASS=********", "BASIC_AUTH_USER=label-studio"} <= set(lines)
+
+
+def test_every_setting_has_its_line() -> None:
+    lines = load_settings(env_file=None).lines()
+    assert [line.partition("=")[0].lower() for line in lines] == list(Settings.model_fields)
+    assert {"FIT_EVERY=64", "LABEL_STUDIO_API_KEY=(not set)"} <= set(lines)
+
+
+def test_every_setting_says_what_it_expects() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,52 @@
+"""What the trainer tells the web process: small files that are whole or absent."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.status import FitStatus, QueueStatus, StatusBoard
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> StatusBoard:
+    return StatusBoard(tmp_path)
+
+
+def test_nothing_is_known_of_a_new_project(board: StatusBoard) -> None:
+    assert board.queue(1) == QueueStatus()
+    assert board.fit(1) == FitStatus()
+
+
+def test_a_change_keeps_the_other_fields_and_sets_the_time(board: StatusBoard) -> None:
+    board.put_queue(1, 5.0, state="published", title="Größe 🙂", warnings=("a", "b"))
+    board.put_queue(1, 6.5, pool=3)
+    expected = QueueStatus(state="published", title="Größe 🙂", warnings=("a", "b"), pool=3, at=6.5)
+    assert board.queue(1) == expected
+    board.put_fit(1, 7.0, state="fitting", stage="score", done=3)
+    assert board.fit(1) == FitStatus(state="fitting", stage="score", done=3, at=7.0)
+    assert board.queue(1) == expected, "queue and fit have a file each"
+    assert board.queue(2) == QueueStatus()
+
+
+def test_another_process_reads_what_was_written_and_no_draft_is_left(board: StatusBoard, tmp_path: Path) -> None:
+    board.put_queue(1, 5.0, state="failed")
+    assert StatusBoard(tmp_path).queue(1).state == "failed"
+    assert [path.name for path in (tmp_path / "status").iterdir()] == ["1.queue.json"]
+
+
+def test_an_unknown_field_is_a_mistake_and_changes_nothing(board: StatusBoard) -> None:
+    board.put_fit(1, 1.0, state="fitting")
+    with pytest.raises(TypeError, match="stat"):
+        board.put_fit(1, 2.0, stat="idle")
+    assert board.fit(1) == FitStatus(state="fitting", at=1.0)
+
+
+@pytest.mark.parametrize("damage", ["", '{"state": "publ'])
+def test_a_damaged_file_counts_as_nothing_known_and_can_be_written_again(
+    board: StatusBoard, tmp_path: Path, damage: str
+) -> None:
+    board.put_queue(1, 5.0, state="published")
+    (tmp_path / "status" / "1.queue.json").write_text(damage)
+    assert board.queue(1) == QueueStatus()
+    board.put_queue(1, 6.0, state="published")
+    assert board.queue(1).state == "published"
