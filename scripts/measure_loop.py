@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Measures the live loop on this machine: label to new order, latencies, memory. Prints a Markdown table."""
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+from _script import run
+
+from backend.annotators import Answer, annotate, gold_of
+from backend.connecting import Credentials, connect
+from backend.corpora import Corpus, own_pairs, read_mrpc
+from backend.demo import small_checkpoint
+from backend.importing import PAIR_CONFIG, import_corpus
+from backend.registry import Registry
+from backend.sandbox import LocalBackend, LocalStudio, free_port
+from backend.status import StatusBoard
+from backend.studio import Studio
+
+Row = tuple[str, str]
+
+
+def main() -> None:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
+    parser.add_argument("--labels", type=int, default=64, help="labels per round (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
+    options = parser.parse_args()
+    corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-measure-")))
+        studio = LocalStudio(directory / "label-studio", free_port(18200))
+        stack.callback(studio.stop)
+        studio.start()
+        backend = LocalBackend(
+            studio,
+            directory / "backend",
+            free_port(19200),
+            base_model=small_checkpoint(),
+            fit_every=options.labels,
+            fit_steps=options.steps,
+            learning_rate=1e-4,
+        )
+        stack.callback(backend.stop)
+        rows = [("data", corpus.source), *_measure(studio.connect(), backend, corpus, options.labels)]
+    print("| | |\n|---|---|")
+    for name, value in rows:
+        print(f"| {name} | {value} |")
+
+
+def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int) -> Iterator[Row]:
+    alone = import_corpus(studio, corpus, "without a backend", 0.3, seed=0)
+    yield "annotator without us, next task and submit together", _label(studio, alone, corpus, labels)
+    start = time.perf_counter()
+    backend.start()
+    yield "start to the first /health", f"{time.perf_counter() - start:.1f} s"
+    project = import_corpus(studio, corpus, "measured", 0.3, seed=0)
+    connect(studio, project, backend.url, Credentials(), show_predictions=False)
+    registry, board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
+    before = _wait_for_change(studio, project, "")
+    _wait(lambda: board.queue(project).state == "published")
+    yield "/predict, one pair, idle", _latencies(lambda: _predict(backend, project), 100)
+    yield "annotator with us, while the window is topped up", _label(studio, project, corpus, labels)
+    labelled = time.perf_counter()
+    _wait(lambda: board.fit(project).state == "fitting")
+    yield "/webhook while a fit is running", _latencies(lambda: _webhook(backend, project), 200)
+    version = _wait_for_change(studio, project, before)
+    total = time.perf_counter() - labelled
+    card = registry.card(project, version)
+    _wait(lambda: board.queue(project).version == version)
+    publish = board.queue(project).publish_seconds
+    parts = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in card.seconds.items())
+    rest = total - sum(card.seconds.values()) - publish
+    yield "pool", f"{card.pool} tasks"
+    yield "last label to the new order", f"{total:.1f} s: {parts}, publish {publish:.1f} s, all else {rest:.1f} s"
+    yield from _memory(backend.pid)
+
+
+def _label(studio: Studio, project: int, corpus: Corpus, count: int) -> str:
+    answers: Iterator[Answer] = annotate(studio, project, gold_of(corpus))
+    next(answers)  # opens the connection
+    return _latencies(lambda: next(answers), count - 1)
+
+
+def _latencies(action: Callable[[], object], count: int) -> str:
+    milliseconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        action()
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    p99 = statistics.quantiles(milliseconds, n=100)[-1]
+    return f"p50 {statistics.median(milliseconds):.0f} ms, p99 {p99:.0f} ms ({count} times)"
+
+
+def _predict(backend: LocalBackend, project: int) -> None:
+    task = {"id": 1, "data": {"sentence1": "A man is playing a flute.", "sentence2": "A man plays the flute."}}
+    body = {"tasks": [task], "project": f"{project}.1", "label_config": PAIR_CONFIG}
+    httpx.post(f"{backend.url}/predict", json=body, timeout=60).raise_for_status()
+
+
+def _webhook(backend: LocalBackend, project: int) -> None:
+    httpx.post(f"{backend.url}/webhook", json={"action": "ANNOTATION_UPDATED", "project": {"id": project}})
+
+
+def _wait_for_change(studio: Studio, project: int, version: str) -> str:
+    _wait(lambda: studio.project(project).model_version not in (version, "", None))
+    return studio.project(project).model_version or ""
+
+
+def _wait(done: Callable[[], bool], seconds: float = 1800) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("the loop did not move on")
+        time.sleep(0.05)
+
+
+def _memory(supervisor: int) -> Iterator[Row]:
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,rss,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 3) for line in listing.splitlines()[1:]]
+    ours = {supervisor}
+    for pid, parent, _, _ in sorted(rows, key=lambda row: int(row[0])):
+        if int(parent) in ours:
+            ours.add(int(pid))
+    for name in ("web", "trainer"):
+        kib = sum(int(rss) for pid, _, rss, args in rows if int(pid) in ours and f"backend {name}" in args)
+        yield f"resident memory, {name} process after a fit", f"{kib / 1024:.0f} MiB"
+
+
+if __name__ == "__main__":
+    run(main)
