@@ -5,7 +5,7 @@ import logging
 import sys
 
 from backend.errors import NextlabelError
-from backend.processes import die_with_parent, set_up_logs
+from backend.processes import die_with_parent, set_up_logs, stop_on_sigterm
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend")
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         one.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args(arguments)
     command = parsed.command
+    stop_on_sigterm()
     try:
         if parsed.supervised:
             die_with_parent()

@@ -53,7 +53,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:
     """One uniform number in [0, 1) per example id: the same for the same id and seed, however examples are batched.
 
-    SplitMix64 (Steele et al. 2014) over id and seed; its upper 53 bits fill a double.
+    A hash of id and seed with the mixing constants of SplitMix64 (Steele et al. 2014); its upper 53 bits fill a double.
     """
     with np.errstate(over="ignore"):
         x = ids_N.astype(np.uint64) + np.uint64(seed % 2**64) * np.uint64(0x9E3779B97F4A7C15)

@@ -23,7 +23,12 @@ def scoring_batches(lengths_N: Ints, token_budget: int) -> Iterator[Ints]:
 
 
 def fitting_batches(lengths_N: Ints, batch_size: int, steps: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """`steps` batches of positions. Each epoch visits every example once, in random batches of similar length."""
+    """`steps` batches of positions. Each epoch visits every example once, in random batches of similar length.
+
+    Raises `ValueError` on no examples.
+    """
+    if len(lengths_N) == 0:
+        raise ValueError("cannot make batches of 0 examples")
     made = 0
     while made < steps:
         for batch in _epoch(lengths_N, batch_size, rng):

@@ -53,7 +53,7 @@ def connect(studio: Studio, project_id: int, url: str, credentials: Credentials,
     """
     project = studio.project(project_id)
     parse_label_config(project.label_config)
-    url = url.rstrip("/")
+    url = checked_url(url)
     done = []
     backend = find_backend(studio, project_id, url)
     if backend is None:
@@ -62,6 +62,27 @@ def connect(studio: Studio, project_id: int, url: str, credentials: Credentials,
     done += ensure_webhook(studio, project_id, url, credentials.headers())
     done += _set_queue(studio, studio.project(project_id), show_predictions)
     return done
+
+
+def checked_url(url: str) -> str:
+    """The URL without a trailing slash. Raises `StudioError` for one that Label Studio takes but sends no labels to.
+
+    Its webhooks (Django's URLValidator) need `localhost`, an IP address, or a host name with a dot.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        correct = parts.scheme in ("http", "https") and bool(host) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        correct, host = False, ""
+    if not correct:
+        raise StudioError(f"{url!r} is not a URL such as http://localhost:9090.")
+    if host != "localhost" and "." not in host and ":" not in host:
+        raise StudioError(
+            f"Label Studio sends no webhooks to {url}: the host name {host!r} has no dot. Give the machine or "
+            f"container a name with a dot, such as {host}.internal, or use its IP address."
+        )
+    return url.rstrip("/")
 
 
 def _register(studio: Studio, project: Project, url: str, credentials: Credentials) -> None:

@@ -78,7 +78,6 @@ class Controller:
                 self._say(project_id, state="disconnected", message="the project has no Nextlabel ML backend")
                 return
             config = parse_label_config(project.label_config)
-            self._registry.know(project_id)
             sync(self._studio, pool, config, project, self._now())
             pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
             if thorough:
@@ -107,6 +106,8 @@ class Controller:
         backend = find_backend(self._studio, project_id)
         if backend is None:
             return False
+        # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
+        self._registry.know(project_id)
         credentials = Credentials(self._settings.basic_auth_user, self._settings.basic_auth_pass.get_secret_value())
         for what in ensure_webhook(self._studio, project_id, backend.url, credentials.headers()):
             log.warning("project %d: %s", project_id, what)

@@ -41,9 +41,10 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
     """MRPC from a directory of the official files if one is given, else from the hub, else our own pairs."""
     if mrpc_dir is not None:
         return read_mrpc(mrpc_dir)
-    if not hub_answers():
+    try:
+        return download_mrpc() if hub_answers() else own_pairs()
+    except BadCorpusError:
         return own_pairs()
-    return download_mrpc()
 
 
 def hub_answers() -> bool:

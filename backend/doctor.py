@@ -154,7 +154,8 @@ def _registered(studio: Studio, project: Project, backend: MLBackend | None, url
         ""
         if hook and hook.active
         else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
-        "ML_BLOCK_LOCAL_IP=false: set both, restart Label Studio, and run scripts/connect_project.py again.",
+        "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Mend that, restart Label Studio, and run "
+        "scripts/connect_project.py again.",
     )
 
 

@@ -13,6 +13,7 @@ from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
 from backend.learning import Round, missing_labels, run_round
 from backend.pool import Pool, pool_path
+from backend.processes import give_back_memory
 from backend.registry import Busy, Card, Registry, version_name, version_number
 from backend.resident import Resident
 from backend.settings import Settings
@@ -146,6 +147,7 @@ class Fitter:
             self._resident.keep(card, result.classifier)
             self._registry.promote(project, card.version)
             pool.keep_scores_of(card.version)
+        give_back_memory()
         self._jobs.demand_met(project, demand)
         self._registry.prune(project, self._settings.keep_versions)
         self._done(project, card)

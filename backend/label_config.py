@@ -4,13 +4,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
+import lxml.html
 import numpy as np
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from lxml import etree
+from lxml.etree import LxmlError
 
 from backend.acquisition import Array, entropy_nats
 from backend.errors import BadRequestError, RefusedConfigError
@@ -62,9 +64,11 @@ def parse_label_config(xml: str) -> LabelConfig:
 
 def _parse_xml(xml: str) -> Element:
     try:
-        root: Element = fromstring(xml)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+        root: Element = fromstring(xml, forbid_dtd=True)
+    except (ParseError, UnicodeEncodeError) as error:
         raise RefusedConfigError(f"The labelling config is not well-formed XML ({error}). Correct it.") from None
+    except DefusedXmlException:
+        raise RefusedConfigError("The labelling config has a DTD or entities of its own. Remove them.") from None
     return root
 
 
@@ -105,7 +109,7 @@ def _labels(control: Element) -> tuple[str, ...]:
     if any(choice.find("Choice") is not None for choice in choices):
         raise RefusedConfigError("Nested <Choice> tags make a tree of labels; list the labels flat.")
     labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
-    if len(labels) < 2 or "" in labels or len(set(labels)) < len(labels):
+    if len(labels) < 2 or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least two different, '
             "non-empty ones are needed."
@@ -149,10 +153,10 @@ def project_id_of(value: object) -> int:
 
     Raises `BadRequestError` for anything else.
     """
-    head, _, _ = str(value).partition(".")
-    if isinstance(value, bool) or not head.isascii() or not head.isdigit():
-        raise BadRequestError(f"project={value!r} is not a Label Studio project id such as '17.1795444751'.")
-    return int(head)
+    text, _, _ = str(value).partition(".")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # a 64-bit database key
+        raise BadRequestError(f"project={str(value)[:40]!r} is not a Label Studio project id such as '17.1795444751'.")
+    return int(text)
 
 
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
@@ -182,20 +186,21 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-class _TextOfHtml(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
+BLOCKS = ("p", "div", "br", "li", "tr", "td", "th", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6")
 
 
 def _without_tags(html: str) -> str:
-    parser = _TextOfHtml()
-    parser.feed(html)
-    parser.close()
-    return " ".join(" ".join(parser.parts).split())
+    """What a person reads of an HTML text: no scripts, no styles; blocks apart, inline tags without a gap."""
+    try:
+        root = lxml.html.fromstring(f"<div>{html}</div>")
+    except (LxmlError, ValueError):  # control characters, nothing but a comment
+        return ""
+    etree.strip_elements(root, "script", "style", etree.Comment, with_tail=False)
+    for block in root.iter(*BLOCKS):
+        block.tail = f" {block.tail or ''}"
+        if block is not root:
+            block.text = f" {block.text or ''}"
+    return " ".join(str(root.text_content()).split())
 
 
 def is_holdout(task: Mapping[str, Any]) -> bool:

@@ -30,3 +30,16 @@ def yield_cores_while_waiting() -> None:
     time from annotators' requests; on an idle machine it makes no difference.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system: after a fit glibc holds on to a gigabyte or more in pieces. Linux only."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim is not None:
+            trim(0)
+
+
+def stop_on_sigterm() -> None:
+    """Heed SIGTERM from the first moment: as process 1 of a container it is ignored without a handler."""
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))

@@ -1,5 +1,6 @@
 """The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -9,13 +10,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from backend.acquisition import STRATEGIES
 from backend.errors import BadSettingError
 
+YEAR_S = 366 * 86400.0
+
 
 class Settings(BaseSettings):
     """Every setting, by its environment name in lower case. Defaults are the MRPC tutorial's."""
 
     model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    label_studio_url: AnyHttpUrl = Field(AnyHttpUrl("http://localhost:8080"), description="where Label Studio is")
+    label_studio_url: AnyHttpUrl = Field(
+        AnyHttpUrl("http://localhost:8080"), description="an address such as http://localhost:8080"
+    )
     label_studio_api_key: SecretStr = Field(
         SecretStr(""), description="a personal access token or a legacy token of Label Studio"
     )
@@ -30,17 +35,17 @@ class Settings(BaseSettings):
         "google-bert/bert-base-cased", min_length=1, description="a model hub name or a directory with a checkpoint"
     )
     fit_every: int = Field(64, ge=1, description="a whole number of new labels, at least 1")
-    fit_max_wait_s: float = Field(600, gt=0, description="seconds, more than 0")
+    fit_max_wait_s: float = Field(600, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
     fit_steps: int = Field(343, ge=1, description="a whole number of optimiser steps, at least 1")
     learning_rate: float = Field(2e-5, gt=0, lt=1, description="a number between 0 and 1, such as 2e-5")
     batch_size: int = Field(32, ge=1, description="a whole number of examples, at least 1")
     max_length: int = Field(128, ge=8, le=8192, description="a whole number of word pieces from 8 to 8192")
     query_strategy: str = Field("entropy", description=f"one of {', '.join(STRATEGIES)}")
     window: int = Field(128, ge=1, description="a whole number of tasks, at least 1")
-    reconcile_s: float = Field(60, gt=0, description="seconds, more than 0")
+    reconcile_s: float = Field(60, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
-    seed: int = Field(0, ge=0, lt=2**32, description="a whole number, at least 0")
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1")
     keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
 
     @field_validator("query_strategy")
@@ -49,6 +54,11 @@ class Settings(BaseSettings):
         if name not in STRATEGIES:
             raise ValueError(name)
         return name
+
+    @field_validator("model_dir")
+    @classmethod
+    def _home(cls, path: Path) -> Path:
+        return path.expanduser()
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -63,7 +73,7 @@ class Settings(BaseSettings):
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else "(not set)"
-    return str(value)
+    return re.sub(r"//[^/@]*@", "//********@", str(value))
 
 
 def load_settings(env_file: str | None = ".env") -> Settings:
@@ -75,6 +85,8 @@ def load_settings(env_file: str | None = ".env") -> Settings:
         settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
         raise BadSettingError("\n".join(_complaint(dict(item)) for item in error.errors())) from None
+    except UnicodeDecodeError as error:
+        raise BadSettingError(f"{env_file} is not a UTF-8 text file ({error}). Save it as UTF-8.") from None
     if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass.get_secret_value()):
         raise BadSettingError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither.")
     return settings

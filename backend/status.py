@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,12 @@ class StatusBoard:
 
     def queue(self, project: int) -> QueueStatus:
         """What is known of the queue."""
-        return QueueStatus(**_tuples(self._read(project, "queue")))
+        raw = self._read(project, "queue", QueueStatus)
+        return QueueStatus(**{**raw, "warnings": tuple(raw.get("warnings", ()))})
 
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
-        return FitStatus(**self._read(project, "fit"))
+        return FitStatus(**self._read(project, "fit", FitStatus))
 
     def put_queue(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
@@ -71,12 +72,14 @@ class StatusBoard:
         """Change some fields."""
         self._write(project, "fit", replace(self.fit(project), at=now, **changes))
 
-    def _read(self, project: int, part: str) -> dict[str, Any]:
+    def _read(self, project: int, part: str, kind: type[QueueStatus] | type[FitStatus]) -> dict[str, Any]:
+        # It is only a status: one that another release wrote, or a damaged one, is as good as none.
         try:
-            raw: dict[str, Any] = json.loads((self._root / f"{project}.{part}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+            raw = json.loads((self._root / f"{project}.{part}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
             return {}
-        return raw
+        known = {field.name for field in fields(kind)}
+        return {key: value for key, value in raw.items() if key in known} if isinstance(raw, dict) else {}
 
     def _write(self, project: int, part: str, status: QueueStatus | FitStatus) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,3 @@ class StatusBoard:
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(asdict(status), ensure_ascii=False), encoding="utf-8")
         os.replace(beside, path)
-
-
-def _tuples(raw: dict[str, Any]) -> dict[str, Any]:
-    return {**raw, "warnings": tuple(raw.get("warnings", ()))}

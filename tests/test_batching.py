@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.batching import GROUP, fitting_batches, scoring_batches
+from backend.batching import GROUP, Ints, fitting_batches, scoring_batches
 
 laws = settings(derandomize=True, deadline=None, max_examples=80)
 lengths = st.lists(st.integers(0, 300), max_size=200).map(lambda x: np.array(x, dtype=np.int64))
 some_lengths = lengths.filter(len)
 
 
-def fit(lengths_N: np.ndarray, batch_size: int, steps: int, seed: int = 0) -> list[list[int]]:
+def fit(lengths_N: Ints, batch_size: int, steps: int, seed: int = 0) -> list[list[int]]:
     return [b.tolist() for b in fitting_batches(lengths_N, batch_size, steps, np.random.default_rng(seed))]
 
 
 @laws
 @given(lengths_N=lengths, budget=st.integers(1, 2000))
-def test_scoring_covers_every_example_once_within_the_budget(lengths_N: np.ndarray, budget: int) -> None:
+def test_scoring_covers_every_example_once_within_the_budget(lengths_N: Ints, budget: int) -> None:
     batches = list(scoring_batches(lengths_N, budget))
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths_N)))
     assert all(len(b) == 1 or len(b) * lengths_N[b].max() <= budget for b in batches)
@@ -32,7 +32,7 @@ def test_scoring_fills_the_budget() -> None:
 
 @laws
 @given(lengths_N=some_lengths, batch_size=st.integers(1, 40), steps=st.integers(0, 30))
-def test_fitting_makes_exactly_the_steps_asked_for(lengths_N: np.ndarray, batch_size: int, steps: int) -> None:
+def test_fitting_makes_exactly_the_steps_asked_for(lengths_N: Ints, batch_size: int, steps: int) -> None:
     batches = fit(lengths_N, batch_size, steps)
     assert len(batches) == steps
     assert all(1 <= len(batch) <= batch_size for batch in batches)
@@ -40,7 +40,7 @@ def test_fitting_makes_exactly_the_steps_asked_for(lengths_N: np.ndarray, batch_
 
 @laws
 @given(lengths_N=some_lengths, batch_size=st.integers(1, 40), epochs=st.integers(1, 3))
-def test_each_epoch_visits_every_example_once(lengths_N: np.ndarray, batch_size: int, epochs: int) -> None:
+def test_each_epoch_visits_every_example_once(lengths_N: Ints, batch_size: int, epochs: int) -> None:
     an_epoch = -(-len(lengths_N) // batch_size)
     batches = fit(lengths_N, batch_size, epochs * an_epoch)
     for start in range(0, len(batches), an_epoch):
@@ -50,7 +50,7 @@ def test_each_epoch_visits_every_example_once(lengths_N: np.ndarray, batch_size:
 
 @laws
 @given(lengths_N=some_lengths, seed=st.integers(0, 2**32 - 1))
-def test_the_seed_decides_the_batches(lengths_N: np.ndarray, seed: int) -> None:
+def test_the_seed_decides_the_batches(lengths_N: Ints, seed: int) -> None:
     assert fit(lengths_N, 4, 20, seed) == fit(lengths_N, 4, 20, seed)
 
 

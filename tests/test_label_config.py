@@ -129,10 +129,14 @@ REFUSED = {
     "nothing": ("", "not well-formed XML"),
     "half a config": ("<View><Text", "not well-formed XML"),
     "a lone surrogate": (view("\ud800"), "not well-formed XML"),
-    "an entity bomb": (BOMB, "EntitiesForbidden"),
+    "an entity bomb": (BOMB, "has a DTD or entities of its own"),
     "an external entity": (
         '<!DOCTYPE View [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + view("&x;", text("text"), choices()),
-        "EntitiesForbidden",
+        "has a DTD or entities of its own",
+    ),
+    "a document type": (
+        '<!DOCTYPE View SYSTEM "file:///nowhere.dtd">' + view(text("text"), choices()),
+        "has a DTD or entities of its own",
     ),
 }
 
@@ -142,10 +146,6 @@ def test_a_config_that_cannot_be_served_is_refused_with_the_remedy(xml: str, rem
     with pytest.raises(RefusedConfigError) as refusal:
         parse_label_config(xml)
     assert remedy in str(refusal.value)
-
-
-def test_a_document_type_is_not_fetched() -> None:
-    assert parse_label_config('<!DOCTYPE View SYSTEM "file:///nowhere.dtd">' + view(text("text"), choices())) == SINGLE
 
 
 def test_only_what_decides_how_a_task_is_read_changes_the_reading() -> None:
@@ -451,3 +451,30 @@ def test_a_project_id_is_read_in_all_its_forms(value: object) -> None:
 def test_anything_else_is_no_project_id(value: object) -> None:
     with pytest.raises(BadRequestError, match="is not a Label Studio project id"):
         project_id_of(value)
+
+
+@pytest.mark.parametrize(
+    ("html", "read"),
+    [
+        ("<p>one</p><p>two</p>a<br>b", "one two a b"),
+        ("<b>H</b>ello &amp; more", "Hello & more"),
+        ("<style>b{color:red}</style>Hello<script>alert(1)</script>", "Hello"),
+        ("<![foo[x]]>hello", "hello"),
+        ("no tags at all", "no tags at all"),
+    ],
+)
+def test_of_an_html_text_only_what_a_person_reads_is_classified(html: str, read: str) -> None:
+    config = parse_label_config(
+        '<View><HyperText name="t" value="$t"/><Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/>'
+        "</Choices></View>"
+    )
+    assert to_example(config, {"id": 1, "data": {"t": html}}) == Example(1, read)
+
+
+def test_broken_html_is_read_in_no_time() -> None:
+    config = parse_label_config(
+        '<View><HyperText name="t" value="$t"/><Choices name="c" toName="t"><Choice value="a"/><Choice value="b"/>'
+        "</Choices></View>"
+    )
+    for html in ("<a " * 30000, "<!--" * 30000, "<a='" * 30000):
+        assert isinstance(to_example(config, {"id": 1, "data": {"t": html}}), Unreadable)

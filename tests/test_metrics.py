@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.metrics import Scores, evaluate, f1_of_class
+from backend.metrics import Ints, Scores, evaluate, f1_of_class
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 answers = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)
 
 
-def columns(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+def columns(pairs: list[tuple[int, int]]) -> tuple[Ints, Ints]:
     targets, guesses = zip(*pairs, strict=True)
     return np.array(targets), np.array(guesses)
 

@@ -72,7 +72,7 @@ def test_settings_never_change() -> None:
         ("LEARNING_RATE", "2", "between 0 and 1"),
         ("MAX_LENGTH", "4", "from 8 to 8192"),
         ("PORT", "65536", "from 1 to 65535"),
-        ("LABEL_STUDIO_URL", "localhost:8080", "where Label Studio is"),
+        ("LABEL_STUDIO_URL", "localhost:8080", "an address such as http"),
         ("QUERY_STRATEGY", "badge", "one of entropy, margin, least_confidence, random"),
         ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
         ("PRECISION", "fp16", "auto, fp32 or bf16"),

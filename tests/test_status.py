@@ -50,3 +50,11 @@ def test_a_damaged_file_counts_as_nothing_known_and_can_be_written_again(
     assert board.queue(1) == QueueStatus()
     board.put_queue(1, 6.0, state="published")
     assert board.queue(1).state == "published"
+
+
+def test_a_status_of_another_release_or_a_damaged_one_is_as_good_as_none(tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    (tmp_path / "status").mkdir()
+    for content in ('{"state": "idle", "seconds": {}}', "null", "[]", "{"):
+        (tmp_path / "status" / "1.fit.json").write_text(content)
+        assert board.fit(1).state == "idle"
