@@ -1,0 +1,60 @@
+"""The doctor names what is wrong between Label Studio and the backend, and how to mend it."""
+
+from collections.abc import Callable
+
+from backend.connecting import Credentials, connect
+from backend.corpora import Corpus
+from backend.doctor import Finding, examine, kind_of, sum_of
+from backend.importing import import_corpus
+from backend.sandbox import LocalBackend, LocalStudio
+from backend.studio import Studio
+
+StartBackend = Callable[..., LocalBackend]
+
+
+def bad(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if not finding.ok]
+
+
+def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_remedy(
+    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    backend = start_backend(fit_every=1000, fit_max_wait_s=3600, reconcile_s=3600)
+    project = import_corpus(studio, few_pairs, "doctor", 10, seed=0)
+    connect(studio, project, backend.url, Credentials(), show_predictions=False)
+
+    def look() -> list[Finding]:
+        return list(examine(studio, label_studio.login.token, backend.url, Credentials(), project))
+
+    assert bad(look()) == []
+
+    studio.update_project(project, sampling="Sequential sampling", min_annotations_to_start_training=5)
+    for webhook in studio.webhooks(project):
+        studio.remove_webhook(webhook.id)
+    sick = bad(look())
+    assert len(sick) == 4, sick
+    assert all(finding.remedy for finding in sick)
+    assert "Sequential sampling" in sick[0].answer
+
+
+def test_without_backend_or_token_the_doctor_says_so(label_studio: LocalStudio) -> None:
+    nobody = "http://127.0.0.1:9"
+    findings = list(examine(Studio(label_studio.url, "0" * 40), "0" * 40, nobody, Credentials(), None))
+    answers = " ".join(f.answer for f in bad(findings))
+    assert "LABEL_STUDIO_API_KEY looks like a legacy token" in answers
+    assert "does not answer at http://127.0.0.1:9" in answers
+    away = list(examine(Studio(nobody, "x"), "x", nobody, Credentials(), 1))
+    assert "Label Studio at http://127.0.0.1:9 does not answer" in away[0].answer
+
+
+def test_both_kinds_of_token_are_told_apart_and_accepted(label_studio: LocalStudio, studio: Studio) -> None:
+    personal = studio._call("POST", "api/token/", json={})["token"]
+    assert kind_of(personal) == "personal access token"
+    assert kind_of(label_studio.login.token) == "legacy token"
+    assert Studio(label_studio.url, personal).user() == label_studio.login.user
+
+
+def test_a_sample_is_read_from_the_metrics() -> None:
+    text = 'a_total{action="X"} 3.0\na_total{action="Y"} 4.0\n'
+    assert sum_of(text, 'a_total{action="Y"}') == 4.0
+    assert sum_of(text, "missing") == 0.0
