@@ -134,6 +134,7 @@ def fit(
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
+        ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
     tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
     classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device))
@@ -184,14 +185,25 @@ def _gradients(classifier: Classifier, encoded: Any, targets: torch.Tensor, batc
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    # On a CPU it is a plain RuntimeError; the words are those of c10/core/impl/alloc_cpu.cpp.
+    words = ("not enough memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 def _checked_length(max_length: int, model: Any, name: str) -> int:
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if isinstance(positions, int) and 0 < positions < max_length:
+    positions = _positions(model)
+    if positions is not None and positions < max_length:
         raise BadSettingError(f"MAX_LENGTH={max_length} is more than {name} can read; set it to {positions} or less.")
     return max_length
+
+
+def _positions(model: Any) -> int | None:
+    """How many word pieces have a position; None for models without a table of them."""
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            # RoBERTa counts positions from the padding index on.
+            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+    return None
 
 
 def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
@@ -207,6 +219,9 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
             f"The model {name!r} cannot be loaded: {first_line} Set BASE_MODEL to a directory with a checkpoint for "
             "sequence classification, or to a hub name on a machine that reaches the model hub."
         ) from error
+    if len(tokenizer) < model.config.vocab_size // 2:
+        # Without its vocabulary file transformers makes up an empty tokenizer, and every word is unknown to it.
+        raise NoModelError(f"The tokenizer of {name!r} knows {len(tokenizer)} word pieces; its vocabulary is missing.")
     if tokenizer.pad_token_id is None:
         raise NoModelError(f"The tokenizer of {name!r} has no padding token; a BERT-like checkpoint is needed.")
     return model, tokenizer

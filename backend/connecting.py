@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from backend.errors import StudioError
+from backend.errors import StudioError, without_password
 from backend.label_config import parse_label_config
 from backend.registry import is_ours
 from backend.studio import (
@@ -58,7 +58,14 @@ def connect(studio: Studio, project_id: int, url: str, credentials: Credentials,
     backend = find_backend(studio, project_id, url)
     if backend is None:
         _register(studio, project, url, credentials)
-        done.append(f"registered the ML backend {url}")
+        done.append(f"registered the ML backend {without_password(url)}")
+    elif backend.state != "Connected":
+        # Most likely the credentials are other ones than at registration.
+        extra = dict(backend.extra_params)
+        studio.update_ml_backend(
+            backend.id, project_id, url, backend.title, credentials.user, credentials.password, extra
+        )
+        done.append(f"corrected the ML backend {without_password(url)}")
     done += ensure_webhook(studio, project_id, url, credentials.headers())
     done += _set_queue(studio, studio.project(project_id), show_predictions)
     return done
@@ -116,18 +123,19 @@ def ensure_webhook(studio: Studio, project: int, url: str, headers: Mapping[str,
     webhook = next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
     if webhook is None:
         studio.put_webhook(project, target, headers)
-        return [f"created the webhook {target}"]
-    if not _webhook_works(webhook, headers):
+        return [f"created the webhook {without_password(target)}"]
+    if not webhook_works(webhook, headers):
         studio.put_webhook(project, target, headers, webhook.id)
-        return [f"corrected the webhook {target}"]
+        return [f"corrected the webhook {without_password(target)}"]
     return []
 
 
-def _webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
+def webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
+    """Whether labels arrive through it."""
     tells_all = webhook.all_actions or set(WEBHOOK_ACTIONS) <= set(webhook.actions)
     # A URL that carries user:password authenticates by itself.
     authenticated = "@" in urlsplit(webhook.url).netloc or headers.items() <= dict(webhook.headers).items()
-    return webhook.active and tells_all and authenticated
+    return webhook.active and webhook.with_payload and tells_all and authenticated
 
 
 def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list[str]:
@@ -146,20 +154,20 @@ def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list
 
 
 def disconnect(studio: Studio, project_id: int, url: str = "") -> list[str]:
-    """Remove the backend, its webhook and its predictions, and restore the queue; returns what was done."""
-    project = studio.project(project_id)
+    """Restore the queue, remove webhook, backend and predictions; returns what was done. May be run again.
+
+    The backend's row goes late, because it remembers how the project was before.
+    """
     backend = find_backend(studio, project_id, url)
     done = []
-    before: Mapping[str, object] = {}
     if backend is not None:
         before = backend.extra_params.get("nextlabel", {}).get("before", {})
-        studio.remove_ml_backend(backend.id)
-        done.append(f"removed the ML backend {backend.url}")
+        done += _restore(studio, studio.project(project_id), before)
         done += _remove_webhooks(studio, project_id, f"{backend.url.rstrip('/')}/webhook")
-    restored = _restored(project, before)
-    if restored:
-        studio.update_project(project_id, **restored)
-        done += [f"set {name} back to {value!r}" for name, value in restored.items()]
+        studio.remove_ml_backend(backend.id)
+        done.append(f"removed the ML backend {without_password(backend.url)}")
+    if is_ours(studio.project(project_id).model_version):  # the trainer may have been in the middle of a switch
+        studio.set_model_version(project_id, "")
     ours = studio.our_predictions(project_id)
     for prediction in ours:
         studio.delete_prediction(prediction.prediction_id)
@@ -172,15 +180,18 @@ def _remove_webhooks(studio: Studio, project: int, target: str) -> list[str]:
     found = [w for w in studio.webhooks(project) if w.url.rstrip("/") == target]
     for webhook in found:
         studio.remove_webhook(webhook.id)
-    return [f"removed the webhook {target}" for _ in found]
+    return [f"removed the webhook {without_password(target)}" for _ in found]
 
 
-def _restored(project: Project, before: Mapping[str, object]) -> dict[str, object]:
-    restored: dict[str, object] = {}
-    if project.sampling == UNCERTAINTY and before.get("sampling", SEQUENTIAL) != UNCERTAINTY:
-        restored["sampling"] = before.get("sampling", SEQUENTIAL)
-    if before and project.show_predictions != before.get("show_collab_predictions"):
-        restored["show_collab_predictions"] = before["show_collab_predictions"]
-    if is_ours(project.model_version) or "show_collab_predictions" in restored:
-        restored["model_version"] = ""
-    return restored
+def _restore(studio: Studio, project: Project, before: Mapping[str, object]) -> list[str]:
+    fields: dict[str, object] = {"show_collab_predictions": before.get("show_collab_predictions", True)}
+    if project.sampling == UNCERTAINTY:  # otherwise a person has chosen another one since
+        fields["sampling"] = before.get("sampling", SEQUENTIAL)
+    if is_ours(project.model_version) or not project.model_version:
+        fields["model_version"] = before.get("model_version", "")
+    try:
+        studio.update_project(project.id, **fields)
+    except StudioRefusedError:
+        fields["model_version"] = ""  # the version that the project followed before has gone
+        studio.update_project(project.id, **fields)
+    return [f"set {name} back to {value!r}" for name, value in fields.items()]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from backend.connecting import Credentials, ensure_webhook, find_backend
-from backend.errors import NextlabelError, RefusedConfigError, StudioError
+from backend.errors import NextlabelError, RefusedConfigError, StudioError, without_password
 from backend.fitting import Fitter, Outlook
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
@@ -54,7 +54,7 @@ class Controller:
             with self._registry.lock(f"{project}.queue"):
                 self._reconcile(project, thorough)
         except Busy:
-            self.jobs.hint(project, thorough, delay_s=BUSY_S)
+            self.jobs.hint(project, delay_s=BUSY_S)
         except RefusedConfigError as error:
             log.warning("project %d cannot be served: %s", project, error)
             self._say(project, state="refused", message=str(error))
@@ -62,7 +62,7 @@ class Controller:
             log.warning("project %d: %s", project, error)
             self._failed(project, str(error))
             if not isinstance(error, StudioRefusedError):
-                self.jobs.hint(project, thorough, delay_s=min(RETRY_S, self._settings.reconcile_s))
+                self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NextlabelError as error:
             log.error("project %d: %s", project, error)
             self._failed(project, str(error))
@@ -71,11 +71,12 @@ class Controller:
             raise
 
     def _reconcile(self, project_id: int, thorough: bool) -> None:
-        project = self._project(project_id)
+        project = self._project(project_id, thorough)
         with Pool(pool_path(self._settings.model_dir, project_id)) as pool:
             if project is None or not self._connected(pool, project_id, thorough):
                 pool.put("connected", "")
-                self._say(project_id, state="disconnected", message="the project has no Nextlabel ML backend")
+                why = "the project has no Nextlabel ML backend" if project else "the project does not exist any more"
+                self._say(project_id, state="disconnected", message=why)
                 return
             config = parse_label_config(project.label_config)
             sync(self._studio, pool, config, project, self._now())
@@ -92,9 +93,9 @@ class Controller:
             else:
                 self._publish(pool, project, config, version, outlook)
 
-    def _project(self, project_id: int) -> Project | None:
+    def _project(self, project_id: int, with_counts: bool) -> Project | None:
         try:
-            return self._studio.project(project_id)
+            return self._studio.project(project_id, with_counts)
         except StudioRefusedError as error:
             if error.code == 404:
                 return None
@@ -110,18 +111,20 @@ class Controller:
         self._registry.know(project_id)
         credentials = Credentials(self._settings.basic_auth_user, self._settings.basic_auth_pass.get_secret_value())
         for what in ensure_webhook(self._studio, project_id, backend.url, credentials.headers()):
-            log.warning("project %d: %s", project_id, what)
+            log.warning("project %d: %s", project_id, without_password(what))
         pool.put("connected", "yes")
         pool.put("backend_title", backend.title)
         return True
 
     def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: Outlook) -> None:
-        warnings = self._warnings(pool, project)
+        warnings = self._warnings(pool, project, version)
         if warnings:
             log.warning("project %d: %s", project.id, " ".join(warnings))
-        if self._chosen_by_a_person(pool, project):
+        if self._chosen_by_a_person(pool, project, version):
             self._report(pool, project, config, outlook, state="published", version=version, warnings=warnings)
             return
+        if project.model_version != version and not self._connected(pool, project.id, thorough=True):
+            return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
         self._score_new(pool, project.id, card)
         publisher = Publisher(
@@ -136,7 +139,7 @@ class Controller:
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
         if outcome.missing or outcome.stale:
-            self.jobs.hint(project.id, delay_s=BUSY_S)
+            self.jobs.hint(project.id, delay_s=0.0 if outcome.missing else BUSY_S)
         extra = {} if outcome.seconds_to_switch is None else {"publish_seconds": round(outcome.seconds_to_switch, 3)}
         self._report(
             pool,
@@ -158,19 +161,22 @@ class Controller:
             scored = self._resident.score(card, new, exact=False)
             pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
 
-    def _chosen_by_a_person(self, pool: Pool, project: Project) -> bool:
-        """Whether the project follows predictions of someone else's: not empty, not ours, not our backend's title."""
-        version = project.model_version
-        return bool(version) and not is_ours(version) and version != pool.get("backend_title")
+    def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
+        """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
+        followed = project.model_version
+        if not followed or followed in (version, pool.get("backend_title")):
+            return False
+        ours = pool.get("switched").split()  # before and after the last switch; empty when MODEL_DIR was lost
+        return not is_ours(followed) or bool(ours and followed not in ours)
 
-    def _warnings(self, pool: Pool, project: Project) -> tuple[str, ...]:
+    def _warnings(self, pool: Pool, project: Project, version: str) -> tuple[str, ...]:
         found = []
         if project.sampling != UNCERTAINTY:
             found.append(
                 f"The sampling mode is {project.sampling!r}, so the queue does not follow the model. It was changed "
                 "by a person and is left alone; connect_project.py sets it again."
             )
-        if self._chosen_by_a_person(pool, project):
+        if self._chosen_by_a_person(pool, project, version):
             found.append(
                 f"The project follows the predictions of {project.model_version!r}. That was chosen by a person and "
                 "is left alone; connect_project.py sets it back."

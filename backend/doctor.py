@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 import jwt
 
-from backend.connecting import Credentials, find_backend
-from backend.errors import NextlabelError, RefusedConfigError
+from backend.connecting import Credentials, find_backend, webhook_works
+from backend.errors import NextlabelError, RefusedConfigError, without_password
 from backend.label_config import parse_label_config
 from backend.registry import is_ours
 from backend.studio import UNCERTAINTY, MLBackend, Project, Studio
@@ -42,7 +42,7 @@ def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, pr
         return
     yield from _project(studio, found)
     backend = find_backend(studio, project)
-    yield from _registered(studio, found, backend, url)
+    yield from _registered(studio, found, backend, url, credentials)
     if backend is not None and all(f.ok for f in reachable):
         yield from _round_trip(studio, found, url, credentials)
 
@@ -133,7 +133,9 @@ def _model_version(studio: Studio, project: Project) -> Finding:
     )
 
 
-def _registered(studio: Studio, project: Project, backend: MLBackend | None, url: str) -> Iterator[Finding]:
+def _registered(
+    studio: Studio, project: Project, backend: MLBackend | None, url: str, credentials: Credentials
+) -> Iterator[Finding]:
     if backend is None:
         yield Finding(
             False,
@@ -144,15 +146,17 @@ def _registered(studio: Studio, project: Project, backend: MLBackend | None, url
     connected = backend.state == "Connected"
     yield Finding(
         connected,
-        f"ML backend {backend.url}: {backend.state}",
+        f"ML backend {without_password(backend.url)}: {backend.state}",
         "" if connected else f"Label Studio cannot use it: {backend.error or 'no answer'}",
     )
     hook = next((w for w in studio.webhooks(project.id) if w.url == f"{backend.url.rstrip('/')}/webhook"), None)
+    works = hook is not None and webhook_works(hook, credentials.headers())
     yield Finding(
-        hook is not None and hook.active,
-        f"Webhook: {hook.url if hook else 'missing'}",
+        works,
+        f"Webhook: {without_password(hook.url) if hook else 'missing'}"
+        + (", but no labels come" if hook and not works else ""),
         ""
-        if hook and hook.active
+        if works
         else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
         "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Mend that, restart Label Studio, and run "
         "scripts/connect_project.py again.",

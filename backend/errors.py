@@ -1,5 +1,12 @@
 """What is raised on purpose: every message names the thing, the value and the remedy."""
 
+import re
+
+
+def without_password(text: object) -> str:
+    """The text with `user:password@` of any URL in it masked, for logs, pages and messages."""
+    return re.sub(r"//[^/@\s]*@", "//********@", str(text))
+
 
 class NextlabelError(Exception):
     """Base of all deliberate errors. `status` is the HTTP status a web route answers with."""
@@ -29,6 +36,10 @@ class NoModelError(NextlabelError):
 
 class NotEnoughLabelsError(NextlabelError):
     """A fit was asked for before there was anything to learn from."""
+
+
+class DivergedError(NextlabelError):
+    """A fit that ended in numbers that are none."""
 
 
 class StudioError(NextlabelError):

@@ -95,16 +95,17 @@ class Fitter:
         complaint = missing_labels(config.labels, labels)
         if complaint:
             return f"Waiting for labels: {complaint}"
-        rest_s = 0.0 if self._jobs.demanded(project) else self._backoff_s(project)
+        rest_s = self._backoff_s(project)
         if rest_s > 0:
             return f"The last fit failed; the next try is in {rest_s:.0f} s, or at once with Start Training."
         return ""
 
     def _backoff_s(self, project: int) -> float:
+        """Seconds until a failed fit is tried again; none after a demand made since the failure."""
         status = self._board.fit(project)
-        if not status.failures_in_a_row:
+        if not status.failures_in_a_row or float(self._jobs.demanded(project) or 0) > status.at:
             return 0.0
-        wait_s = min(FIRST_BACKOFF_S * 2.0 ** (status.failures_in_a_row - 1), LONGEST_BACKOFF_S)
+        wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(status.failures_in_a_row - 1, 10), LONGEST_BACKOFF_S)
         return max(0.0, status.at + wait_s - self._now())
 
     def fit(self, project: int) -> None:
@@ -123,6 +124,8 @@ class Fitter:
 
     def _fit(self, project: int) -> None:
         with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            if not pool.get("complete"):  # being read again; a reconcile will ask again
+                return
             config = parse_label_config(pool.get("label_config"))
             demand = self._jobs.demanded(project)
             outlook = self.look(pool, project, config)
@@ -142,10 +145,14 @@ class Fitter:
             card = self._card(project, config, [label for _, label in labelled], result, outlook.reason)
             labels = {example.id: label for example, label in labelled}
             self._registry.save(card, labels, result.classifier.save)
-            scored = result.pool
-            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
-            self._resident.keep(card, result.classifier)
-            self._registry.promote(project, card.version)
+            try:
+                scored = result.pool
+                pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+                self._resident.keep(card, result.classifier)
+                self._registry.promote(project, card.version)
+            except BaseException:
+                self._registry.discard(project, card.version)  # or every retry would leave one
+                raise
             pool.keep_scores_of(card.version)
         give_back_memory()
         self._jobs.demand_met(project, demand)

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from huey import SqliteHuey
 
+OVERDUE_S = 60.0
+
 
 class Worker(Protocol):
     """What the trainer does with jobs."""
@@ -59,18 +61,15 @@ class JobQueue:
 
         self._reconcile, self._fit, self._forget = reconcile, fit, forget
 
-    def hint(self, project: int, thorough: bool = False, delay_s: float = 0.0, again: bool = False) -> None:
-        """Something may have changed: reconcile soon. Joins a waiting hint, unless `again` insists on one more.
-
-        `thorough` also looks at what no event announces. The clock insists, so that a hint whose worker was killed
-        between taking it and working on it blocks later ones for one tick at most.
-        """
-        if self._first(_hint_key(project, thorough)) or again:
+    def hint(self, project: int, thorough: bool = False, delay_s: float = 0.0) -> None:
+        """Something may have changed: reconcile soon. Joins a waiting hint; `thorough` also looks at what no event
+        announces."""
+        if self._first(_hint_key(project, thorough), delay_s):
             self.huey.enqueue(self._reconcile.s(project, thorough, delay=delay_s or None))
 
     def want_fit(self, project: int, delay_s: float = 0.0) -> None:
         """A fit is due. The fit itself checks again."""
-        if self._first(f"fit:{project}"):
+        if self._first(f"fit:{project}", delay_s):
             self.huey.enqueue(self._fit.s(project, delay=delay_s or None))
 
     def forget_tasks(self, project: int, task_ids: Sequence[int]) -> None:
@@ -101,8 +100,18 @@ class JobQueue:
         """Jobs not begun."""
         return int(self.huey.pending_count()) + int(self.huey.scheduled_count())
 
-    def _first(self, key: str) -> bool:
-        return bool(self.huey.storage.put_if_empty(key, b"1"))
+    def _first(self, key: str, delay_s: float) -> bool:
+        """Whether no job waits for `key`. A mark whose job is overdue counts as none: its maker may have been killed
+        between marking and enqueuing, or its worker between taking the job and beginning."""
+        now = time.time()
+        mark = repr(now + delay_s).encode()
+        if self.huey.storage.put_if_empty(key, mark):
+            return True
+        waiting = self.huey.storage.peek_data(key)
+        if not isinstance(waiting, bytes) or now > float(waiting) + OVERDUE_S:
+            self.huey.storage.put_data(key, mark)
+            return True
+        return False
 
     def _forget_key(self, key: str) -> Any:
         return self.huey.storage.pop_data(key)

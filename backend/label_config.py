@@ -162,7 +162,7 @@ def project_id_of(value: object) -> int:
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
     """The text or pair that a task holds. Numbers count as text; a missing, null, empty or nested value does not."""
     task_id = task.get("id")
-    task_id = task_id if isinstance(task_id, int) else 0
+    task_id = task_id if isinstance(task_id, int) and 0 <= task_id < 2**63 else 0
     data = task.get("data")
     if not isinstance(data, Mapping):
         return Unreadable(task_id, "the task has no data")

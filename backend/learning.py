@@ -13,7 +13,7 @@ import numpy as np
 from backend import classifier as classifiers
 from backend.acquisition import Array, acquire, draws, most_informative_first
 from backend.classifier import Classifier, Recipe
-from backend.errors import NotEnoughLabelsError
+from backend.errors import DivergedError, NotEnoughLabelsError
 from backend.examples import Example
 from backend.metrics import Ints, Scores, evaluate
 
@@ -54,7 +54,8 @@ def run_round(
 ) -> Round:
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
-    Pool values come from the fast precision. Raises `NotEnoughLabelsError` when `missing_labels` has a complaint.
+    Pool values come from the fast precision. Raises `NotEnoughLabelsError` when `missing_labels` has a complaint,
+    `DivergedError` when the weights have become useless.
     """
     complaint = missing_labels(labels, [label for _, label in labelled])
     if complaint:
@@ -68,6 +69,10 @@ def run_round(
         lambda done, total: progress("fit", done, total),
     )
     clock.stop("fit")
+    if not np.isfinite(classifier.predict_proba([labelled[0][0]])).all():
+        raise DivergedError(
+            f"The fit ended in weights that are not numbers; LEARNING_RATE={recipe.learning_rate} is too high."
+        )
     scores = score_holdout(classifier, holdout)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
@@ -87,6 +92,15 @@ def score_pool(
     probs_NC = classifier.predict_proba(examples, exact, progress)
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
     return Scored(examples, probs_NC, acquire(strategy, probs_NC, draws(ids_N, seed)))
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """One after the other as one; at least one part."""
+    return Scored(
+        [example for part in parts for example in part.examples],
+        np.concatenate([part.probs_NC for part in parts]),
+        np.concatenate([part.values_N for part in parts]),
+    )
 
 
 def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:

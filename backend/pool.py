@@ -97,7 +97,7 @@ class Pool:
 
     def _upsert(self, row: TaskRow) -> bool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
-        votes = json.dumps([asdict(v) for v in row.votes], ensure_ascii=False)
+        votes = json.dumps([asdict(v) for v in row.votes])
         new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, int(row.open))
         old = self._db.execute(
             "SELECT text, pair, holdout, skipped, annotations, votes, open FROM task WHERE id = ?", (row.id,)
@@ -120,7 +120,8 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
-            self._db.execute("DELETE FROM meta WHERE key IN ('reading', 'complete', 'watermark', 'difference')")
+            about_the_copy = ("reading", "complete", "watermark", "settled", "difference", "accepted")
+            self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
 
     def task_ids(self) -> set[int]:
         """Every task known."""
@@ -191,20 +192,25 @@ class Pool:
     ) -> None:
         """Remember what `version` says of these tasks. Other versions' scores stay until `keep_scores_of`."""
         rows = (
-            (e.id, version, float(value), int(exact), probs_C.astype(np.float64).tobytes())
+            (version, float(value), int(exact), probs_C.astype(np.float64).tobytes(), e.id, e.text, e.pair)
             for e, value, probs_C in zip(examples, values_N, probs_NC, strict=True)
         )
+        # A text that was edited in the meantime keeps no score of the old one.
+        sql = "INSERT OR REPLACE INTO score SELECT id, ?, ?, ?, ? FROM task WHERE id = ? AND text IS ? AND pair IS ?"
         with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO score VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany(sql, rows)
 
-    def ranked(self, version: str, limit: int) -> list[Ranked]:
-        """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`."""
+    def ranked(self, version: str, limit: int, skipped: bool) -> list[Ranked]:
+        """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`.
+
+        Either the tasks that somebody has skipped, or those that nobody has.
+        """
         rows = self._db.execute(
-            "SELECT id, value, skipped FROM score JOIN task ON id = task_id "
-            "WHERE version = ? AND open ORDER BY value DESC, task_id LIMIT ?",
-            (version, limit),
+            "SELECT id, value FROM score JOIN task ON id = task_id "
+            "WHERE version = ? AND open AND skipped = ? ORDER BY value DESC, task_id LIMIT ?",
+            (version, int(skipped), limit),
         )
-        return [Ranked(task_id, value, bool(skipped)) for task_id, value, skipped in rows]
+        return [Ranked(task_id, value) for task_id, value in rows]
 
     def keep_scores_of(self, version: str) -> None:
         """Drop the scores of every other version."""

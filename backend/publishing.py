@@ -16,6 +16,7 @@ from backend.studio import Project, Studio, StudioRefusedError
 log = logging.getLogger(__name__)
 
 HEAD = 32  # tasks that are in place before the version is switched; the rest of the window follows
+BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
 
@@ -61,16 +62,19 @@ class Publisher:
         version = self._card.version
         wanted = self._exact_head(depth)
         published = self._pool.published()
+        self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
         switching = project.model_version != version
         urgent = plan.create[:HEAD] if switching else ()
         written = self._write(urgent, hurry=True)
         seconds_to_switch = None
         if switching and self._has_predictions(version):
+            # Remembered first: after a crash in between, neither version is taken for a person's choice.
+            self._pool.put("switched", f"{project.model_version or ''} {version}")
             self._studio.set_model_version(project.id, version)
             seconds_to_switch = time.perf_counter() - start
             log.info("project %d: the queue is in the order of %s", project.id, version)
-        written += self._write(plan.create[len(urgent) :], hurry=False)
+        written += self._write(plan.create[len(urgent) :][:BATCH], hurry=False)
         removed = self._remove(plan.delete[:DELETIONS])
         return Outcome(
             window=len(wanted),
@@ -86,12 +90,18 @@ class Publisher:
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         version = self._card.version
         while True:
-            ranked = self._pool.ranked(version, 2 * depth)
-            wanted = head(ranked, depth)
+            fresh = self._pool.ranked(version, depth + depth // 4 + 1, skipped=False)
+            skipped = self._pool.ranked(version, depth, skipped=True)
+            wanted = head(fresh, skipped, depth)
             if not self._pool.inexact(version, [task.task_id for task in wanted]):
                 return wanted
-            ahead = [task.task_id for task in ranked[: len(wanted) + depth // 4 + 1]]
-            scored = self._exact(self._pool.inexact(version, ahead))
+            self._make_exact([task.task_id for task in (*fresh, *wanted)])
+
+    def _make_exact(self, task_ids: Sequence[int]) -> None:
+        version = self._card.version
+        inexact = {example.id: example for example in self._pool.inexact(version, task_ids)}
+        if inexact:
+            scored = self._exact(list(inexact.values()))
             self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, exact=True)
 
     def _has_predictions(self, version: str) -> bool:

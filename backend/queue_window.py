@@ -10,7 +10,6 @@ class Ranked:
 
     task_id: int
     value: float
-    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +30,23 @@ class WindowPlan:
     delete: tuple[int, ...]
 
 
-SCORE_TOLERANCE = 1e-6  # a text that was scored in another batch differs in the last bits; that is no change
+SCORE_TOLERANCE = 1e-4  # the same text scored on another device or in another batch; that is no change
 
 
-def head(ranked: Sequence[Ranked], depth: int) -> list[Ranked]:
-    """The shortest prefix that holds `depth` tasks nobody has skipped yet.
+def head(fresh: Sequence[Ranked], skipped: Sequence[Ranked], depth: int) -> list[Ranked]:
+    """The `depth` best fresh tasks and, in their places, skipped ones that rank above the last of them.
 
-    Skipped tasks inside it stay: another annotator may take them. They do not use up the depth, or one annotator
-    who skips a lot would see the queue fall back to random order.
+    Both arguments are in rank order. Another annotator may take a skipped task, so it stays in the queue; but it does
+    not use up the depth, or one annotator who skips a lot would see the queue fall back to random order.
     """
-    wanted: list[Ranked] = []
-    fresh = 0
-    for task in ranked:
-        if fresh == depth:
-            break
-        wanted.append(task)
-        fresh += not task.skipped
-    return wanted
+    wanted = list(fresh[:depth])
+    last = wanted[-1] if len(wanted) == depth else None
+    wanted += [t for t in skipped if last is None or _rank(t) < _rank(last)]
+    return sorted(wanted, key=_rank)
+
+
+def _rank(task: Ranked) -> tuple[float, int]:
+    return (-task.value, task.task_id)
 
 
 def plan_window(

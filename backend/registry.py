@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from backend.errors import NoModelError
 
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
@@ -87,7 +89,7 @@ class Registry:
         home = self.root / str(project)
         if not home.is_dir():
             return []
-        found = [d.name for d in home.iterdir() if is_ours(d.name) and (d / "card.json").is_file()]
+        found = [d.name for d in home.iterdir() if is_ours(d.name) and self._read_card(d) is not None]
         return sorted(found, key=lambda v: (version_number(v), v), reverse=True)
 
     def current(self, project: int) -> str | None:
@@ -105,8 +107,19 @@ class Registry:
 
     def card(self, project: int, version: str) -> Card:
         """What the version is."""
-        raw = json.loads((self.path(project, version) / "card.json").read_text(encoding="utf-8"))
-        return Card(**{**raw, "labels": tuple(raw["labels"])})
+        card = self._read_card(self.path(project, version))
+        if card is None:
+            raise NoModelError(f"Version {version} of project {project} is gone or damaged.")
+        return card
+
+    def _read_card(self, directory: Path) -> Card | None:
+        """None without a readable card: a version that is damaged or of an incompatible release counts as none."""
+        try:
+            raw = json.loads((directory / "card.json").read_text(encoding="utf-8"))
+            known: dict[str, Any] = {field.name: raw[field.name] for field in fields(Card)}
+            return Card(**{**known, "labels": tuple(known["labels"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
     def fitted_labels(self, project: int, version: str) -> dict[int, str]:
         """The label of every task that the version was fitted on, by task id."""
@@ -127,6 +140,7 @@ class Registry:
             _write_json(beside / "card.json", asdict(card))
             for file in beside.iterdir():
                 file.chmod(0o644)  # safetensors files come out private, and the web process may be another user
+                _to_disk(file)  # a power cut after the rename must not leave a hollow version
             final = home / card.version
             beside.rename(final)
         except BaseException:
@@ -140,6 +154,10 @@ class Registry:
         beside = pointer.with_suffix(".new")
         beside.write_text(version)
         os.replace(beside, pointer)
+
+    def discard(self, project: int, version: str) -> None:
+        """Delete a version that could not be promoted."""
+        shutil.rmtree(self.path(project, version), ignore_errors=True)
 
     def prune(self, project: int, keep: int) -> list[str]:
         """Delete all but the `keep` newest versions and the current one; returns the deleted names."""
@@ -158,6 +176,11 @@ class Registry:
 
 
 Busy = Timeout  # what entering a held lock raises
+
+
+def _to_disk(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _write_json(path: Path, content: object) -> None:

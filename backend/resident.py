@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from backend.learning import Scored
 
 
+SLICE = 512  # examples
+
+
 class Resident:
     """The classifiers used last. Thread-safe: one forward pass at a time, as two would fight for the same cores."""
 
@@ -24,11 +27,15 @@ class Resident:
 
     def score(self, card: Card, examples: Sequence[Example], exact: bool) -> "Scored":
         """What a version says of the examples. Raises `NoModelError` when it cannot be loaded."""
-        from backend.learning import score_pool
+        from backend.learning import joined, score_pool
 
-        with self._lock:
-            classifier = self._get(self._registry.path(card.project, card.version))
-            return score_pool(classifier, examples, self._settings.query_strategy, card.seed, exact)
+        path = self._registry.path(card.project, card.version)
+        slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
+        parts = []
+        for part in slices:
+            with self._lock:  # released in between: a single pair does not wait behind a thousand
+                parts.append(score_pool(self._get(path), part, card.strategy, card.seed, exact))
+        return joined(parts)
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
         """Keep a classifier that was just fitted."""

@@ -1,6 +1,5 @@
 """The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
 
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +7,7 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_valida
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.acquisition import STRATEGIES
-from backend.errors import BadSettingError
+from backend.errors import BadSettingError, without_password
 
 YEAR_S = 366 * 86400.0
 
@@ -73,7 +72,7 @@ class Settings(BaseSettings):
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else "(not set)"
-    return re.sub(r"//[^/@]*@", "//********@", str(value))
+    return without_password(value)
 
 
 def load_settings(env_file: str | None = ".env") -> Settings:

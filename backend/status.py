@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,6 @@ class StatusBoard:
     def _write(self, project: int, part: str, status: QueueStatus | FitStatus) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         path = self._root / f"{project}.{part}.json"
-        beside = path.with_suffix(".new")
+        beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         beside.write_text(json.dumps(asdict(status), ensure_ascii=False), encoding="utf-8")
         os.replace(beside, path)

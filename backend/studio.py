@@ -11,13 +11,24 @@ from typing import Any
 import httpx
 from label_studio_sdk.core.api_error import ApiError
 
-from backend.errors import StudioError
+from backend.errors import StudioError, without_password
 from backend.queue_window import Published
 from backend.registry import is_ours
 
 UNCERTAINTY = "Uncertainty sampling"
 SEQUENTIAL = "Sequential sampling"  # Label Studio's default
 PAGE = 1000
+PROJECT_FIELDS = (
+    "id",
+    "title",
+    "label_config",
+    "sampling",
+    "model_version",
+    "show_collab_predictions",
+    "min_annotations_to_start_training",
+    "evaluate_predictions_automatically",
+)
+PROJECT_COUNTS = ("task_number", "total_annotations_number")
 WEBHOOK_ACTIONS = (
     "ANNOTATION_CREATED",
     "ANNOTATIONS_CREATED",
@@ -39,7 +50,7 @@ class StudioRefusedError(StudioError):
 
 @dataclass(frozen=True)
 class Project:
-    """What a reconcile needs to know of a project. `annotations` does not count skips."""
+    """What a reconcile needs to know of a project. `tasks` and `annotations` (without skips) are 0 if not asked for."""
 
     id: int
     title: str
@@ -74,6 +85,7 @@ class Webhook:
     url: str
     active: bool
     all_actions: bool
+    with_payload: bool
     actions: tuple[str, ...]
     headers: Mapping[str, str]
 
@@ -107,7 +119,8 @@ class Studio:
             raise self._refusal(f"{method} {path}", error.status_code or 0, str(error.body)) from None
         except (httpx.HTTPError, OSError) as error:
             raise StudioError(
-                f"Label Studio at {self.url} does not answer ({type(error).__name__}: {error}). Start it, or correct "
+                f"Label Studio at {without_password(self.url)} does not answer ({type(error).__name__}: "
+                f"{without_password(error)}). Start it, or correct "
                 "LABEL_STUDIO_URL."
             ) from None
         if response.status_code >= 400:
@@ -137,9 +150,10 @@ class Studio:
         """The e-mail address of the token's owner."""
         return str(self._call("GET", "api/current-user/whoami").get("email", ""))
 
-    def project(self, project: int) -> Project:
-        """The project as it is now."""
-        raw = self._call("GET", f"api/projects/{project}")
+    def project(self, project: int, with_counts: bool = True) -> Project:
+        """The project as it is now. Its counts are optional: they cost Label Studio more the larger it is."""
+        fields = PROJECT_FIELDS + PROJECT_COUNTS if with_counts else PROJECT_FIELDS
+        raw = self._call("GET", f"api/projects/{project}", params={"include": ",".join(fields)})
         return Project(
             id=int(raw["id"]),
             title=raw["title"] or "",
@@ -147,8 +161,8 @@ class Studio:
             sampling=raw["sampling"] or "",
             model_version=raw["model_version"],
             show_predictions=bool(raw["show_collab_predictions"]),
-            tasks=int(raw["task_number"] or 0),
-            annotations=int(raw["total_annotations_number"] or 0),
+            tasks=int(raw.get("task_number") or 0),
+            annotations=int(raw.get("total_annotations_number") or 0),
             trains_in_request=bool(raw.get("min_annotations_to_start_training")),
             predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
         )
@@ -304,6 +318,12 @@ class Studio:
         """Register a backend. Label Studio calls it at once and makes a webhook for it."""
         self._call("POST", "api/ml", json=_backend_body(project, url, title, user, password, extra))
 
+    def update_ml_backend(
+        self, backend: int, project: int, url: str, title: str, user: str, password: str, extra: Any
+    ) -> None:
+        """Change a backend. All fields, always: a partial body makes Label Studio fail with 500."""
+        self._call("PATCH", f"api/ml/{backend}", json=_backend_body(project, url, title, user, password, extra))
+
     def start_training(self, project: int) -> None:
         """Press the Start Training button of the project's backends."""
         for backend in self.ml_backends(project):
@@ -321,6 +341,7 @@ class Studio:
                 url=w["url"],
                 active=bool(w["is_active"]),
                 all_actions=bool(w["send_for_all_actions"]),
+                with_payload=bool(w["send_payload"]),
                 actions=tuple(w["actions"] or ()),
                 headers=w["headers"] or {},
             )

@@ -20,30 +20,33 @@ def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now:
         pool.clear()
         pool.put("reading", config.reading)
     if not pool.get("complete"):
-        _read_everything(studio, pool, config, project)
+        _read_everything(studio, pool, config, project, now)
     _read_changes(studio, pool, config, project.id, now)
 
 
-def _read_everything(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+def _read_everything(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: float) -> None:
     if not pool.get("watermark"):
-        _set_watermark(pool, studio.last_change(project.id), 0.0)
+        _set_watermark(pool, studio.last_change(project.id), now)
     for page in studio.tasks_after(project.id, pool.last_id()):
         pool.upsert(read_task(config, task) for task in page)
-        log.info("project %d: read %d of %d tasks", project.id, pool.size(), project.tasks)
+        log.info("project %d: read %d tasks", project.id, pool.size())
     pool.put("complete", "yes")
 
 
 def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int, now: float) -> None:
     watermark, seen_at = pool.get("watermark"), float(pool.get("watermark_seen_at"))
-    # A task's updated_at is set before its transaction commits. Once a watermark has been known for longer than a
-    # transaction takes, nothing older can still appear, and the overlap is not read again and again.
-    overlap_s = 0.0 if now - seen_at > TRANSACTION_S else TRANSACTION_S
+    # A task's updated_at is set before its transaction commits, so that an older one may still appear. A watermark is
+    # settled by a read that overlapped it and was made longer after it was first seen than a transaction takes.
+    settled = pool.get("settled") == watermark
+    overlap_s = 0.0 if settled else TRANSACTION_S
     latest = watermark
     for page in studio.tasks_changed_since(project, watermark, overlap_s):
         pool.upsert(read_task(config, task) for task in page)
         latest = newest(page, latest)
     if latest != watermark:
         _set_watermark(pool, latest, now)
+    elif now - seen_at > TRANSACTION_S:
+        pool.put("settled", watermark)
 
 
 def _set_watermark(pool: Pool, watermark: str, seen_at: float) -> None:
@@ -57,8 +60,8 @@ def repair(studio: Studio, pool: Pool, config: LabelConfig, project: Project) ->
 
     Work in flight makes counts differ for a moment, so only the same difference seen twice is acted on.
     """
-    difference = f"{project.tasks - pool.size()} {project.annotations - pool.annotations()}"
-    if difference == "0 0" or difference != pool.get("difference"):
+    difference = _difference(pool, project)
+    if difference in ("0 0", pool.get("accepted")) or difference != pool.get("difference"):
         pool.put("difference", difference)
         return
     log.warning("project %d: local copy is off by %s (tasks, annotations); repairing", project.id, difference)
@@ -67,13 +70,20 @@ def repair(studio: Studio, pool: Pool, config: LabelConfig, project: Project) ->
         _compare_ids(studio, pool, config, project)
     if project.annotations != pool.annotations():
         _reread_annotated(studio, pool, config, project)
+    # What reading does not mend is a miscount of Label Studio's; it is not chased again.
+    pool.put("accepted", _difference(pool, project))
+
+
+def _difference(pool: Pool, project: Project) -> str:
+    return f"{project.tasks - pool.size()} {project.annotations - pool.annotations()}"
 
 
 def _compare_ids(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
     known, there = pool.task_ids(), studio.task_ids(project.id)
     pool.forget(known - there)
-    for task_id in sorted(there - known):
-        pool.upsert([read_task(config, studio.task(task_id))])
+    if there - known:
+        for page in studio.tasks_after(project.id, min(there - known) - 1):
+            pool.upsert(read_task(config, task) for task in page)
 
 
 def _reread_annotated(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:

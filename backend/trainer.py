@@ -43,7 +43,10 @@ def run_trainer(settings: Settings) -> None:
 
 def _tick(settings: Settings, registry: Registry, jobs: JobQueue, stop: threading.Event) -> None:
     while True:
-        for project in registry.projects():
-            jobs.hint(project, thorough=True, again=True)
+        try:
+            for project in registry.projects():
+                jobs.hint(project, thorough=True)
+        except Exception:  # a locked queue file or a full disk must not stop the clock
+            log.exception("the clock missed a tick")
         if stop.wait(min(settings.reconcile_s, settings.fit_max_wait_s)):
             return

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from backend import __version__
-from backend.errors import BadRequestError, NextlabelError
+from backend.errors import BadRequestError, NextlabelError, without_password
 from backend.examples import Example, Unreadable
 from backend.jobs import JobQueue
 from backend.label_config import (
@@ -197,7 +197,13 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
             {"id": p, "queue": board.queue(p), "fit": board.fit(p), "cards": _cards(registry, p)}
             for p in registry.projects()
         ]
-        return render_template("overview.html", projects=projects, settings=rooms.settings, version=__version__)
+        return render_template(
+            "overview.html",
+            projects=projects,
+            settings=rooms.settings,
+            url=without_password(rooms.settings.label_studio_url),
+            version=__version__,
+        )
 
 
 def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: Resident) -> list[dict[str, Any]]:
@@ -223,7 +229,10 @@ def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resid
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = request.get_json(force=True, silent=True)
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply to be Label Studio's.") from None
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
     return body
@@ -232,7 +241,8 @@ def _body() -> dict[str, Any]:
 def _ids(items: object) -> list[int]:
     if not isinstance(items, list):
         return []
-    return [item["id"] for item in items if isinstance(item, Mapping) and isinstance(item.get("id"), int)]
+    ids = [item.get("id") for item in items if isinstance(item, Mapping)]
+    return [i for i in ids if isinstance(i, int) and 0 <= i < 2**63]
 
 
 def _same(given: tuple[str | None, str | None], expected: tuple[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """The job queue: many hints become one job, nothing is lost that matters. Jobs are worked off without a consumer."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -89,10 +90,13 @@ def test_a_hint_during_the_job_is_not_lost(queue: JobQueue, diary: Diary) -> Non
     assert queue.waiting() == 1, "what changed meanwhile may have come too late for this job"
 
 
-def test_again_insists_on_one_more(queue: JobQueue) -> None:
+def test_a_mark_without_a_job_is_taken_over_when_it_is_overdue(queue: JobQueue) -> None:
+    queue.huey.storage.put_data("hint:1:0", repr(time.time() - 30).encode())  # its maker was killed half a minute ago
     queue.hint(1)
-    queue.hint(1, again=True)
-    assert queue.waiting() == 2
+    assert queue.waiting() == 0
+    queue.huey.storage.put_data("hint:1:0", repr(time.time() - 3600).encode())
+    queue.hint(1)
+    assert queue.waiting() == 1
 
 
 def test_a_delayed_hint_waits_for_its_time_and_is_joined_meanwhile(queue: JobQueue, diary: Diary) -> None:

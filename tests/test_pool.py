@@ -45,7 +45,8 @@ def score(pool: Pool, version: str, values: dict[int, float], exact: bool = Fals
 
 
 def order(pool: Pool, version: str) -> list[int]:
-    return [ranked.task_id for ranked in pool.ranked(version, limit=100)]
+    """Of the tasks that nobody has skipped."""
+    return [ranked.task_id for ranked in pool.ranked(version, limit=100, skipped=False)]
 
 
 # Increments
@@ -200,8 +201,9 @@ def test_an_unknown_label_becomes_known_when_the_config_gains_it(pool: Pool) -> 
 def test_the_most_informative_come_first_and_equal_values_by_task_id(pool: Pool) -> None:
     pool.upsert([task(i, skipped=i == 2) for i in (4, 3, 2, 1)])
     score(pool, V1, {3: 0.5, 1: 0.5, 4: 1.0, 2: 0.7})
-    assert pool.ranked(V1, limit=3) == [Ranked(4, 1.0), Ranked(2, 0.7, skipped=True), Ranked(1, 0.5)]
-    assert order(pool, V1) == [4, 2, 1, 3]
+    assert pool.ranked(V1, limit=2, skipped=False) == [Ranked(4, 1.0), Ranked(1, 0.5)]
+    assert order(pool, V1) == [4, 1, 3]
+    assert pool.ranked(V1, limit=2, skipped=True) == [Ranked(2, 0.7)]
 
 
 def test_a_version_knows_which_pool_tasks_it_has_not_seen(pool: Pool) -> None:
@@ -226,7 +228,15 @@ def test_other_changes_keep_the_scores(pool: Pool) -> None:
     pool.upsert([task(1)])
     score(pool, V1, {1: 0.9})
     pool.upsert([task(1, skipped=True)])
-    assert pool.ranked(V1, limit=1) == [Ranked(1, 0.9, skipped=True)]
+    assert pool.ranked(V1, limit=1, skipped=True) == [Ranked(1, 0.9)]
+
+
+def test_a_text_that_was_edited_during_a_fit_gets_no_score_of_the_old_one(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    pool.upsert([task(1, text="edited meanwhile")])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    assert order(pool, V1) == [2]
+    assert [e.id for e in pool.unscored(V1)] == [1]
 
 
 def test_scores_of_two_versions_stand_side_by_side_until_one_is_kept(pool: Pool) -> None:

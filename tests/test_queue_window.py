@@ -24,15 +24,15 @@ def values_of(wanted: list[Ranked]) -> dict[int, float]:
 
 def test_the_head_is_the_most_informative_tasks() -> None:
     pool = ranked(0.9, 0.8, 0.7)
-    assert head(pool, 2) == pool[:2]
-    assert head(pool, 5) == pool
-    assert head(pool, 0) == []
+    assert head(pool, [], 2) == pool[:2]
+    assert head(pool, [], 5) == pool
 
 
 def test_skipped_tasks_stay_in_the_head_without_using_up_its_depth() -> None:
-    pool = [Ranked(1, 0.9, skipped=True), Ranked(2, 0.8), Ranked(3, 0.7, skipped=True), Ranked(4, 0.6), Ranked(5, 0.5)]
-    assert [task.task_id for task in head(pool, 2)] == [1, 2, 3, 4]
-    assert [task.task_id for task in head(pool, 1)] == [1, 2]
+    fresh, skipped = [Ranked(2, 0.8), Ranked(4, 0.6), Ranked(5, 0.5)], [Ranked(1, 0.9), Ranked(3, 0.7), Ranked(6, 0.4)]
+    assert [task.task_id for task in head(fresh, skipped, 2)] == [1, 2, 3, 4]
+    assert [task.task_id for task in head(fresh, skipped, 1)] == [1, 2]
+    assert [task.task_id for task in head(fresh, skipped, 9)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_there_is_nothing_to_do_when_nothing_changed() -> None:
@@ -84,12 +84,12 @@ publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW])
 
 
 @laws
-@given(open_values=st.dictionaries(st.integers(1, 8), values), depth=st.integers(0, 8), rows=publications)
+@given(open_values=st.dictionaries(st.integers(1, 8), values), depth=st.integers(1, 8), rows=publications)
 def test_carrying_out_the_plan_publishes_the_wanted_head(
     open_values: dict[int, float], depth: int, rows: list[tuple[int, str, float]]
 ) -> None:
     pool = [Ranked(task, value) for task, value in sorted(open_values.items(), key=lambda item: (-item[1], item[0]))]
-    wanted = head(pool, depth)
+    wanted = head(pool, [], depth)
     before = [Published(number, *row) for number, row in enumerate(rows)]
     plan = plan_window(wanted, before, NEW, open_values)
     written = [Published(1000 + task, task, NEW, 1 - open_values[task]) for task in plan.create]
