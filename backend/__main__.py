@@ -5,7 +5,7 @@ import logging
 import sys
 
 from backend.errors import NextlabelError
-from backend.processes import die_with_parent, set_up_logs, stop_on_sigterm
+from backend.processes import die_with, set_up_logs, stop_on_sigterm
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend")
@@ -24,13 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
         one = chosen.add_parser(
             name, help=text, description=f"{text.capitalize()}. Settings: the environment and .env."
         )
-        one.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+        one.add_argument("--supervised-by", type=int, metavar="PID", help=argparse.SUPPRESS)
     parsed = parser.parse_args(arguments)
     command = parsed.command
     stop_on_sigterm()
     try:
-        if parsed.supervised:
-            die_with_parent()
+        if parsed.supervised_by:
+            die_with(parsed.supervised_by)
         settings = load_settings()
         set_up_logs(settings.log_level, command)
         return _run(command, settings)

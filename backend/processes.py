@@ -17,10 +17,12 @@ def set_up_logs(level: str, name: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
-def die_with_parent() -> None:
+def die_with(supervisor: int) -> None:
     """A supervised process stops when its supervisor is killed, or it would go on holding the port. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != supervisor:  # it died before it was asked for
+            sys.exit(1)
 
 
 def yield_cores_while_waiting() -> None:

@@ -1,6 +1,7 @@
 """Runs the web application under gunicorn, and the web and trainer processes side by side under supervision."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ class _Child:
             log.error("the %s process %s; starting it again in %.1f s", self._name, how, self._pause_s)
             self._process = None
         if now >= self._start_at:
-            self._process = subprocess.Popen([sys.executable, "-m", "backend", self._name, "--supervised"])
+            command = [sys.executable, "-m", "backend", self._name, "--supervised-by", str(os.getpid())]
+            self._process = subprocess.Popen(command)
             self._started = now
 
     def terminate(self) -> None:

@@ -249,16 +249,12 @@ def test_nothing_survives_a_killed_supervisor(serve: Serve) -> None:
     wait_until(lambda: not alive(family), "all children to end", STOP_S)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="processes.die_with_parent: a child whose supervisor died before prctl is never told; compare os.getppid()",
-)
 def test_nothing_survives_a_supervisor_that_is_killed_at_the_start(serve: Serve) -> None:
     served = serve()
     wait_until(lambda: len(served.process.children()) == 2, "the first sign of both", 20)
     family = served.family()
     served.process.kill()
-    wait_until(lambda: not alive(family), "all children to end", STOP_S / 2)
+    wait_until(lambda: not alive(family), "all children to end", STOP_S)
 
 
 @pytest.mark.parametrize("command", ["web", "trainer"])
