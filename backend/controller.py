@@ -127,15 +127,15 @@ class Controller:
             return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
         self._score_new(pool, project.id, card)
-        publisher = Publisher(
+        with Publisher(
             self._studio,
             pool,
             config,
             card,
             exact=lambda examples: self._resident.score(card, examples, exact=True),
             superseded=lambda: self._registry.current(project.id) != version,
-        )
-        outcome = publisher.publish(project, self._settings.window)
+        ) as publisher:
+            outcome = publisher.publish(project, self._settings.window)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
         if outcome.missing or outcome.stale:

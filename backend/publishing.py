@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from backend.examples import Example
 from backend.label_config import LabelConfig, to_prediction, to_score
 from backend.learning import Scored
-from backend.pool import Pool
+from backend.pool import Candidate, Pool
 from backend.queue_window import Published, Ranked, head, plan_window
 from backend.registry import Card, is_ours
 from backend.studio import Project, Studio, StudioRefusedError
@@ -16,6 +17,7 @@ from backend.studio import Project, Studio, StudioRefusedError
 log = logging.getLogger(__name__)
 
 HEAD = 32  # tasks that are in place before the version is switched; the rest of the window follows
+WRITERS = 2  # requests at a time when there is no time to rest
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
@@ -40,7 +42,7 @@ class Publisher:
     """Publishes for one project and version. `exact` scores examples with that version in fp32.
 
     `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
-    requests, so that ours are never more than half of what Label Studio is doing while people label.
+    requests that are not urgent, so that annotators' go first.
     """
 
     def __init__(
@@ -55,6 +57,13 @@ class Publisher:
     ):
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
         self._exact, self._superseded, self._rest = exact, superseded, rest
+        self._writers = ThreadPoolExecutor(WRITERS)
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writers.shutdown()
 
     def publish(self, project: Project, depth: int) -> Outcome:
         """Bring the published head to `depth` tasks. Does nothing at all when nothing changed."""
@@ -74,7 +83,10 @@ class Publisher:
             self._studio.set_model_version(project.id, version)
             seconds_to_switch = time.perf_counter() - start
             log.info("project %d: the queue is in the order of %s", project.id, version)
-        written += self._write(plan.create[len(urgent) :][:BATCH], hurry=False)
+        rest = plan.create[len(urgent) :]
+        # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
+        low = len(plan.create) > len(wanted) // 2 and not switching
+        written += self._write(rest[:BATCH], hurry=low)
         removed = self._remove(plan.delete[:DELETIONS])
         return Outcome(
             window=len(wanted),
@@ -110,33 +122,39 @@ class Publisher:
 
     def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
         written = 0
-        for task_id in task_ids:
+        at_once = WRITERS if hurry else 1
+        for first in range(0, len(task_ids), at_once):
             if self._superseded():
                 break
             start = time.perf_counter()
-            self._write_one(task_id)
-            written += 1
+            self._write_some(task_ids[first : first + at_once])
+            written += len(task_ids[first : first + at_once])
             if not hurry:
                 self._rest(time.perf_counter() - start)
         return written
 
-    def _write_one(self, task_id: int) -> None:
-        candidate = self._pool.candidate(self._card.version, task_id)
-        if candidate is None:  # labelled in the meantime
-            return
+    def _write_some(self, task_ids: Sequence[int]) -> None:
+        found = [self._pool.candidate(self._card.version, task_id) for task_id in task_ids]
+        candidates = [c for c in found if c is not None]  # the others were labelled in the meantime
+        for candidate, prediction_id in zip(candidates, self._writers.map(self._create, candidates), strict=True):
+            if prediction_id is None:
+                self._pool.forget([candidate.task_id])
+            else:
+                score = to_score(candidate.value)
+                self._pool.note_published(Published(prediction_id, candidate.task_id, self._card.version, score))
+
+    def _create(self, candidate: Candidate) -> int | None:
+        """The new prediction's id; None when the task is gone from Label Studio."""
         prediction = to_prediction(
             self._config, self._card.labels, candidate.probs_C, candidate.value, self._card.version
         )
         try:
-            prediction_id = self._studio.create_prediction(task_id, prediction)
+            return self._studio.create_prediction(candidate.task_id, prediction)
         except StudioRefusedError as error:
             if error.code not in GONE:
                 raise
-            log.warning("task %d is gone from Label Studio: %s", task_id, error)
-            self._pool.forget([task_id])
-            return
-        score = to_score(candidate.value)
-        self._pool.note_published(Published(prediction_id, task_id, self._card.version, score))
+            log.warning("task %d is gone from Label Studio: %s", candidate.task_id, error)
+            return None
 
     def _remove(self, prediction_ids: Sequence[int]) -> int:
         removed = 0

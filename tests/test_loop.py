@@ -114,7 +114,8 @@ def test_three_annotators_share_the_order_without_gaps(
 def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(fit_steps=15), few_pairs)
+    # A window is a multiple of the annotators' pace; these three need no time to think.
+    project = Project(studio, start_backend(fit_steps=15, window=60), few_pairs)
     project.wait()
     clients = [studio, *(sign_up(label_studio, f"busy{n}@example.com") for n in (1, 2))]
     served: list[int] = []
