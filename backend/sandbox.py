@@ -38,7 +38,7 @@ def login_of(data_dir: Path) -> Login:
     path = data_dir / "login.json"
     if path.exists():
         return Login(**json.loads(path.read_text()))
-    login = Login("demo@example.com", secrets.token_urlsafe(9), secrets.token_hex(20))
+    login = Login("demo@example.com", secrets.token_hex(6), secrets.token_hex(20))
     data_dir.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(json.dumps(asdict(login)))
