@@ -227,6 +227,6 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def library_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """What a card names so that a version can be made again."""
     return {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from backend.errors import StudioError, without_password
-from backend.label_config import parse_label_config
+from backend.label_config import WEBHOOK_ACTIONS, parse_label_config
 from backend.registry import is_ours
 from backend.studio import (
     SEQUENTIAL,
     UNCERTAINTY,
-    WEBHOOK_ACTIONS,
     MLBackend,
     Project,
     Studio,

@@ -186,7 +186,7 @@ class Fitter:
             seconds=dict(result.seconds),
             device=str(result.classifier.device),
             precision=str(result.classifier.precision).removeprefix("torch."),
-            libraries=classifiers.library_versions(),
+            libraries=classifiers.package_versions(),
             created_at=created.isoformat(),
             reason=reason,
         )

@@ -288,6 +288,17 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     )
 
 
+# Label Studio's names of the events that a backend must hear of (label_studio/webhooks/models.py).
+WEBHOOK_ACTIONS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_CREATED",
+    "TASKS_DELETED",
+    "PROJECT_UPDATED",
+)
+
 UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
 UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can be
 

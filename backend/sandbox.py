@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,6 +88,15 @@ class Process:
         """Whether the child lives."""
         return self._child.poll() is None
 
+    def wait_for(self, answers: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Until it answers. Raises `NextlabelError` with the end of its log when it dies or takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not answers():
+            if not self.running() or time.monotonic() > deadline:
+                self.stop()
+                raise NextlabelError(f"{what} did not start:\n{self.tail()}")
+            time.sleep(0.1)
+
     def stop(self) -> None:
         """SIGTERM to the group, and SIGKILL if that is not heard."""
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -140,13 +149,7 @@ class LocalStudio:
             "--user-token", self.login.token, "--enable-legacy-api-token", "--log-level", "WARNING",
         ]  # fmt: skip
         self._process = Process(command, self._environment(), self.data_dir / "label-studio.log", self.data_dir)
-        deadline = time.monotonic() + FIRST_START_S
-        while not self._answers():
-            if not self._process.running() or time.monotonic() > deadline:
-                tail = self._process.tail()
-                self.stop()
-                raise NextlabelError(f"Label Studio did not start on port {self.port}:\n{tail}")
-            time.sleep(0.3)
+        self._process.wait_for(self._answers, FIRST_START_S, f"Label Studio on port {self.port}")
 
     def _environment(self) -> dict[str, str]:
         # Label Studio refuses private addresses unless both switches are off, and calls home unless told not to.
@@ -211,13 +214,8 @@ class LocalBackend:
         self.model_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "backend", self._command]
         self._process = Process(command, self._environment, self.model_dir / f"{self._command}.log", self.model_dir)
-        deadline = time.monotonic() + timeout_s
-        while self._command != "trainer" and not self._healthy():
-            if not self._process.running() or time.monotonic() > deadline:
-                tail = self._process.tail()
-                self.stop()
-                raise NextlabelError(f"The backend did not start:\n{tail}")
-            time.sleep(0.1)
+        if self._command != "trainer":
+            self._process.wait_for(self._healthy, timeout_s, "The backend")
 
     def _healthy(self) -> bool:
         try:

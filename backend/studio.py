@@ -12,6 +12,7 @@ import httpx
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import StudioError, without_password
+from backend.label_config import WEBHOOK_ACTIONS
 from backend.queue_window import Published
 from backend.registry import is_ours
 
@@ -29,15 +30,6 @@ PROJECT_FIELDS = (
     "evaluate_predictions_automatically",
 )
 PROJECT_COUNTS = ("task_number", "total_annotations_number")
-WEBHOOK_ACTIONS = (
-    "ANNOTATION_CREATED",
-    "ANNOTATIONS_CREATED",
-    "ANNOTATION_UPDATED",
-    "ANNOTATIONS_DELETED",
-    "TASKS_CREATED",
-    "TASKS_DELETED",
-    "PROJECT_UPDATED",
-)
 
 
 class StudioRefusedError(StudioError):

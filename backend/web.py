@@ -18,6 +18,7 @@ from backend.jobs import JobQueue
 from backend.label_config import (
     UNREADABLE_SCORE,
     UNTRAINED_SCORE,
+    WEBHOOK_ACTIONS,
     LabelConfig,
     no_prediction,
     parse_label_config,
@@ -37,18 +38,7 @@ MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred 
 RESIDENT_VERSIONS = 4  # each a model in memory
 HINT_DELAY_S = 1.0  # lets an annotator's next task be served before we ask Label Studio anything
 
-HINTS = frozenset(
-    {
-        "ANNOTATION_CREATED",
-        "ANNOTATIONS_CREATED",
-        "ANNOTATION_UPDATED",
-        "ANNOTATIONS_DELETED",
-        "TASKS_CREATED",
-        "TASKS_DELETED",
-        "PROJECT_UPDATED",
-        "START_TRAINING",
-    }
-)
+HINTS = frozenset({*WEBHOOK_ACTIONS, "START_TRAINING"})
 
 
 @dataclass(frozen=True)
