@@ -502,7 +502,7 @@ def test_an_annotation_lets_the_annotators_next_request_go_first(fresh: FlaskCli
     [
         ([{"id": 3}], [3]),
         ([{"id": 2}, {"id": 9}], [2, 9]),
-        ([{"id": 2}, {"id": "9"}, {}, None, 7], [2]),
+        ([{"id": 2}, {"id": "9"}, {"id": 10**30}, {}, None, 7], [2]),
         ([], []),
         (None, []),
         ({"id": 3}, []),
