@@ -61,7 +61,7 @@ class Controller:
         except StudioError as error:
             log.warning("project %d: %s", project, error)
             self._failed(project, str(error))
-            if not isinstance(error, StudioRefusedError):
+            if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
                 self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NextlabelError as error:
             log.error("project %d: %s", project, error)

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Robe
 from transformers import RobertaForSequenceClassification as Roberta
 
 from backend.acquisition import Array, entropy_nats
-from backend.classifier import Classifier, Recipe, _gradients, fit, package_versions, load
+from backend.classifier import Classifier, Recipe, _gradients, fit, load, package_versions
 from backend.corpora import own_pairs
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
