@@ -5,7 +5,7 @@ import logging
 import sys
 
 from backend.errors import NextlabelError
-from backend.processes import die_with, set_up_logs, stop_on_sigterm
+from backend.processes import die_with, set_up_logs, stop_when_asked
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend")
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         one.add_argument("--supervised-by", type=int, metavar="PID", help=argparse.SUPPRESS)
     parsed = parser.parse_args(arguments)
     command = parsed.command
-    stop_on_sigterm()
+    stop_when_asked()
     try:
         if parsed.supervised_by:
             die_with(parsed.supervised_by)

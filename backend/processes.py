@@ -42,6 +42,7 @@ def give_back_memory() -> None:
             trim(0)
 
 
-def stop_on_sigterm() -> None:
-    """Heed SIGTERM from the first moment: as process 1 of a container it is ignored without a handler."""
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+def stop_when_asked() -> None:
+    """Heed SIGTERM and Ctrl-C from the first moment: process 1 of a container ignores what it does not handle."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: sys.exit(0))

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from backend.errors import BadSettingError
 from backend.processes import yield_cores_while_waiting
 from backend.settings import Settings
 
@@ -26,8 +28,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         options: dict[str, Any] = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
+            "bind": f"{host}:{self._settings.port}",
             "workers": 1,  # one resident model per version; threads share it
             "worker_class": "gthread",
             "threads": WEB_THREADS,
@@ -50,8 +53,21 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 def run_web(settings: Settings) -> None:
     """Serve until SIGTERM."""
     yield_cores_while_waiting()
+    _check_port(settings)
     log.info("web process on http://%s:%d", settings.host, settings.port)
     _Gunicorn(settings).run()
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise BadSettingError(
+                f"HOST={settings.host} PORT={settings.port} cannot be listened on ({error.strerror}). Stop what uses "
+                "the port, or set another PORT."
+            ) from None
 
 
 def run_both(settings: Settings) -> int:

@@ -9,8 +9,11 @@ import pytest
 
 from backend.corpora import Corpus, Pair, own_pairs
 from backend.demo import small_checkpoint
+from backend.processes import yield_cores_while_waiting
 from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.studio import Studio
+
+yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
 FIT_EVERY = 12
 WAIT_S = 120.0
