@@ -42,7 +42,8 @@ class Plan:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run; returns the exit code."""
     options = _parse(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped demo stops its children, as with Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with Ctrl-C ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             _run(options, stack)
