@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,6 @@ MAX_LENGTH = 64
 PAIRS = [Example(pair.row, pair.sentence1, pair.sentence2) for pair in own_pairs().train[:112]]
 TEXTS = [replace(example, pair=None) for example in PAIRS]
 TARGETS_N = np.array([int(pair.label != "paraphrase") for pair in own_pairs().train[:12]])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Torch's threads spin while they wait for each other: beside another busy process that takes minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

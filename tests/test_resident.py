@@ -1,14 +1,12 @@
 """Versions in memory: loaded once, the ones used last kept, and safe among threads."""
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from backend.acquisition import entropy_nats
 from backend.classifier import Classifier, Recipe, fit
@@ -20,15 +18,6 @@ from backend.settings import Settings
 
 PROJECT = 1
 EXAMPLES = [Example(i, text) for i, text in enumerate(["good", "what a bad and long idea", "so and so", "a fine day"])]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Torch's threads spin while they wait for each other: beside another busy process that takes minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,6 @@ TWO_CHOICES = CONFIG.replace("</View>", '<Choices name="b" toName="text"><Choice
 MAX_LENGTH = 64
 
 TEXTS = ("a fine day", "what a bad and long idea this was", "so and so", "good", "awful weather", "it depends")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Torch's threads spin while they wait for each other: beside another busy process that takes minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
