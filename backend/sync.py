@@ -14,7 +14,7 @@ TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
 def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: float) -> None:
     """Bring the copy up to date: all tasks the first time (resumable), afterwards only what has changed.
 
-    The cost of an increment grows with the changes, not with the project. `now` is any steady clock, in seconds.
+    The cost of an increment grows with the changes, not with the project. `now` in seconds since the epoch.
     """
     if pool.get("reading") != config.reading:
         pool.clear()
