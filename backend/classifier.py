@@ -1,5 +1,6 @@
 """A BERT-like text classifier: fit, predict, save, load. Imports torch and transformers; knows no Label Studio."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -26,7 +27,6 @@ transformers.utils.logging.disable_progress_bar()
 
 TOKEN_BUDGET = 2048  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
 TOKEN_BUDGET_GPU = 65536
-WARMUP_SHARE = 0.1  # tames the variance between seeds (Mosbach et al. 2021)
 MAX_GRADIENT_NORM = 1.0
 
 Progress = Callable[[int, int], None]
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a version is fitted. `device` and `precision` as in the settings."""
+    """How a version is fitted. `device` and `precision` as in the settings; `warmup` is a share of the steps."""
 
     base_model: str
     steps: int
@@ -44,6 +44,7 @@ class Recipe:
     seed: int
     device: str = "auto"
     precision: str = "auto"
+    warmup: float = 0.1  # tames the variance between seeds (Mosbach et al. 2021)
 
 
 class Classifier:
@@ -75,10 +76,9 @@ class Classifier:
             return probs_NC
         encoded = self._encode(examples)
         lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
-        budget = TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
         done = 0
         with torch.inference_mode(), self._fast(not exact):
-            for batch in scoring_batches(lengths_N, budget):
+            for batch in scoring_batches(lengths_N, self._budget()):
                 logits = self.model(**self._padded(encoded, batch)).logits
                 probs_NC[batch] = torch.softmax(logits.double(), dim=1).cpu().numpy()
                 done += len(batch)
@@ -86,10 +86,45 @@ class Classifier:
                     progress(done, len(examples))
         return probs_NC
 
+    def sample_proba(self, examples: Sequence[Example], passes: int, seed: int) -> Array:
+        """Class probabilities of K stochastic passes with dropout on, float64 of shape (N, K, C), in fast precision.
+
+        Monte-Carlo dropout (Gal & Ghahramani 2016). The same seed and examples give the same draws; those of one
+        example depend on what it is batched with.
+        """
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            self.model.train()
+            try:
+                probs = [self.predict_proba(examples, exact=False) for _ in range(passes)]
+            finally:
+                self.model.eval()
+        return np.stack(probs, axis=1)
+
+    def embed(self, examples: Sequence[Example]) -> Array:
+        """The mean of each example's last hidden states, scaled to length 1: float64 of shape (N, D).
+
+        As sentence encoders pool (Reimers & Gurevych 2019); in the fast precision.
+        """
+        encoded = self._encode(examples)
+        lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
+        vectors_ND = np.zeros((len(examples), self.model.config.hidden_size))
+        with torch.inference_mode(), self._fast(True):
+            for batch in scoring_batches(lengths_N, self._budget()):
+                inputs = self._padded(encoded, batch)
+                hidden_NTD = self.model.base_model(**inputs).last_hidden_state.float()
+                real_NT1 = inputs["attention_mask"].unsqueeze(2)
+                mean_ND = (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
+                vectors_ND[batch] = torch.nn.functional.normalize(mean_ND, dim=1).cpu().numpy()
+        return vectors_ND
+
     def save(self, directory: Path) -> None:
         """Write weights (safetensors, fp32) and tokenizer so that plain transformers `from_pretrained` loads them."""
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
+
+    def _budget(self) -> int:
+        return TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
 
     def _encode(self, examples: Sequence[Example]) -> Any:
         texts = [e.text for e in examples]
@@ -113,6 +148,14 @@ def load(directory: Path, device: str = "auto", precision: str = "auto") -> Clas
     model, tokenizer = _from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
     return Classifier(model, tokenizer, labels, on, pick_precision(precision, on))
+
+
+def load_base(recipe: Recipe) -> Classifier:
+    """The base checkpoint as it comes, to `embed` with: its head has learnt nothing. Raises as `fit` does."""
+    device = pick_device(recipe.device)
+    model, tokenizer = _from_pretrained(recipe.base_model)
+    tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
+    return Classifier(model, tokenizer, (), device, pick_precision(recipe.precision, device))
 
 
 def fit(
@@ -151,7 +194,7 @@ def _optimise(
     lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
     targets = torch.as_tensor(targets_N, device=classifier.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0, fused=True)
-    schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * WARMUP_SHARE), recipe.steps)
+    schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
     pieces = 1
     batches = fitting_batches(lengths_N, recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
     for step, batch in enumerate(batches, start=1):
@@ -225,6 +268,18 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     if tokenizer.pad_token_id is None:
         raise NoModelError(f"The tokenizer of {name!r} has no padding token; a BERT-like checkpoint is needed.")
     return model, tokenizer
+
+
+def identity(base_model: str) -> str:
+    """A checkpoint by name: a hub name as it is, a directory with a hash of its weights, wherever it may lie."""
+    directory = Path(base_model)
+    weights = sorted(directory.glob("*.safetensors")) or sorted(directory.glob("*.bin"))
+    if not weights:
+        return base_model
+    digest = hashlib.sha256()
+    for path in weights:
+        digest.update(path.read_bytes())
+    return f"{directory.name} (sha256 {digest.hexdigest()[:16]})"
 
 
 def package_versions() -> dict[str, str]:

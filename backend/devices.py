@@ -25,6 +25,15 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def describe(name: str) -> str:
+    """A device in words, with all that the last bits of a result depend on: `cpu (2 threads)`, `cuda (NVIDIA H100)`."""
+    device = pick_device(name)
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"{device.type} ({threads} thread{'s' if threads > 1 else ''})"
+
+
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """The type of matrix products in fitting and in the first pass over a pool: bf16 where it is clearly faster."""
     if name == "auto":

@@ -50,3 +50,7 @@ class StudioError(NextlabelError):
 
 class BadCorpusError(NextlabelError):
     """A data file that is missing, damaged or not what it claims to be."""
+
+
+class BadRunError(NextlabelError):
+    """A simulation that cannot be played or read: its options, its directory or its records."""

@@ -11,7 +11,7 @@ from backend.classifier import Recipe
 from backend.errors import NextlabelError
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
-from backend.learning import Round, missing_labels, run_round
+from backend.learning import Round, missing_labels, round_seed, run_round
 from backend.pool import Pool, pool_path
 from backend.processes import give_back_memory
 from backend.registry import Busy, Card, Registry, version_name, version_number
@@ -133,8 +133,9 @@ class Fitter:
                 return
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
+            recipe = self._recipe(project)
             result = run_round(
-                self._recipe(),
+                recipe,
                 config.labels,
                 labelled,
                 pool.open_examples(),
@@ -142,7 +143,7 @@ class Fitter:
                 self._settings.query_strategy,
                 _Reporter(self._board, project, self._now),
             )
-            card = self._card(project, config, [label for _, label in labelled], result, outlook.reason)
+            card = self._card(project, config, [label for _, label in labelled], recipe, result, outlook.reason)
             labels = {example.id: label for example, label in labelled}
             self._registry.save(card, labels, result.classifier.save)
             try:
@@ -160,15 +161,20 @@ class Fitter:
         self._done(project, card)
         self._jobs.hint(project)
 
-    def _recipe(self) -> Recipe:
+    def _next_number(self, project: int) -> int:
+        return version_number(next(iter(self._registry.versions(project)), "")) + 1
+
+    def _recipe(self, project: int) -> Recipe:
         s = self._settings
+        seed = round_seed(s.seed, self._next_number(project) - 1)  # as in a simulation with the same seed
         return Recipe(
-            s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, s.seed, s.device, s.precision
+            s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision
         )
 
-    def _card(self, project: int, config: LabelConfig, labels: Sequence[str], result: Round, reason: str) -> Card:
-        newest = next(iter(self._registry.versions(project)), "")
-        number = version_number(newest) + 1
+    def _card(
+        self, project: int, config: LabelConfig, labels: Sequence[str], recipe: Recipe, result: Round, reason: str
+    ) -> Card:
+        number = self._next_number(project)
         created = datetime.fromtimestamp(self._now(), timezone.utc)
         return Card(
             version=version_name(number, created),
@@ -179,8 +185,8 @@ class Fitter:
             label_counts={name: labels.count(name) for name in config.labels},
             base_model=self._settings.base_model,
             strategy=self._settings.query_strategy,
-            seed=self._settings.seed,
-            recipe=asdict(self._recipe()),
+            seed=recipe.seed,
+            recipe=asdict(recipe),
             scores=result.scores.as_dict() if result.scores else None,
             pool=len(result.pool.examples),
             seconds=dict(result.seconds),

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend import classifier as classifiers
-from backend.acquisition import Array, acquire, draws, most_informative_first
+from backend.acquisition import STRATEGIES, Array, draws, most_informative_first, needs_passes
 from backend.classifier import Classifier, Recipe
+from backend.diversity import diverse_batch
 from backend.errors import DivergedError, NotEnoughLabelsError
 from backend.examples import Example
 from backend.metrics import Ints, Scores, evaluate
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
+
+CANDIDATES = 10  # informative examples per place in a diverse batch
+PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
+DIVERSE = "diverse_"
+QUERY_STRATEGIES = (*STRATEGIES, *(DIVERSE + name for name in STRATEGIES if name != "random"))
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,54 @@ def score_pool(
     exact: bool = False,
     progress: classifiers.Progress | None = None,
 ) -> Scored:
-    """Probabilities and values of examples. An example's value does not depend on what it is batched with."""
-    probs_NC = classifier.predict_proba(examples, exact, progress)
+    """Probabilities and values of examples. Of a `diverse_` strategy, the values that it starts from.
+
+    Without Monte-Carlo passes an example's value does not depend on what it is batched with.
+    """
+    name = strategy.removeprefix(DIVERSE)
+    if needs_passes(name):
+        probs_NKC = classifier.sample_proba(examples, PASSES, seed)
+    else:
+        probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    return Scored(examples, probs_NC, acquire(strategy, probs_NC, draws(ids_N, seed)))
+    values_N = np.clip(STRATEGIES[name](probs_NKC, draws(ids_N, seed)), 0.0, 1.0)  # rounding never leaves the range
+    return Scored(examples, probs_NKC.mean(axis=1), values_N)
+
+
+def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed: int) -> list[Example]:
+    """The next batch to label: `count` examples of the scored pool, or all when there are fewer.
+
+    The same that the live queue would serve: the head is scored again in fp32 until it holds only exact values.
+    """
+    count = min(count, len(pool.examples))
+    if strategy.startswith(DIVERSE):
+        return _diverse(classifier, pool, count, seed)
+    values_N = pool.values_N.copy()
+    exact_N = np.full(len(values_N), needs_passes(strategy) or strategy == "random")
+    while True:
+        order_N = most_informative_first(values_N)
+        head = order_N[:count]
+        if exact_N[head].all():
+            return [pool.examples[i] for i in head]
+        ahead = order_N[: count + count // 4 + 1]  # some more, as exact values change places
+        inexact = ahead[~exact_N[ahead]]
+        values_N[inexact] = score_pool(
+            classifier, [pool.examples[i] for i in inexact], strategy, seed, exact=True
+        ).values_N
+        exact_N[inexact] = True
+
+
+def _diverse(classifier: Classifier, pool: Scored, count: int, seed: int) -> list[Example]:
+    candidates = most_informative_first(pool.values_N)[: count * CANDIDATES]
+    examples = [pool.examples[i] for i in candidates]
+    rng = np.random.default_rng(seed)
+    chosen = diverse_batch(pool.values_N[candidates], classifier.embed(examples), count, rng, CANDIDATES)
+    return [examples[i] for i in chosen]
+
+
+def round_seed(seed: int, number: int) -> int:
+    """The seed of round `number` (0: the start set) of a run: its training and its draws, whatever the strategy."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def joined(parts: Sequence[Scored]) -> Scored:
@@ -107,7 +157,7 @@ def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]
     """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
     if not holdout:
         return None
-    probs_NC = classifier.predict_proba([example for example, _ in holdout])
+    probs_NC = classifier.predict_proba([example for example, _ in holdout], exact=False)
     targets_N = class_numbers(classifier.labels, [label for _, label in holdout])
     return evaluate(targets_N, probs_NC.argmax(axis=1), len(classifier.labels))
 

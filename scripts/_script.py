@@ -3,16 +3,25 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from backend.errors import NextlabelError
-from backend.settings import load_settings
-from backend.studio import Studio
+from backend.processes import yield_cores_while_waiting
+
+yield_cores_while_waiting()
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
 
 
-def studio_from_settings() -> Studio:
+def studio_from_settings() -> "Studio":
     """A client for LABEL_STUDIO_URL with LABEL_STUDIO_API_KEY, from the environment or `.env`."""
+    # Here, because the simulation runs where neither the settings' library nor Label Studio's SDK is installed.
+    from backend.settings import load_settings
+    from backend.studio import Studio
+
     settings = load_settings()
     return Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
 

@@ -1,0 +1,268 @@
+"""A simulation on disk: plays what its directory does not hold yet, arms side by side, each round written at once."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import queue
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from backend import __version__, records
+from backend import classifier as classifiers
+from backend.devices import describe, pick_device, pick_precision
+from backend.errors import BadRunError, DivergedError, NextlabelError
+from backend.processes import die_with
+from backend.records import INVOCATIONS, ROUNDS, SETTING, Record
+from backend.simulation import Arm, Protocol, replay
+from backend.textsets import TextSet
+
+LOOK_S = 1.0  # how often it is seen whether a worker is still alive
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: arms, each with `rounds` of labelling (None: until the pool is empty), on `workers`."""
+
+    arms: Sequence[Arm]
+    rounds: int | None = None
+    workers: int = 1
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an arm: a `record` was made, it `failed` and why, or it is in the midst of a `stage`."""
+
+    arm: Arm
+    record: Record | None = None
+    failed: str = ""
+    stage: str = ""
+
+
+Show = Callable[[Event], None]
+
+
+class Experiment:
+    """One directory of rounds of one setting. Raises `BadRunError` when it holds rounds of another setting.
+
+    Only one process at a time may work on a directory; it alone writes, whatever the number of workers.
+    """
+
+    def __init__(self, out: Path, data: TextSet, protocol: Protocol, reproduction: bool = False):
+        self.out, self.data, self.protocol = out, data, _pinned(protocol)
+        self.setting = setting_of(data, self.protocol, reproduction)
+        self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
+        out.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(out / "run.lock", timeout=0)
+
+    def __enter__(self) -> "Experiment":
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise BadRunError(
+                f"Another process is working on {self.out}. Wait for it, or give another --out."
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def play(self, plan: Plan, command: str, show: Show = lambda event: None) -> list[Event]:
+        """Play what is not yet recorded; returns the arms that failed, each with its reason.
+
+        A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
+        """
+        self._begin(command, plan.threads)
+        done = self.done()
+        failures: list[Event] = []
+        jobs = [(arm, done.get(arm, [])) for arm in plan.arms]
+        make = _one_after_other if plan.workers == 1 else _side_by_side
+        for event in make(self.data, self.protocol, jobs, plan):
+            if event.record is not None:
+                self._write(event.record)
+            if event.failed:
+                failures.append(event)
+            show(event)
+        return failures
+
+    def done(self) -> dict[Arm, list[Record]]:
+        """The rounds on disk, by arm, in order."""
+        found: dict[Arm, list[Record]] = {}
+        for record in records.read_rounds(self.out / ROUNDS):
+            found.setdefault(Arm(record.seed, record.strategy), []).append(record)
+        return found
+
+    def _begin(self, command: str, threads: int) -> None:
+        records.repair(self.out / ROUNDS)
+        known = records.read_json(self.out / SETTING)
+        differing = records.differences(known, self.setting) if known is not None else []
+        if differing:
+            raise BadRunError(
+                f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
+                "same options, or another --out."
+            )
+        run = records.read_json(self.out / INVOCATIONS) or {"invocations": []}
+        now = {"command": command, "started": _now(), **_place(self.protocol, threads)}
+        for before in run["invocations"][:1]:
+            if before["device"] != now["device"]:
+                raise BadRunError(
+                    f"{self.out} was made on {before['device']}, this is {now['device']}: the same seed would give "
+                    "other rounds. Give the same --device and --threads, or another --out."
+                )
+        records.write_json(self.out / SETTING, self.setting)
+        records.write_json(self.out / INVOCATIONS, {"invocations": [*run["invocations"], now]})
+
+    def _write(self, record: Record) -> None:
+        try:
+            records.append(self.out / ROUNDS, replace(record, setting=self.digest))
+        except OSError as error:
+            raise BadRunError(
+                f"Cannot write to {self.out / ROUNDS}: {error.strerror}. The rounds finished before are kept; make "
+                "room and give the same command again."
+            ) from None
+
+
+Jobs = Sequence[tuple[Arm, Sequence[Record]]]
+
+
+def _one_after_other(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
+    torch.set_num_threads(plan.threads)
+    for arm, done in jobs:
+        yield from _play(data, protocol, arm, done, plan.rounds)
+
+
+def _play(data: TextSet, protocol: Protocol, arm: Arm, done: Sequence[Record], rounds: int | None) -> Iterator[Event]:
+    try:
+        for record in replay(data, protocol, arm, done, rounds):
+            yield Event(arm, record)
+    except DivergedError as error:
+        yield Event(arm, failed=str(error))
+
+
+def _side_by_side(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
+    """Arms in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
+    context = multiprocessing.get_context("spawn")  # CUDA cannot be used in a forked process
+    wanted, results = context.SimpleQueue(), context.Queue()
+    for job in [*jobs, *([None] * plan.workers)]:
+        wanted.put(job)
+    workers = [
+        context.Process(
+            target=_work, args=(os.getpid(), data, _on_gpu(protocol, i), plan, wanted, results), daemon=True
+        )
+        for i in range(plan.workers)
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        yield from _results(results, workers)
+    finally:
+        for worker in workers:
+            worker.terminate()
+
+
+def _results(results: Any, workers: Sequence[Any]) -> Iterator[Event]:
+    working = len(workers)
+    while working:
+        try:
+            result = results.get(timeout=LOOK_S)
+        except queue.Empty:
+            killed = [w.exitcode for w in workers if w.exitcode not in (None, 0)]
+            if killed:
+                raise BadRunError(
+                    f"A worker stopped with exit code {killed[0]} (-9: killed, often for want of memory). The rounds "
+                    "finished before are kept; give the same command again, with fewer --workers."
+                ) from None
+            continue
+        if isinstance(result, NextlabelError):
+            raise result
+        if result is None:
+            working -= 1
+        else:
+            yield result
+
+
+def _work(supervisor: int, data: TextSet, protocol: Protocol, plan: Plan, wanted: Any, results: Any) -> None:
+    die_with(supervisor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to heed
+    torch.set_num_threads(plan.threads)
+    try:
+        while (job := wanted.get()) is not None:
+            arm, done = job
+            for event in _play(data, protocol, arm, done, plan.rounds):
+                results.put(event)
+        results.put(None)
+    except NextlabelError as error:
+        results.put(error)
+
+
+def _on_gpu(protocol: Protocol, worker: int) -> Protocol:
+    gpus = torch.cuda.device_count()
+    if protocol.recipe.device != "cuda" or gpus < 2:
+        return protocol
+    return replace(protocol, recipe=replace(protocol.recipe, device=f"cuda:{worker % gpus}"))
+
+
+def _pinned(protocol: Protocol) -> Protocol:
+    """With device and precision as they are found here, so that every worker has the same."""
+    device = pick_device(protocol.recipe.device)
+    precision = "bf16" if pick_precision(protocol.recipe.precision, device) == torch.bfloat16 else "fp32"
+    return replace(protocol, recipe=replace(protocol.recipe, device=str(device), precision=precision))
+
+
+def setting_of(data: TextSet, protocol: Protocol, reproduction: bool) -> dict[str, Any]:
+    """All that must be equal for rounds to be compared. Names a checkpoint by its content, not by where it lies."""
+    recipe = asdict(protocol.recipe)
+    base_model = classifiers.identity(recipe.pop("base_model"))
+    for not_a_setting in ("seed", "device"):
+        del recipe[not_a_setting]
+    return {
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "labels": list(data.labels),
+            "train": len(data.train),
+            "dev": len(data.dev),
+            "test": len(data.test),
+        },
+        "base_model": base_model,
+        "recipe": recipe,
+        "start": protocol.start,
+        "start_by": protocol.start_by,
+        "batch": protocol.batch,
+        "full_steps": protocol.full_steps,
+        "training_seed": protocol.training_seed,
+        "stop_at": protocol.stop_at,
+        "reproduction": reproduction,
+    }
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _place(protocol: Protocol, threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    return {
+        "device": describe(protocol.recipe.device),
+        "machine": machine(),
+        "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},
+    }
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, system."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
