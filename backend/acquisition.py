@@ -5,7 +5,7 @@ deterministic model), C classes, and one uniform draw from [0, 1) per example fo
 lie in [0, 1], and 1 is the most informative.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +42,70 @@ def random(probs_NKC: Array, draws_N: Array) -> Array:
     return draws_N
 
 
+def bald(probs_NKC: Array, draws_N: Array) -> Array:
+    """Mutual information of label and weights, divided by ln C: high where passes, each sure, contradict one another.
+
+    The entropy of the mean less the mean of the entropies (Houlsby et al. 2011; over dropout passes, Gal, Islam &
+    Ghahramani 2017). 0 for a single pass.
+    """
+    examples, passes, classes = probs_NKC.shape
+    each_NK = entropy_nats(probs_NKC.reshape(-1, classes)).reshape(examples, passes)
+    information_N = entropy_nats(_mean(probs_NKC)) - each_NK.mean(axis=1)
+    return np.asarray(np.maximum(information_N, 0) / np.log(classes))  # rounding can fall below 0
+
+
+def power(strategy: Strategy) -> Strategy:
+    """The strategy that samples in proportion to `strategy`'s values, so that a batch is not made of near-copies.
+
+    Its k highest values are k examples drawn without replacement, each with odds proportional to its value: the k
+    highest of ln(value) + Gumbel noise, "power acquisition" with beta = 1 (Kirsch et al. 2023; Kool et al. 2019).
+    A uniform draw u gives the exponential waiting time e = -ln(u) / value, and the shortest waits win (Efraimidis &
+    Spirakis 2006); the value returned, 1 / (1 + e), ranks alike, stays within [0, 1] and needs no noise beyond `draws`.
+    """
+
+    def sampled(probs_NKC: Array, draws_N: Array) -> Array:
+        odds_N = np.maximum(strategy(probs_NKC, draws_N), 0)
+        tiny = np.finfo(np.float64).tiny  # keeps a draw of 0 finite, and a draw that rounded to 1 from dividing 0 by 0
+        waits_N = np.maximum(-np.log(np.maximum(draws_N, tiny)), tiny)
+        return np.asarray(odds_N / (odds_N + waits_N))
+
+    return sampled
+
+
 STRATEGIES: Mapping[str, Strategy] = {
     "entropy": entropy,
     "margin": margin,
     "least_confidence": least_confidence,
     "random": random,
+    "power_entropy": power(entropy),
+    "power_margin": power(margin),
+    "power_least_confidence": power(least_confidence),
+    "bald": bald,
+    "power_bald": power(bald),
 }
+
+
+def needs_passes(name: str) -> bool:
+    """Whether the strategy compares stochastic passes, K > 1, and is worth nothing for a deterministic prediction."""
+    return name in ("bald", "power_bald")
+
+
+# What a live queue can be ordered by. Dropout differs with what an example is batched with and from call to call,
+# so the values of a strategy that needs passes could not be repeated.
+SERVABLE = tuple(name for name in STRATEGIES if not needs_passes(name))
+
+# Binary entropy, margin and least confidence all fall with the lead of one class over the other; the last two are
+# even equal, and so are the odds made of them.
+ALIKE_WITH_TWO_CLASSES = (("entropy", "margin", "least_confidence"), ("power_margin", "power_least_confidence"))
+
+
+def rank_alike(names: Iterable[str], classes: int) -> list[list[str]]:
+    """The names in groups that order every pool alike, but for rounding; a name that stands alone is its own group."""
+    leader = {name: group[0] for group in ALIKE_WITH_TWO_CLASSES for name in group} if classes == 2 else {}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(leader.get(name, name), []).append(name)
+    return list(groups.values())
 
 
 def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:

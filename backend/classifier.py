@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_
 from backend.acquisition import Array
 from backend.batching import Ints, fitting_batches, scoring_batches
 from backend.devices import pick_device, pick_precision
+from backend.encoder import fast_forward
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
 
@@ -77,9 +78,10 @@ class Classifier:
         encoded = self._encode(examples)
         lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
         done = 0
-        with torch.inference_mode(), self._fast(not exact):
+        with torch.inference_mode():
+            forward = self._forward(fast=not exact)
             for batch in scoring_batches(lengths_N, self._budget()):
-                logits = self.model(**self._padded(encoded, batch)).logits
+                logits = forward(**self._padded(encoded, batch))
                 probs_NC[batch] = torch.softmax(logits.double(), dim=1).cpu().numpy()
                 done += len(batch)
                 if progress is not None:
@@ -106,9 +108,11 @@ class Classifier:
 
         As sentence encoders pool (Reimers & Gurevych 2019); in the fast precision.
         """
+        vectors_ND = np.zeros((len(examples), self.model.config.hidden_size))
+        if not examples:
+            return vectors_ND
         encoded = self._encode(examples)
         lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
-        vectors_ND = np.zeros((len(examples), self.model.config.hidden_size))
         with torch.inference_mode(), self._fast(True):
             for batch in scoring_batches(lengths_N, self._budget()):
                 inputs = self._padded(encoded, batch)
@@ -135,6 +139,16 @@ class Classifier:
         rows = {key: [encoded[key][i] for i in batch] for key in encoded}
         padded = self.tokenizer.pad(rows, return_tensors="pt")
         return {key: tensor.to(self.device, non_blocking=True) for key, tensor in padded.items()}
+
+    def _forward(self, fast: bool) -> Callable[..., torch.Tensor]:
+        """From a padded batch to logits, with the weights and mode as they are now: to be made anew after a step."""
+
+        def plain(**inputs: torch.Tensor) -> torch.Tensor:
+            with self._fast(fast):
+                logits: torch.Tensor = self.model(**inputs).logits
+            return logits
+
+        return fast_forward(self.model, self.precision if fast else torch.float32) or plain
 
     def _fast(self, wanted: bool) -> Any:
         if not wanted or self.precision == torch.float32:
@@ -211,8 +225,7 @@ def _gradients(classifier: Classifier, encoded: Any, targets: torch.Tensor, batc
     while True:
         try:
             for piece in np.array_split(batch, min(pieces, len(batch))):
-                with classifier._fast(True):
-                    logits = classifier.model(**classifier._padded(encoded, piece)).logits
+                logits = classifier._forward(fast=True)(**classifier._padded(encoded, piece))
                 loss = cross_entropy(logits.float(), targets[piece], reduction="sum") / len(batch)
                 torch.autograd.backward(loss)
             return pieces

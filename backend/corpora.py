@@ -1,26 +1,29 @@
 """Labelled sentence pairs: the official MRPC files, the hub's copy, or our own small corpus. No Label Studio."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-import httpx
 import numpy as np
+import numpy.typing as npt
 
 from backend.errors import BadCorpusError
 
 LABELS = ("paraphrase", "different")  # the first is the positive class of F1
 MRPC_TRAIN, MRPC_DEV_IDS = "msr_paraphrase_train.txt", "dev_ids.tsv"
+MRPC_TEST = "msr_paraphrase_test.txt"
 MRPC_SIZES = (3668, 408)  # GLUE's training and validation sets
+MRPC_TEST_SIZE = 1725
 OWN_PAIRS = "640 sentence pairs that ship with Nextlabel (not MRPC)"
 MRPC_HUB = ("nyu-mll/glue", "mrpc")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sentences and whether they are a paraphrase. `row` is unique in its corpus."""
+    """Two sentences and whether they are a paraphrase. `row` is unique in its corpus, over all of its parts."""
 
     row: int
     sentence1: str
@@ -30,11 +33,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Pairs to learn from and held-out pairs to judge by. `source` says in words where they come from."""
+    """Pairs to learn from and held-out pairs to judge by. `source` says in words where they come from.
+
+    `test` is for the final judgement of a simulation, and empty where a corpus has no such part.
+    """
 
     source: str
     train: tuple[Pair, ...]
     holdout: tuple[Pair, ...]
+    test: tuple[Pair, ...] = ()
 
 
 def find_corpus(mrpc_dir: Path | None) -> Corpus:
@@ -49,6 +56,7 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
 
 def hub_answers() -> bool:
     """Whether the model hub can be reached. The hub's own client would try for half a minute."""
+    import httpx  # here, for reading files needs none of it
     from huggingface_hub.constants import ENDPOINT
 
     try:
@@ -75,7 +83,9 @@ def read_mrpc(directory: Path) -> Corpus:
     """The official Microsoft Research Paraphrase Corpus with GLUE's split: 3668 pairs to train on, 408 held out.
 
     `directory` holds `msr_paraphrase_train.txt` (tab-separated, UTF-8 with BOM, no quoting) and `dev_ids.tsv`, the
-    id pairs of the validation set. Raises `BadCorpusError` that names the file and the line.
+    id pairs of the validation set; where `msr_paraphrase_test.txt` is beside them, its 1725 pairs are `test`.
+    A pair's `row` is its line in the training file; lines of the test file are counted on from the training file's
+    last pair. Raises `BadCorpusError` that names the file and the line.
     """
     dev_ids = {ids for _, ids in _dev_ids(directory / MRPC_DEV_IDS)}
     train: list[Pair] = []
@@ -88,7 +98,21 @@ def read_mrpc(directory: Path) -> Corpus:
             f"{directory} holds {sizes[0]} training and {sizes[1]} validation pairs, MRPC has {MRPC_SIZES[0]} and "
             f"{MRPC_SIZES[1]}. A file is cut short or changed: get both again."
         )
-    return Corpus(f"MRPC, the official files in {directory}", tuple(train), tuple(holdout))
+    last = max(pair.row for pair in (*train, *holdout))
+    test = _mrpc_test(directory / MRPC_TEST, after=last)
+    return Corpus(f"MRPC, the official files in {directory}", tuple(train), tuple(holdout), test)
+
+
+def _mrpc_test(path: Path, after: int) -> tuple[Pair, ...]:
+    if not path.exists():
+        return ()
+    pairs = tuple(replace(pair, row=after + pair.row) for pair, _ in _mrpc_rows(path))
+    if len(pairs) != MRPC_TEST_SIZE:
+        raise BadCorpusError(
+            f"{path} holds {len(pairs)} pairs, MRPC has {MRPC_TEST_SIZE}. The file is cut short or changed: get it "
+            "again, or take it away to do without a test set."
+        )
+    return pairs
 
 
 def _lines(path: Path) -> list[str]:
@@ -137,28 +161,43 @@ def _mrpc_rows(path: Path) -> list[tuple[Pair, tuple[str, str]]]:
 
 
 def download_mrpc() -> Corpus:
-    """MRPC from the Hugging Face hub. Raises `BadCorpusError` when the hub cannot be reached."""
-    from datasets import load_dataset
-
+    """MRPC from the Hugging Face hub, with GLUE's numbers as rows. Raises `BadCorpusError` when it cannot be had."""
     try:
+        from datasets import load_dataset
+
         data = load_dataset(*MRPC_HUB)
-        splits = [
-            tuple(
-                Pair(row["idx"], row["sentence1"], row["sentence2"], LABELS[0] if row["label"] == 1 else LABELS[1])
-                for row in data[name]
-            )
-            for name in ("train", "validation")
-        ]
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        train, holdout = _hub_pairs(data["train"]), _hub_pairs(data["validation"])
+        last = max(pair.row for pair in (*train, *holdout))  # GLUE numbers the test set from 0 again
+        test = _hub_pairs(data["test"], after=last + 1)
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise BadCorpusError(
             f"MRPC cannot be loaded from the hub ({type(error).__name__}: {str(error)[:200]}). Give a directory with "
             f"the official files {MRPC_TRAIN} and {MRPC_DEV_IDS}."
         ) from None
-    return Corpus(f"MRPC from the Hugging Face hub ({'/'.join(MRPC_HUB)})", *splits)
+    return Corpus(f"MRPC from the Hugging Face hub ({'/'.join(MRPC_HUB)})", train, holdout, test)
+
+
+def _hub_pairs(rows: Iterable[dict[str, Any]], after: int = 0) -> tuple[Pair, ...]:
+    """The pairs of a split; none of a split whose labels are withheld, which the hub marks by -1."""
+    pairs = []
+    for row in rows:
+        if row["label"] == -1:
+            return ()
+        label = LABELS[0] if row["label"] == 1 else LABELS[1]
+        pairs.append(Pair(after + row["idx"], row["sentence1"], row["sentence2"], label))
+    return tuple(pairs)
 
 
 def seed_rows(train: Sequence[Pair], start: float, seed: int) -> set[int]:
-    """Rows of a random seed set: a share below 1, else a count; `int(0.3 * 3668)` = 1100 as in the tutorial."""
-    size = min(int(start * len(train)) if start < 1 else int(start), len(train))
-    chosen = np.random.default_rng(seed).choice(len(train), size=size, replace=False)
-    return {train[i].row for i in chosen}
+    """Rows of a random seed set, as `seed_positions` draws them."""
+    return {train[i].row for i in seed_positions(len(train), start, seed)}
+
+
+def seed_positions(available: int, start: float, seed: int) -> npt.NDArray[np.int64]:
+    """Positions of a random seed set: a share below 1, else a count; `int(0.3 * 3668)` = 1100 as in the tutorial."""
+    return np.random.default_rng(seed).choice(available, size=seed_size(available, start), replace=False)
+
+
+def seed_size(available: int, start: float) -> int:
+    """How many examples a share below 1, or else a count, of the available ones is."""
+    return min(int(start * available) if start < 1 else int(start), available)

@@ -17,6 +17,7 @@ FULL, RANDOM = "full", "random"  # the baseline on all the data, and the arm tha
 
 ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 
+SOURCE = "data.source"
 SCORES = ("accuracy", "f1", "combined")
 
 
@@ -81,17 +82,17 @@ def merge(runs: Mapping[str, Run]) -> Run:
     A round that two runs have with the same result counts once.
     """
     (first, base), *others = runs.items()
-    rounds = {(*record.arm, record.round): record for record in base.rounds}
+    known = {(*record.arm, record.round): (record, first) for record in base.rounds}
     for name, run in others:
         require_same(base.setting, run.setting, first, name)
         for record in run.rounds:
-            known = rounds.setdefault((*record.arm, record.round), record)
-            if known.result() != record.result():
+            before, where = known.setdefault((*record.arm, record.round), (record, name))
+            if before.result() != record.result():
                 raise BadRunError(
-                    f"{_name(record)} is also in another run, with another result, than in {name}. Give only one of "
-                    "them, or play them with different --seeds."
+                    f"{_name(record)} has another result in {name} than in {where}. Give only one of them, or play "
+                    "them with different --seeds."
                 )
-    in_order = sorted(rounds.values(), key=lambda record: record.round)  # stable: arms keep their order
+    in_order = sorted((record for record, _ in known.values()), key=lambda record: record.round)
     return Run(base.setting, [i for run in runs.values() for i in run.invocations], in_order)
 
 
@@ -138,9 +139,12 @@ def require_same(one: Mapping[str, Any], other: Mapping[str, Any], name: str, ot
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Every key that differs, as in `recipe.steps: 343, not 60`; empty when both are alike."""
+    """Every key that differs, as in `recipe.steps: 343, not 60`; empty when both are alike.
+
+    The same data may lie elsewhere: its fingerprint decides.
+    """
     ours, theirs = dict(_leaves(one)), dict(_leaves(other))
-    keys = dict.fromkeys([*ours, *theirs])
+    keys = [key for key in dict.fromkeys([*ours, *theirs]) if key != SOURCE]
     shown = [(key, _shown(ours, key), _shown(theirs, key)) for key in keys]
     return [f"{key}: {mine}, not {others}" for key, mine, others in shown if mine != others]
 

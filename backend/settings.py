@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from backend.acquisition import STRATEGIES
+from backend.acquisition import SERVABLE
 from backend.errors import BadSettingError, without_password
 
 YEAR_S = 366 * 86400.0
@@ -39,7 +39,10 @@ class Settings(BaseSettings):
     learning_rate: float = Field(2e-5, gt=0, lt=1, description="a number between 0 and 1, such as 2e-5")
     batch_size: int = Field(32, ge=1, description="a whole number of examples, at least 1")
     max_length: int = Field(128, ge=8, le=8192, description="a whole number of word pieces from 8 to 8192")
-    query_strategy: str = Field("entropy", description=f"one of {', '.join(STRATEGIES)}")
+    query_strategy: str = Field(
+        "entropy",
+        description=f"one of {', '.join(SERVABLE)} (bald and power_bald need dropout passes: for simulations alone)",
+    )
     window: int = Field(128, ge=1, description="a whole number of tasks, at least 1")
     reconcile_s: float = Field(60, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
@@ -49,8 +52,8 @@ class Settings(BaseSettings):
 
     @field_validator("query_strategy")
     @classmethod
-    def _known_strategy(cls, name: str) -> str:
-        if name not in STRATEGIES:
+    def _servable_strategy(cls, name: str) -> str:
+        if name not in SERVABLE:
             raise ValueError(name)
         return name
 

@@ -34,6 +34,20 @@ def minilm() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT with random weights, too small to learn much and quick to fit; the tokenizer is a real one."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    directory = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    BertForSequenceClassification(config).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(minilm).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
     server = LocalStudio(tmp_path_factory.mktemp("label-studio"), free_port(18100))

@@ -1,10 +1,24 @@
 """MRPC's files, whole and damaged; our own pairs; the seed set."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from backend.corpora import LABELS, MRPC_DEV_IDS, MRPC_SIZES, MRPC_TRAIN, Pair, find_corpus, own_pairs, seed_rows
+from backend.corpora import (
+    LABELS,
+    MRPC_DEV_IDS,
+    MRPC_SIZES,
+    MRPC_TEST,
+    MRPC_TEST_SIZE,
+    MRPC_TRAIN,
+    Corpus,
+    Pair,
+    download_mrpc,
+    find_corpus,
+    own_pairs,
+    seed_rows,
+)
 from backend.errors import BadCorpusError
 
 HEADER = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
@@ -21,6 +35,21 @@ def mrpc(directory: Path, rows: list[str], dev_ids: list[str], header: str = HEA
     return directory
 
 
+def whole_mrpc(directory: Path) -> Path:
+    """Two files of MRPC's sizes."""
+    rows = [row(n, quality="01"[n % 2]) for n in range(sum(MRPC_SIZES))]
+    dev = range(5, sum(MRPC_SIZES), 9)[: MRPC_SIZES[1]]
+    return mrpc(directory, rows, [f"{n}\t{n + 1}" for n in dev])
+
+
+def add_test_file(directory: Path, rows: list[str], header: str = HEADER) -> None:
+    (directory / MRPC_TEST).write_text("\r\n".join([header, *rows, ""]), encoding="utf-8-sig", newline="")
+
+
+def rows_of(corpus: Corpus) -> list[int]:
+    return [pair.row for pair in (*corpus.train, *corpus.holdout, *corpus.test)]
+
+
 def complaint(directory: Path) -> str:
     with pytest.raises(BadCorpusError) as refused:
         find_corpus(directory)
@@ -28,14 +57,34 @@ def complaint(directory: Path) -> str:
 
 
 def test_mrpc_is_split_by_the_ids_of_the_validation_set(tmp_path: Path) -> None:
-    rows = [row(n, quality="01"[n % 2]) for n in range(sum(MRPC_SIZES))]
-    dev = range(5, sum(MRPC_SIZES), 9)[: MRPC_SIZES[1]]
-    corpus = find_corpus(mrpc(tmp_path, rows, [f"{n}\t{n + 1}" for n in dev]))
+    corpus = find_corpus(whole_mrpc(tmp_path))
     assert (len(corpus.train), len(corpus.holdout)) == (3668, 408)
     assert corpus.train[0] == Pair(2, 'He said "0.', "It's\u20280, he said.", "different")
     assert corpus.holdout[0] == Pair(7, 'He said "5.', "It's\u20285, he said.", "paraphrase")
-    assert len({pair.row for pair in (*corpus.train, *corpus.holdout)}) == sum(MRPC_SIZES)
+    assert len(set(rows_of(corpus))) == sum(MRPC_SIZES)
     assert str(tmp_path) in corpus.source
+    assert corpus.test == (), "there is no test file"
+
+
+def test_mrpcs_test_file_is_read_where_it_is_there(tmp_path: Path) -> None:
+    add_test_file(whole_mrpc(tmp_path), [row(n, quality="01"[n % 2]) for n in range(MRPC_TEST_SIZE)])
+    corpus = find_corpus(tmp_path)
+    assert len(corpus.test) == 1725
+    assert corpus.test[1] == Pair(sum(MRPC_SIZES) + 1 + 3, 'He said "1.', "It's\u20281, he said.", "paraphrase")
+    assert len(set(rows_of(corpus))) == sum(MRPC_SIZES) + 1725
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row(1), row(2)], "holds 2 pairs, MRPC has 1725"),
+        ([row(1), row(2, quality="3")], ", line 3: expected a quality of 0 or 1"),
+        ([], "holds 0 pairs"),
+    ],
+)
+def test_a_damaged_test_file_is_named(tmp_path: Path, rows: list[str], words: str) -> None:
+    add_test_file(whole_mrpc(tmp_path), rows)
+    assert f"{tmp_path / MRPC_TEST}{words if words[0] == ',' else ' ' + words}" in complaint(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +133,41 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_file_that_was_cut_short_is_noticed(tmp_path: Path, rows: int, sizes: str) -> None:
     message = complaint(mrpc(tmp_path, [row(n) for n in range(rows)], ["1\t2"]))
     assert f"holds {sizes} pairs, MRPC has 3668 and 408" in message
+
+
+@pytest.fixture
+def hub_mrpc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small data set with MRPC's columns, read as the hub's copy is, without any network."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    directory = tmp_path / "glue"
+    directory.mkdir()
+    monkeypatch.setattr("backend.corpora.MRPC_HUB", (str(directory),))
+    for split, rows in (("train", [(0, 1), (2, 0)]), ("validation", [(1, 1)]), ("test", [(0, 0), (1, 1)])):
+        write_split(directory, split, rows)
+    return directory
+
+
+def write_split(directory: Path, split: str, rows: list[tuple[int, int]]) -> None:
+    lines = [json.dumps({"sentence1": "a", "sentence2": "b", "label": label, "idx": idx}) for idx, label in rows]
+    (directory / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_the_hubs_mrpc_has_a_test_set_with_rows_of_its_own(hub_mrpc: Path) -> None:
+    corpus = download_mrpc()
+    assert rows_of(corpus) == [0, 2, 1, 3, 4]
+    assert [pair.label for pair in corpus.test] == ["different", "paraphrase"]
+    assert str(hub_mrpc) in corpus.source
+
+
+def test_a_test_set_whose_labels_are_withheld_stays_empty(hub_mrpc: Path) -> None:
+    write_split(hub_mrpc, "test", [(0, 1), (1, -1)])
+    assert download_mrpc().test == ()
+
+
+def test_a_hub_without_mrpc_asks_for_the_files(hub_mrpc: Path) -> None:
+    (hub_mrpc / "validation.jsonl").unlink()
+    with pytest.raises(BadCorpusError, match=f"KeyError.* Give a directory with the official files {MRPC_TRAIN}"):
+        download_mrpc()
 
 
 def test_our_own_pairs_are_complete_and_apart() -> None:

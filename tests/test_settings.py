@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from backend.acquisition import SERVABLE
 from backend.errors import BadSettingError
 from backend.settings import Settings, load_settings
 
@@ -73,7 +74,9 @@ def test_settings_never_change() -> None:
         ("MAX_LENGTH", "4", "from 8 to 8192"),
         ("PORT", "65536", "from 1 to 65535"),
         ("LABEL_STUDIO_URL", "localhost:8080", "an address such as http"),
-        ("QUERY_STRATEGY", "badge", "one of entropy, margin, least_confidence, random"),
+        ("QUERY_STRATEGY", "badge", "one of entropy, margin, least_confidence, random, power_entropy, power_margin, "),
+        ("QUERY_STRATEGY", "bald", "bald and power_bald need dropout passes"),
+        ("QUERY_STRATEGY", "power_bald", "bald and power_bald need dropout passes"),
         ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
         ("PRECISION", "fp16", "auto, fp32 or bf16"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
@@ -86,6 +89,12 @@ def test_a_bad_value_is_refused_with_key_value_and_expectation(
     message = refusal()
     assert message.startswith(f"{key}={value!r} is not possible: expected ")
     assert expectation in message
+
+
+@pytest.mark.parametrize("name", SERVABLE)
+def test_every_servable_strategy_is_accepted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("QUERY_STRATEGY", name)
+    assert load_settings(env_file=None).query_strategy == name
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

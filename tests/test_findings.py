@@ -1,0 +1,150 @@
+"""What may be said: a claim, no gain, too few seeds, not reached, a reproduction."""
+
+from dataclasses import replace
+
+import pytest
+
+from backend.curves import Differences, Estimate, Outcome, Reaching
+from backend.errors import BadRunError
+from backend.findings import headlines, on_test, reproduced, sentence, study_of
+from backend.records import Record, Run
+
+SAVED = Estimate(0.25, 0.1, 0.4, 12)
+GAIN = Estimate(0.1, 0.02, 0.18, 12)
+NOTHING = Estimate(0.02, -0.05, 0.08, 12)
+LOSS = Estimate(-0.1, -0.18, -0.02, 12)
+
+REACHING = Reaching(0.86, 3, (2000,) * 12, (2400,) * 12, SAVED, GAIN, 0.85, Estimate(-0.01, -0.02, -0.005, 12))
+UNREACHED = replace(REACHING, labels=(None,) * 12, saved_full=None, saved_random=None, test=None, test_difference=None)
+
+
+def outcome(to_full: Reaching | None = REACHING, to_random_end: Reaching | None = None, seeds: int = 12) -> Outcome:
+    return Outcome(
+        strategy="entropy",
+        seeds=tuple(range(seeds)),
+        rounds=(9,) * seeds,
+        last_labels=(3000,) * seeds,
+        area=0.8,
+        final_dev=0.85,
+        final_test=0.84,
+        to_full=to_full,
+        first_look=to_full,
+        to_random_end=to_random_end,
+        against_random=Differences(GAIN, GAIN, GAIN, (0.1,) * seeds, 1.0),
+    )
+
+
+def test_a_claim_has_both_savings_with_their_intervals() -> None:
+    assert sentence(outcome()) == (
+        "12 paired seeds: entropy reaches the mean full-data score with 25.0 % [95 % CI 10.0 to 40.0] fewer labels "
+        "than full data and 10.0 % [95 % CI 2.0 to 18.0] fewer than random sampling under the same rule "
+        "(reached in 12 of 12 seeds)."
+    )
+
+
+def test_no_gain_is_said_as_plainly() -> None:
+    said = sentence(outcome(replace(REACHING, saved_random=NOTHING)))
+    assert "(reached in 12 of 12 seeds), but shows no gain over random sampling under the same rule: 2.0 % " in said
+    assert said.endswith("[95 % CI -5.0 to 8.0] fewer, the interval includes 0.")
+
+
+def test_a_loss_is_said_as_plainly() -> None:
+    said = sentence(outcome(replace(REACHING, saved_random=LOSS)))
+    assert said.endswith("but needs 10.0 % [95 % CI 2.0 to 18.0] more labels than random sampling under the same rule.")
+
+
+def test_few_seeds_support_no_claim() -> None:
+    said = sentence(outcome(seeds=9))
+    assert said.startswith("9 paired seeds: ")
+    assert said.endswith("Fewer than 10 paired seeds: this supports no claim.")
+    assert "supports no claim" not in sentence(outcome(seeds=10))
+    assert sentence(outcome(seeds=1)).startswith("1 paired seed: ")
+
+
+def test_seeds_that_did_not_reach_the_target_are_counted() -> None:
+    said = sentence(outcome(replace(REACHING, labels=(2000,) * 7 + (None,) * 5)))
+    assert "(reached in 7 of 12 seeds; the others count as no saving)" in said
+
+
+def test_an_unreached_target_claims_no_saving() -> None:
+    assert sentence(outcome(UNREACHED)) == (
+        "12 paired seeds: entropy does not reach the mean full-data score in any of 12 seeds (random: in 12 of 12): "
+        "no saving is claimed."
+    )
+    assert on_test(outcome(UNREACHED)) == ""
+
+
+def test_an_unreached_target_is_followed_by_what_was_saved_to_randoms_end() -> None:
+    said = sentence(outcome(UNREACHED, REACHING))
+    assert "no saving is claimed. It reaches random sampling's final score with 10.0 % " in said
+
+
+def test_without_a_baseline_randoms_end_is_the_target() -> None:
+    said = sentence(outcome(None, REACHING))
+    assert said.startswith("12 paired seeds: entropy reaches random sampling's final score with 10.0 % [95 % CI ")
+    no_gain = sentence(outcome(None, replace(REACHING, saved_random=NOTHING)))
+    assert "(reached in 12 of 12 seeds), but shows no gain over random sampling" in no_gain
+    assert "in any of 12 seeds: no saving is claimed." in sentence(outcome(None, UNREACHED))
+    assert "nothing to be compared with" in sentence(outcome(None, None))
+
+
+def test_the_test_score_is_reported_with_its_difference_to_full_data() -> None:
+    assert on_test(outcome()) == (
+        "On test, entropy's models at that point score 0.8500, -0.0100 [-0.0200 to -0.0050] against full data with the "
+        "same seeds, clearly lower."
+    )
+    unclear = replace(REACHING, test_difference=Estimate(0.001, -0.01, 0.01, 12))
+    assert on_test(outcome(unclear)).endswith("no clear difference.")
+    assert on_test(outcome(unclear, seeds=3)).endswith("with the same seeds.")
+
+
+# ---- from records
+
+
+def record(strategy: str, number: int, dev: float, seed: int = 123, labels: int | None = None) -> Record:
+    scores = {"accuracy": dev, "f1": dev, "combined": dev, "examples": 408}
+    count = 1100 + 64 * number if labels is None else labels
+    return Record(seed, strategy, number, count, scores, None, (1,), {"fit": 1.0})
+
+
+def run_of(*rounds: Record, **setting: object) -> Run:
+    data = {"source": "MRPC", "labels": ["yes", "no"], "train": 3668, "dev": 408, "test": 0}
+    return Run({"data": data, **setting}, [], rounds)
+
+
+def test_a_reproduction_is_called_one_and_says_what_the_tutorial_said() -> None:
+    rounds = [record("entropy", number, 0.8 if number < 28 else 0.8568) for number in range(29)]
+    study = study_of(run_of(*rounds, reproduction=True, stop_at=0.8568))
+    assert headlines(study) == [
+        "A reproduction of the tutorial, not evidence: entropy (seed 123) first reached 0.8568 on dev with 2892 of "
+        "3668 labels: 776 (21.2 %) not needed, 38.8 annotation hours at 3 minutes each."
+    ]
+
+
+def test_a_reproduction_that_did_not_get_there_says_so() -> None:
+    study = study_of(run_of(record("entropy", 0, 0.8), reproduction=True, stop_at=0.8568))
+    assert headlines(study)[0].endswith("entropy (seed 123) did not reach 0.8568 on dev with 1100 labels.")
+
+
+def test_a_reproduction_without_a_given_target_takes_the_full_data_score() -> None:
+    full = record("full", 0, 0.85, labels=3668)
+    study = study_of(run_of(full, record("entropy", 0, 0.8), record("entropy", 1, 0.85), reproduction=True))
+    assert [row.labels for row in reproduced(study)] == [1164]
+    with pytest.raises(BadRunError, match="needs a target"):
+        reproduced(study_of(run_of(record("entropy", 0, 0.8), reproduction=True)))
+
+
+def test_with_two_classes_one_of_the_strategies_that_rank_alike_is_drawn() -> None:
+    rounds = [record(name, 0, 0.8) for name in ("margin", "random", "least_confidence", "bald", "entropy")]
+    study = study_of(run_of(*rounds))
+    assert [o.strategy for o in study.outcomes] == ["entropy", "margin", "least_confidence", "bald", "random"]
+    assert study.drawn == ["entropy", "bald", "random"]
+    three = dict(run_of().setting["data"], labels=["a", "b", "c"])
+    assert len(study_of(replace(run_of(*rounds), setting={"data": three})).drawn) == 5
+
+
+def test_a_run_that_cannot_be_compared_with_anything_is_refused() -> None:
+    with pytest.raises(BadRunError, match="nothing to compare yet"):
+        study_of(run_of(record("entropy", 0, 0.8, seed=1), record("full", 0, 0.8, seed=2)))
+    with pytest.raises(BadRunError, match="does not describe its data"):
+        study_of(replace(run_of(record("entropy", 0, 0.8)), setting={"data": {"train": 5}}))

@@ -1,0 +1,275 @@
+"""The report as its readers get it: figures, Markdown, one HTML page, numbers, and the block in a README."""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.curves import Curve, crossing
+from backend.document import Code, Paragraph, Table, to_html, to_markdown
+from backend.errors import BadRunError
+from backend.findings import headlines, read_study
+from backend.records import Record, append, read_run, write_json
+from backend.reporting import update_readme, write_report
+
+ROOT = Path(__file__).parent.parent
+TRAIN = 500
+FIGURES = ("learning-curves", "savings", "seeds")
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+def scores(combined: float, examples: int) -> dict[str, float]:
+    return {"accuracy": combined - 0.01, "f1": combined + 0.01, "combined": combined, "examples": examples}
+
+
+def play(
+    directory: Path,
+    seeds: range,
+    gains: dict[str, float],
+    rounds: int = 6,
+    target: float = 0.8,
+    full: bool = True,
+    **setting: object,
+) -> Path:
+    """A run whose arms rise by 0.02 a round, `gains` above random, with a little noise."""
+    directory.mkdir()
+    data = {"source": "pairs <b>&</b> | more", "labels": ["ja", "nein"], "train": TRAIN, "dev": 408, "test": 1725}
+    write_json(directory / "setting.json", {"data": data, "batch": 50, **setting})
+    started = {"command": f"scripts/simulate.py --out {directory.name}", "machine": "a CPU", "device": "cpu"}
+    write_json(directory / "run.json", {"invocations": [{**started, "versions": {"numpy": "2"}}]})
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        if full:
+            dev, test = (round(target + rng.normal(0, 0.003), 4) for _ in range(2))
+            whole = Record(seed, "full", 0, TRAIN, scores(dev, 408), scores(test, 1725), (), {"fit": 2.0}, "cpu")
+            append(directory / "rounds.jsonl", whole)
+        for name, gain in gains.items():
+            for number in range(rounds):
+                dev, test = (round(0.72 + 0.02 * number + gain + rng.normal(0, 0.003), 4) for _ in range(2))
+                labels, chosen = 100 + 50 * number, (number,)
+                took = {"fit": 1.0, "score": 0.5}
+                record = Record(seed, name, number, labels, scores(dev, 408), scores(test, 1725), chosen, took, "cpu")
+                append(directory / "rounds.jsonl", record)
+    return directory
+
+
+class Page(HTMLParser):
+    """Checks nesting, and keeps what a browser would load, all ids and all text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data", "action") and not (value or "").startswith("#"):
+                self.loads.append(f"{tag} {name}={value}")
+            if name == "id":
+                self.ids.append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parse(html: str) -> Page:
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert page.open == []
+    return page
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = play(
+        tmp_path_factory.mktemp("runs") / "ten", range(10), {"random": 0.0, "entropy": 0.03, "margin": 0.03}
+    )
+    write_report([directory], directory)
+    return directory
+
+
+def test_figures_are_written_as_png_and_svg(reported: Path) -> None:
+    for name in FIGURES:
+        assert (reported / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (reported / f"{name}.png").stat().st_size > 10_000
+        svg = ET.parse(reported / f"{name}.svg").getroot()
+        assert len(list(svg.iter("{http://www.w3.org/2000/svg}path"))) > 20
+
+
+def test_writing_again_gives_the_same_bytes(reported: Path, tmp_path: Path) -> None:
+    write_report([reported], tmp_path)
+    for name in (*(f"{n}.{kind}" for n in FIGURES for kind in ("png", "svg")), "statistics.json"):
+        assert (tmp_path / name).read_bytes() == (reported / name).read_bytes(), name
+
+
+def test_the_page_is_well_formed_and_loads_nothing(reported: Path) -> None:
+    html = (reported / "report.html").read_text(encoding="utf-8")
+    page = parse(html)
+    assert page.loads == []
+    assert html.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert not re.search(r"url\((?!#)|@import", html)
+    assert page.tags.count("svg") == len(FIGURES)
+    assert html.count('<svg role="img" aria-label="') == len(FIGURES)
+    assert len(page.ids) == len(set(page.ids))
+    assert {"script", "iframe", "b"} & set(page.tags) == set()
+    assert "pairs <b>&</b> | more" in page.text
+
+
+def test_every_reference_inside_a_figure_finds_its_target(reported: Path) -> None:
+    html = (reported / "report.html").read_text(encoding="utf-8")
+    wanted = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', html))
+    ids = set(parse(html).ids)
+    assert wanted
+    assert {name for pair in wanted for name in pair if name} <= ids
+
+
+def test_numbers_in_the_summary_are_those_of_the_records(reported: Path) -> None:
+    summary = (reported / "summary.md").read_text(encoding="utf-8")
+    rounds = read_run(reported).rounds
+    target = float(np.mean([r.dev["combined"] for r in rounds if r.strategy == "full"]))
+    shares, against = [], []
+    for seed in range(10):
+        needed = {}
+        for name in ("entropy", "random"):
+            arm = [r for r in rounds if r.arm == (seed, name)]
+            line = Curve(np.array([r.labels for r in arm]), np.array([r.dev["combined"] for r in arm]))
+            needed[name] = crossing(line.labels_R, line.dev_R, target)
+        shares.append(1 - (needed["entropy"] or TRAIN) / TRAIN)
+        against.append(1 - (needed["entropy"] or 350) / (needed["random"] or 350))
+    assert f"entropy reaches the mean full-data score with {100 * np.mean(shares):.1f} % " in summary
+    assert f"and {100 * np.mean(against):.1f} % " in summary
+    assert f"all {TRAIN} labels: {target:.4f} " in summary
+    finals = [np.mean([r.dev["combined"] for r in rounds if r.arm == (s, "entropy")][-3:]) for s in range(10)]
+    assert re.search(rf"^\| entropy \| 10 \| 6 \| 350 \| {np.mean(finals):.4f} \|", summary, re.MULTILINE)
+
+
+def test_statistics_are_there_for_machines_and_unrounded(reported: Path) -> None:
+    numbers = json.loads((reported / "statistics.json").read_text())
+    entropy = next(o for o in numbers["outcomes"] if o["strategy"] == "entropy")
+    assert entropy["supports_claim"] is True
+    assert entropy["to_full"]["saved_full"]["low"] <= entropy["to_full"]["saved_full"]["mean"]
+    dev = [r.dev["combined"] for r in read_run(reported).rounds if r.strategy == "random" and r.round == 2]
+    assert numbers["mean_curves"]["dev"]["random"][2]["mean"] == pytest.approx(np.mean(dev), rel=1e-14)
+
+
+def test_strategies_that_rank_alike_are_drawn_once_and_tabled_all(reported: Path) -> None:
+    summary = (reported / "summary.md").read_text(encoding="utf-8")
+    assert "With two classes entropy and margin rank every pool alike" in summary
+    assert "![Mean dev and test score over labels used, for entropy and random and full data]" in summary
+    assert "\n| margin | 10 |" in summary
+
+
+def test_what_is_needed_to_repeat_it_is_there(reported: Path) -> None:
+    summary = (reported / "summary.md").read_text(encoding="utf-8")
+    for needed in ("scripts/simulate.py --out ten", "scripts/report.py ", "| a CPU |", "numpy 2", '"batch": 50'):
+        assert needed in summary
+    assert "| entropy | cpu | 60 | 1.00 | 0.50 |" in summary
+    assert "default\\_rng(0).integers(0, S, size=(10000, S))" in summary
+
+
+def test_an_unreached_target_is_said_in_words_and_in_the_figure(tmp_path: Path) -> None:
+    directory = play(tmp_path / "low", range(3), {"random": 0.0, "entropy": 0.01}, target=0.95)
+    study = write_report([directory], tmp_path / "out")
+    assert "does not reach the mean full-data score in any of 3 seeds" in headlines(study)[0]
+    assert "supports no claim" in headlines(study)[0]
+    summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "| entropy | 0 of 3 seeds | not reached | not reached | not reached | none | none |" in summary
+    assert "Against full data: entropy not reached, random not reached" in summary
+
+
+def test_seeds_of_several_runs_are_put_together_and_gaps_are_told(tmp_path: Path) -> None:
+    one = play(tmp_path / "one", range(2), {"random": 0.0, "entropy": 0.03})
+    two = play(tmp_path / "two", range(2, 4), {"random": 0.0, "entropy": 0.03})
+    three = play(tmp_path / "three", range(4, 5), {"entropy": 0.03}, rounds=4)
+    lines = (two / "rounds.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (two / "rounds.jsonl").write_text("".join(lines[:-2]), encoding="utf-8")
+    study = write_report([one, two, three], tmp_path / "out")
+    assert {o.strategy: o.seeds for o in study.outcomes} == {"entropy": (0, 1, 2, 3), "random": (0, 1, 2, 3)}
+    summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "Unfinished: entropy, seed 3 (4 of 6 rounds); entropy, seed 4 (4 of 6 rounds)." in summary
+    assert "Left out of entropy and of its target, because not paired: seeds 4." in summary
+    other = play(tmp_path / "other", range(9, 10), {"random": 0.0}, batch=64)
+    with pytest.raises(BadRunError, match=r"batch: 50, not 64"):
+        write_report([one, other], tmp_path / "out")
+
+
+def test_a_reproduction_is_labelled_and_claims_nothing(tmp_path: Path) -> None:
+    directory = play(tmp_path / "tutorial", range(123, 124), {"entropy": 0.03}, reproduction=True, stop_at=0.82)
+    first = next(r for r in read_run(directory).rounds if r.dev["combined"] >= 0.82)
+    share, hours = 1 - first.labels / TRAIN, (TRAIN - first.labels) * 3 / 60
+    write_report([directory], directory)
+    summary = (directory / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("# A reproduction of the tutorial, not evidence")
+    assert f"| entropy, seed 123 | 0.8200 | {first.labels} | {100 * share:.1f} % | {hours:.1f} |" in summary
+    assert "paired seed" not in summary.partition("## Question")[0].replace("means over paired seeds", "")
+    assert not (directory / "savings.png").exists()
+    assert parse((directory / "report.html").read_text(encoding="utf-8")).loads == []
+
+
+def test_a_run_without_baseline_test_part_or_second_seed_is_reported(tmp_path: Path) -> None:
+    directory = play(tmp_path / "bare", range(1), {"random": 0.0, "entropy": 0.03}, full=False)
+    lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text().splitlines()]
+    (directory / "rounds.jsonl").write_text("".join(json.dumps({**line, "test": None}) + "\n" for line in lines))
+    study = write_report([directory], directory)
+    assert headlines(study)[0].startswith("1 paired seed: entropy reaches random sampling's final score with ")
+    assert "Mean test score" not in (directory / "summary.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_block_is_renewed_and_then_stays(reported: Path, tmp_path: Path) -> None:
+    study = read_study([reported])
+    readme = tmp_path / "README.md"
+    readme.write_text("# Name\n\n<!-- results:mrpc -->\nold\n<!-- /results -->\n\nafter\n", encoding="utf-8")
+    for changed in (True, False):
+        assert update_readme(readme, "mrpc", study, tmp_path / "docs" / "results", "scripts/report.py x") is changed
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("# Name\n\n<!-- results:mrpc -->\n**10 paired seeds: entropy ")
+    assert text.endswith("```\n<!-- /results -->\n\nafter\n")
+    assert "](docs/results/learning-curves.svg)" in text
+    assert "scripts/simulate.py --out ten\nscripts/report.py x\n" in text
+    with pytest.raises(BadRunError, match=r"Add the two lines <!-- results:other -->"):
+        update_readme(readme, "other", study, tmp_path, "")
+
+
+def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "report.py")]
+    done = subprocess.run([*script, reported, "--out", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("10 paired seeds: entropy ")
+    assert (tmp_path / "report.html").exists()
+    refused = subprocess.run([*script, tmp_path / "none"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == f"{tmp_path / 'none' / 'setting.json'} is missing. Give a directory that " + (
+        "scripts/simulate.py wrote.\n"
+    )
+
+
+def test_nothing_in_a_text_is_markup() -> None:
+    odd = "<script>a|b*c_d`e`[f](g)\n\nh"
+    blocks = [Paragraph(odd), Table(odd, ["x", odd], [[odd, odd]]), Code("```\n<i>\n````")]
+    page = parse(to_html(odd, blocks))
+    assert {"script", "i"} & set(page.tags) == set()
+    assert page.text.count(odd) == 7  # title, heading, paragraph, caption, head, and both cells
+    markdown = to_markdown(odd, blocks)
+    assert "\n\\<script\\>a\\|b\\*c\\_d\\`e\\`\\[f\\](g) h\n" in markdown
+    assert markdown.endswith("\n\n`````\n```\n<i>\n````\n`````\n")

@@ -1,0 +1,454 @@
+"""Text sets from files of every kind and from the hub's library, whole and damaged; classes; leaks; fingerprints."""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.corpora import LABELS, Corpus, Pair, own_pairs
+from backend.errors import BadCorpusError
+from backend.examples import Example
+from backend.textsets import TextSet, download, of_pairs, read_files
+
+laws = settings(derandomize=True, deadline=None, max_examples=40)
+ROOT = Path(__file__).parent.parent
+HEADER = ("sentence1", "sentence2", "label")
+Row = tuple[str, str, str]
+ROWS: list[Row] = [("Cats purr.", "A cat purrs.", "1"), ('She said "no.', "Rain, again", "0"), ("Ärger", "日本", "1")]
+
+
+def write_tsv(path: Path, rows: Sequence[Sequence[object]], ends: str = "\n", encoding: str = "utf-8") -> None:
+    lines = ["\t".join(str(field) for field in row) for row in (HEADER, *rows)]
+    path.write_text(ends.join([*lines, ""]), encoding=encoding, newline="")
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+
+
+def write_jsonl(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    lines = [json.dumps(dict(zip(HEADER, row, strict=True)), ensure_ascii=False) for row in rows]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8", newline="")
+
+
+WRITERS: dict[str, Callable[[Path, Sequence[Sequence[object]]], None]] = {
+    ".tsv": write_tsv,
+    ".csv": write_csv,
+    ".jsonl": write_jsonl,
+    ".json": write_jsonl,
+}
+
+
+def read_pairs(train: Path, dev: Path, test: Path | None = None, positive: str | None = None) -> TextSet:
+    return read_files(train, dev, test, "sentence1", "sentence2", "label", positive=positive)
+
+
+def written(directory: Path, name: str, rows: Sequence[Sequence[object]]) -> Path:
+    path = directory / name
+    WRITERS[path.suffix](path, rows)
+    return path
+
+
+def plain(directory: Path, name: str, content: str | bytes) -> Path:
+    path = directory / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def complaint(read: Callable[[], object]) -> str:
+    with pytest.raises(BadCorpusError) as refused:
+        read()
+    return str(refused.value)
+
+
+def refusal_of_train(directory: Path, name: str, content: str | bytes) -> str:
+    """What is said about this training file, beside a good validation file; columns `text` and `label`."""
+    dev = plain(directory, "dev.tsv", "text\tlabel\nfine\t1\n")
+    path = plain(directory, name, content)
+    message = complaint(lambda: read_files(path, dev, None, "text", None, "label"))
+    assert message.startswith(str(path))
+    return message.removeprefix(str(path))
+
+
+def contents(part: Sequence[tuple[Example, str]]) -> list[tuple[str, str | None, str]]:
+    return [(example.text, example.pair, label) for example, label in part]
+
+
+# Whole files
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".jsonl", ".json"])
+def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
+    paths = [written(tmp_path, name + suffix, ROWS[:size]) for name, size in (("a", 3), ("b", 2), ("c", 1))]
+    data = read_pairs(paths[0], paths[1], paths[2])
+    assert [contents(part) for part in (data.train, data.dev, data.test)] == [ROWS, ROWS[:2], ROWS[:1]]
+    assert data.labels == ("1", "0")
+    assert all(str(path) in data.source for path in paths)
+
+
+@pytest.mark.parametrize(("ends", "encoding"), [("\r\n", "utf-8-sig"), ("\n\n", "utf-8"), ("\r\n\r\n", "utf-8")])
+def test_bom_windows_line_ends_and_empty_lines_do_not_matter(tmp_path: Path, ends: str, encoding: str) -> None:
+    for suffix in (".tsv", ".csv"):
+        path = tmp_path / f"train{suffix}"
+        lines = ["text,label", "one,1", "two,0"] if suffix == ".csv" else ["text\tlabel", "one\t1", "two\t0"]
+        path.write_text(ends.join(["", *lines, ""] if encoding == "utf-8" else lines), encoding, newline="")
+        data = read_files(path, path, None, "text", None, "label")
+        assert contents(data.train) == [("one", None, "1"), ("two", None, "0")]
+
+
+def test_json_lines_with_bom_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+    lines = '\ufeff{"text": "one", "label": 1}\r\n\r\n{"text": "two", "label": 0}\r\n'
+    path = plain(tmp_path, "train.jsonl", lines)
+    assert contents(read_files(path, path, None, "text", None, "label").train) == [
+        ("one", None, "1"),
+        ("two", None, "0"),
+    ]
+
+
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12)
+texts = words.filter(lambda text: bool(text.strip()))
+lines_of_text = texts.map(lambda text: "".join(text.split("\t"))).map(
+    lambda text: text.replace("\n", " ").replace("\r", " ")
+)
+labels = st.sampled_from(["0", "1", "neither nor", "ja"])
+
+
+def tables(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[Row]]:
+    rows = st.lists(st.tuples(text, text, labels), min_size=2, max_size=8)
+    return rows.filter(lambda found: len({label for _, _, label in found}) > 1)
+
+
+def read_back(suffix: str, rows: list[Row]) -> TextSet:
+    with tempfile.TemporaryDirectory() as directory:
+        path = written(Path(directory), f"texts{suffix}", rows)
+        return read_pairs(path, path)
+
+
+@laws
+@given(rows=tables(lines_of_text.filter(lambda text: bool(text.strip()))))
+def test_any_row_comes_back_from_tsv(rows: list[Row]) -> None:
+    assert contents(read_back(".tsv", rows).train) == rows
+
+
+@laws
+@given(rows=tables(texts), suffix=st.sampled_from([".csv", ".jsonl"]))
+def test_any_row_comes_back_from_csv_and_json(rows: list[Row], suffix: str) -> None:
+    data = read_back(suffix, rows)
+    assert contents(data.train) == contents(data.dev) == rows
+    assert set(data.labels) == {label for _, _, label in rows}
+    assert len({example.id for example, _ in (*data.train, *data.dev)}) == 2 * len(rows)
+    assert data.shared() == (len(rows), 0)
+
+
+# Ids
+
+
+def test_an_id_is_the_line_and_counted_on_through_the_files(tmp_path: Path) -> None:
+    train = plain(tmp_path, "train.csv", 'text,label\n"two\nlines",1\n\nthree,0\n')
+    dev = plain(tmp_path, "dev.jsonl", '{"text": "a", "label": 1}\n')
+    test = plain(tmp_path, "test.tsv", "text\tlabel\nb\t1\n")
+    data = read_files(train, dev, test, "text", None, "label")
+    assert [example.id for example, _ in (*data.train, *data.dev, *data.test)] == [2, 5, 6, 8]
+
+
+def test_ids_of_the_training_file_may_be_given(tmp_path: Path) -> None:
+    train = plain(tmp_path, "train.tsv", "index\ttext\tlabel\n70\ta\t1\n3\tb\t0\n")
+    dev = plain(tmp_path, "dev.tsv", "text\tlabel\nc\t1\n")
+    data = read_files(train, dev, None, "text", None, "label", id="index")
+    assert [example.id for example, _ in (*data.train, *data.dev)] == [70, 3, 72]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('{"id": 7, "text": "a", "label": 1}\n{"id": 7, "text": "b", "label": 0}', "line 2: the id 7 was given before"),
+        ('{"id": 7, "text": "a", "label": 1}\n\n{"id": "7", "text": "b", "label": 0}', "line 3: the id 7 was given"),
+        (
+            '{"id": 7.5, "text": "a", "label": 1}',
+            "line 1: expected a whole number from 0 on, of at most 18 digits, as id",
+        ),
+        ('{"id": true, "text": "a", "label": 1}', "in column 'id', found True"),
+        ('{"id": "1_0", "text": "a", "label": 1}', "in column 'id', found '1_0'"),
+        ('{"id": 1000000000000000000, "text": "a", "label": 1}', "found 1000000000000000000"),
+        ('{"text": "a", "label": 1}', "line 1: expected a value named 'id', found 'text', 'label'"),
+    ],
+)
+def test_ids_that_identify_nothing_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    path = plain(tmp_path, "train.jsonl", lines)
+    assert words in complaint(lambda: read_files(path, path, None, "text", None, "label", id="id"))
+
+
+def test_the_lines_of_a_doubled_id_are_both_named(tmp_path: Path) -> None:
+    path = plain(tmp_path, "train.tsv", "id\ttext\tlabel\n5\ta\t1\n6\tb\t0\n5\tc\t0\n")
+    message = complaint(lambda: read_files(path, path, None, "text", None, "label", id="id"))
+    assert f"{path}, line 4: the id 5 was given before, by line 2" in message
+
+
+# Damaged files
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.tsv", "text\tlabel\na\t1\nb\n", ", line 3: expected 2 fields as in the header, found 1: 'b'"),
+        ("t.tsv", "text\tlabel\na\t1\n\nb\t0\t\n", ", line 4: expected 2 fields as in the header, found 3"),
+        ("t.csv", "text,label\na,1\nb,b,0\n", ", line 3: expected 2 fields as in the header, found 3: 'b', 'b', '0'"),
+        ("t.csv", 'text,label\na,1\n"b,0\nc,1\n', ", line 3: the row that begins here is not CSV"),
+        ("t.csv", 'text,label\na,1\n"b"c,0\n', ", line 3: the row that begins here is not CSV"),
+        ("t.csv", "text,label\na,1\n" + "b" * 200_000 + ",0\n", "for texts without end, .jsonl"),
+        ("t.tsv", "text\tlabel\na\t1\n \t0\n", ", line 3: expected a text in column 'text', found ' '"),
+        ("t.tsv", "text\tlabel\na\t \n", ", line 2: expected a label"),
+        ("t.csv", 'text,label\n"two\nlines",\n', ", line 2: expected a label"),
+        ("t.tsv", "sentence\tlabel\na\t1\n", ", line 1: expected a header with one column 'text', found the columns"),
+        ("t.tsv", "sentence\tlabel\na\t1\n", "'sentence', 'label'. The first line is taken as the header"),
+        ("t.tsv", "text\ttext\tlabel\na\ta\t1\n", "expected a header with one column 'text'"),
+        ("t.csv", "", ", line 1: expected a header with one column 'text', found the columns none"),
+        ("t.tsv", b"text\tlabel\na\t1\ncaf\xe9\t0\n", ", line 3: the bytes e9 are not UTF-8"),
+        ("t.csv", b"text,label\na,1\ncaf\xe9,0\n", ", line 3: the bytes e9 are not UTF-8"),
+        ("t.jsonl", b'{"text": "caf\xe9", "label": 1}\n', ", line 1: the bytes e9 are not UTF-8"),
+        ("t.tsv", "text\tlabel\n".encode("utf-16"), ", line 1: the bytes ff are not UTF-8"),
+        ("t.jsonl", '{"text": "a", "label": 1}\n{"text": \n', ", line 2: expected one JSON object on each line, found"),
+        ("t.json", '[{"text": "a", "label": 1}]', ", line 1: expected one JSON object on each line, found [{"),
+        ("t.json", '{\n"text": "a"\n}', ", line 1: expected one JSON object on each line, found '{'"),
+        ("t.jsonl", "[" * 100_000, ", line 1: expected one JSON object on each line"),
+        ("t.jsonl", "7", ", line 1: expected one JSON object on each line, found 7 (int)"),
+        ("t.jsonl", '{"text": "a"}', ", line 1: expected a value named 'label', found 'text'"),
+        ("t.jsonl", '{"text": 5, "label": 1}', ", line 1: expected a text in column 'text', found 5"),
+        ("t.jsonl", '{"text": null, "label": 1}', "expected a text in column 'text', found None"),
+        ("t.jsonl", r'{"text": "a\ud83d", "label": 1}', ", line 1: the text in column 'text' holds half a character"),
+        ("t.jsonl", '{"text": "a", "label": 0.5}', ", line 1: expected a label"),
+        ("t.jsonl", '{"text": "a", "label": null}', "found None"),
+        ("t.jsonl", '{"text": "a", "label": NaN}', "found nan"),
+        ("t.jsonl", '{"text": "a", "label": ["x"]}', "found ['x']"),
+        ("t.txt", "text\tlabel\na\t1\n", ": expected a file named .tsv, .csv, .jsonl, .json, found '.txt'"),
+        ("t.tsv", "text\tlabel\na\t1\n", ": expected examples of at least two classes to learn from, found 1 examples"),
+        ("t.tsv", "text\tlabel\na\t1\nb\t1\n", "found 2 examples of 1: '1'"),
+        ("t.tsv", "text\tlabel\n", "found 0 examples of 0: none"),
+    ],
+)
+def test_damage_is_named_by_file_line_and_value(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
+    assert words in refusal_of_train(tmp_path, name, content)
+
+
+def test_the_text_of_a_pair_must_be_there_too(tmp_path: Path) -> None:
+    path = written(tmp_path, "train.tsv", [*ROWS, ("alone", " ", "1")])
+    assert f"{path}, line 5: expected a text in column 'sentence2'" in complaint(lambda: read_pairs(path, path))
+
+
+def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "train.tsv", ROWS)
+    (tmp_path / "dir.csv").mkdir()
+    assert f"{tmp_path / 'no.tsv'} cannot be read (No such file" in complaint(
+        lambda: read_pairs(path, tmp_path / "no.tsv")
+    )
+    assert f"{tmp_path / 'dir.csv'} cannot be read" in complaint(lambda: read_pairs(path, tmp_path / "dir.csv"))
+
+
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_a_file_to_judge_by_must_hold_examples(tmp_path: Path, part: str) -> None:
+    full, empty = written(tmp_path, "train.csv", ROWS), written(tmp_path, f"{part}.csv", [])
+    files = (empty, None) if part == "dev" else (full, empty)
+    assert f"{empty} holds no examples" in complaint(lambda: read_pairs(full, *files))
+
+
+def test_a_label_that_training_lacks_is_named(tmp_path: Path) -> None:
+    train, dev = written(tmp_path, "train.tsv", ROWS), written(tmp_path, "dev.tsv", [*ROWS, ("a", "b", "-1")])
+    for files in ((dev, None), (train, dev)):
+        message = complaint(lambda files=files: read_pairs(train, *files))  # type: ignore[misc]
+        assert f"{dev}, line 5: the label '-1' in column 'label' is not among those of the training set" in message
+        assert "('1', '0')" in message
+
+
+def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
+    path = written(tmp_path, "train.tsv", ROWS)
+    assert "'label' is asked for twice" in complaint(lambda: read_files(path, path, None, "label", None, "label"))
+
+
+# Classes
+
+
+def classes(directory: Path, found: Sequence[object], positive: str | None = None) -> tuple[str, ...]:
+    path = written(directory, "train.jsonl", [("a", "b", label) for label in found])
+    return read_pairs(path, path, positive=positive).labels
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (["0", "1"], ("1", "0")),
+        (["1", "-1"], ("1", "-1")),
+        ([0, 1.0], ("1", "0")),
+        ([False, True], ("true", "false")),
+        (["NO", "Yes"], ("Yes", "NO")),
+        (["different", "paraphrase"], ("paraphrase", "different")),
+        (["equivalent", "not_equivalent"], ("equivalent", "not_equivalent")),
+        (["duplicate", "not_duplicate"], ("duplicate", "not_duplicate")),
+        (["entailment", "not_entailment"], ("entailment", "not_entailment")),
+        (["acceptable", "unacceptable"], ("acceptable", "unacceptable")),
+        (["negative", "positive"], ("positive", "negative")),
+        (["ham", "spam"], ("spam", "ham")),
+        (["apples", "pears"], ("pears", "apples")),
+        (["9", "10"], ("10", "9")),
+        (["10", "9", "1"], ("1", "9", "10")),
+        ([" pears ", "apples", "pears", "plums"], ("apples", "pears", "plums")),
+    ],
+)
+def test_of_two_classes_the_positive_one_comes_first(
+    tmp_path: Path, found: list[object], expected: tuple[str, ...]
+) -> None:
+    assert classes(tmp_path, found) == classes(tmp_path, found[::-1]) == expected
+
+
+def test_the_positive_class_may_be_given(tmp_path: Path) -> None:
+    assert classes(tmp_path, ["0", "1"], positive="0") == ("0", "1")
+    assert "'2' cannot be the positive class, for the classes are ['0', '1']" in complaint(
+        lambda: classes(tmp_path, ["0", "1"], positive="2")
+    )
+    assert "'b' cannot be the positive class of 3 classes" in complaint(
+        lambda: classes(tmp_path, ["a", "b", "c"], positive="b")
+    )
+
+
+# What a text set says about itself
+
+
+def small_set() -> TextSet:
+    train, dev = Pair(2, "a", "b", LABELS[0]), Pair(3, "c", "d", LABELS[1])
+    return of_pairs(Corpus("two pairs", (train,), (dev,)))
+
+
+def test_pairs_become_examples() -> None:
+    corpus = own_pairs()
+    data = of_pairs(replace(corpus, test=corpus.holdout[:3]))
+    assert (data.source, data.labels) == (corpus.source, LABELS)
+    assert [len(part) for part in (data.train, data.dev, data.test)] == [480, 160, 3]
+    first = corpus.holdout[0]
+    assert data.dev[0] == (Example(first.row, first.sentence1, first.sentence2), first.label)
+
+
+def test_texts_of_the_training_set_are_noticed_among_those_to_judge_by() -> None:
+    data = small_set()
+    leaked = (Example(9, "a", "b"), LABELS[1])
+    assert data.shared() == (0, 0)
+    assert replace(data, dev=(*data.dev, leaked), test=(leaked, leaked)).shared() == (1, 2)
+    assert replace(data, dev=((Example(9, "a"), LABELS[0]),)).shared() == (0, 0), "one text is not a pair"
+
+
+def test_a_fingerprint_stays_for_the_same_examples() -> None:
+    data = small_set()
+    assert data.fingerprint == replace(data, source="from elsewhere").fingerprint == "192e25a2462432da"
+
+
+def test_a_fingerprint_changes_with_all_that_matters() -> None:
+    data = small_set()
+    (train,), (dev,) = data.train, data.dev
+    others = [
+        replace(data, labels=data.labels[::-1]),
+        replace(data, train=(train, dev), dev=()),
+        replace(data, train=(dev,), dev=(train,)),
+        replace(data, dev=(), test=(dev,)),
+        replace(data, train=((replace(train[0], id=5), train[1]),)),
+        replace(data, train=((replace(train[0], text="A"), train[1]),)),
+        replace(data, train=((replace(train[0], pair=None), train[1]),)),
+        replace(data, train=((train[0], LABELS[1]),)),
+    ]
+    assert len({data.fingerprint, *(other.fingerprint for other in others)}) == 1 + len(others)
+
+
+# The hub's library, on local data
+
+
+@pytest.fixture
+def hub_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set as the hub serves them: one file a split, here without any network."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    directory = tmp_path / "data"
+    directory.mkdir()
+    for split, rows in (("train", ROWS), ("validation", ROWS[:2]), ("test", ROWS[2:])):
+        write_jsonl(directory / f"{split}.jsonl", [(*texts, int(label)) for *texts, label in rows])
+    return directory
+
+
+def load(directory: Path, splits: Sequence[str] = ("train", "validation", "test")) -> TextSet:
+    return download(str(directory), None, *HEADER, splits=splits)
+
+
+def name_the_classes(directory: Path) -> None:
+    """The card by which the hub's library makes numbered classes of the label column."""
+    feature = "{name: label, dtype: {class_label: {names: {'0': different, '1': paraphrase}}}}"
+    features = f"[{{name: sentence1, dtype: string}}, {{name: sentence2, dtype: string}}, {feature}]"
+    (directory / "README.md").write_text(f"---\ndataset_info:\n  features: {features}\n---\n", encoding="utf-8")
+
+
+def test_the_hubs_splits_become_the_parts(hub_copy: Path) -> None:
+    data = load(hub_copy)
+    assert [contents(part) for part in (data.train, data.dev, data.test)] == [ROWS, ROWS[:2], ROWS[2:]]
+    assert [example.id for example, _ in (*data.train, *data.dev, *data.test)] == [0, 1, 2, 3, 4, 5]
+    assert data.labels == ("1", "0")
+    assert data.source == f"{hub_copy}, a local copy: train, validation, test"
+    assert load(hub_copy, ("train", "test")).dev == tuple((replace(e, id=3), label) for e, label in data.test)
+
+
+def test_numbered_classes_get_their_names(hub_copy: Path) -> None:
+    name_the_classes(hub_copy)
+    data = load(hub_copy)
+    assert data.labels == LABELS
+    assert [label for _, label in data.train] == ["paraphrase", "different", "paraphrase"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_test_split_without_labels_is_left_out(hub_copy: Path, named: bool) -> None:
+    write_jsonl(hub_copy / "test.jsonl", [("a", "b", -1), ("c", "d", -1)])
+    if named:
+        name_the_classes(hub_copy)
+    data = load(hub_copy)
+    assert (len(data.train), len(data.dev), data.test) == (3, 2, ())
+    assert data.source.endswith("(test is left out: it has no labels)")
+
+
+def test_rows_without_labels_are_refused_elsewhere(hub_copy: Path) -> None:
+    write_jsonl(hub_copy / "validation.jsonl", [("a", "b", 1), ("c", "d", -1)])
+    assert f"{hub_copy}, split validation, row 1: the label '-1'" in complaint(lambda: load(hub_copy))
+    name_the_classes(hub_copy)
+    assert f"{hub_copy}, split validation, row 1: expected a label" in complaint(lambda: load(hub_copy))
+
+
+def test_unknown_splits_and_columns_are_answered_with_the_known(hub_copy: Path) -> None:
+    assert "no split 'dev', only 'train', 'validation', 'test'" in complaint(lambda: load(hub_copy, ("train", "dev")))
+    assert "expected two or three splits" in complaint(lambda: load(hub_copy, ("train",)))
+    message = complaint(lambda: download(str(hub_copy), None, "text", None, "label"))
+    assert "split train: expected a column 'text', found 'sentence1', 'sentence2', 'label'" in message
+
+
+def test_an_unknown_config_is_refused(hub_copy: Path) -> None:
+    message = complaint(lambda: download(str(hub_copy), "sst2", *HEADER))
+    assert f"{hub_copy} (sst2) cannot be loaded (ValueError: BuilderConfig 'sst2' not found" in message
+
+
+def test_damaged_data_are_refused(hub_copy: Path) -> None:
+    (hub_copy / "train.jsonl").write_text('{"sentence1": ', encoding="utf-8")
+    assert f"{hub_copy} cannot be loaded" in complaint(lambda: load(hub_copy))
+
+
+def test_without_a_network_files_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.textsets.hub_answers", lambda: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    message = complaint(lambda: download("nyu-mll/glue", "sst2", "sentence", None, "label"))
+    assert message.startswith(
+        "nyu-mll/glue (sst2) cannot be loaded: the Hugging Face hub cannot be reached. Give files"
+    )
+
+
+def test_text_sets_need_neither_the_hubs_library_nor_a_web_client() -> None:
+    code = "import backend.textsets, sys; print({'datasets', 'httpx', 'huggingface_hub'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
