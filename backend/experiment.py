@@ -82,14 +82,14 @@ class Experiment:
 
         A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
         """
-        self._begin(command, plan.threads)
+        self.begin(command, plan.threads)
         done = self.done()
         failures: list[Event] = []
         jobs = [(arm, done.get(arm, [])) for arm in plan.arms]
         make = _one_after_other if plan.workers == 1 else _side_by_side
         for event in make(self.data, self.protocol, jobs, plan):
             if event.record is not None:
-                self._write(event.record)
+                self.write(event.record)
             if event.failed:
                 failures.append(event)
             show(event)
@@ -102,7 +102,8 @@ class Experiment:
             found.setdefault(Arm(record.seed, record.strategy), []).append(record)
         return found
 
-    def _begin(self, command: str, threads: int) -> None:
+    def begin(self, command: str, threads: int) -> None:
+        """Mend what a killed process left, check that this is the same setting and device, note this start."""
         records.repair(self.out / ROUNDS)
         known = records.read_json(self.out / SETTING)
         differing = records.differences(known, self.setting) if known is not None else []
@@ -122,14 +123,17 @@ class Experiment:
         records.write_json(self.out / SETTING, self.setting)
         records.write_json(self.out / INVOCATIONS, {"invocations": [*run["invocations"], now]})
 
-    def _write(self, record: Record) -> None:
+    def write(self, record: Record) -> Record:
+        """Add a finished round; returns it as written."""
+        record = replace(record, setting=self.digest)
         try:
-            records.append(self.out / ROUNDS, replace(record, setting=self.digest))
+            records.append(self.out / ROUNDS, record)
         except OSError as error:
             raise BadRunError(
                 f"Cannot write to {self.out / ROUNDS}: {error.strerror}. The rounds finished before are kept; make "
                 "room and give the same command again."
             ) from None
+        return record
 
 
 Jobs = Sequence[tuple[Arm, Sequence[Record]]]
@@ -168,6 +172,7 @@ def _side_by_side(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> 
     finally:
         for worker in workers:
             worker.terminate()
+            worker.join()
 
 
 def _results(results: Any, workers: Sequence[Any]) -> Iterator[Event]:

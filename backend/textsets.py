@@ -190,8 +190,8 @@ def _id(row: dict[str, object], column: str) -> int:
     value = row[column]
     if isinstance(value, bool) or not isinstance(value, int | str) or not ID.fullmatch(str(value).strip()):
         raise _BadValueError(
-            f"expected a whole number from 0 on, of at most 18 digits, as id in column {column!r}, found {_shown(value)}. "
-            "Without an id column, line numbers are the ids."
+            f"expected a whole number from 0 on, of at most 18 digits, as id in column {column!r}, found "
+            f"{_shown(value)}. Without an id column, line numbers are the ids."
         )
     return int(value)
 
