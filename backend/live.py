@@ -4,6 +4,7 @@ Writes the same records as an offline simulation, so that the two can be laid si
 """
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -119,11 +120,12 @@ def _answered(loop: Loop, card: Card) -> list[int]:
 
 
 def _label(loop: Loop, corpus: Corpus, count: int) -> list[int]:
-    """Have the annotators answer `count` tasks, side by side; the rows in the order of their answers."""
+    """Have the annotators answer `count` tasks, side by side; the rows in the order of their first answers."""
     places: queue.SimpleQueue[None] = queue.SimpleQueue()
     for _ in range(count):
         places.put(None)
-    given: list[int] = []
+    given: dict[int, None] = {}
+    lock = threading.Lock()
 
     def work(studio: Studio) -> None:
         while True:
@@ -131,11 +133,15 @@ def _label(loop: Loop, corpus: Corpus, count: int) -> list[int]:
                 places.get_nowait()
             except queue.Empty:
                 return
-            given.append(_answer_one(studio, loop.project, corpus))
+            row = _answer_one(studio, loop.project, corpus)
+            with lock:
+                if row in given:  # Label Studio may serve two people the same task when they ask at the same moment
+                    places.put(None)
+                given[row] = None
 
     with ThreadPoolExecutor(len(loop.annotators)) as threads:
         list(threads.map(work, loop.annotators))
-    return given
+    return list(given)
 
 
 def _answer_one(studio: Studio, project: int, corpus: Corpus) -> int:
