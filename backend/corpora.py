@@ -49,7 +49,7 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
     if mrpc_dir is not None:
         return read_mrpc(mrpc_dir)
     try:
-        return download_mrpc() if hub_answers() else own_pairs()
+        return download_mrpc()
     except BadCorpusError:
         return own_pairs()
 
@@ -64,6 +64,17 @@ def hub_answers() -> bool:
     except httpx.HTTPError:
         return False
     return True
+
+
+def require_hub(title: str) -> None:
+    """Raises `BadCorpusError` when the hub does not answer, unless its client was told to use what it has kept."""
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    if not (HF_HUB_OFFLINE or hub_answers()):
+        raise BadCorpusError(
+            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (of MRPC by --mrpc-dir DIR), "
+            "or, where the data set has been loaded before, set HF_HUB_OFFLINE=1."
+        )
 
 
 def own_pairs() -> Corpus:
@@ -162,6 +173,7 @@ def _mrpc_rows(path: Path) -> list[tuple[Pair, tuple[str, str]]]:
 
 def download_mrpc() -> Corpus:
     """MRPC from the Hugging Face hub, with GLUE's numbers as rows. Raises `BadCorpusError` when it cannot be had."""
+    require_hub(f"MRPC ({'/'.join(MRPC_HUB)})")
     try:
         from datasets import load_dataset
 

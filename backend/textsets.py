@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from backend.corpora import LABELS, Corpus, Pair, hub_answers
+from backend.corpora import LABELS, Corpus, Pair, require_hub
 from backend.errors import BadCorpusError
 from backend.examples import Example
 
@@ -385,13 +385,8 @@ def download(
 
 def _load(name: str, config: str | None, title: str) -> Any:
     """The data set, split by split. Asks first whether the hub answers, for its own client tries for half a minute."""
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-
-    if not (HF_HUB_OFFLINE or Path(name).is_dir() or hub_answers()):
-        raise BadCorpusError(
-            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files, or, where the data set has "
-            "been loaded before, set HF_HUB_OFFLINE=1."
-        )
+    if not Path(name).is_dir():
+        require_hub(title)
     try:
         from datasets import load_dataset
         from datasets.exceptions import DatasetsError

@@ -138,6 +138,7 @@ def test_a_file_that_was_cut_short_is_noticed(tmp_path: Path, rows: int, sizes: 
 @pytest.fixture
 def hub_mrpc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small data set with MRPC's columns, read as the hub's copy is, without any network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
     directory = tmp_path / "glue"
     directory.mkdir()
