@@ -72,7 +72,7 @@ def require_hub(title: str) -> None:
 
     if not (HF_HUB_OFFLINE or hub_answers()):
         raise BadCorpusError(
-            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (of MRPC by --mrpc-dir DIR), "
+            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (MRPC's by --mrpc-dir DIR), "
             "or, where the data set has been loaded before, set HF_HUB_OFFLINE=1."
         )
 
