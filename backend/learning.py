@@ -34,9 +34,8 @@ class Scored:
     probs_NC: Array
     values_N: Array
 
-    def ordered_ids(self) -> list[int]:
-        """Ids, most informative first."""
-        return [self.examples[i].id for i in most_informative_first(self.values_N)]
+    def __getitem__(self, part: slice) -> "Scored":
+        return Scored(self.examples[part], self.probs_NC[part], self.values_N[part])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,32 +15,72 @@ if TYPE_CHECKING:
     from backend.learning import Scored
 
 
-SLICE = 512  # examples
+SLICE = 512  # examples that go through the model at a time
 
 
 class Resident:
-    """The classifiers used last. Thread-safe: one forward pass at a time, as two would fight for the same cores."""
+    """The classifiers used last. Thread-safe: one forward pass at a time, as two would fight for the same cores.
+
+    Requests that arrive during a pass share the next one, so that many small ones wait for one pass, not for many.
+    """
 
     def __init__(self, settings: Settings, registry: Registry, capacity: int):
         self._settings, self._registry, self._capacity = settings, registry, capacity
         self._held: dict[Path, Classifier] = {}
-        self._lock = threading.Lock()
+        self._forward = threading.Lock()
+        self._waiting: list[_Request] = []
+        self._arriving = threading.Lock()
 
     def score(self, card: Card, examples: Sequence[Example], exact: bool) -> "Scored":
         """What a version says of the examples. Raises `NoModelError` when it cannot be loaded."""
-        from backend.learning import joined, score_pool
+        from backend.learning import joined
 
-        path = self._registry.path(card.project, card.version)
         slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
-        parts = []
-        for part in slices:
-            with self._lock:  # released in between: a single pair does not wait behind a thousand
-                parts.append(score_pool(self._get(path), part, card.strategy, card.seed, exact))
-        return joined(parts)
+        return joined([self._answer(_Request(card, part, exact)) for part in slices])
+
+    def _answer(self, request: "_Request") -> "Scored":
+        with self._arriving:
+            self._waiting.append(request)
+        with self._forward:  # released between slices: a single pair does not wait behind a thousand
+            if not request.served:
+                self._serve(self._take(request))
+        if request.error is not None:
+            raise request.error
+        assert request.scored is not None
+        return request.scored
+
+    def _take(self, first: "_Request") -> list["_Request"]:
+        """The request and those of the same kind that wait with it, as many as fit into a slice."""
+        with self._arriving:
+            taken, room = [first], SLICE - len(first.examples)
+            for other in self._waiting:
+                if other is not first and other.alike(first) and len(other.examples) <= room:
+                    taken.append(other)
+                    room -= len(other.examples)
+            self._waiting = [request for request in self._waiting if request not in taken]
+        return taken
+
+    def _serve(self, requests: Sequence["_Request"]) -> None:
+        from backend.learning import score_pool
+
+        card, exact = requests[0].card, requests[0].exact
+        try:
+            classifier = self._get(self._registry.path(card.project, card.version))
+            together = [example for request in requests for example in request.examples]
+            scored = score_pool(classifier, together, card.strategy, card.seed, exact)
+        except Exception as error:  # noqa: BLE001  each thread raises it anew
+            for request in requests:
+                request.error = error
+            return
+        start = 0
+        for request in requests:
+            end = start + len(request.examples)
+            request.scored = scored[start:end]
+            start = end
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
         """Keep a classifier that was just fitted."""
-        with self._lock:
+        with self._forward:
             self._hold(self._registry.path(card.project, card.version), classifier)
 
     def _get(self, path: Path) -> "Classifier":
@@ -54,3 +95,22 @@ class Resident:
         self._held[path] = classifier
         while len(self._held) > self._capacity:
             del self._held[next(iter(self._held))]
+
+
+@dataclass(eq=False)
+class _Request:
+    """What a thread waits for: `scored` or an `error`."""
+
+    card: Card
+    examples: Sequence[Example]
+    exact: bool
+    scored: "Scored | None" = None
+    error: Exception | None = None
+
+    @property
+    def served(self) -> bool:
+        return self.scored is not None or self.error is not None
+
+    def alike(self, other: "_Request") -> bool:
+        """Whether one pass can serve both."""
+        return self.card == other.card and self.exact == other.exact

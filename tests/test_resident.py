@@ -1,14 +1,17 @@
 """Versions in memory: loaded once, the ones used last kept, and safe among threads."""
 
 import shutil
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import wait_until
 
-from backend.acquisition import entropy_nats
+from backend.acquisition import Array, entropy_nats
 from backend.classifier import Classifier, Recipe, fit
 from backend.errors import NoModelError
 from backend.examples import Example
@@ -166,3 +169,46 @@ def test_many_threads_get_the_answers_that_one_gets(registry: Registry, fitted: 
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(ask, range(24)))
+
+
+def test_requests_that_arrive_during_a_pass_share_the_next_one(registry: Registry, fitted: Classifier) -> None:
+    """The first pass is held up until eight more requests wait, of two versions; one pass for each version is left."""
+    sizes: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Watched(Classifier):
+        def predict_proba(self, examples: Sequence[Example], *rest: object) -> Array:
+            sizes.append(len(examples))
+            begun.set()
+            assert go_on.wait(60)
+            return super().predict_proba(examples, *rest)  # type: ignore[arg-type]
+
+    resident = resident_of(registry)
+    for number in (1, 2):
+        resident.keep(
+            card(number), Watched(fitted.model, fitted.tokenizer, fitted.labels, fitted.device, fitted.precision)
+        )
+    alone_N = [fitted.predict_proba([example])[0] for example in EXAMPLES]
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(resident.score, card(1), [EXAMPLES[0]], True)
+        assert begun.wait(60)
+        asked = [threads.submit(resident.score, card(1 + turn % 2), [EXAMPLES[turn // 2]], True) for turn in range(8)]
+        wait_until(lambda: len(resident._waiting) == 8, "eight requests to wait")
+        go_on.set()
+        answers = [answer.result() for answer in asked]
+    assert sizes == [1, 4, 4]
+    assert np.allclose(first.result().probs_NC[0], alone_N[0], atol=1e-6)
+    for turn, answer in enumerate(answers):
+        assert answer.examples == [EXAMPLES[turn // 2]]
+        assert np.allclose(answer.probs_NC[0], alone_N[turn // 2], atol=1e-6)
+
+
+def test_every_request_that_shared_a_failed_pass_hears_why(registry: Registry) -> None:
+    resident = resident_of(registry)
+    lose(registry, 1)
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(resident.score, card(1), [example], True) for example in EXAMPLES]
+        for answer in asked:
+            with pytest.raises(NoModelError, match=card(1).version):
+                answer.result()
+    assert len(resident.score(card(2), EXAMPLES, exact=True).values_N) == len(EXAMPLES)
