@@ -53,8 +53,8 @@ class BertForward:
         x_NTD = self._embedded(input_ids, torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids)
         padding = _padding(attention_mask, self.model.config.num_attention_heads, self.dtype)
         for layer in self.layers[:-1]:
-            x_NTD = layer(x_NTD, padding, input_ids.shape[1])
-        x_N1D = self.layers[-1](x_NTD, padding, 1)
+            x_NTD = layer(x_NTD, x_NTD, padding)
+        x_N1D = self.layers[-1](x_NTD[:, :1], x_NTD, padding)
         pooled_ND = torch.tanh(self.model.bert.pooler.dense(x_N1D[:, 0]))
         logits_NC: Tensor = self.model.classifier(dropout(pooled_ND, self.head_dropout))
         return logits_NC
@@ -82,16 +82,16 @@ class _Layer:
         self.dropout = config.hidden_dropout_prob if training else 0.0
         self.weights_dropout = config.attention_probs_dropout_prob if training else 0.0
 
-    def __call__(self, x_NTD: Tensor, padding: Tensor | None, rows: int) -> Tensor:
-        """The layer's output for the first R `rows` of its input, which attend to all: fp32 of shape (N, R, D)."""
-        attended = self.attended(self._attention(x_NTD.to(self.dtype), padding, rows))
-        rows_NRD = self.norm_1(x_NTD[:, :rows] + dropout(attended, self.dropout))
+    def __call__(self, rows_NRD: Tensor, x_NTD: Tensor, padding: Tensor | None) -> Tensor:
+        """The layer's output for `rows` of the input `x`; fp32, of the shape of `rows`."""
+        attended = self.attended(self._attention(rows_NRD.to(self.dtype), x_NTD.to(self.dtype), padding))
+        rows_NRD = self.norm_1(rows_NRD + dropout(attended, self.dropout))
         forward = self.narrow(gelu(self.wide(rows_NRD.to(self.dtype))))
         out_NRD: Tensor = self.norm_2(rows_NRD + dropout(forward, self.dropout))
         return out_NRD
 
-    def _attention(self, x_NTD: Tensor, padding: Tensor | None, rows: int) -> Tensor:
-        query = self._by_head(self.query(x_NTD[:, :rows]))
+    def _attention(self, rows_NRD: Tensor, x_NTD: Tensor, padding: Tensor | None) -> Tensor:
+        query = self._by_head(self.query(rows_NRD))
         key, value = self._by_head(self.key(x_NTD)), self._by_head(self.value(x_NTD))
         scale = 1 / math.sqrt(query.shape[2])
         if padding is None:
@@ -100,7 +100,7 @@ class _Layer:
             scores = torch.baddbmm(padding, query, key.transpose(1, 2), alpha=scale)
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(self.dtype)
         mixed = torch.bmm(dropout(weights, self.weights_dropout), value)
-        return mixed.view(len(x_NTD), self.heads, rows, -1).transpose(1, 2).flatten(2)
+        return mixed.view(len(rows_NRD), self.heads, *mixed.shape[1:]).transpose(1, 2).reshape(rows_NRD.shape)
 
     def _by_head(self, x_NTD: Tensor) -> Tensor:
         """(N, T, D) as (N * heads, T, D / heads)."""
