@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Robe
 from transformers import RobertaForSequenceClassification as Roberta
 
 from backend.acquisition import Array, entropy_nats
-from backend.classifier import Classifier, Recipe, _gradients, fit, load, package_versions
+from backend.classifier import Classifier, Recipe, _gradients, fit, identity, load, load_base, package_versions
 from backend.corpora import own_pairs
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
@@ -209,6 +209,52 @@ def test_exact_means_fp32_whatever_the_precision(saved: Path, fitted: Classifier
     assert np.array_equal(load(saved, "cpu", "bf16").predict_proba(PAIRS[:8]), fitted.predict_proba(PAIRS[:8]))
     only_fp32 = load(saved, "cpu", "fp32")
     assert np.array_equal(only_fp32.predict_proba(PAIRS[:8], exact=False), fitted.predict_proba(PAIRS[:8]))
+
+
+def test_dropout_passes_differ_repeat_with_the_seed_and_leave_the_classifier_as_it_was(fitted: Classifier) -> None:
+    before = fitted.predict_proba(PAIRS[:6])
+    state = torch.random.get_rng_state()
+    probs_NKC = fitted.sample_proba(PAIRS[:6], passes=4, seed=3)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert probs_NKC.shape == (6, 4, 2)
+    assert np.allclose(probs_NKC.sum(axis=2), 1)
+    assert len(np.unique(probs_NKC[:, :, 0], axis=1)[0]) == 4  # every pass drops other units
+    assert np.array_equal(probs_NKC, fitted.sample_proba(PAIRS[:6], passes=4, seed=3))
+    assert not np.array_equal(probs_NKC, fitted.sample_proba(PAIRS[:6], passes=4, seed=4))
+    assert np.array_equal(before, fitted.predict_proba(PAIRS[:6]))
+
+
+def test_embeddings_are_the_mean_hidden_state_of_each_example_alone(saved: Path, fitted: Classifier) -> None:
+    vectors_ND = fitted.embed(PAIRS[:4])
+    assert vectors_ND.shape == (4, 384)
+    assert np.allclose(np.linalg.norm(vectors_ND, axis=1), 1)
+    tokenizer, model = AutoTokenizer.from_pretrained(saved), AutoModelForSequenceClassification.from_pretrained(saved)
+    for example, vector_D in zip(PAIRS[:4], vectors_ND, strict=True):
+        with torch.no_grad():
+            inputs = tokenizer(example.text, example.pair, return_tensors="pt")
+            hidden_TD = model.eval().bert(**inputs).last_hidden_state[0]
+        expected_D = torch.nn.functional.normalize(hidden_TD.mean(dim=0), dim=0).numpy()
+        assert np.allclose(vector_D, expected_D, atol=1e-5)
+    assert fitted.embed([]).shape == (0, 384)
+
+
+def test_the_base_checkpoint_embeds_like_things_alike(recipe: Recipe) -> None:
+    cat, kitten, bank = load_base(recipe).embed(
+        [
+            Example(i, text)
+            for i, text in enumerate(["A cat sleeps.", "A kitten is asleep.", "The bank raised its rates."])
+        ]
+    )
+    assert cat @ kitten > 0.5 > cat @ bank
+
+
+def test_a_checkpoint_is_the_same_wherever_it_lies_and_another_with_other_weights(saved: Path, tmp_path: Path) -> None:
+    here, there = shutil.copytree(saved, tmp_path / "a" / "x"), shutil.copytree(saved, tmp_path / "b" / "x")
+    assert identity(str(here)) == identity(str(there))
+    with (there / "model.safetensors").open("ab") as file:
+        file.write(b"1")
+    assert identity(str(here)) != identity(str(there))
+    assert identity("google-bert/bert-base-cased") == "google-bert/bert-base-cased"
 
 
 def test_progress_ends_at_the_number_of_examples(fitted: Classifier) -> None:

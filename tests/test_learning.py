@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.learning import class_numbers, missing_labels
+from backend.learning import class_numbers, missing_labels, round_seed
 
 
 @pytest.mark.parametrize("given", [["pos", "neg"], ["neg", "pos", "pos"], ["pos", "mixed"], ["pos", "neg", "gone"]])
@@ -25,3 +25,10 @@ def test_classes_are_numbered_in_the_order_of_the_labels() -> None:
     assert numbers_N.tolist() == [2, 0, 1, 0]
     assert numbers_N.dtype.kind == "i"
     assert class_numbers(("pos", "neg"), []).shape == (0,)
+
+
+def test_every_round_of_every_run_has_a_seed_of_its_own() -> None:
+    seeds = [round_seed(seed, number) for seed in range(30) for number in range(60)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert round_seed(3, 4) == round_seed(3, 4)
