@@ -1,6 +1,9 @@
 """The same experiment offline and through a real Label Studio: the same records, the same tasks in the same order."""
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +22,7 @@ from backend.experiment import Experiment, Plan
 from backend.importing import import_corpus
 from backend.live import Loop, partings, play
 from backend.records import Record
-from backend.sandbox import LocalBackend, LocalStudio
+from backend.sandbox import ROOT, LocalBackend, LocalStudio
 from backend.simulation import Arm, Protocol
 from backend.studio import Studio
 from backend.textsets import of_pairs
@@ -80,14 +83,29 @@ def test_several_annotators_at_once_label_the_same_tasks(
     assert len(set(first.chosen) & set(offline[0].chosen)) >= FIT_EVERY - len(others)
 
 
-def test_the_queue_is_labelled_to_its_end_with_a_short_last_batch(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
+def test_by_command_line_the_queue_is_labelled_to_its_end_with_a_short_last_batch(
+    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
 ) -> None:
     corpus = replace(few_pairs, train=few_pairs.train[: START + FIT_EVERY + 5])
     backend = start_backend(seed=SEED)
-    loop = Loop([studio], connected(studio, backend, corpus), backend.model_dir)
-    done = play(loop, corpus, SEED, FIT_EVERY, None, tmp_path, "the command")
-    assert [(r.labels, len(r.chosen)) for r in done] == [(24, 12), (36, 5), (41, 0)]
+    project = connected(studio, backend, corpus)
+    url, keys, out = f"{label_studio.url}/projects/{project}/data?tab=1", tmp_path / "keys", tmp_path / "out"
+    keys.write_text(f"{label_studio.login.token}\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/simulate_live.py", url, "--own-pairs", "--annotators", keys, "--out", out],
+        env={**os.environ, "MODEL_DIR": str(backend.model_dir), "SEED": str(SEED), "FIT_EVERY": str(FIT_EVERY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "round 2: 41 labels, combined 0." in done.stdout
+    rounds = records.read_run(out).rounds
+    assert [(r.seed, r.strategy, r.labels, len(r.chosen)) for r in rounds] == [
+        (SEED, "entropy", 24, 12),
+        (SEED, "entropy", 36, 5),
+        (SEED, "entropy", 41, 0),
+    ]
 
 
 def test_a_project_whose_earlier_rounds_are_not_recorded_is_refused(
