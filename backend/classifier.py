@@ -21,6 +21,7 @@ from backend.devices import pick_device, pick_precision
 from backend.encoder import fast_forward
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
+from backend.hub import hub_answers, keeps, told_to_stay_offline
 
 log = logging.getLogger(__name__)
 transformers.utils.logging.set_verbosity_error()
@@ -249,7 +250,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 def _checked_length(max_length: int, model: Any, name: str) -> int:
     positions = _positions(model)
     if positions is not None and positions < max_length:
-        raise BadSettingError(f"MAX_LENGTH={max_length} is more than {name} can read; set it to {positions} or less.")
+        raise BadSettingError(f"The maximum length {max_length} is more than {name} can read: {positions} at most.")
     return max_length
 
 
@@ -265,15 +266,20 @@ def _positions(model: Any) -> int | None:
 def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     """Model and tokenizer of a directory or a hub name, as fp32 on the CPU."""
     if not Path(name).is_dir() and name.startswith((".", "/", "~")):
-        raise NoModelError(f"There is no directory {name!r}. Set BASE_MODEL to a directory with a checkpoint.")
+        raise NoModelError(f"There is no directory {name!r}. Name one with a checkpoint (BASE_MODEL or --base-model).")
+    if not (Path(name).is_dir() or told_to_stay_offline() or keeps(name) or hub_answers()):
+        raise NoModelError(
+            f"The model {name!r} cannot be loaded: it is no directory, and the model hub cannot be reached. Name a "
+            "directory with a checkpoint (BASE_MODEL or --base-model), or run on a machine that reaches the hub."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.float32, **head)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NoModelError(
-            f"The model {name!r} cannot be loaded: {first_line} Set BASE_MODEL to a directory with a checkpoint for "
-            "sequence classification, or to a hub name on a machine that reaches the model hub."
+            f"The model {name!r} cannot be loaded: {first_line} Name a directory with a checkpoint for sequence "
+            "classification, or a hub name on a machine that reaches the model hub (BASE_MODEL or --base-model)."
         ) from error
     if len(tokenizer) < model.config.vocab_size // 2:
         # Without its vocabulary file transformers makes up an empty tokenizer, and every word is unknown to it.
@@ -284,14 +290,14 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
 
 
 def identity(base_model: str) -> str:
-    """A checkpoint by name: a hub name as it is, a directory with a hash of its weights, wherever it may lie."""
-    directory = Path(base_model)
+    """A checkpoint by name: a hub name as it is, a directory with a hash of its files, wherever it may lie."""
+    directory = Path(base_model).absolute()
     weights = sorted(directory.glob("*.safetensors")) or sorted(directory.glob("*.bin"))
     if not weights:
         return base_model
     digest = hashlib.sha256()
-    for path in weights:
-        digest.update(path.read_bytes())
+    for path in (*weights, *(directory / name for name in ("config.json", "tokenizer.json", "vocab.txt"))):
+        digest.update(path.read_bytes() if path.exists() else b"")
     return f"{directory.name} (sha256 {digest.hexdigest()[:16]})"
 
 

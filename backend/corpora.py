@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backend.errors import BadCorpusError
+from backend.hub import hub_answers, told_to_stay_offline
 
 LABELS = ("paraphrase", "different")  # the first is the positive class of F1
 MRPC_TRAIN, MRPC_DEV_IDS = "msr_paraphrase_train.txt", "dev_ids.tsv"
@@ -54,23 +55,9 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
         return own_pairs()
 
 
-def hub_answers() -> bool:
-    """Whether the model hub can be reached. The hub's own client would try for half a minute."""
-    import httpx  # here, for reading files needs none of it
-    from huggingface_hub.constants import ENDPOINT
-
-    try:
-        httpx.head(ENDPOINT, timeout=3)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
 def require_hub(title: str) -> None:
     """Raises `BadCorpusError` when the hub does not answer, unless its client was told to use what it has kept."""
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-
-    if not (HF_HUB_OFFLINE or hub_answers()):
+    if not (told_to_stay_offline() or hub_answers()):
         raise BadCorpusError(
             f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (MRPC's by --mrpc-dir DIR), "
             "or, where the data set has been loaded before, set HF_HUB_OFFLINE=1."

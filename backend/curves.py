@@ -14,7 +14,7 @@ run ended too early this is a lower bound.
 
 Saved against random, per seed: 1 - L / L_random, both under the same rule and target. Both are cut at the last label
 count that the two arms of the seed have in common: who has not crossed there counts with that count. If neither has,
-the saving is 0.
+the saving is 0. A seed can save at most 100 % and lose without bound, so that the mean is conservative.
 
 If no seed of an arm crosses, nothing is said to be saved, whatever these numbers.
 

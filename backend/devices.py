@@ -1,6 +1,7 @@
 """What the hardware is and what it is fast at. Imports torch; knows no model."""
 
 import functools
+import re
 import time
 
 import torch
@@ -14,6 +15,8 @@ def pick_device(name: str) -> torch.device:
     """`auto`: CUDA, else Apple's MPS, else the CPU. Raises `BadSettingError` for a device that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+        raise BadSettingError(f"The device {name!r} is unknown. DEVICE or --device is auto, cpu, cuda, cuda:N or mps.")
     device = torch.device(name)
     present = {
         "cpu": True,
@@ -21,7 +24,7 @@ def pick_device(name: str) -> torch.device:
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
     }
     if not present[device.type]:
-        raise BadSettingError(f"DEVICE={name} is not on this machine. Set DEVICE=auto, or run where it is.")
+        raise BadSettingError(f"The device {name!r} is not on this machine. Choose auto, or run where it is.")
     return device
 
 

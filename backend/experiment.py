@@ -7,8 +7,8 @@ import os
 import platform
 import queue
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,12 +41,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to an arm: a `record` was made, it `failed` and why, or it is in the midst of a `stage`."""
+    """What happened to an arm: a `record` was made, or it `failed` and why."""
 
     arm: Arm
     record: Record | None = None
     failed: str = ""
-    stage: str = ""
 
 
 Show = Callable[[Event], None]
@@ -58,20 +57,25 @@ class Experiment:
     Only one process at a time may work on a directory; it alone writes, whatever the number of workers.
     """
 
-    def __init__(self, out: Path, data: TextSet, protocol: Protocol, reproduction: bool = False):
-        self.out, self.data, self.protocol = out, data, _pinned(protocol)
-        self.setting = setting_of(data, self.protocol, reproduction)
+    def __init__(self, out: Path, data: TextSet, protocol: Protocol, deviations: Sequence[str] | None = None):
+        """`deviations` from the tutorial's experiment are given when it is to be reproduced. Writes nothing."""
+        self.out, self.data = out, data
+        with _disk(out):
+            self._known = records.read_json(out / SETTING) if records.read_rounds(out / ROUNDS) else None
+        self.protocol = _pinned(protocol, self._known)
+        self.setting = setting_of(data, self.protocol, deviations)
         self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
-        out.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(out / "run.lock", timeout=0)
 
     def __enter__(self) -> "Experiment":
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise BadRunError(
-                f"Another process is working on {self.out}. Wait for it, or give another --out."
-            ) from None
+        with _disk(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise BadRunError(
+                    f"Another process is working on {self.out}. Wait for it, or give another --out."
+                ) from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,7 +86,7 @@ class Experiment:
 
         A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
         """
-        self.begin(command, plan.threads)
+        self.begin(command, plan)
         done = self.done()
         failures: list[Event] = []
         jobs = [(arm, done.get(arm, [])) for arm in plan.arms]
@@ -92,8 +96,17 @@ class Experiment:
                 self.write(event.record)
             if event.failed:
                 failures.append(event)
+                self._note_failures(failures)
             show(event)
         return failures
+
+    def _note_failures(self, failures: Sequence[Event]) -> None:
+        run = records.read_json(self.out / INVOCATIONS)
+        assert run is not None
+        why = [{"seed": f.arm.seed, "strategy": f.arm.strategy, "why": f.failed} for f in failures]
+        run["invocations"][-1]["failures"] = why
+        with _disk(self.out):
+            records.write_json(self.out / INVOCATIONS, run)
 
     def done(self) -> dict[Arm, list[Record]]:
         """The rounds on disk, by arm, in order."""
@@ -102,38 +115,44 @@ class Experiment:
             found.setdefault(Arm(record.seed, record.strategy), []).append(record)
         return found
 
-    def begin(self, command: str, threads: int) -> None:
+    def begin(self, command: str, plan: Plan) -> None:
         """Mend what a killed process left, check that this is the same setting and device, note this start."""
-        records.repair(self.out / ROUNDS)
-        known = records.read_json(self.out / SETTING)
-        differing = records.differences(known, self.setting) if known is not None else []
+        differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
             raise BadRunError(
                 f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
                 "same options, or another --out."
             )
-        run = records.read_json(self.out / INVOCATIONS) or {"invocations": []}
-        now = {"command": command, "started": _now(), **_place(self.protocol, threads)}
-        for before in run["invocations"][:1]:
-            if before["device"] != now["device"]:
-                raise BadRunError(
-                    f"{self.out} was made on {before['device']}, this is {now['device']}: the same seed would give "
-                    "other rounds. Give the same --device and --threads, or another --out."
-                )
-        records.write_json(self.out / SETTING, self.setting)
-        records.write_json(self.out / INVOCATIONS, {"invocations": [*run["invocations"], now]})
+        before = (records.read_json(self.out / INVOCATIONS) or {})["invocations"] if self._known else []
+        now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
+        if before and before[0]["device"] != now["device"]:
+            raise BadRunError(
+                f"{self.out} was made on {before[0]['device']}, this is {now['device']}: the same seed would give "
+                "other rounds. Give the same --device and --threads, or another --out."
+            )
+        with _disk(self.out):
+            records.repair(self.out / ROUNDS)
+            records.write_json(self.out / SETTING, self.setting)
+            records.write_json(self.out / INVOCATIONS, {"invocations": [*before, now]})
 
     def write(self, record: Record) -> Record:
         """Add a finished round; returns it as written."""
         record = replace(record, setting=self.digest)
-        try:
+        with _disk(self.out):
             records.append(self.out / ROUNDS, record)
-        except OSError as error:
-            raise BadRunError(
-                f"Cannot write to {self.out / ROUNDS}: {error.strerror}. The rounds finished before are kept; make "
-                "room and give the same command again."
-            ) from None
         return record
+
+
+@contextmanager
+def _disk(out: Path) -> Iterator[None]:
+    """Says in one sentence what the disk refused."""
+    try:
+        yield
+    except OSError as error:
+        raise BadRunError(
+            f"Cannot read or write {error.filename or out}: {error.strerror}. The rounds finished before are kept; "
+            "mend that, or give another --out, and give the command again."
+        ) from None
 
 
 Jobs = Sequence[tuple[Arm, Sequence[Record]]]
@@ -156,7 +175,7 @@ def _play(data: TextSet, protocol: Protocol, arm: Arm, done: Sequence[Record], r
 def _side_by_side(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
     """Arms in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
     context = multiprocessing.get_context("spawn")  # CUDA cannot be used in a forked process
-    wanted, results = context.SimpleQueue(), context.Queue()
+    wanted, results = context.Queue(), context.Queue()  # their threads write: no put waits for a reader
     for job in [*jobs, *([None] * plan.workers)]:
         wanted.put(job)
     workers = [
@@ -217,14 +236,16 @@ def _on_gpu(protocol: Protocol, worker: int) -> Protocol:
     return replace(protocol, recipe=replace(protocol.recipe, device=f"cuda:{worker % gpus}"))
 
 
-def _pinned(protocol: Protocol) -> Protocol:
-    """With device and precision as they are found here, so that every worker has the same."""
-    device = pick_device(protocol.recipe.device)
-    precision = "bf16" if pick_precision(protocol.recipe.precision, device) == torch.bfloat16 else "fp32"
+def _pinned(protocol: Protocol, known: Mapping[str, Any] | None) -> Protocol:
+    """With device and precision as they are found here, so that every worker and every later start has the same."""
+    device, precision = pick_device(protocol.recipe.device), protocol.recipe.precision
+    if precision == "auto" and known is not None:  # a measurement on a busy machine could come out another way
+        precision = known["recipe"]["precision"]
+    precision = "bf16" if pick_precision(precision, device) == torch.bfloat16 else "fp32"
     return replace(protocol, recipe=replace(protocol.recipe, device=str(device), precision=precision))
 
 
-def setting_of(data: TextSet, protocol: Protocol, reproduction: bool) -> dict[str, Any]:
+def setting_of(data: TextSet, protocol: Protocol, deviations: Sequence[str] | None) -> dict[str, Any]:
     """All that must be equal for rounds to be compared. Names a checkpoint by its content, not by where it lies."""
     recipe = asdict(protocol.recipe)
     base_model = classifiers.identity(recipe.pop("base_model"))
@@ -238,6 +259,8 @@ def setting_of(data: TextSet, protocol: Protocol, reproduction: bool) -> dict[st
             "train": len(data.train),
             "dev": len(data.dev),
             "test": len(data.test),
+            "counts": data.counts(),
+            "shared": data.leaks(),
         },
         "base_model": base_model,
         "recipe": recipe,
@@ -247,7 +270,8 @@ def setting_of(data: TextSet, protocol: Protocol, reproduction: bool) -> dict[st
         "full_steps": protocol.full_steps,
         "training_seed": protocol.training_seed,
         "stop_at": protocol.stop_at,
-        "reproduction": reproduction,
+        "reproduction": deviations is not None,
+        "deviations": list(deviations or ()),
     }
 
 
@@ -255,9 +279,12 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _place(protocol: Protocol, threads: int) -> dict[str, Any]:
-    torch.set_num_threads(threads)
+def _place(protocol: Protocol, plan: Plan) -> dict[str, Any]:
+    torch.set_num_threads(plan.threads)
     return {
+        "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
+        "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
+        "rounds": plan.rounds,
         "device": describe(protocol.recipe.device),
         "machine": machine(),
         "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},

@@ -36,6 +36,11 @@ class Study:
         return min(int(c.labels_R[0]) for by_seed in self.arms.values() for c in by_seed.values())
 
     @property
+    def most(self) -> int:
+        """The labels of the last round, of the arm that has most."""
+        return max(int(c.labels_R[-1]) for by_seed in self.arms.values() for c in by_seed.values())
+
+    @property
     def reproduction(self) -> bool:
         """Whether it repeats the tutorial's own experiment, from which nothing can be concluded."""
         return self.run.setting.get("reproduction") is True
@@ -56,9 +61,20 @@ class Study:
         seeds = next(outcome.seeds for outcome in self.outcomes if outcome.strategy == strategy)
         return [self.arms[strategy][seed] for seed in seeds]
 
+    @property
+    def deviations(self) -> Sequence[str]:
+        """In what a repetition of the tutorial's experiment differs from it."""
+        return [str(deviation) for deviation in self.run.setting.get("deviations") or []]
+
+    @property
+    def same_target(self) -> bool:
+        """Whether all arms have the same paired seeds, hence the same target."""
+        return len({outcome.seeds for outcome in self.outcomes}) == 1
+
     def baseline(self, test: bool = False) -> Estimate | None:
-        """Mean full-data score."""
-        scores = [b.test if test else b.dev for _, b in sorted(self.full.items())]
+        """Mean full-data score over the paired seeds; over all of the baseline's where arms differ in theirs."""
+        seeds = [seed for seed in sorted(self.full) if not self.same_target or seed in self.outcomes[0].seeds]
+        scores = [self.full[seed].test if test else self.full[seed].dev for seed in seeds]
         known = [score for score in scores if score is not None]
         return curves.estimate(np.array(known), curves.resample(len(known))) if known else None
 
@@ -129,16 +145,16 @@ def headlines(study: Study) -> list[str]:
         return [reproduction_sentence(study)]
     chosen = [o for o in study.outcomes if o.strategy in study.drawn and o.strategy != RANDOM]
     chosen = chosen or [o for o in study.outcomes if o.strategy == RANDOM]
-    return [f"{sentence(outcome)} {on_test(outcome)}".strip() for outcome in chosen]
+    several = [f"{len(chosen)} strategies are compared; intervals are for each alone."] if len(chosen) > 1 else []
+    return [*(f"{sentence(outcome)} {on_test(outcome)}".strip() for outcome in chosen), *several]
 
 
 def sentence(outcome: Outcome) -> str:
     """What the paired seeds support about an arm, in one or two sentences: a saving, none, or no claim at all."""
-    seeds = len(outcome.seeds)
-    found = f"{seeds} paired seed{'s' if seeds > 1 else ''}: {outcome.strategy} {_finding(outcome)}"
+    seeds = f"{len(outcome.seeds)} paired seed{'s' if len(outcome.seeds) > 1 else ''}"
     if not outcome.supports_claim:
-        return f"{found} Fewer than {curves.SEEDS_FOR_A_CLAIM} paired seeds: this supports no claim."
-    return found
+        seeds = f"Supports no claim ({seeds}, {curves.SEEDS_FOR_A_CLAIM} are needed)"
+    return f"{seeds}: {_finding(outcome)}"
 
 
 def on_test(outcome: Outcome) -> str:
@@ -147,14 +163,23 @@ def on_test(outcome: Outcome) -> str:
     if reaching is None or reaching.test is None or reaching.test_difference is None:
         return ""
     difference = reaching.test_difference
-    verdict = "no clear difference"
-    if difference.below_zero or difference.above_zero:
-        verdict = "clearly lower" if difference.below_zero else "clearly higher"
-    verdict = f", {verdict}" if difference.low is not None and outcome.supports_claim else ""
+    verdict = ""
+    if difference.low is not None and not difference.below_zero and not difference.above_zero:
+        verdict = "; the interval includes 0"
+    elif difference.low is not None and difference.seeds >= curves.SEEDS_FOR_A_CLAIM:
+        verdict = f", clearly {'lower' if difference.below_zero else 'higher'}"
     return (
-        f"On test, {outcome.strategy}'s models at that point score {reaching.test:.4f}, "
-        f"{signed(difference)} against full data with the same seeds{verdict}."
+        f"On test, {outcome.strategy}'s models at that point score {reaching.test:.4f} in the "
+        f"{difference.seeds} seed{'s' if difference.seeds > 1 else ''} that reached it, {signed(difference)} against "
+        f"full data with the same seeds{verdict}."
     )
+
+
+def reproduction_title(study: Study) -> str:
+    """What the repetition may be called: with another model, schedule or data it is none."""
+    if study.deviations:
+        return "A variation of the tutorial's experiment, not a reproduction and not evidence"
+    return "A reproduction of the tutorial, not evidence"
 
 
 def reproduction_sentence(study: Study) -> str:
@@ -166,59 +191,87 @@ def reproduction_sentence(study: Study) -> str:
             f"{study.train - row.labels} ({100 * (1 - row.labels / study.train):.1f} %) not needed, "
             f"{row.hours:.1f} annotation hours at {MINUTES_A_LABEL} minutes each"
             if row.labels is not None
-            else f"did not reach {row.goal:.4f} on dev with {row.last} labels"
+            else f"did not reach {row.goal:.4f} on dev within {row.last} labels"
         )
         for row in reproduced(study)
     ]
-    return f"A reproduction of the tutorial, not evidence: {'; '.join(found)}."
+    differing = f" ({'; '.join(study.deviations)})" if study.deviations else ""
+    return f"{reproduction_title(study)}{differing}: {'; '.join(found)}."
+
+
+def cannot_cross(outcome: Outcome) -> bool:
+    """Whether no seed of the arm has the rounds that a sustained crossing needs, whatever its scores."""
+    return max(outcome.rounds) < curves.SPAN
 
 
 def _finding(outcome: Outcome) -> str:
+    name, seeds = outcome.strategy, len(outcome.seeds)
+    if cannot_cross(outcome):
+        return f"{name} has fewer than {curves.SPAN} rounds: a sustained crossing cannot happen."
+    if outcome.to_full is not None and outcome.to_full.reached:
+        return f"{name} {_against_both(outcome.to_full, seeds)}"
     if outcome.to_full is not None:
-        found = _against_both(outcome.to_full, len(outcome.seeds), outcome.strategy == RANDOM)
-        if outcome.to_full.reached == 0 and outcome.to_random_end is not None:
-            found += f" It {_against_random_alone(outcome.to_random_end, len(outcome.seeds))}"
+        others = "" if name == RANDOM else f" (random: in {outcome.to_full.reached_random} of {seeds})"
+        found = f"{_not_reached('the mean full-data score', outcome)}{others}: no saving is claimed."
+        if outcome.to_random_end is not None:
+            found += f" {_against_random_alone(outcome.to_random_end, outcome, 'it')}"
         return found
     if outcome.to_random_end is not None:
-        return _against_random_alone(outcome.to_random_end, len(outcome.seeds))
-    return "has nothing to be compared with: there is no full-data baseline, and no random arm of 3 rounds."
+        return _against_random_alone(outcome.to_random_end, outcome, name)
+    return f"{name} has nothing to be compared with: there is no full-data baseline, and no random arm of 3 rounds."
 
 
-def _against_both(reaching: Reaching, seeds: int, is_random: bool) -> str:
-    if reaching.reached == 0 or reaching.saved_full is None:
-        others = "" if is_random else f" (random: in {reaching.reached_random} of {seeds})"
-        return f"does not reach the mean full-data score in any of {seeds} seeds{others}: no saving is claimed."
-    reached = f"(reached in {reaching.reached} of {seeds} seeds"
-    reached += ")" if reaching.reached == seeds else "; the others count as no saving)"
-    text = f"reaches the mean full-data score with {share(reaching.saved_full)} fewer labels than full data"
-    if reaching.saved_random is None:
-        return f"{text} {reached}."
-    gain = reaching.saved_random
-    if gain.above_zero or gain.low is None:
-        return f"{text} and {share(gain)} fewer than random sampling under the same rule {reached}."
-    return f"{text} {reached}, but {_no_gain(gain)}."
+def _not_reached(target: str, outcome: Outcome) -> str:
+    labels = from_to(outcome.last_labels)
+    return (
+        f"with {outcome.strategy} {target} is not reached within {labels} labels in any of {len(outcome.seeds)} seeds"
+    )
 
 
-def _against_random_alone(reaching: Reaching, seeds: int) -> str:
-    gain = reaching.saved_random
+def _against_both(reaching: Reaching, seeds: int) -> str:
+    rest = "" if reaching.reached == seeds else " (the others count as no saving)"
+    text = f"reaches the mean full-data score in {reaching.reached} of {seeds} seeds{rest}"
+    saved, gain = reaching.saved_full, reaching.saved_random
+    if saved is None:
+        return f"{text}."
+    if not saved.above_zero:
+        text += f"; no saving against full data is shown: {share(saved)}"
+        return f"{text}; {_against_random(gain)}." if gain else f"{text}."
+    text += f", with {share(saved)} fewer labels than full data"
     if gain is None:
-        return f"does not reach random sampling's final score in any of {seeds} seeds: no saving is claimed."
-    reached = f"(reached in {reaching.reached} of {seeds} seeds)"
-    if gain.above_zero or gain.low is None:
-        text = f"reaches random sampling's final score with {share(gain)} fewer labels than random sampling"
-        return f"{text} under the same rule {reached}."
-    return f"reaches random sampling's final score {reached}, but {_no_gain(gain)}."
+        return f"{text}."
+    if gain.above_zero:
+        return f"{text} and {share(gain)} fewer than random sampling under the same rule."
+    return f"{text}; {_against_random(gain)}."
 
 
-def _no_gain(gain: Estimate) -> str:
+def _against_random_alone(reaching: Reaching, outcome: Outcome, name: str) -> str:
+    seeds, target = len(outcome.seeds), "random sampling's final score"
+    if reaching.saved_random is None:
+        said = f"{_not_reached(target, outcome)}: no saving is claimed."
+        return said if name == outcome.strategy else said[0].upper() + said[1:]
+    name = name if name == outcome.strategy else name.capitalize()
+    return f"{name} reaches {target} in {reaching.reached} of {seeds} seeds; {_against_random(reaching.saved_random)}."
+
+
+def _against_random(gain: Estimate) -> str:
+    """The difference to random as a clause of its own; a share is never negative beside fewer or more."""
+    if gain.above_zero:
+        return f"it needs {share(gain)} fewer labels than random sampling under the same rule"
     if gain.below_zero:
-        more = Estimate(-gain.mean, -gain.high if gain.high is not None else None, _minus(gain.low), gain.seeds)
-        return f"needs {share(more)} more labels than random sampling under the same rule"
-    return f"shows no gain over random sampling under the same rule: {share(gain)} fewer, the interval includes 0"
+        more = Estimate(-gain.mean, _minus(gain.high), _minus(gain.low), gain.seeds)
+        return f"it needs {share(more)} more labels than random sampling under the same rule"
+    why = "there is no interval" if gain.low is None else "the interval includes 0"
+    return f"no difference to random sampling is shown ({share(gain)} saved; {why})"
 
 
 def _minus(value: float | None) -> float | None:
     return -value if value is not None else None
+
+
+def from_to(values: Sequence[int]) -> str:
+    """A count, or the smallest and the largest of several."""
+    return str(values[0]) if min(values) == max(values) else f"{min(values)} to {max(values)}"
 
 
 def _curve(records: Sequence[Record]) -> Curve:

@@ -76,7 +76,7 @@ def run_round(
     clock.stop("fit")
     if not np.isfinite(classifier.predict_proba([labelled[0][0]])).all():
         raise DivergedError(
-            f"The fit ended in weights that are not numbers; LEARNING_RATE={recipe.learning_rate} is too high."
+            f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
     scores = score_holdout(classifier, holdout)
     clock.stop("evaluate")

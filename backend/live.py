@@ -20,7 +20,7 @@ from backend.classifier import Recipe
 from backend.corpora import Corpus
 from backend.devices import describe
 from backend.errors import BadRunError, NextlabelError
-from backend.experiment import Experiment
+from backend.experiment import Experiment, Plan
 from backend.learning import score_holdout
 from backend.records import Record
 from backend.registry import Card, Registry
@@ -74,8 +74,9 @@ def play(
     data = of_pairs(corpus)
     card = loop.wait(None)
     with Experiment(out, data, _protocol(card, out, batch)) as experiment:
-        experiment.begin(command, torch.get_num_threads())
-        done = experiment.done().get(Arm(seed, card.strategy), [])
+        arm = Arm(seed, card.strategy)
+        experiment.begin(command, Plan([arm], rounds, threads=torch.get_num_threads()))
+        done = experiment.done().get(arm, [])
         if done and not done[-1].chosen:
             return done
         while True:

@@ -25,12 +25,13 @@ class Scores:
 def evaluate(targets_N: Ints, guesses_N: Ints, classes: int) -> Scores:
     """Accuracy and F1 of class numbers. F1 is that of the first class when there are two, else the macro mean.
 
-    The first label of a labelling config is by custom the positive one. Raises `ValueError` on no examples.
+    The first label of a labelling config is by custom the positive one. The mean is over the classes that are present
+    or guessed, as scikit-learn takes it. Raises `ValueError` on no examples.
     """
     if len(targets_N) == 0:
         raise ValueError("cannot evaluate on 0 examples")
     accuracy = float(np.mean(targets_N == guesses_N))
-    judged = [0] if classes == 2 else range(classes)
+    judged = [0] if classes == 2 else np.union1d(targets_N, guesses_N).tolist()
     f1 = float(np.mean([f1_of_class(targets_N, guesses_N, c) for c in judged]))
     return Scores(accuracy, f1, (accuracy + f1) / 2, len(targets_N))
 

@@ -60,6 +60,28 @@ class Run:
     invocations: Sequence[Mapping[str, Any]]
     rounds: Sequence[Record]
 
+    @property
+    def planned(self) -> Mapping[tuple[int, str], int | None]:
+        """Rounds of labelling that the last start asked for (None: until no label is left), by seed and strategy.
+
+        Runs made before starts noted their plan have none.
+        """
+        return {
+            (seed, strategy): start.get("rounds")
+            for start in self.invocations
+            for seed in start.get("seeds") or []
+            for strategy in start.get("strategies") or []
+        }
+
+    @property
+    def failures(self) -> Mapping[tuple[int, str], str]:
+        """Why an arm ended before its time, by seed and strategy."""
+        return {
+            (failure["seed"], failure["strategy"]): str(failure.get("why", ""))
+            for start in self.invocations
+            for failure in start.get("failures") or []
+        }
+
 
 def read_run(directory: Path) -> Run:
     """All of a directory. Raises `BadRunError` when a file is missing or damaged or a round is missing or double."""
@@ -73,7 +95,12 @@ def read_run(directory: Path) -> Run:
     invocations = run.get("invocations", [run])
     if not isinstance(invocations, list) or not all(isinstance(i, dict) for i in invocations):
         raise BadRunError(f'{directory / INVOCATIONS}: "invocations" is not a list of objects.')
-    return Run(setting, invocations, rounds)
+    found = Run(setting, invocations, rounds)
+    try:
+        _ = found.planned, found.failures
+    except (KeyError, TypeError, AttributeError):
+        raise BadRunError(f"{directory / INVOCATIONS}: what was planned, or what failed, cannot be read.") from None
+    return found
 
 
 def merge(runs: Mapping[str, Run]) -> Run:

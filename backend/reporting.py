@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,24 @@ from backend import curves, figures
 from backend.curves import Estimate, Outcome, Reaching
 from backend.document import Block, Code, Heading, Items, Paragraph, Picture, Table, to_html, to_markdown
 from backend.errors import BadRunError
-from backend.findings import MINUTES_A_LABEL, Study, headlines, interval, read_study, reproduced, share, signed
+from backend.findings import (
+    MINUTES_A_LABEL,
+    Study,
+    cannot_cross,
+    from_to,
+    headlines,
+    interval,
+    read_study,
+    reproduced,
+    reproduction_title,
+    share,
+    signed,
+)
 from backend.metrics import Ints
-from backend.records import RANDOM, Record
+from backend.records import FULL, RANDOM, Record
+
+FEWEST_EPOCHS = 3  # of the tutorial's baseline
+TOO_FEW = f"fewer than {curves.SPAN} rounds"
 
 MeanCurves = Mapping[str, tuple[Ints, Sequence[Estimate]]]  # by strategy: label counts, mean score at each
 
@@ -46,11 +61,15 @@ def _write_files(study: Study, directories: Sequence[Path], out: Path) -> None:
 def update_readme(readme: Path, name: str, study: Study, out: Path, command: str) -> bool:
     """Replace what is between the markers `<!-- results:NAME -->` and `<!-- /results -->`; True when that changed it.
 
-    Raises `BadRunError` when the markers are not there.
+    Raises `BadRunError` when the file or the markers are not there.
     """
-    text = readme.read_text(encoding="utf-8")
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadRunError(f"Cannot read {readme}: {error.strerror}. Give another --readme.") from None
     start, end = f"<!-- results:{name} -->", "<!-- /results -->"
-    if text.count(start) != 1 or end not in text.partition(start)[2]:
+    block, found, _ = text.partition(start)[2].partition(end)
+    if text.count(start) != 1 or not found or "<!-- results:" in block:
         raise BadRunError(f"{readme} has no place for the results. Add the two lines {start} and {end}.")
     before, _, rest = text.partition(start)
     after = rest.partition(end)[2]
@@ -76,7 +95,7 @@ def _escaped(match: "re.Match[str]") -> str:
 def _title(study: Study) -> str:
     source = study.run.setting["data"]["source"]
     if study.reproduction:
-        return f"A reproduction of the tutorial, not evidence: {source}"
+        return f"{reproduction_title(study)}: {source}"
     return f"Does active learning save labels? {source}"
 
 
@@ -102,49 +121,131 @@ def _blocks(
 
 def _caveats(study: Study) -> list[str]:
     """What is unfinished, unpaired, or weakens the comparison; empty when all is well."""
-    found = []
+    return [*_gaps(study), *_weaknesses(study)]
+
+
+def _gaps(study: Study) -> Iterator[str]:
+    """What is not there."""
+    shortest = "Areas, final scores and mean curves end where the shortest paired curve does."
     unfinished = list(_unfinished(study))
     if unfinished:
-        found.append(
-            "Unfinished: " + "; ".join(unfinished) + ". Areas, final scores and mean curves end where the shortest "
-            "paired curve does. Give the command of the simulation again to finish it."
+        yield (
+            f"Unfinished: {'; '.join(unfinished)}. {shortest} Give the command of the simulation again to finish it."
+        )
+    failed = [f"{name}, seed {seed} ({why})" for (seed, name), why in sorted(study.run.failures.items())]
+    if failed:
+        yield (
+            f"Failed: {'; '.join(failed)}. These arms end where their fit diverged, so what is compared depends on "
+            f"which fits went well. {shortest}"
+        )
+    unplayed = _by_strategy(set(study.run.planned) - {r.arm for r in study.run.rounds} - set(study.run.failures))
+    if unplayed:
+        yield f"Planned, not played: {unplayed}."
+    short = {
+        (seed, name)
+        for name, by_seed in study.arms.items()
+        for seed, curve in by_seed.items()
+        if len(curve.labels_R) < curves.SPAN
+    }
+    if short and not study.reproduction:
+        yield (
+            f"Fewer than {curves.SPAN} rounds, so that a sustained crossing cannot happen: {_by_strategy(short)}. "
+            "They count as arms that have not reached the target."
         )
     seeds = {seed for by_seed in study.arms.values() for seed in by_seed} | set(study.full)
     for outcome in study.outcomes:
         alone = sorted(seeds - set(outcome.seeds))
         if alone:
-            found.append(
+            yield (
                 f"Left out of {outcome.strategy} and of its target, because not paired: seeds "
                 f"{', '.join(map(str, alone))}."
             )
     lone = [name for name in study.arms if all(outcome.strategy != name for outcome in study.outcomes)]
     if lone:
-        found.append(f"Left out, because none of its seeds is paired: {', '.join(lone)}.")
+        yield f"Left out, because none of its seeds is paired: {', '.join(lone)}."
+
+
+def _weaknesses(study: Study) -> Iterator[str]:
+    """What makes a comparison say less than it seems to."""
     if RANDOM not in study.arms and not study.reproduction:
-        found.append("There is no random arm: whether a strategy does better than chance cannot be told from this run.")
+        yield "There is no random arm: whether a strategy does better than chance cannot be told from this run."
+    stop_at = study.run.setting.get("stop_at")
+    if stop_at is not None and not study.reproduction:
+        yield f"Arms were stopped at a single look of {stop_at}: no comparison of sustained crossings is possible."
+    for words, count in (study.run.setting["data"].get("shared") or {}).items():
+        if count:
+            yield f"A leak: {count} {words}."
+    epochs = _full_epochs(study)
+    # Steps are whole, and the tutorial rounds them down: its own 343 are 2.99 epochs.
+    if epochs is not None and round(epochs, 1) < FEWEST_EPOCHS and study.full:
+        yield (
+            f"The baseline saw each example only {epochs:.1f} times on average; an undertrained baseline lowers the "
+            "target and makes savings against full data look larger."
+        )
     devices = sorted({record.device for record in study.run.rounds})
     if len(devices) > 1:
-        found.append(
+        yield (
             f"Rounds come from several devices ({'; '.join(devices)}); pairs made on different ones share their start "
             "set, but not exactly their training."
         )
-    return found
+    differing = list(_differing_versions(study.run.rounds))
+    if differing:
+        yield (
+            f"Rounds were made with different versions of packages ({'; '.join(differing)}); the same seed need not "
+            "give the same training under both."
+        )
 
 
 def _unfinished(study: Study) -> Iterator[str]:
     last: dict[tuple[int, str], Record] = {r.arm: r for r in study.run.rounds}
+    most = max(len(curve.labels_R) for by_seed in study.arms.values() for curve in by_seed.values())
     for name, by_seed in study.arms.items():
-        most = max(len(curve.labels_R) for curve in by_seed.values())
         for seed, curve in sorted(by_seed.items()):
-            if len(curve.labels_R) < most and last[seed, name].chosen:
-                yield f"{name}, seed {seed} ({len(curve.labels_R)} of {most} rounds)"
+            arm, played = (seed, name), len(curve.labels_R)
+            if not last[arm].chosen or arm in study.run.failures:
+                continue
+            planned = study.run.planned.get(arm, 0)
+            wanted = most if planned is None else max(most, planned + 1)
+            if played < wanted:
+                yield f"{name}, seed {seed} ({played} of {wanted} rounds)"
+            elif planned is None:
+                yield f"{name}, seed {seed} ({played} rounds, planned until no label is left)"
+
+
+def _by_strategy(arms: Collection[tuple[int, str]]) -> str:
+    """`entropy, seeds 3, 4; random, seeds 4`."""
+    names = sorted({name for _, name in arms}, key=lambda name: (name != FULL, name))
+    seeds = {name: sorted(seed for seed, of in arms if of == name) for name in names}
+    return "; ".join(
+        f"{name}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}" for name, of in seeds.items()
+    )
+
+
+def _differing_versions(rounds: Sequence[Record]) -> Iterator[str]:
+    known = [record.versions for record in rounds if record.versions]
+    for package in dict.fromkeys(package for versions in known for package in versions):
+        found = dict.fromkeys(str(versions.get(package, "none")) for versions in known)
+        if len(found) > 1:
+            yield f"{package} {_and(list(found))}"
 
 
 def _reproduction(study: Study) -> Iterator[Block]:
     yield Paragraph(
         "The tutorial's experiment is one run that stops at the first of many noisy looks at the dev score, and has no "
-        "random arm: by such a rule random labels, too, seem to save. It is repeated here as it is; it shows that the "
-        "program does what the tutorial did, and nothing about active learning."
+        "random arm: by such a rule random labels, too, seem to save. "
+        + (
+            "What is played here differs from it in what is listed below, and says nothing about active learning."
+            if study.deviations
+            else "It is repeated here as it is; it shows that the program does what the tutorial did, and nothing about "
+            "active learning."
+        )
+    )
+    if study.deviations:
+        yield Items([f"Deviation: {deviation}" for deviation in study.deviations])
+    elif "deviations" in study.run.setting:
+        yield Paragraph("Model, schedule, start size, batch and stopping rule are the same as the tutorial's.")
+    yield Paragraph(
+        "It is not the same bit for bit: other random generators, batches grouped by length, bf16 where it is fast."
     )
     rows = [
         [
@@ -166,6 +267,10 @@ def _reproduction(study: Study) -> Iterator[Block]:
 def _protocol(study: Study) -> Iterator[Block]:
     data = study.run.setting["data"]
     yield Heading("Question and protocol")
+    if study.reproduction:
+        yield Paragraph("With how many labels does the dev score first reach the target?")
+        yield Items(list(_reproduction_rules(study, data)))
+        return
     yield Paragraph(
         "How many labels does a query strategy need for the score that all labels give, and how many does random "
         "sampling need for it?"
@@ -173,18 +278,90 @@ def _protocol(study: Study) -> Iterator[Block]:
     yield Items(list(_rules(study, data)))
 
 
-def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
+def _reproduction_rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
+    yield from _data_rules(study, data)
+    yield "Every label is known and hidden; a simulated oracle reveals it when it is asked for."
+    yield from _fitting_rules(study)
+    stop_at = study.run.setting.get("stop_at")
+    goal = "the mean dev score of models fitted on all labels" if stop_at is None else "given in the setting"
+    yield f"Target: {reproduced(study)[0].goal:.4f} on dev, {goal}."
+    yield "First look: an arm has reached the target in the first round whose dev score is at least the target."
+
+
+def _data_rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
     parts = f"{data['train']} to learn from, {data['dev']} dev, {data.get('test', 0)} test"
     yield f"Data: {data['source']} ({parts}; labels: {', '.join(map(str, data['labels']))}). {_score_words(study)}"
+    if data.get("counts"):
+        yield f"Class balance: {'; '.join(_balance(part, of) for part, of in data['counts'].items() if of)}."
+
+
+def _balance(part: str, by_label: Mapping[str, int]) -> str:
+    total = sum(by_label.values()) or 1
+    return f"{part} " + ", ".join(f"{label} {n} ({100 * n / total:.1f} %)" for label, n in by_label.items())
+
+
+def _fitting_rules(study: Study) -> Iterator[str]:
+    """Start set, batch, and how long models are fitted. Settings of old runs may lack any of it."""
+    setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
+    start, start_by = setting.get("start"), setting.get("start_by")
+    if start is not None:
+        size = f"{100 * start:g} % of the training data, {study.fewest} labels" if start < 1 else f"{start:g} labels"
+        yield f"Start set: {size}{_drawn(start_by) if start_by else ''}."
+    if setting.get("batch") is not None:
+        yield f"Labels a round: {setting['batch']}."
+    steps, size = recipe.get("steps"), recipe.get("batch_size")
+    if steps is not None and size is not None:
+        first, last = (_epochs(steps * size / labels) for labels in (study.fewest, study.most))
+        more = [
+            f"{words} {recipe[key]:{form}}{unit}"
+            for key, words, form, unit in (
+                ("learning_rate", "learning rate", "g", ""),
+                ("warmup", "warm-up", ".0%", " of the steps"),
+                ("precision", "precision", "", ""),
+            )
+            if recipe.get(key) is not None
+        ]
+        yield (
+            f"Fit of a round: {', '.join([f'{steps} steps of {size} examples', *more])}; that is {first} in the first "
+            f"round ({study.fewest} labels) and {last} in the last ({study.most} labels)."
+        )
+    epochs = _full_epochs(study)
+    if epochs is not None and study.full:
+        yield f"Fit of the full-data baseline: {setting['full_steps']} steps of {size} examples, {_epochs(epochs)}."
+
+
+def _drawn(start_by: str) -> str:
+    return ", drawn at random" if start_by == "random" else f", drawn by {start_by}"
+
+
+def _full_epochs(study: Study) -> float | None:
+    """How often the baseline saw each example, on average; None where the setting does not tell."""
+    steps, size = study.run.setting.get("full_steps"), (study.run.setting.get("recipe") or {}).get("batch_size")
+    return None if steps is None or size is None else float(steps * size / study.train)
+
+
+def _epochs(epochs: float) -> str:
+    return f"{epochs:.1f} epochs" if epochs >= 1 else f"{epochs:.2f} epochs"
+
+
+def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
+    yield from _data_rules(study, data)
     yield (
         "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives "
         "every arm the same start set and the same randomness of training, so arms are compared seed by seed."
     )
+    yield from _fitting_rules(study)
     baseline, tested = study.baseline(), study.baseline(test=True)
     if baseline:
         score = f"{baseline.mean:.4f} {interval(baseline)}".strip()
         test = f"; on test {tested.mean:.4f} {interval(tested)}".rstrip() if tested else ""
         yield f"Target: the mean dev score of models fitted on all {study.train} labels: {score}{test}."
+        if not study.same_target:
+            own = ", ".join(f"{o.strategy} {o.to_full.target:.4f}" for o in study.outcomes if o.to_full)
+            yield (
+                f"Not all arms have the same paired seeds: this mean is over all {len(study.full)} seeds of the "
+                f"baseline, the target of each arm over its paired seeds only: {own}."
+            )
     yield (
         "Sustained crossing: an arm has reached the target in the first round whose mean dev score over it and the two "
         "rounds before is at least the target. A single round would do by the tutorial's rule (first look); with many "
@@ -194,7 +371,7 @@ def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
         f"Saved against full data: 1 - labels / {study.train}, by seed; a seed that never reaches the target counts as "
         "no saving. Saved against random: 1 - labels / random's labels, same seed, rule and target; both are cut at "
         "the last label count that the two have in common, and who has not reached the target there counts with that. "
-        "If no seed of an arm reaches the target, no saving is claimed."
+        "A seed can save at most 100 % against random and lose without bound, so that the mean is conservative. If no seed of an arm reaches the target, no saving is claimed."
     )
     yield "Selected on dev, reported on test: the crossing is found on dev alone; its model is then scored on test."
     yield (
@@ -249,17 +426,27 @@ def _tables(study: Study) -> Iterator[Block]:
             "test - full",
         ]
         for rule, name in (("sustained crossing", "to_full"), ("the tutorial's first look", "first_look")):
-            rows = [_reaching_row(o.strategy, getattr(o, name)) for o in study.outcomes]
+            rows = [_reaching_row(o, getattr(o, name)) for o in study.outcomes]
             yield Table(
                 f"To the mean full-data score, {rule}: labels needed are median (smallest to largest).", head, rows
             )
         yield Paragraph(_first_look_remark(study))
-    second = [(o.strategy, o.to_random_end) for o in study.outcomes if o.to_random_end]
+    second = [(o, o.to_random_end) for o in study.outcomes if o.to_random_end]
     if second:
-        goal = second[0][1].target
-        rows = [[*_reaching_row(name, reaching)[:3], _saved(reaching.saved_random)] for name, reaching in second]
-        caption = f"To random's mean final dev score ({goal:.4f}), sustained crossing."
-        yield Table(caption, ["arm", "reached", "labels needed, by seed", "saved vs random"], rows)
+        goals = {f"{reaching.target:.4f}" for _, reaching in second}
+        one = len(goals) == 1
+        rows = [
+            [
+                *_reaching_row(outcome, reaching)[:3],
+                *([] if one else [f"{reaching.target:.4f}"]),
+                _saved(reaching.saved_random, outcome),
+            ]
+            for outcome, reaching in second
+        ]
+        goal = min(goals) if one else "by arm, over its paired seeds"
+        caption = f"To random's mean final dev score ({goal}), sustained crossing."
+        head = ["arm", "reached", "labels needed, by seed", *([] if one else ["target"]), "saved vs random"]
+        yield Table(caption, head, rows)
 
 
 def _curve_row(outcome: Outcome) -> list[str]:
@@ -267,8 +454,8 @@ def _curve_row(outcome: Outcome) -> list[str]:
     return [
         outcome.strategy,
         str(len(outcome.seeds)),
-        _span(outcome.rounds),
-        _span(outcome.last_labels),
+        from_to(outcome.rounds),
+        from_to(outcome.last_labels),
         f"{outcome.final_dev:.4f}",
         "none" if outcome.final_test is None else f"{outcome.final_test:.4f}",
         f"{outcome.area:.4f}",
@@ -279,14 +466,16 @@ def _curve_row(outcome: Outcome) -> list[str]:
     ]
 
 
-def _reaching_row(name: str, reaching: Reaching) -> list[str]:
+def _reaching_row(outcome: Outcome, reaching: Reaching) -> list[str]:
     rival = bool(reaching.labels_random)
+    hopeless = reaching.span == curves.SPAN and cannot_cross(outcome)
+    judged = outcome if hopeless else None
     return [
-        name,
+        outcome.strategy,
         f"{reaching.reached} of {len(reaching.labels)} seeds",
-        _needed(reaching.labels),
-        _saved(reaching.saved_full),
-        _saved(reaching.saved_random) if rival else "",
+        TOO_FEW if hopeless else _needed(reaching.labels),
+        _saved(reaching.saved_full, judged),
+        _saved(reaching.saved_random, judged) if rival else "",
         "none" if reaching.test is None else f"{reaching.test:.4f}",
         "none" if reaching.test_difference is None else signed(reaching.test_difference),
     ]
@@ -309,11 +498,13 @@ def _needed(labels: Sequence[int | None]) -> str:
     counts = sorted(float("inf") if count is None else count for count in labels)
     middle = (counts[(len(counts) - 1) // 2] + counts[len(counts) // 2]) / 2
     median = f"{middle:.0f}" if middle < float("inf") else "not reached"
-    return f"{median} ({known[0]} to {known[-1]}{'' if len(known) == len(counts) else ', others never'})"
+    return f"{median} ({known[0]} to {known[-1]}{'' if len(known) == len(counts) else ', others not reached'})"
 
 
-def _saved(saved: Estimate | None) -> str:
-    return "not reached" if saved is None else f"{100 * saved.mean:.1f} % {interval(saved, 100, 1)}".rstrip()
+def _saved(saved: Estimate | None, outcome: Outcome | None = None) -> str:
+    if saved is None:
+        return TOO_FEW if outcome and cannot_cross(outcome) else "not reached"
+    return f"{100 * saved.mean:.1f} % {interval(saved, 100, 1)}".rstrip()
 
 
 def _curve_table(part: str, means: MeanCurves, study: Study) -> Table:
@@ -321,7 +512,9 @@ def _curve_table(part: str, means: MeanCurves, study: Study) -> Table:
     cells = {name: dict(zip(labels_R.tolist(), of, strict=True)) for name, (labels_R, of) in means.items()}
     rows = [[str(count), *(_with_interval(cells[name].get(count)) for name in means)] for count in counts]
     examples = study.run.setting["data"].get(part, 0)
-    return Table(f"Mean {part} score ({examples} examples) [95 % interval].", ["labels", *means], rows)
+    lone = study.reproduction and all(len(outcome.seeds) == 1 for outcome in study.outcomes)
+    bracket = "" if lone else " [95 % interval]"
+    return Table(f"Mean {part} score ({examples} examples){bracket}.", ["labels", *means], rows)
 
 
 def _making(study: Study, command: str) -> Iterator[Block]:
@@ -398,20 +591,21 @@ def _saving_panels(study: Study) -> Iterator[tuple[str, list[figures.Saving]]]:
     drawn = [outcome for outcome in study.outcomes if outcome.strategy in study.drawn]
     rivals = [outcome for outcome in drawn if outcome.against_random]
     if study.full:
-        yield "Against full data", [_saving(o.strategy, o.to_full, o.first_look, "saved_full") for o in drawn]
+        yield "Against full data", [_saving(o, o.to_full, o.first_look, "saved_full") for o in drawn]
         if rivals:
             yield (
                 "Against random, to the full-data score",
-                [_saving(o.strategy, o.to_full, o.first_look, "saved_random") for o in rivals],
+                [_saving(o, o.to_full, o.first_look, "saved_random") for o in rivals],
             )
     if rivals and any(o.to_random_end for o in rivals):
         title = "Against random, to random's final score"
-        yield title, [_saving(o.strategy, o.to_random_end, None, "saved_random") for o in rivals]
+        yield title, [_saving(o, o.to_random_end, None, "saved_random") for o in rivals]
 
 
-def _saving(name: str, sustained: Reaching | None, look: Reaching | None, which: str) -> figures.Saving:
-    if sustained is None:
-        return figures.Saving(name, None, None, "fewer than 3 rounds")
+def _saving(outcome: Outcome, sustained: Reaching | None, look: Reaching | None, which: str) -> figures.Saving:
+    name = outcome.strategy
+    if sustained is None or cannot_cross(outcome):
+        return figures.Saving(name, None, None, TOO_FEW)
     seeds, of = len(sustained.labels), getattr(sustained, which)
     count = f"{sustained.reached} of {seeds} seeds"
     remark = "" if sustained.reached == seeds else count if of else f"not reached ({count})"
@@ -431,14 +625,16 @@ def _alt_curves(study: Study) -> str:
 
 
 def _caption_curves(study: Study) -> str:
-    counts = ", ".join(f"{o.strategy} {len(o.seeds)}" for o in study.outcomes if o.strategy in study.drawn)
+    by_arm = ", ".join(f"{o.strategy} {len(o.seeds)}" for o in study.outcomes if o.strategy in study.drawn)
     band = ", bands are 95 % bootstrap intervals of the mean" if any(len(o.seeds) > 1 for o in study.outcomes) else ""
-    return f"Learning curves: means over paired seeds ({counts}){band}."
+    line = "" if study.same_target or not study.full else f" Full data: mean over all {len(study.full)} seeds."
+    return f"Learning curves: means over paired seeds ({by_arm}){band}.{line}"
 
 
 def _alt_savings(panels: Mapping[str, Sequence[figures.Saving]]) -> str:
     return "; ".join(
-        f"{title}: " + ", ".join(f"{item.name} {_saved(item.sustained)}" for item in items)
+        f"{title}: "
+        + ", ".join(f"{item.name} {TOO_FEW if item.remark == TOO_FEW else _saved(item.sustained)}" for item in items)
         for title, items in panels.items()
     )
 
@@ -469,10 +665,6 @@ def _statistics(study: Study, means: Mapping[str, MeanCurves]) -> dict[str, Any]
 
 def _with_interval(of: Estimate | None) -> str:
     return "" if of is None else f"{of.mean:.4f} {interval(of)}".rstrip()
-
-
-def _span(counts: Sequence[int]) -> str:
-    return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
 def _and(names: Sequence[str]) -> str:

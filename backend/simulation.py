@@ -7,7 +7,7 @@ loses nor repeats a round.
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from backend import classifier as classifiers
 from backend.acquisition import Array, draws, most_informative_first
 from backend.classifier import Recipe
-from backend.corpora import seed_positions, seed_size
+from backend.corpora import MRPC_SIZES, seed_positions, seed_size
 from backend.devices import describe
 from backend.diversity import typical
 from backend.errors import BadRunError
@@ -25,8 +25,6 @@ from backend.records import FULL, RANDOM, Record
 from backend.textsets import TextSet
 
 START_BY = ("random", "typicality")
-
-Progress = Callable[["Arm", int, str, int, int], None]  # arm, round, stage, done, total
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,9 @@ TUTORIAL = Protocol(
 )
 
 
+TUTORIAL_SEED = 123  # of the start set
+
+
 @dataclass(frozen=True)
 class Arm:
     """One strategy under one seed; `full` is the baseline that is fitted on all the data, once."""
@@ -71,7 +72,11 @@ def arms(strategies: Sequence[str], seeds: Sequence[int], baseline: bool = True)
 
 
 def check(data: TextSet, protocol: Protocol, seeds: Sequence[int]) -> None:
-    """Raises `BadRunError` before the first fit when an arm could not be played to its end."""
+    """Raises `BadRunError` before the first fit when an arm could not be played to its end.
+
+    Loads the checkpoint once, so that one that cannot be loaded is known before anything is written.
+    """
+    classifiers.load_base(protocol.recipe)
     size, available = seed_size(len(data.train), protocol.start), len(data.train)
     if not 2 <= size < available:
         raise BadRunError(
@@ -86,6 +91,24 @@ def check(data: TextSet, protocol: Protocol, seeds: Sequence[int]) -> None:
                 f"Seed {seed} starts with examples of one class only. {complaint} Give a larger --start than "
                 f"{protocol.start:g}, or leave out this seed."
             )
+
+
+def deviations(data: TextSet, protocol: Protocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """In what a run differs from the tutorial's experiment, in words."""
+    ours, theirs = _leaves(protocol), _leaves(TUTORIAL)
+    found = [f"{name}: {ours[name]}, not {theirs[name]}" for name in theirs if ours[name] != theirs[name]]
+    if (len(data.train), len(data.dev)) != MRPC_SIZES:
+        found.append(f"data: {data.source}, not MRPC")
+    if list(strategies) != ["entropy"]:
+        found.append(f"strategies: {', '.join(strategies)}, not entropy")
+    if list(seeds) != [TUTORIAL_SEED]:
+        found.append(f"seeds: {', '.join(map(str, seeds))}, not {TUTORIAL_SEED}")
+    return found
+
+
+def _leaves(protocol: Protocol) -> dict[str, object]:
+    known = {**vars(protocol), **vars(protocol.recipe)}
+    return {name: known[name] for name in known if name not in ("recipe", "seed", "device", "precision")}
 
 
 def rounds_in(data: TextSet, protocol: Protocol, arm: Arm, rounds: int | None) -> int:
@@ -103,7 +126,6 @@ def replay(
     arm: Arm,
     done: Sequence[Record],
     rounds: int | None = None,
-    progress: Progress = lambda arm, number, stage, done, total: None,
 ) -> Iterator[Record]:
     """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start set.
 
@@ -117,14 +139,14 @@ def replay(
     number = len(done)
     goes_on = number == 0 or bool(done[-1].chosen)
     while goes_on and number < rounds_in(data, protocol, arm, rounds):
-        record = _round(data, protocol, arm, number, labelled, progress)
+        record = _round(data, protocol, arm, number, labelled)
         yield record
         labelled = labelled | set(record.chosen)
         number += 1
         goes_on = bool(record.chosen)
 
 
-def _round(data: TextSet, protocol: Protocol, arm: Arm, number: int, labelled: set[int], progress: Progress) -> Record:
+def _round(data: TextSet, protocol: Protocol, arm: Arm, number: int, labelled: set[int]) -> Record:
     pool = [example for example, _ in data.train if example.id not in labelled]
     judges = arm.strategy not in (FULL, RANDOM)
     played = run_round(
@@ -134,7 +156,6 @@ def _round(data: TextSet, protocol: Protocol, arm: Arm, number: int, labelled: s
         pool if judges else [],
         data.dev,
         arm.strategy if judges else RANDOM,
-        lambda stage, done, total: progress(arm, number, stage, done, total),
     )
     start_s = time.perf_counter()
     test = score_holdout(played.classifier, data.test)

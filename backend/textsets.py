@@ -43,17 +43,34 @@ class TextSet:
     def fingerprint(self) -> str:
         """16 hex digits of all labels and examples in their order, so that results on other data are never mixed."""
         digest = hashlib.sha256(json.dumps(self.labels).encode())
-        for name, part in (("train", self.train), ("dev", self.dev), ("test", self.test)):
+        for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
                 digest.update(json.dumps([example.id, example.text, example.pair, label]).encode() + b"\n")
         return digest.hexdigest()[:16]
 
-    def shared(self) -> tuple[int, int]:
-        """How many examples of `dev` and of `test` are in `train` word for word, whatever their labels."""
-        known = {(example.text, example.pair) for example, _ in self.train}
-        dev, test = (sum((e.text, e.pair) in known for e, _ in part) for part in (self.dev, self.test))
-        return dev, test
+    def leaks(self) -> dict[str, int]:
+        """How many examples are where they should not be, word for word, in words; only what there is."""
+        seen = {name: [(e.text, e.pair) for e, _ in part] for name, part in self.parts().items()}
+        known = {name: set(texts) for name, texts in seen.items()}
+        found = {
+            f"{name} examples are also in {other}": len([text for text in seen[name] if text in known[other]])
+            for name, other in (("dev", "train"), ("test", "train"), ("test", "dev"))
+        }
+        found["train examples repeat an earlier one"] = len(seen["train"]) - len(known["train"])
+        return {words: count for words, count in found.items() if count}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many examples of each class each part has."""
+        return {
+            name: {label: sum(label == other for _, other in part) for label in self.labels}
+            for name, part in self.parts().items()
+            if part
+        }
+
+    def parts(self) -> dict[str, tuple[Labelled, ...]]:
+        """The parts by name."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}
 
 
 def of_pairs(corpus: Corpus) -> TextSet:
@@ -155,11 +172,15 @@ def _words(row: dict[str, object], column: str) -> str:
     value = row[column]
     if not isinstance(value, str) or not value.strip():
         raise _BadValueError(f"expected a text in column {column!r}, found {_shown(value)}. Mend or remove the row.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # JSON can escape half a character, which no tokenizer takes
-        raise _BadValueError(f"the text in column {column!r} holds half a character: {_shown(value)}.") from None
+    _require_whole(value, column)
     return value
+
+
+def _require_whole(text: str, column: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can escape half a character, which no tokenizer and no file takes
+        raise _BadValueError(f"the text in column {column!r} holds half a character: {_shown(text)}.") from None
 
 
 def _label(row: dict[str, object], column: str, known: Collection[str] | None) -> str:
@@ -169,6 +190,7 @@ def _label(row: dict[str, object], column: str, known: Collection[str] | None) -
             f"expected a label (a word, a whole number, true or false) in column {column!r}, found "
             f"{_shown(row[column])}. Mend or remove the row."
         )
+    _require_whole(label, column)
     if known is not None and label not in known:
         raise _BadValueError(
             f"the label {_shown(label)} in column {column!r} is not among those of the training set "

@@ -6,7 +6,8 @@ A sentence is positive when its mean rating is above 0, else negative.
 OUT/even/{train,dev,test}.tsv   all sentences: half of them positive
 OUT/rare/{train,dev,test}.tsv   all the negative ones and one in nine of the positive: a tenth are positive
 
-The ratings are those of VADER (Hutto & Gilbert 2014, MIT licence); they travel in its source package on PyPI.
+Sentences of one review may be in different files. The ratings are those of VADER (Hutto & Gilbert 2014, MIT licence);
+they travel in its source package on PyPI.
 """
 
 import argparse

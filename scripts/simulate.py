@@ -9,7 +9,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,39 +17,53 @@ from _script import run
 from tqdm import tqdm
 
 from backend import corpora, textsets
+from backend.acquisition import rank_alike
+from backend.corpora import seed_size
+from backend.curves import SPAN
 from backend.experiment import Event, Experiment, Plan
 from backend.learning import QUERY_STRATEGIES
-from backend.simulation import START_BY, TUTORIAL, Protocol, arms, check, rounds_in
+from backend.simulation import START_BY, TUTORIAL, TUTORIAL_SEED, Protocol, arms, check, deviations, rounds_in
 from backend.textsets import TextSet
 
-TUTORIAL_SEED = 123  # of the tutorial's start set
+SHORTEST = 8  # word pieces, as in the settings
+FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
 
 def main() -> int:
     """Parse the command line and play."""
     parser = make_parser()
     options = parser.parse_args()
+    if options.stop_at is not None and not options.reproduce_tutorial:
+        parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     data = read_data(options, parser)
-    protocol = make_protocol(options)
+    protocol = make_protocol(options, data)
     strategies, seeds = choose_arms(options)
-    check(data, protocol, seeds)
+    differing = deviations(data, protocol, strategies, seeds) if options.reproduce_tutorial else None
+    experiment = Experiment(options.out, data, protocol, differing)
+    check(data, experiment.protocol, seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    plan = Plan(
-        arms(strategies, seeds), options.rounds, options.workers, options.threads or max(1, cores // options.workers)
-    )
+    threads = options.threads or max(1, cores // options.workers)
+    plan = Plan(arms(strategies, seeds), options.rounds, options.workers, threads)
     introduce(data, protocol, plan)
-    with Experiment(options.out, data, protocol, reproduction=options.reproduce_tutorial) as experiment:
-        failures = play(experiment, plan)
+    try:
+        with experiment:
+            failures = play(experiment, plan)
+    except KeyboardInterrupt:
+        print("Stopped. The finished rounds are kept; the same command goes on from them.", file=sys.stderr)
+        raise
     for failure in failures:
-        print(f"{failure.arm}: {failure.failed}", file=sys.stderr)
+        print(f"Seed {failure.arm.seed}, {failure.arm.strategy}: {failure.failed}", file=sys.stderr)
     print(f"Rounds: {options.out / 'rounds.jsonl'}\nReport: scripts/report.py {options.out}")
     return 1 if failures else 0
 
 
 def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
     """Play with a progress bar; rounds on disk count as done."""
-    done = experiment.done()
     total = {arm: rounds_in(experiment.data, experiment.protocol, arm, plan.rounds) for arm in plan.arms}
+    done = experiment.done()
+    for arm, records in done.items():
+        if arm in total and not records[-1].chosen:  # it ended before the most rounds it could have had
+            total[arm] = len(records)
     finished = sum(min(len(done.get(arm, [])), total[arm]) for arm in plan.arms)
     quiet_s = 0.5 if sys.stderr.isatty() else 30
     with tqdm(total=sum(total.values()), initial=finished, unit="round", mininterval=quiet_s) as bar:
@@ -57,30 +71,47 @@ def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
         def show(event: Event) -> None:
             record = event.record
             if record is None:
-                bar.set_postfix_str(event.stage, refresh=False)
-                bar.update(0)
                 return
             score = f"dev {record.dev['combined']:.3f}"
             bar.set_postfix_str(f"seed {record.seed} {record.strategy}: {record.labels} labels, {score}", refresh=False)
             bar.update()
-            if not record.chosen:  # ended before the most rounds it could have had
+            if not record.chosen:
                 bar.total -= max(0, total[event.arm] - record.round - 1)
 
         return experiment.play(plan, shlex.join(["scripts/simulate.py", *sys.argv[1:]]), show)
 
 
 def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
-    """Say what is about to be played."""
+    """Say what is about to be played, and what a reviewer would object to."""
     print(f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test")
     if len(data.labels) == 2:
         print(f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}")
-    shared = {"dev": data.shared()[0], "test": data.shared()[1]}
-    for part, count in shared.items():
-        if count:
-            print(f"Warning: {count} {part} examples also occur, word for word, among those to learn from")
-    seeds = len({arm.seed for arm in plan.arms})
-    names = ", ".join(dict.fromkeys(arm.strategy for arm in plan.arms))
-    print(f"Arms: {names}; {seeds} seed{'s' if seeds > 1 else ''}; {protocol.batch} labels a round")
+    seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
+    names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
+    print(f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {protocol.batch} labels a round")
+    for warning in warnings(data, protocol, plan, names):
+        print(f"Warning: {warning}")
+
+
+def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]) -> Iterator[str]:
+    """What does not hinder a run and weakens what can be concluded from it."""
+    for words, count in data.leaks().items():
+        yield f"{count} {words}, word for word"
+    for part, counts in data.counts().items():
+        missing = [label for label, count in counts.items() if not count]
+        if missing:
+            yield f"{part} has no example of {', '.join(missing)}"
+    rounds = max(rounds_in(data, protocol, arm, plan.rounds) for arm in plan.arms)
+    if rounds < SPAN:
+        yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
+    elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
+        yield "the pool is smaller than a batch: the first batch takes all of it"
+    for group in rank_alike(names, len(data.labels)):
+        if len(group) > 1:
+            yield f"with two classes {' and '.join(group)} choose the same examples: one of them would do"
+    epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)
+    if epochs < FULL_EPOCHS - 0.1:
+        yield f"the baseline sees the data {epochs:.1f} times; fewer than {FULL_EPOCHS} lower the target: --full-steps"
 
 
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
@@ -107,8 +138,11 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
     return textsets.of_pairs(corpora.download_mrpc())
 
 
-def make_protocol(options: argparse.Namespace) -> Protocol:
-    """The tutorial's protocol with what the options change; only a reproduction stops at the tutorial's target."""
+def make_protocol(options: argparse.Namespace, data: TextSet) -> Protocol:
+    """The tutorial's protocol with what the options change; only a reproduction stops at the tutorial's target.
+
+    The baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
+    """
     recipe = {
         "base_model": options.base_model,
         "steps": options.steps,
@@ -122,7 +156,8 @@ def make_protocol(options: argparse.Namespace) -> Protocol:
     given = {"start": options.start, "start_by": options.start_by, "batch": options.batch, "stop_at": options.stop_at}
     base = TUTORIAL if options.reproduce_tutorial else replace(TUTORIAL, training_seed=None, stop_at=None)
     protocol = replace(base, recipe=replace(base.recipe, **only_given(recipe)), **only_given(given))
-    return replace(protocol, full_steps=options.full_steps or protocol.recipe.steps)
+    three_epochs = int(FULL_EPOCHS * len(data.train) / protocol.recipe.batch_size)
+    return replace(protocol, full_steps=options.full_steps or max(protocol.recipe.steps, three_epochs))
 
 
 def only_given(options: dict[str, object]) -> dict[str, object]:
@@ -158,25 +193,29 @@ def make_parser() -> argparse.ArgumentParser:
     tutorial = TUTORIAL.recipe
     model.add_argument("--base-model", metavar="NAME", help=f"hub name or directory ({tutorial.base_model})")
     model.add_argument("--steps", type=positive, help=f"optimiser steps a round ({tutorial.steps})")
-    model.add_argument("--full-steps", type=positive, help="of the full-data baseline (as --steps)")
+    model.add_argument(
+        "--full-steps", type=positive, help="of the full-data baseline (--steps, or three epochs if that is more)"
+    )
     model.add_argument("--lr", type=learning_rate, help=f"learning rate ({tutorial.learning_rate})")
     model.add_argument("--batch-size", type=positive, help=f"examples a step ({tutorial.batch_size})")
-    model.add_argument("--max-length", type=positive, help=f"word pieces that are read ({tutorial.max_length})")
+    model.add_argument("--max-length", type=length, help=f"word pieces that are read ({tutorial.max_length})")
     model.add_argument("--warmup", type=share, help=f"share of the steps before full rate ({tutorial.warmup:g})")
     model.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (auto)")
     model.add_argument("--precision", choices=("auto", "bf16", "fp32"), help="of matrix products (auto)")
     play = parser.add_argument_group("protocol")
     play.add_argument("--strategy", action="append", choices=QUERY_STRATEGIES, metavar="NAME", help=STRATEGY_HELP)
-    play.add_argument("--seeds", type=seeds, help="20 (0 to 19) or 3,5,8 or 123, for one (default: 10)")
+    play.add_argument(
+        "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"
+    )
     play.add_argument("--start", type=amount, help="labels at the start: a share below 1, or a count (0.3)")
     play.add_argument("--start-by", choices=START_BY, help="how the start set is drawn (random)")
     play.add_argument("--batch", type=positive, help="labels a round (64)")
     play.add_argument("--rounds", type=positive, metavar="N", help="rounds of labelling (default: until none is left)")
-    play.add_argument("--stop-at", type=share, metavar="SCORE", help="end an arm at this combined dev score")
+    play.add_argument("--stop-at", type=share, metavar="SCORE", help="of a reproduction (0.8568)")
     play.add_argument(
         "--reproduce-tutorial",
         action="store_true",
-        help="its strategy, seeds, stop at 0.8568: a reproduction, not evidence",
+        help="its strategy, its seeds, its stop at a first look of 0.8568: a reproduction, not evidence",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
@@ -191,6 +230,13 @@ def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def length(text: str) -> int:
+    """A whole number of word pieces that leaves room for some words."""
+    if positive(text) < SHORTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than {SHORTEST} word pieces")
     return int(text)
 
 
@@ -233,8 +279,10 @@ def seeds(text: str) -> list[int]:
     """How many seeds from 0 on, or the seeds themselves, separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of seeds (20) nor a list of them (0,1,2)")
-    return [int(part) for part in parts] if "," in text else list(range(positive(text)))
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number of seeds (20) nor a list of them (0,1,2; one: 0,)"
+        )
+    return [int(part) for part in parts] if "," in text or text.strip() == "0" else list(range(positive(text)))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("project", metavar="PROJECT_URL", help="such as http://localhost:8080/projects/7")
     parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: the hub)")
     parser.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel")
-    parser.add_argument("--rounds", type=int, metavar="N", help="batches to label (default: until the queue is empty)")
+    parser.add_argument(
+        "--rounds", type=positive, metavar="N", help="batches to label (default: until the queue is empty)"
+    )
     parser.add_argument("--annotators", type=Path, metavar="FILE", help="API keys, one a line, each an annotator")
     parser.add_argument("--out", type=Path, default=Path("runs/live"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--compare", type=Path, metavar="DIR", help="an offline run of the same setting and seed")
@@ -40,13 +42,23 @@ def main() -> None:
     keys = [settings.label_studio_api_key.get_secret_value()]
     if options.annotators:
         keys = api_keys(options.annotators)
+    offline = records.read_run(options.compare) if options.compare else None
     loop = Loop([Studio(address[1], key) for key in keys], int(address[2]), settings.model_dir)
     command = shlex.join(["scripts/simulate_live.py", *sys.argv[1:]])
     done = play(loop, corpus(options), settings.seed, settings.fit_every, options.rounds, options.out, command, show)
     print(f"Rounds: {options.out / records.ROUNDS}")
-    if options.compare:
-        offline = [r for r in records.read_run(options.compare).rounds if r.arm == done[0].arm]
-        print("\n".join(partings(done, offline)) or f"{options.compare} has no rounds of {done[0].arm}")
+    if offline is not None:
+        played = records.read_run(options.out)
+        records.require_same(offline.setting, played.setting, str(options.compare), str(options.out))
+        same_arm = [record for record in offline.rounds if record.arm == done[0].arm]
+        print("\n".join(partings(done, same_arm)) or f"{options.compare} has no rounds of {done[0].arm}")
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def corpus(options: argparse.Namespace) -> corpora.Corpus:

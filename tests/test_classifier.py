@@ -102,7 +102,7 @@ def test_a_fit_in_bf16_is_close_to_one_in_fp32_and_keeps_fp32_weights(recipe: Re
 
 
 def test_a_length_beyond_the_models_positions_is_refused(recipe: Recipe) -> None:
-    with pytest.raises(BadSettingError, match=r"MAX_LENGTH=513 is more than .* can read; set it to 512 or less"):
+    with pytest.raises(BadSettingError, match=r"The maximum length 513 is more than .* can read: 512 at most"):
         fit(replace(recipe, max_length=513), LABELS, PAIRS[:2], TARGETS_N[:2])
 
 
@@ -293,12 +293,12 @@ def test_a_loaded_version_is_the_saved_one(saved: Path, fitted: Classifier) -> N
 
 
 def test_a_directory_that_is_not_there_is_named_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(NoModelError, match=r"There is no directory '.*/nowhere'. Set BASE_MODEL to a directory"):
+    with pytest.raises(NoModelError, match=r"There is no directory '.*/nowhere'. Name one with a checkpoint"):
         load(tmp_path / "nowhere", "cpu", "fp32")
 
 
 def test_a_directory_without_a_checkpoint_is_named_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(NoModelError, match=f"'{tmp_path}' cannot be loaded.*Set BASE_MODEL"):
+    with pytest.raises(NoModelError, match=f"'{tmp_path}' cannot be loaded.*BASE_MODEL or --base-model"):
         load(tmp_path, "cpu", "fp32")
 
 
@@ -346,7 +346,7 @@ except NoModelError as error:
     seconds, words = run.stdout.split(" ", 1)
     assert float(seconds) < 5
     assert "'google-bert/bert-base-cased' cannot be loaded" in words
-    assert "Set BASE_MODEL to a directory" in words
+    assert "directory with a checkpoint (BASE_MODEL or --base-model)" in words
 
 
 def test_a_card_can_name_the_libraries() -> None:

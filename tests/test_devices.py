@@ -32,7 +32,13 @@ def test_auto_takes_the_accelerator_that_is_there_and_no_other(kind: str) -> Non
 
 @pytest.mark.parametrize("name", ABSENT)
 def test_a_device_that_is_not_there_is_refused_with_a_remedy(name: str) -> None:
-    with pytest.raises(BadSettingError, match=f"DEVICE={name} is not on this machine. Set DEVICE=auto"):
+    with pytest.raises(BadSettingError, match=f"The device '{name}' is not on this machine. Choose auto"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["foo", "xpu", "cpu:1", "cuda:x", ""])
+def test_a_device_that_is_none_is_refused_by_name(name: str) -> None:
+    with pytest.raises(BadSettingError, match=f"The device '{name}' is unknown"):
         pick_device(name)
 
 

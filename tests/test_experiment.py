@@ -146,6 +146,38 @@ def test_other_data_and_another_number_of_threads_are_refused(
         play(unbroken, data, protocol, replace(PLAN, threads=2))
 
 
+def test_many_finished_rounds_are_handed_to_workers_without_a_standstill(
+    tmp_path: Path, data: TextSet, protocol: Protocol
+) -> None:
+    """More than fits into a pipe, which nobody reads before the workers have started."""
+    plan = Plan(arms(["random"], range(40)), rounds=1, workers=2)
+    play(tmp_path, data, protocol, replace(plan, workers=1, arms=plan.arms[:4]))
+    (line, *_) = (tmp_path / records.ROUNDS).read_text(encoding="utf-8").splitlines()[1:]
+    many = [json.loads(line) | {"seed": seed, "chosen": [*range(4000)]} for seed in range(2, 40)]
+    with (tmp_path / records.ROUNDS).open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in many)
+    new, _ = play(tmp_path, data, protocol, plan)
+    assert len([r for r in new if r.strategy == "full"]) == 38
+
+
+def test_a_start_that_failed_does_not_bind_the_directory(tmp_path: Path, data: TextSet, protocol: Protocol) -> None:
+    nowhere = replace(protocol, recipe=replace(protocol.recipe, base_model=str(tmp_path / "nowhere")))
+    with pytest.raises(NoModelError):
+        play(tmp_path, data, nowhere)
+    play(tmp_path, data, protocol, Plan(ARMS[:1]))
+    run = records.read_run(tmp_path)
+    assert len(run.rounds) == len(run.invocations) == 1
+    assert run.invocations[0]["seeds"] == [0]
+    assert run.invocations[0]["strategies"] == ["full"]
+
+
+@pytest.mark.parametrize("place", ["a file", "/proc/nextlabel"])
+def test_an_out_that_cannot_be_written_is_named(tmp_path: Path, data: TextSet, protocol: Protocol, place: str) -> None:
+    (tmp_path / "a file").write_text("", encoding="utf-8")
+    with pytest.raises(BadRunError, match=rf"Cannot read or write .*{place}.*another --out"):
+        play(tmp_path / place, data, protocol)
+
+
 def test_only_one_process_works_on_a_directory(unbroken: Path, data: TextSet, protocol: Protocol) -> None:
     with (
         Experiment(unbroken, data, protocol),
@@ -161,6 +193,11 @@ def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: Tex
     assert new == []
     assert [failure.arm for failure in failures] == ARMS
     assert all("too high" in failure.failed for failure in failures)
+    run = records.read_json(tmp_path / records.INVOCATIONS)
+    assert run is not None
+    assert [(f["seed"], f["strategy"]) for f in run["invocations"][0]["failures"]] == [
+        (a.seed, a.strategy) for a in ARMS
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -187,7 +224,7 @@ def test_a_full_disk_keeps_the_rounds_before(
         written.append(record)
 
     monkeypatch.setattr(records, "append", until_full)
-    with pytest.raises(BadRunError, match=r"No space left on device.*are kept.*make room"):
+    with pytest.raises(BadRunError, match=r"No space left on device.*are kept"):
         play(tmp_path, data, protocol)
     monkeypatch.undo()
     new, _ = play(tmp_path, data, protocol)

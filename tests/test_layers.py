@@ -15,7 +15,7 @@ LAYER = {module: int(layer) for layer, module in re.findall(r"^\| (\d+) \| `(\w+
 
 # The part of the program that runs on a machine with torch and transformers alone.
 MODEL_ROOMS = ("classifier", "acquisition", "diversity", "metrics", "learning", "batching", "devices", "examples")
-MODEL_ROOMS += ("encoder", "corpora", "textsets", "records", "simulation", "experiment")
+MODEL_ROOMS += ("hub", "encoder", "corpora", "textsets", "records", "simulation", "experiment")
 MODEL_ROOMS += ("curves", "findings", "figures", "document", "reporting", "benchmark")
 SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
 SERVER_PACKAGES += ("lxml", "defusedxml", "jwt", "datasets")

@@ -29,6 +29,11 @@ def test_more_classes_are_judged_by_the_macro_mean() -> None:
     assert scores.f1 == pytest.approx((1 + 0 + 1 / 2) / 3)
 
 
+def test_a_class_that_is_neither_present_nor_guessed_does_not_lower_the_macro_mean() -> None:
+    assert evaluate(np.array([0, 3, 5]), np.array([0, 3, 5]), classes=6).f1 == 1
+    assert evaluate(np.array([0, 3]), np.array([0, 5]), classes=6).f1 == pytest.approx(1 / 3)
+
+
 def test_guessing_paraphrase_always_gives_the_known_baseline_of_mrpc() -> None:
     scores = evaluate(np.array([0] * 279 + [1] * 129), np.zeros(408, dtype=np.int64), classes=2)
     assert (round(scores.accuracy, 4), round(scores.f1, 4)) == (0.6838, 0.8122)

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from test_layers import SERVER_PACKAGES
 
+from backend.corpora import own_pairs
+from backend.simulation import deviations
+from backend.textsets import TextSet, of_pairs
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
@@ -130,9 +134,7 @@ def test_files_with_six_classes_and_one_text(quick: tuple[object, ...], tmp_path
     assert "macro" in run("report.py", tmp_path / "out") + (tmp_path / "out/summary.md").read_text(encoding="utf-8")
 
 
-def test_the_tutorial_is_reproduced_with_another_checkpoint_and_called_a_reproduction(
-    quick: tuple[object, ...], tmp_path: Path
-) -> None:
+def test_a_variation_of_the_tutorial_is_not_called_a_reproduction(quick: tuple[object, ...], tmp_path: Path) -> None:
     options = ("--own-pairs", *quick, "--out", tmp_path, "--reproduce-tutorial", "--stop-at", 0.2)
     said = run("simulate.py", *options)
     assert "Arms: full, entropy; 1 seed" in said
@@ -140,7 +142,30 @@ def test_the_tutorial_is_reproduced_with_another_checkpoint_and_called_a_reprodu
         (123, "entropy", 0),
         (123, "full", 0),
     ]
-    assert "A reproduction of the tutorial, not evidence" in run("report.py", tmp_path)
+    report = run("report.py", tmp_path)
+    assert "not a reproduction" in report
+    assert "not evidence" in report
+    setting = json.loads((tmp_path / "setting.json").read_text(encoding="utf-8"))
+    assert "stop_at: 0.2, not 0.8568" in setting["deviations"]
+    assert any(line.startswith("data: ") for line in setting["deviations"])
+
+
+def test_the_tutorial_as_it_is_deviates_in_nothing(script: dict[str, Any]) -> None:
+    options = script["make_parser"]().parse_args(["--reproduce-tutorial"])
+    pairs = of_pairs(own_pairs()).train
+    mrpc = TextSet("MRPC", ("a", "b"), pairs[:1] * 3668, pairs[:1] * 408)
+    protocol = script["make_protocol"](options, mrpc)
+    assert (protocol.stop_at, protocol.training_seed) == (0.8568, 12)
+    assert deviations(mrpc, protocol, *script["choose_arms"](options)) == []
+
+
+def test_what_weakens_a_run_is_said_before_it(quick: tuple[object, ...], tmp_path: Path) -> None:
+    train, test = topics(tmp_path / "train.tsv", 400), topics(tmp_path / "test.tsv", 5, 1000)
+    columns = ("--text", "sentence", "--label", "topic", "--seeds", "1,", "--batch", 1000, "--out", tmp_path / "out")
+    said = run("simulate.py", "--train", train, "--dev", train, "--test", test, *quick, *columns)
+    assert "Warning: 400 dev examples are also in train" in said
+    assert "Warning: test has no example of river" in said or "Warning: test has no example of goal" in said
+    assert "Warning: an arm has 2 rounds at most: a crossing needs 3" in said
 
 
 def test_what_cannot_be_played_is_refused_in_one_clear_message(quick: tuple[object, ...], tmp_path: Path) -> None:
@@ -152,6 +177,8 @@ def test_what_cannot_be_played_is_refused_in_one_clear_message(quick: tuple[obje
     message = refused(*files, "--label", "topic")
     assert f"{dev}, line 2" in message
     assert "'cat'" in message
+    assert "The device 'foo' is unknown" in refused("--own-pairs", *quick, "--device", "foo", "--out", tmp_path / "out")
+    assert "--stop-at goes with --reproduce-tutorial" in refused("--own-pairs", "--stop-at", 0.5)
     assert not (tmp_path / "out").exists()
 
 
@@ -172,9 +199,9 @@ def script() -> dict[str, Any]:
         (["--start", "0"], "'0' is neither a share"),
         (["--start", "nan"], "'nan' is not a number"),
         (["--stop-at", "85.7"], "'85.7' is not between 0 and 1 (scores run from 0 to 1, not to 100)"),
-        (["--seeds", "a"], "'a' is neither a number of seeds (20) nor a list of them (0,1,2)"),
-        (["--seeds", "0"], "'0' is not a whole number above 0"),
+        (["--seeds", "a"], "'a' is neither a number of seeds (20) nor a list of them (0,1,2; one: 0,)"),
         (["--batch", "-1"], "'-1' is not a whole number above 0"),
+        (["--max-length", "7"], "'7' is less than 8 word pieces"),
         (["--lr", "2"], "'2' is not above 0 and below 1"),
         (["--strategy", "magic"], "invalid choice: 'magic'"),
     ],
@@ -206,12 +233,15 @@ def test_data_options_that_do_not_go_together_are_refused(
 
 
 def test_defaults_are_the_tutorials_and_random_is_always_among_the_arms(script: dict[str, Any]) -> None:
+    pair = of_pairs(own_pairs()).train[0]
+    mrpc = TextSet("as many examples as MRPC", ("a", "b"), (pair,) * 3668, (pair,))
     options = script["make_parser"]().parse_args([])
-    protocol = script["make_protocol"](options)
+    protocol = script["make_protocol"](options, mrpc)
     recipe = protocol.recipe
     assert (recipe.base_model, recipe.steps, recipe.learning_rate) == ("google-bert/bert-base-cased", 343, 2e-5)
     assert (recipe.batch_size, recipe.max_length, recipe.warmup) == (32, 128, 0.0)
     assert (protocol.start, protocol.batch, protocol.stop_at, protocol.training_seed) == (0.3, 64, None, None)
+    assert protocol.full_steps == 343
     assert script["choose_arms"](options) == (["random", "entropy"], list(range(10)))
     options = script["make_parser"]().parse_args(["--strategy", "bald", "--seeds", "7,9"])
     assert script["choose_arms"](options) == (["random", "bald"], [7, 9])

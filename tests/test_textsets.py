@@ -146,7 +146,7 @@ def test_any_row_comes_back_from_csv_and_json(rows: list[Row], suffix: str) -> N
     assert contents(data.train) == contents(data.dev) == rows
     assert set(data.labels) == {label for _, _, label in rows}
     assert len({example.id for example, _ in (*data.train, *data.dev)}) == 2 * len(rows)
-    assert data.shared() == (len(rows), 0)
+    assert data.leaks()["dev examples are also in train"] == len(rows)
 
 
 # Ids
@@ -338,9 +338,14 @@ def test_pairs_become_examples() -> None:
 def test_texts_of_the_training_set_are_noticed_among_those_to_judge_by() -> None:
     data = small_set()
     leaked = (Example(9, "a", "b"), LABELS[1])
-    assert data.shared() == (0, 0)
-    assert replace(data, dev=(*data.dev, leaked), test=(leaked, leaked)).shared() == (1, 2)
-    assert replace(data, dev=((Example(9, "a"), LABELS[0]),)).shared() == (0, 0), "one text is not a pair"
+    assert data.leaks() == {}
+    assert replace(data, dev=(*data.dev, leaked), test=(leaked, leaked)).leaks() == {
+        "dev examples are also in train": 1,
+        "test examples are also in train": 2,
+        "test examples are also in dev": 2,
+    }
+    assert replace(data, train=(*data.train, leaked)).leaks() == {"train examples repeat an earlier one": 1}
+    assert replace(data, dev=((Example(9, "a"), LABELS[0]),)).leaks() == {}, "one text is not a pair"
 
 
 def test_a_fingerprint_stays_for_the_same_examples() -> None:
