@@ -93,7 +93,7 @@ def test_a_run_and_its_report(quick: tuple[object, ...], tmp_path: Path) -> None
         for labels in ((480,) if strategy == "full" else (100, 250, 400)[:sizes])
     ]
     report = run("report.py", tmp_path)
-    assert "supports no claim" in report
+    assert "Supports no claim (2 paired seeds, 10 are needed)" in report
     for name in ("report.html", "summary.md", "statistics.json", "learning-curves.png", "learning-curves.svg"):
         assert (tmp_path / name).stat().st_size > 0
     assert "scripts/simulate.py --own-pairs" in (tmp_path / "summary.md").read_text(encoding="utf-8")
