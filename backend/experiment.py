@@ -123,7 +123,7 @@ class Experiment:
                 f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
                 "same options, or another --out."
             )
-        before = (records.read_json(self.out / INVOCATIONS) or {})["invocations"] if self._known else []
+        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if self._known else []
         now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
         if before and before[0]["device"] != now["device"]:
             raise BadRunError(

@@ -75,12 +75,12 @@ class Run:
 
     @property
     def failures(self) -> Mapping[tuple[int, str], str]:
-        """Why an arm ended before its time, by seed and strategy."""
-        return {
-            (failure["seed"], failure["strategy"]): str(failure.get("why", ""))
-            for start in self.invocations
-            for failure in start.get("failures") or []
-        }
+        """Why an arm ended before its time, by seed and strategy; not of those that a later start brought to an end."""
+        planned = self.planned
+        ended = {record.arm for record in self.rounds if not record.chosen or record.round == planned.get(record.arm)}
+        failed = [failure for start in self.invocations for failure in start.get("failures") or []]
+        why = {(failure["seed"], failure["strategy"]): str(failure.get("why", "")) for failure in failed}
+        return {arm: reason for arm, reason in why.items() if arm not in ended}
 
 
 def read_run(directory: Path) -> Run:

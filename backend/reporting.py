@@ -236,8 +236,8 @@ def _reproduction(study: Study) -> Iterator[Block]:
         + (
             "What is played here differs from it in what is listed below, and says nothing about active learning."
             if study.deviations
-            else "It is repeated here as it is; it shows that the program does what the tutorial did, and nothing about "
-            "active learning."
+            else "It is repeated here as it is; it shows that the program does what the tutorial did, and nothing "
+            "about active learning."
         )
     )
     if study.deviations:
@@ -305,19 +305,19 @@ def _fitting_rules(study: Study) -> Iterator[str]:
     setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
     start, start_by = setting.get("start"), setting.get("start_by")
     if start is not None:
-        size = f"{100 * start:g} % of the training data, {study.fewest} labels" if start < 1 else f"{start:g} labels"
-        yield f"Start set: {size}{_drawn(start_by) if start_by else ''}."
+        started = f"{100 * start:g} % of the training data, {study.fewest} labels" if start < 1 else f"{start:g} labels"
+        yield f"Start set: {started}{_drawn(start_by) if start_by else ''}."
     if setting.get("batch") is not None:
         yield f"Labels a round: {setting['batch']}."
     steps, size = recipe.get("steps"), recipe.get("batch_size")
     if steps is not None and size is not None:
         first, last = (_epochs(steps * size / labels) for labels in (study.fewest, study.most))
         more = [
-            f"{words} {recipe[key]:{form}}{unit}"
-            for key, words, form, unit in (
-                ("learning_rate", "learning rate", "g", ""),
-                ("warmup", "warm-up", ".0%", " of the steps"),
-                ("precision", "precision", "", ""),
+            f"{before}{recipe[key] * 100 if key == 'warmup' else recipe[key]:{form}}{behind}"
+            for key, before, form, behind in (
+                ("learning_rate", "learning rate ", "g", ""),
+                ("warmup", "warm-up ", "g", " % of the steps"),
+                ("precision", "precision ", "", ""),
             )
             if recipe.get(key) is not None
         ]
@@ -371,7 +371,8 @@ def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
         f"Saved against full data: 1 - labels / {study.train}, by seed; a seed that never reaches the target counts as "
         "no saving. Saved against random: 1 - labels / random's labels, same seed, rule and target; both are cut at "
         "the last label count that the two have in common, and who has not reached the target there counts with that. "
-        "A seed can save at most 100 % against random and lose without bound, so that the mean is conservative. If no seed of an arm reaches the target, no saving is claimed."
+        "A seed can save at most 100 % against random and lose without bound, so that the mean is "
+        "conservative. If no seed of an arm reaches the target, no saving is claimed."
     )
     yield "Selected on dev, reported on test: the crossing is found on dev alone; its model is then scored on test."
     yield (

@@ -181,3 +181,20 @@ def test_the_same_round_counts_once_when_its_result_is_the_same(tmp_path: Path) 
 def test_settings_are_compared_as_they_are_written() -> None:
     assert records.differences({"a": (1, 2), "b": {}}, {"a": [1, 2], "b": {}}) == []
     assert records.differences({"a": 1}, {"a": 1.5}) == ["a: 1, not 1.5"]
+
+
+def test_what_was_planned_and_what_failed_is_read_of_all_starts(tmp_path: Path) -> None:
+    directory = a_run(tmp_path / "run", FIRST)
+    assert (read_run(directory).planned, read_run(directory).failures) == ({}, {})
+    first = {"seeds": [3, 4], "strategies": ["entropy"], "rounds": 5, "failures": []}
+    second = {"seeds": [4], "strategies": ["entropy", "random"], "rounds": None}
+    why = {"failures": [{"seed": 4, "strategy": "random", "why": "the loss is not finite"}]}
+    write_json(directory / "run.json", {"invocations": [{"command": "x"}, first, {**second, **why}]})
+    run = read_run(directory)
+    assert run.planned == {(3, "entropy"): 5, (4, "entropy"): None, (4, "random"): None}
+    assert run.failures == {(4, "random"): "the loss is not finite"}
+    last = replace(FIRST, seed=4, strategy="random", chosen=())
+    assert replace(run, rounds=[FIRST, last]).failures == {}
+    write_json(directory / "run.json", {"invocations": [{"failures": [{"seed": 4}]}]})
+    with pytest.raises(BadRunError, match="what failed, cannot be read"):
+        read_run(directory)

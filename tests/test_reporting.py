@@ -157,7 +157,7 @@ def test_numbers_in_the_summary_are_those_of_the_records(reported: Path) -> None
             needed[name] = crossing(line.labels_R, line.dev_R, target)
         shares.append(1 - (needed["entropy"] or TRAIN) / TRAIN)
         against.append(1 - (needed["entropy"] or 350) / (needed["random"] or 350))
-    assert f"entropy reaches the mean full-data score with {100 * np.mean(shares):.1f} % " in summary
+    assert f"entropy reaches the mean full-data score in 10 of 10 seeds, with {100 * np.mean(shares):.1f} % " in summary
     assert f"and {100 * np.mean(against):.1f} % " in summary
     assert f"all {TRAIN} labels: {target:.4f} " in summary
     finals = [np.mean([r.dev["combined"] for r in rounds if r.arm == (s, "entropy")][-3:]) for s in range(10)]
@@ -191,8 +191,8 @@ def test_what_is_needed_to_repeat_it_is_there(reported: Path) -> None:
 def test_an_unreached_target_is_said_in_words_and_in_the_figure(tmp_path: Path) -> None:
     directory = play(tmp_path / "low", range(3), {"random": 0.0, "entropy": 0.01}, target=0.95)
     study = write_report([directory], tmp_path / "out")
-    assert "does not reach the mean full-data score in any of 3 seeds" in headlines(study)[0]
-    assert "supports no claim" in headlines(study)[0]
+    assert "the mean full-data score is not reached within 350 labels in any of 3 seeds" in headlines(study)[0]
+    assert headlines(study)[0].startswith("Supports no claim (3 paired seeds, 10 are needed): ")
     summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
     assert "| entropy | 0 of 3 seeds | not reached | not reached | not reached | none | none |" in summary
     assert "Against full data: entropy not reached, random not reached" in summary
@@ -223,8 +223,113 @@ def test_a_reproduction_is_labelled_and_claims_nothing(tmp_path: Path) -> None:
     assert summary.startswith("# A reproduction of the tutorial, not evidence")
     assert f"| entropy, seed 123 | 0.8200 | {first.labels} | {100 * share:.1f} % | {hours:.1f} |" in summary
     assert "paired seed" not in summary.partition("## Question")[0].replace("means over paired seeds", "")
+    for foreign in ("andom sampling", "bootstrap", "econd target", "Win rate", "95 %", "same as the tutorial's"):
+        assert foreign not in summary
     assert not (directory / "savings.png").exists()
     assert parse((directory / "report.html").read_text(encoding="utf-8")).loads == []
+
+
+def test_a_variation_of_the_tutorial_is_titled_one_and_lists_how_it_differs(tmp_path: Path) -> None:
+    setting = {"reproduction": True, "stop_at": 0.82}
+    other = play(
+        tmp_path / "other", range(1), {"entropy": 0.03}, deviations=["base_model: MiniLM, not BERT"], **setting
+    )
+    write_report([other], other)
+    summary = (other / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("# A variation of the tutorial's experiment, not a reproduction and not evidence: pairs")
+    assert "\n- Deviation: base\\_model: MiniLM, not BERT\n" in summary
+    same = play(tmp_path / "same", range(1), {"entropy": 0.03}, deviations=[], **setting)
+    write_report([same], same)
+    summary = (same / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("# A reproduction of the tutorial, not evidence: pairs")
+    assert "Model, schedule, start size, batch and stopping rule are the same as the tutorial's." in summary
+
+
+def planned(directory: Path, **plan: object) -> Path:
+    write_json(directory / "run.json", {"invocations": [{"command": "scripts/simulate.py", **plan}]})
+    return directory
+
+
+def summary_of(directory: Path) -> str:
+    write_report([directory], directory)
+    return (directory / "summary.md").read_text(encoding="utf-8")
+
+
+def test_arms_cut_short_are_compared_with_the_most_rounds_of_all(tmp_path: Path) -> None:
+    both = play(tmp_path / "both", range(2), {"random": 0.0, "entropy": 0.03}, full=False)
+    lines = (both / "rounds.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if '"random"' in line or json.loads(line)["round"] < 2]
+    (both / "rounds.jsonl").write_text("".join(kept), encoding="utf-8")
+    summary = summary_of(both)
+    assert "Unfinished: entropy, seed 0 (2 of 6 rounds); entropy, seed 1 (2 of 6 rounds)." in summary
+    assert "entropy has fewer than 3 rounds: a sustained crossing cannot happen." in summary
+    assert "so that a sustained crossing cannot happen: entropy, seeds 0, 1. They count" in summary
+    assert "| entropy | 0 of 2 seeds | fewer than 3 rounds | fewer than 3 rounds |" in summary
+    assert "entropy fewer than 3 rounds" in summary
+    assert "entropy not reached" not in summary
+
+
+def test_what_was_planned_and_not_played_is_told(tmp_path: Path) -> None:
+    directory = play(tmp_path / "run", range(2), {"random": 0.0, "entropy": 0.03})
+    names = ["full", "random", "entropy"]
+    assert "Planned" not in summary_of(planned(directory, seeds=[0, 1], strategies=names, rounds=5))
+    wrong = [{"seed": 2, "strategy": "entropy", "why": "the loss is not finite"}]
+    summary = summary_of(planned(directory, seeds=[0, 1, 2, 3], strategies=[*names, "bald"], rounds=7, failures=wrong))
+    assert (
+        "Planned, not played: full, seeds 2, 3; bald, seeds 0, 1, 2, 3; entropy, seed 3; random, seeds 2, 3." in summary
+    )
+    assert "Failed: entropy, seed 2 (the loss is not finite). These arms end where their fit diverged" in summary
+    assert "Unfinished: entropy, seed 0 (6 of 8 rounds)" in summary
+    summary = summary_of(planned(directory, seeds=[0, 1], strategies=names, rounds=None))
+    assert "entropy, seed 0 (6 rounds, planned until no label is left)" in summary
+
+
+def test_the_protocol_says_how_long_models_are_fitted(tmp_path: Path) -> None:
+    recipe = {"steps": 60, "batch_size": 10, "learning_rate": 5e-05, "warmup": 0.1, "precision": "fp32"}
+    setting = {"recipe": recipe, "start": 0.2, "start_by": "random", "full_steps": 60}
+    directory = play(tmp_path / "run", range(2), {"random": 0.0, "entropy": 0.03}, **setting)
+    summary = summary_of(directory)
+    for said in (
+        "- Start set: 20 % of the training data, 100 labels, drawn at random.",
+        "- Labels a round: 50.",
+        "- Fit of a round: 60 steps of 10 examples, learning rate 5e-05, warm-up 10 % of the steps, precision fp32; "
+        "that is 6.0 epochs in the first round (100 labels) and 1.7 epochs in the last (350 labels).",
+        "- Fit of the full-data baseline: 60 steps of 10 examples, 1.2 epochs.",
+        "The baseline saw each example only 1.2 times on average; an undertrained baseline lowers the target and makes",
+        "lose without bound, so that the mean is conservative.",
+    ):
+        assert said in summary
+    enough = play(tmp_path / "enough", range(2), {"random": 0.0}, **{**setting, "full_steps": 149})
+    assert "undertrained" not in summary_of(enough)
+
+
+def test_leaks_stopped_arms_and_mixed_versions_are_told(tmp_path: Path) -> None:
+    directory = play(tmp_path / "run", range(2), {"random": 0.0, "entropy": 0.03}, stop_at=0.82)
+    setting = json.loads((directory / "setting.json").read_text(encoding="utf-8"))
+    setting["data"]["shared"] = {"dev examples that are also in train": 3, "test examples that are also in train": 0}
+    setting["data"]["counts"] = {"train": {"ja": 400, "nein": 100}, "dev": {"ja": 204, "nein": 204}}
+    write_json(directory / "setting.json", setting)
+    lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text(encoding="utf-8").splitlines()]
+    made = [{**line, "versions": {"torch": f"2.{line['seed']}", "numpy": "2"}} for line in lines]
+    (directory / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in made), encoding="utf-8")
+    summary = summary_of(directory)
+    assert "\nA leak: 3 dev examples that are also in train.\n" in summary
+    assert summary.count("A leak") == 1
+    assert "Arms were stopped at a single look of 0.82: no comparison of sustained crossings is possible." in summary
+    assert "different versions of packages (torch 2.0 and 2.1)" in summary
+    assert "Class balance: train ja 400 (80.0 %), nein 100 (20.0 %); dev ja 204 (50.0 %), nein 204 (50.0 %)." in summary
+
+
+def test_targets_that_differ_by_arm_are_told_for_each(tmp_path: Path) -> None:
+    directory = play(tmp_path / "run", range(3), {"random": 0.0, "entropy": 0.03, "bald": 0.02})
+    lines = (directory / "rounds.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["seed"] < 2 or json.loads(line)["strategy"] != "bald"]
+    (directory / "rounds.jsonl").write_text("".join(kept), encoding="utf-8")
+    summary = summary_of(directory)
+    assert "Not all arms have the same paired seeds: this mean is over all 3 seeds of the baseline" in summary
+    assert "Full data: mean over all 3 seeds." in summary
+    assert "To random's mean final dev score (by arm, over its paired seeds), sustained crossing." in summary
+    assert "| arm | reached | labels needed, by seed | target | saved vs random |" in summary
 
 
 def test_a_run_without_baseline_test_part_or_second_seed_is_reported(tmp_path: Path) -> None:
@@ -232,7 +337,9 @@ def test_a_run_without_baseline_test_part_or_second_seed_is_reported(tmp_path: P
     lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text().splitlines()]
     (directory / "rounds.jsonl").write_text("".join(json.dumps({**line, "test": None}) + "\n" for line in lines))
     study = write_report([directory], directory)
-    assert headlines(study)[0].startswith("1 paired seed: entropy reaches random sampling's final score with ")
+    assert headlines(study)[0].startswith(
+        "Supports no claim (1 paired seed, 10 are needed): entropy reaches random sampling's final score in 1 of 1 "
+    )
     assert "Mean test score" not in (directory / "summary.md").read_text(encoding="utf-8")
 
 
@@ -249,6 +356,18 @@ def test_the_readme_block_is_renewed_and_then_stays(reported: Path, tmp_path: Pa
     assert "scripts/simulate.py --out ten\nscripts/report.py x\n" in text
     with pytest.raises(BadRunError, match=r"Add the two lines <!-- results:other -->"):
         update_readme(readme, "other", study, tmp_path, "")
+
+
+def test_a_readme_block_without_its_own_end_is_refused(reported: Path, tmp_path: Path) -> None:
+    study = read_study([reported])
+    readme = tmp_path / "README.md"
+    text = "<!-- results:one -->\n\nkept\n<!-- results:two -->\n<!-- /results -->\n"
+    readme.write_text(text, encoding="utf-8")
+    with pytest.raises(BadRunError, match=r"Add the two lines <!-- results:one -->"):
+        update_readme(readme, "one", study, tmp_path, "")
+    assert readme.read_text(encoding="utf-8") == text
+    with pytest.raises(BadRunError, match=r"Cannot read .*NONE.md: No such file"):
+        update_readme(tmp_path / "NONE.md", "one", study, tmp_path, "")
 
 
 def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Path) -> None:
