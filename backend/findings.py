@@ -146,7 +146,8 @@ def headlines(study: Study) -> list[str]:
     chosen = [o for o in study.outcomes if o.strategy in study.drawn and o.strategy != RANDOM]
     chosen = chosen or [o for o in study.outcomes if o.strategy == RANDOM]
     several = [f"{len(chosen)} strategies are compared; intervals are for each alone."] if len(chosen) > 1 else []
-    return [*(f"{sentence(outcome)} {on_test(outcome)}".strip() for outcome in chosen), *several]
+    said = (" ".join(filter(None, (sentence(o), on_test(o), at_the_end(o)))) for o in chosen)
+    return [*said, *several]
 
 
 def sentence(outcome: Outcome) -> str:
@@ -172,6 +173,21 @@ def on_test(outcome: Outcome) -> str:
         f"On test, {outcome.strategy}'s models at that point score {reaching.test:.4f} in the "
         f"{difference.seeds} seed{'s' if difference.seeds > 1 else ''} that reached it, {signed(difference)} against "
         f"full data with the same seeds{verdict}."
+    )
+
+
+def at_the_end(outcome: Outcome) -> str:
+    """How the arm's last rounds compare with random's, which no target can hide; empty without a random arm."""
+    against = outcome.against_random
+    if against is None or against.final_dev.low is None:
+        return ""
+    tested = f" and {signed(against.final_test)} on test" if against.final_test else ""
+    verdict = "; the interval on dev includes 0"
+    if against.final_dev.above_zero or against.final_dev.below_zero:
+        verdict = f": {'lower' if against.final_dev.below_zero else 'higher'}" if outcome.supports_claim else ""
+    return (
+        f"In the last {curves.SPAN} rounds, up to {min(outcome.last_labels)} labels, {outcome.strategy} scores "
+        f"{signed(against.final_dev)} on dev{tested} against random sampling{verdict}."
     )
 
 

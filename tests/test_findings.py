@@ -7,7 +7,7 @@ import pytest
 
 from backend.curves import Differences, Estimate, Outcome, Reaching
 from backend.errors import BadRunError
-from backend.findings import headlines, on_test, reproduced, sentence, study_of
+from backend.findings import at_the_end, headlines, on_test, reproduced, sentence, study_of
 from backend.records import Record, Run
 
 SAVED = Estimate(0.25, 0.1, 0.4, 12)
@@ -80,6 +80,21 @@ def test_a_loss_is_said_as_plainly() -> None:
     assert said.endswith(
         "; it needs 10.0 % [95 % CI 2.0 to 18.0] more labels than random sampling under the same rule."
     )
+
+
+def test_the_last_rounds_are_compared_with_random_whatever_was_reached() -> None:
+    differences = Differences(LOSS, LOSS, LOSS, (-0.1,) * 12, 0.0)
+    assert at_the_end(replace(outcome(UNREACHED), against_random=differences)) == (
+        "In the last 3 rounds, up to 3000 labels, entropy scores -0.1000 [-0.1800 to -0.0200] on dev and -0.1000 "
+        "[-0.1800 to -0.0200] on test against random sampling: lower."
+    )
+    few = replace(outcome(UNREACHED, seeds=9), against_random=differences)
+    assert at_the_end(few).endswith("against random sampling.")
+    unclear = Differences(NOTHING, NOTHING, None, (0.0,) * 12, 0.5)
+    assert at_the_end(replace(outcome(), against_random=unclear)).endswith(
+        "entropy scores +0.0200 [-0.0500 to +0.0800] on dev against random sampling; the interval on dev includes 0."
+    )
+    assert at_the_end(replace(outcome(), against_random=None)) == ""
 
 
 def test_few_seeds_support_no_claim() -> None:
