@@ -96,7 +96,7 @@ def _title(study: Study) -> str:
     source = study.run.setting["data"]["source"]
     if study.reproduction:
         return f"{reproduction_title(study)}: {source}"
-    return f"Does active learning save labels? {source}"
+    return f"Does active learning save labels? Data: {source}"
 
 
 def _blocks(
