@@ -135,7 +135,7 @@ def test_a_roberta_reads_two_pieces_less_than_it_has_positions(
     small = replace(recipe, base_model=str(small_roberta(tmp_path, fitted.tokenizer)), max_length=max_length, steps=1)
     long = [Example(0, "word " * 100), Example(1, "short")]
     if max_length > 32:
-        with pytest.raises(BadSettingError, match="set it to 32 or less"):
+        with pytest.raises(BadSettingError, match="can read: 32 at most"):
             fit(small, LABELS, long, np.array([0, 1]))
     else:
         assert fit(small, LABELS, long, np.array([0, 1])).predict_proba(long).shape == (2, 2)
@@ -346,7 +346,8 @@ except NoModelError as error:
     seconds, words = run.stdout.split(" ", 1)
     assert float(seconds) < 5
     assert "'google-bert/bert-base-cased' cannot be loaded" in words
-    assert "directory with a checkpoint (BASE_MODEL or --base-model)" in words
+    assert "Name a directory with a checkpoint" in words
+    assert "BASE_MODEL or --base-model" in words
 
 
 def test_a_card_can_name_the_libraries() -> None:
