@@ -100,7 +100,8 @@ def command(mrpc_dir: Path | None) -> str:
     """The command line, with DIR in the place of a directory that others do not have."""
     arguments = sys.argv[1:]
     if mrpc_dir is not None:
-        arguments = [argument.replace(str(mrpc_dir), "DIR") for argument in arguments]
+        theirs = {str(mrpc_dir): "DIR", f"--mrpc-dir={mrpc_dir}": "--mrpc-dir=DIR"}
+        arguments = [theirs.get(argument, argument) for argument in arguments]
     return shlex.join(["scripts/benchmark.py", *arguments])
 
 
