@@ -122,9 +122,9 @@ def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:
     return (x >> np.uint64(11)).astype(np.float64) / 2**53
 
 
-def acquire(strategy: str, probs_NC: Array, draws_N: Array) -> Array:
-    """Values in [0, 1] of a deterministic model's predictions; rounding never leaves the range."""
-    return np.clip(STRATEGIES[strategy](probs_NC[:, None, :], draws_N), 0.0, 1.0)
+def acquire(strategy: str, probs_NKC: Array, draws_N: Array) -> Array:
+    """The strategy's values; rounding never leaves [0, 1]."""
+    return np.clip(STRATEGIES[strategy](probs_NKC, draws_N), 0.0, 1.0)
 
 
 def most_informative_first(values_N: Array) -> npt.NDArray[np.intp]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend import classifier as classifiers
-from backend.acquisition import STRATEGIES, Array, draws, most_informative_first, needs_passes
+from backend.acquisition import STRATEGIES, Array, acquire, draws, most_informative_first, needs_passes
 from backend.classifier import Classifier, Recipe
 from backend.diversity import diverse_batch
 from backend.errors import DivergedError, NotEnoughLabelsError
@@ -103,8 +103,7 @@ def score_pool(
     else:
         probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    values_N = np.clip(STRATEGIES[name](probs_NKC, draws(ids_N, seed)), 0.0, 1.0)  # rounding never leaves the range
-    return Scored(examples, probs_NKC.mean(axis=1), values_N)
+    return Scored(examples, probs_NKC.mean(axis=1), acquire(name, probs_NKC, draws(ids_N, seed)))
 
 
 def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed: int) -> list[Example]:

@@ -52,7 +52,7 @@ def test_values_are_finite_and_between_0_and_1(name: str, probs_NKC: Array) -> N
     values_N = STRATEGIES[name](probs_NKC, some_draws(probs_NKC))
     assert values_N.shape == (len(probs_NKC),)
     assert np.all((values_N >= -ROUNDING) & (values_N <= 1 + ROUNDING))
-    exact_N = acquire(name, probs_NKC[:, 0], some_draws(probs_NKC))
+    exact_N = acquire(name, probs_NKC[:, :1], some_draws(probs_NKC))
     assert np.all((exact_N >= 0) & (exact_N <= 1))
 
 
@@ -89,7 +89,7 @@ def test_repeating_a_pass_adds_nothing(name: str, probs_NKC: Array) -> None:
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_the_uniform_distribution_is_worth_1_and_certainty_0(name: str, classes: int) -> None:
     uniform_and_certain_NC = np.vstack([np.full(classes, 1 / classes), np.eye(classes)])
-    values_N = acquire(name, uniform_and_certain_NC, np.full(classes + 1, 0.5))
+    values_N = acquire(name, uniform_and_certain_NC[:, None], np.full(classes + 1, 0.5))
     np.testing.assert_allclose(values_N, [1] + [0] * classes, atol=ROUNDING)
 
 
@@ -107,7 +107,7 @@ def test_with_two_classes_all_rank_alike(name: str, probs_NKC: Array) -> None:
     ("name", "value"), [("entropy", 0.7298466991620975), ("margin", 0.5), ("least_confidence", 0.45), ("random", 0.25)]
 )
 def test_the_formulas_give_the_values_computed_by_hand(name: str, value: float) -> None:
-    assert acquire(name, np.array([[0.7, 0.2, 0.1]]), np.array([0.25])) == pytest.approx([value])
+    assert acquire(name, np.array([[[0.7, 0.2, 0.1]]]), np.array([0.25])) == pytest.approx([value])
 
 
 @laws
@@ -312,7 +312,7 @@ def test_seeds_give_unrelated_draws() -> None:
 
 
 def test_no_examples_need_no_draws() -> None:
-    assert acquire("random", np.empty((0, 2)), draws(np.array([], dtype=np.int64), seed=0)).shape == (0,)
+    assert acquire("random", np.empty((0, 1, 2)), draws(np.array([], dtype=np.int64), seed=0)).shape == (0,)
 
 
 def test_the_most_informative_comes_first_and_equals_keep_their_order() -> None:

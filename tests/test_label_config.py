@@ -393,7 +393,7 @@ def test_a_task_that_was_only_skipped_stays_in_the_pool() -> None:
 
 def test_an_entropy_prediction_scores_one_minus_the_normalised_entropy() -> None:
     probs_NC = np.array([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]])
-    values_N = acquire("entropy", probs_NC, np.zeros(3))
+    values_N = acquire("entropy", probs_NC[:, None], np.zeros(3))
     scores = [to_prediction(SINGLE, SINGLE.labels, p, v, "v")["score"] for p, v in zip(probs_NC, values_N, strict=True)]
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
     assert scores == pytest.approx([1 - entropy / np.log(2), 0.0, 1.0], abs=1e-12)
