@@ -1,10 +1,13 @@
 """A BERT-like text classifier: fit, predict, save, load. Imports torch and transformers; knows no Label Studio."""
 
+import copy
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from backend.encoder import fast_forward
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
 from backend.hub import hub_answers, keeps, told_to_stay_offline
+from backend.tokens import TokenCache, Tokens, of_lists
 
 log = logging.getLogger(__name__)
 transformers.utils.logging.set_verbosity_error()
@@ -32,6 +36,7 @@ TOKEN_BUDGET_GPU = 65536
 MAX_GRADIENT_NORM = 1.0
 
 Progress = Callable[[int, int], None]
+Forward = Callable[..., torch.Tensor]  # from a padded batch to logits (N, C)
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,26 @@ class Recipe:
 class Classifier:
     """Weights, tokenizer and labels, resident on one device. `predict_proba` changes nothing and may be called often.
 
-    `labels` name the classes 0 … C-1. `precision` is used where `exact=False` allows it.
+    `labels` name the classes 0 … C-1. `precision` is used where `exact=False` allows it. With a `cache` no text is
+    tokenised twice; examples with equal ids must then be equal.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, labels: Sequence[str], device: torch.device, precision: torch.dtype):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        labels: Sequence[str],
+        device: torch.device,
+        precision: torch.dtype,
+        cache: TokenCache | None = None,
+    ):
         self.labels = tuple(labels)
         self.device = device
         self.precision = precision
         self.model = model.to(device).eval()
         self.tokenizer = tokenizer
+        self.cache = cache
+        self._ready: dict[bool, Forward] = {}  # of weights that change no more, by whether it is fast
 
     @property
     def max_length(self) -> int:
@@ -73,21 +89,21 @@ class Classifier:
         With `exact` in fp32, the same to about 1e-6 as a plain transformers forward; without, in the hardware's fast
         precision, whose ranking of entropies agrees to a Spearman correlation above 0.999.
         """
-        probs_NC = np.zeros((len(examples), len(self.labels)))
         if not examples:
-            return probs_NC
-        encoded = self._encode(examples)
-        lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
+            return np.zeros((0, len(self.labels)))
+        tokens = self._encode(examples)
+        order, logits = [], []
         done = 0
         with torch.inference_mode():
             forward = self._forward(fast=not exact)
-            for batch in scoring_batches(lengths_N, self._budget()):
-                logits = forward(**self._padded(encoded, batch))
-                probs_NC[batch] = torch.softmax(logits.double(), dim=1).cpu().numpy()
+            for batch in scoring_batches(tokens.lengths_N, self._budget()):
+                order.append(batch)
+                logits.append(forward(**self._padded(tokens, batch)).float())  # left on the device: a GPU need not wait
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(examples))
-        return probs_NC
+            probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
+        return np.asarray(probs_NC[np.argsort(np.concatenate(order))])
 
     def sample_proba(self, examples: Sequence[Example], passes: int, seed: int) -> Array:
         """Class probabilities of K stochastic passes with dropout on, float64 of shape (N, K, C), in fast precision.
@@ -112,11 +128,10 @@ class Classifier:
         vectors_ND = np.zeros((len(examples), self.model.config.hidden_size))
         if not examples:
             return vectors_ND
-        encoded = self._encode(examples)
-        lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
+        tokens = self._encode(examples)
         with torch.inference_mode(), self._fast(True):
-            for batch in scoring_batches(lengths_N, self._budget()):
-                inputs = self._padded(encoded, batch)
+            for batch in scoring_batches(tokens.lengths_N, self._budget()):
+                inputs = self._padded(tokens, batch)
                 hidden_NTD = self.model.base_model(**inputs).last_hidden_state.float()
                 real_NT1 = inputs["attention_mask"].unsqueeze(2)
                 mean_ND = (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
@@ -131,25 +146,61 @@ class Classifier:
     def _budget(self) -> int:
         return TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
 
-    def _encode(self, examples: Sequence[Example]) -> Any:
+    def _encode(self, examples: Sequence[Example]) -> Tokens:
+        if self.cache is None or not self._fingerprint:
+            return self._tokenise(examples)
+        return self.cache.tokens(self._fingerprint, examples, self._tokenise)
+
+    def _tokenise(self, examples: Sequence[Example]) -> Tokens:
         texts = [e.text for e in examples]
         pairs = [e.pair or "" for e in examples] if any(e.pair is not None for e in examples) else None
-        return self.tokenizer(texts, pairs, truncation=True, max_length=self.max_length)
+        encoded = self.tokenizer(texts, pairs, truncation=True, max_length=self.max_length, return_attention_mask=False)
+        return of_lists(encoded["input_ids"], encoded.get("token_type_ids"))
 
-    def _padded(self, encoded: Any, batch: Ints) -> dict[str, torch.Tensor]:
-        rows = {key: [encoded[key][i] for i in batch] for key in encoded}
-        padded = self.tokenizer.pad(rows, return_tensors="pt")
-        return {key: tensor.to(self.device, non_blocking=True) for key, tensor in padded.items()}
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Of all that tokens depend on beside the text; empty where it cannot be told."""
+        engine = getattr(self.tokenizer, "backend_tokenizer", None)
+        if engine is None:
+            return ""
+        rules = json.loads(engine.to_str())
+        del rules["truncation"], rules["padding"]  # what the last call asked for
+        return hashlib.sha256(f"{self.max_length} {json.dumps(rules)}".encode()).hexdigest()[:16]
 
-    def _forward(self, fast: bool) -> Callable[..., torch.Tensor]:
-        """From a padded batch to logits, with the weights and mode as they are now: to be made anew after a step."""
+    def _padded(self, tokens: Tokens, batch: Ints) -> dict[str, torch.Tensor]:
+        ids, mask, types = tokens.padded(batch, self.tokenizer.pad_token_id)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        if "token_type_ids" not in self.tokenizer.model_input_names:
+            del inputs["token_type_ids"]
+        return {name: self._there(torch.from_numpy(array)) for name, array in inputs.items()}
 
-        def plain(**inputs: torch.Tensor) -> torch.Tensor:
-            with self._fast(fast):
-                logits: torch.Tensor = self.model(**inputs).logits
-            return logits
+    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self.device.type == "cuda":  # copied while the GPU works on the batch before
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
-        return fast_forward(self.model, self.precision if fast else torch.float32) or plain
+    def _forward(self, fast: bool) -> Forward:
+        """From a padded batch to logits, with the mode as it is now. While training, to be made anew after a step."""
+        if self.model.training:
+            return self._made_forward(fast)
+        if fast not in self._ready:
+            self._ready[fast] = self._made_forward(fast)
+        return self._ready[fast]
+
+    def _made_forward(self, fast: bool) -> Forward:
+        written_out = fast_forward(self.model, self.precision if fast else torch.float32)
+        if written_out is not None:
+            return written_out
+        if self.model.training:
+            return partial(self._logits, self.model, fast)
+        if not fast or self.precision == torch.float32:
+            return partial(self._logits, self.model, False)
+        return partial(self._logits, copy.deepcopy(self.model).to(self.precision), False)  # no conversions on the way
+
+    def _logits(self, model: Any, mixed: bool, **inputs: torch.Tensor) -> torch.Tensor:
+        with self._fast(mixed):
+            logits: torch.Tensor = model(**inputs).logits
+        return logits
 
     def _fast(self, wanted: bool) -> Any:
         if not wanted or self.precision == torch.float32:
@@ -157,12 +208,12 @@ class Classifier:
         return torch.autocast(self.device.type, dtype=self.precision)
 
 
-def load(directory: Path, device: str = "auto", precision: str = "auto") -> Classifier:
+def load(directory: Path, device: str = "auto", precision: str = "auto", cache: TokenCache | None = None) -> Classifier:
     """A saved version. Raises `NoModelError` when the directory does not hold one."""
     on = pick_device(device)
     model, tokenizer = _from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    return Classifier(model, tokenizer, labels, on, pick_precision(precision, on))
+    return Classifier(model, tokenizer, labels, on, pick_precision(precision, on), cache)
 
 
 def load_base(recipe: Recipe) -> Classifier:
@@ -179,6 +230,7 @@ def fit(
     examples: Sequence[Example],
     targets_N: Ints,
     progress: Progress | None = None,
+    cache: TokenCache | None = None,
 ) -> Classifier:
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
@@ -195,7 +247,7 @@ def fit(
         ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
     tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
-    classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device))
+    classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device), cache)
     _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
     model.eval()
     return classifier
@@ -205,15 +257,14 @@ def _optimise(
     classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets_N: Ints, progress: Progress
 ) -> None:
     model = classifier.model.train()
-    encoded = classifier._encode(examples)
-    lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
+    tokens = classifier._encode(examples)
     targets = torch.as_tensor(targets_N, device=classifier.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
     pieces = 1
-    batches = fitting_batches(lengths_N, recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
+    batches = fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
     for step, batch in enumerate(batches, start=1):
-        pieces = _gradients(classifier, encoded, targets, batch, pieces)
+        pieces = _gradients(classifier, tokens, targets, batch, pieces)
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         optimiser.step()
         schedule.step()
@@ -221,12 +272,12 @@ def _optimise(
         progress(step, recipe.steps)
 
 
-def _gradients(classifier: Classifier, encoded: Any, targets: torch.Tensor, batch: Ints, pieces: int) -> int:
+def _gradients(classifier: Classifier, tokens: Tokens, targets: torch.Tensor, batch: Ints, pieces: int) -> int:
     """Add up the gradients of a batch; returns into how many pieces it had to be cut, for the next batch to start."""
     while True:
         try:
             for piece in np.array_split(batch, min(pieces, len(batch))):
-                logits = classifier._forward(fast=True)(**classifier._padded(encoded, piece))
+                logits = classifier._forward(fast=True)(**classifier._padded(tokens, piece))
                 loss = cross_entropy(logits.float(), targets[piece], reduction="sum") / len(batch)
                 torch.autograd.backward(loss)
             return pieces

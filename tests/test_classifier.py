@@ -21,6 +21,7 @@ from backend.classifier import Classifier, Recipe, _gradients, fit, identity, lo
 from backend.corpora import own_pairs
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
+from backend.tokens import TokenCache, Tokens
 
 ROOT = Path(__file__).parent.parent
 LABELS = ("paraphrase", "different 🙂")
@@ -255,6 +256,53 @@ def test_a_checkpoint_is_the_same_wherever_it_lies_and_another_with_other_weight
         file.write(b"1")
     assert identity(str(here)) != identity(str(there))
     assert identity("google-bert/bert-base-cased") == "google-bert/bert-base-cased"
+
+
+def test_with_a_cache_nothing_is_tokenised_twice_and_nothing_else_changes(
+    recipe: Recipe, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    tokenise = Classifier._tokenise
+
+    def counting(self: Classifier, some: Sequence[Example]) -> Tokens:
+        asked.extend(example.id for example in some)
+        return tokenise(self, some)
+
+    cache, examples = TokenCache(tmp_path), [*PAIRS[:12], Example(9999, "one text", None)]
+    without_NC = load(saved, "cpu", "fp32").predict_proba(examples)
+    fitted_without = fit(recipe, LABELS, PAIRS[:12], TARGETS_N).predict_proba(examples)
+    monkeypatch.setattr(Classifier, "_tokenise", counting)
+    with_cache = load(saved, "cpu", "fp32", cache)
+    for _ in range(2):
+        assert np.array_equal(with_cache.predict_proba(examples), without_NC)
+    assert sorted(asked) == sorted(example.id for example in examples)
+    again = fit(recipe, LABELS, PAIRS[:12], TARGETS_N, cache=cache)
+    assert np.array_equal(again.predict_proba(examples), fitted_without)
+    assert len(asked) == len(examples), "the version has its base model's tokenizer"
+
+
+def test_another_length_has_tokens_of_its_own(saved: Path, tmp_path: Path) -> None:
+    cache = TokenCache(tmp_path)
+    long, short = (load(saved, "cpu", "fp32", cache) for _ in range(2))
+    short.tokenizer.model_max_length = 8
+    many = [replace(example, id=i) for i, example in enumerate(PAIRS * 3)]
+    longest = [int(classifier._encode(many).lengths_N.max()) for classifier in (long, short)]
+    assert 8 < longest[0] <= MAX_LENGTH
+    assert longest[1] == 8
+    assert len(list(tmp_path.iterdir())) == 1, "the files of the first are gone"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_model_that_is_not_written_out_scores_in_both_precisions(exact: bool, minilm: Path, tmp_path: Path) -> None:
+    directory = small_roberta(tmp_path, AutoTokenizer.from_pretrained(minilm))
+    fast, exactly = (load(directory, "cpu", precision) for precision in ("bf16", "fp32"))
+    for classifier in (fast, exactly):
+        classifier.tokenizer.model_max_length = 32
+    probs_NC = fast.predict_proba(PAIRS, exact=exact)
+    expected_NC = exactly.predict_proba(PAIRS)
+    assert np.allclose(probs_NC, expected_NC, atol=0 if exact else 0.02)
+    assert exact or not np.array_equal(probs_NC, expected_NC)
+    assert {weight.dtype for weight in fast.model.parameters()} == {torch.float32}
 
 
 def test_progress_ends_at_the_number_of_examples(fitted: Classifier) -> None:
