@@ -28,6 +28,12 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def device_of_trainer(name: str, trainer: int) -> str:
+    """The device of one of several trainers, counted from 0: they take the GPUs in turn, if there are several."""
+    gpus = torch.cuda.device_count() if name in ("auto", "cuda") else 0
+    return f"cuda:{trainer % gpus}" if gpus > 1 else name
+
+
 def describe(name: str) -> str:
     """A device in words, with all that the last bits of a result depend on: `cpu (2 threads)`, `cuda (NVIDIA H100)`."""
     device = pick_device(name)

@@ -48,6 +48,12 @@ class StudioError(NextlabelError):
     status = 502
 
 
+class QueueError(NextlabelError):
+    """The server with the job queue did not answer, or refused."""
+
+    status = 503
+
+
 class BadCorpusError(NextlabelError):
     """A data file that is missing, damaged or not what it claims to be."""
 

@@ -1,4 +1,4 @@
-"""Runs the web application under gunicorn, and the web and trainer processes side by side under supervision."""
+"""Runs the web application under gunicorn, and the web process and the trainers side by side under supervision."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from backend.errors import BadSettingError
+from backend.jobs import JobQueue
 from backend.processes import yield_cores_while_waiting
 from backend.settings import Settings
 
@@ -54,6 +55,8 @@ def run_web(settings: Settings) -> None:
     """Serve until SIGTERM."""
     yield_cores_while_waiting()
     _check_port(settings)
+    # Here, where its error is one sentence: from a process of gunicorn's it would be a traceback.
+    JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name).huey.storage.close()
     log.info("web process on http://%s:%d", settings.host, settings.port)
     _Gunicorn(settings).run()
 
@@ -70,12 +73,14 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def run_both(settings: Settings) -> int:
-    """Run web and trainer, start again whichever dies, stop both on SIGTERM or SIGINT within some seconds."""
+def run_supervised(settings: Settings, with_web: bool) -> int:
+    """Run the trainers, and the web process beside them; start again whichever dies, stop all on SIGTERM or SIGINT
+    within some seconds."""
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stop.append(signum))
-    children = [_Child("web"), _Child("trainer")]
+    children = [_Child("web", "web")] if with_web else []
+    children += _trainers(settings.workers)
     while not stop:
         for child in children:
             child.keep_alive()
@@ -90,11 +95,17 @@ def run_both(settings: Settings) -> int:
     return 0
 
 
-class _Child:
-    """One supervised process."""
+def _trainers(workers: int) -> "list[_Child]":
+    if workers == 1:
+        return [_Child("trainer", "trainer")]
+    return [_Child(f"trainer {number}", "trainer", "--number", str(number)) for number in range(workers)]
 
-    def __init__(self, name: str):
-        self._name = name
+
+class _Child:
+    """One supervised process: `python -m backend ARGUMENTS`."""
+
+    def __init__(self, name: str, *arguments: str):
+        self._name, self._arguments = name, arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._pause_s = 0.0
         self._started = self._start_at = time.monotonic()
@@ -113,7 +124,7 @@ class _Child:
             log.error("the %s process %s; starting it again in %.1f s", self._name, how, self._pause_s)
             self._process = None
         if now >= self._start_at:
-            command = [sys.executable, "-m", "backend", self._name, "--supervised-by", str(os.getpid())]
+            command = [sys.executable, "-m", "backend", *self._arguments, "--supervised-by", str(os.getpid())]
             self._process = subprocess.Popen(command)
             self._started = now
 

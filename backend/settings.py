@@ -1,7 +1,9 @@
 """The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
 
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +12,7 @@ from backend.acquisition import SERVABLE
 from backend.errors import BadSettingError, without_password
 
 YEAR_S = 366 * 86400.0
+QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
 
 
 class Settings(BaseSettings):
@@ -24,6 +27,18 @@ class Settings(BaseSettings):
         SecretStr(""), description="a personal access token or a legacy token of Label Studio"
     )
     model_dir: Path = Field(Path("data"), description="a directory for versions, pools and the job queue")
+    # A secret as a whole: a password may stand in several places of such an address.
+    queue_url: SecretStr = Field(
+        SecretStr(""),
+        description="redis://HOST:PORT/NUMBER, rediss://... or postgresql://USER:PASSWORD@HOST:PORT/NAME, with special "
+        "characters of the password written as %XX; empty for a file in MODEL_DIR",
+    )
+    queue_name: str = Field(
+        "nextlabel",
+        pattern=r"^[A-Za-z0-9_]{1,40}$",
+        description="up to 40 letters, digits and underscores, different for each MODEL_DIR on one server",
+    )
+    workers: int = Field(1, ge=1, le=64, description="a whole number of trainers from 1 to 64")
     basic_auth_user: str = Field("", description="user name that Label Studio must present; empty: no authentication")
     basic_auth_pass: SecretStr = Field(SecretStr(""), description="the password that goes with BASIC_AUTH_USER")
     host: str = Field("0.0.0.0", description="the address the web process listens on")
@@ -56,6 +71,15 @@ class Settings(BaseSettings):
         if name not in SERVABLE:
             raise ValueError(name)
         return name
+
+    @field_validator("queue_url")
+    @classmethod
+    def _known_queue(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        # A Redis data base that is no number would silently be number 0; `port` raises ValueError when it is none.
+        if text and (not re.fullmatch(QUEUE_URL, text) or urlsplit(text).port == 0):
+            raise ValueError("QUEUE_URL")
+        return url
 
     @field_validator("model_dir")
     @classmethod
@@ -94,11 +118,16 @@ def load_settings(env_file: str | None = ".env") -> Settings:
     return settings
 
 
+def _without_secret(text: str) -> str:
+    scheme, separator, _ = text.partition("://")
+    return f"'{scheme}://********'" if separator else "********"
+
+
 def _complaint(item: dict[str, object]) -> str:
     location = item["loc"]
     assert isinstance(location, tuple)
     name = str(location[0]).lower()
     field = Settings.model_fields[name]
     is_secret = field.annotation is SecretStr
-    value = "********" if is_secret else repr(item["input"])
+    value = _without_secret(str(item["input"])) if is_secret else repr(item["input"])
     return f"{name.upper()}={value} is not possible: expected {field.description}."

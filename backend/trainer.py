@@ -1,44 +1,83 @@
-"""The background process: works on the job queue and keeps the clock. Never serves requests."""
+"""The background process: works on the job queue and keeps the clock. Never serves requests.
 
+There may be several on one queue and one MODEL_DIR; one of them keeps the clock.
+"""
+
+import contextlib
 import logging
 import os
 import threading
 
+from backend.errors import QueueError
 from backend.jobs import JobQueue
-from backend.processes import yield_cores_while_waiting
-from backend.registry import Registry
+from backend.processes import share_cores, yield_cores_while_waiting
+from backend.registry import Busy, Registry
 from backend.settings import Settings
 from backend.status import StatusBoard
 
 log = logging.getLogger(__name__)
 
 THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
+TAKE_OVER_S = 1.0  # how often a trainer without the clock asks whether its keeper is gone
 NICENESS = 10  # annotators' requests to a Label Studio on the same machine go first
 
 
-def run_trainer(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT. A fit in progress is given up; the next start finds that it is still due."""
-    from backend.controller import Controller
-    from backend.studio import Studio
+def run_trainer(settings: Settings, number: int = 0) -> None:
+    """Work until SIGTERM or SIGINT. A fit in progress is given up; the next start finds that it is still due.
 
+    `number` counts the trainers of this machine from 0, `settings.workers` of them: each has its share of the cores.
+    """
     os.nice(NICENESS)
     yield_cores_while_waiting()
+    share_cores(settings.workers)
+    from backend.controller import Controller  # here, as it imports torch, which must find all that is set above
+    from backend.studio import Studio
+
+    settings = _with_own_device(settings, number)
     registry = Registry(settings.model_dir)
     studio = Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
     controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio)
-    controller.jobs.restart()
+    work_off(settings, registry, controller.jobs)
+    log.info("trainer stopped")
+    logging.shutdown()
+    # A fit in a worker thread would hold up the interpreter's exit for minutes; nothing of it needs saving.
+    os._exit(0)
+
+
+def work_off(settings: Settings, registry: Registry, jobs: JobQueue) -> None:
+    """Work on jobs, and keep the clock if nobody does, until SIGTERM or SIGINT."""
     stop = threading.Event()
-    threading.Thread(target=_tick, args=(settings, registry, controller.jobs, stop), daemon=True).start()
-    consumer = controller.jobs.huey.create_consumer(
+    threading.Thread(target=_keep_clock, args=(settings, registry, jobs, stop), daemon=True).start()
+    consumer = jobs.huey.create_consumer(
         workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.5, scheduler_interval=1
     )
     log.info("trainer ready, process %d", os.getpid())
     consumer.run()
     stop.set()
-    log.info("trainer stopped")
-    logging.shutdown()
-    # A fit in a worker thread would hold up the interpreter's exit for minutes; nothing of it needs saving.
-    os._exit(0)
+
+
+def _with_own_device(settings: Settings, number: int) -> Settings:
+    if settings.workers == 1 or settings.device not in ("auto", "cuda"):
+        return settings
+    from backend.devices import device_of_trainer  # imports torch
+
+    return settings.model_copy(update={"device": device_of_trainer(settings.device, number)})
+
+
+def _keep_clock(settings: Settings, registry: Registry, jobs: JobQueue, stop: threading.Event) -> None:
+    """Keep the clock for all trainers, or wait until its keeper is gone: the lock dies with its holder."""
+    while not stop.is_set():
+        try:
+            with registry.lock("clock"):
+                log.info("keeping the clock")
+                with contextlib.suppress(QueueError):  # then the marks of lost jobs wait until they are overdue
+                    jobs.restart()
+                _tick(settings, registry, jobs, stop)
+        except Busy:
+            stop.wait(TAKE_OVER_S)
+        except Exception:  # a locked queue file or a full disk must not stop the clock
+            log.exception("the clock cannot be kept")
+            stop.wait(TAKE_OVER_S)
 
 
 def _tick(settings: Settings, registry: Registry, jobs: JobQueue, stop: threading.Event) -> None:
@@ -46,6 +85,8 @@ def _tick(settings: Settings, registry: Registry, jobs: JobQueue, stop: threadin
         try:
             for project in registry.projects():
                 jobs.hint(project, thorough=True)
+        except QueueError as error:
+            log.warning("the clock missed a tick: %s", error)
         except Exception:  # a locked queue file or a full disk must not stop the clock
             log.exception("the clock missed a tick")
         if stop.wait(min(settings.reconcile_s, settings.fit_max_wait_s)):

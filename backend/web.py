@@ -57,7 +57,8 @@ def create_app(settings: Settings) -> Flask:
     """The web application. Loads no model until the first prediction is asked for."""
     app = Flask("backend")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    registry, board, jobs = Registry(settings.model_dir), StatusBoard(settings.model_dir), JobQueue(settings.model_dir)
+    registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
+    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     metrics = Metrics(registry, board, jobs)
     rooms = _Rooms(settings, registry, board, jobs, Resident(settings, registry, RESIDENT_VERSIONS), metrics)
     _add_guard(app, settings)

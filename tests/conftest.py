@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -12,6 +13,9 @@ from backend.demo import small_checkpoint
 from backend.processes import yield_cores_while_waiting
 from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.studio import Studio
+
+if TYPE_CHECKING:
+    from queue_servers import PostgresqlServer, RedisServer
 
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
@@ -60,6 +64,32 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStud
 def studio(label_studio: LocalStudio) -> Studio:
     """A client of the real server."""
     return label_studio.connect()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> "Iterator[RedisServer]":
+    """A real Redis server, one for all tests."""
+    from queue_servers import RedisServer
+
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> "Iterator[PostgresqlServer]":
+    """A real PostgreSQL server, one for all tests."""
+    from queue_servers import PostgresqlServer
+
+    server = PostgresqlServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,22 @@
-"""The job queue: many hints become one job, nothing is lost that matters. Jobs are worked off without a consumer."""
+"""The job queue: many hints become one job, nothing is lost that matters, wherever the queue lies. Jobs are worked off
+without a consumer."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import wait_until
+from queue_servers import IN_URL, PASSWORD, QueueServer
 
+from backend.errors import QueueError
 from backend.jobs import JobQueue
+from backend.sandbox import free_port
 
-OpenQueue = Callable[[], JobQueue]
+OpenQueue = Callable[..., JobQueue]
+SERVERS = ["redis", "postgresql"]
 
 
 class Diary:
@@ -26,6 +34,10 @@ class Diary:
         self.done.append(("fit", project))
         self.then()
 
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        self.done.append(("score", project, version, first, last))
+        self.then()
+
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         self.done.append(("forget", project, task_ids))
 
@@ -35,13 +47,29 @@ def diary() -> Diary:
     return Diary()
 
 
-@pytest.fixture
-def open_queue(tmp_path: Path, diary: Diary) -> Iterator[OpenQueue]:
-    """Opens the same queue file as often as asked, as the processes do."""
-    opened: list[JobQueue] = []
+@pytest.fixture(params=["file", *SERVERS])
+def url(request: pytest.FixtureRequest) -> str:
+    """Where the queue lies: each law holds at each place."""
+    return "" if request.param == "file" else str(request.getfixturevalue(f"{request.param}_server").url())
 
-    def open_it() -> JobQueue:
-        opened.append(JobQueue(tmp_path / "new", worker=diary))
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[QueueServer]:
+    """A server that a test may kill or freeze; the next test finds it running."""
+    found = request.getfixturevalue(f"{request.param}_server")
+    yield found
+    if not found.answers():
+        found.start()
+
+
+@pytest.fixture
+def open_queue(tmp_path: Path, diary: Diary, url: str) -> Iterator[OpenQueue]:
+    """Opens the same queue as often as asked, as the processes do; another one by another name."""
+    opened: list[JobQueue] = []
+    ours = uuid.uuid4().hex
+
+    def open_it(name: str = ours) -> JobQueue:
+        opened.append(JobQueue(tmp_path / "new", url, name, worker=diary))
         return opened[-1]
 
     yield open_it
@@ -177,3 +205,169 @@ def test_a_job_survives_the_process_that_asked_for_it(open_queue: OpenQueue, dia
     assert later.demanded(1)
     work(later)
     assert diary.done == [("reconcile", 1, False)]
+
+
+def test_ranges_to_score_join_by_version_and_first_id(queue: JobQueue, diary: Diary) -> None:
+    for _ in range(3):
+        queue.want_scores(1, "v1", 1, 100)
+        queue.want_scores(1, "v1", 101, 200)
+        queue.want_scores(1, "v2", 1, 100)
+        queue.want_scores(2, "v1", 1, 100, delay_s=3600)
+    assert queue.waiting() == 4
+    work(queue)
+    assert diary.done == [("score", 1, "v1", 1, 100), ("score", 1, "v1", 101, 200), ("score", 1, "v2", 1, 100)]
+    queue.want_scores(1, "v1", 1, 100)
+    queue.want_scores(2, "v1", 1, 100)
+    work(queue)
+    assert diary.done[3:] == [("score", 1, "v1", 1, 100)], "asked for after the first was begun"
+
+
+def test_of_many_hints_at_once_one_is_the_first(open_queue: OpenQueue) -> None:
+    queues = [open_queue() for _ in range(8)]
+    with ThreadPoolExecutor(len(queues)) as threads:
+        for project in range(20):
+            list(threads.map(lambda queue, p=project: queue.hint(p), queues))
+    assert queues[0].waiting() == 20
+
+
+def test_each_job_is_taken_once(open_queue: OpenQueue) -> None:
+    queues = [open_queue() for _ in range(4)]
+    for project in range(200):
+        queues[0].hint(project)
+
+    def take(queue: JobQueue) -> list[int]:
+        return [job.args[0] for job in iter(queue.huey.dequeue, None)]
+
+    with ThreadPoolExecutor(len(queues)) as threads:
+        taken = [project for projects in threads.map(take, queues) for project in projects]
+    assert sorted(taken) == list(range(200))
+
+
+def test_a_delayed_job_becomes_due(queue: JobQueue) -> None:
+    queue.hint(1, delay_s=0.2)
+    assert list(queue.huey.read_schedule()) == []
+    job = queue.huey.dequeue()
+    queue.huey.execute(job)  # too early: to the schedule with it
+    deadline = time.monotonic() + 10
+    while not (due := list(queue.huey.read_schedule())):
+        assert time.monotonic() < deadline, "the job never became due"
+    assert [job.args for job in due] == [(1, False)]
+    assert queue.waiting() == 0
+
+
+def test_queues_with_different_names_do_not_see_each_other(open_queue: OpenQueue, diary: Diary) -> None:
+    ours, theirs = open_queue("a"), open_queue("b")
+    for queue in (ours, theirs):
+        queue.hint(1)
+        queue.want_fit(1)
+        queue.demand_fit(1)
+    theirs.restart()
+    theirs.demand_met(1, theirs.demanded(1))
+    work(theirs)
+    assert len(diary.done) == 2
+    assert (ours.waiting(), theirs.waiting()) == (2, 0)
+    assert ours.demanded(1)
+    assert not theirs.demanded(1)
+    work(ours)
+
+
+# Servers that are not there
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://:{}@127.0.0.1:{}/0", "rediss://:{}@127.0.0.1:{}", "postgresql://me:{}@127.0.0.1:{}/postgres"]
+)
+def test_a_server_that_is_not_there_is_named_without_its_password(address: str, tmp_path: Path) -> None:
+    port = free_port(16600)
+    with pytest.raises(QueueError) as refused:
+        JobQueue(tmp_path, address.format(IN_URL, port))
+    message = str(refused.value)
+    assert message.startswith(f"The job queue at {address.partition(':')[0]}://127.0.0.1:{port}")
+    assert message.endswith("start the server, or correct QUEUE_URL.")
+    assert "refused" in message
+    assert PASSWORD not in message
+    assert IN_URL not in message
+
+
+def test_a_wrong_password_is_said_and_not_shown(server: QueueServer, tmp_path: Path) -> None:
+    with pytest.raises(QueueError, match=r"(?i)password") as refused:
+        JobQueue(tmp_path, server.url().replace(IN_URL, "guessed"))
+    assert "guessed" not in str(refused.value)
+
+
+def everything(queue: JobQueue) -> list[Callable[[], object]]:
+    """Each thing that may be asked of a queue."""
+    return [
+        lambda: queue.hint(1),
+        lambda: queue.want_fit(1),
+        lambda: queue.want_scores(1, "v", 1, 2),
+        lambda: queue.forget_tasks(1, [1]),
+        lambda: queue.demand_fit(1),
+        lambda: queue.demanded(1),
+        lambda: queue.demand_met(1, "1.0"),
+        queue.restart,
+        queue.waiting,
+    ]
+
+
+def test_a_killed_server_is_an_error_until_it_is_back(server: QueueServer, tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex)
+    queue.hint(1)
+    server.kill()
+    for ask in everything(queue):
+        with pytest.raises(
+            QueueError, match=r"cannot be used .*: start the server, or correct QUEUE_URL\.$"
+        ) as refused:
+            ask()
+        assert PASSWORD not in str(refused.value)
+    server.start()
+    queue.hint(2)  # at the first try, as Label Studio never repeats a webhook
+    assert queue.waiting() == 2, "what was known before is known again"
+
+
+def test_a_server_that_hangs_is_not_waited_for(server: QueueServer, tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex)
+    server.freeze()
+    try:
+        for ask in (lambda: queue.hint(1), queue.restart, queue.waiting):
+            start = time.monotonic()
+            with pytest.raises(QueueError):
+                ask()
+            assert time.monotonic() - start < 0.9
+    finally:
+        server.thaw()
+    wait_until(lambda: answers(queue), "the queue to answer again", 20)
+    queue.hint(1)  # what the server made of the hint above is unknown: a mark without a job must not stop this one
+    assert ("reconcile", (1, False)) in [(job.name, job.args) for job in queue.huey.pending()]
+
+
+def answers(queue: JobQueue) -> bool:
+    try:
+        return queue.waiting() >= 0
+    except QueueError:
+        return False
+
+
+def test_a_job_that_loses_its_server_is_given_up_in_a_sentence(
+    server: QueueServer, tmp_path: Path, diary: Diary, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, worker=diary)
+
+    def lose_it() -> None:
+        server.kill()
+        queue.hint(1)
+
+    diary.then = lose_it
+    queue.want_fit(1)
+    work(queue)
+    assert diary.done == [("fit", 1)]
+    [given_up, away] = [record.getMessage() for record in caplog.records]
+    assert given_up.startswith("a job was given up: The job queue at ")
+    assert away.endswith("start the server, or correct QUEUE_URL. It is asked until it answers.")
+    server.start()
+    diary.then = lambda: None
+    queue.want_fit(1)
+    work(queue)
+    assert diary.done == [("fit", 1)] * 2
+    assert caplog.records[-1].getMessage().endswith("answers again")
+    assert not [record for record in caplog.records if record.exc_info]

@@ -79,6 +79,8 @@ def test_settings_never_change() -> None:
         ("QUERY_STRATEGY", "power_bald", "bald and power_bald need dropout passes"),
         ("DEVICE", "gpu", "auto, cpu, cuda, cuda:N or mps"),
         ("PRECISION", "fp16", "auto, fp32 or bf16"),
+        ("QUEUE_NAME", "ours-2", "letters, digits and underscores"),
+        ("WORKERS", "0", "a whole number of trainers from 1 to 64"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
     ],
 )
@@ -89,6 +91,44 @@ def test_a_bad_value_is_refused_with_key_value_and_expectation(
     message = refusal()
     assert message.startswith(f"{key}={value!r} is not possible: expected ")
     assert expectation in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:secret@queue.example.com:6380/2",
+        "rediss://me:s%40cret@10.0.0.1:6380/0?ssl_cert_reqs=required",
+        "redis://[::1]:6379/",
+        "postgresql://me:secret@localhost:5432/nextlabel",
+        "postgresql:///nextlabel?host=/var/run/postgresql",
+    ],
+)
+def test_a_queue_may_lie_on_redis_or_postgresql(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("QUEUE_URL", url)
+    settings = load_settings(env_file=None)
+    assert settings.queue_url.get_secret_value() == url
+    assert "QUEUE_URL=********" in settings.lines()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mysql://me:{}@localhost/nextlabel", "'mysql://********'"),
+        ("postgresql+psycopg://me:{}@localhost/nextlabel", "'postgresql+psycopg://********'"),
+        ("redis://:{}@localhost/nextlabel", "'redis://********'"),
+        ("redis://:{}@localhost:many/0", "'redis://********'"),
+        ("redis://:{}/#@localhost/0", "'redis://********'"),
+        ("postgresql://me:{}/#@localhost/nextlabel", "'postgresql://********'"),
+        ("localhost:6379 {}", "********"),
+    ],
+)
+def test_another_queue_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch, url: str, shown: str) -> None:
+    monkeypatch.setenv("QUEUE_URL", url.format(SECRET))
+    message = refusal()
+    assert message.startswith(f"QUEUE_URL={shown} is not possible: expected redis://HOST:PORT/NUMBER, ")
+    assert "empty for a file in MODEL_DIR" in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize("name", SERVABLE)
