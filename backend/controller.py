@@ -3,23 +3,26 @@
 Called by hints and by the clock. Killed anywhere, the next call finishes the work.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
 
+from backend.backlog import Backlog, Turn
 from backend.connecting import Credentials, ensure_webhook, find_backend
 from backend.errors import NextlabelError, RefusedConfigError, StudioError, without_password
 from backend.fitting import Fitter, Outlook
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
-from backend.pool import Pool, pool_path
-from backend.publishing import Publisher, check_published
-from backend.registry import Busy, Card, Registry, is_ours
+from backend.pool import Pool, pool_path, tokens_path
+from backend.publishing import HEAD, Outcome, Publisher, check_published
+from backend.registry import Busy, Registry, is_ours
 from backend.resident import Resident
 from backend.settings import Settings
 from backend.status import StatusBoard
 from backend.studio import UNCERTAINTY, Project, Studio, StudioRefusedError
 from backend.sync import repair, sync
+from backend.tokens import TokenCache
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ BUSY_S = 1.0  # when another thread has the project
 
 
 class Controller:
-    """Works on jobs. Thread-safe: one reconcile a project and one fit a machine at a time."""
+    """Works on jobs. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in this process."""
 
     def __init__(
         self,
@@ -39,14 +42,23 @@ class Controller:
         studio: Studio,
         now: Callable[[], float] = time.time,
     ):
-        self.jobs = JobQueue(settings.model_dir, worker=self)
+        self.jobs = JobQueue(
+            settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, worker=self
+        )
         self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
-        self._resident = Resident(settings, registry, RESIDENT_VERSIONS)
-        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, now)
+        caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
+        self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches)
+        turn = Turn()
+        self._backlog = Backlog(settings, registry, self.jobs, self._resident, turn)
+        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, turn, caches, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
         self._fitter.fit(project)
+
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        """Score a part of what is left of a pool."""
+        self._backlog.score(project, version, first, last)
 
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may mend."""
@@ -79,13 +91,14 @@ class Controller:
                 self._say(project_id, state="disconnected", message=why)
                 return
             config = parse_label_config(project.label_config)
-            sync(self._studio, pool, config, project, self._now())
+            sync(self._studio, pool, config, project, self._now)
             pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
             if thorough:
                 repair(self._studio, pool, config, project)
                 check_published(self._studio, pool, project_id)
             outlook = self._fitter.look(pool, project_id, config)
             if outlook.reason:
+                pool.put("due_at", pool.get("due_at") or repr(self._now()))
                 self.jobs.want_fit(project_id)
             version = self._registry.current(project_id)
             if version is None:
@@ -126,7 +139,9 @@ class Controller:
         if project.model_version != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
-        self._score_new(pool, project.id, card)
+        unscored = self._backlog.look(pool, card)
+        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
+        depth = min(self._settings.window, max(HEAD, self._settings.window // 2)) if unscored else self._settings.window
         with Publisher(
             self._studio,
             pool,
@@ -135,31 +150,37 @@ class Controller:
             exact=lambda examples: self._resident.score(card, examples, exact=True),
             superseded=lambda: self._registry.current(project.id) != version,
         ) as publisher:
-            outcome = publisher.publish(project, self._settings.window)
+            outcome = publisher.publish(project, depth)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
-        if outcome.missing or outcome.stale:
-            self.jobs.hint(project.id, delay_s=0.0 if outcome.missing else BUSY_S)
-        extra = {} if outcome.seconds_to_switch is None else {"publish_seconds": round(outcome.seconds_to_switch, 3)}
+        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
+        if unfinished or outcome.stale:
+            self.jobs.hint(project.id, delay_s=0.0 if unfinished else BUSY_S)
         self._report(
             pool,
             project,
             config,
             outlook,
-            state="publishing" if outcome.missing else "published",
+            state="publishing" if unfinished else "published",
             version=version,
             window=outcome.window,
             stale=outcome.stale,
+            unscored=unscored,
             warnings=warnings,
-            **extra,
+            **self._switched(pool, project.id, version, outcome),
         )
 
-    def _score_new(self, pool: Pool, project_id: int, card: Card) -> None:
-        new = pool.unscored(card.version)
-        if new:
-            log.info("project %d: scoring %d tasks that %s has not seen", project_id, len(new), card.version)
-            scored = self._resident.score(card, new, exact=False)
-            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+    def _switched(self, pool: Pool, project: int, version: str, outcome: Outcome) -> dict[str, float]:
+        """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
+        fit due, as far as we saw it."""
+        if outcome.seconds_to_switch is None:
+            return {}
+        seconds = {"publish": round(outcome.seconds_to_switch, 3)}
+        if pool.get("due_at"):
+            seconds["total"] = round(self._now() - float(pool.get("due_at")), 3)
+            pool.put("due_at", "")
+        self._registry.add_seconds(project, version, seconds)
+        return {"publish_seconds": seconds["publish"]}
 
     def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
         """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
@@ -210,6 +231,7 @@ class Controller:
     def _say(self, project_id: int, **changes: object) -> None:
         done = self._board.queue(project_id).reconciles + 1
         self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
+        self._board.put_traffic(self._studio.traffic())
 
     def _failed(self, project_id: int, message: str) -> None:
         errors = self._board.queue(project_id).errors + 1

@@ -2,26 +2,32 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
+import numpy as np
+
 from backend import classifier as classifiers
+from backend.backlog import Turn
 from backend.classifier import Recipe
-from backend.errors import NextlabelError
+from backend.devices import pick_device
+from backend.errors import NextlabelError, QueueError
+from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
 from backend.learning import Round, missing_labels, round_seed, run_round
 from backend.pool import Pool, pool_path
 from backend.processes import give_back_memory
 from backend.registry import Busy, Card, Registry, version_name, version_number
-from backend.resident import Resident
+from backend.resident import Caches, Resident
 from backend.settings import Settings
 from backend.status import StatusBoard
 
 log = logging.getLogger(__name__)
 
-BUSY_S = 1.0  # when another fit has the machine
+BUSY_S = 1.0  # when another fit has this process, or the project
+FIRST, FIRST_ON_GPU = 4096, 65536  # tasks of the pool that are scored before a version comes into force: some seconds
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 
@@ -37,7 +43,7 @@ class Outlook:
 
 
 class Fitter:
-    """Decides on fits and makes them: one at a time on a machine, however many trainers there are."""
+    """Decides on fits and makes them: one at a time in a process, and of a project one at a time anywhere."""
 
     def __init__(
         self,
@@ -46,10 +52,12 @@ class Fitter:
         board: StatusBoard,
         jobs: JobQueue,
         resident: Resident,
+        turn: Turn,
+        caches: Caches,
         now: Callable[[], float] = time.time,
     ):
         self._settings, self._registry, self._board = settings, registry, board
-        self._jobs, self._resident, self._now = jobs, resident, now
+        self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
@@ -111,10 +119,15 @@ class Fitter:
     def fit(self, project: int) -> None:
         """Fit a version on all labels and promote it, if a fit is due. A failed fit keeps its labels."""
         try:
-            with self._registry.lock("fit"):
-                self._fit(project)
+            with self._turn.for_fit() as ours, self._registry.lock(f"fit.{project}"):
+                if ours:
+                    self._fit(project)
+                else:
+                    self._jobs.want_fit(project, delay_s=BUSY_S)
         except Busy:
             self._jobs.want_fit(project, delay_s=BUSY_S)
+        except QueueError as error:  # what was done is done; the clock asks again for the rest
+            log.warning("project %d: %s", project, error)
         except NextlabelError as error:
             log.error("project %d: the fit failed, its labels are kept: %s", project, error)
             self._failed(project, str(error))
@@ -134,32 +147,45 @@ class Fitter:
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
-            result = run_round(
-                recipe,
-                config.labels,
-                labelled,
-                pool.open_examples(),
-                pool.labelled(config.labels, holdout=True),
-                self._settings.query_strategy,
-                _Reporter(self._board, project, self._now),
-            )
-            card = self._card(project, config, [label for _, label in labelled], recipe, result, outlook.reason)
-            labels = {example.id: label for example, label in labelled}
-            self._registry.save(card, labels, result.classifier.save)
-            try:
-                scored = result.pool
-                pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
-                self._resident.keep(card, result.classifier)
-                self._registry.promote(project, card.version)
-            except BaseException:
-                self._registry.discard(project, card.version)  # or every retry would leave one
-                raise
+            result = self._round(pool, project, config, recipe, labelled)
+            card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
+            self._bring_into_force(pool, card, {example.id: label for example, label in labelled}, result)
+            self._done(project, card)
+            self._jobs.hint(project)
+            self._jobs.demand_met(project, demand)
+            # The rest can wait until the queue is in the new order.
             pool.keep_scores_of(card.version)
         give_back_memory()
-        self._jobs.demand_met(project, demand)
         self._registry.prune(project, self._settings.keep_versions)
-        self._done(project, card)
-        self._jobs.hint(project)
+
+    def _round(
+        self, pool: Pool, project: int, config: LabelConfig, recipe: Recipe, labelled: Sequence[tuple[Example, str]]
+    ) -> Round:
+        rng = np.random.default_rng(recipe.seed)
+        on_gpu = pick_device(self._settings.device).type == "cuda"
+        return run_round(
+            recipe,
+            config.labels,
+            labelled,
+            pool.first_to_score(FIRST_ON_GPU if on_gpu else FIRST, self._registry.current(project), rng),
+            pool.labelled(config.labels, holdout=True),
+            self._settings.query_strategy,
+            _Reporter(self._board, project, self._now),
+            self._caches(project),
+        )
+
+    def _bring_into_force(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
+        start = time.perf_counter()
+        self._registry.save(card, labels, result.classifier.save)
+        try:
+            scored = result.pool
+            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+            self._resident.keep(card, result.classifier)
+            self._registry.promote(card.project, card.version)
+        except BaseException:
+            self._registry.discard(card.project, card.version)  # or every retry would leave one
+            raise
+        self._registry.add_seconds(card.project, card.version, {"save": round(time.perf_counter() - start, 3)})
 
     def _next_number(self, project: int) -> int:
         return version_number(next(iter(self._registry.versions(project)), "")) + 1
@@ -172,7 +198,14 @@ class Fitter:
         )
 
     def _card(
-        self, project: int, config: LabelConfig, labels: Sequence[str], recipe: Recipe, result: Round, reason: str
+        self,
+        pool: Pool,
+        project: int,
+        config: LabelConfig,
+        labels: Sequence[str],
+        recipe: Recipe,
+        result: Round,
+        reason: str,
     ) -> Card:
         number = self._next_number(project)
         created = datetime.fromtimestamp(self._now(), timezone.utc)
@@ -188,7 +221,7 @@ class Fitter:
             seed=recipe.seed,
             recipe=asdict(recipe),
             scores=result.scores.as_dict() if result.scores else None,
-            pool=len(result.pool.examples),
+            pool=pool.open_size(),
             seconds=dict(result.seconds),
             device=str(result.classifier.device),
             precision=str(result.classifier.precision).removeprefix("torch."),

@@ -17,6 +17,7 @@ from backend.diversity import diverse_batch
 from backend.errors import DivergedError, NotEnoughLabelsError
 from backend.examples import Example
 from backend.metrics import Ints, Scores, evaluate
+from backend.tokens import TokenCache
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -56,11 +57,12 @@ def run_round(
     holdout: Sequence[tuple[Example, str]],
     strategy: str,
     progress: Progress = lambda stage, done, total: None,
+    cache: TokenCache | None = None,
 ) -> Round:
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
-    Pool values come from the fast precision. Raises `NotEnoughLabelsError` when `missing_labels` has a complaint,
-    `DivergedError` when the weights have become useless.
+    Pool values come from the fast precision. With a `cache` no text is tokenised twice. Raises `NotEnoughLabelsError`
+    when `missing_labels` has a complaint, `DivergedError` when the weights have become useless.
     """
     complaint = missing_labels(labels, [label for _, label in labelled])
     if complaint:
@@ -72,6 +74,7 @@ def run_round(
         [example for example, _ in labelled],
         class_numbers(labels, [label for _, label in labelled]),
         lambda done, total: progress("fit", done, total),
+        cache,
     )
     clock.stop("fit")
     if not np.isfinite(classifier.predict_proba([labelled[0][0]])).all():

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS task (
 );
 CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
+CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
+CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE TABLE IF NOT EXISTS score (
     task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
     PRIMARY KEY (task_id, version)
@@ -39,6 +41,12 @@ CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
 );
 """
+
+PIECE = 10_000  # rows
+LAST = 2**63 - 1  # SQLite's highest id
+UNSCORED = (
+    "FROM task LEFT JOIN score ON task_id = id AND version = ? WHERE open AND task_id IS NULL AND id BETWEEN ? AND ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class Pool:
             return False
         if old is not None and old[:2] != new[:2]:
             self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
+        if row.open:
+            self.put("scored", "")
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
         return True
 
@@ -120,7 +130,7 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
-            about_the_copy = ("reading", "complete", "watermark", "settled", "difference", "accepted")
+            about_the_copy = ("reading", "complete", "watermark", "settled", "difference", "accepted", "scored")
             self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
 
     def task_ids(self) -> set[int]:
@@ -141,7 +151,7 @@ class Pool:
 
     def annotated(self) -> list[int]:
         """Tasks on which Label Studio counted an annotation."""
-        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0")]
+        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0 ORDER BY id")]
 
     def open_size(self) -> int:
         """How many tasks are in the pool."""
@@ -151,8 +161,8 @@ class Pool:
         """How many tasks hold nothing that can be classified."""
         return self._count("SELECT COUNT(*) FROM task WHERE text IS NULL")
 
-    def _count(self, sql: str) -> int:
-        return int(self._db.execute(sql).fetchone()[0])
+    def _count(self, sql: str, *args: object) -> int:
+        return int(self._db.execute(sql, args).fetchone()[0])
 
     # Labels
 
@@ -176,13 +186,40 @@ class Pool:
         """The pool, by task id."""
         return self._examples("SELECT id, text, pair FROM task WHERE open ORDER BY id")
 
-    def unscored(self, version: str) -> list[Example]:
-        """Pool tasks that `version` has not seen: new ones, edited ones, and those that lost their label."""
-        return self._examples(
-            "SELECT id, text, pair FROM task LEFT JOIN score ON task_id = id AND version = ? "
-            "WHERE open AND task_id IS NULL ORDER BY id",
-            version,
-        )
+    def first_to_score(self, limit: int, previous: str | None, rng: np.random.Generator) -> list[Example]:
+        """By task id, what a new version should score before all else: the pool, if it is no larger than `limit`.
+
+        Otherwise half are what the `previous` version found most informative, the rest is drawn.
+        """
+        if self.open_size() <= limit:
+            return self.open_examples()
+        likely = {task.task_id for task in self.ranked(previous or "", limit // 2, skipped=False)}
+        ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
+        drawn = rng.choice(ids_N, size=limit - len(likely), replace=False).tolist()
+        sql = "SELECT id, text, pair FROM task WHERE id = ?"
+        return [example for task_id in sorted([*likely, *drawn]) for example in self._examples(sql, task_id)]
+
+    def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
+        """Pool tasks with ids from `first` to `last` that `version` has not seen: new ones, edited ones, and those that
+        lost their label."""
+        return self._examples(f"SELECT id, text, pair {UNSCORED} ORDER BY id", version, first, last)
+
+    def unscored_size(self, version: str) -> int:
+        """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
+        if self.get("scored") == version:
+            return 0
+        with self.transaction():  # no task may come between the count and the note
+            count = self._count(f"SELECT COUNT(*) {UNSCORED}", version, 0, LAST)
+            self.put("scored", "" if count else version)
+        return count
+
+    def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
+        """First and last id of the stretches of `size` ids in which there are tasks that `version` has not seen.
+
+        The stretches are the same whichever tasks they hold at the moment.
+        """
+        rows = self._db.execute(f"SELECT DISTINCT id / ? {UNSCORED} ORDER BY 1", (size, version, 0, LAST))
+        return [(row[0] * size, (row[0] + 1) * size - 1) for row in rows]
 
     def _examples(self, sql: str, *args: object) -> list[Example]:
         return [Example(*row) for row in self._db.execute(sql, args)]
@@ -213,8 +250,10 @@ class Pool:
         return [Ranked(task_id, value) for task_id, value in rows]
 
     def keep_scores_of(self, version: str) -> None:
-        """Drop the scores of every other version."""
-        self._db.execute("DELETE FROM score WHERE version != ?", (version,))
+        """Drop the scores of every other version, some at a time, so that other threads can write in between."""
+        sql = "DELETE FROM score WHERE rowid IN (SELECT rowid FROM score WHERE version != ? LIMIT ?)"
+        while self._db.execute(sql, (version, PIECE)).rowcount == PIECE:
+            pass
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks whose score under `version` was computed in the fast precision."""
@@ -267,3 +306,8 @@ class Pool:
 def pool_path(model_dir: Path, project: int) -> Path:
     """Where the copy of a project is."""
     return model_dir / "pools" / f"{project}.sqlite"
+
+
+def tokens_path(model_dir: Path, project: int) -> Path:
+    """Where the token ids of its texts are."""
+    return model_dir / "pools" / f"{project}.tokens"

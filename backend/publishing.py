@@ -69,11 +69,12 @@ class Publisher:
         """Bring the published head to `depth` tasks. Does nothing at all when nothing changed."""
         start = time.perf_counter()
         version = self._card.version
-        wanted = self._exact_head(depth)
+        switching = project.model_version != version
+        # The new order comes first: what makes it longer follows in the next reconcile.
+        wanted = self._exact_head(min(depth, HEAD) if switching else depth)
         published = self._pool.published()
         self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
-        switching = project.model_version != version
         urgent = plan.create[:HEAD] if switching else ()
         written = self._write(urgent, hurry=True)
         seconds_to_switch = None

@@ -1,14 +1,14 @@
 """Versions of a project's classifier on disk. Knows directories and cards, not models.
 
-`models/<project>/<version>/` never changes once it is there: it is written beside, renamed, then pointed to by the
-file `models/<project>/CURRENT`. A crash leaves either the old state or the new one.
+`models/<project>/<version>/` is written beside, renamed, then pointed to by the file `models/<project>/CURRENT`: a
+crash leaves either the old state or the new one. What a version is never changes; only its card learns what it took.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Registry:
         versions = self.versions(project)
         try:
             pointed = (self.root / str(project) / POINTER).read_text().strip()
-        except FileNotFoundError:
+        except (OSError, ValueError):  # none yet, or a damaged one
             pointed = ""
         return pointed if pointed in versions else next(iter(versions), None)
 
@@ -154,6 +154,13 @@ class Registry:
         beside = pointer.with_suffix(".new")
         beside.write_text(version)
         os.replace(beside, pointer)
+
+    def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
+        """Note on the card how long stages took that came after it was written."""
+        card = self.card(project, version)
+        beside = self.path(project, version) / ".card.json"
+        _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
+        os.replace(beside, beside.with_name("card.json"))
 
     def discard(self, project: int, version: str) -> None:
         """Delete a version that could not be promoted."""

@@ -1,7 +1,7 @@
 """Versions loaded once and kept in memory while they are used. Caches by version, so nothing is ever invalidated."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,11 @@ from backend.settings import Settings
 if TYPE_CHECKING:
     from backend.classifier import Classifier
     from backend.learning import Scored
-
+    from backend.tokens import TokenCache
 
 SLICE = 512  # examples that go through the model at a time
+
+Caches = Callable[[int], "TokenCache | None"]  # of a project
 
 
 class Resident:
@@ -24,8 +26,8 @@ class Resident:
     Requests that arrive during a pass share the next one, so that many small ones wait for one pass, not for many.
     """
 
-    def __init__(self, settings: Settings, registry: Registry, capacity: int):
-        self._settings, self._registry, self._capacity = settings, registry, capacity
+    def __init__(self, settings: Settings, registry: Registry, capacity: int, caches: Caches = lambda project: None):
+        self._settings, self._registry, self._capacity, self._caches = settings, registry, capacity, caches
         self._held: dict[Path, Classifier] = {}
         self._forward = threading.Lock()
         self._waiting: list[_Request] = []
@@ -65,7 +67,7 @@ class Resident:
 
         card, exact = requests[0].card, requests[0].exact
         try:
-            classifier = self._get(self._registry.path(card.project, card.version))
+            classifier = self._get(card)
             together = [example for request in requests for example in request.examples]
             scored = score_pool(classifier, together, card.strategy, card.seed, exact)
         except Exception as error:  # noqa: BLE001  each thread raises it anew
@@ -83,11 +85,14 @@ class Resident:
         with self._forward:
             self._hold(self._registry.path(card.project, card.version), classifier)
 
-    def _get(self, path: Path) -> "Classifier":
+    def _get(self, card: Card) -> "Classifier":
         # torch is imported here, so that the web process answers before it is needed.
         from backend import classifier as classifiers
 
-        found = self._held.pop(path, None) or classifiers.load(path, self._settings.device, self._settings.precision)
+        path, settings = self._registry.path(card.project, card.version), self._settings
+        found = self._held.pop(path, None)
+        if found is None:
+            found = classifiers.load(path, settings.device, settings.precision, self._caches(card.project))
         self._hold(path, found)
         return found
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ class QueueStatus:
     """State of a project's queue.
 
     `state`: waiting (no version yet), publishing, published, refused (the config), disconnected, failed. `stale`
-    predictions of earlier versions are still to be removed; they order nothing.
+    predictions of earlier versions are still to be removed; they order nothing. `unscored` tasks of the pool have no
+    place in the order yet.
     """
 
     state: str = "waiting"
@@ -28,6 +30,7 @@ class QueueStatus:
     version: str = ""
     window: int = 0
     stale: int = 0
+    unscored: int = 0
     warnings: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
@@ -50,6 +53,21 @@ class FitStatus:
     at: float = 0.0
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What has gone between us and Label Studio: requests, and the bytes of bodies sent and received."""
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        return Traffic(self.requests + other.requests, self.sent + other.sent, self.received + other.received)
+
+    def __sub__(self, earlier: "Traffic") -> "Traffic":
+        return Traffic(self.requests - earlier.requests, self.sent - earlier.sent, self.received - earlier.received)
+
+
 class StatusBoard:
     """The status files below one directory. One writer per file; readers see whole files."""
 
@@ -58,33 +76,42 @@ class StatusBoard:
 
     def queue(self, project: int) -> QueueStatus:
         """What is known of the queue."""
-        raw = self._read(project, "queue", QueueStatus)
+        raw = self._read(f"{project}.queue", QueueStatus)
         return QueueStatus(**{**raw, "warnings": tuple(raw.get("warnings", ()))})
 
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
-        return FitStatus(**self._read(project, "fit", FitStatus))
+        return FitStatus(**self._read(f"{project}.fit", FitStatus))
+
+    def traffic(self) -> Traffic:
+        """What all trainers together, also earlier ones, have exchanged with Label Studio."""
+        found = (Traffic(**self._read(path.stem, Traffic)) for path in self._root.glob("traffic.*.json"))
+        return sum(found, start=Traffic())
 
     def put_queue(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
-        self._write(project, "queue", replace(self.queue(project), at=now, **changes))
+        self._write(f"{project}.queue", replace(self.queue(project), at=now, **changes))
 
     def put_fit(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
-        self._write(project, "fit", replace(self.fit(project), at=now, **changes))
+        self._write(f"{project}.fit", replace(self.fit(project), at=now, **changes))
 
-    def _read(self, project: int, part: str, kind: type[QueueStatus] | type[FitStatus]) -> dict[str, Any]:
+    def put_traffic(self, traffic: Traffic) -> None:
+        """Say what this process has exchanged since it began."""
+        self._write(f"traffic.{socket.gethostname()}-{os.getpid()}", traffic)
+
+    def _read(self, name: str, kind: type[QueueStatus] | type[FitStatus] | type[Traffic]) -> dict[str, Any]:
         # It is only a status: one that another release wrote, or a damaged one, is as good as none.
         try:
-            raw = json.loads((self._root / f"{project}.{part}.json").read_text(encoding="utf-8"))
+            raw = json.loads((self._root / f"{name}.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
         known = {field.name for field in fields(kind)}
         return {key: value for key, value in raw.items() if key in known} if isinstance(raw, dict) else {}
 
-    def _write(self, project: int, part: str, status: QueueStatus | FitStatus) -> None:
+    def _write(self, name: str, status: QueueStatus | FitStatus | Traffic) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
-        path = self._root / f"{project}.{part}.json"
+        path = self._root / f"{name}.json"
         beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         beside.write_text(json.dumps(asdict(status), ensure_ascii=False), encoding="utf-8")
         os.replace(beside, path)

@@ -213,6 +213,59 @@ def test_a_version_knows_which_pool_tasks_it_has_not_seen(pool: Pool) -> None:
     assert pool.unscored(V2) == [example(1), example(2)]
 
 
+def test_what_a_version_has_not_seen_is_counted_until_nothing_is_left(pool: Pool) -> None:
+    pool.upsert([task(i) for i in range(1, 6)])
+    score(pool, V1, {1: 0.5, 2: 0.5})
+    assert pool.unscored_size(V1) == 3
+    score(pool, V1, {3: 0.5, 4: 0.5, 5: 0.5})
+    assert pool.unscored_size(V1) == 0
+    assert pool.unscored_size(V2) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (task(9), 1),
+        (task(1, text="edited"), 1),
+        (task(2), 1),
+        (task(1, skipped=True), 0),
+        (task(1, "pos"), 0),
+        (replace(task(9), example=None), 0),
+    ],
+    ids=["new", "edited", "label deleted", "skipped", "labelled", "unreadable"],
+)
+def test_after_all_was_seen_only_what_comes_into_the_pool_is_left(pool: Pool, change: TaskRow, left: int) -> None:
+    pool.upsert([task(1), task(2, "pos"), task(3)])
+    score(pool, V1, {1: 0.9, 3: 0.8})
+    assert pool.unscored_size(V1) == 0
+    pool.upsert([change])
+    assert pool.unscored_size(V1) == left
+
+
+def test_stretches_of_the_unseen_stay_the_same_while_tasks_leave(pool: Pool) -> None:
+    pool.upsert([task(i) for i in (1, 9, 10, 25, 39)])
+    assert pool.unscored_parts(V1, size=10) == [(0, 9), (10, 19), (20, 29), (30, 39)]
+    assert [e.id for e in pool.unscored(V1, 0, 9)] == [1, 9]
+    pool.upsert([task(1, "pos"), task(25, "neg")])
+    score(pool, V1, {10: 0.5})
+    assert pool.unscored_parts(V1, size=10) == [(0, 9), (30, 39)]
+    assert [e.id for e in pool.unscored(V1, 30, 39)] == [39]
+
+
+def test_a_small_pool_is_scored_as_a_whole_and_of_a_large_one_the_likely_half_and_a_draw(pool: Pool) -> None:
+    pool.upsert([task(i) for i in range(1, 101)])
+    assert pool.first_to_score(100, None, np.random.default_rng(0)) == pool.open_examples()
+    drawn = pool.first_to_score(20, None, np.random.default_rng(0))
+    assert len({e.id for e in drawn}) == 20
+    assert drawn == sorted(drawn, key=lambda e: e.id)
+    score(pool, V1, {i: i / 100 for i in range(1, 101)})
+    again = [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(0))]
+    assert set(range(91, 101)) <= set(again)
+    assert len(set(again)) == 20
+    assert again == [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(0))]
+    assert again != [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(1))]
+
+
 @pytest.mark.parametrize("edited", [task(1, text="edited"), replace(task(1), example=Example(1, "text 1", "a pair"))])
 def test_an_edited_text_loses_its_scores(pool: Pool, edited: TaskRow) -> None:
     pool.upsert([task(1), task(2)])
@@ -246,6 +299,15 @@ def test_scores_of_two_versions_stand_side_by_side_until_one_is_kept(pool: Pool)
     assert (order(pool, V1), order(pool, V2)) == ([1, 2], [2, 1])
     pool.keep_scores_of(V2)
     assert (order(pool, V1), order(pool, V2)) == ([], [2, 1])
+
+
+def test_many_scores_are_dropped_in_pieces(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.pool.PIECE", 3)
+    pool.upsert([task(i) for i in range(1, 8)])
+    for version in (V1, V2):
+        score(pool, version, dict.fromkeys(range(1, 8), 0.5))
+    pool.keep_scores_of(V2)
+    assert (order(pool, V1), order(pool, V2)) == ([], [1, 2, 3, 4, 5, 6, 7])
 
 
 def test_a_newer_score_of_the_same_version_replaces_the_older(pool: Pool) -> None:

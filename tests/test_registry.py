@@ -131,12 +131,26 @@ def test_the_promoted_version_is_current_even_if_it_is_older(registry: Registry)
     assert registry.current(PROJECT) == old
 
 
-@pytest.mark.parametrize("pointer", [None, "", "nextlabel-3-gone\n"], ids=["lost", "empty", "dangling"])
-def test_without_a_good_pointer_the_newest_version_is_current(registry: Registry, pointer: str | None) -> None:
+@pytest.mark.parametrize(
+    "pointer", [None, b"", b"nextlabel-3-gone\n", b"\xff\xfe\x00"], ids=["lost", "empty", "dangling", "damaged"]
+)
+def test_without_a_good_pointer_the_newest_version_is_current(registry: Registry, pointer: bytes | None) -> None:
     _, new = save(registry, 1, 2)
     if pointer is not None:
-        (registry.root / str(PROJECT) / "CURRENT").write_text(pointer)
+        (registry.root / str(PROJECT) / "CURRENT").write_bytes(pointer)
     assert registry.current(PROJECT) == new
+
+
+def test_the_card_learns_how_long_later_stages_took(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+    registry.add_seconds(PROJECT, version, {"save": 0.25})
+    registry.add_seconds(PROJECT, version, {"publish": 1.5, "save": 0.5})
+    assert registry.card(PROJECT, version) == replace(card(1), seconds={**card(1).seconds, "save": 0.5, "publish": 1.5})
+    assert {file.name for file in registry.path(PROJECT, version).iterdir()} == {
+        "card.json",
+        "labels.json",
+        "model.safetensors",
+    }
 
 
 def test_pruning_keeps_the_newest_and_the_current(registry: Registry) -> None:

@@ -1,0 +1,103 @@
+"""The pool tasks that the version in force has not scored yet: a few at once, many in parts that trainers share."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from backend.examples import Example
+from backend.jobs import JobQueue
+from backend.pool import Pool, pool_path
+from backend.registry import Card, Registry
+from backend.resident import SLICE, Resident
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FEW = 256  # tasks that are scored on the spot: new or edited ones
+PART = 4096  # ids a part
+BUSY_S = 1.0  # when this process is at something else
+GIVE_WAY_S = 5.0  # more than a slice takes
+
+
+class Turn:
+    """One heavy computation at a time in a process. A fit goes before the scoring of a backlog, which gives way."""
+
+    def __init__(self) -> None:
+        self._taken = threading.Lock()
+        self._fit_comes = threading.Event()
+
+    @contextmanager
+    def for_fit(self) -> Iterator[bool]:
+        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
+        self._fit_comes.set()
+        ours = self._taken.acquire(timeout=GIVE_WAY_S)
+        self._fit_comes.clear()
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._taken.release()
+
+    @contextmanager
+    def for_scoring(self) -> Iterator[bool]:
+        """Whether the turn is ours, until the end or until a fit comes."""
+        ours = self._taken.acquire(blocking=False)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._taken.release()
+
+    @property
+    def fit_comes(self) -> bool:
+        """Whether a fit waits for the turn."""
+        return self._fit_comes.is_set()
+
+
+class Backlog:
+    """Scores what is left. Killed anywhere, the next look asks for the parts that are not done."""
+
+    def __init__(self, settings: Settings, registry: Registry, jobs: JobQueue, resident: Resident, turn: Turn):
+        self._settings, self._registry, self._jobs = settings, registry, jobs
+        self._resident, self._turn = resident, turn
+
+    def look(self, pool: Pool, card: Card) -> int:
+        """How many tasks are without a score, after a few were given theirs, or the parts of many were asked for."""
+        size = pool.unscored_size(card.version)
+        if 0 < size <= FEW:
+            log.info("project %d: scoring %d tasks that %s has not seen", card.project, size, card.version)
+            self._score(pool, card, pool.unscored(card.version))
+            return pool.unscored_size(card.version)
+        if size:
+            parts = pool.unscored_parts(card.version, PART)
+            # Each version in another order: when the next one always comes too early, no end of the pool is left out.
+            for i in np.random.default_rng(card.seed).permutation(len(parts)):
+                self._jobs.want_scores(card.project, card.version, *parts[i])
+        return size
+
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        """Score a part, unless another version is in force by now."""
+        if self._registry.current(project) != version:
+            return
+        with self._turn.for_scoring() as ours:
+            if ours and self._score_part(self._registry.card(project, version), first, last):
+                self._jobs.hint(project)
+            else:
+                self._jobs.want_scores(project, version, first, last, delay_s=BUSY_S)
+
+    def _score_part(self, card: Card, first: int, last: int) -> bool:
+        """Whether the part is done; not if a fit came."""
+        with Pool(pool_path(self._settings.model_dir, card.project)) as pool:
+            todo = pool.unscored(card.version, first, last)
+            for start in range(0, len(todo), SLICE):
+                if self._turn.fit_comes:
+                    return False
+                self._score(pool, card, todo[start : start + SLICE])
+        return True
+
+    def _score(self, pool: Pool, card: Card, examples: Sequence[Example]) -> None:
+        scored = self._resident.score(card, examples, exact=False)
+        pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
