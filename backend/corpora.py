@@ -77,6 +77,23 @@ def own_pairs() -> Corpus:
     )
 
 
+def recombined(corpus: Corpus, size: int) -> Corpus:
+    """A corpus with `size` pairs to learn from, for measuring: first sentences with other pairs' second ones.
+
+    The corpus's own pairs come first, with their labels; what is put together counts as different. Always the same
+    ones. Raises `BadCorpusError` when there are not that many.
+    """
+    own = corpus.train
+    if size > len(own) ** 2:
+        raise BadCorpusError(f"{corpus.source} gives at most {len(own) ** 2} recombined pairs, not {size}.")
+    after = max((pair.row for pair in corpus.holdout + own), default=0) + 1
+    made = list(own[:size])
+    for i in range(len(made), size):
+        first, second = own[i % len(own)], own[(i + i // len(own)) % len(own)]
+        made.append(Pair(after + i, first.sentence1, second.sentence2, LABELS[1]))
+    return Corpus(f"{size} pairs made of {corpus.source}", tuple(made), corpus.holdout)
+
+
 def read_mrpc(directory: Path) -> Corpus:
     """The official Microsoft Research Paraphrase Corpus with GLUE's split: 3668 pairs to train on, 408 held out.
 

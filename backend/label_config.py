@@ -273,8 +273,24 @@ class TaskRow:
         return self.example is not None and not (self.holdout or self.closed or self.votes)
 
 
+# All that is looked at of a task. Label Studio narrows annotations by the same list, so their fields stand in it too.
+TASK_FIELDS = (
+    "id",
+    "data",
+    "is_labeled",
+    "cancelled_annotations",
+    "total_annotations",
+    "updated_at",
+    "annotations",
+    "result",
+    "was_cancelled",
+    "ground_truth",
+    "created_at",
+)
+
+
 def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
-    """A task of Label Studio's data manager API (`fields=all`), with its annotations."""
+    """A task of Label Studio's data manager API (`fields=all`), with its annotations; `TASK_FIELDS` are enough."""
     example = to_example(config, task)
     votes = (to_vote(config, annotation) for annotation in task.get("annotations") or [])
     return TaskRow(

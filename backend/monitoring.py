@@ -62,7 +62,18 @@ class _TrainerCollector(Collector):
                 score.add_metric([str(project)], scores["combined"])
         waiting = GaugeMetricFamily("nextlabel_jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*gauges.values(), *counters.values(), score, waiting)
+        yield from (*gauges.values(), *counters.values(), score, waiting, *self._traffic())
+
+    def _traffic(self) -> tuple[Metric, Metric]:
+        traffic = self._board.traffic()
+        requests = CounterMetricFamily("nextlabel_label_studio_requests", "Requests of the trainer to Label Studio")
+        requests.add_metric([], traffic.requests)
+        bodies = CounterMetricFamily(
+            "nextlabel_label_studio_bytes", "Bytes of bodies, to and from Label Studio", labels=["direction"]
+        )
+        bodies.add_metric(["sent"], traffic.sent)
+        bodies.add_metric(["received"], traffic.received)
+        return requests, bodies
 
     def _scores(self, project: int) -> dict[str, float] | None:
         version = self._registry.current(project)

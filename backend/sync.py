@@ -1,6 +1,7 @@
 """Keeps the local copy of a project in step with Label Studio by increments. Decides nothing about models."""
 
 import logging
+from collections.abc import Callable
 
 from backend.label_config import LabelConfig, read_task
 from backend.pool import Pool
@@ -11,10 +12,10 @@ log = logging.getLogger(__name__)
 TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
 
 
-def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: float) -> None:
+def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: Callable[[], float]) -> None:
     """Bring the copy up to date: all tasks the first time (resumable), afterwards only what has changed.
 
-    The cost of an increment grows with the changes, not with the project. `now` in seconds since the epoch.
+    The cost of an increment grows with the changes, not with the project. `now` gives seconds since the epoch.
     """
     if pool.get("reading") != config.reading:
         pool.clear()
@@ -24,35 +25,42 @@ def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now:
     _read_changes(studio, pool, config, project.id, now)
 
 
-def _read_everything(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: float) -> None:
+def _read_everything(
+    studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: Callable[[], float]
+) -> None:
     if not pool.get("watermark"):
-        _set_watermark(pool, studio.last_change(project.id), now)
+        began = now()  # before the first page, so that no label given meanwhile is missed
+        _set_watermark(pool, studio.last_change(project.id), began, now())
     for page in studio.tasks_after(project.id, pool.last_id()):
         pool.upsert(read_task(config, task) for task in page)
         log.info("project %d: read %d tasks", project.id, pool.size())
     pool.put("complete", "yes")
 
 
-def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int, now: float) -> None:
+def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int, now: Callable[[], float]) -> None:
+    began = now()
     watermark, seen_at = pool.get("watermark"), float(pool.get("watermark_seen_at"))
     # A task's updated_at is set before its transaction commits, so that an older one may still appear. A watermark is
     # settled by a read that overlapped it and was made longer after it was first seen than a transaction takes.
     settled = pool.get("settled") == watermark
-    overlap_s = 0.0 if settled else TRANSACTION_S
+    overlap_s = 0.0 if settled else float(pool.get("overlap_s", repr(TRANSACTION_S)))
     latest = watermark
     for page in studio.tasks_changed_since(project, watermark, overlap_s):
         pool.upsert(read_task(config, task) for task in page)
         latest = newest(page, latest)
     if latest != watermark:
-        _set_watermark(pool, latest, now)
-    elif now - seen_at > TRANSACTION_S:
+        _set_watermark(pool, latest, began, now())
+    elif began - seen_at > TRANSACTION_S:
         pool.put("settled", watermark)
 
 
-def _set_watermark(pool: Pool, watermark: str, seen_at: float) -> None:
+def _set_watermark(pool: Pool, watermark: str, began: float, seen_at: float) -> None:
+    # A task may have changed after its page was read, and before the newest one did: hence the length of the reading.
+    overlap_s = TRANSACTION_S + max(0.0, seen_at - began)
     with pool.transaction():
         pool.put("watermark", watermark)
         pool.put("watermark_seen_at", repr(seen_at))
+        pool.put("overlap_s", repr(overlap_s))
 
 
 def repair(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:

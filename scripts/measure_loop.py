@@ -15,7 +15,7 @@ from _script import run
 
 from backend.annotators import Answer, annotate, gold_of
 from backend.connecting import Credentials, connect
-from backend.corpora import Corpus, own_pairs, read_mrpc
+from backend.corpora import Corpus, own_pairs, read_mrpc, recombined
 from backend.demo import small_checkpoint
 from backend.importing import PAIR_CONFIG, import_corpus
 from backend.registry import Registry
@@ -31,10 +31,13 @@ def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
+    parser.add_argument("--pool", type=int, help="pairs to choose from, made by recombining (default: those there are)")
     parser.add_argument("--labels", type=int, default=64, help="labels per round (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
     options = parser.parse_args()
     corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
+    if options.pool:
+        corpus = recombined(corpus, options.pool)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-measure-")))
         studio = LocalStudio(directory / "label-studio", free_port(18200))
@@ -72,16 +75,19 @@ def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int)
     yield "annotator with us, while the window is topped up", _label(studio, project, corpus, labels)
     labelled = time.perf_counter()
     _wait(lambda: board.fit(project).state == "fitting")
+    yield "/predict, one pair, while a fit is running", _latencies(lambda: _predict(backend, project), 100)
     yield "/webhook while a fit is running", _latencies(lambda: _webhook(backend, project), 200)
     version = _wait_for_change(studio, project, before)
     total = time.perf_counter() - labelled
     card = registry.card(project, version)
     _wait(lambda: board.queue(project).version == version)
     publish = board.queue(project).publish_seconds
-    parts = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in card.seconds.items())
-    rest = total - sum(card.seconds.values()) - publish
+    stages = {stage: seconds for stage, seconds in card.seconds.items() if stage not in ("publish", "total")}
+    parts = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.items())
+    rest = total - sum(stages.values()) - publish
     yield "pool", f"{card.pool} tasks"
     yield "last label to the new order", f"{total:.1f} s: {parts}, publish {publish:.1f} s, all else {rest:.1f} s"
+    yield "the same without the fit", f"{total - card.seconds['fit']:.1f} s"
     yield from _memory(backend.pid)
 
 
@@ -99,8 +105,9 @@ def _latencies(action: Callable[[], object], count: int) -> str:
         milliseconds.append(1000 * (time.perf_counter() - start))
     if count < 10:
         return f"{max(milliseconds):.0f} ms"
-    p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[-1]
-    return f"p50 {statistics.median(milliseconds):.0f} ms, p99 {p99:.0f} ms ({count} times)"
+    hundredths = statistics.quantiles(milliseconds, n=100, method="inclusive")
+    p50, p95, p99 = (hundredths[n - 1] for n in (50, 95, 99))
+    return f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms ({count} times)"
 
 
 def _predict(backend: LocalBackend, project: int) -> None:

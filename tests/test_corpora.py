@@ -17,6 +17,7 @@ from backend.corpora import (
     download_mrpc,
     find_corpus,
     own_pairs,
+    recombined,
     seed_rows,
 )
 from backend.errors import BadCorpusError
@@ -187,6 +188,19 @@ def test_our_own_pairs_are_complete_and_apart() -> None:
 
 def pairs(count: int) -> list[Pair]:
     return [Pair(row, "first", "second", LABELS[0]) for row in range(10, 10 + count)]
+
+
+def test_recombined_pairs_are_all_different_and_begin_with_the_corpus() -> None:
+    few = Corpus("few", own_pairs().train[:30], own_pairs().holdout)
+    made = recombined(few, 30 * 30)
+    assert made.train[:30] == few.train
+    assert {pair.label for pair in made.train[30:]} == {LABELS[1]}
+    assert len({(pair.sentence1, pair.sentence2) for pair in made.train}) == 30 * 30
+    assert len({pair.row for pair in made.train + made.holdout}) == 30 * 30 + len(few.holdout)
+    assert recombined(few, 100).train == made.train[:100]
+    assert recombined(few, 7).train == few.train[:7]
+    with pytest.raises(BadCorpusError, match="900"):
+        recombined(few, 901)
 
 
 @pytest.mark.parametrize(

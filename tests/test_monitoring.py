@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from backend.jobs import JobQueue
 from backend.registry import Card, Registry
 from backend.settings import Settings
-from backend.status import StatusBoard
+from backend.status import StatusBoard, Traffic
 from backend.web import create_app
 
 CONFIG = (
@@ -125,6 +125,15 @@ def test_the_trainers_numbers_are_told_by_project(client: FlaskClient, tmp_path:
     for name, value in told.items():
         assert samples[f"nextlabel_{name}", "7"] == value
         assert samples[f"nextlabel_{name}", "8"] == 0
+
+
+def test_the_trainers_traffic_with_label_studio_is_told(client: FlaskClient, tmp_path: Path) -> None:
+    assert scrape(client)["nextlabel_label_studio_requests_total",] == 0
+    StatusBoard(tmp_path).put_traffic(Traffic(requests=7, sent=100, received=2000))
+    samples = scrape(client)
+    assert samples["nextlabel_label_studio_requests_total",] == 7
+    assert samples["nextlabel_label_studio_bytes_total", "sent"] == 100
+    assert samples["nextlabel_label_studio_bytes_total", "received"] == 2000
 
 
 def test_each_scrape_reads_anew(client: FlaskClient, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.status import FitStatus, QueueStatus, StatusBoard
+from backend.status import FitStatus, QueueStatus, StatusBoard, Traffic
 
 
 @pytest.fixture
@@ -32,6 +32,19 @@ def test_another_process_reads_what_was_written_and_no_draft_is_left(board: Stat
     board.put_queue(1, 5.0, state="failed")
     assert StatusBoard(tmp_path).queue(1).state == "failed"
     assert [path.name for path in (tmp_path / "status").iterdir()] == ["1.queue.json"]
+
+
+def test_a_trainers_traffic_is_its_latest_and_that_of_several_adds_up(
+    board: StatusBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert board.traffic() == Traffic()
+    board.put_traffic(Traffic(1, 20, 300))
+    board.put_traffic(Traffic(2, 40, 600))
+    assert board.traffic() == Traffic(2, 40, 600)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    board.put_traffic(Traffic(5, 0, 7))
+    assert board.traffic() == Traffic(7, 40, 607)
+    assert board.queue(1) == QueueStatus()
 
 
 def test_an_unknown_field_is_a_mistake_and_changes_nothing(board: StatusBoard) -> None:
