@@ -82,20 +82,19 @@ class Backlog:
         """Score a part, unless another version is in force by now."""
         if self._registry.current(project) != version:
             return
-        with self._turn.for_scoring() as ours:
-            if ours and self._score_part(self._registry.card(project, version), first, last):
-                self._jobs.hint(project)
-            else:
+        with self._turn.for_scoring() as ours, Pool(pool_path(self._settings.model_dir, project)) as pool:
+            if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
                 self._jobs.want_scores(project, version, first, last, delay_s=BUSY_S)
+            elif not pool.has_unscored(version):
+                self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
 
-    def _score_part(self, card: Card, first: int, last: int) -> bool:
+    def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:
         """Whether the part is done; not if a fit came."""
-        with Pool(pool_path(self._settings.model_dir, card.project)) as pool:
-            todo = pool.unscored(card.version, first, last)
-            for start in range(0, len(todo), SLICE):
-                if self._turn.fit_comes:
-                    return False
-                self._score(pool, card, todo[start : start + SLICE])
+        todo = pool.unscored(card.version, first, last)
+        for start in range(0, len(todo), SLICE):
+            if self._turn.fit_comes:
+                return False
+            self._score(pool, card, todo[start : start + SLICE])
         return True
 
     def _score(self, pool: Pool, card: Card, examples: Sequence[Example]) -> None:

@@ -91,7 +91,7 @@ class Controller:
                 self._say(project_id, state="disconnected", message=why)
                 return
             config = parse_label_config(project.label_config)
-            sync(self._studio, pool, config, project, self._now)
+            sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
             pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
             if thorough:
                 repair(self._studio, pool, config, project)
@@ -150,7 +150,7 @@ class Controller:
             exact=lambda examples: self._resident.score(card, examples, exact=True),
             superseded=lambda: self._registry.current(project.id) != version,
         ) as publisher:
-            outcome = publisher.publish(project, depth)
+            outcome = publisher.publish(project, depth, settled=not unscored)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
@@ -227,6 +227,10 @@ class Controller:
             holdout=len(pool.labelled(config.labels, holdout=True)),
             **changes,
         )
+
+    def _tell_reading(self, project: Project, tasks: int) -> None:
+        message = f"Reading the project's tasks: {tasks} so far"
+        self._board.put_queue(project.id, self._now(), state="reading", message=message, title=project.title)
 
     def _say(self, project_id: int, **changes: object) -> None:
         done = self._board.queue(project_id).reconciles + 1

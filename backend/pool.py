@@ -213,6 +213,10 @@ class Pool:
             self.put("scored", "" if count else version)
         return count
 
+    def has_unscored(self, version: str) -> bool:
+        """Whether there is a pool task that `version` has not seen. Costs less than to count them."""
+        return bool(self._examples(f"SELECT id, text, pair {UNSCORED} LIMIT 1", version, 0, LAST))
+
     def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
         """First and last id of the stretches of `size` ids in which there are tasks that `version` has not seen.
 

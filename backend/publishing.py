@@ -65,8 +65,11 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self._writers.shutdown()
 
-    def publish(self, project: Project, depth: int) -> Outcome:
-        """Bring the published head to `depth` tasks. Does nothing at all when nothing changed."""
+    def publish(self, project: Project, depth: int, settled: bool = True) -> Outcome:
+        """Bring the published head to `depth` tasks. Does nothing at all when nothing changed.
+
+        While the order is not `settled`, as the pool is being scored, the head is only kept from running low.
+        """
         start = time.perf_counter()
         version = self._card.version
         switching = project.model_version != version
@@ -87,13 +90,15 @@ class Publisher:
         rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
         low = len(plan.create) > len(wanted) // 2 and not switching
+        if not (settled or low):
+            rest = ()
         written += self._write(rest[:BATCH], hurry=low)
         removed = self._remove(plan.delete[:DELETIONS])
         return Outcome(
             window=len(wanted),
             written=written,
             removed=removed,
-            missing=len(plan.create) - written,
+            missing=len(urgent) + len(rest) - written,
             stale=len(plan.delete) - removed,
             seconds_to_switch=seconds_to_switch,
         )

@@ -13,9 +13,9 @@ from typing import Any
 class QueueStatus:
     """State of a project's queue.
 
-    `state`: waiting (no version yet), publishing, published, refused (the config), disconnected, failed. `stale`
-    predictions of earlier versions are still to be removed; they order nothing. `unscored` tasks of the pool have no
-    place in the order yet.
+    `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
+    config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
+    `unscored` tasks of the pool have no place in the order yet.
     """
 
     state: str = "waiting"

@@ -12,21 +12,34 @@ log = logging.getLogger(__name__)
 TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
 
 
-def sync(studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: Callable[[], float]) -> None:
+def sync(
+    studio: Studio,
+    pool: Pool,
+    config: LabelConfig,
+    project: Project,
+    now: Callable[[], float],
+    tell: Callable[[int], None] = lambda tasks: None,
+) -> None:
     """Bring the copy up to date: all tasks the first time (resumable), afterwards only what has changed.
 
-    The cost of an increment grows with the changes, not with the project. `now` gives seconds since the epoch.
+    The cost of an increment grows with the changes, not with the project. `now` gives seconds since the epoch; `tell`
+    hears how many tasks are read while all are.
     """
     if pool.get("reading") != config.reading:
         pool.clear()
         pool.put("reading", config.reading)
     if not pool.get("complete"):
-        _read_everything(studio, pool, config, project, now)
+        _read_everything(studio, pool, config, project, now, tell)
     _read_changes(studio, pool, config, project.id, now)
 
 
 def _read_everything(
-    studio: Studio, pool: Pool, config: LabelConfig, project: Project, now: Callable[[], float]
+    studio: Studio,
+    pool: Pool,
+    config: LabelConfig,
+    project: Project,
+    now: Callable[[], float],
+    tell: Callable[[int], None],
 ) -> None:
     if not pool.get("watermark"):
         began = now()  # before the first page, so that no label given meanwhile is missed
@@ -34,6 +47,7 @@ def _read_everything(
     for page in studio.tasks_after(project.id, pool.last_id()):
         pool.upsert(read_task(config, task) for task in page)
         log.info("project %d: read %d tasks", project.id, pool.size())
+        tell(pool.size())
     pool.put("complete", "yes")
 
 

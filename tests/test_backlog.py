@@ -106,14 +106,16 @@ def test_of_many_the_parts_are_asked_for_once_each(house: House) -> None:
     assert sorted(house.work()) == sorted(parts)
 
 
-def test_a_part_is_scored_and_the_project_looked_at_again(house: House) -> None:
+def test_after_the_last_part_and_no_earlier_the_project_is_looked_at_again(house: House) -> None:
     house.add(*range(1, SLICE + 10), PART + 1)
-    house.backlog.score(PROJECT, VERSION, 0, PART - 1)
-    assert [e.id for e in house.pool.unscored(VERSION)] == [PART + 1]
+    for _ in range(2):
+        house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+        assert [e.id for e in house.pool.unscored(VERSION)] == [PART + 1]
+    house.work()
+    assert house.worker.hints == []
+    house.backlog.score(PROJECT, VERSION, PART, 2 * PART - 1)
     house.work()
     assert house.worker.hints == [PROJECT]
-    house.backlog.score(PROJECT, VERSION, 0, PART - 1)
-    assert [e.id for e in house.pool.unscored(VERSION)] == [PART + 1]
 
 
 def test_the_parts_of_a_version_that_is_not_in_force_any_more_are_dropped(house: House) -> None:
