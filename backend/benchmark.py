@@ -4,43 +4,53 @@ Ways take turns (A, B, C, A, B, C, …), so that whatever else the machine does 
 each repetition; its median is what is reported, with the smallest and the largest beside it.
 """
 
-import json
 import os
 import platform
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from torch.nn.functional import cross_entropy, linear
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
+from torch.nn.functional import linear
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    TrainerCallback,
+)
 
 from backend import __version__
 from backend import classifier as classifiers
 from backend.acquisition import Array, entropy_nats, most_informative_first
 from backend.batching import Ints
-from backend.classifier import MAX_GRADIENT_NORM, TOKEN_BUDGET, TOKEN_BUDGET_GPU, Classifier, Progress, Recipe
+from backend.classifier import TOKEN_BUDGET, TOKEN_BUDGET_GPU, Classifier, Progress, Recipe
 from backend.devices import describe, pick_device, pick_precision
 from backend.errors import BadRunError
 from backend.examples import Example
 from backend.experiment import machine
+from backend.learning import class_numbers
+from backend.metrics import evaluate
+from backend.records import require_same, write_json
 from backend.textsets import Labelled, TextSet
 
 Result = dict[str, Any]  # plain values, as JSON has them
 Show = Callable[[str], None]
-Fit = Callable[[Recipe, Sequence[str], Sequence[Example], Ints, Progress], object]
+Fit = Callable[[Recipe, Sequence[str], Sequence[Example], Ints, Progress], Classifier]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-NAIVE, EXACT, FAST = "naive", "ours_fp32", "ours_fast"
-TUTORIAL, OURS = "padded", "ours"
+NAIVE, EXACT, FAST, AUTOCAST = "naive", "ours_fp32", "ours_fast", "bf16_autocast"
+TUTORIAL, OURS, DIFFERENCE = "padded", "ours", "difference"
 BATCH = 32  # of the rivals' scoring, and of every fit
 TOP = 100  # the most uncertain, which an annotator is shown next
 WARM_UP = 64  # examples that each way scores before the clock is looked at
@@ -53,9 +63,19 @@ FLOP_COUNT = (
     "transformers compute it, although ours spares most of it: the share is of useful work, not of work done."
 )
 FIT_NOTE = (
-    "Rivals are a plain loop that takes the steps of Hugging Face's Trainer (AdamW, fp32, shuffled batches, gradients "
-    "clipped at 1, linear decay) without its bookkeeping, not the Trainer itself. All texts are tokenised beforehand; "
-    "a fit's first step is not counted. Peak memory is a whole process's, with Python and torch in it."
+    "The rivals are Hugging Face's own Trainer with its defaults, from the same checkpoint, at the same learning rate "
+    "and warm-up; it evaluates, logs and saves nothing. All texts are tokenised beforehand; a fit's first step is not "
+    "counted. A step's share of the limit takes three forward passes over its real tokens for the work. Peak memory is "
+    "a whole process's, with Python and torch in it."
+)
+QUALITY_NOTE = (
+    "Combined is the mean of accuracy and F1, here in hundredths; the difference is ours less the tutorial's. The "
+    "tutorial's way is Hugging Face's Trainer, padded and in fp32; the warm-up is ours, for both. Both fits of a seed "
+    "begin with the same weights and see the same examples, in other batches. Both are judged in fp32."
+)
+RANDOM_NOTE = (
+    "Its weights were random before the fit: this shows how fast a model of this shape is, not how good. Its entropies "
+    "hardly differ, so that rounding disturbs their order more than a trained checkpoint's."
 )
 
 
@@ -65,6 +85,7 @@ class Plan:
 
     base_model: str
     device: str = "auto"
+    precision: str = "auto"  # ours, where an exact answer is not asked for
     repeats: int = 5
     warm_steps: int = 60  # a fit's steps before scoring, so that entropies are spread
     examples: int | None = None
@@ -73,6 +94,7 @@ class Plan:
     learning_rate: float = 1e-4
     max_length: int = 128  # word pieces: what the tutorial pads to
     memory: bool = True
+    random_weights: bool = False  # the base model is a `random_checkpoint`
 
     def quick(self) -> "Plan":
         """The least that still says something: less than three minutes for a small model on two cores."""
@@ -80,33 +102,43 @@ class Plan:
 
     def recipe(self, steps: int, seed: int = 0) -> Recipe:
         """A fit of so many steps."""
-        return Recipe(self.base_model, steps, self.learning_rate, BATCH, self.max_length, seed, self.device)
+        return Recipe(
+            self.base_model, steps, self.learning_rate, BATCH, self.max_length, seed, self.device, self.precision
+        )
+
+    def settled(self) -> "Plan":
+        """With the precision by its name, so that it is picked once: on a busy machine the next pick may differ."""
+        return replace(self, precision=_name(pick_precision(self.precision, pick_device(self.device))))
 
 
 def measure(data: TextSet, plan: Plan, command: str, show: Show = lambda line: None) -> Result:
     """Everything, as JSON has it. Fits on `train`; scores `test`, or `dev` where there is no test part.
 
-    Raises as `classifier.fit` does, and `BadRunError` for a model whose operations cannot be counted.
+    Raises as `classifier.fit` does, and `BadRunError` for a model whose operations cannot be counted or without the
+    rivals' package.
     """
+    require_trainer()
+    plan = plan.settled()
     # The pipeline would switch the tokenizer's threads off, for us too. Set, it leaves the variable alone.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    learnt, targets_N = _with_targets(data)
+    learnt, targets_N = _with_targets(data.labels, data.train)
     unseen = [example for example, _ in _unseen(data, plan.examples)]
     show(f"fitting {plan.warm_steps} steps")
     classifier = classifiers.fit(plan.recipe(plan.warm_steps), data.labels, learnt, targets_N)
     scoring = measure_scoring(classifier, unseen, plan.repeats, show)
     predict = measure_predict(classifier, unseen[: plan.singles], plan.repeats, show)
     return {
-        **_about(data, plan, command),
+        "command": command,
+        **_about(data, plan),
+        "plan": {**asdict(plan), "base_model": Path(plan.base_model).name},
         "scoring": scoring,
-        "fit": measure_fit(plan, data.labels, learnt, targets_N, show),
+        "fit": measure_fit(classifier, plan, learnt, targets_N, show),
         "predict": predict,
     }
 
 
-def _about(data: TextSet, plan: Plan, command: str) -> Result:
+def _about(data: TextSet, plan: Plan) -> Result:
     return {
-        "command": command,
         "machine": machine(),
         "device": describe(plan.device),
         "versions": {
@@ -116,13 +148,11 @@ def _about(data: TextSet, plan: Plan, command: str) -> Result:
         },
         "data": {"source": data.source, "fingerprint": data.fingerprint, "learnt_from": len(data.train)},
         "base_model": classifiers.identity(plan.base_model),
-        "plan": {**asdict(plan), "base_model": Path(plan.base_model).name},
     }
 
 
-def _with_targets(data: TextSet) -> tuple[list[Example], Ints]:
-    number = {label: i for i, label in enumerate(data.labels)}
-    return [example for example, _ in data.train], np.array([number[label] for _, label in data.train])
+def _with_targets(labels: Sequence[str], part: Sequence[Labelled]) -> tuple[list[Example], Ints]:
+    return [example for example, _ in part], class_numbers(labels, [label for _, label in part])
 
 
 def _unseen(data: TextSet, most: int | None) -> Sequence[Labelled]:
@@ -131,6 +161,28 @@ def _unseen(data: TextSet, most: int | None) -> Sequence[Labelled]:
         return unseen
     chosen = np.random.default_rng(0).choice(len(unseen), size=most, replace=False)
     return [unseen[i] for i in np.sort(chosen)]
+
+
+def random_checkpoint(base_model: str, sizes: Sequence[int], directory: Path) -> Path:
+    """A BERT with random weights and the tokenizer of `base_model`, saved in a directory named by its sizes.
+
+    `sizes`: layers, and the widths of hidden states and feed-forward, and attention heads. Raises as `classifier.fit`.
+    """
+    layers, hidden, intermediate, heads = sizes
+    tokenizer = classifiers.load_base(Plan(base_model, "cpu").recipe(1)).tokenizer
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        num_hidden_layers=layers,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_attention_heads=heads,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    path = directory / f"random-{layers}x{hidden}x{intermediate}x{heads}"
+    BertForSequenceClassification(config).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
 
 
 # Clocks and numbers
@@ -222,6 +274,21 @@ def limit(shape: Shape, tokens: int, dtype: torch.dtype, device: torch.device) -
     products = ((hidden, 3 * hidden), (hidden, hidden), (hidden, wide), (wide, hidden))
     seconds = sum(_seconds_of_product(tokens, inner, outer, dtype, device) for inner, outer in products)
     return sum(2 * tokens * inner * outer for inner, outer in products) / seconds / 1e9
+
+
+def _limits(classifier: Classifier) -> dict[str, Callable[[int], float]]:
+    """The limit in each precision for batches such as a pool is scored in, as actions for `interleave`."""
+    shape = shape_of(classifier.model.config)
+    tokens = TOKEN_BUDGET if classifier.device.type == "cpu" else TOKEN_BUDGET_GPU
+
+    def measure_limit(dtype: torch.dtype, repeat: int) -> float:
+        return limit(shape, tokens, dtype, classifier.device)
+
+    return {_limit_of(name): partial(measure_limit, dtype) for name, dtype in DTYPES.items()}
+
+
+def _limit_of(dtype: str) -> str:
+    return f"limit {dtype}"
 
 
 def _seconds_of_product(rows: int, inner: int, outer: int, dtype: torch.dtype, device: torch.device) -> float:
@@ -330,12 +397,8 @@ def measure_scoring(
     classifier: Classifier, examples: Sequence[Example], repeats: int, show: Show = lambda line: None
 ) -> Result:
     """Every way scores the same examples, tokenising included; the machine's limit is measured among them."""
-    ways, shape = scoring_ways(classifier), shape_of(classifier.model.config)
+    ways = scoring_ways(classifier)
     probs: dict[str, Array] = {}
-
-    def limit_of(dtype: torch.dtype, repeat: int) -> float:
-        tokens = TOKEN_BUDGET if classifier.device.type == "cpu" else TOKEN_BUDGET_GPU
-        return limit(shape, tokens, dtype, classifier.device)
 
     def seconds_of(name: str, repeat: int) -> float:
         start = _clock(classifier.device)
@@ -344,12 +407,19 @@ def measure_scoring(
 
     for way in ways.values():
         way.score(examples[:WARM_UP])
-    limits = {f"limit {name}": partial(limit_of, dtype) for name, dtype in DTYPES.items()}
-    measured = interleave({**limits, **{name: partial(seconds_of, name) for name in ways}}, repeats, show)
+    seconds = {name: partial(seconds_of, name) for name in ways}
+    measured = interleave({**_limits(classifier), **seconds}, repeats, show)
+    with torch.autocast(classifier.device.type, dtype=torch.bfloat16):
+        probs[AUTOCAST] = _by_padding(classifier, examples)  # what rounding does to the order without our doing
+    lengths_N = _lengths(classifier, examples)
+    return _scoring_result(ways, measured, probs, lengths_N, flop(shape_of(classifier.model.config), lengths_N))
+
+
+def _lengths(classifier: Classifier, examples: Sequence[Example]) -> Ints:
+    """Word pieces of each example."""
     texts, pairs = _texts(examples)
     encoded = classifier.tokenizer(texts, pairs, truncation=True, max_length=classifier.max_length)
-    lengths_N = np.array([len(ids) for ids in encoded["input_ids"]])
-    return _scoring_result(ways, measured, probs, lengths_N, flop(shape, lengths_N))
+    return np.array([len(ids) for ids in encoded["input_ids"]])
 
 
 def _scoring_result(
@@ -366,17 +436,18 @@ def _scoring_result(
             "seconds": spread(measured[name]),
             "per_second": spread([len(lengths_N) / seconds for seconds in measured[name]]),
             "ratio_to_naive": _ratios(measured[NAIVE], measured[name]),
-            "share_of_limit": _ratios([operations / 1e9 / s for s in measured[name]], measured[f"limit {way.dtype}"]),
+            "share_of_limit": _ratios([operations / 1e9 / s for s in measured[name]], measured[_limit_of(way.dtype)]),
             "largest_difference": float(np.abs(probs[name] - probs[NAIVE]).max()),
         }
         for name, way in ways.items()
     }
-    fast_N, exact_N = entropy_nats(probs[FAST]), entropy_nats(probs[EXACT])
+    fast_N, exact_N, autocast_N = (entropy_nats(probs[name]) for name in (FAST, EXACT, AUTOCAST))
     top = max(1, min(TOP, len(lengths_N) // 2))  # all of few examples would be the same whatever the order
     return {
         "ratio_to_naive": of_ways[FAST]["ratio_to_naive"]["median"],
         "share_of_limit": of_ways[FAST]["share_of_limit"]["median"],
         "spearman": spearman(fast_N, exact_N),
+        "spearman_of_bf16_autocast": spearman(autocast_N, exact_N),
         "top_100_overlap": top_overlap(fast_N, exact_N, top),
         "top": top,
         "examples": len(lengths_N),
@@ -384,7 +455,7 @@ def _scoring_result(
         "gflop_per_example": operations / 1e9 / len(lengths_N),
         "entropy_nats": {"min": float(exact_N.min()), "median": float(np.median(exact_N)), "max": float(exact_N.max())},
         "flop_count": FLOP_COUNT,
-        "limit_gflops": {name: spread(measured[f"limit {name}"]) for name in DTYPES},
+        "limit_gflops": {name: spread(measured[_limit_of(name)]) for name in DTYPES},
         "ways": of_ways,
     }
 
@@ -438,96 +509,151 @@ def _latencies(
 # Fitting
 
 
-def plain_fit(
+@dataclass(frozen=True)
+class FitWay:
+    """One way to fit: in words, the type of its matrix products, and the fit."""
+
+    words: str
+    dtype: str
+    fit: Fit
+
+
+def fit_ways(plan: Plan) -> dict[str, FitWay]:
+    """The rivals and ours; the first is what the others are compared with."""
+    ours = _name(pick_precision(plan.precision, pick_device(plan.device)))
+    dynamic = "Trainer, padded to the longest of the batch"
+    return {
+        TUTORIAL: FitWay(f"Trainer, padded to {plan.max_length} (the tutorial's way)", "fp32", fit_as_tutorial),
+        "dynamic": FitWay(dynamic, "fp32", partial(fit_by_trainer, padding=False)),
+        "dynamic_bf16": FitWay(dynamic, "bf16", partial(fit_by_trainer, padding=False, bf16=True)),
+        OURS: FitWay("Nextlabel", ours, classifiers.fit),
+    }
+
+
+def require_trainer() -> None:
+    """Raises `BadRunError` where transformers' Trainer cannot run."""
+    if find_spec("accelerate") is None:
+        raise BadRunError("The rivals' Trainer needs the package accelerate. Run pip install accelerate.")
+
+
+def fit_by_trainer(
     recipe: Recipe,
     labels: Sequence[str],
     examples: Sequence[Example],
     targets_N: Ints,
     progress: Progress,
-    padding: str,
-) -> None:
-    """The rivals' fit: what Hugging Face's Trainer does with its defaults, `padding` to "max_length" or "longest"."""
+    padding: str | bool,
+    bf16: bool = False,
+) -> Classifier:
+    """The rivals' fit: transformers' Trainer with its defaults and the recipe's numbers, saving and logging nothing.
+
+    `padding` is the tokenizer's; what it leaves unpadded, the Trainer pads to the longest of the batch. With `bf16`
+    under autocast. Its seed, steps and warm-up are the recipe's, and so are the weights that it begins with.
+    """
+    from transformers import PrinterCallback, Trainer, TrainingArguments
+
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
-    tokenizer = AutoTokenizer.from_pretrained(recipe.base_model)
+    tokenizer = AutoTokenizer.from_pretrained(recipe.base_model, model_max_length=recipe.max_length)
     model = AutoModelForSequenceClassification.from_pretrained(
         recipe.base_model, num_labels=len(labels), dtype=torch.float32, ignore_mismatched_sizes=True
     )
-    model = model.to(device).train()
-    texts, pairs = _texts(examples)
-    encoded = tokenizer(texts, pairs, truncation=True, max_length=recipe.max_length)
-    targets = torch.as_tensor(targets_N, device=device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0, fused=True)
-    schedule = get_linear_schedule_with_warmup(optimiser, 0, recipe.steps)
-    batches = shuffled_batches(len(examples), recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
-    for step, batch in enumerate(batches, start=1):
-        rows = {key: [encoded[key][i] for i in batch] for key in encoded}
-        inputs = tokenizer.pad(rows, padding=padding, max_length=recipe.max_length, return_tensors="pt").to(device)
-        torch.autograd.backward(cross_entropy(model(**inputs).logits, targets[batch]))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad(set_to_none=True)
-        progress(step, recipe.steps)
+    encoded = tokenizer(*_texts(examples), truncation=True, padding=padding)
+    rows = [{**{key: encoded[key][i] for key in encoded}, "labels": int(targets_N[i])} for i in range(len(examples))]
+    with TemporaryDirectory() as directory:
+        arguments = TrainingArguments(
+            directory,
+            max_steps=recipe.steps,
+            per_device_train_batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+            warmup_steps=int(recipe.steps * recipe.warmup),
+            seed=recipe.seed,
+            bf16=bf16,
+            use_cpu=device.type == "cpu",
+            dataloader_pin_memory=device.type == "cuda",
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        trainer = Trainer(
+            model, arguments, train_dataset=rows, processing_class=tokenizer, callbacks=[_EachStep(progress)]
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return Classifier(model, tokenizer, labels, device, torch.float32)
 
 
-def shuffled_batches(count: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """`steps` batches of positions, every epoch in a new random order; an epoch's last batch may be smaller."""
-    made = 0
-    while made < steps:
-        order = rng.permutation(count)
-        for start in range(0, count, size)[: steps - made]:
-            yield order[start : start + size]
-            made += 1
+fit_as_tutorial: Fit = partial(fit_by_trainer, padding="max_length")
 
 
-FITS: Mapping[str, Fit] = {
-    TUTORIAL: partial(plain_fit, padding="max_length"),
-    "dynamic": partial(plain_fit, padding="longest"),
-    OURS: classifiers.fit,
-}
+class _EachStep(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+    """Tells a `Progress` about the Trainer's steps."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Called by the Trainer."""
+        self._progress(state.global_step, state.max_steps)
 
 
 def measure_fit(
+    classifier: Classifier,
     plan: Plan,
-    labels: Sequence[str],
     examples: Sequence[Example],
     targets_N: Ints,
     show: Show = lambda line: None,
 ) -> Result:
-    """Seconds of an optimiser step on batches of `BATCH`. Each repetition draws examples, the same for every way."""
+    """Seconds of an optimiser step on batches of `BATCH`. Each repetition draws examples, the same for every way.
 
-    def drawn(repeat: int) -> tuple[Recipe, Sequence[str], Sequence[Example], Ints]:
-        # Whole batches only, and as many as steps: ours sorts by length, and must not be lucky with short ones.
-        count = min(plan.fit_steps, len(examples) // BATCH) * BATCH
-        chosen = np.random.default_rng(repeat).permutation(len(examples))[:count]
-        return plan.recipe(plan.fit_steps + 1, repeat), labels, [examples[i] for i in chosen], targets_N[chosen]
+    The fitted `classifier` only says which labels there are and what a step's operations are.
+    """
+    ways, device = fit_ways(plan), classifier.device
+    # Whole batches only, and as many as steps: ours sorts by length, and must not be lucky with short ones.
+    batches = min(plan.fit_steps, len(examples) // BATCH)
+    chosen = [np.random.default_rng(i).permutation(len(examples))[: batches * BATCH] for i in range(plan.repeats)]
 
-    device = pick_device(plan.device)
-    actions = {
-        name: lambda repeat, fit=fit: seconds_per_step(fit, *drawn(repeat), device) for name, fit in FITS.items()
-    }
-    measured = interleave({f"fit {name}": action for name, action in actions.items()}, plan.repeats, show)
-    seconds = {name: measured[f"fit {name}"] for name in FITS}
-    words = {
-        TUTORIAL: f"padded to {plan.max_length}, fp32 (the tutorial's way)",
-        "dynamic": "padded to the longest of the batch, fp32",
-        OURS: f"Nextlabel, {_name(pick_precision('auto', device))}",
-    }
-    of_ways: dict[str, Result] = {
-        name: {
-            "words": words[name],
-            "seconds_per_step": spread(seconds[name]),
-            "ratio_to_tutorial": _ratios(seconds[TUTORIAL], seconds[name]),
-        }
-        for name in FITS
-    }
+    def job(repeat: int) -> tuple[Recipe, Sequence[str], Sequence[Example], Ints]:
+        drawn = [examples[i] for i in chosen[repeat]]
+        return plan.recipe(plan.fit_steps + 1, repeat), classifier.labels, drawn, targets_N[chosen[repeat]]
+
+    def seconds_of(fit: Fit, repeat: int) -> float:
+        return seconds_per_step(fit, *job(repeat), device)
+
+    seconds = {_fit_of(name): partial(seconds_of, way.fit) for name, way in ways.items()}
+    measured = interleave({**_limits(classifier), **seconds}, plan.repeats, show)
+    shape, lengths_N = shape_of(classifier.model.config), _lengths(classifier, examples)
+    gflop = [3 * flop(shape, lengths_N[chosen_N]) / batches / 1e9 for chosen_N in chosen]
+    of_ways = {name: _fit_result(name, way, measured, gflop) for name, way in ways.items()}
     if plan.memory and STATUS.exists():
-        for name in FITS:
+        for name, way in ways.items():
             show(f"memory of {name}")
-            of_ways[name]["memory"] = _in_a_fresh_process(name, *drawn(0))
-    ratio = of_ways[OURS]["ratio_to_tutorial"]["median"]
-    return {"ratio_to_tutorial": ratio, "batch_size": BATCH, "note": FIT_NOTE, "ways": of_ways}
+            of_ways[name]["memory"] = _in_a_fresh_process(way.fit, *job(0))
+    return {
+        "ratio_to_tutorial": of_ways[OURS]["ratio_to_tutorial"]["median"],
+        "share_of_limit": of_ways[OURS]["share_of_limit"]["median"],
+        "batch_size": BATCH,
+        "gflop_per_step": spread(gflop),
+        "limit_gflops": {name: spread(measured[_limit_of(name)]) for name in DTYPES},
+        "note": FIT_NOTE,
+        "ways": of_ways,
+    }
+
+
+def _fit_of(way: str) -> str:
+    return f"fit {way}"
+
+
+def _fit_result(name: str, way: FitWay, measured: Mapping[str, Sequence[float]], gflop: Sequence[float]) -> Result:
+    seconds = measured[_fit_of(name)]
+    return {
+        "words": way.words,
+        "dtype": way.dtype,
+        "seconds_per_step": spread(seconds),
+        "ratio_to_tutorial": _ratios(measured[_fit_of(TUTORIAL)], seconds),
+        "share_of_limit": _ratios([a / b for a, b in zip(gflop, seconds, strict=True)], measured[_limit_of(way.dtype)]),
+    }
 
 
 def seconds_per_step(
@@ -550,19 +676,19 @@ def seconds_per_step(
 
 
 def _in_a_fresh_process(
-    name: str, recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], targets_N: Ints
+    fit: Fit, recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], targets_N: Ints
 ) -> Result:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        fitting = pool.submit(peak_memory, name, recipe, labels, examples, targets_N, torch.get_num_threads())
+        fitting = pool.submit(peak_memory, fit, recipe, labels, examples, targets_N, torch.get_num_threads())
         return fitting.result()
 
 
 def peak_memory(
-    name: str, recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], targets_N: Ints, threads: int
+    fit: Fit, recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], targets_N: Ints, threads: int
 ) -> Result:
     """Most MiB this process ever held, after a fit; on a GPU also the most that torch held there. Linux only."""
     torch.set_num_threads(threads)
-    FITS[name](recipe, labels, examples, targets_N, lambda done, total: None)
+    fit(recipe, labels, examples, targets_N, lambda done, total: None)
     # Not getrusage: its maximum includes the parent's memory at the moment this process was made.
     status = STATUS.read_text(encoding="utf-8")
     peak = {"resident_mib": int(re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[0]) / 1024}
@@ -571,24 +697,100 @@ def peak_memory(
     return peak
 
 
+# How good a fit ends
+
+
+def measure_quality(
+    data: TextSet,
+    plan: Plan,
+    seeds: int,
+    steps: int,
+    command: str,
+    earlier: Result | None = None,
+    keep: Callable[[Result], None] = lambda quality: None,
+    show: Show = lambda line: None,
+) -> Result:
+    """The tutorial's fit and ours on all of `train`, for each seed from 0 on, judged on `dev` and `test`.
+
+    `keep` is given the result so far after every seed; the seeds of an `earlier` one are not fitted again. Raises as
+    `classifier.fit` does, and `BadRunError` without the rivals' package or when `earlier` has another setting.
+    """
+    require_trainer()
+    recipe = plan.settled().recipe(steps)
+    shared = ("steps", "batch_size", "learning_rate", "warmup", "max_length", "precision")
+    setting = {**_about(data, plan), "recipe": {name: getattr(recipe, name) for name in shared}}
+    of_seeds: list[Result] = []
+    if earlier is not None:
+        require_same(setting, earlier["setting"], "This run", "the quality comparison in --out")
+        of_seeds = list(earlier["seeds"])
+    for seed in range(len(of_seeds), seeds):
+        of_seeds.append({"seed": seed, **_quality_of_seed(data, replace(recipe, seed=seed), show)})
+        keep(_quality_result(command, setting, of_seeds))
+    return _quality_result(command, setting, of_seeds)
+
+
+def _quality_of_seed(data: TextSet, recipe: Recipe, show: Show) -> Result:
+    """By part (`dev`, and `test` where there is one) and by way, the scores."""
+    learnt, targets_N = _with_targets(data.labels, data.train)
+    judged = {name: part for name, part in data.parts().items() if part and name != "train"}
+    scores: Result = {name: {} for name in judged}
+    for way, fit in {TUTORIAL: fit_as_tutorial, OURS: classifiers.fit}.items():
+        show(f"quality of {way}, seed {recipe.seed}")
+        classifier = fit(recipe, data.labels, learnt, targets_N, lambda done, total: None)
+        for name, part in judged.items():
+            examples, expected_N = _with_targets(data.labels, part)
+            guesses_N = classifier.predict_proba(examples).argmax(axis=1)
+            scores[name][way] = evaluate(expected_N, guesses_N, len(data.labels)).as_dict()
+    return scores
+
+
+def _quality_result(command: str, setting: Result, of_seeds: Sequence[Result]) -> Result:
+    combined: Result = {}
+    for part in [name for name in of_seeds[0] if name != "seed"]:
+        theirs, ours = ([of[part][way]["combined"] for of in of_seeds] for way in (TUTORIAL, OURS))
+        difference = [b - a for a, b in zip(theirs, ours, strict=True)]
+        combined[part] = {TUTORIAL: _mean(theirs), OURS: _mean(ours), DIFFERENCE: _mean(difference)}
+    return {"command": command, "setting": setting, "note": QUALITY_NOTE, "combined": combined, "seeds": list(of_seeds)}
+
+
+def _mean(values: Sequence[float]) -> Result:
+    """Mean, standard deviation (of a sample; None for a single value), and the values in their order."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "standard deviation": deviation, "values": list(values)}
+
+
 # For people
 
 
 def write_result(result: Result, out: Path) -> None:
     """`out`, which ends in `.json`, and the same as Markdown beside it."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(out, result)
     out.with_suffix(".md").write_text(f"# Benchmark\n\n{to_markdown(result)}\n", encoding="utf-8")
 
 
 def to_markdown(result: Result) -> str:
-    """Tables, what they mean, and the command."""
-    about = (
-        f"{result['machine']}; {result['device']}. {result['base_model']}; {result['data']['source']}. "
-        f"{', '.join(f'{name} {version}' for name, version in result['versions'].items())}."
+    """Tables, what they mean, and the commands: of the speed, of the quality, or of both, as the result has them."""
+    blocks: list[str] = []
+    if "scoring" in result:
+        random = [RANDOM_NOTE] if result["plan"]["random_weights"] else []
+        tables = (_scoring_table(result), _predict_table(result), _fit_table(result))
+        blocks += [_about_line(result), *random, *tables, _shell(result["command"])]
+    if "quality" in result:
+        quality = result["quality"]
+        blocks += [_about_line(quality["setting"]), _quality_table(quality), _shell(quality["command"])]
+    return "\n\n".join(blocks)
+
+
+def _about_line(about: Result) -> str:
+    return (
+        f"{about['machine']}; {about['device']}. {about['base_model']}; {about['data']['source']}. "
+        f"{', '.join(f'{name} {version}' for name, version in about['versions'].items())}."
     )
-    blocks = (about, _scoring_table(result), _predict_table(result), _fit_table(result))
-    return "\n\n".join([*blocks, f"```sh\n{result['command']}\n```"])
+
+
+def _shell(command: str) -> str:
+    return f"```sh\n{command}\n```"
 
 
 def _scoring_table(result: Result) -> str:
@@ -608,7 +810,8 @@ def _scoring_table(result: Result) -> str:
         f"{scoring['examples']} texts that were not learnt from, {scoring['tokens_per_example']:.1f} word pieces and "
         f"{scoring['gflop_per_example']:.2f} GFLOP each. The limit is what matrix products of the model's shapes reach "
         f"on this machine, in GFLOP/s: {speeds}. The share counts real tokens only. Order by entropy, fast against "
-        f"exact: Spearman {scoring['spearman']:.5f}; of the {scoring['top']} most uncertain, "
+        f"exact: Spearman {scoring['spearman']:.5f} (of plain transformers under bf16 autocast: "
+        f"{scoring['spearman_of_bf16_autocast']:.5f}); of the {scoring['top']} most uncertain, "
         f"{scoring['top_100_overlap']:.0%} are the same."
     )
 
@@ -631,15 +834,43 @@ def _fit_table(result: Result) -> str:
     fit = result["fit"]
     rows = [
         (
-            way["words"],
+            f"{way['words']}, {way['dtype']}",
             f"{way['seconds_per_step']['median']:.3g} s",
             *_ratio(way["ratio_to_tutorial"]),
+            f"{way['share_of_limit']['median']:.0%}",
             ", ".join(f"{mib:.0f} MiB" for mib in way.get("memory", {}).values()) or "not measured",
         )
         for way in fit["ways"].values()
     ]
-    head = (f"fit, batches of {fit['batch_size']}", "a step", "times as fast", "smallest to largest", "peak memory")
+    head = (
+        f"fit, batches of {fit['batch_size']}",
+        "a step",
+        "times as fast",
+        "smallest to largest",
+        "share of the limit",
+        "peak memory",
+    )
     return f"{_table(head, rows)}\n\n{fit['note']}"
+
+
+def _quality_table(quality: Result) -> str:
+    recipe, parts = quality["setting"]["recipe"], quality["combined"]
+    named = {TUTORIAL: "the tutorial's way, fp32", OURS: f"Nextlabel, {recipe['precision']}", DIFFERENCE: "difference"}
+    columns = [(f"{part}: {named[name]}", of) for part, ways in parts.items() for name, of in ways.items()]
+    seeds = [
+        (f"seed {of_seed['seed']}", *(_points(of["values"][i]) for _, of in columns))
+        for i, of_seed in enumerate(quality["seeds"])
+    ]
+    mean, deviation = ((name, *(_points(of[name]) for _, of in columns)) for name in ("mean", "standard deviation"))
+    return (
+        f"{_table(('combined score', *(head for head, _ in columns)), [*seeds, mean, deviation])}\n\n"
+        f"{recipe['steps']} steps of {recipe['batch_size']}, {recipe['warmup']:.0%} of them warm-up to a learning rate "
+        f"of {recipe['learning_rate']:g}, on {quality['setting']['data']['learnt_from']} examples. {quality['note']}"
+    )
+
+
+def _points(share: float | None) -> str:
+    return "not known" if share is None else f"{100 * share:.2f}"
 
 
 def _ratio(of: Mapping[str, float]) -> tuple[str, str]:

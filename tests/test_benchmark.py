@@ -4,46 +4,60 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import BertModel
 
 from backend import benchmark
+from backend import classifier as classifiers
 from backend.benchmark import (
     END,
-    FITS,
     START,
     STATUS,
     Plan,
     Shape,
     check_readme,
+    fit_by_trainer,
+    fit_ways,
     flop,
     interleave,
     limit,
     measure,
+    measure_quality,
+    measure_scoring,
     peak_memory,
+    random_checkpoint,
     ranks,
     seconds_per_step,
-    shuffled_batches,
+    shape_of,
     spearman,
     spread,
+    to_markdown,
     top_overlap,
     update_readme,
     write_result,
 )
 from backend.corpora import own_pairs
 from backend.errors import BadRunError
-from backend.textsets import of_pairs
+from backend.examples import Example
+from backend.textsets import TextSet, of_pairs
 
 
 @pytest.fixture(scope="module")
-def result(tiny: Path) -> Iterator[dict[str, Any]]:
+def data() -> TextSet:
+    """A few of our own pairs."""
+    pairs = of_pairs(own_pairs())
+    return replace(pairs, train=pairs.train[:96], dev=pairs.dev[:24])
+
+
+@pytest.fixture(scope="module")
+def result(tiny: Path, data: TextSet) -> Iterator[dict[str, Any]]:
     """A run with as little of everything as can be."""
-    data = of_pairs(own_pairs())
-    data = replace(data, train=data.train[:96], dev=data.dev[:24])
     plan = Plan(str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, memory=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "true")  # what a run sets, and other tests shall not inherit
@@ -70,6 +84,11 @@ def test_operations_add_up_over_layers_and_texts() -> None:
     head = 2 * (8 * 8 + 8 * 2)
     assert flop(two, np.array([5])) - head == 2 * (flop(one, np.array([5])) - head)
     assert flop(two, np.array([5, 9])) == flop(two, np.array([5])) + flop(two, np.array([9]))
+
+
+def test_a_plan_is_settled_on_one_precision(tiny: Path) -> None:
+    assert Plan(str(tiny), "cpu").settled().precision in {"bf16", "fp32"}
+    assert Plan(str(tiny), "cpu", "bf16").settled().recipe(3).precision == "bf16"
 
 
 def test_ways_take_turns() -> None:
@@ -116,43 +135,97 @@ def test_the_limit_is_a_speed(dtype: torch.dtype) -> None:
     assert 0 < limit(Shape(2, 32, 64, 2), 64, dtype, torch.device("cpu")) < 1e6
 
 
-def test_shuffled_batches_visit_every_example_once_an_epoch() -> None:
-    batches = list(shuffled_batches(10, 4, 4, np.random.default_rng(0)))
-    assert [len(batch) for batch in batches] == [4, 4, 2, 4]
-    assert sorted(np.concatenate(batches[:3]).tolist()) == list(range(10))
-
-
 def test_a_step_is_the_mean_of_all_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([100.0, 112.0])
     monkeypatch.setattr(benchmark, "_clock", lambda device: next(seconds))
 
-    def fit(recipe: Any, labels: Any, examples: Any, targets_N: Any, progress: Any) -> None:
+    def fit(recipe: Any, labels: Any, examples: Any, targets_N: Any, progress: Any) -> Any:
         for step in range(recipe.steps):
             progress(step + 1, recipe.steps)
 
     assert seconds_per_step(fit, Plan("none").recipe(5), (), (), np.array([]), torch.device("cpu")) == 3.0
 
 
+def weights(classifier: classifiers.Classifier) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in classifier.model.parameters()])
+
+
+@pytest.fixture(scope="module")
+def learnt(data: TextSet) -> tuple[tuple[str, ...], list[Example], Any]:
+    """Labels, examples and targets, as every fit takes them."""
+    return data.labels, [example for example, _ in data.train[:8]], np.array([0, 1] * 4)
+
+
+def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf16(tiny: Path, learnt: Any) -> None:
+    recipe = Plan(str(tiny), "cpu").recipe(3)
+    fitted: dict[str, torch.Tensor] = {}
+    ways = fit_ways(Plan(str(tiny), "cpu"))
+    for name in (*ways, "dynamic"):
+        told: list[tuple[int, int]] = []
+        before = fitted.get(name)
+        fitted[name] = weights(
+            ways[name].fit(recipe, *learnt, lambda done, total, told=told: told.append((done, total)))
+        )
+        assert told == [(1, 3), (2, 3), (3, 3)]
+    assert before is not None
+    assert torch.equal(fitted["dynamic"], before)
+    assert not torch.equal(fitted["dynamic"], fitted["dynamic_bf16"])
+
+
+def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Any) -> None:
+    standing = replace(Plan(str(tiny), "cpu").recipe(1, seed=3), learning_rate=0.0)
+    fits = (partial(fit_by_trainer, padding="max_length"), classifiers.fit)
+    theirs, ours = (weights(fit(standing, *learnt, lambda done, total: None)) for fit in fits)
+    assert torch.equal(theirs, ours)
+
+
+def test_the_tutorials_way_pads_every_text_to_the_full_length(
+    tiny: Path, learnt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    forward = BertModel.forward
+
+    def seen(self: Any, input_ids: Any, **others: Any) -> Any:
+        shapes.append(tuple(input_ids.shape))
+        return forward(self, input_ids=input_ids, **others)
+
+    monkeypatch.setattr(BertModel, "forward", seen)
+    plan = Plan(str(tiny), "cpu", max_length=100)
+    for name in ("padded", "dynamic"):
+        fit_ways(plan)[name].fit(plan.recipe(1), *learnt, lambda done, total: None)
+    assert shapes[0] == (8, 100)
+    assert shapes[1] < (8, 100)
+
+
+def test_without_the_rivals_package_a_run_says_what_to_install(
+    tiny: Path, data: TextSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    with pytest.raises(BadRunError, match="Run pip install accelerate"):
+        measure(data, Plan(str(tiny), "cpu"), "command")
+
+
 @pytest.mark.skipif(not STATUS.exists(), reason="only Linux has it")
-@pytest.mark.parametrize("name", FITS)
-def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path) -> None:
-    learnt = [example for example, _ in of_pairs(own_pairs()).train[:8]]
-    targets_N = np.array([0, 1] * 4)
-    peak = peak_memory(name, Plan(str(tiny), "cpu").recipe(2), "ab", learnt, targets_N, torch.get_num_threads())
+@pytest.mark.parametrize("name", ["padded", "dynamic", "dynamic_bf16", "ours"])
+def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path, learnt: Any) -> None:
+    plan = Plan(str(tiny), "cpu")
+    peak = peak_memory(fit_ways(plan)[name].fit, plan.recipe(2), *learnt, torch.get_num_threads())
     assert peak["resident_mib"] > 50
 
 
 def test_a_run_holds_all_numbers_and_each_is_finite(result: dict[str, Any]) -> None:
     scoring, fit, predict = result["scoring"], result["fit"], result["predict"]
     assert scoring["ways"].keys() == {"naive", "pipeline", "padded", "ours_fp32", "ours_fast"}
-    assert fit["ways"].keys() == set(FITS)
+    assert fit["ways"].keys() == {"padded", "dynamic", "dynamic_bf16", "ours"}
     assert predict["ways"].keys() == {"naive", "ours"}
     assert scoring["ratio_to_naive"] == scoring["ways"]["ours_fast"]["ratio_to_naive"]["median"]
     assert scoring["share_of_limit"] == scoring["ways"]["ours_fast"]["share_of_limit"]["median"]
     assert fit["ratio_to_tutorial"] == fit["ways"]["ours"]["ratio_to_tutorial"]["median"]
+    assert fit["share_of_limit"] == fit["ways"]["ours"]["share_of_limit"]["median"]
     assert predict["p50_ratio_to_naive"] == predict["ways"]["ours"]["p50_ratio_to_naive"]["median"]
     assert 0 <= scoring["top_100_overlap"] <= 1
     assert -1 <= scoring["spearman"] <= 1
+    assert -1 <= scoring["spearman_of_bf16_autocast"] <= 1
     assert {"command", "machine", "device", "versions", "data", "base_model"} <= result.keys()
     assert len(numbers_in(result)) > 100
     assert all(math.isfinite(number) for number in numbers_in(result))
@@ -170,6 +243,72 @@ def test_all_ways_compute_the_same_probabilities(result: dict[str, Any]) -> None
     off = {name: way["largest_difference"] for name, way in result["scoring"]["ways"].items()}
     assert max(off[name] for name in ("naive", "pipeline", "padded", "ours_fp32")) < 1e-5
     assert off["ours_fast"] < 0.02
+
+
+def test_a_steps_share_of_the_limit_is_three_forward_passes_over_its_seconds(result: dict[str, Any]) -> None:
+    fit = result["fit"]
+    way, limits = fit["ways"]["padded"], fit["limit_gflops"]["fp32"]["values"]
+    for i, gflop in enumerate(fit["gflop_per_step"]["values"]):
+        share = gflop / way["seconds_per_step"]["values"][i] / limits[i]
+        assert way["share_of_limit"]["values"][i] == pytest.approx(share)
+    # Two batches of 32 are drawn from 96 examples: their work is a third of the work on all, on average.
+    assert fit["gflop_per_step"]["median"] / 3 / 32 == pytest.approx(result["scoring"]["gflop_per_example"], rel=0.3)
+
+
+def test_single_texts_and_three_labels_are_measured_alike(tiny: Path, data: TextSet) -> None:
+    examples = [Example(example.id, example.text) for example, _ in data.train[:30]]
+    fitted = classifiers.fit(Plan(str(tiny), "cpu").recipe(2), "abc", examples, np.arange(30) % 3)
+    ways = measure_scoring(fitted, examples, 1)["ways"]
+    assert max(ways[name]["largest_difference"] for name in ("naive", "pipeline", "padded", "ours_fp32")) < 1e-5
+
+
+def test_a_random_checkpoint_has_the_sizes_it_is_named_by_and_a_real_tokenizer(tiny: Path, tmp_path: Path) -> None:
+    made = random_checkpoint(str(tiny), (3, 24, 40, 4), tmp_path)
+    assert made.name == "random-3x24x40x4"
+    loaded = classifiers.load(made, "cpu")
+    assert shape_of(loaded.model.config) == Shape(layers=3, hidden=24, intermediate=40, classes=2)
+    assert loaded.model.config.num_attention_heads == 4
+    assert loaded.predict_proba([Example(1, "A text.", "Another one.")]).shape == (1, 2)
+
+
+def test_random_weights_are_said_to_be_random(result: dict[str, Any]) -> None:
+    random = {**result, "plan": {**result["plan"], "random_weights": True}}
+    assert "weights were random" in to_markdown(random)
+    assert "weights were random" not in to_markdown(result)
+
+
+def test_quality_is_paired_by_seed_kept_after_each_and_goes_on(tiny: Path, data: TextSet) -> None:
+    plan = Plan(str(tiny), "cpu", learning_rate=1e-2)
+    kept: list[dict[str, Any]] = []
+    measure_quality(data, plan, 2, 8, "command", keep=kept.append)
+    assert [[of["seed"] for of in quality["seeds"]] for quality in kept] == [[0], [0, 1]]
+
+    shown: list[str] = []
+    whole = measure_quality(data, plan, 3, 8, "command", json.loads(json.dumps(kept[1])), show=shown.append)
+    assert shown == ["quality of padded, seed 2", "quality of ours, seed 2"]
+    assert whole["seeds"][:2] == kept[1]["seeds"]
+    of_dev = whole["combined"]["dev"]
+    for i, of_seed in enumerate(whole["seeds"]):
+        theirs, ours = (of_seed["dev"][way]["combined"] for way in ("padded", "ours"))
+        assert of_dev["difference"]["values"][i] == ours - theirs
+    assert of_dev["difference"]["mean"] == pytest.approx(of_dev["ours"]["mean"] - of_dev["padded"]["mean"])
+    assert of_dev["difference"]["standard deviation"] == pytest.approx(np.std(of_dev["difference"]["values"], ddof=1))
+    page = to_markdown({"quality": whole})
+    assert f"| mean | {100 * of_dev['padded']['mean']:.2f} | {100 * of_dev['ours']['mean']:.2f} |" in page
+    assert "| seed 2 |" in page
+
+
+def test_a_single_seed_has_no_spread(tiny: Path, data: TextSet) -> None:
+    alone = measure_quality(data, Plan(str(tiny), "cpu"), 1, 2, "command")
+    assert alone["combined"]["dev"]["difference"]["standard deviation"] is None
+    assert "not known" in to_markdown({"quality": alone})
+
+
+def test_quality_does_not_go_on_with_another_setting(tiny: Path, data: TextSet) -> None:
+    plan = Plan(str(tiny), "cpu")
+    earlier = measure_quality(data, plan, 1, 2, "command")
+    with pytest.raises(BadRunError, match=r"recipe\.steps: 3, not 2"):
+        measure_quality(data, plan, 2, 3, "command", earlier)
 
 
 def test_a_result_is_written_for_machines_and_for_people(result: dict[str, Any], tmp_path: Path) -> None:
