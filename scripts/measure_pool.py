@@ -41,6 +41,8 @@ def main() -> None:
         in_a_process(fit_and_score, home, base_model, options.device, options.parts)
         if options.parts:
             in_a_process(go_on, home, base_model, options.device)
+        for name in ("sqlite", "tokens"):
+            say(f"on disk, {name}", f"{size_mib(home / 'pools', name):.0f} MiB")
 
 
 def in_a_process(work: Callable[..., None], *arguments: object) -> None:
@@ -74,6 +76,12 @@ def small_bert(directory: Path) -> Path:
     BertForSequenceClassification(BertConfig(**shape)).save_pretrained(directory)
     AutoTokenizer.from_pretrained(small_checkpoint()).save_pretrained(directory)
     return directory
+
+
+def size_mib(directory: Path, kind: str) -> float:
+    """Of all files below the directory whose path has this in it."""
+    files = (path for path in directory.rglob("*") if kind in str(path) and path.is_file())
+    return sum(path.stat().st_size for path in files) / 2**20
 
 
 def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
