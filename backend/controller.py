@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 
 from backend.backlog import Backlog, Turn
 from backend.connecting import Credentials, ensure_webhook, find_backend
-from backend.errors import NextlabelError, RefusedConfigError, StudioError, without_password
+from backend.errors import NextlabelError, NoModelError, RefusedConfigError, StudioError, without_password
 from backend.fitting import Fitter, Outlook
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
 from backend.pool import Pool, pool_path, tokens_path
+from backend.processes import give_back_memory
 from backend.publishing import HEAD, Outcome, Publisher, check_published
 from backend.registry import Busy, Registry, is_ours
 from backend.resident import Resident
@@ -58,7 +59,15 @@ class Controller:
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
         """Score a part of what is left of a pool."""
-        self._backlog.score(project, version, first, last)
+        try:
+            self._backlog.score(project, version, first, last)
+        except NoModelError as error:
+            self._go_on_without(project, error)
+
+    def _go_on_without(self, project: int, error: NoModelError) -> None:
+        """The version in force cannot be loaded: the next look finds another one in force."""
+        log.error("project %d: %s", project, error)
+        self.jobs.hint(project, delay_s=BUSY_S)
 
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may mend."""
@@ -75,6 +84,9 @@ class Controller:
             self._failed(project, str(error))
             if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
                 self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
+        except NoModelError as error:
+            self._failed(project, str(error))
+            self._go_on_without(project, error)
         except NextlabelError as error:
             log.error("project %d: %s", project, error)
             self._failed(project, str(error))
@@ -102,7 +114,8 @@ class Controller:
                 self.jobs.want_fit(project_id)
             version = self._registry.current(project_id)
             if version is None:
-                self._report(pool, project, config, outlook, state="waiting")
+                warnings = self._damage(project_id, version)
+                self._report(pool, project, config, outlook, state="waiting", warnings=warnings)
             else:
                 self._publish(pool, project, config, version, outlook)
 
@@ -153,6 +166,7 @@ class Controller:
             outcome = publisher.publish(project, depth, settled=not unscored)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
+            give_back_memory()  # what the exact scores took
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
         if unfinished or outcome.stale:
             self.jobs.hint(project.id, delay_s=0.0 if unfinished else BUSY_S)
@@ -191,7 +205,7 @@ class Controller:
         return not is_ours(followed) or bool(ours and followed not in ours)
 
     def _warnings(self, pool: Pool, project: Project, version: str) -> tuple[str, ...]:
-        found = []
+        found = [*self._damage(project.id, version)]
         if project.sampling != UNCERTAINTY:
             found.append(
                 f"The sampling mode is {project.sampling!r}, so the queue does not follow the model. It was changed "
@@ -203,6 +217,18 @@ class Controller:
                 "is left alone; connect_project.py sets it back."
             )
         return tuple(found)
+
+    def _damage(self, project: int, version: str | None) -> tuple[str, ...]:
+        """What to say when the promoted version is not the one in force."""
+        promoted = self._registry.promoted(project)
+        if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
+            return ()
+        why = self._registry.damage(project, promoted) or "its card is gone or cannot be read"
+        instead = f"{version}, the newest whole one, is in force instead" if version else "there is no other"
+        return (
+            f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {instead}. Restore its files, or let a "
+            "new one be fitted (Start Training); scripts/versions.py lists and promotes versions.",
+        )
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop tasks that Label Studio deleted."""

@@ -99,6 +99,7 @@ def _run(options: argparse.Namespace, stack: ExitStack) -> None:
         fit_every=plan.fit_every,
         fit_steps=plan.fit_steps,
         learning_rate=plan.learning_rate,
+        promote_margin=1,  # a round that ends with a worse version is shown as it is
     )
     stack.callback(backend.stop)
     backend.start()

@@ -1,22 +1,25 @@
 """When a fit is due, and how labels become a version. Needs no Label Studio: it works from the local copy."""
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 
 import numpy as np
+from safetensors import SafetensorError
 
 from backend import classifier as classifiers
 from backend.backlog import Turn
 from backend.classifier import Recipe
 from backend.devices import pick_device
-from backend.errors import NextlabelError, QueueError
+from backend.errors import NextlabelError, NoModelError, QueueError
 from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
-from backend.learning import Round, missing_labels, round_seed, run_round
+from backend.learning import Round, class_numbers, loss_of, missing_labels, round_seed, run_round
 from backend.pool import Pool, pool_path
 from backend.processes import give_back_memory
 from backend.registry import Busy, Card, Registry, version_name, version_number
@@ -34,7 +37,8 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless 
 @dataclass(frozen=True)
 class Outlook:
     """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
-    differ from those the current version was fitted on."""
+    differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
+    is not made again of the same labels."""
 
     reason: str
     message: str
@@ -62,7 +66,7 @@ class Fitter:
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
         labels = {example.id: label for example, label in pool.labelled(config.labels, holdout=False)}
-        version = self._registry.current(project)
+        version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
         reason = self._reason(project, version, config, pending, waited_s)
@@ -117,7 +121,8 @@ class Fitter:
         return max(0.0, status.at + wait_s - self._now())
 
     def fit(self, project: int) -> None:
-        """Fit a version on all labels and promote it, if a fit is due. A failed fit keeps its labels."""
+        """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the one in
+        force. A failed fit keeps its labels."""
         try:
             with self._turn.for_fit() as ours, self._registry.lock(f"fit.{project}"):
                 if ours:
@@ -147,19 +152,34 @@ class Fitter:
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
-            result = self._round(pool, project, config, recipe, labelled)
+            holdout = pool.labelled(config.labels, holdout=True)
+            result = self._round(pool, project, config, recipe, labelled, holdout)
             card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
-            self._bring_into_force(pool, card, {example.id: label for example, label in labelled}, result)
+            card = replace(card, holdout=_fingerprint(holdout))
+            card = replace(card, refused=self._objection(card, holdout, result))
+            labels = {example.id: label for example, label in labelled}
+            if card.refused:
+                self._save(card, labels, result)
+                pool.put("due_at", "")  # no new order comes of the labels that made this fit due
+            else:
+                self._bring_into_force(pool, card, labels, result)
             self._done(project, card)
             self._jobs.hint(project)
             self._jobs.demand_met(project, demand)
             # The rest can wait until the queue is in the new order.
-            pool.keep_scores_of(card.version)
+            if not card.refused:
+                pool.keep_scores_of(card.version)
         give_back_memory()
         self._registry.prune(project, self._settings.keep_versions)
 
     def _round(
-        self, pool: Pool, project: int, config: LabelConfig, recipe: Recipe, labelled: Sequence[tuple[Example, str]]
+        self,
+        pool: Pool,
+        project: int,
+        config: LabelConfig,
+        recipe: Recipe,
+        labelled: Sequence[tuple[Example, str]],
+        holdout: Sequence[tuple[Example, str]],
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
         on_gpu = pick_device(self._settings.device).type == "cuda"
@@ -168,15 +188,51 @@ class Fitter:
             config.labels,
             labelled,
             pool.first_to_score(FIRST_ON_GPU if on_gpu else FIRST, self._registry.current(project), rng),
-            pool.labelled(config.labels, holdout=True),
+            holdout,
             self._settings.query_strategy,
             _Reporter(self._board, project, self._now),
             self._caches(project),
         )
 
+    def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
+        """Why the version must not take the place of the one in force; empty when it may.
+
+        Both are measured on the holdout of today, unless what the cards say already clears the new one.
+        """
+        if card.parent is None or result.scores is None:
+            return ""
+        rival, margin = self._registry.card(card.project, card.parent), self._settings.promote_margin
+        if rival.labels != card.labels:
+            return ""  # there is nothing to compare
+        then = rival.scores if rival.holdout == card.holdout else None
+        if then and then["combined"] - result.scores.combined <= margin:
+            return ""
+        try:
+            scored = self._resident.score(rival, [example for example, _ in holdout], exact=False)
+        except NoModelError as error:
+            log.warning("project %d: %s", card.project, error)
+            return ""
+        targets_N = class_numbers(card.labels, [label for _, label in holdout])
+        loss = loss_of(targets_N, scored.probs_NC.argmax(axis=1), result.guesses_N, len(card.labels))
+        if loss <= margin:
+            return ""
+        return (
+            f"its combined score on the holdout, {result.scores.combined:.3f}, is {loss:.3f} below that of "
+            f"{card.parent}, more than PROMOTE_MARGIN={margin:g}"
+        )
+
+    def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
+        try:
+            self._registry.save(card, labels, result.classifier.save)
+        except (OSError, SafetensorError) as error:
+            raise NextlabelError(
+                f"{card.version} cannot be saved in MODEL_DIR={self._settings.model_dir} ({error}). Make room there; "
+                f"scripts/versions.py deletes old versions, and KEEP_VERSIONS={self._settings.keep_versions} are kept."
+            ) from error
+
     def _bring_into_force(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
         start = time.perf_counter()
-        self._registry.save(card, labels, result.classifier.save)
+        self._save(card, labels, result)
         try:
             scored = result.pool
             pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
@@ -234,13 +290,17 @@ class Fitter:
         score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
         seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
         message = f"{card.version}: {card.examples} labels, {score} ({seconds})"
-        log.info("project %d: %s", project, message)
+        if card.refused:
+            message = f"{card.version} was not promoted: {card.refused}"
+        log.log(logging.WARNING if card.refused else logging.INFO, "project %d: %s", project, message)
+        status = self._board.fit(project)
         self._board.put_fit(
             project,
             self._now(),
             state="idle",
             message=message,
-            fits=self._board.fit(project).fits + 1,
+            fits=status.fits + 1,
+            refused=status.refused + bool(card.refused),
             failures_in_a_row=0,
         )
 
@@ -255,6 +315,12 @@ class Fitter:
             failures_in_a_row=status.failures_in_a_row + 1,
         )
         self._jobs.hint(project)
+
+
+def _fingerprint(holdout: Sequence[tuple[Example, str]]) -> str:
+    """Tells one holdout from another by its texts and labels."""
+    rows = [(example.id, example.text, example.pair, label) for example, label in holdout]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] if rows else ""
 
 
 class _Reporter:

@@ -3,6 +3,7 @@
 `run_round` serves production and simulation alike.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ Progress = Callable[[str, int, int], None]  # stage, done, total
 
 CANDIDATES = 10  # informative examples per place in a diverse batch
 PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
+CHANCE = 2.0  # standard errors that a difference on the holdout must exceed
 DIVERSE = "diverse_"
 QUERY_STRATEGIES = (*STRATEGIES, *(DIVERSE + name for name in STRATEGIES if name != "random"))
 
@@ -41,10 +43,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Round:
-    """The outcome of a round. `scores` is None without a labelled holdout; `seconds` by stage."""
+    """The outcome of a round. `guesses_N` are classes on the labelled holdout, without which `scores` is None.
+
+    `seconds` are by stage.
+    """
 
     classifier: Classifier
     scores: Scores | None
+    guesses_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
 
@@ -81,11 +87,12 @@ def run_round(
         raise DivergedError(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
-    scores = score_holdout(classifier, holdout)
+    guesses_N = guess(classifier, holdout)
+    scores = _scores(labels, holdout, guesses_N)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
-    return Round(classifier, scores, scored, clock.seconds)
+    return Round(classifier, scores, guesses_N, scored, clock.seconds)
 
 
 def score_pool(
@@ -156,11 +163,33 @@ def joined(parts: Sequence[Scored]) -> Scored:
 
 def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
     """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
+    return _scores(classifier.labels, holdout, guess(classifier, holdout))
+
+
+def guess(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
+    """The class that it finds likeliest for each example, in the fast precision."""
+    guesses_N: Ints = classifier.predict_proba([example for example, _ in holdout], exact=False).argmax(axis=1)
+    return guesses_N
+
+
+def _scores(labels: Sequence[str], holdout: Sequence[tuple[Example, str]], guesses_N: Ints) -> Scores | None:
     if not holdout:
         return None
-    probs_NC = classifier.predict_proba([example for example, _ in holdout], exact=False)
-    targets_N = class_numbers(classifier.labels, [label for _, label in holdout])
-    return evaluate(targets_N, probs_NC.argmax(axis=1), len(classifier.labels))
+    return evaluate(class_numbers(labels, [label for _, label in holdout]), guesses_N, len(labels))
+
+
+def loss_of(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> float:
+    """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
+    no more right guesses have become wrong than chance explains.
+
+    The bound is two standard errors of the paired difference (McNemar): on a small holdout much may be chance.
+    """
+    lost = int(np.sum((before_N == targets_N) & (after_N != targets_N)))
+    won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
+    if lost - won <= CHANCE * math.sqrt(lost + won):
+        return 0.0
+    before, after = (evaluate(targets_N, guesses_N, classes) for guesses_N in (before_N, after_N))
+    return before.combined - after.combined
 
 
 def missing_labels(labels: Sequence[str], given: Sequence[str]) -> str:

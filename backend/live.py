@@ -42,7 +42,8 @@ class Loop:
     model_dir: Path
 
     def wait(self, newer_than: str | None) -> Card:
-        """Until a newer version orders the queue. Raises `NextlabelError` when the fit failed."""
+        """Until a newer version orders the queue. Raises `NextlabelError` when the fit failed or its version was
+        refused."""
         registry, board = Registry(self.model_dir), StatusBoard(self.model_dir)
         while True:
             version = registry.current(self.project)
@@ -50,6 +51,9 @@ class Loop:
                 card = registry.card(self.project, version)
                 if card.pool == 0 or self.annotators[0].project(self.project).model_version == version:
                     return card
+            newest = next(iter(registry.cards(self.project)), None)
+            if newest is not None and newest.refused and newest.parent == newer_than:
+                raise NextlabelError(f"{newest.version} was not promoted: {newest.refused}. Set PROMOTE_MARGIN=1.")
             fit = board.fit(self.project)
             if fit.state == "failed":
                 raise NextlabelError(f"The fit failed: {fit.message}")

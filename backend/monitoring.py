@@ -13,12 +13,13 @@ from backend.status import StatusBoard
 
 GAUGES = {
     "labels": "Labelled tasks that a fit would use",
-    "pending": "Labels that the current version has not seen",
+    "pending": "Labels that the newest version has not seen",
     "pool": "Open tasks in the pool",
     "window": "Published queue head, in tasks",
 }
 COUNTERS = {
     "fits": "Finished fits",
+    "fits_refused": "Finished fits whose version was not promoted",
     "fit_failures": "Failed fits",
     "reconciles": "Looks at a project, failed ones included",
     "reconcile_errors": "Failed reconciles",
@@ -55,7 +56,8 @@ class _TrainerCollector(Collector):
             queue, fit = self._board.queue(project), self._board.fit(project)
             for key, gauge in gauges.items():
                 gauge.add_metric([str(project)], getattr(queue, key))
-            for key, count in zip(COUNTERS, (fit.fits, fit.failures, queue.reconciles, queue.errors), strict=True):
+            counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors)
+            for key, count in zip(COUNTERS, counts, strict=True):
                 counters[key].add_metric([str(project)], count)
             scores = self._scores(project)
             if scores:

@@ -44,6 +44,14 @@ def share_cores(workers: int) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // workers)))
 
 
+def keep_few_kernels() -> None:
+    """Make oneDNN forget kernels earlier. To be called before torch is imported.
+
+    A fit needs a kernel for each product and length of text; by default a thousand are kept, some hundred MB.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+
+
 def give_back_memory() -> None:
     """Return freed memory to the system: after a fit glibc holds on to a gigabyte or more in pieces. Linux only."""
     if sys.platform == "linux":

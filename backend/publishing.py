@@ -16,7 +16,7 @@ from backend.studio import Project, Studio, StudioRefusedError
 
 log = logging.getLogger(__name__)
 
-HEAD = 32  # tasks that are in place before the version is switched; the rest of the window follows
+HEAD = 16  # tasks that are in place before the version is switched; the rest of the window follows
 WRITERS = 2  # requests at a time when there is no time to rest
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry

@@ -2,13 +2,15 @@
 
 `models/<project>/<version>/` is written beside, renamed, then pointed to by the file `models/<project>/CURRENT`: a
 crash leaves either the old state or the new one. What a version is never changes; only its card learns what it took.
+`manifest.json` says how its files were written, so that a damaged version is not taken for a whole one.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from backend.errors import NoModelError
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
 POINTER = "CURRENT"
+CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
+CHUNK = 2**20  # bytes
 
 
 def is_ours(version: str | None) -> bool:
@@ -40,7 +44,11 @@ def version_number(version: str) -> int:
 
 @dataclass(frozen=True)
 class Card:
-    """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds."""
+    """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
+
+    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted. Fields with a
+    default are absent from cards of earlier releases.
+    """
 
     version: str
     number: int
@@ -60,6 +68,8 @@ class Card:
     libraries: dict[str, str]
     created_at: str
     reason: str
+    holdout: str = ""
+    refused: str = ""
 
     @property
     def examples(self) -> int:
@@ -73,6 +83,8 @@ class Registry:
     def __init__(self, model_dir: Path):
         self.root = model_dir / "models"
         self._locks = model_dir / "locks"
+        self._looked_at: set[Path] = set()  # whole when they were first looked at
+        self._unloadable: dict[Path, tuple[str, list[tuple[str, int, int]]]] = {}  # what was wrong with which files
 
     def projects(self) -> list[int]:
         """Ids of projects that have a directory here, versions or not."""
@@ -85,21 +97,81 @@ class Registry:
         (self.root / str(project)).mkdir(parents=True, exist_ok=True)
 
     def versions(self, project: int) -> list[str]:
-        """Complete versions, newest first."""
+        """Versions with a readable card, newest first."""
+        return list(self._cards(project))
+
+    def cards(self, project: int) -> list[Card]:
+        """The cards of all versions, newest first."""
+        return list(self._cards(project).values())
+
+    def _cards(self, project: int) -> dict[str, Card]:
         home = self.root / str(project)
         if not home.is_dir():
-            return []
-        found = [d.name for d in home.iterdir() if is_ours(d.name) and self._read_card(d) is not None]
-        return sorted(found, key=lambda v: (version_number(v), v), reverse=True)
+            return {}
+        found = {d.name: self._read_card(d) for d in home.iterdir() if is_ours(d.name)}
+        cards = {version: card for version, card in found.items() if card is not None}
+        return dict(sorted(cards.items(), key=lambda item: (version_number(item[0]), item[0]), reverse=True))
+
+    def promoted(self, project: int) -> str:
+        """The version that was promoted last, whatever has become of it; empty when that is not known."""
+        try:
+            return (self.root / str(project) / POINTER).read_text().strip()
+        except (OSError, ValueError):  # none yet, or a damaged one
+            return ""
 
     def current(self, project: int) -> str | None:
-        """The promoted version; the newest complete one if the pointer is lost or points to a deleted directory."""
-        versions = self.versions(project)
-        try:
-            pointed = (self.root / str(project) / POINTER).read_text().strip()
-        except (OSError, ValueError):  # none yet, or a damaged one
-            pointed = ""
-        return pointed if pointed in versions else next(iter(versions), None)
+        """The version in force: the promoted one or, when it is lost or damaged, the newest whole one, a refused one
+        only when there is no other."""
+        cards, promoted = self._cards(project), self.promoted(project)
+        by_merit = sorted(cards, key=lambda version: (version != promoted, bool(cards[version].refused)))
+        return self._first_whole(project, by_merit)
+
+    def newest(self, project: int) -> str | None:
+        """The newest whole version, promoted or not."""
+        return self._first_whole(project, self.versions(project))
+
+    def before(self, project: int, version: str) -> str | None:
+        """The whole version to go back to: the one that was in force when `version` was fitted or, without it, the
+        newest of the older ones that were not refused."""
+        cards = self._cards(project)
+        names = list(cards)
+        older = [name for name in names[names.index(version) + 1 :] if not cards[name].refused]
+        parent = cards[version].parent
+        return self._first_whole(project, [*([parent] if parent in cards else []), *older])
+
+    def _first_whole(self, project: int, versions: Iterable[str]) -> str | None:
+        return next((version for version in versions if not self.damage(project, version)), None)
+
+    def damage(self, project: int, version: str) -> str:
+        """What is wrong with a version's files, in words; empty when nothing is known to be.
+
+        Looks once at what a look tells: missing files and sizes. What could not be loaded stays known to this process
+        until its files change.
+        """
+        directory = self.path(project, version)
+        why, files = self._unloadable.get(directory, ("", []))
+        if why and files == _files(directory):
+            return why
+        if why:
+            self._unloadable.pop(directory, None)
+            self._looked_at.discard(directory)
+        if directory in self._looked_at:
+            return ""
+        found = _damage(directory, _size)
+        if not found:
+            self._looked_at.add(directory)
+        return found
+
+    def verify(self, project: int, version: str) -> None:
+        """Read a version's files. Raises `NoModelError` when one is not as it was written."""
+        found = _damage(self.path(project, version), _size_and_digest)
+        if found:
+            raise NoModelError(f"Version {version} of project {project} is damaged: {found}.")
+
+    def note_unloadable(self, project: int, version: str, why: str) -> None:
+        """A version could not be loaded: in this process it counts as damaged, until somebody repairs it."""
+        directory = self.path(project, version)
+        self._unloadable[directory] = why, _files(directory)
 
     def path(self, project: int, version: str) -> Path:
         """The directory of a version; `from_pretrained` loads it."""
@@ -115,16 +187,20 @@ class Registry:
     def _read_card(self, directory: Path) -> Card | None:
         """None without a readable card: a version that is damaged or of an incompatible release counts as none."""
         try:
-            raw = json.loads((directory / "card.json").read_text(encoding="utf-8"))
-            known: dict[str, Any] = {field.name: raw[field.name] for field in fields(Card)}
+            raw = json.loads((directory / CARD).read_text(encoding="utf-8"))
+            given = [field.name for field in fields(Card) if field.name in raw or field.default is MISSING]
+            known: dict[str, Any] = {name: raw[name] for name in given}
             return Card(**{**known, "labels": tuple(known["labels"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def fitted_labels(self, project: int, version: str) -> dict[int, str]:
-        """The label of every task that the version was fitted on, by task id."""
-        raw = json.loads((self.path(project, version) / "labels.json").read_text(encoding="utf-8"))
-        return {int(task): label for task, label in raw.items()}
+        """The label of every task that the version was fitted on, by task id; none when the file is damaged."""
+        try:
+            raw = json.loads((self.path(project, version) / LABELS).read_text(encoding="utf-8"))
+            return {int(task): label for task, label in raw.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
 
     def save(self, card: Card, labels: Mapping[int, str], write_model: Callable[[Path], None]) -> Path:
         """Write a complete version and give it its name in one rename; leaves nothing behind when it fails."""
@@ -136,8 +212,10 @@ class Registry:
         beside.mkdir()
         try:
             write_model(beside)
-            _write_json(beside / "labels.json", {str(task): label for task, label in labels.items()})
-            _write_json(beside / "card.json", asdict(card))
+            _write_json(beside / LABELS, {str(task): label for task, label in labels.items()})
+            files = [file for file in sorted(beside.iterdir()) if file.name not in (CARD, MANIFEST)]
+            _write_json(beside / MANIFEST, {file.name: _size_and_digest(file) for file in files})
+            _write_json(beside / CARD, asdict(card))
             for file in beside.iterdir():
                 file.chmod(0o644)  # safetensors files come out private, and the web process may be another user
                 _to_disk(file)  # a power cut after the rename must not leave a hollow version
@@ -160,7 +238,7 @@ class Registry:
         card = self.card(project, version)
         beside = self.path(project, version) / ".card.json"
         _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
-        os.replace(beside, beside.with_name("card.json"))
+        os.replace(beside, beside.with_name(CARD))
 
     def discard(self, project: int, version: str) -> None:
         """Delete a version that could not be promoted."""
@@ -172,7 +250,7 @@ class Registry:
         surplus = [v for v in self.versions(project)[keep:] if v != current]
         for version in surplus:
             # The card goes first: without it the directory is no version, even if the deletion is cut short.
-            (self.path(project, version) / "card.json").unlink(missing_ok=True)
+            (self.path(project, version) / CARD).unlink(missing_ok=True)
             shutil.rmtree(self.path(project, version), ignore_errors=True)
         return surplus
 
@@ -183,6 +261,43 @@ class Registry:
 
 
 Busy = Timeout  # what entering a held lock raises
+
+
+def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:
+    """In which file a version differs from its manifest; empty when in none, or when it has no manifest."""
+    if not (directory / MANIFEST).exists():
+        return ""  # of an earlier release
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        for name, written in manifest.items():
+            state = state_of(directory / name)
+            differing = [what for what in state if state[what] != written[what]]
+            if differing:
+                what = differing[0]
+                return f"{name} has {what} {state[what]}, not {written[what]}"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return f"a file cannot be read ({error})"
+    return ""
+
+
+def _files(directory: Path) -> list[tuple[str, int, int]]:
+    """What tells whether files were changed since."""
+    try:
+        return sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in directory.glob("*"))
+    except OSError:  # being deleted
+        return []
+
+
+def _size(file: Path) -> dict[str, Any]:
+    return {"size": file.stat().st_size}
+
+
+def _size_and_digest(file: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return {**_size(file), "sha256": digest.hexdigest()}
 
 
 def _to_disk(file: Path) -> None:

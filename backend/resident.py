@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.errors import NoModelError
 from backend.examples import Example
 from backend.registry import Card, Registry
 from backend.settings import Settings
@@ -81,9 +82,11 @@ class Resident:
             start = end
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
-        """Keep a classifier that was just fitted."""
+        """Keep a classifier that was just fitted; what its project had before is not needed any more."""
+        path = self._registry.path(card.project, card.version)
         with self._forward:
-            self._hold(self._registry.path(card.project, card.version), classifier)
+            self._held = {other: held for other, held in self._held.items() if other.parent != path.parent}
+            self._hold(path, classifier)
 
     def _get(self, card: Card) -> "Classifier":
         # torch is imported here, so that the web process answers before it is needed.
@@ -92,7 +95,12 @@ class Resident:
         path, settings = self._registry.path(card.project, card.version), self._settings
         found = self._held.pop(path, None)
         if found is None:
-            found = classifiers.load(path, settings.device, settings.precision, self._caches(card.project))
+            try:
+                self._registry.verify(card.project, card.version)
+                found = classifiers.load(path, settings.device, settings.precision, self._caches(card.project))
+            except NoModelError as error:
+                self._registry.note_unloadable(card.project, card.version, str(error))
+                raise
         self._hold(path, found)
         return found
 

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
     seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1")
+    promote_margin: float = Field(0.05, ge=0, le=1, description="a part of the combined score from 0 to 1 (1: no gate)")
     keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
 
     @field_validator("query_strategy")

@@ -40,7 +40,10 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class FitStatus:
-    """State of a project's fits. `state`: idle, fitting, failed. `done` of `total` steps or examples of `stage`."""
+    """State of a project's fits. `state`: idle, fitting, failed. `done` of `total` steps or examples of `stage`.
+
+    `refused` of the `fits` gave a version that was not promoted.
+    """
 
     state: str = "idle"
     message: str = ""
@@ -48,6 +51,7 @@ class FitStatus:
     done: int = 0
     total: int = 0
     fits: int = 0
+    refused: int = 0
     failures: int = 0
     failures_in_a_row: int = 0
     at: float = 0.0

@@ -10,7 +10,7 @@ import threading
 
 from backend.errors import QueueError
 from backend.jobs import JobQueue
-from backend.processes import share_cores, yield_cores_while_waiting
+from backend.processes import keep_few_kernels, share_cores, yield_cores_while_waiting
 from backend.registry import Busy, Registry
 from backend.settings import Settings
 from backend.status import StatusBoard
@@ -29,6 +29,7 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     """
     os.nice(NICENESS)
     yield_cores_while_waiting()
+    keep_few_kernels()
     share_cores(settings.workers)
     from backend.controller import Controller  # here, as it imports torch, which must find all that is set above
     from backend.studio import Studio
@@ -49,7 +50,7 @@ def work_off(settings: Settings, registry: Registry, jobs: JobQueue) -> None:
     stop = threading.Event()
     threading.Thread(target=_keep_clock, args=(settings, registry, jobs, stop), daemon=True).start()
     consumer = jobs.huey.create_consumer(
-        workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.5, scheduler_interval=1
+        workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.2, scheduler_interval=1
     )
     log.info("trainer ready, process %d", os.getpid())
     consumer.run()

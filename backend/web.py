@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from backend import __version__
-from backend.errors import BadRequestError, NextlabelError, without_password
+from backend.errors import BadRequestError, NextlabelError, NoModelError, without_password
 from backend.examples import Example, Unreadable
 from backend.jobs import JobQueue
 from backend.label_config import (
@@ -35,8 +35,8 @@ from backend.status import StatusBoard
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred at a time
-RESIDENT_VERSIONS = 4  # each a model in memory
-HINT_DELAY_S = 1.0  # lets an annotator's next task be served before we ask Label Studio anything
+RESIDENT_VERSIONS = 2  # each a model in memory
+HINT_DELAY_S = 0.5  # lets an annotator's next task be served before we ask Label Studio anything
 
 HINTS = frozenset({*WEBHOOK_ACTIONS, "START_TRAINING"})
 
@@ -146,12 +146,10 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
             raise BadRequestError(f"tasks={tasks!r:.60} is not a list of Label Studio tasks.")
         project = project_id_of(body.get("project"))
         config = parse_label_config(str(body.get("label_config") or ""))
-        version = registry.current(project)
-        card = registry.card(project, version) if version else None
-        answers = _answers(config, tasks, card, rooms.resident)
+        version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
         for answer in answers:
             rooms.metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
-        return jsonify(results=answers, model_version=version or UNTRAINED)
+        return jsonify(results=answers, model_version=version)
 
     @app.post("/webhook")
     def webhook() -> tuple[Response, int]:
@@ -195,6 +193,21 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
             url=without_password(rooms.settings.label_studio_url),
             version=__version__,
         )
+
+
+def _answers_in_force(
+    registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: Resident
+) -> tuple[str, list[dict[str, Any]]]:
+    """The version in force and its answers. One that cannot be loaded is in force no more, so that another answers."""
+    version = registry.current(project)
+    try:
+        card = registry.card(project, version) if version else None
+        return version or UNTRAINED, _answers(config, tasks, card, resident)
+    except NoModelError as error:
+        if registry.current(project) == version:
+            raise
+        log.error("project %d: %s", project, error)
+        return _answers_in_force(registry, project, config, tasks, resident)
 
 
 def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: Resident) -> list[dict[str, Any]]:

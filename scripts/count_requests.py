@@ -79,6 +79,7 @@ def main() -> None:
                 base_model=options.base_model or small_checkpoint(),
                 fit_steps=options.steps,
                 learning_rate=1e-4,
+                promote_margin=1,  # each fit is to give a new order
                 fit_every=64,
                 fit_max_wait_s=NEVER_S,  # nothing happens but what is counted
                 reconcile_s=NEVER_S,

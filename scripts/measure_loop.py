@@ -51,6 +51,7 @@ def main() -> None:
             fit_every=options.labels,
             fit_steps=options.steps,
             learning_rate=1e-4,
+            promote_margin=1,  # each fit is to give a new order
         )
         stack.callback(backend.stop)
         rows = [("data", corpus.source), *_measure(studio.connect(), backend, corpus, options.labels)]

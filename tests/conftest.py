@@ -112,6 +112,7 @@ def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> It
             "learning_rate": 1e-4,
             "window": 24,
             "reconcile_s": 3,
+            "promote_margin": 1,  # fits so short are sometimes worse
         }
         port = free_port(19100)
         backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **{**quick, **settings})

@@ -1,8 +1,9 @@
-"""The pure parts of a round: whether there is enough to learn from, and labels as numbers."""
+"""The pure parts of a round: whether there is enough to learn from, labels as numbers, and what a fit has lost."""
 
+import numpy as np
 import pytest
 
-from backend.learning import class_numbers, missing_labels, round_seed
+from backend.learning import class_numbers, loss_of, missing_labels, round_seed
 
 
 @pytest.mark.parametrize("given", [["pos", "neg"], ["neg", "pos", "pos"], ["pos", "mixed"], ["pos", "neg", "gone"]])
@@ -32,3 +33,27 @@ def test_every_round_of_every_run_has_a_seed_of_its_own() -> None:
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert round_seed(3, 4) == round_seed(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "counts"),
+    [(4, 0, False), (5, 0, True), (12, 4, False), (12, 3, True), (0, 30, False), (0, 0, False)],
+)
+def test_a_loss_counts_when_more_right_guesses_were_lost_than_chance_explains(
+    lost: int, won: int, counts: bool
+) -> None:
+    targets_N = np.zeros(100, dtype=np.int64)
+    before_N, after_N = targets_N.copy(), targets_N.copy()
+    after_N[:lost] = 1
+    before_N[lost : lost + won] = 1
+    assert (loss_of(targets_N, before_N, after_N, 2) > 0) is counts
+
+
+def test_a_loss_is_that_of_the_combined_score() -> None:
+    targets_N = np.arange(40) % 2
+    assert loss_of(targets_N, targets_N, 1 - targets_N, 2) == 1.0
+    assert loss_of(targets_N, targets_N, np.zeros(40, dtype=np.int64), 2) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
+    assert loss_of(targets_N, np.zeros(40, dtype=np.int64), targets_N, 2) == 0
+    assert loss_of(targets_N, np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64), 2) == 0, (
+        "one class alone is as often right as the other, whatever F1 says"
+    )

@@ -118,10 +118,16 @@ def test_the_trainers_numbers_are_told_by_project(client: FlaskClient, tmp_path:
     for project in (PROJECT, 8):
         Registry(tmp_path).know(project)
     board.put_queue(PROJECT, 0.0, labels=40, pending=3, pool=500, window=128, reconciles=9, errors=2)
-    board.put_fit(PROJECT, 0.0, fits=4, failures=1)
+    board.put_fit(PROJECT, 0.0, fits=4, refused=2, failures=1)
     samples = scrape(client)
     told = {"labels": 40, "pending": 3, "pool": 500, "window": 128}
-    told |= {"fits_total": 4, "fit_failures_total": 1, "reconciles_total": 9, "reconcile_errors_total": 2}
+    told |= {
+        "fits_total": 4,
+        "fits_refused_total": 2,
+        "fit_failures_total": 1,
+        "reconciles_total": 9,
+        "reconcile_errors_total": 2,
+    }
     for name, value in told.items():
         assert samples[f"nextlabel_{name}", "7"] == value
         assert samples[f"nextlabel_{name}", "8"] == 0

@@ -1,12 +1,15 @@
 """Versions on disk: whole or not at all, and one of them current."""
 
+import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from backend.errors import NoModelError
 from backend.registry import UNTRAINED, Busy, Card, Registry, is_ours, version_name, version_number
 
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=timezone.utc)
@@ -49,6 +52,14 @@ def write_weights(directory: Path) -> None:
 def save(registry: Registry, *numbers: int) -> list[str]:
     """Complete versions with these numbers, none of them promoted."""
     return [registry.save(card(number), {}, write_weights).name for number in numbers]
+
+
+def save_refused(registry: Registry, number: int) -> str:
+    return registry.save(replace(card(number), refused="it is worse"), {}, write_weights).name
+
+
+def weights_of(registry: Registry, version: str) -> Path:
+    return registry.path(PROJECT, version) / "model.safetensors"
 
 
 def here(registry: Registry) -> set[str]:
@@ -141,6 +152,123 @@ def test_without_a_good_pointer_the_newest_version_is_current(registry: Registry
     assert registry.current(PROJECT) == new
 
 
+def test_a_refused_version_is_in_force_only_when_it_is_promoted_or_alone(registry: Registry) -> None:
+    refused = save_refused(registry, 3)
+    assert registry.current(PROJECT) == refused
+    old, new = save(registry, 1, 2)
+    assert registry.current(PROJECT) == new, "without a pointer"
+    registry.promote(PROJECT, old)
+    assert registry.current(PROJECT) == old
+    registry.promote(PROJECT, refused)
+    assert registry.current(PROJECT) == refused
+    assert registry.newest(PROJECT) == refused
+
+
+def as_earlier_releases_wrote_it(directory: Path) -> None:
+    raw = json.loads((directory / "card.json").read_text())
+    del raw["holdout"], raw["refused"]
+    (directory / "card.json").write_text(json.dumps(raw))
+    (directory / "manifest.json").unlink()
+
+
+def test_a_version_of_an_earlier_release_is_read_and_counts_as_whole(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+    as_earlier_releases_wrote_it(registry.path(PROJECT, version))
+    assert registry.card(PROJECT, version) == card(1)
+    assert registry.current(PROJECT) == version
+    registry.verify(PROJECT, version)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:3])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("model.safetensors", cut, "model.safetensors has size 3, not 7"),
+        ("model.safetensors", Path.unlink, "No such file"),
+        ("labels.json", cut, "labels.json has size 3, not 2"),
+        ("manifest.json", cut, "a file cannot be read"),
+    ],
+)
+def test_a_damaged_version_gives_way_to_the_newest_whole_one(
+    registry: Registry, name: str, damage: Callable[[Path], None], words: str
+) -> None:
+    old, new = save(registry, 1, 2)
+    refused = save_refused(registry, 3)
+    newest = registry.save(card(4), {}, write_weights).name
+    registry.promote(PROJECT, newest)
+    if name == "labels.json":
+        (registry.path(PROJECT, newest) / name).write_text("{}\n ")
+    damage(registry.path(PROJECT, newest) / name)
+    assert words in registry.damage(PROJECT, newest)
+    assert registry.current(PROJECT) == new
+    assert registry.newest(PROJECT) == refused
+    assert registry.promoted(PROJECT) == newest, "what was decided is not forgotten"
+    assert registry.versions(PROJECT) == [newest, refused, new, old]
+    with pytest.raises(NoModelError, match=f"{newest} of project 17 is damaged"):
+        registry.verify(PROJECT, newest)
+
+
+def test_without_a_whole_version_none_is_in_force(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+    cut(weights_of(registry, version))
+    assert registry.current(PROJECT) is None
+    assert registry.newest(PROJECT) is None
+
+
+def test_a_changed_byte_is_found_when_the_files_are_read(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+    registry.verify(PROJECT, version)
+    weights_of(registry, version).write_bytes(b"weightz")
+    assert registry.damage(PROJECT, version) == "", "a look does not tell"
+    with pytest.raises(NoModelError, match=r"model.safetensors has sha256 \w{64}, not \w{64}"):
+        registry.verify(PROJECT, version)
+
+
+def test_what_cannot_be_loaded_counts_as_damaged_until_it_is_repaired(registry: Registry) -> None:
+    old, new = save(registry, 1, 2)
+    registry.promote(PROJECT, new)
+    assert registry.current(PROJECT) == new
+    registry.note_unloadable(PROJECT, new, "no such tensor")
+    assert registry.damage(PROJECT, new) == "no such tensor"
+    assert registry.current(PROJECT) == old
+    assert Registry(registry.root.parent).current(PROJECT) == new, "another process finds out by itself"
+    weights_of(registry, new).write_bytes(b"weights")
+    assert registry.damage(PROJECT, new) == ""
+    assert registry.current(PROJECT) == new
+
+
+def test_a_version_is_looked_at_once(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+    assert registry.current(PROJECT) == version
+    cut(weights_of(registry, version))
+    assert registry.current(PROJECT) == version, "not at every request"
+    assert Registry(registry.root.parent).current(PROJECT) is None
+
+
+def test_before_a_version_there_was_its_parent_or_else_the_newest_that_was_not_refused(registry: Registry) -> None:
+    first, second = save(registry, 1, 2)
+    refused = save_refused(registry, 3)
+    fourth = registry.save(replace(card(4), parent=first), {}, write_weights).name
+    (fifth,) = save(registry, 5)
+    assert registry.before(PROJECT, fifth) == fourth
+    assert registry.before(PROJECT, fourth) == first
+    assert registry.before(PROJECT, refused) == second
+    assert registry.before(PROJECT, first) is None
+    cut(weights_of(registry, first))
+    assert Registry(registry.root.parent).before(PROJECT, fourth) == second
+
+
+@pytest.mark.parametrize("content", [None, "", "[1]", '{"12": "po'])
+def test_without_its_labels_a_version_counts_as_fitted_on_none(registry: Registry, content: str | None) -> None:
+    version = registry.save(card(1), {12: "pos"}, write_weights).name
+    labels = registry.path(PROJECT, version) / "labels.json"
+    labels.unlink() if content is None else labels.write_text(content)
+    assert registry.fitted_labels(PROJECT, version) == {}
+
+
 def test_the_card_learns_how_long_later_stages_took(registry: Registry) -> None:
     (version,) = save(registry, 1)
     registry.add_seconds(PROJECT, version, {"save": 0.25})
@@ -149,6 +277,7 @@ def test_the_card_learns_how_long_later_stages_took(registry: Registry) -> None:
     assert {file.name for file in registry.path(PROJECT, version).iterdir()} == {
         "card.json",
         "labels.json",
+        "manifest.json",
         "model.safetensors",
     }
 
@@ -156,6 +285,8 @@ def test_the_card_learns_how_long_later_stages_took(registry: Registry) -> None:
 def test_pruning_keeps_the_newest_and_the_current(registry: Registry) -> None:
     versions = save(registry, 1, 2, 3, 4, 5)
     registry.promote(PROJECT, versions[1])
+    versions[4] = save_refused(registry, 6)  # counts as any other
+    registry.discard(PROJECT, card(5).version)
     assert registry.prune(PROJECT, keep=2) == [versions[2], versions[0]]
     assert registry.versions(PROJECT) == [versions[4], versions[3], versions[1]]
     assert registry.current(PROJECT) == versions[1]

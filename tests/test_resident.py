@@ -149,9 +149,11 @@ def test_a_version_that_comes_back_is_found(registry: Registry, three: Path) -> 
     assert len(resident.score(card(1), EXAMPLES, exact=True).values_N) == len(EXAMPLES)
 
 
-def test_a_kept_classifier_needs_no_disk(registry: Registry, fitted: Classifier) -> None:
+def test_a_kept_classifier_needs_no_disk_and_takes_the_place_of_its_projects_last(
+    registry: Registry, fitted: Classifier
+) -> None:
     lose(registry, 1, 2, 3)
-    resident = resident_of(registry, capacity=1)
+    resident = resident_of(registry, capacity=2)
     resident.keep(card(1), fitted)
     assert np.array_equal(resident.score(card(1), EXAMPLES, True).probs_NC, fitted.predict_proba(EXAMPLES))
     resident.keep(card(2), fitted)
@@ -184,15 +186,14 @@ def test_requests_that_arrive_during_a_pass_share_the_next_one(registry: Registr
             return super().predict_proba(examples, *rest)  # type: ignore[arg-type]
 
     resident = resident_of(registry)
-    for number in (1, 2):
-        resident.keep(
-            card(number), Watched(fitted.model, fitted.tokenizer, fitted.labels, fitted.device, fitted.precision)
-        )
+    cards = card(1), replace(card(2), project=2)
+    for each in cards:
+        resident.keep(each, Watched(fitted.model, fitted.tokenizer, fitted.labels, fitted.device, fitted.precision))
     alone_N = [fitted.predict_proba([example])[0] for example in EXAMPLES]
     with ThreadPoolExecutor(9) as threads:
         first = threads.submit(resident.score, card(1), [EXAMPLES[0]], True)
         assert begun.wait(60)
-        asked = [threads.submit(resident.score, card(1 + turn % 2), [EXAMPLES[turn // 2]], True) for turn in range(8)]
+        asked = [threads.submit(resident.score, cards[turn % 2], [EXAMPLES[turn // 2]], True) for turn in range(8)]
         wait_until(lambda: len(resident._waiting) == 8, "eight requests to wait")
         go_on.set()
         answers = [answer.result() for answer in asked]

@@ -72,6 +72,8 @@ def test_settings_never_change() -> None:
         ("RECONCILE_S", "-1", "seconds, more than 0"),
         ("LEARNING_RATE", "2", "between 0 and 1"),
         ("MAX_LENGTH", "4", "from 8 to 8192"),
+        ("PROMOTE_MARGIN", "1.1", "from 0 to 1"),
+        ("PROMOTE_MARGIN", "nan", "from 0 to 1"),
         ("PORT", "65536", "from 1 to 65535"),
         ("LABEL_STUDIO_URL", "localhost:8080", "an address such as http"),
         ("QUERY_STRATEGY", "badge", "one of entropy, margin, least_confidence, random, power_entropy, power_margin, "),

@@ -1,0 +1,293 @@
+"""When a fit is due, and which of its versions come into force. With a real model, however small."""
+
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from backend.backlog import Turn
+from backend.examples import Example
+from backend.fitting import Fitter, Outlook
+from backend.jobs import JobQueue
+from backend.label_config import TaskRow, Vote, parse_label_config
+from backend.pool import Pool, pool_path
+from backend.registry import Registry
+from backend.resident import Resident
+from backend.settings import Settings
+from backend.status import StatusBoard
+
+PROJECT = 1
+FIT_EVERY = 8
+RIGHT = {"yes": "pos", "no": "neg"}
+WRONG = {"yes": "neg", "no": "pos"}
+CHOICES = '<Choice value="pos"/><Choice value="neg"/>'
+CONFIG = f'<View><Text name="text" value="$text"/><Choices name="label" toName="text">{CHOICES}</Choices></View>'
+TRAIN, HOLDOUT, POOL = range(1, 25), range(101, 141), range(201, 231)
+
+
+class House:
+    """A project whose texts say yes or no, and its fitter."""
+
+    def __init__(self, model_dir: Path, tiny: Path, **settings: object):
+        quick = {"fit_every": FIT_EVERY, "fit_steps": 40, "learning_rate": 5e-3, "batch_size": 16, "max_length": 16}
+        self.settings = Settings(
+            _env_file=None, model_dir=model_dir, base_model=str(tiny), device="cpu", precision="fp32",
+            **{**quick, **settings},  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.registry, self.board = Registry(model_dir), StatusBoard(model_dir)
+        self.jobs, self.now = JobQueue(model_dir), 1000.0
+        self.fitter = Fitter(
+            self.settings, self.registry, self.board, self.jobs, Resident(self.settings, self.registry, 2), Turn(),
+            lambda project: None, lambda: self.now,
+        )  # fmt: skip
+        self.pool = Pool(pool_path(model_dir, PROJECT))
+        self.pool.put("complete", "yes")
+        self.pool.put("label_config", CONFIG)
+        self.label(POOL, {})
+
+    def label(self, ids: range, by: Mapping[str, str], holdout: bool = False) -> None:
+        """Every other text says yes. What `by` has no label for gets none."""
+        rows = []
+        for i in ids:
+            word = ("yes", "no")[i % 2]
+            votes = (Vote(by[word], False, ""),) if word in by else ()
+            example = Example(i, f"{word}, {word}, number {i}")
+            rows.append(TaskRow(i, example, holdout, False, False, len(votes), votes))
+        self.pool.upsert(rows)
+
+    def look(self) -> Outlook:
+        return self.fitter.look(self.pool, PROJECT, parse_label_config(self.pool.get("label_config")))
+
+    def fit(self) -> str:
+        """Whatever is due; returns the newest version."""
+        self.now += 60
+        self.fitter.fit(PROJECT)
+        return self.registry.newest(PROJECT) or ""
+
+    def fit_on_demand(self) -> str:
+        self.jobs.demand_fit(PROJECT)
+        return self.fit()
+
+    @property
+    def in_force(self) -> str:
+        return self.registry.current(PROJECT) or ""
+
+    def combined(self, version: str) -> float:
+        scores = self.registry.card(PROJECT, version).scores
+        assert scores is not None
+        return scores["combined"]
+
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def house_of(tmp_path: Path, tiny: Path) -> Iterator[MakeHouse]:
+    made: list[House] = []
+
+    def make(base_model: Path = tiny, **settings: object) -> House:
+        made.append(House(tmp_path, base_model, **settings))
+        return made[-1]
+
+    yield make
+    for house in made:
+        house.pool.__exit__()
+
+
+@pytest.fixture
+def fitted(house_of: MakeHouse) -> House:
+    """A house with a good version in force."""
+    house = house_of()
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, RIGHT)
+    assert house.combined(house.fit()) > 0.8
+    return house
+
+
+def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    second = fitted.fit()
+    assert fitted.in_force == second != first
+    card = fitted.registry.card(PROJECT, second)
+    assert (card.parent, card.refused) == (first, "")
+    assert (fitted.board.fit(PROJECT).fits, fitted.board.fit(PROJECT).refused) == (2, 0)
+
+
+def test_a_worse_version_is_kept_and_changes_nothing(fitted: House) -> None:
+    good = fitted.in_force
+    ranked = fitted.pool.ranked(good, 100, skipped=False)
+    assert len(ranked) == len(POOL)
+    fitted.pool.put("due_at", "1.0")
+    fitted.label(TRAIN, WRONG)
+    bad = fitted.fit()
+    assert fitted.in_force == good != bad
+    assert fitted.pool.ranked(good, 100, skipped=False) == ranked
+    assert fitted.pool.ranked(bad, 100, skipped=False) == []
+    assert fitted.pool.get("due_at") == ""
+    card = fitted.registry.card(PROJECT, bad)
+    loss = fitted.combined(good) - fitted.combined(bad)
+    assert loss > 0.5
+    assert card.refused == (
+        f"its combined score on the holdout, {fitted.combined(bad):.3f}, is {loss:.3f} below that of {good}, "
+        "more than PROMOTE_MARGIN=0.05"
+    )
+    status = fitted.board.fit(PROJECT)
+    assert (status.state, status.fits, status.refused, status.failures) == ("idle", 2, 1, 0)
+    assert status.message == f"{bad} was not promoted: {card.refused}"
+
+
+def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -> None:
+    fitted.label(TRAIN, WRONG)
+    bad = fitted.fit()
+    fitted.now += 10 * fitted.settings.fit_max_wait_s
+    assert (fitted.look().reason, fitted.look().pending) == ("", 0)
+    assert fitted.fit() == bad
+    fitted.label(POOL[: FIT_EVERY - 1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    assert fitted.look().reason == f"{FIT_EVERY} new labels"
+
+
+def test_once_the_labels_are_right_again_so_is_the_version(fitted: House) -> None:
+    good = fitted.in_force
+    fitted.label(TRAIN, WRONG)
+    fitted.fit()
+    fitted.label(TRAIN, RIGHT)
+    third = fitted.fit_on_demand()
+    assert fitted.in_force == third
+    assert fitted.registry.card(PROJECT, third).parent == good
+    assert fitted.jobs.demanded(PROJECT) == ""
+
+
+def test_a_demanded_version_can_be_refused_too(fitted: House) -> None:
+    good = fitted.in_force
+    fitted.label(TRAIN, WRONG)
+    assert fitted.registry.card(PROJECT, fitted.fit_on_demand()).refused
+    assert fitted.in_force == good
+    assert fitted.jobs.demanded(PROJECT) == ""
+
+
+def test_with_a_margin_of_one_every_version_is_promoted(house_of: MakeHouse) -> None:
+    house = house_of(promote_margin=1)
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, RIGHT)
+    assert house.combined(house.fit()) > 0.8
+    house.label(TRAIN, WRONG)
+    bad = house.fit()
+    assert house.combined(bad) < 0.5
+    assert house.in_force == bad
+
+
+def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
+    house = house_of()
+    house.label(HOLDOUT, WRONG, holdout=True)
+    house.label(TRAIN, RIGHT)
+    good = house.fit()
+    assert house.combined(good) < 0.2
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, WRONG)
+    bad = house.fit()
+    assert house.combined(bad) < 0.2, "by the cards they are alike"
+    assert house.in_force == good
+    house.label(HOLDOUT, WRONG, holdout=True)
+    new = house.fit_on_demand()
+    assert house.in_force == new != bad
+
+
+def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> None:
+    house = house_of()
+    house.label(TRAIN, RIGHT)
+    first = house.fit()
+    house.label(TRAIN, WRONG)
+    new = house.fit()
+    assert house.in_force == new != first
+
+
+def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.pool.put("label_config", CONFIG.replace(CHOICES, CHOICES + '<Choice value="other"/>'))
+    fitted.label(TRAIN, WRONG)
+    assert fitted.look().reason == "the project's labels changed"
+    new = fitted.fit()
+    assert fitted.in_force == new != first
+    assert fitted.look().reason == ""
+
+
+def test_a_version_that_cannot_be_loaded_keeps_none_from_its_place(fitted: House, house_of: MakeHouse) -> None:
+    good = fitted.in_force
+    weights = fitted.registry.path(PROJECT, good) / "model.safetensors"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    restarted = house_of()
+    restarted.label(TRAIN, WRONG)
+    assert restarted.in_force == good, "a look does not tell"
+    new = restarted.fit()
+    assert restarted.in_force == new
+    assert restarted.board.fit(PROJECT).refused == 0
+
+
+def test_after_a_rollback_the_older_version_stays_until_the_next_fit(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    second = fitted.fit()
+    fitted.registry.promote(PROJECT, first)
+    fitted.now += 10 * fitted.settings.fit_max_wait_s
+    assert fitted.look().reason == ""
+    assert fitted.fit() == second
+    assert fitted.in_force == first
+    fitted.label(POOL[FIT_EVERY : 2 * FIT_EVERY], RIGHT)
+    third = fitted.fit()
+    assert fitted.in_force == third
+    assert fitted.registry.card(PROJECT, third).parent == first
+
+
+def test_a_damaged_version_is_replaced_by_a_fit_on_the_same_labels(fitted: House, house_of: MakeHouse) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    second = fitted.fit()
+    (fitted.registry.path(PROJECT, second) / "model.safetensors").unlink()
+    restarted = house_of()
+    restarted.label(POOL[:FIT_EVERY], RIGHT)
+    assert restarted.in_force == first
+    assert restarted.look().reason == f"{FIT_EVERY} new labels"
+    third = restarted.fit()
+    assert third not in (first, second)
+    assert restarted.in_force == third
+
+
+def test_a_fit_that_ends_in_no_numbers_changes_nothing(fitted: House, house_of: MakeHouse, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(fitted.settings.base_model)
+    torch.nn.init.constant_(model.classifier.weight, float("nan"))
+    model.save_pretrained(tmp_path / "nan")
+    AutoTokenizer.from_pretrained(fitted.settings.base_model).save_pretrained(tmp_path / "nan")
+    version = fitted.in_force
+    house = house_of(tmp_path / "nan")
+    house.label(POOL[:FIT_EVERY], RIGHT)
+    assert house.fit() == version
+    assert house.in_force == version
+    assert house.board.fit(PROJECT).state == "failed"
+    assert "weights that are not numbers" in house.board.fit(PROJECT).message
+
+
+def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
+    # Real writes fail: no file may become as large as the weights are.
+    version = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    try:
+        assert fitted.fit() == version
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert fitted.in_force == version
+    assert {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()} == {version, "CURRENT"}
+    status = fitted.board.fit(PROJECT)
+    assert (status.state, status.failures_in_a_row) == ("failed", 1)
+    assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message
+    assert "File too large" in status.message
+    assert "scripts/versions.py deletes old versions" in status.message
+    new = fitted.fit_on_demand()
+    assert fitted.in_force == new != version
