@@ -28,9 +28,11 @@ RUN groupadd --gid 10001 nextlabel \
     && useradd --uid 10001 --gid nextlabel --no-create-home --home-dir /data --shell /usr/sbin/nologin nextlabel \
     && install --directory --owner=nextlabel --group=nextlabel /data
 COPY --from=packages /venv /venv
+# HOST: who gets in is decided by which ports are published, and by BASIC_AUTH_USER and BASIC_AUTH_PASS.
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 \
     MODEL_DIR=/data \
     HF_HOME=/data/hub
 WORKDIR /app

@@ -25,7 +25,7 @@ from backend.encoder import fast_forward
 from backend.errors import BadSettingError, NoModelError
 from backend.examples import Example
 from backend.hub import hub_answers, keeps, told_to_stay_offline
-from backend.tokens import TokenCache, Tokens, of_lists
+from backend.tokens import TokenCache, Tokens, joined, of_lists
 
 log = logging.getLogger(__name__)
 transformers.utils.logging.set_verbosity_error()
@@ -33,6 +33,7 @@ transformers.utils.logging.disable_progress_bar()
 
 TOKEN_BUDGET = 2048  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
 TOKEN_BUDGET_GPU = 65536
+TOKENISED = 4096  # texts at a time
 MAX_GRADIENT_NORM = 1.0
 
 Progress = Callable[[int, int], None]
@@ -105,6 +106,11 @@ class Classifier:
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
         return np.asarray(probs_NC[np.argsort(np.concatenate(order))])
 
+    def truncated(self, examples: Sequence[Example]) -> list[bool]:
+        """Of which examples only the first `max_length` word pieces are read."""
+        lengths_N = self._tokenise(examples, truncation=False).lengths_N if examples else np.zeros(0)
+        return [bool(length > self.max_length) for length in lengths_N]
+
     def sample_proba(self, examples: Sequence[Example], passes: int, seed: int) -> Array:
         """Class probabilities of K stochastic passes with dropout on, float64 of shape (N, K, C), in fast precision.
 
@@ -151,10 +157,16 @@ class Classifier:
             return self._tokenise(examples)
         return self.cache.tokens(self._fingerprint, examples, self._tokenise)
 
-    def _tokenise(self, examples: Sequence[Example]) -> Tokens:
+    def _tokenise(self, examples: Sequence[Example], truncation: bool = True) -> Tokens:
+        # Not all at once: the tokenizer's own records of a text are a hundred times what is kept of it.
+        starts = range(0, max(1, len(examples)), TOKENISED)
+        return joined([self._tokenise_some(examples[start : start + TOKENISED], truncation) for start in starts])
+
+    def _tokenise_some(self, examples: Sequence[Example], truncation: bool) -> Tokens:
         texts = [e.text for e in examples]
         pairs = [e.pair or "" for e in examples] if any(e.pair is not None for e in examples) else None
-        encoded = self.tokenizer(texts, pairs, truncation=True, max_length=self.max_length, return_attention_mask=False)
+        limit = {"truncation": True, "max_length": self.max_length} if truncation else {"truncation": False}
+        encoded = self.tokenizer(texts, pairs, return_attention_mask=False, **limit)
         return of_lists(encoded["input_ids"], encoded.get("token_type_ids"))
 
     @cached_property
@@ -324,8 +336,11 @@ def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
             "directory with a checkpoint (BASE_MODEL or --base-model), or run on a machine that reaches the hub."
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.float32, **head)
+        # Neither code that comes with a checkpoint nor pickled weights, which can hold code: both could be anybody's.
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            name, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **head
+        )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NoModelError(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from backend.errors import StudioError, without_password
 from backend.label_config import WEBHOOK_ACTIONS, parse_label_config
 from backend.registry import is_ours
+from backend.settings import Settings
 from backend.studio import (
     SEQUENTIAL,
     UNCERTAINTY,
@@ -19,21 +20,36 @@ from backend.studio import (
 )
 
 TITLE = "Nextlabel"
+SECRET_HEADER = "X-Nextlabel-Secret"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What Label Studio must present to the backend. Empty `user`: nothing."""
+    """What Label Studio must present to the backend. Empty `user`: nothing. With a `secret` its webhook shows that."""
 
     user: str = ""
     password: str = ""
+    secret: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Credentials":
+        """Those that the backend asks for."""
+        password, secret = settings.basic_auth_pass, settings.webhook_secret
+        return cls(settings.basic_auth_user, password.get_secret_value(), secret.get_secret_value())
 
     def headers(self) -> dict[str, str]:
-        """For the webhook: Label Studio does not give it the ML backend's credentials by itself."""
+        """For every route."""
         if not self.user:
             return {}
         token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return {"Authorization": f"Basic {token}"}
+
+    def webhook_headers(self) -> dict[str, str]:
+        """For the webhook: Label Studio does not give it the ML backend's credentials by itself.
+
+        All members of a project can read them there, so that with a secret the password stays out.
+        """
+        return {SECRET_HEADER: self.secret} if self.secret else self.headers()
 
 
 def find_backend(studio: Studio, project: int, url: str = "") -> MLBackend | None:
@@ -65,7 +81,7 @@ def connect(studio: Studio, project_id: int, url: str, credentials: Credentials,
             backend.id, project_id, url, backend.title, credentials.user, credentials.password, extra
         )
         done.append(f"corrected the ML backend {without_password(url)}")
-    done += ensure_webhook(studio, project_id, url, credentials.headers())
+    done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
     done += _set_queue(studio, studio.project(project_id), show_predictions)
     return done
 
@@ -113,7 +129,10 @@ def _remedy(error: StudioRefusedError, url: str) -> str:
         )
     if "authentication" in str(error):
         return "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script to what the backend runs with."
-    return f"Check that the backend runs and that Label Studio's machine reaches {url}/health."
+    return (
+        f"Check that the backend runs and that Label Studio's machine reaches {url}/health; without BASIC_AUTH_USER "
+        "the backend listens on its own machine alone, unless HOST says otherwise."
+    )
 
 
 def ensure_webhook(studio: Studio, project: int, url: str, headers: Mapping[str, str]) -> list[str]:

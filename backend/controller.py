@@ -135,8 +135,8 @@ class Controller:
             return False
         # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
         self._registry.know(project_id)
-        credentials = Credentials(self._settings.basic_auth_user, self._settings.basic_auth_pass.get_secret_value())
-        for what in ensure_webhook(self._studio, project_id, backend.url, credentials.headers()):
+        headers = Credentials.of(self._settings).webhook_headers()
+        for what in ensure_webhook(self._studio, project_id, backend.url, headers):
             log.warning("project %d: %s", project_id, without_password(what))
         pool.put("connected", "yes")
         pool.put("backend_title", backend.title)

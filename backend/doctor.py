@@ -78,6 +78,8 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
         health.raise_for_status()
         findings = [Finding(True, f"The backend answers at {url} (version {health.json().get('version')})")]
         answer = httpx.get(f"{url}/versions", headers=credentials.headers(), timeout=3)
+        # Without an action it is no event, so nothing comes of it.
+        event = httpx.post(f"{url}/webhook", json={}, headers=credentials.webhook_headers(), timeout=3)
     except (httpx.HTTPError, ValueError) as error:
         return [
             Finding(
@@ -88,7 +90,12 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
         ]
     ok = answer.status_code == 200
     remedy = "" if ok else "Set BASIC_AUTH_USER and BASIC_AUTH_PASS here to what the backend runs with."
-    return [*findings, Finding(ok, f"The backend answers {answer.status_code} to our credentials", remedy)]
+    findings.append(Finding(ok, f"The backend answers {answer.status_code} to our credentials", remedy))
+    if credentials.secret:
+        ok = event.status_code == 200
+        remedy = "" if ok else "Set WEBHOOK_SECRET here to what the backend runs with."
+        findings.append(Finding(ok, f"The backend answers {event.status_code} to our WEBHOOK_SECRET", remedy))
+    return findings
 
 
 def _project(studio: Studio, project: Project) -> Iterator[Finding]:
@@ -150,7 +157,7 @@ def _registered(
         "" if connected else f"Label Studio cannot use it: {backend.error or 'no answer'}",
     )
     hook = next((w for w in studio.webhooks(project.id) if w.url == f"{backend.url.rstrip('/')}/webhook"), None)
-    works = hook is not None and webhook_works(hook, credentials.headers())
+    works = hook is not None and webhook_works(hook, credentials.webhook_headers())
     yield Finding(
         works,
         f"Webhook: {without_password(hook.url) if hook else 'missing'}"

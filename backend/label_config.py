@@ -1,6 +1,7 @@
 """The only room that knows Label Studio's JSON: config to fields and labels, task to example, and back. No I/O."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from backend.errors import BadRequestError, RefusedConfigError
 from backend.examples import Example, Unreadable
 
 TEXT_TAGS = ("Text", "HyperText")
+MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
+MAX_CONFIG = 2**20  # characters of a labelling config
 HOLDOUT_SPLITS = frozenset({"holdout", "validation", "dev", "test"})
 OTHER_CONTROLS = ("Taxonomy", "Pairwise", "Labels", "HyperTextLabels", "TextArea", "Rating", "Ranker", "Number")
 
@@ -63,6 +66,8 @@ def parse_label_config(xml: str) -> LabelConfig:
 
 
 def _parse_xml(xml: str) -> Element:
+    if len(xml) > MAX_CONFIG:
+        raise RefusedConfigError(f"The labelling config has {len(xml)} characters, {MAX_CONFIG} at most. Shorten it.")
     try:
         root: Element = fromstring(xml, forbid_dtd=True)
     except (ParseError, UnicodeEncodeError) as error:
@@ -151,12 +156,13 @@ def _target(control: Element, texts: Sequence[Element]) -> str:
 def project_id_of(value: object) -> int:
     """The numeric id in `17`, `"17"` or Label Studio's `"17.1795444751"` (id and creation time).
 
-    Raises `BadRequestError` for anything else.
+    Raises `BadRequestError` for anything else, a number with a fraction among it: 1.2e16 would begin like project 1.
     """
-    text, _, _ = str(value).partition(".")
-    if not text.isascii() or not text.isdigit() or len(text) > 18:  # a 64-bit database key
+    known = isinstance(value, (int, str)) and not isinstance(value, bool)
+    found = re.fullmatch(r"([0-9]{1,18})(\.[0-9]+)?", str(value)) if known else None  # a 64-bit database key
+    if found is None:
         raise BadRequestError(f"project={str(value)[:40]!r} is not a Label Studio project id such as '17.1795444751'.")
-    return int(text)
+    return int(found[1])
 
 
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
@@ -177,7 +183,7 @@ def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unread
         text = _without_tags(value) if is_html else value
         if not text.strip():
             return Unreadable(task_id, f"the field {field!r} is empty")
-        texts.append(_encodable(text))
+        texts.append(_encodable(text[:MAX_TEXT]))
     return Example(task_id, *texts)
 
 
@@ -320,19 +326,20 @@ UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can 
 
 
 def to_prediction(
-    config: LabelConfig, labels: Sequence[str], probs_C: Array, value: float, version: str
+    config: LabelConfig, labels: Sequence[str], probs_C: Array, value: float, version: str, truncated: bool = False
 ) -> dict[str, Any]:
     """A prediction as Label Studio stores it.
 
     Its `score` is 1 - value, in [0, 1]: Label Studio's uncertainty queue serves the lowest score first
     (label_studio/projects/functions/next_task.py), so the most informative must score lowest. The result item's own
-    `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats.
-    A choice that the config no longer has is not shown.
+    `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats, and
+    says when the text was longer than what the version reads. A choice that the config no longer has is not shown.
     """
     best = int(np.argmax(probs_C))
-    meta = {
+    meta: dict[str, Any] = {
         "probabilities": {label: float(p) for label, p in zip(labels, probs_C, strict=True)},
         "entropy": float(entropy_nats(probs_C[None, :])[0]),
+        **({"truncated": True} if truncated else {}),
     }
     item = {
         "from_name": config.from_name,

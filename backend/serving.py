@@ -1,5 +1,6 @@
 """Runs the web application under gunicorn, and the web process and the trainers side by side under supervision."""
 
+import ipaddress
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-WEB_THREADS = 8
+WEB_THREADS = 16  # more than predictions are admitted, so that a webhook never waits behind them
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 LONGEST_PAUSE_S = 30.0  # before a process that keeps dying is started again
 
@@ -58,7 +59,26 @@ def run_web(settings: Settings) -> None:
     # Here, where its error is one sentence: from a process of gunicorn's it would be a traceback.
     JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name).huey.storage.close()
     log.info("web process on http://%s:%d", settings.host, settings.port)
+    _say_who_gets_in(settings)
     _Gunicorn(settings).run()
+
+
+def _say_who_gets_in(settings: Settings) -> None:
+    if settings.basic_auth_user:
+        return
+    if _is_this_machine(settings.host):
+        log.info("only this machine gets in; for others set BASIC_AUTH_USER and BASIC_AUTH_PASS")
+    else:
+        log.warning(
+            "HOST=%s lets everyone in who reaches the port; set BASIC_AUTH_USER and BASIC_AUTH_PASS", settings.host
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_port(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.acquisition import SERVABLE
@@ -41,7 +41,10 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="a whole number of trainers from 1 to 64")
     basic_auth_user: str = Field("", description="user name that Label Studio must present; empty: no authentication")
     basic_auth_pass: SecretStr = Field(SecretStr(""), description="the password that goes with BASIC_AUTH_USER")
-    host: str = Field("0.0.0.0", description="the address the web process listens on")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="16 to 200 letters, digits and other printable ASCII characters without spaces"
+    )
+    host: str = Field("127.0.0.1", description="the address the web process listens on")
     port: int = Field(9090, ge=1, le=65535, description="a port number from 1 to 65535")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
@@ -65,6 +68,19 @@ class Settings(BaseSettings):
     seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1")
     promote_margin: float = Field(0.05, ge=0, le=1, description="a part of the combined score from 0 to 1 (1: no gate)")
     keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_with_credentials(cls, given: dict[str, object]) -> dict[str, object]:
+        # Whoever asks for credentials may be reached by others; without any, only who says so with HOST.
+        return {"host": "0.0.0.0", **given} if given.get("basic_auth_user") else given
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _fit_for_a_header(cls, secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"([!-~]{16,200})?", secret.get_secret_value()):
+            raise ValueError("WEBHOOK_SECRET")
+        return secret
 
     @field_validator("query_strategy")
     @classmethod
@@ -116,6 +132,11 @@ def load_settings(env_file: str | None = ".env") -> Settings:
         raise BadSettingError(f"{env_file} is not a UTF-8 text file ({error}). Save it as UTF-8.") from None
     if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass.get_secret_value()):
         raise BadSettingError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither.")
+    if settings.webhook_secret.get_secret_value() and not settings.basic_auth_user:
+        raise BadSettingError(
+            "WEBHOOK_SECRET needs BASIC_AUTH_USER and BASIC_AUTH_PASS too: Label Studio's Start Training comes to "
+            "/webhook with those alone."
+        )
     return settings
 
 
@@ -130,5 +151,7 @@ def _complaint(item: dict[str, object]) -> str:
     name = str(location[0]).lower()
     field = Settings.model_fields[name]
     is_secret = field.annotation is SecretStr
-    value = _without_secret(str(item["input"])) if is_secret else repr(item["input"])
+    value = repr(item["input"])
+    if is_secret:
+        value = _without_secret(str(item["input"])) if name == "queue_url" else "********"
     return f"{name.upper()}={value} is not possible: expected {field.description}."

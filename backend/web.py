@@ -1,17 +1,23 @@
 """Label Studio's ML backend protocol, metrics, and a page for people, on Flask. Never trains."""
 
+import base64
+import hashlib
 import hmac
 import logging
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, TooManyRequests
 
 from backend import __version__
+from backend.connecting import SECRET_HEADER
 from backend.errors import BadRequestError, NextlabelError, NoModelError, without_password
 from backend.examples import Example, Unreadable
 from backend.jobs import JobQueue
@@ -35,6 +41,10 @@ from backend.status import StatusBoard
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred at a time
+MAX_TASKS = 10_000  # of one /predict: Label Studio sends all that a person selected, and waits 100 s
+MAX_PREDICTIONS = 12  # requests for predictions at a time
+RETRY_S = 5
+LONGEST_ERROR = 600  # characters: an error may quote what was sent
 RESIDENT_VERSIONS = 2  # each a model in memory
 HINT_DELAY_S = 0.5  # lets an annotator's next task be served before we ask Label Studio anything
 
@@ -55,14 +65,17 @@ class _Rooms:
 
 def create_app(settings: Settings) -> Flask:
     """The web application. Loads no model until the first prediction is asked for."""
-    app = Flask("backend")
+    app = Flask("backend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
+    app.url_map.merge_slashes = False
     registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     metrics = Metrics(registry, board, jobs)
     rooms = _Rooms(settings, registry, board, jobs, Resident(settings, registry, RESIDENT_VERSIONS), metrics)
     _add_guard(app, settings)
     _add_errors(app)
+    _add_headers(app)
     _add_measuring(app, metrics)
     _add_protocol(app, rooms)
     _add_pages(app, rooms)
@@ -70,17 +83,27 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _add_guard(app: Flask, settings: Settings) -> None:
-    expected = (settings.basic_auth_user, settings.basic_auth_pass.get_secret_value())
+    user, secret = settings.basic_auth_user, settings.webhook_secret.get_secret_value()
+    expected = (user, settings.basic_auth_pass.get_secret_value())
 
     @app.before_request
     def guard() -> Response | None:
         # /health tells nothing, and container health checks carry no credentials.
-        if not settings.basic_auth_user or request.path == "/health":
+        if request.endpoint == "health":
             return None
+        with_secret = bool(secret) and request.endpoint == "webhook"
+        if not user and not with_secret:
+            return None
+        if with_secret and _same((request.headers.get(SECRET_HEADER),), (secret,)):
+            return None
+        # To /webhook as well: Label Studio's Start Training comes with the credentials, and never with the secret.
         given = request.authorization
-        if given is not None and given.type == "basic" and _same((given.username, given.password), expected):
+        if user and given and given.type == "basic" and _same((given.username, given.password), expected):
             return None
-        answer = jsonify(error="Credentials are missing or wrong: present BASIC_AUTH_USER and BASIC_AUTH_PASS.")
+        or_secret = f", or the header {SECRET_HEADER} with WEBHOOK_SECRET" if with_secret else ""
+        answer = jsonify(
+            error=f"Credentials are missing or wrong: present BASIC_AUTH_USER and BASIC_AUTH_PASS{or_secret}."
+        )
         answer.status_code = 401
         answer.headers["WWW-Authenticate"] = 'Basic realm="nextlabel"'
         return answer
@@ -89,17 +112,62 @@ def _add_guard(app: Flask, settings: Settings) -> None:
 def _add_errors(app: Flask) -> None:
     @app.errorhandler(NextlabelError)
     def deliberate(error: NextlabelError) -> tuple[Response, int]:
-        log.warning("%s: %s", request.path, error)
-        return jsonify(error=str(error)), error.status
+        words = _one_line(str(error))
+        log.warning("%s: %s", request.path, words)
+        return jsonify(error=words), error.status
+
+    @app.errorhandler(RecursionError)
+    def too_deep(error: RecursionError) -> tuple[Response, int]:
+        return jsonify(error="The body is nested too deeply to be Label Studio's."), 400
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> tuple[Response, int]:
-        return jsonify(error=error.description), error.code or 500
+        answer = jsonify(error=_one_line(_words(error)))
+        for name, value in error.get_headers():
+            if name in ("Allow", "Retry-After"):
+                answer.headers[name] = value
+        return answer, error.code or 500
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> tuple[Response, int]:
         log.exception("%s failed", request.path)
         return jsonify(error=f"Internal error ({type(error).__name__}); the backend's log has the details."), 500
+
+
+def _words(error: HTTPException) -> str:
+    if isinstance(error, NotFound):
+        return f"There is nothing at {request.path!r:.80}; /openapi.json lists what there is."
+    if isinstance(error, MethodNotAllowed):
+        return f"{request.method[:20]} is not possible at {request.path}; use {' or '.join(error.valid_methods or ())}."
+    if isinstance(error, RequestEntityTooLarge):
+        return f"The body has more than {MAX_BODY} bytes; send fewer tasks in one request."
+    return error.description or error.name
+
+
+def _one_line(text: str) -> str:
+    """For answer and log: what was sent could otherwise fill both, or pass for lines of the log."""
+    printable = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text[: 4 * LONGEST_ERROR].split()))
+    return printable if len(printable) <= LONGEST_ERROR else f"{printable[:LONGEST_ERROR]} …"
+
+
+def _add_headers(app: Flask) -> None:
+    """What keeps a browser from doing more with an answer than showing it."""
+    source = (Path(app.root_path) / "templates" / "overview.html").read_text(encoding="utf-8")
+    style = source.partition("<style>")[2].partition("</style>")[0]  # the one that may be in force
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    headers = {
+        "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(headers)
+        return response
 
 
 def _add_measuring(app: Flask, metrics: Metrics) -> None:
@@ -118,6 +186,7 @@ def _add_measuring(app: Flask, metrics: Metrics) -> None:
 
 def _add_protocol(app: Flask, rooms: _Rooms) -> None:
     registry, jobs = rooms.registry, rooms.jobs
+    places = threading.BoundedSemaphore(MAX_PREDICTIONS)
 
     @app.get("/health")
     def health() -> Response:
@@ -140,13 +209,12 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
-        body = _body()
-        tasks = body.get("tasks")
-        if not isinstance(tasks, list):
-            raise BadRequestError(f"tasks={tasks!r:.60} is not a list of Label Studio tasks.")
-        project = project_id_of(body.get("project"))
-        config = parse_label_config(str(body.get("label_config") or ""))
-        version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
+        with _one_of(places):
+            body = _body()
+            tasks = _tasks(body)
+            project = project_id_of(body.get("project"))
+            config = parse_label_config(str(body.get("label_config") or ""))
+            version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
         for answer in answers:
             rooms.metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
         return jsonify(results=answers, model_version=version)
@@ -159,7 +227,32 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
         rooms.metrics.events.labels(action if known else "other").inc()
         if known:
             _take_hint(jobs, action, body)
-        return jsonify(status="queued" if known else "ignored", action=action), 201 if known else 200
+        return jsonify(status="queued" if known else "ignored", action=action[:60]), 201 if known else 200
+
+
+@contextmanager
+def _one_of(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """One of the places, or an error: whoever waits takes a thread from webhooks, for which annotators wait."""
+    if not places.acquire(blocking=False):
+        raise TooManyRequests(
+            f"{MAX_PREDICTIONS} requests for predictions are being answered; ask again in {RETRY_S} seconds.",
+            retry_after=RETRY_S,
+        )
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _tasks(body: Mapping[str, Any]) -> list[Any]:
+    tasks = body.get("tasks")
+    if not isinstance(tasks, list):
+        raise BadRequestError(f"tasks={tasks!r:.60} is not a list of Label Studio tasks.")
+    if len(tasks) > MAX_TASKS:
+        raise BadRequestError(
+            f"tasks has {len(tasks)} items, and {MAX_TASKS} are the most in one request; select fewer tasks."
+        )
+    return tasks
 
 
 def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
@@ -179,6 +272,12 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(generate_latest(rooms.metrics.collector), content_type=CONTENT_TYPE_LATEST)
+
+    document = (Path(app.root_path) / "openapi.json").read_text(encoding="utf-8")
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(document, content_type="application/json")
 
     @app.get("/")
     def overview() -> str:
@@ -220,23 +319,20 @@ def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resid
     if card is None:
         return [no_prediction(UNTRAINED_SCORE, UNTRAINED, "no version is fitted yet") for _ in read]
     # fp32, as in the published queue head, so that both give a task the same score
-    scored = resident.score(card, examples, exact=True)
-    by_position = iter(zip(scored.probs_NC, scored.values_N, strict=True))
+    scored, truncated = resident.predict(card, examples)
+    by_position = iter(zip(scored.probs_NC, scored.values_N, truncated, strict=True))
     answers = []
     for item in read:
         if isinstance(item, Unreadable):
             answers.append(no_prediction(UNREADABLE_SCORE, card.version, item.reason))
         else:
-            probs_C, value = next(by_position)
-            answers.append(to_prediction(config, card.labels, probs_C, value, card.version))
+            probs_C, value, cut = next(by_position)
+            answers.append(to_prediction(config, card.labels, probs_C, value, card.version, cut))
     return answers
 
 
 def _body() -> dict[str, Any]:
-    try:
-        body = request.get_json(force=True, silent=True)
-    except RecursionError:
-        raise BadRequestError("The body is nested too deeply to be Label Studio's.") from None
+    body = request.get_json(force=True, silent=True)
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
     return body
@@ -246,10 +342,10 @@ def _ids(items: object) -> list[int]:
     if not isinstance(items, list):
         return []
     ids = [item.get("id") for item in items if isinstance(item, Mapping)]
-    return [i for i in ids if isinstance(i, int) and 0 <= i < 2**63]
+    return [i for i in ids if isinstance(i, int) and not isinstance(i, bool) and 0 <= i < 2**63]
 
 
-def _same(given: tuple[str | None, str | None], expected: tuple[str, str]) -> bool:
+def _same(given: Sequence[str | None], expected: Sequence[str]) -> bool:
     pairs = zip(given, expected, strict=True)
     return all(hmac.compare_digest((a or "").encode(), b.encode()) for a, b in pairs)
 

@@ -24,8 +24,7 @@ def main() -> None:
     if options.disconnect:
         done = disconnect(studio, options.project, options.backend_url or "")
     else:
-        credentials = Credentials(settings.basic_auth_user, settings.basic_auth_pass.get_secret_value())
-        done = connect(studio, options.project, url, credentials, options.show_predictions)
+        done = connect(studio, options.project, url, Credentials.of(settings), options.show_predictions)
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
 

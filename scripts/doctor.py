@@ -18,7 +18,7 @@ def main() -> int:
     options = parser.parse_args()
     settings = load_settings()
     url = (options.backend_url or f"http://localhost:{settings.port}").rstrip("/")
-    credentials = Credentials(settings.basic_auth_user, settings.basic_auth_pass.get_secret_value())
+    credentials = Credentials.of(settings)
     key = settings.label_studio_api_key.get_secret_value()
     well = True
     for finding in examine(studio_from_settings(), key, url, credentials, options.project):

@@ -93,6 +93,15 @@ def test_each_image_is_built_by_one_service() -> None:
     assert sorted(built) == ["nextlabel:cpu", "nextlabel:cuda"]
 
 
+def test_the_image_listens_to_other_containers() -> None:
+    assert "HOST=0.0.0.0" in instruction("ENV").split()
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_nothing_is_written_but_the_data_and_scratch(service: str) -> None:
+    assert (SERVICES[service]["read_only"], SERVICES[service]["tmpfs"]) == (True, ["/tmp"])
+
+
 def test_the_image_does_not_run_as_root() -> None:
     assert instruction("USER") not in ("root", "0", "0:0")
 

@@ -6,6 +6,7 @@ from backend.connecting import Credentials, connect
 from backend.corpora import Corpus
 from backend.doctor import Finding, examine, kind_of, sum_of
 from backend.importing import import_corpus
+from backend.jobs import JobQueue
 from backend.sandbox import LocalBackend, LocalStudio
 from backend.studio import Studio
 
@@ -35,6 +36,42 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     assert len(sick) == 4, sick
     assert all(finding.remedy for finding in sick)
     assert "Sequential sampling" in sick[0].answer
+
+
+def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_a_wrong_one(
+    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    ours = Credentials("studio", "s3cret-password", "0123456789abcdef-of-ours")
+    secrets = {"basic_auth_pass": ours.password, "webhook_secret": ours.secret}
+    backend = start_backend(basic_auth_user=ours.user, **secrets, fit_every=1000, fit_max_wait_s=3600, reconcile_s=3600)
+    project = import_corpus(studio, few_pairs, "doctor with secret", 10, seed=0)
+    connect(studio, project, backend.url, ours, show_predictions=False)
+    [webhook] = studio.webhooks(project)
+    assert webhook.headers == {"X-Nextlabel-Secret": ours.secret}
+
+    def look(credentials: Credentials) -> list[Finding]:
+        return list(examine(studio, label_studio.login.token, backend.url, credentials, project))
+
+    well = look(ours)
+    assert bad(well) == []
+    assert {"The backend answers 200 to our WEBHOOK_SECRET", "Label Studio's webhook arrives"} <= {
+        f.answer for f in well
+    }
+
+    [row] = studio.ml_backends(project)
+    studio._call("POST", f"api/ml/{row.id}/train", json={})
+    assert JobQueue(backend.model_dir).demanded(project), "Start Training came in"
+
+    sick = bad(look(Credentials(ours.user, ours.password, "another-0123456789")))
+    assert [f.answer.partition(" http")[0] for f in sick] == [
+        "The backend answers 401 to our WEBHOOK_SECRET",
+        "Webhook:",
+    ]
+    assert sick[0].remedy == "Set WEBHOOK_SECRET here to what the backend runs with."
+
+    connect(studio, project, backend.url, Credentials(ours.user, ours.password), show_predictions=False)
+    [webhook] = studio.webhooks(project)
+    assert list(webhook.headers) == ["Authorization"], "without a secret the webhook shows the credentials"
 
 
 def test_without_backend_or_token_the_doctor_says_so(label_studio: LocalStudio) -> None:

@@ -151,6 +151,38 @@ def test_it_answers_and_tells_its_settings_without_secrets(serve: Serve) -> None
     assert httpx.get(f"{served.url}/versions").status_code == 401
 
 
+def test_no_process_has_a_secret_in_its_command_line(serve: Serve) -> None:
+    served = serve(basic_auth_user="me", basic_auth_pass=SECRET + "2", webhook_secret=SECRET + "-for-webhooks")
+    wait_until(served.started, "both processes", 30)
+    shown = [word for process in (served.process, *served.family()) for word in words_of(process)]
+    assert len(shown) > 12, "three processes and the supervisor"
+    assert not [word for word in shown if SECRET in word]
+
+
+@pytest.mark.parametrize(
+    ("given", "listens", "said"),
+    [
+        ({"host": ""}, "127.0.0.1", "only this machine gets in; for others set BASIC_AUTH_USER and BASIC_AUTH_PASS"),
+        ({"host": "0.0.0.0"}, "0.0.0.0", "HOST=0.0.0.0 lets everyone in who reaches the port; set BASIC_AUTH_USER"),
+        ({"host": "", "basic_auth_user": "me", "basic_auth_pass": SECRET}, "0.0.0.0", ""),
+    ],
+    ids=["nothing set", "told to", "with credentials"],
+)
+def test_it_says_whom_it_lets_in(given: dict[str, str], listens: str, said: str, serve: Serve) -> None:
+    served = serve("web", **given)
+    wait_until(served.healthy, "/health", 20)
+    bound = {
+        connection.laddr.ip
+        for process in (served.process, *served.family())
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert bound == {listens}
+    assert f"web process on http://{listens}:{served.port}" in served.log()
+    assert said in served.log()
+    assert ("gets in" in served.log(), "lets everyone in" in served.log()) == ("gets in" in said, "lets" in said)
+
+
 @pytest.mark.parametrize("command", ["serve", "web", "trainer"])
 def test_a_bad_setting_is_named_and_nothing_starts(command: str, tmp_path: Path) -> None:
     run = python_backend([command], tmp_path, FIT_EVERY="abc", PORT="70000")

@@ -133,6 +133,54 @@ def test_another_queue_is_refused_without_its_password(monkeypatch: pytest.Monke
     assert SECRET not in message
 
 
+def test_who_asks_for_credentials_is_open_to_others_and_who_does_not_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(env_file=None).host == "127.0.0.1"
+    monkeypatch.setenv("BASIC_AUTH_USER", "label-studio")
+    monkeypatch.setenv("BASIC_AUTH_PASS", SECRET)
+    assert load_settings(env_file=None).host == "0.0.0.0"
+    monkeypatch.setenv("HOST", "10.0.0.1")
+    assert load_settings(env_file=None).host == "10.0.0.1"
+
+
+def test_without_credentials_only_who_says_so_is_open_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    assert load_settings(env_file=None).host == "0.0.0.0"
+
+
+def with_credentials(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    for key, value in {"BASIC_AUTH_USER": "me", "BASIC_AUTH_PASS": SECRET, "WEBHOOK_SECRET": secret}.items():
+        monkeypatch.setenv(key, value)
+
+
+@pytest.mark.parametrize("secret", ["", "0123456789abcdef", "!~" * 100])
+def test_a_secret_for_the_webhook_is_accepted(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    with_credentials(monkeypatch, secret)
+    settings = load_settings(env_file=None)
+    assert settings.webhook_secret.get_secret_value() == secret
+    assert f"WEBHOOK_SECRET={'********' if secret else '(not set)'}" in settings.lines()
+
+
+@pytest.mark.parametrize(
+    "secret", ["too short", "0123456789 abcdef", "0123456789abcdéf", "0123456789abcdef\n", "a" * 201]
+)
+def test_a_secret_that_fits_no_header_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    with_credentials(monkeypatch, secret)
+    assert refusal() == (
+        "WEBHOOK_SECRET=******** is not possible: expected 16 to 200 letters, digits and other printable ASCII "
+        "characters without spaces."
+    )
+
+
+def test_a_secret_alone_is_refused_as_start_training_would_not_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", "0123456789abcdef")
+    assert refusal() == (
+        "WEBHOOK_SECRET needs BASIC_AUTH_USER and BASIC_AUTH_PASS too: Label Studio's Start Training comes to /webhook "
+        "with those alone."
+    )
+
+
 @pytest.mark.parametrize("name", SERVABLE)
 def test_every_servable_strategy_is_accepted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("QUERY_STRATEGY", name)

@@ -1,32 +1,33 @@
 """Label Studio's ML backend protocol as Label Studio speaks it, and everything else that may knock at the port."""
 
+import base64
+import hashlib
 import json
 import math
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs_in
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
-from backend.classifier import Recipe, fit
-from backend.examples import Example
+from backend.connecting import Credentials
 from backend.jobs import JobQueue
-from backend.registry import UNTRAINED, Card, Registry
-from backend.settings import Settings
+from backend.registry import UNTRAINED, Registry
+from backend.resident import Resident
+from backend.serving import WEB_THREADS
 from backend.status import StatusBoard
-from backend.web import HINTS, MAX_BODY, create_app
+from backend.web import HINTS, MAX_BODY, MAX_PREDICTIONS, MAX_TASKS
 
-PROJECT = 1
-AS_SENT = "1.1795444751"  # Label Studio's way to name project 1
-VERSION = "nextlabel-1-20261124T063000"
 LABELS = ("pos", "neg", "mixed")
 CHOICES = "".join(f'<Choice value="{label}"/>' for label in LABELS)
 CONFIG = f'<View><Text name="text" value="$text"/><Choices name="label" toName="text">{CHOICES}</Choices></View>'
@@ -41,42 +42,8 @@ TEXTS = ("a fine day", "what a bad and long idea this was", "so and so", "good",
 def fitted_dir(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
     """A MODEL_DIR in which project 1 has a version. Not to be changed."""
     model_dir = tmp_path_factory.mktemp("fitted")
-    recipe = Recipe(str(minilm), 3, 5e-4, 6, MAX_LENGTH, seed=0, device="cpu", precision="fp32")
-    examples = [Example(i, text) for i, text in enumerate(TEXTS)]
-    classifier = fit(recipe, LABELS, examples, np.array([0, 1, 2, 0, 1, 2]))
-    registry = Registry(model_dir)
-    registry.save(card(), dict(enumerate(LABELS)), classifier.save)
-    registry.promote(PROJECT, VERSION)
+    fit_version(model_dir, minilm, LABELS, TEXTS, MAX_LENGTH)
     return model_dir
-
-
-def card() -> Card:
-    return Card(
-        version=VERSION,
-        number=1,
-        project=PROJECT,
-        parent=None,
-        labels=LABELS,
-        label_counts=dict.fromkeys(LABELS, 2),
-        base_model="MiniLM",
-        strategy="entropy",
-        seed=0,
-        recipe={},
-        scores={"accuracy": 0.5, "f1": 0.25, "combined": 0.375},
-        pool=0,
-        seconds={"fit": 1.0, "score": 0.5},
-        device="cpu",
-        precision="fp32",
-        libraries={},
-        created_at="2026-11-24T06:30:00+00:00",
-        reason="6 new labels",
-    )
-
-
-def client_of(model_dir: Path, **settings: Any) -> FlaskClient:
-    return create_app(
-        Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32", **settings)
-    ).test_client()
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +232,13 @@ def test_an_unreadable_task_shows_nothing_is_served_last_and_says_why(
     assert answer["reason"].startswith(("the field 'text' is", "the task "))
 
 
+def test_a_text_that_is_longer_than_what_is_read_is_said_to_be(fitted: FlaskClient) -> None:
+    texts = {"a fine day": False, " ".join(["day"] * (MAX_LENGTH - 2)): False, " ".join(["day"] * MAX_LENGTH): True}
+    answers = predict(fitted, [task(text, i) for i, text in enumerate(texts)])
+    assert [a["result"][0]["meta"].get("truncated", False) for a in answers] == list(texts.values())
+    assert "truncated" not in answers[0]["result"][0]["meta"]
+
+
 def test_an_id_beyond_64_bits_is_no_reason_to_fail(fitted: FlaskClient) -> None:
     [answer] = predict(fitted, [task("a fine day", 10**30)])
     assert answer["score"] == pytest.approx(predict(fitted, [task("a fine day")])[0]["score"], abs=1e-6)
@@ -301,7 +275,7 @@ def test_a_new_version_is_served_without_a_restart(fitted_dir: Path, tmp_path: P
 
 def version_two(registry: Registry) -> str:
     """A second version in force, with the weights of the first."""
-    second = replace(card(), version="nextlabel-2-20261124T070000", number=2)
+    second = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2)
     first = registry.path(PROJECT, VERSION)
     registry.save(second, {}, lambda directory: shutil.copytree(first, directory, dirs_exist_ok=True) and None)
     registry.promote(PROJECT, second.version)
@@ -369,6 +343,11 @@ RUBBISH = {
     "a negative project": ("/setup", json.dumps(setup_body(project=-1)), 400, "project='-1' is not"),
     "an object as project": ("/setup", json.dumps(setup_body(project={"id": 1})), 400, "is not a Label Studio project"),
     "a project of 20 digits": ("/webhook", '{"action": "PROJECT_UPDATED", "project": 12345678901234567890}', 400, "id"),
+    "a number with a fraction as project": ("/setup", json.dumps(setup_body(project=1.5)), 400, "project='1.5' is not"),
+    "a number that begins like a project": ("/setup", json.dumps(setup_body(project=1.2e16)), 400, "'1.2e+16' is not"),
+    "a path behind the project": ("/setup", json.dumps(setup_body(project="1./../2")), 400, "project='1./../2' is not"),
+    "true as project": ("/webhook", '{"action": "PROJECT_UPDATED", "project": {"id": true}}', 400, "project='True'"),
+    "too many tasks": ("/predict", predict_body(tasks=[None] * (MAX_TASKS + 1)), 400, "select fewer tasks"),
     "a name as project": ("/webhook", '{"action": "ANNOTATION_CREATED", "project": "x"}', 400, "project='x' is not"),
     "no config": ("/predict", predict_body(label_config=None), 422, "not well-formed XML"),
     "broken config": ("/setup", json.dumps(setup_body(schema="<View>")), 422, "not well-formed XML"),
@@ -399,6 +378,27 @@ def test_what_is_nested_too_deeply_is_refused_too(opening: str, fresh: FlaskClie
     assert failure(response)
 
 
+def test_what_can_be_read_but_is_too_deep_to_be_quoted_is_refused_too(fresh: FlaskClient) -> None:
+    refused = 0
+    for depth in range(700, 1000, 5):  # from where quoting fails to where reading does
+        nested = "[" * depth + "]" * depth
+        for body in (f'{{"tasks": {{"0": {nested}}}}}', f'{{"tasks": [], "project": {nested}}}'):
+            response = fresh.post("/predict", data=body)
+            assert response.status_code == 400
+            refused += "nested too deeply" in failure(response)
+    assert refused
+
+
+def test_an_error_is_one_line_of_bounded_length_in_answer_and_log(
+    fresh: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema = CONFIG.replace('name="label"', f'name="a&#10;b\u202e{"c" * 10_000}" choice="multiple"')
+    words = failure(fresh.post("/setup", json=setup_body(schema=schema)))
+    assert words.startswith('<Choices name="a b\ufffdccc')
+    assert len(words) < 700
+    assert caplog.messages == [f"/setup: {words}"]
+
+
 def test_too_large_a_body_is_refused(fresh: FlaskClient) -> None:
     response = fresh.post("/predict", data=b" " * (MAX_BODY + 1))
     assert response.status_code == 413
@@ -406,15 +406,67 @@ def test_too_large_a_body_is_refused(fresh: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("POST", "/train", 404), ("GET", "/static/../web.py", 404)]
-    + [("GET", path, 405) for path in ("/predict", "/setup", "/webhook")]
-    + [("POST", path, 405) for path in ("/health", "/metrics", "/")],
+    ("method", "path"),
+    [
+        ("GET", "/nowhere"),
+        ("POST", "/train"),
+        ("GET", "/static/../web.py"),
+        ("POST", "/webhook//"),
+        ("POST", "/predict/"),
+    ],
 )
-def test_an_unknown_address_or_method_is_refused(method: str, path: str, status: int, fresh: FlaskClient) -> None:
+def test_an_unknown_address_is_refused(method: str, path: str, fresh: FlaskClient) -> None:
+    response = fresh.open(method=method, environ_overrides={"PATH_INFO": path})
+    assert response.status_code == 404
+    assert failure(response) == f"There is nothing at '{path}'; /openapi.json lists what there is."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", path, {"POST"}) for path in ("/predict", "/setup", "/webhook")]
+    + [("POST", path, {"GET", "HEAD"}) for path in ("/health", "/metrics", "/", "/openapi.json")]
+    + [("OPTIONS", "/webhook", {"POST"}), ("TRACE", "/versions", {"GET", "HEAD", "POST"})],
+)
+def test_another_method_is_refused_with_those_that_are_possible(
+    method: str, path: str, allowed: set[str], fresh: FlaskClient
+) -> None:
     response = fresh.open(path, method=method)
-    assert response.status_code == status
-    assert failure(response)
+    assert response.status_code == 405
+    assert {name.strip() for name in response.headers["Allow"].split(",")} == allowed
+    assert all(name in failure(response) for name in allowed)
+
+
+def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_answered(
+    fitted_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, begun, go_on = client_of(fitted_dir), threading.Semaphore(0), threading.Event()
+    score = Resident.predict
+
+    def held_up(*arguments: Any) -> Any:
+        begun.release()
+        assert go_on.wait(60)
+        return score(*arguments)
+
+    monkeypatch.setattr(Resident, "predict", held_up)
+    with ThreadPoolExecutor(MAX_PREDICTIONS) as threads:
+        asked = [
+            threads.submit(lambda: client.application.test_client().post("/predict", data=predict_body()).status_code)
+            for _ in range(MAX_PREDICTIONS)
+        ]
+        assert all(begun.acquire(timeout=60) for _ in asked)
+        response = client.post("/predict", data=predict_body())
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "5")
+        assert f"{MAX_PREDICTIONS} requests for predictions are being answered" in failure(response)
+        assert client.get("/health").status_code == 200
+        assert client.post("/webhook", json={}).status_code == 200
+        go_on.set()
+        assert [answer.result() for answer in asked] == [200] * MAX_PREDICTIONS
+    assert client.post("/predict", data=b"").status_code == 400, "an error gives its place back"
+    assert len(predict(client, [task("good")])) == 1
+
+
+def test_there_are_threads_left_beside_predictions() -> None:
+    assert WEB_THREADS >= MAX_PREDICTIONS + 4
 
 
 def test_an_error_nobody_thought_of_says_nothing_of_the_inside(
@@ -428,7 +480,7 @@ def test_an_error_nobody_thought_of_says_nothing_of_the_inside(
 
 
 def test_a_version_with_a_damaged_card_is_none(fresh: FlaskClient, tmp_path: Path) -> None:
-    directory = Registry(tmp_path).save(card(), {}, lambda directory: None)
+    directory = Registry(tmp_path).save(card(LABELS), {}, lambda directory: None)
     (directory / "card.json").write_text("{not json")
     assert [answer["model_version"] for answer in predict(fresh, [task("good")])] == [UNTRAINED]
 
@@ -471,15 +523,6 @@ EVENTS: Mapping[str, dict[str, object]] = {
     "the project as a text": {"action": "ANNOTATION_CREATED", "project": AS_SENT},
     "lists where objects were": {"action": "ANNOTATION_CREATED", "annotation": [], "task": None, "project": {"id": 1}},
 }
-
-
-def jobs_in(model_dir: Path) -> list[tuple[str, tuple[object, ...]]]:
-    """Name and arguments of every job that the trainer will find."""
-    queue = JobQueue(model_dir)
-    found = [(job.name, job.args) for job in (*queue.huey.pending(), *queue.huey.scheduled())]
-    assert len(found) == queue.waiting()
-    queue.huey.storage.close()
-    return found
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -525,7 +568,7 @@ def test_an_annotation_lets_the_annotators_next_request_go_first(fresh: FlaskCli
     [
         ([{"id": 3}], [3]),
         ([{"id": 2}, {"id": 9}], [2, 9]),
-        ([{"id": 2}, {"id": "9"}, {"id": 10**30}, {}, None, 7], [2]),
+        ([{"id": 2}, {"id": "9"}, {"id": 10**30}, {"id": True}, {"id": -1}, {"id": 4.0}, {}, None, 7], [2]),
         ([], []),
         (None, []),
         ({"id": 3}, []),
@@ -568,7 +611,12 @@ def guarded(tmp_path: Path) -> FlaskClient:
 
 
 ROUTES = [("GET", "/"), ("GET", "/metrics"), ("GET", "/versions"), ("POST", "/setup"), ("POST", "/predict")]
-ROUTES += [("POST", "/webhook"), ("GET", "/nowhere"), ("GET", "/health/")]
+ROUTES += [("POST", "/webhook"), ("GET", "/nowhere"), ("GET", "/health/"), ("GET", "/openapi.json"), ("PUT", "/")]
+
+
+@pytest.mark.parametrize("path", ["//webhook", "/%77ebhook"])
+def test_the_webhook_is_guarded_however_its_address_is_written(path: str, secretive: FlaskClient) -> None:
+    assert secretive.post("/", environ_overrides={"PATH_INFO": path}).status_code == 401
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -601,7 +649,7 @@ def test_a_strange_authorization_header_is_refused(header: str, guarded: FlaskCl
 
 
 def test_the_right_credentials_pass_everywhere(guarded: FlaskClient) -> None:
-    for path in ("/", "/metrics", "/versions"):
+    for path in ("/", "/metrics", "/versions", "/openapi.json"):
         assert guarded.get(path, auth=(USER, PASSWORD)).status_code == 200
     assert guarded.post("/setup", json=setup_body(), auth=(USER, PASSWORD)).status_code == 200
 
@@ -611,6 +659,51 @@ def test_the_webhooks_own_header_passes(tmp_path: Path) -> None:
     response = client.post("/webhook", json=EVENTS["an annotation"], headers={"Authorization": "Basic dTpw"})
     assert response.status_code == 201
     assert jobs_in(tmp_path) == [("reconcile", (1, False))]
+
+
+WEBHOOK_SECRET = "0123456789abcdef-of-ours"
+
+
+@pytest.fixture
+def secretive(tmp_path: Path) -> FlaskClient:
+    """A client of a backend with a secret for its webhook."""
+    secrets = {"basic_auth_pass": SecretStr(PASSWORD), "webhook_secret": SecretStr(WEBHOOK_SECRET)}
+    return client_of(tmp_path, basic_auth_user=USER, **secrets)
+
+
+def test_the_webhook_comes_in_by_its_secret(secretive: FlaskClient, tmp_path: Path) -> None:
+    headers = Credentials(USER, PASSWORD, WEBHOOK_SECRET).webhook_headers()
+    assert headers == {"X-Nextlabel-Secret": WEBHOOK_SECRET}, "who can read the webhook cannot read the password"
+    assert secretive.post("/webhook", json=EVENTS["an annotation"], headers=headers).status_code == 201
+    assert jobs_in(tmp_path) == [("reconcile", (1, False))]
+
+
+def test_start_training_comes_in_by_the_credentials(secretive: FlaskClient, tmp_path: Path) -> None:
+    body = {"action": "START_TRAINING", "project": SENT_PROJECT}
+    assert secretive.post("/webhook", json=body, auth=(USER, PASSWORD)).status_code == 201
+    assert JobQueue(tmp_path).demanded(1)
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", WEBHOOK_SECRET[:-1], WEBHOOK_SECRET.upper(), "\xff\xfe", PASSWORD])
+def test_a_wrong_secret_is_refused_and_its_event_is_not_taken(
+    secret: str, secretive: FlaskClient, tmp_path: Path
+) -> None:
+    headers = {"X-Nextlabel-Secret": secret.encode().decode("latin-1")}
+    response = secretive.post("/webhook", json=EVENTS["an annotation"], headers=headers)
+    assert response.status_code == 401
+    assert "X-Nextlabel-Secret" in failure(response)
+    assert WEBHOOK_SECRET not in failure(response)
+    assert jobs_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/versions", "/webhook/", "/nowhere"])
+def test_the_secret_opens_nothing_but_the_webhook(path: str, secretive: FlaskClient) -> None:
+    assert secretive.get(path, headers={"X-Nextlabel-Secret": WEBHOOK_SECRET}).status_code == 401
+
+
+def test_without_a_secret_of_ours_nobodys_secret_passes(guarded: FlaskClient) -> None:
+    for secret in ("", "None"):
+        assert guarded.post("/webhook", json={}, headers={"X-Nextlabel-Secret": secret}).status_code == 401
 
 
 # The page for people
@@ -640,6 +733,22 @@ def test_the_page_shows_html_of_others_as_text(fresh: FlaskClient, tmp_path: Pat
         assert f"&lt;script&gt;alert(&#39;{part}&#39;)&lt;/script&gt;" in shown
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/openapi.json", "/nowhere", "/predict"])
+def test_every_answer_tells_browsers_to_do_nothing_but_show_it(path: str, fresh: FlaskClient) -> None:
+    headers = fresh.get(path).headers
+    assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
+    assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
+
+
+def test_the_pages_own_style_is_the_only_one_in_force(fresh: FlaskClient) -> None:
+    shown = page(fresh)
+    style = shown.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in fresh.get("/").headers["Content-Security-Policy"]
+    assert "style=" not in shown, "the policy would leave it out"
+
+
 def test_the_page_shows_what_the_board_and_the_cards_say(fitted: FlaskClient, fitted_dir: Path) -> None:
     shown = page(fitted)
     for words in ("Project <", "#1", VERSION, "0.500", "0.250", "0.375", "6 new labels", "waiting"):
@@ -651,7 +760,7 @@ def test_the_page_says_which_version_is_in_force_and_why_another_is_not(fitted_d
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
     assert "not promoted" not in page(client)
-    worse = replace(card(), version="nextlabel-2-20261124T070000", number=2, refused="its score is 0.100 below")
+    worse = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2, refused="its score is 0.100 below")
     Registry(tmp_path).save(worse, {}, lambda directory: None)
     shown = page(client)
     assert (
