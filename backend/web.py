@@ -209,11 +209,11 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
-        with _one_of(places):
-            body = _body()
-            tasks = _tasks(body)
-            project = project_id_of(body.get("project"))
-            config = parse_label_config(str(body.get("label_config") or ""))
+        body = _body()
+        tasks = _tasks(body)
+        project = project_id_of(body.get("project"))
+        config = parse_label_config(str(body.get("label_config") or ""))
+        with _one_of(places):  # not before: whoever sends slowly shall take no place
             version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
         for answer in answers:
             rooms.metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
@@ -332,7 +332,12 @@ def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resid
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = request.get_json(force=True, silent=True)
+    except (HTTPException, RecursionError):
+        raise
+    except Exception as error:
+        raise BadRequestError("The body cannot be read to its end; send it again.") from error
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
     return body

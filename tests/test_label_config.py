@@ -13,6 +13,8 @@ from backend.acquisition import acquire
 from backend.errors import BadRequestError, RefusedConfigError
 from backend.examples import Example, Unreadable
 from backend.label_config import (
+    MAX_CONFIG,
+    MAX_TEXT,
     LabelConfig,
     Vote,
     consensus,
@@ -177,6 +179,16 @@ def test_a_number_counts_as_text(value: float, read: str) -> None:
 
 def test_both_texts_of_a_pair_are_taken_in_order() -> None:
     assert to_example(PAIR, {"id": 1, "data": {"s2": "second", "s1": "first"}}) == Example(1, "first", "second")
+
+
+def test_of_an_endless_text_only_the_beginning_is_looked_at() -> None:
+    read = to_example(SINGLE, {"id": 1, "data": {"text": "ab" * MAX_TEXT}})
+    assert read == Example(1, "ab" * (MAX_TEXT // 2))
+
+
+def test_an_endless_config_is_refused_before_it_is_read() -> None:
+    with pytest.raises(RefusedConfigError, match=f"has {MAX_CONFIG + 1} characters, {MAX_CONFIG} at most"):
+        parse_label_config("<" * (MAX_CONFIG + 1))
 
 
 def test_a_lone_surrogate_becomes_encodable() -> None:
@@ -435,6 +447,12 @@ def test_a_choice_that_the_config_lost_is_not_shown() -> None:
     assert prediction == {"result": [], "score": 0.5, "model_version": "v"}
 
 
+def test_a_prediction_says_when_the_text_was_not_read_to_its_end() -> None:
+    probs_C = np.array([0.2, 0.8])
+    whole, part = (to_prediction(SINGLE, ("pos", "neg"), probs_C, 0.5, "v", truncated=t) for t in (False, True))
+    assert part["result"][0]["meta"] == {**whole["result"][0]["meta"], "truncated": True}
+
+
 def test_no_prediction_shows_nothing_and_says_why() -> None:
     assert no_prediction(1.0, "v", "empty") == {"result": [], "score": 1.0, "model_version": "v", "reason": "empty"}
 
@@ -447,7 +465,11 @@ def test_a_project_id_is_read_in_all_its_forms(value: object) -> None:
     assert project_id_of(value) == 17
 
 
-@pytest.mark.parametrize("value", [None, True, "x", "", -1, "-1", [1], {"id": 1}, ".17", " 17", "٣", "²", float("nan")])
+NO_IDS = [None, True, "x", "", -1, "-1", [1], {"id": 1}, ".17", " 17", "17\n", "٣", "²", float("nan"), 17.5, 1.7e18]
+NO_IDS += ["17.", "17.x", "17./..", "17.1.2", 10**18, "0" * 19]
+
+
+@pytest.mark.parametrize("value", NO_IDS)
 def test_anything_else_is_no_project_id(value: object) -> None:
     with pytest.raises(BadRequestError, match="is not a Label Studio project id"):
         project_id_of(value)

@@ -108,6 +108,16 @@ def test_a_long_list_is_scored_in_slices_as_if_it_were_one(registry: Registry) -
     assert np.allclose(scored.values_N, scored.values_N[np.arange(len(many)) % 4], atol=1e-5)
 
 
+def test_a_prediction_is_an_exact_score_and_says_what_was_cut(registry: Registry) -> None:
+    long = "day " * 40  # of 32 word pieces that are read
+    many = [Example(i, long if i in (1, SLICE) else "good") for i in range(SLICE + 2)]
+    resident = resident_of(registry)
+    scored, truncated = resident.predict(card(1), many)
+    assert np.array_equal(scored.probs_NC, resident.score(card(1), many, exact=True).probs_NC)
+    assert np.flatnonzero(truncated).tolist() == [1, SLICE]
+    assert resident.predict(card(1), [])[1] == []
+
+
 def test_nothing_to_score_is_scored_as_nothing(registry: Registry) -> None:
     assert resident_of(registry).score(card(1), [], exact=True).probs_NC.shape == (0, 2)
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import math
 import shutil
@@ -461,8 +462,24 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
         assert client.post("/webhook", json={}).status_code == 200
         go_on.set()
         assert [answer.result() for answer in asked] == [200] * MAX_PREDICTIONS
-    assert client.post("/predict", data=b"").status_code == 400, "an error gives its place back"
-    assert len(predict(client, [task("good")])) == 1
+    monkeypatch.setattr(Resident, "predict", lambda *_: 1 // 0)
+    assert [client.post("/predict", data=predict_body()).status_code for _ in asked] == [500] * MAX_PREDICTIONS
+    monkeypatch.setattr(Resident, "predict", score)
+    assert len(predict(client, [task("good")])) == 1, "an error gives its place back"
+
+
+def test_a_body_that_breaks_off_is_refused(fresh: FlaskClient) -> None:
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            raise RuntimeError("a chunk without a size")  # gunicorn's is no OSError either
+
+    stream = io.BufferedReader(Broken())
+    response = fresh.post("/webhook", environ_overrides={"wsgi.input": stream, "wsgi.input_terminated": True})
+    assert response.status_code == 400
+    assert failure(response) == "The body cannot be read to its end; send it again."
 
 
 def test_there_are_threads_left_beside_predictions() -> None:
