@@ -1,6 +1,7 @@
 """What every script does: finds the package, reads the settings, turns deliberate errors into one clear line."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,15 @@ def studio_from_settings() -> "Studio":
 
     settings = load_settings()
     return Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 1800) -> None:
+    """Look twenty times a second until it is so; raises `TimeoutError` when it never is."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("the loop did not move on")
+        time.sleep(0.05)
 
 
 def run(main: Callable[[], int | None]) -> None:

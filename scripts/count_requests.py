@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
-from _script import run
+from _script import run, wait_until
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect
@@ -100,10 +100,10 @@ def _count(server: LocalStudio, backend: LocalBackend, corpus: Corpus, options: 
     backend.start()
     watch = _Watch(backend.model_dir, project)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
-    first_sync_s, _ = _timed(lambda: _wait(lambda: _complete(backend.model_dir, project)))
-    _wait(lambda: watch.traffic() != Traffic())
+    first_sync_s, _ = _timed(lambda: wait_until(lambda: _complete(backend.model_dir, project)))
+    wait_until(lambda: watch.traffic() != Traffic())
     first_sync = watch.traffic()
-    _wait(lambda: watch.fits() == 1)
+    wait_until(lambda: watch.fits() == 1)
     watch.settle()
     jobs = JobQueue(backend.model_dir)
     by_look = [watch.traffic_of(lambda: jobs.hint(project, thorough=True)) for _ in range(options.looks)]
@@ -144,7 +144,7 @@ def _complete(model_dir: Path, project: int) -> bool:
 def _fit(studio: Studio, watch: "_Watch", project: int) -> None:
     fits = watch.fits()
     studio.start_training(project)
-    _wait(lambda: watch.fits() > fits)
+    wait_until(lambda: watch.fits() > fits)
 
 
 class _Watch:
@@ -174,7 +174,7 @@ class _Watch:
         """What an action and all that follows from it cost."""
         before = self.traffic()
         action()
-        _wait(lambda: self.traffic() != before)
+        wait_until(lambda: self.traffic() != before)
         self.settle()
         return self.traffic() - before
 
@@ -183,14 +183,6 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
     start = time.perf_counter()
     done = action()
     return time.perf_counter() - start, done
-
-
-def _wait(done: Callable[[], bool], seconds: float = 1800) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError("the loop did not move on")
-        time.sleep(0.05)
 
 
 def _table(counts: list[Count]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from _script import run
+from _script import run, wait_until
 
 from backend.annotators import Answer, annotate, gold_of
 from backend.connecting import Credentials, connect
@@ -70,20 +70,20 @@ def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
     registry, board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
     before = _wait_for_change(studio, project, "")
-    _wait(lambda: board.queue(project).state == "published")
+    wait_until(lambda: board.queue(project).state == "published")
     yield "/predict, the first (loads the model)", _latencies(lambda: _predict(backend, project), 2)
     yield "/predict, one pair, idle", _latencies(lambda: _predict(backend, project), 100)
     yield "annotator with us, while the window is topped up", _label(studio, project, corpus, labels)
     labelled = time.perf_counter()
-    _wait(lambda: board.fit(project).state == "fitting")
+    wait_until(lambda: board.fit(project).state == "fitting")
     yield "/predict, one pair, while a fit is running", _latencies(lambda: _predict(backend, project), 100)
     yield "/webhook while a fit is running", _latencies(lambda: _webhook(backend, project), 200)
     # Label Studio is not asked before there is a new version: it would take the time from the fit.
-    _wait(lambda: registry.current(project) != before)
+    wait_until(lambda: registry.current(project) != before)
     version = _wait_for_change(studio, project, before)
     total = time.perf_counter() - labelled
     card = registry.card(project, version)
-    _wait(lambda: board.queue(project).version == version)
+    wait_until(lambda: board.queue(project).version == version)
     publish = board.queue(project).publish_seconds
     stages = {stage: seconds for stage, seconds in card.seconds.items() if stage not in ("publish", "total")}
     parts = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.items())
@@ -91,7 +91,7 @@ def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int)
     yield "pool", f"{card.pool} tasks"
     yield "last label to the new order", f"{total:.1f} s: {parts}, publish {publish:.1f} s, all else {rest:.1f} s"
     yield "the same without the fit", f"{total - card.seconds['fit']:.1f} s"
-    _wait(lambda: board.queue(project).state == "published" and not board.queue(project).stale)
+    wait_until(lambda: board.queue(project).state == "published" and not board.queue(project).stale)
     yield from _memory(backend.pid)
 
 
@@ -125,16 +125,8 @@ def _webhook(backend: LocalBackend, project: int) -> None:
 
 
 def _wait_for_change(studio: Studio, project: int, version: str) -> str:
-    _wait(lambda: studio.project(project).model_version not in (version, "", None))
+    wait_until(lambda: studio.project(project).model_version not in (version, "", None))
     return studio.project(project).model_version or ""
-
-
-def _wait(done: Callable[[], bool], seconds: float = 1800) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError("the loop did not move on")
-        time.sleep(0.05)
 
 
 def _memory(supervisor: int) -> Iterator[Row]:

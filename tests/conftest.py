@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import pytest
@@ -15,7 +15,9 @@ from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.studio import Studio
 
 if TYPE_CHECKING:
-    from queue_servers import PostgresqlServer, RedisServer
+    from queue_servers import PostgresqlServer, QueueServer, RedisServer
+
+    AnyServer = TypeVar("AnyServer", bound=QueueServer)
 
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
@@ -66,17 +68,21 @@ def studio(label_studio: LocalStudio) -> Studio:
     return label_studio.connect()
 
 
-@pytest.fixture(scope="session")
-def redis_server() -> "Iterator[RedisServer]":
-    """A real Redis server, one for all tests."""
-    from queue_servers import RedisServer
-
-    server = RedisServer()
+def running(server: "AnyServer") -> "Iterator[AnyServer]":
+    """Started, and ended whatever happens."""
     try:
         server.start()
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> "Iterator[RedisServer]":
+    """A real Redis server, one for all tests."""
+    from queue_servers import RedisServer
+
+    yield from running(RedisServer())
 
 
 @pytest.fixture(scope="session")
@@ -84,12 +90,7 @@ def postgresql_server() -> "Iterator[PostgresqlServer]":
     """A real PostgreSQL server, one for all tests."""
     from queue_servers import PostgresqlServer
 
-    server = PostgresqlServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
+    yield from running(PostgresqlServer())
 
 
 @pytest.fixture(scope="session")

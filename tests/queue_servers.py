@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from glob import glob
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PASSWORD = "open%sesame"
 IN_URL = "open%25sesame"
 
 
-class QueueServer:
+class QueueServer(ABC):
     """One server. What it was told survives being killed."""
 
     user: str | None = None  # whom it runs as
@@ -33,14 +34,17 @@ class QueueServer:
         self.home = Path(tempfile.mkdtemp(prefix="nextlabel-queue-"))
         self._process: psutil.Popen | None = None
 
+    @abstractmethod
     def url(self) -> str:
-        raise NotImplementedError
+        """What QUEUE_URL says of it."""
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """What starts it."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it takes calls."""
 
     def start(self) -> None:
         with (self.home / "log").open("ab") as out:

@@ -205,7 +205,9 @@ def test_without_the_rivals_package_a_run_says_what_to_install(
         measure(data, Plan(str(tiny), "cpu"), "command")
 
 
-@pytest.mark.skipif(not STATUS.exists(), reason="only Linux has it")
+@pytest.mark.skipif(
+    not STATUS.exists(), reason="peaks are read from Linux's /proc; elsewhere the benchmark leaves them out"
+)
 @pytest.mark.parametrize("name", ["padded", "dynamic", "dynamic_bf16", "ours"])
 def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path, learnt: Any) -> None:
     plan = Plan(str(tiny), "cpu")
