@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 FEW = 256  # tasks that are scored on the spot: new or edited ones
 PART = 4096  # ids a part
 BUSY_S = 1.0  # when this process is at something else
-GIVE_WAY_S = 5.0  # more than a slice takes
+GIVE_WAY_S = 60.0  # more than a slice takes, of a large model on few cores too
 
 
 class Turn:
@@ -28,12 +28,13 @@ class Turn:
     def __init__(self) -> None:
         self._taken = threading.Lock()
         self._fit_comes = threading.Event()
+        self._scoring = False
 
     @contextmanager
     def for_fit(self) -> Iterator[bool]:
         """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
         self._fit_comes.set()
-        ours = self._taken.acquire(timeout=GIVE_WAY_S)
+        ours = self._taken.acquire(blocking=False) or (self._scoring and self._taken.acquire(timeout=GIVE_WAY_S))
         self._fit_comes.clear()
         try:
             yield ours
@@ -45,10 +46,12 @@ class Turn:
     def for_scoring(self) -> Iterator[bool]:
         """Whether the turn is ours, until the end or until a fit comes."""
         ours = self._taken.acquire(blocking=False)
+        self._scoring |= ours
         try:
             yield ours
         finally:
             if ours:
+                self._scoring = False
                 self._taken.release()
 
     @property

@@ -163,11 +163,32 @@ def test_a_fit_that_comes_stops_a_part_between_two_slices(house: House, monkeypa
     assert house.waiting() == 1, "the rest of the part is asked for"
 
 
-def test_two_fits_do_not_share_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.backlog.GIVE_WAY_S", 0.05)
+def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
     turn = Turn()
     with turn.for_fit() as first, turn.for_fit() as second:
         assert (first, second) == (True, False)
     with turn.for_fit() as after:
         assert after
+    assert not turn.fit_comes
+
+
+def test_a_fit_waits_for_a_slice_however_many_parts_are_refused_meanwhile() -> None:
+    turn, got = Turn(), threading.Event()
+
+    def fit_when_free() -> None:
+        with turn.for_fit() as ours:
+            assert ours
+            got.set()
+
+    fitting = threading.Thread(target=fit_when_free)
+    with turn.for_scoring() as scoring, turn.for_scoring() as another:
+        assert (scoring, another) == (True, False)
+        fitting.start()
+        while not turn.fit_comes:
+            pass
+        with turn.for_scoring() as third:
+            assert not third
+        assert not got.is_set()
+    fitting.join(30)
+    assert got.is_set()
     assert not turn.fit_comes
