@@ -3,15 +3,11 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
-import psutil
-import torch
 from conftest import FIT_EVERY, sign_up, wait_until
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect, disconnect
@@ -19,74 +15,13 @@ from backend.corpora import Corpus
 from backend.importing import import_corpus, result_of
 from backend.registry import Registry
 from backend.sandbox import LocalBackend, LocalStudio, free_port
-from backend.status import StatusBoard
 from backend.studio import UNCERTAINTY, Studio
-
-SEEDS = 24
-StartBackend = Callable[..., LocalBackend]
-
-
-class Project:
-    """A connected project, as a test looks at it."""
-
-    def __init__(self, studio: Studio, backend: LocalBackend, corpus: Corpus, start: float = SEEDS):
-        self.studio, self.backend, self.corpus = studio, backend, corpus
-        self.id = import_corpus(studio, corpus, "loop", start, seed=0)
-        connect(studio, self.id, backend.url, Credentials(), show_predictions=False)
-        self.registry, self.board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
-
-    def version(self) -> str | None:
-        return self.registry.current(self.id)
-
-    def in_force(self) -> bool:
-        """Whether Label Studio follows our current version with a complete window, and nothing is in progress."""
-        version, status = self.version(), self.board.queue(self.id)
-        return (
-            version is not None
-            and status.version == version
-            and status.state == "published"
-            and self.studio.project(self.id).model_version == version
-        )
-
-    def wait(self, newer_than: str | None = None) -> str:
-        wait_until(lambda: self.version() != newer_than and self.in_force(), "a new version in force")
-        version = self.version()
-        assert version is not None
-        return version
-
-    def label(self, count: int, studio: Studio | None = None) -> list[int]:
-        answers = annotate(studio or self.studio, self.id, gold_of(self.corpus))
-        return [next(answers).task_id for _ in range(count)]
-
-    def order_by_entropy(self, version: str) -> list[int]:
-        """Open tasks by falling entropy of the version's weights, computed with plain transformers."""
-        directory = self.registry.path(self.id, version)
-        tokenizer = AutoTokenizer.from_pretrained(directory)
-        model = AutoModelForSequenceClassification.from_pretrained(directory).eval()
-        open_tasks = [
-            task
-            for page in self.studio.tasks_after(self.id, 0)
-            for task in page
-            if not task["annotations"] and task["data"]["split"] == "train"
-        ]
-        entropies = []
-        for task in open_tasks:
-            pair = tokenizer(task["data"]["sentence1"], task["data"]["sentence2"], truncation=True, return_tensors="pt")
-            with torch.no_grad():
-                probs_C = torch.softmax(model(**pair).logits[0].double(), dim=0).numpy()
-            entropies.append(-np.sum(probs_C * np.log(probs_C)))
-        return [open_tasks[i]["id"] for i in np.argsort(-np.array(entropies), kind="stable")]
-
-    def published(self) -> dict[int, float]:
-        """Scores in Label Studio of the version in force, by task."""
-        version = self.version()
-        return {p.task_id: p.score for p in self.studio.our_predictions(self.id) if p.version == version}
 
 
 def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weights(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
     for _ in range(2):
         expected = project.order_by_entropy(version)
@@ -104,7 +39,7 @@ def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weight
 def test_three_annotators_share_the_order_without_gaps(
     label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     expected = project.order_by_entropy(project.wait())
     clients = [studio, *(sign_up(label_studio, f"annotator{n}@example.com") for n in (1, 2))]
     served = [project.label(1, client)[0] for _ in range(FIT_EVERY // 3) for client in clients]
@@ -115,7 +50,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     # A window is a multiple of the annotators' pace; these three need no time to think.
-    project = Project(studio, start_backend(fit_steps=15, window=60), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=15, window=60), few_pairs)
     project.wait()
     clients = [studio, *(sign_up(label_studio, f"busy{n}@example.com") for n in (1, 2))]
     served: list[int] = []
@@ -132,14 +67,14 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
 def test_the_loop_survives_the_death_of_each_process(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(fit_steps=60), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=60), few_pairs)
     version = project.wait()
     project.label(FIT_EVERY)
     wait_until(lambda: project.board.fit(project.id).state == "fitting", "the fit to begin")
-    _kill(project.backend, "trainer")
+    kill(project.backend, "trainer")
     version = project.wait(newer_than=version)
-    _kill(project.backend, "web")
-    wait_until(lambda: _healthy(project.backend), "the web process to come back")
+    kill(project.backend, "web")
+    wait_until(lambda: healthy(project.backend), "the web process to come back")
     expected = project.order_by_entropy(version)
     assert project.label(FIT_EVERY) == expected[:FIT_EVERY]
     version = project.wait(newer_than=version)
@@ -156,7 +91,7 @@ def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minil
     )  # fmt: skip
     try:
         backend.start()
-        project = Project(server.connect(), backend, few_pairs)
+        project = LiveProject(server.connect(), backend, few_pairs)
         version = project.wait()
         project.label(FIT_EVERY)
         wait_until(lambda: project.version() != version, "the new version")
@@ -175,7 +110,7 @@ def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minil
 
 
 def test_drift_in_label_studio_is_repaired(studio: Studio, start_backend: StartBackend, few_pairs: Corpus) -> None:
-    project = Project(studio, start_backend(fit_every=1000, fit_max_wait_s=1), few_pairs)
+    project = LiveProject(studio, start_backend(fit_every=1000, fit_max_wait_s=1), few_pairs)
     version = project.wait()
 
     studio.update_project(project.id, model_version="")  # what saving a settings form does
@@ -202,7 +137,7 @@ def test_drift_in_label_studio_is_repaired(studio: Studio, start_backend: StartB
 
 
 def test_a_lost_deletion_of_tasks_is_noticed(studio: Studio, start_backend: StartBackend, few_pairs: Corpus) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
     project.backend.stop()
     gone = project.order_by_entropy(version)[:3]
@@ -220,7 +155,7 @@ def test_a_lost_deletion_of_tasks_is_noticed(studio: Studio, start_backend: Star
 def test_labels_changed_and_deleted_are_corrected_at_the_next_fit(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
     labels = project.registry.fitted_labels(project.id, version)
     changed, deleted, skipped = sorted(labels)[:3]
@@ -243,7 +178,7 @@ def test_labels_changed_and_deleted_are_corrected_at_the_next_fit(
 def test_labels_without_events_are_fitted_after_the_longest_wait(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(fit_max_wait_s=2), few_pairs)
+    project = LiveProject(studio, start_backend(fit_max_wait_s=2), few_pairs)
     version = project.wait()
     for webhook in studio.webhooks(project.id):
         studio.remove_webhook(webhook.id)
@@ -255,7 +190,7 @@ def test_labels_without_events_are_fitted_after_the_longest_wait(
 def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     project.wait()
     studio.update_project(project.id, sampling="Sequential sampling")
     wait_until(lambda: project.board.queue(project.id).warnings, "the warning")
@@ -266,7 +201,7 @@ def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
 def test_nothing_is_published_when_nothing_changed(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(reconcile_s=1), few_pairs)
+    project = LiveProject(studio, start_backend(reconcile_s=1), few_pairs)
     project.wait()
     wait_until(lambda: project.board.queue(project.id).stale == 0, "the old window to be removed")
     before = sorted(p.prediction_id for p in studio.our_predictions(project.id))
@@ -294,7 +229,7 @@ def test_one_backend_serves_two_projects_each_with_its_own_versions(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     backend = start_backend()
-    first, second = Project(studio, backend, few_pairs), Project(studio, backend, few_pairs, start=36)
+    first, second = LiveProject(studio, backend, few_pairs), LiveProject(studio, backend, few_pairs, start=36)
     first.wait()
     second.wait()
     assert first.registry.card(first.id, first.version() or "").examples == SEEDS
@@ -322,7 +257,7 @@ def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
 def test_predictions_that_a_person_retrieves_are_those_of_the_queue(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = Project(studio, start_backend(), few_pairs)
+    project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
     tail = project.order_by_entropy(version)[-5:]
     body = {"project": project.id, "selectedItems": {"all": False, "included": tail}}
@@ -332,18 +267,3 @@ def test_predictions_that_a_person_retrieves_are_those_of_the_queue(
     assert set(tail) <= set(scores)
     order = sorted(scores, key=lambda t: (scores[t], t))
     assert order[-5:] == tail
-
-
-def _kill(backend: LocalBackend, command: str) -> None:
-    for child in psutil.Process(backend.pid).children():
-        if command in child.cmdline():
-            child.kill()
-            return
-    raise AssertionError(f"no {command} process")
-
-
-def _healthy(backend: LocalBackend) -> bool:
-    try:
-        return httpx.get(f"{backend.url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
