@@ -149,6 +149,9 @@ class Fitter:
             outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
+            if unfinished := self._registry.unfinished(project):
+                log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
+                self._registry.discard(project, unfinished)
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
@@ -223,6 +226,8 @@ class Fitter:
 
     def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
         try:
+            if not card.refused:
+                self._registry.announce(card.project, card.version)
             self._registry.save(card, labels, result.classifier.save)
         except (OSError, SafetensorError) as error:
             raise NextlabelError(
@@ -232,8 +237,8 @@ class Fitter:
 
     def _bring_into_force(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
         start = time.perf_counter()
-        self._save(card, labels, result)
         try:
+            self._save(card, labels, result)
             scored = result.pool
             pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
             self._resident.keep(card, result.classifier)

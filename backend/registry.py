@@ -21,7 +21,7 @@ from backend.errors import NoModelError
 
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
-POINTER = "CURRENT"
+POINTER, UNFINISHED = "CURRENT", "UNFINISHED"
 CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
 CHUNK = 2**20  # bytes
 
@@ -114,8 +114,11 @@ class Registry:
 
     def promoted(self, project: int) -> str:
         """The version that was promoted last, whatever has become of it; empty when that is not known."""
+        return self._read(project, POINTER)
+
+    def _read(self, project: int, name: str) -> str:
         try:
-            return (self.root / str(project) / POINTER).read_text().strip()
+            return (self.root / str(project) / name).read_text().strip()
         except (OSError, ValueError):  # none yet, or a damaged one
             return ""
 
@@ -123,12 +126,20 @@ class Registry:
         """The version in force: the promoted one or, when it is lost or damaged, the newest whole one, a refused one
         only when there is no other."""
         cards, promoted = self._cards(project), self.promoted(project)
+        cards.pop(self.unfinished(project), None)
         by_merit = sorted(cards, key=lambda version: (version != promoted, bool(cards[version].refused)))
         return self._first_whole(project, by_merit)
 
     def newest(self, project: int) -> str | None:
-        """The newest whole version, promoted or not."""
-        return self._first_whole(project, self.versions(project))
+        """The newest whole version whose fit came to its end: it was promoted, or refused."""
+        unfinished = self.unfinished(project)
+        return self._first_whole(project, [v for v in self.versions(project) if v != unfinished])
+
+    def unfinished(self, project: int) -> str:
+        """The announced version that is not promoted yet, or never will be as its trainer was killed; empty when there
+        is none."""
+        marked = self._read(project, UNFINISHED)
+        return "" if marked == self.promoted(project) else marked
 
     def before(self, project: int, version: str) -> str | None:
         """The whole version to go back to: the one that was in force when `version` was fitted or, without it, the
@@ -202,6 +213,12 @@ class Registry:
         except (OSError, ValueError, AttributeError):
             return {}
 
+    def announce(self, project: int, version: str) -> None:
+        """Say that a version is about to be saved and promoted. Until it is promoted, it is not in force, whole or not,
+        and nobody counts on it."""
+        self.know(project)
+        (self.root / str(project) / UNFINISHED).write_text(version)
+
     def save(self, card: Card, labels: Mapping[int, str], write_model: Callable[[Path], None]) -> Path:
         """Write a complete version and give it its name in one rename; leaves nothing behind when it fails."""
         home = self.root / str(card.project)
@@ -232,6 +249,11 @@ class Registry:
         beside = pointer.with_suffix(".new")
         beside.write_text(version)
         os.replace(beside, pointer)
+        self._finish(project, version)
+
+    def _finish(self, project: int, version: str) -> None:
+        if self._read(project, UNFINISHED) == version:
+            (self.root / str(project) / UNFINISHED).unlink(missing_ok=True)
 
     def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
         """Note on the card how long stages took that came after it was written."""
@@ -241,8 +263,9 @@ class Registry:
         os.replace(beside, beside.with_name(CARD))
 
     def discard(self, project: int, version: str) -> None:
-        """Delete a version that could not be promoted."""
+        """Delete a version that was not promoted."""
         shutil.rmtree(self.path(project, version), ignore_errors=True)
+        self._finish(project, version)
 
     def prune(self, project: int, keep: int) -> list[str]:
         """Delete all but the `keep` newest versions and the current one; returns the deleted names."""

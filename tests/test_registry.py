@@ -99,6 +99,21 @@ def test_what_a_killed_save_left_is_no_version_and_is_swept_by_the_next(registry
     assert here(registry) == {card(2).version}
 
 
+def test_a_version_that_was_announced_counts_for_nothing_until_it_is_promoted(registry: Registry) -> None:
+    old, new = save(registry, 1, 2)
+    registry.announce(PROJECT, new)
+    assert (registry.unfinished(PROJECT), registry.current(PROJECT), registry.newest(PROJECT)) == (new, old, old)
+    registry.promote(PROJECT, old)
+    assert registry.unfinished(PROJECT) == new
+    registry.promote(PROJECT, new)
+    assert (registry.unfinished(PROJECT), registry.current(PROJECT), registry.newest(PROJECT)) == ("", new, new)
+    registry.promote(PROJECT, old)
+    assert (registry.unfinished(PROJECT), registry.newest(PROJECT)) == ("", new), "it was finished once"
+    registry.announce(PROJECT, card(3).version)
+    registry.discard(PROJECT, card(3).version)
+    assert here(registry) == {old, new, "CURRENT"}
+
+
 def test_a_version_is_never_overwritten(registry: Registry) -> None:
     save(registry, 1)
     with pytest.raises(OSError, match="not empty"):

@@ -11,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from conftest import plain_pairs, wait_until
-from test_loop import Project
-from test_loop import _kill as kill
+from live_project import LiveProject, kill
 from test_registry import card, cut, write_weights
 from test_scripts import run
 
@@ -136,20 +135,20 @@ def easy() -> Corpus:
 
 
 @pytest.fixture
-def project(studio: Studio, start_backend: StartBackend, easy: Corpus, tiny: Path) -> Project:
+def project(studio: Studio, start_backend: StartBackend, easy: Corpus, tiny: Path) -> LiveProject:
     """A project that is fitted on demand only, with two good versions, the second in force."""
     backend = start_backend(
         base_model=tiny, fit_every=1000, fit_max_wait_s=3600, fit_steps=40, learning_rate=5e-3, batch_size=16,
         max_length=32, window=8, promote_margin=0.05, reconcile_s=1, precision="fp32",
     )  # fmt: skip
-    project = Project(studio, backend, easy)
+    project = LiveProject(studio, backend, easy)
     refit(project)
     project.label(4)
     refit(project)
     return project
 
 
-def refit(project: Project) -> None:
+def refit(project: LiveProject) -> None:
     """A fit on demand, and the queue in the order of whatever is in force then."""
     done = project.board.fit(project.id).fits
     project.studio.start_training(project.id)
@@ -157,28 +156,28 @@ def refit(project: Project) -> None:
     wait_until(project.in_force, "the queue to settle")
 
 
-def switch(project: Project, *arguments: object) -> str:
+def switch(project: LiveProject, *arguments: object) -> str:
     """What the script puts in force, once the queue is in its order."""
     assert versions(project.registry, *arguments, project=project.id)[0] == 0
     wait_until(project.in_force, "the queue to follow")
     return project.version() or ""
 
 
-def serves_in_the_order_of(project: Project, version: str) -> bool:
+def serves_in_the_order_of(project: LiveProject, version: str) -> bool:
     expected = project.order_by_entropy(version)
     return project.label(3) == expected[:3]
 
 
-def look_again(project: Project) -> None:
+def look_again(project: LiveProject) -> None:
     looks = project.board.queue(project.id).reconciles
     wait_until(lambda: project.board.queue(project.id).reconciles > looks + 3, "some looks at the project")
 
 
-def text_at(project: Project, path: str) -> str:
+def text_at(project: LiveProject, path: str) -> str:
     return httpx.get(project.backend.url + path).text
 
 
-def swap_labels(project: Project, version: str) -> None:
+def swap_labels(project: LiveProject, version: str) -> None:
     """Give every task that the version was fitted on the other label."""
     other = dict(zip(LABELS, reversed(LABELS), strict=True))
     for task, label in project.registry.fitted_labels(project.id, version).items():
@@ -186,7 +185,7 @@ def swap_labels(project: Project, version: str) -> None:
         project.studio._call("PATCH", f"api/annotations/{annotation}/", json={"result": result_of(other[label])})
 
 
-def test_a_bad_version_is_not_served_until_a_person_says_so_and_a_rollback_is_followed(project: Project) -> None:
+def test_a_bad_version_is_not_served_until_a_person_says_so_and_a_rollback_is_followed(project: LiveProject) -> None:
     second, first = project.registry.versions(project.id)
     assert project.order_by_entropy(first) != project.order_by_entropy(second)
     swap_labels(project, second)
@@ -216,7 +215,9 @@ def test_a_bad_version_is_not_served_until_a_person_says_so_and_a_rollback_is_fo
     assert serves_in_the_order_of(project, bad)
 
 
-def test_a_damaged_version_is_stood_in_for_and_a_fit_that_is_stopped_goes_on_after_the_start(project: Project) -> None:
+def test_a_damaged_version_is_stood_in_for_and_a_fit_that_is_stopped_goes_on_after_the_start(
+    project: LiveProject,
+) -> None:
     second, first = project.registry.versions(project.id)
     stop_in_time(project)
     weights = project.registry.path(project.id, second) / "model.safetensors"
@@ -263,7 +264,7 @@ def flip_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-def stop_in_time(project: Project) -> None:
+def stop_in_time(project: LiveProject) -> None:
     """SIGTERM is heard; `stop` would kill after a while, without the supervisor's last words."""
     start = time.monotonic()
     project.backend.stop()
@@ -271,6 +272,6 @@ def stop_in_time(project: Project) -> None:
     assert (project.backend.model_dir / "serve.log").read_text().splitlines()[-1].endswith("stopped")
 
 
-def start_with(project: Project, **settings: object) -> None:
+def start_with(project: LiveProject, **settings: object) -> None:
     project.backend._environment.update({key.upper(): str(value) for key, value in settings.items()})
     project.backend.start()
