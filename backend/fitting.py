@@ -87,7 +87,7 @@ class Fitter:
         if not pending:
             pool.put("pending_since", "")
             return 0.0
-        if not since or of_version != str(version):
+        if not since or of_version != str(version) or float(since) > self._now():  # the clock was set back
             since = repr(self._now())
             pool.put("pending_since", f"{version} {since}")
         return self._now() - float(since)
@@ -118,7 +118,8 @@ class Fitter:
         if not status.failures_in_a_row or float(self._jobs.demanded(project) or 0) > status.at:
             return 0.0
         wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(status.failures_in_a_row - 1, 10), LONGEST_BACKOFF_S)
-        return max(0.0, status.at + wait_s - self._now())
+        since_s = self._now() - status.at
+        return max(0.0, wait_s - since_s) if since_s >= 0 else 0.0  # less than 0: the clock was set back
 
     def fit(self, project: int) -> None:
         """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the one in

@@ -177,7 +177,8 @@ def _score_key(project: int, version: str, first: int) -> str:
 
 
 def _overdue(mark: object) -> bool:
-    return not isinstance(mark, bytes) or time.time() > float(mark) + OVERDUE_S
+    # One from far in the future was made before the clock was set back; its job would wait as long.
+    return not isinstance(mark, bytes) or abs(time.time() - float(mark)) > OVERDUE_S
 
 
 # Where the queue lies

@@ -152,6 +152,23 @@ def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -
     assert fitted.look().reason == f"{FIT_EVERY} new labels"
 
 
+def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.now -= 3600
+    assert fitted.look().reason == ""
+    fitted.now += fitted.settings.fit_max_wait_s
+    assert "1 new labels have waited" in fitted.look().reason
+
+
+def test_a_failed_fit_is_tried_again_although_the_clock_was_set_back(fitted: House) -> None:
+    fitted.board.put_fit(PROJECT, fitted.now, state="failed", failures_in_a_row=1)
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    assert fitted.look().message.startswith("The last fit failed; the next try is in 60 s")
+    fitted.now -= 3600
+    assert fitted.look().reason == f"{FIT_EVERY} new labels"
+
+
 def test_once_the_labels_are_right_again_so_is_the_version(fitted: House) -> None:
     good = fitted.in_force
     fitted.label(TRAIN, WRONG)

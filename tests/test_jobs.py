@@ -127,8 +127,14 @@ def test_a_mark_without_a_job_is_taken_over_when_it_is_overdue(queue: JobQueue) 
     assert queue.waiting() == 1
 
 
+def test_a_hint_from_before_the_clock_was_set_back_is_not_waited_for(queue: JobQueue) -> None:
+    queue.huey.storage.put_data("hint:1:0", repr(time.time() + 3600).encode())
+    queue.hint(1)
+    assert queue.waiting() == 1
+
+
 def test_a_delayed_hint_waits_for_its_time_and_is_joined_meanwhile(queue: JobQueue, diary: Diary) -> None:
-    queue.hint(1, delay_s=3600)
+    queue.hint(1, delay_s=30)
     work(queue)
     queue.hint(1)
     assert (diary.done, queue.waiting()) == ([], 1)
@@ -212,7 +218,7 @@ def test_ranges_to_score_join_by_version_and_first_id(queue: JobQueue, diary: Di
         queue.want_scores(1, "v1", 1, 100)
         queue.want_scores(1, "v1", 101, 200)
         queue.want_scores(1, "v2", 1, 100)
-        queue.want_scores(2, "v1", 1, 100, delay_s=3600)
+        queue.want_scores(2, "v1", 1, 100, delay_s=30)
     assert queue.waiting() == 4
     work(queue)
     assert diary.done == [("score", 1, "v1", 1, 100), ("score", 1, "v1", 101, 200), ("score", 1, "v2", 1, 100)]
