@@ -49,9 +49,13 @@ class StudioError(NextlabelError):
 
 
 class QueueError(NextlabelError):
-    """The server with the job queue did not answer, or refused."""
+    """The job queue cannot be used: its server did not answer or refused, its file is locked."""
 
     status = 503
+
+
+class PoolError(NextlabelError):
+    """The local copy of a project cannot be used: it is locked, damaged, or its disk is full."""
 
 
 class BadCorpusError(NextlabelError):

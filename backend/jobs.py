@@ -5,6 +5,7 @@ The queue is a file, or lies on a Redis or PostgreSQL server.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,12 +64,12 @@ class JobQueue:
     """Hints, waiting to be worked on. Many hints for one project become one job.
 
     `url` is that of a Redis or PostgreSQL server; without one the queue is a file in `model_dir`. Queues with different
-    names do not see each other. Raises `QueueError` when the server cannot be used, now and in every method.
+    names do not see each other. Raises `QueueError` when server or file cannot be used, now and in every method.
     """
 
     def __init__(self, model_dir: Path, url: str = "", name: str = "nextlabel", worker: Worker | None = None):
         model_dir.mkdir(parents=True, exist_ok=True)
-        self.huey = _on_server(url, name, prompt=worker is None) if url else _in_file(model_dir / "queue.sqlite", name)
+        self.huey = _open(url, model_dir / "queue.sqlite", name, prompt=worker is None)
         self._doubtful: set[str] = set()
         work = worker or _Nobody()
 
@@ -184,26 +185,26 @@ def _overdue(mark: object) -> bool:
 # Where the queue lies
 
 
-def _in_file(path: Path, name: str) -> Any:
-    return SqliteHuey(name, filename=str(path), results=False, fsync=False)
-
-
-def _on_server(url: str, name: str, prompt: bool) -> Any:
+def _open(url: str, path: Path, name: str, prompt: bool) -> Any:
     # Neither storage blocks while it is empty, so that all three are asked in the same way.
-    failures, make = (_on_postgresql if url.startswith("postgresql:") else _on_redis)(url, name, prompt)
-    server = _Server(url, failures)
-    huey = server.ask(lambda: server.twice(make))
-    huey.storage = _ServerStorage(huey.storage, server, prompt)
+    open_it = _on_postgresql if url.startswith("postgresql:") else _on_redis if url else _in_file
+    failures, make = open_it(url or str(path), name, ANSWER_S if prompt else PATIENCE_S)
+    place = _Place(url or str(path), failures)
+    huey = place.ask(lambda: place.twice(make))
+    huey.storage = _SafeStorage(huey.storage, place, prompt)
     return huey
+
+
+def _in_file(path: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
+    return (sqlite3.Error,), lambda: SqliteHuey(name, filename=path, results=False, fsync=False, timeout=wait_s)
 
 
 # Imports of the clients where they are needed: most queues are files.
 
 
-def _on_redis(url: str, name: str, prompt: bool) -> tuple[Failures, Callable[[], Any]]:
+def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
     import redis
 
-    wait_s = ANSWER_S if prompt else PATIENCE_S
     pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=wait_s, socket_timeout=wait_s)
 
     def make() -> Any:
@@ -214,20 +215,25 @@ def _on_redis(url: str, name: str, prompt: bool) -> tuple[Failures, Callable[[],
     return (redis.RedisError, OSError), make
 
 
-def _on_postgresql(url: str, name: str, prompt: bool) -> tuple[Failures, Callable[[], Any]]:
+def _on_postgresql(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
     import psycopg
 
     wait = {"connect_timeout": 2, "tcp_user_timeout": int(PATIENCE_S * 1000)}  # its client knows no less than 2 s
     return (psycopg.Error, OSError), lambda: PostgresHuey(name, dsn=url, results=False, blocking=False, **wait)
 
 
-class _Server:
-    """Where the queue lies. Whatever goes wrong there becomes a `QueueError`, which never holds the password."""
+class _Place:
+    """Where the queue lies: a server or a file. Whatever goes wrong there becomes a `QueueError`, which never holds the
+    password."""
 
-    def __init__(self, url: str, failures: Failures):
-        parts = urlsplit(url)
-        self.address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        self._password = parts.password
+    def __init__(self, address: str, failures: Failures):
+        self.address, self._password = address, None
+        self._remedy = "stop what has locked the file, or make room on its disk"
+        if "://" in address:
+            parts = urlsplit(address)
+            self.address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+            self._password = parts.password
+            self._remedy = "start the server, or correct QUEUE_URL"
         self._failures: Failures = (*failures, TooSlow)
 
     def ask(self, call: Callable[[], Any]) -> Any:
@@ -238,9 +244,7 @@ class _Server:
             why = (str(error).splitlines() or ["no answer in time"])[0].rstrip(".")
             if self._password:
                 why = why.replace(self._password, "********")
-            raise QueueError(
-                f"The job queue at {self.address} cannot be used ({why}): start the server, or correct QUEUE_URL."
-            ) from error
+            raise QueueError(f"The job queue at {self.address} cannot be used ({why}): {self._remedy}.") from error
 
     def twice(self, call: Callable[[], Any]) -> Any:
         """What the call gives, at the second try if need be: the first may meet a connection that a restart of the
@@ -251,12 +255,12 @@ class _Server:
             return call()
 
 
-class _ServerStorage:
-    """A storage of huey's on a server. If `prompt`, no call takes longer than `ANSWER_S`, whatever it waits for: a
-    server that hangs, a name to be resolved, another thread's call."""
+class _SafeStorage:
+    """A storage of huey's that fails with `QueueError` alone. If `prompt`, no call takes longer than `ANSWER_S`,
+    whatever it waits for: a server that hangs, a locked file, a name to be resolved, another thread's call."""
 
-    def __init__(self, storage: Any, server: _Server, prompt: bool):
-        self._storage, self._server = storage, server
+    def __init__(self, storage: Any, place: _Place, prompt: bool):
+        self._storage, self._place = storage, place
         self._callers = ThreadPoolExecutor(thread_name_prefix="queue") if prompt else None
         self._away = False
 
@@ -268,7 +272,7 @@ class _ServerStorage:
         return lambda *args, **kwargs: ask(name, lambda: found(*args, **kwargs))
 
     def _ask(self, name: str, call: Callable[[], Any]) -> Any:
-        return self._server.ask(lambda: self._in_time(lambda: self._server.twice(call)))
+        return self._place.ask(lambda: self._in_time(lambda: self._place.twice(call)))
 
     def _ask_patiently(self, name: str, call: Callable[[], Any]) -> Any:
         try:
@@ -279,7 +283,7 @@ class _ServerStorage:
             self._away = True
             return NOTHING[name]
         if self._away:
-            log.warning("the job queue at %s answers again", self._server.address)
+            log.warning("the job queue at %s answers again", self._place.address)
         self._away = False
         return answer
 

@@ -9,10 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
 from backend.acquisition import Array
+from backend.errors import PoolError
 from backend.examples import Example
 from backend.label_config import TaskRow, Vote, consensus
 from backend.queue_window import Published, Ranked
@@ -42,6 +44,7 @@ CREATE TABLE IF NOT EXISTS published (
 );
 """
 
+PATIENCE_S = 10.0  # with another writer
 PIECE = 10_000  # rows
 LAST = 2**63 - 1  # SQLite's highest id
 UNSCORED = (
@@ -59,20 +62,30 @@ class Candidate:
 
 
 class Pool:
-    """One project's copy. Every thread opens its own; writers take turns."""
+    """One project's copy. Every thread opens its own; writers take turns.
+
+    When the file cannot be used, opening it and the `with` block raise `PoolError`. A damaged one is thrown away.
+    """
 
     def __init__(self, path: Path):
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(SCHEMA)
+        self._db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            self._db.close()
+            raise _unusable(path, error) from error
 
     def __enter__(self) -> "Pool":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object = None, error: object = None, traceback: TracebackType | None = None) -> None:
         self._db.close()
+        if isinstance(error, sqlite3.Error):
+            raise _unusable(self._path, error) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -305,6 +318,16 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM published")
             self.note_published(*predictions)
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
+    if type(error) is sqlite3.DatabaseError:  # no data base, or one with a hole in it
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+            file.unlink(missing_ok=True)
+        return PoolError(f"The copy of the project in {path} was damaged ({error}); it is read again.")
+    return PoolError(
+        f"The copy of the project in {path} cannot be used ({error}): stop what has locked it, or make room there."
+    )
 
 
 def pool_path(model_dir: Path, project: int) -> Path:

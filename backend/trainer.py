@@ -76,7 +76,7 @@ def _keep_clock(settings: Settings, registry: Registry, jobs: JobQueue, stop: th
                 _tick(settings, registry, jobs, stop)
         except Busy:
             stop.wait(TAKE_OVER_S)
-        except Exception:  # a locked queue file or a full disk must not stop the clock
+        except Exception:  # such as a full disk; nothing must stop the clock
             log.exception("the clock cannot be kept")
             stop.wait(TAKE_OVER_S)
 
@@ -88,7 +88,7 @@ def _tick(settings: Settings, registry: Registry, jobs: JobQueue, stop: threadin
                 jobs.hint(project, thorough=True)
         except QueueError as error:
             log.warning("the clock missed a tick: %s", error)
-        except Exception:  # a locked queue file or a full disk must not stop the clock
+        except Exception:  # such as a full disk; nothing must stop the clock
             log.exception("the clock missed a tick")
         if stop.wait(min(settings.reconcile_s, settings.fit_max_wait_s)):
             return

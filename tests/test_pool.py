@@ -1,12 +1,15 @@
 """The local copy of a project's tasks: increments, labels, scores, and what is published. On a real SQLite file."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backend.errors import PoolError
 from backend.examples import Example
 from backend.label_config import TaskRow, Vote
 from backend.pool import Pool, pool_path
@@ -348,3 +351,34 @@ def test_published_predictions_are_remembered_and_withdrawn(pool: Pool) -> None:
     assert pool.published() == [replace(first, score=0.75)]
     pool.replace_published([second, other])
     assert pool.published() == [second, other]
+
+
+def test_a_damaged_copy_is_thrown_away_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "7.sqlite"
+    path.write_bytes(b"no data base at all, but longer than a header " * 100)
+    with pytest.raises(PoolError, match=r"7\.sqlite was damaged \(file is not a database\); it is read again"):
+        Pool(path)
+    with Pool(path) as pool:
+        assert pool.size() == 0
+
+
+def test_a_copy_with_a_hole_in_it_is_thrown_away_when_that_shows(tmp_path: Path) -> None:
+    path = tmp_path / "7.sqlite"
+    with Pool(path) as pool:
+        pool.upsert(task(i) for i in range(2000))
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + bytes(len(content) - 8192))
+    with pytest.raises(PoolError, match="was damaged"), Pool(path) as pool:
+        pool.open_examples()
+    assert not path.exists()
+    with Pool(path) as pool:
+        assert pool.size() == 0
+
+
+def test_a_locked_copy_is_said_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.pool.PATIENCE_S", 0.1)
+    path = tmp_path / "7.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(PoolError, match=r"7\.sqlite cannot be used \(database is locked\): stop what"):
+            Pool(path)
