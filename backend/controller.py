@@ -231,12 +231,20 @@ class Controller:
         )
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
-        """Drop tasks that Label Studio deleted."""
+        """Drop those of the tasks that Label Studio deleted; the event that says so could be anybody's."""
         path = pool_path(self._settings.model_dir, project)
         if path.exists():
             with Pool(path) as pool:
-                pool.forget(task_ids)
+                self._forget(pool, project, pool.task_ids() & set(task_ids))
         self.jobs.hint(project)
+
+    def _forget(self, pool: Pool, project: int, known: set[int]) -> None:
+        if not known:
+            return
+        try:
+            pool.forget(known - self._studio.task_ids(project, min(known), max(known)))
+        except StudioError as error:  # the clock compares the counts
+            log.warning("project %d: %s", project, error)
 
     # Status
 

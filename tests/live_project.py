@@ -88,9 +88,9 @@ class LiveProject:
         return self.labelled() - set(self.registry.fitted_labels(self.id, version))
 
     def queue(self) -> list[int]:
-        """Tasks in the order in which Label Studio serves those that are published."""
-        scores = self.published()
-        return sorted(scores, key=lambda task: (scores[task], task))
+        """Published tasks without a label, in the order in which Label Studio serves them."""
+        scores, labelled = self.published(), self.labelled()
+        return sorted(scores.keys() - labelled, key=lambda task: (scores[task], task))
 
     def published(self) -> dict[int, float]:
         """Scores in Label Studio of the version in force, by task."""

@@ -1,5 +1,6 @@
 """What people and other programs do to a project at a bad moment: its trainer is held in the middle of a round."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,8 +33,30 @@ def backend(
 
 
 @pytest.fixture
-def project(studio: Studio, backend: LocalBackend) -> HeldProject:
-    return HeldProject(studio, backend, some_pairs(), SEEDS)
+def start_project(studio: Studio, backend: LocalBackend) -> Iterator[Callable[[], HeldProject]]:
+    """Connects a new project to the one backend, and takes it away after the test."""
+    started: list[HeldProject] = []
+
+    def start() -> HeldProject:
+        started.append(HeldProject(studio, backend, some_pairs(), SEEDS))
+        return started[-1]
+
+    yield start
+    for file in ("hold", "held"):
+        (backend.model_dir / file).unlink(missing_ok=True)
+    for project in started:
+        if project.id in studio.projects():
+            delete(project)
+        shutil.rmtree(backend.model_dir / "models" / str(project.id))
+
+
+@pytest.fixture
+def project(start_project: Callable[[], HeldProject]) -> HeldProject:
+    return start_project()
+
+
+def delete(project: HeldProject) -> None:
+    project.studio._call("DELETE", f"api/projects/{project.id}/")
 
 
 def says(project: HeldProject, words: str) -> Callable[[], bool]:
@@ -103,13 +126,14 @@ def test_a_field_that_is_renamed_in_mid_fit_is_said_and_when_it_is_back_all_is_r
     project.check_right(before)
 
 
-def test_a_project_that_is_deleted_in_mid_fit_ends_quietly(project: HeldProject, studio: Studio) -> None:
+def test_a_project_that_is_deleted_in_mid_fit_ends_quietly(
+    project: HeldProject, start_project: Callable[[], HeldProject]
+) -> None:
     project.label_and_hold("fitting")
-    studio._call("DELETE", f"api/projects/{project.id}/")
+    delete(project)
     project.go_on()
     wait_until(says(project, "does not exist any more"), "its end to be noticed")
-    other = HeldProject(studio, project.backend, some_pairs(), SEEDS)
-    other.wait()
+    start_project().wait()
     assert project.board.queue(project.id).errors == 0
     assert "Traceback" not in project.backend.tail(10**6)
 
@@ -164,8 +188,10 @@ def test_a_second_trainer_that_is_started_by_mistake_changes_nothing(
     project.check_right(project.version() or "")
 
 
-def test_while_one_project_is_fitted_the_queue_of_another_is_kept_full(project: HeldProject, studio: Studio) -> None:
-    other = HeldProject(studio, project.backend, some_pairs(), SEEDS)
+def test_while_one_project_is_fitted_the_queue_of_another_is_kept_full(
+    project: HeldProject, start_project: Callable[[], HeldProject]
+) -> None:
+    other = start_project()
     of_other = other.wait()
     before = project.label_and_hold("fitting")
     expected = other.order_by_entropy(of_other)
@@ -206,3 +232,28 @@ def test_a_copy_of_the_pool_that_is_deleted_is_made_again(project: HeldProject) 
             file.unlink()
     project.go_on()
     project.check_right(before)
+
+
+def test_doubled_reordered_and_forged_webhooks_change_nothing(project: HeldProject) -> None:
+    before = project.wait()
+    labelled = sorted(project.labelled())
+    [task] = project.label(1)
+    forged = [
+        {"action": "TASKS_DELETED", "tasks": [{"id": task} for task in labelled]},  # they are still there
+        {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}, {"id": 2}]},
+        {"action": "ANNOTATION_CREATED", "task": {"id": labelled[0]}, "annotation": {"result": result_of("forged")}},
+        {"action": "ANNOTATION_UPDATED", "task": {"id": task}, "annotation": {"was_cancelled": True}},
+        {"action": "PROJECT_UPDATED"},
+        {"action": "TASKS_CREATED", "tasks": [{"id": 10**9}]},
+    ]
+    for event in [*forged, *reversed(forged), *forged]:
+        body = {**event, "project": {"id": project.id, "label_config": "<View/>", "model_version": "forged"}}
+        assert httpx.post(f"{project.backend.url}/webhook", json=body).status_code == 200
+    project.label(FIT_EVERY - 1)
+    version = project.check_right(before)
+    assert "forged" not in project.registry.fitted_labels(project.id, version).values()
+    stranger = httpx.post(
+        f"{project.backend.url}/webhook", json={"action": "PROJECT_UPDATED", "project": {"id": 987654}}
+    )
+    assert stranger.status_code == 200
+    assert 987654 not in project.registry.projects()

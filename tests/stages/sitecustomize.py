@@ -1,8 +1,10 @@
-"""Lets a test hold a real trainer at a stage of its work, and do something to it there.
+"""Lets a test hold a real trainer at a stage of its work and do something to it there, and set the backend's clock.
 
 Python imports this file by itself in every process whose PYTHONPATH names its directory. A test writes the name of a
 stage, such as "before Registry.promote", to MODEL_DIR/hold. The trainer that comes there next renames the file to
 `held`, and goes on when that is gone. Only one call is held; a trainer that is started again is not.
+
+The number in MODEL_DIR/clock is added to the time of day, in seconds.
 """
 
 import contextlib
@@ -69,6 +71,22 @@ def staged_progress(board: type) -> None:
 
     board.put_fit = put_fit  # type: ignore[attr-defined]
 
+
+class SetClock:
+    """`time.time`, as the file says, which is looked at twice a second."""
+
+    def __init__(self) -> None:
+        self._real, self._offset_s, self._look_at = time.time, 0.0, 0.0
+
+    def __call__(self) -> float:
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + 0.5
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                self._offset_s = float((HOME / "clock").read_text())
+        return self._real() + self._offset_s
+
+
+time.time = SetClock()
 
 if "trainer" in sys.orig_argv:
     # None of these imports torch, which the trainer has to find as it sets it up.
