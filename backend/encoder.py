@@ -4,17 +4,18 @@ Owns no weights: it reads those of the model it is given, and gradients flow bac
 
 What it spares: torch's attention with dropout, which computes in fp32 and four times as long; torch's dropout, which
 takes seven times as long to draw; in the last layer, all rows but the one that the classifier reads; MKL in fp32; and
-for a model that is not fitted any more, the reordering of its weights in every product.
+for a model that is not fitted any more, the reordering of its weights in every product, and steps of their own for
+GELU and for the values beside the keys: of one text's time, waking the threads for each step is a large part.
 """
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 Linear = Callable[[Tensor], Tensor]
 ROWS = 2048  # word pieces a product that packed weights are laid out for; others are nearly as fast
@@ -75,37 +76,43 @@ class _Layer:
 
     def __init__(self, layer: Any, config: Any, dtype: torch.dtype, training: bool):
         attention = layer.attention
-        self.query, self.key, self.value = (
-            _linear(part, dtype, training) for part in (attention.self.query, attention.self.key, attention.self.value)
-        )
+        self.query = _linear(attention.self.query, dtype, training)
+        self.key_and_value = _linears((attention.self.key, attention.self.value), dtype, training)
         self.attended = _linear(attention.output.dense, dtype, training)
-        self.wide = _linear(layer.intermediate.dense, dtype, training)
+        self.wide = _linear(layer.intermediate.dense, dtype, training, then="gelu")
         self.narrow = _linear(layer.output.dense, dtype, training)
         self.norm_1, self.norm_2 = attention.output.LayerNorm, layer.output.LayerNorm
         self.heads = config.num_attention_heads
         self.dtype = dtype
         self.dropout = config.hidden_dropout_prob if training else 0.0
         self.weights_dropout = config.attention_probs_dropout_prob if training else 0.0
+        self.one_step = not training and dtype == torch.float32  # in bf16, or padded, torch's attention is no faster
 
     def __call__(self, rows_NRD: Tensor, x_NTD: Tensor, padding: Tensor | None) -> Tensor:
         """The layer's output for `rows` of the input `x`; fp32, of the shape of `rows`."""
         attended = self.attended(self._attention(rows_NRD.to(self.dtype), x_NTD.to(self.dtype), padding))
         rows_NRD = self.norm_1(rows_NRD + dropout(attended, self.dropout))
-        forward = self.narrow(gelu(self.wide(rows_NRD.to(self.dtype))))
+        forward = self.narrow(self.wide(rows_NRD.to(self.dtype)))
         out_NRD: Tensor = self.norm_2(rows_NRD + dropout(forward, self.dropout))
         return out_NRD
 
     def _attention(self, rows_NRD: Tensor, x_NTD: Tensor, padding: Tensor | None) -> Tensor:
         query = self._by_head(self.query(rows_NRD))
-        key, value = self._by_head(self.key(x_NTD)), self._by_head(self.value(x_NTD))
+        key, value = (self._by_head(part_NTD) for part_NTD in self.key_and_value(x_NTD))
+        if self.one_step and padding is None:
+            mixed = scaled_dot_product_attention(query[None], key[None], value[None])[0]
+        else:
+            mixed = torch.bmm(self._weights(query, key, padding), value)
+        return mixed.view(len(rows_NRD), self.heads, *mixed.shape[1:]).transpose(1, 2).reshape(rows_NRD.shape)
+
+    def _weights(self, query: Tensor, key: Tensor, padding: Tensor | None) -> Tensor:
         scale = 1 / math.sqrt(query.shape[2])
         if padding is None:
             scores = torch.bmm(query, key.transpose(1, 2)) * scale
         else:
             scores = torch.baddbmm(padding, query, key.transpose(1, 2), alpha=scale)
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(self.dtype)
-        mixed = torch.bmm(dropout(weights, self.weights_dropout), value)
-        return mixed.view(len(rows_NRD), self.heads, *mixed.shape[1:]).transpose(1, 2).reshape(rows_NRD.shape)
+        return dropout(weights, self.weights_dropout)
 
     def _by_head(self, x_NTD: Tensor) -> Tensor:
         """(N, T, D) as (N * heads, T, D / heads)."""
@@ -135,21 +142,38 @@ def _padding(attention_mask: Tensor, heads: int, dtype: torch.dtype) -> Tensor |
     return added_NT.repeat_interleave(heads, dim=0).unsqueeze(1)
 
 
-def _linear(module: Any, dtype: torch.dtype, training: bool) -> Linear:
+def _linear(module: Any, dtype: torch.dtype, training: bool, then: str = "none") -> Linear:
+    """A linear layer, `then` "gelu" or "none"."""
+    if _packs(dtype, training):
+        return _packed([module], dtype, then)
     weight, bias = module.weight.to(dtype), module.bias.to(dtype)
-    if not _has_onednn(dtype):
-        return lambda x: linear(x, weight, bias)
-    if not training:
-        return _packed(weight.detach(), bias.detach())
-    if dtype == torch.float32:
-        return lambda x: _OneDnnLinear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-    return lambda x: linear(x, weight, bias)
+
+    def product(x: Tensor) -> Tensor:
+        if dtype == torch.float32 and _has_onednn(dtype):
+            return _OneDnnLinear.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+        return linear(x, weight, bias)
+
+    return product if then == "none" else lambda x: gelu(product(x))
 
 
-def _packed(weight_OI: Tensor, bias: Tensor) -> Linear:
+def _linears(modules: Sequence[Any], dtype: torch.dtype, training: bool) -> Callable[[Tensor], Sequence[Tensor]]:
+    """Linear layers of one input, of equal widths: one product where nothing is fitted."""
+    if _packs(dtype, training):
+        together = _packed(modules, dtype)
+        return lambda x: together(x).chunk(len(modules), dim=-1)
+    each = [_linear(module, dtype, training) for module in modules]
+    return lambda x: [one(x) for one in each]
+
+
+def _packs(dtype: torch.dtype, training: bool) -> bool:
+    return not training and _has_onednn(dtype)
+
+
+def _packed(modules: Sequence[Any], dtype: torch.dtype, then: str = "none") -> Linear:
     # In oneDNN's own order, which each product would else make anew: for one text that takes longer than the product.
+    weight_OI, bias = (torch.cat([getattr(m, name).detach() for m in modules]).to(dtype) for name in ("weight", "bias"))
     packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI, ROWS)
-    return lambda x: _product(x, packed, bias)
+    return lambda x: _product(x, packed, bias, then)
 
 
 @functools.cache
@@ -175,7 +199,7 @@ class _OneDnnLinear(torch.autograd.Function):
         return _product(gradients[0], weight.t().contiguous()), of_weight_OI, rows_RO.sum(dim=0)
 
 
-def _product(x: Tensor, weight_OI: Tensor, bias: Tensor | None = None) -> Tensor:
-    # The operator that torch.compile puts in the place of a linear layer on a CPU.
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias, "none", [], "")
+def _product(x: Tensor, weight_OI: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
+    # The operator that torch.compile puts in the place of a linear layer on a CPU. Its last word: GELU, not rounded.
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias, then, [], "none")
     return product

@@ -87,6 +87,30 @@ def test_the_logits_are_those_of_transformers(shape: dict[str, Any], inputs: dic
     assert torch.allclose(logits_NC, expected_NC, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("inputs", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_joined_steps_of_eval_mode_give_what_the_separate_ones_of_fitting_give(
+    shape: dict[str, Any], inputs: dict[str, torch.Tensor], dtype: torch.dtype
+) -> None:
+    model = bert(**NO_DROPOUT, **shape)
+    with torch.inference_mode():
+        joined_NC, separate_NC = (written_out(m, dtype)(**inputs) for m in (model.eval(), model.train()))
+    assert torch.allclose(joined_NC, separate_NC, atol=1e-5 if dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize("inputs", BATCHES.values(), ids=BATCHES)
+def test_the_logits_are_the_same_where_torch_comes_without_onednn(
+    inputs: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.encoder._has_onednn", lambda dtype: False)
+    model = bert(**NO_DROPOUT)
+    with torch.inference_mode():
+        expected_NC = model(**inputs).logits
+        for mode in (model.eval(), model.train()):
+            assert torch.allclose(written_out(mode)(**inputs), expected_NC, atol=1e-5)
+
+
 def test_in_eval_mode_dropout_rates_do_not_matter() -> None:
     model = bert(hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.5, classifier_dropout=0.5)
     inputs = BATCHES["padded pairs"]
