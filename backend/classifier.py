@@ -4,8 +4,8 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from backend.acquisition import Array
 from backend.batching import Ints, fitting_batches, scoring_batches
 from backend.devices import pick_device, pick_precision
 from backend.encoder import fast_forward
-from backend.errors import BadSettingError, NoModelError
+from backend.errors import BadSettingError, NoMemoryError, NoModelError
 from backend.examples import Example
 from backend.hub import hub_answers, keeps, told_to_stay_offline
 from backend.tokens import TokenCache, Tokens, joined, of_lists
@@ -95,16 +95,31 @@ class Classifier:
         tokens = self._encode(examples)
         order, logits = [], []
         done = 0
-        with torch.inference_mode():
+        with torch.inference_mode(), _memory_of(self.device):
             forward = self._forward(fast=not exact)
             for batch in scoring_batches(tokens.lengths_N, self._budget()):
                 order.append(batch)
-                logits.append(forward(**self._padded(tokens, batch)).float())  # left on the device: a GPU need not wait
+                logits.append(self._in_pieces(forward, tokens, batch))  # left on the device: a GPU need not wait
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(examples))
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
         return np.asarray(probs_NC[np.argsort(np.concatenate(order))])
+
+    def _in_pieces(self, forward: Forward, tokens: Tokens, batch: Ints) -> torch.Tensor:
+        """Logits of a batch, in halves where it does not fit into memory."""
+        try:
+            return forward(**self._padded(tokens, batch)).float()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error) or len(batch) == 1:
+                raise
+        self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
+        log.warning("out of memory: computing %d texts in halves", len(batch))
+        return torch.cat([self._in_pieces(forward, tokens, half) for half in np.array_split(batch, 2)])
+
+    def _give_back_memory(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def truncated(self, examples: Sequence[Example]) -> list[bool]:
         """Of which examples only the first `max_length` word pieces are read."""
@@ -225,7 +240,8 @@ def load(directory: Path, device: str = "auto", precision: str = "auto", cache: 
     on = pick_device(device)
     model, tokenizer = _from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    return Classifier(model, tokenizer, labels, on, pick_precision(precision, on), cache)
+    with _memory_of(on):
+        return Classifier(model, tokenizer, labels, on, pick_precision(precision, on), cache)
 
 
 def load_base(recipe: Recipe) -> Classifier:
@@ -247,7 +263,8 @@ def fit(
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
     The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
-    into memory is computed in smaller pieces with the same sum of gradients. Raises `NoModelError`, `BadSettingError`.
+    into memory is computed in smaller pieces with the same sum of gradients. Raises `NoModelError`, `BadSettingError`,
+    and `NoMemoryError` when one example alone does not fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -259,8 +276,9 @@ def fit(
         ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
     tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
-    classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device), cache)
-    _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
+    with _memory_of(device):
+        classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device), cache)
+        _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
     model.eval()
     return classifier
 
@@ -298,10 +316,24 @@ def _gradients(classifier: Classifier, tokens: Tokens, targets: torch.Tensor, ba
                 raise
         # Outside the except block: while the exception lives, its traceback keeps the activations alive.
         classifier.model.zero_grad(set_to_none=True)
-        if classifier.device.type == "cuda":
-            torch.cuda.empty_cache()
+        classifier._give_back_memory()
         pieces *= 2
         log.warning("out of memory: computing each batch in %d pieces; the effective batch stays", pieces)
+
+
+@contextmanager
+def _memory_of(device: torch.device) -> Iterator[None]:
+    """Says it in a sentence when the device's memory does not suffice."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise NoMemoryError(
+            f"The memory of {device} does not suffice ({reason}). Stop what else uses it, lower MAX_LENGTH, take a "
+            "smaller BASE_MODEL, or set DEVICE=cpu."
+        ) from error
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -34,6 +34,12 @@ class NoModelError(NextlabelError):
     """A base checkpoint or a saved version that cannot be loaded."""
 
 
+class NoMemoryError(NextlabelError):
+    """The memory of the device does not suffice, even for one text at a time."""
+
+    status = 503
+
+
 class NotEnoughLabelsError(NextlabelError):
     """A fit was asked for before there was anything to learn from."""
 

@@ -19,7 +19,7 @@ from transformers import RobertaForSequenceClassification as Roberta
 from backend.acquisition import Array, entropy_nats
 from backend.classifier import Classifier, Recipe, _gradients, fit, identity, load, load_base, package_versions
 from backend.corpora import own_pairs
-from backend.errors import BadSettingError, NoModelError
+from backend.errors import BadSettingError, NoMemoryError, NoModelError
 from backend.examples import Example
 from backend.tokens import TokenCache, Tokens
 
@@ -495,3 +495,25 @@ def test_another_error_is_not_taken_for_want_of_memory(complaint: Exception, fit
 def test_want_of_cpu_memory_is_known_too(fitted: Classifier) -> None:
     _, pieces, _ = gradients(fitted, 42 * 4, UNEVEN, real_complaint())
     assert pieces == 2
+
+
+def scored(classifier: Classifier, room: int, examples: Sequence[Example]) -> tuple[Array, list[int]]:
+    """What is predicted where memory has this room, and the rows of each pass that fitted."""
+    model = SmallMemory(classifier.model, room, CUDA_IS_FULL)
+    small = Classifier(model, classifier.tokenizer, classifier.labels, classifier.device, torch.float32)
+    return small.predict_proba(examples), model.seen
+
+
+def test_texts_that_do_not_fit_together_are_scored_in_halves_with_the_same_result(fitted: Classifier) -> None:
+    expected_NC, whole = scored(fitted, 1_000_000, UNEVEN)
+    assert whole == [8]
+    found_NC, rows = scored(fitted, 42 * 2, UNEVEN)
+    assert rows == [2, 2, 4], "the short ones fit"
+    np.testing.assert_allclose(found_NC, expected_NC, atol=1e-6)
+
+
+def test_want_of_memory_for_a_single_text_is_said_with_a_remedy(fitted: Classifier) -> None:
+    with pytest.raises(
+        NoMemoryError, match=r"The memory of cpu does not suffice \(CUDA out of memory.*lower MAX_LENGTH"
+    ):
+        scored(fitted, 10, UNEVEN)
