@@ -58,17 +58,17 @@ def plan_window(
     """What makes `published` right for `version`.
 
     Every wanted task gets a prediction with its score. Predictions of other versions go, and so do those whose score
-    is no longer that of `open_values` (an edited text). Right ones outside the wanted head stay: they are true and
-    removing them would cost a request. Labelled tasks are absent from `open_values`; their predictions of the current
-    version stay until the next one.
+    is no longer that of `open_values` (an edited text), and all but the oldest of a task (an answer that was lost made
+    us write it again). Right ones outside the wanted head stay: they are true and removing them would cost a request.
+    Labelled tasks are absent from `open_values`; their predictions of the current version stay until the next one.
     """
-    right = {p.task_id for p in published if p.version == version and _is_right(p, open_values)}
+    right: dict[int, int] = {}
+    by_age = sorted(published, key=lambda p: p.prediction_id)
+    for p in by_age:
+        if p.version == version and _is_right(p, open_values):
+            right.setdefault(p.task_id, p.prediction_id)
     create = tuple(task.task_id for task in wanted if task.task_id not in right)
-    delete = tuple(
-        p.prediction_id
-        for p in sorted(published, key=lambda p: p.prediction_id)
-        if p.version != version or not _is_right(p, open_values)
-    )
+    delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
     return WindowPlan(create, delete)
 
 

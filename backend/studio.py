@@ -3,11 +3,11 @@
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from label_studio_sdk.core.api_error import ApiError
@@ -18,9 +18,12 @@ from backend.queue_window import Published
 from backend.registry import is_ours
 from backend.status import Traffic
 
+Answer = TypeVar("Answer")
+
 UNCERTAINTY = "Uncertainty sampling"
 SEQUENTIAL = "Sequential sampling"  # Label Studio's default
 PAGE = 1000
+LAST = 2**31 - 1  # Label Studio's highest id
 PROJECT_FIELDS = (
     "id",
     "title",
@@ -95,9 +98,10 @@ class Studio:
         self._counting = threading.Lock()
 
     @cached_property
-    def _http(self) -> Any:
-        # The SDK's own HTTP client: it adds the legacy token, or exchanges a personal access token and renews it
-        # every 5 minutes, and repeats after 5xx. Its typed methods lack model versions and cost time on large pages.
+    def _sdk(self) -> Any:
+        # The SDK's own HTTP client and tokens: it adds the legacy token, or exchanges a personal access token and
+        # renews it every 5 minutes, and repeats after 5xx. Its typed methods lack model versions and cost time on
+        # large pages.
         from label_studio_sdk import LabelStudio
 
         if not self._api_key:
@@ -106,10 +110,11 @@ class Studio:
             )
         # urljoin in the SDK's token refresh drops the last path part of a URL without a trailing slash.
         client: Any = LabelStudio(base_url=self.url + "/", api_key=self._api_key, timeout=self._timeout_s)  # type: ignore[no-untyped-call]
-        wrapped = client._client_wrapper.httpx_client
+        wrapper = client._client_wrapper
         # On the innermost client, so that repetitions and renewed tokens count too.
-        wrapped.httpx_client.event_hooks = {"request": [self._count_request], "response": [self._count_response]}
-        return wrapped
+        hooks = {"request": [self._count_request], "response": [self._count_response]}
+        wrapper.httpx_client.httpx_client.event_hooks = hooks
+        return wrapper
 
     def traffic(self) -> Traffic:
         """What has gone over this connection so far."""
@@ -128,23 +133,54 @@ class Studio:
             self._traffic += more
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+        what = f"{method} {path}"
         try:
-            response = self._http.request(path, method=method, **kwargs)
+            response = self._ask(method, path, **kwargs)
         except ApiError as error:
-            raise self._refusal(f"{method} {path}", error.status_code or 0, str(error.body)) from None
+            raise self._refusal(what, error.status_code or 0, error.body) from None
         except (httpx.HTTPError, OSError) as error:
             raise StudioError(
                 f"Label Studio at {without_password(self.url)} does not answer ({type(error).__name__}: "
                 f"{without_password(error)}). Start it, or correct "
                 "LABEL_STUDIO_URL."
             ) from None
+        except ValueError:
+            raise self._strange("POST api/token/refresh/", "no token") from None
+        try:
+            answer = response.json() if response.content else None
+        except ValueError:
+            kind = response.headers.get("content-type", "").partition(";")[0] or "no type"
+            raise self._strange(what, f"status {response.status_code}, {kind}") from None
         if response.status_code >= 400:
-            raise self._refusal(f"{method} {path}", response.status_code, response.text)
-        return response.json() if response.content else None
+            raise self._refusal(what, response.status_code, answer)
+        return answer
 
-    def _refusal(self, what: str, code: int, body: str) -> StudioRefusedError:
+    def _ask(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        response: httpx.Response = self._sdk.httpx_client.request(path, method=method, **kwargs)
+        tokens = self._sdk._tokens_client
+        if response.status_code == 401 and not tokens._use_legacy_token:
+            # By our clock the access token may still be valid, and the SDK would go on with it for minutes.
+            tokens._access_token = None
+            response = self._sdk.httpx_client.request(path, method=method, **kwargs)
+        return response
+
+    def _read(self, reader: Callable[[Any], Answer], method: str, path: str, **kwargs: Any) -> Answer:
+        """What the reader makes of the answer."""
+        answer = self._call(method, path, **kwargs)
+        try:
+            return reader(answer)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._strange(f"{method} {path}", f"{type(error).__name__}: {error}") from None
+
+    def _strange(self, what: str, why: str) -> StudioError:
+        return StudioError(
+            f"What {without_password(self.url)} answers to {what} is not Label Studio's ({why}). Correct "
+            "LABEL_STUDIO_URL, or look for a proxy or a login page in between."
+        )
+
+    def _refusal(self, what: str, code: int, body: Any) -> StudioRefusedError:
         remedy = ""
-        if code == 401 and "legacy" in body:
+        if code == 401 and "legacy" in str(body):
             remedy = (
                 " LABEL_STUDIO_API_KEY is a legacy token and legacy tokens are switched off: use a personal access "
                 "token, or allow legacy tokens under Organization > API tokens."
@@ -159,28 +195,16 @@ class Studio:
 
     def version(self) -> str:
         """Label Studio's release, such as 1.23.2."""
-        return str(self._call("GET", "api/version").get("release", "unknown"))
+        return self._read(lambda raw: str(raw.get("release", "unknown")), "GET", "api/version")
 
     def user(self) -> str:
         """The e-mail address of the token's owner."""
-        return str(self._call("GET", "api/current-user/whoami").get("email", ""))
+        return self._read(lambda raw: str(raw.get("email", "")), "GET", "api/current-user/whoami")
 
     def project(self, project: int, with_counts: bool = True) -> Project:
         """The project as it is now. Its counts are optional: they cost Label Studio more the larger it is."""
         fields = PROJECT_FIELDS + PROJECT_COUNTS if with_counts else PROJECT_FIELDS
-        raw = self._call("GET", f"api/projects/{project}", params={"include": ",".join(fields)})
-        return Project(
-            id=int(raw["id"]),
-            title=raw["title"] or "",
-            label_config=raw["label_config"] or "",
-            sampling=raw["sampling"] or "",
-            model_version=raw["model_version"],
-            show_predictions=bool(raw["show_collab_predictions"]),
-            tasks=int(raw.get("task_number") or 0),
-            annotations=int(raw.get("total_annotations_number") or 0),
-            trains_in_request=bool(raw.get("min_annotations_to_start_training")),
-            predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
-        )
+        return self._read(_project, "GET", f"api/projects/{project}", params={"include": ",".join(fields)})
 
     def tasks_after(self, project: int, task_id: int) -> Iterator[list[dict[str, Any]]]:
         """All tasks with a higher id, by id, in pages, with the fields that `read_task` looks at."""
@@ -217,42 +241,47 @@ class Studio:
         page = {"project": project, "page_size": PAGE, "page": 1, "resolve_uri": False, "query": json.dumps(query)}
         # Without `include` Label Studio works out every column of its table, and is half as fast as its own export.
         wanted = {"fields": "all", "include": ",".join(TASK_FIELDS), **params}
-        raw = self._call("GET", "api/tasks", params={**page, **wanted})
-        return list(raw["tasks"]), int(raw["total"])
+        return self._read(
+            lambda raw: (_rows(raw["tasks"]), int(raw["total"])), "GET", "api/tasks", params={**page, **wanted}
+        )
 
     def task(self, task_id: int) -> dict[str, Any]:
         """One task with its annotations."""
-        return dict(self._call("GET", f"api/tasks/{task_id}"))
+        return self._read(_task, "GET", f"api/tasks/{task_id}")
 
     def last_change(self, project: int) -> str:
         """`updated_at` of the task that changed last; empty when there are no tasks."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
         params = {"project": project, "page_size": 1, "page": 1, "fields": "task_only", "query": query}
-        tasks = self._call("GET", "api/tasks", params={**params, "include": "updated_at"})["tasks"]
+        params["include"] = "updated_at"
+        tasks = self._read(lambda raw: _rows(raw["tasks"]), "GET", "api/tasks", params=params)
         return str(tasks[0]["updated_at"]) if tasks else ""
 
-    def task_ids(self, project: int) -> set[int]:
-        """Every task id. Reads the whole project: for repairs only."""
-        pages = self._pages(project, fields="task_only", include="id")
+    def task_ids(self, project: int, first: int = 0, last: int = LAST) -> set[int]:
+        """Task ids from `first` to `last`. Of the whole project for repairs only."""
+        up_to = _filter("id", "less_or_equal", last, "Number")
+        pages = self._pages(project, up_to, after=first - 1, fields="task_only", include="id")
         return {task["id"] for page in pages for task in page}
 
     def model_versions(self, project: int) -> dict[str, int]:
         """How many predictions of each model version the project holds."""
-        return dict(self._call("GET", f"api/projects/{project}/model-versions/"))
+        return self._read(
+            lambda raw: {str(version): int(n) for version, n in raw.items()},
+            "GET",
+            f"api/projects/{project}/model-versions/",
+        )
 
     def our_predictions(self, project: int) -> list[Published]:
         """Every prediction in the project that this backend wrote."""
-        raw = self._call("GET", "api/predictions", params={"project": project})
-        return [
-            Published(p["id"], p["task"], p["model_version"], float(p["score"] if p["score"] is not None else 0))
-            for p in raw
-            if is_ours(p["model_version"])
-        ]
+        everyones = self._read(
+            lambda raw: [_published(p) for p in _rows(raw)], "GET", "api/predictions", params={"project": project}
+        )
+        return [p for p in everyones if is_ours(p.version)]
 
     def next_task(self, project: int) -> dict[str, Any] | None:
         """The task that Label Studio's queue serves the token's user next, locked for them; None when it is empty."""
         try:
-            return dict(self._call("GET", f"api/projects/{project}/next"))
+            return self._read(_task, "GET", f"api/projects/{project}/next")
         except StudioRefusedError as error:
             if error.code == 404 and "no tasks" in str(error).lower():
                 return None
@@ -263,7 +292,7 @@ class Studio:
     def create_prediction(self, task_id: int, prediction: Mapping[str, Any]) -> int:
         """Write one prediction; returns its id. One at a time: a bulk import recounts the whole project."""
         body = {"task": task_id, **{key: prediction[key] for key in ("result", "score", "model_version")}}
-        return int(self._call("POST", "api/predictions/", json=body)["id"])
+        return self._read(_id, "POST", "api/predictions/", json=body)
 
     def delete_prediction(self, prediction_id: int) -> None:
         """Delete one prediction; one that is gone already is fine."""
@@ -286,37 +315,31 @@ class Studio:
 
     def create_project(self, title: str, label_config: str) -> int:
         """Make a project; returns its id."""
-        return int(self._call("POST", "api/projects", json={"title": title, "label_config": label_config})["id"])
+        return self._read(_id, "POST", "api/projects", json={"title": title, "label_config": label_config})
 
     def projects(self) -> dict[int, str]:
         """Titles of all projects, by id."""
-        raw = self._call("GET", "api/projects", params={"page_size": 1000, "include": "id,title"})
-        return {int(p["id"]): p["title"] for p in raw["results"]}
+        return self._read(
+            lambda raw: {int(p["id"]): p["title"] for p in raw["results"]},
+            "GET",
+            "api/projects",
+            params={"page_size": 1000, "include": "id,title"},
+        )
 
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> int:
         """Import tasks, with annotations where they carry some; returns how many were created."""
-        raw = self._call("POST", f"api/projects/{project}/import", json=list(tasks))
-        return int(raw["task_count"])
+        path = f"api/projects/{project}/import"
+        return self._read(lambda raw: int(raw["task_count"]), "POST", path, json=list(tasks))
 
     def annotate(self, task_id: int, result: Sequence[Mapping[str, Any]], lead_time_s: float = 0.0) -> int:
         """Submit an annotation as the token's user; returns its id."""
         body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": False}
-        return int(self._call("POST", f"api/tasks/{task_id}/annotations/", json=body)["id"])
+        return self._read(_id, "POST", f"api/tasks/{task_id}/annotations/", json=body)
 
     def ml_backends(self, project: int) -> list[MLBackend]:
         """Registered backends. Label Studio calls each one's /health and /setup to answer this."""
-        return [
-            MLBackend(
-                id=m["id"],
-                url=m["url"],
-                title=m["title"] or "",
-                model_version=m["model_version"] or "",
-                state=m["readable_state"] or "",
-                error=m["error_message"] or "",
-                extra_params=m["extra_params"] or {},
-            )
-            for m in self._call("GET", "api/ml", params={"project": project})
-        ]
+        params = {"project": project}
+        return self._read(lambda raw: [_ml_backend(m) for m in _rows(raw)], "GET", "api/ml", params=params)
 
     def add_ml_backend(self, project: int, url: str, title: str, user: str, password: str, extra: Any) -> None:
         """Register a backend. Label Studio calls it at once and makes a webhook for it."""
@@ -339,18 +362,8 @@ class Studio:
 
     def webhooks(self, project: int) -> list[Webhook]:
         """Webhooks of the project."""
-        return [
-            Webhook(
-                id=w["id"],
-                url=w["url"],
-                active=bool(w["is_active"]),
-                all_actions=bool(w["send_for_all_actions"]),
-                with_payload=bool(w["send_payload"]),
-                actions=tuple(w["actions"] or ()),
-                headers=w["headers"] or {},
-            )
-            for w in self._call("GET", "api/webhooks/", params={"project": project})
-        ]
+        params = {"project": project}
+        return self._read(lambda raw: [_webhook(w) for w in _rows(raw)], "GET", "api/webhooks/", params=params)
 
     def put_webhook(self, project: int, url: str, headers: Mapping[str, str], webhook: int | None = None) -> None:
         """Make or correct a webhook. `actions` always goes along: a PATCH without it clears the list."""
@@ -405,11 +418,69 @@ def _backend_body(project: int, url: str, title: str, user: str, password: str, 
     return {**body, "auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
 
 
-def _short(body: str) -> str:
-    try:
-        raw = json.loads(body)
-        detail = raw.get("validation_errors") or raw.get("detail") or raw if isinstance(raw, dict) else raw
-        body = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
-    except ValueError:
-        pass
-    return body.strip().rstrip(".")[:300]
+# Readers of what Label Studio answers: what they raise on something else, `Studio` turns into a sentence.
+
+
+def _rows(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise TypeError(f"a list is expected, not {type(raw).__name__}")
+    return raw
+
+
+def _id(raw: Any) -> int:
+    return int(raw["id"])
+
+
+def _task(raw: Any) -> dict[str, Any]:
+    return {**raw, "id": _id(raw)}
+
+
+def _project(raw: Any) -> Project:
+    return Project(
+        id=_id(raw),
+        title=raw["title"] or "",
+        label_config=raw["label_config"] or "",
+        sampling=raw["sampling"] or "",
+        model_version=raw["model_version"],
+        show_predictions=bool(raw["show_collab_predictions"]),
+        tasks=int(raw.get("task_number") or 0),
+        annotations=int(raw.get("total_annotations_number") or 0),
+        trains_in_request=bool(raw.get("min_annotations_to_start_training")),
+        predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
+    )
+
+
+def _published(raw: Any) -> Published:
+    score = raw["score"] if raw["score"] is not None else 0
+    return Published(raw["id"], raw["task"], raw["model_version"], float(score))
+
+
+def _ml_backend(raw: Any) -> MLBackend:
+    return MLBackend(
+        id=raw["id"],
+        url=raw["url"],
+        title=raw["title"] or "",
+        model_version=raw["model_version"] or "",
+        state=raw["readable_state"] or "",
+        error=raw["error_message"] or "",
+        extra_params=raw["extra_params"] or {},
+    )
+
+
+def _webhook(raw: Any) -> Webhook:
+    return Webhook(
+        id=raw["id"],
+        url=raw["url"],
+        active=bool(raw["is_active"]),
+        all_actions=bool(raw["send_for_all_actions"]),
+        with_payload=bool(raw["send_payload"]),
+        actions=tuple(raw["actions"] or ()),
+        headers=raw["headers"] or {},
+    )
+
+
+def _short(body: Any) -> str:
+    if isinstance(body, dict):
+        body = body.get("validation_errors") or body.get("detail") or body
+    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    return text.strip().rstrip(".")[:300]

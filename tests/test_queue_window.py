@@ -79,6 +79,16 @@ def test_a_right_prediction_beside_a_wrong_one_is_enough() -> None:
     assert plan_window(ranked(0.9), published, NEW, {1: 0.9}) == WindowPlan(create=(), delete=(1, 3))
 
 
+def test_of_equal_predictions_the_oldest_is_enough() -> None:
+    published = [
+        Published(3, 1, NEW, 0.1),
+        Published(2, 1, NEW, 0.1),
+        Published(5, 7, NEW, 0.4),
+        Published(4, 7, NEW, 0.4),
+    ]
+    assert plan_window(ranked(0.9), published, NEW, {1: 0.9}) == WindowPlan(create=(), delete=(3, 5))
+
+
 values = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
 publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW]), values), max_size=15)
 
@@ -97,5 +107,6 @@ def test_carrying_out_the_plan_publishes_the_wanted_head(
 
     assert {(p.task_id, p.score) for p in after} >= {(task.task_id, 1 - task.value) for task in wanted}
     assert all(p.version == NEW for p in after)
+    assert len(after) == len({p.task_id for p in after})
     assert all(p.score == 1 - open_values[p.task_id] for p in after if p.task_id in open_values)
     assert plan_window(wanted, after, NEW, open_values) == WindowPlan((), ()), "a second time there is nothing to do"
