@@ -45,11 +45,12 @@ def share_cores(workers: int) -> None:
 
 
 def keep_few_kernels() -> None:
-    """Make oneDNN forget kernels earlier. To be called before torch is imported.
+    """Make oneDNN, and torch's own layer above it, forget kernels earlier. To be called before torch is imported.
 
-    A fit needs a kernel for each product and length of text; by default a thousand are kept, some hundred MB.
+    A kernel is needed for each product and shape of a batch; by default a thousand are kept in each, some hundred MB.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 
 def give_back_memory() -> None:

@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 
 from backend.errors import BadSettingError
 from backend.jobs import JobQueue
-from backend.processes import yield_cores_while_waiting
+from backend.processes import keep_few_kernels, yield_cores_while_waiting
 from backend.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 def run_web(settings: Settings) -> None:
     """Serve until SIGTERM."""
     yield_cores_while_waiting()
+    keep_few_kernels()
     _check_port(settings)
     # Here, where its error is one sentence: from a process of gunicorn's it would be a traceback.
     JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name).huey.storage.close()

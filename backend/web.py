@@ -33,6 +33,7 @@ from backend.label_config import (
     to_prediction,
 )
 from backend.monitoring import Metrics
+from backend.processes import give_back_memory
 from backend.registry import UNTRAINED, Card, Registry
 from backend.resident import Resident
 from backend.settings import Settings
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred at a time
 MAX_TASKS = 10_000  # of one /predict: Label Studio sends all that a person selected, and waits 100 s
 MAX_PREDICTIONS = 12  # requests for predictions at a time
+MANY_TASKS = 64  # of one /predict, after which memory is given back: it takes some 30 ms
 RETRY_S = 5
 LONGEST_ERROR = 600  # characters: an error may quote what was sent
 RESIDENT_VERSIONS = 2  # each a model in memory
@@ -215,6 +217,8 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
         config = parse_label_config(str(body.get("label_config") or ""))
         with _one_of(places):  # not before: whoever sends slowly shall take no place
             version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
+        if len(tasks) >= MANY_TASKS:
+            give_back_memory()
         for answer in answers:
             rooms.metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
         return jsonify(results=answers, model_version=version)

@@ -61,16 +61,18 @@ class HeldProject(LiveProject):
     def check_right(self, before: str) -> str:
         """Wait for a version after `before`, and see that nothing is lost, doubled or left over. Returns it."""
         version = self.wait(newer_than=before)
-        wait_until(lambda: self.board.queue(self.id).stale == 0 and self.in_force(), "the queue to settle")
+        wait_until(lambda: self._tidy(version), "the queue to hold a window of the version, and nothing else of ours")
         assert self.lost(version) == set()
-        predictions = self.studio.our_predictions(self.id)
-        assert {p.version for p in predictions} == {version}
-        assert len(predictions) == len({p.task_id for p in predictions}) == WINDOW
         assert self.queue() == self.order_by_entropy(version)[:WINDOW]
         home = self.registry.path(self.id, version).parent
         assert not list(home.glob(".*")), "something is left of a version that was not finished"
         assert "Traceback" not in self.backend.tail(10**6)
         return version
+
+    def _tidy(self, version: str) -> bool:
+        predictions = self.studio.our_predictions(self.id)
+        tasks = {p.task_id for p in predictions}
+        return {p.version for p in predictions} == {version} and len(predictions) == len(tasks) == WINDOW
 
 
 def held_backend(

@@ -78,9 +78,8 @@ def label_next_as(project: HeldProject, label: str) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """No one else can read or write a data base meanwhile."""
+    """No one else can write to a data base meanwhile."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
-        other.execute("pragma locking_mode = exclusive")
         other.execute("begin exclusive")
         yield
         other.execute("rollback")
@@ -248,12 +247,12 @@ def test_doubled_reordered_and_forged_webhooks_change_nothing(project: HeldProje
     ]
     for event in [*forged, *reversed(forged), *forged]:
         body = {**event, "project": {"id": project.id, "label_config": "<View/>", "model_version": "forged"}}
-        assert httpx.post(f"{project.backend.url}/webhook", json=body).status_code == 200
+        assert httpx.post(f"{project.backend.url}/webhook", json=body).status_code == 201
     project.label(FIT_EVERY - 1)
     version = project.check_right(before)
     assert "forged" not in project.registry.fitted_labels(project.id, version).values()
     stranger = httpx.post(
         f"{project.backend.url}/webhook", json={"action": "PROJECT_UPDATED", "project": {"id": 987654}}
     )
-    assert stranger.status_code == 200
+    assert stranger.status_code == 201
     assert 987654 not in project.registry.projects()
