@@ -22,7 +22,7 @@ from backend.resident import Resident
 from backend.settings import Settings
 from backend.status import StatusBoard
 from backend.studio import UNCERTAINTY, Project, Studio, StudioRefusedError
-from backend.sync import repair, sync
+from backend.sync import annotators_at_work, repair, sync
 from backend.tokens import TokenCache
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,9 @@ class Controller:
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
         # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = min(self._settings.window, max(HEAD, self._settings.window // 2)) if unscored else self._settings.window
+        annotators = annotators_at_work(pool)
+        shallow = max(HEAD + annotators, self._settings.window // 2)
+        depth = min(self._settings.window, shallow) if unscored else self._settings.window
         with Publisher(
             self._studio,
             pool,
@@ -162,6 +164,7 @@ class Controller:
             card,
             exact=lambda examples: self._resident.score(card, examples, exact=True),
             superseded=lambda: self._registry.current(project.id) != version,
+            annotators=annotators,
         ) as publisher:
             outcome = publisher.publish(project, depth, settled=not unscored)
         if outcome.written:

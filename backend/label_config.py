@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -292,6 +292,7 @@ TASK_FIELDS = (
     "was_cancelled",
     "ground_truth",
     "created_at",
+    "completed_by",
 )
 
 
@@ -308,6 +309,12 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
         annotations=int(task.get("total_annotations") or 0),
         votes=tuple(vote for vote in votes if vote is not None),
     )
+
+
+def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Who made the task's annotations, skips included, and when."""
+    for annotation in task.get("annotations") or []:
+        yield str(annotation.get("completed_by")), str(annotation.get("created_at") or "")
 
 
 # Label Studio's names of the events that a backend must hear of (label_studio/webhooks/models.py).

@@ -16,7 +16,7 @@ from backend.studio import Project, Studio, StudioRefusedError
 
 log = logging.getLogger(__name__)
 
-HEAD = 16  # tasks that are in place before the version is switched; the rest of the window follows
+HEAD = 16  # tasks for whoever asks next that are in place before the version is switched; the rest follows
 WRITERS = 2  # requests at a time when there is no time to rest
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
@@ -42,7 +42,8 @@ class Publisher:
     """Publishes for one project and version. `exact` scores examples with that version in fp32.
 
     `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
-    requests that are not urgent, so that annotators' go first.
+    requests that are not urgent, so that annotators' go first. `annotators` may each hold a task that is served to
+    nobody else, so that as many more are in place before the version is switched.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class Publisher:
         exact: Callable[[Sequence[Example]], Scored],
         superseded: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
+        annotators: int = 1,
     ):
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
         self._exact, self._superseded, self._rest = exact, superseded, rest
+        self._head = HEAD + annotators
         self._writers = ThreadPoolExecutor(WRITERS)
 
     def __enter__(self) -> "Publisher":
@@ -74,11 +77,11 @@ class Publisher:
         version = self._card.version
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
-        wanted = self._exact_head(min(depth, HEAD) if switching else depth)
+        wanted = self._exact_head(min(depth, self._head) if switching else depth)
         published = self._pool.published()
         self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
-        urgent = plan.create[:HEAD] if switching else ()
+        urgent = plan.create[: self._head] if switching else ()
         written = self._write(urgent, hurry=True)
         seconds_to_switch = None
         if switching and self._has_predictions(version):
@@ -93,7 +96,7 @@ class Publisher:
         if not (settled or low):
             rest = ()
         written += self._write(rest[:BATCH], hurry=low)
-        removed = self._remove(plan.delete[:DELETIONS])
+        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS])
         return Outcome(
             window=len(wanted),
             written=written,

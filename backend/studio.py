@@ -215,7 +215,7 @@ class Studio:
 
         A label, a skip, an edit and a prediction written or deleted all count as a change.
         """
-        since = (_time(when) - timedelta(seconds=overlap_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        since = (moment(when) - timedelta(seconds=overlap_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return self._pages(project, _filter("updated_at", "greater", since, "Datetime"))
 
     def annotated_tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
@@ -400,10 +400,11 @@ class Studio:
 
 def newest(tasks: Sequence[Mapping[str, Any]], so_far: str) -> str:
     """The latest `updated_at` of these tasks and `so_far`."""
-    return max([so_far, *(str(t["updated_at"]) for t in tasks)], key=_time)
+    return max([so_far, *(str(t["updated_at"]) for t in tasks)], key=moment)
 
 
-def _time(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A time as Label Studio writes it; long ago for an empty one."""
     return datetime.fromisoformat((text or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
 
 

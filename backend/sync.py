@@ -1,15 +1,19 @@
 """Keeps the local copy of a project in step with Label Studio by increments. Decides nothing about models."""
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
-from backend.label_config import LabelConfig, read_task
+from backend.label_config import LabelConfig, annotators_of, read_task
 from backend.pool import Pool
-from backend.studio import Project, Studio, newest
+from backend.studio import Project, Studio, moment, newest
 
 log = logging.getLogger(__name__)
 
 TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
+AT_WORK_S = 600.0  # since an annotator's last label
 
 
 def sync(
@@ -61,11 +65,28 @@ def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int,
     latest = watermark
     for page in studio.tasks_changed_since(project, watermark, overlap_s):
         pool.upsert(read_task(config, task) for task in page)
+        _note_annotators(pool, page)
         latest = newest(page, latest)
     if latest != watermark:
         _set_watermark(pool, latest, began, now())
     elif began - seen_at > TRANSACTION_S:
         pool.put("settled", watermark)
+
+
+def _note_annotators(pool: Pool, page: Sequence[dict[str, Any]]) -> None:
+    seen: dict[str, str] = json.loads(pool.get("annotators", "{}"))
+    before = dict(seen)
+    for who, when in (found for task in page for found in annotators_of(task)):
+        seen[who] = max(when, seen.get(who, ""))
+    if seen != before:
+        since = moment(max(seen.values())) - timedelta(seconds=AT_WORK_S)
+        pool.put("annotators", json.dumps({who: when for who, when in seen.items() if moment(when) >= since}))
+
+
+def annotators_at_work(pool: Pool) -> int:
+    """How many people labelled shortly before the last label that was read. Each may hold a task that Label Studio
+    serves nobody else."""
+    return len(json.loads(pool.get("annotators", "{}")))
 
 
 def _set_watermark(pool: Pool, watermark: str, began: float, seen_at: float) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import sign_up
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect
@@ -19,7 +20,7 @@ from backend.sandbox import LocalBackend, LocalStudio
 from backend.settings import Settings
 from backend.status import StatusBoard, Traffic
 from backend.studio import Studio
-from backend.sync import sync
+from backend.sync import annotators_at_work, sync
 
 CONFIG = parse_label_config(PAIR_CONFIG)
 PAGE = 20
@@ -159,6 +160,23 @@ def test_a_first_reading_that_was_killed_goes_on_where_it_was_and_misses_no_labe
         assert again.size() == 5 * PAGE
         assert labels(again) == {read_before: LABELS[0]}
     assert watched.pages - asked_from <= 3 + 5, "three pages that were missing, then what has changed of late"
+
+
+def test_who_is_at_work_is_told_by_the_latest_labels(
+    label_studio: LocalStudio, studio: Studio, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, clock = make_project(studio, 10), Clock()
+    bring_up_to_date(studio, pool, project, clock)
+    assert annotators_at_work(pool) == 0
+    for client in (studio, sign_up(label_studio, "at-work@example.com")):
+        next(annotate(client, project, gold_of(numbered(10))))
+        next(annotate(client, project, gold_of(numbered(10))))
+    bring_up_to_date(studio, pool, project, clock)
+    assert annotators_at_work(pool) == 2
+    monkeypatch.setattr("backend.sync.AT_WORK_S", 0.0)
+    next(annotate(studio, project, gold_of(numbered(10))))
+    bring_up_to_date(studio, pool, project, clock)
+    assert annotators_at_work(pool) == 1
 
 
 def test_a_label_given_while_the_changes_are_read_is_in_the_next_ones(
