@@ -193,9 +193,9 @@ class Controller:
         if outcome.seconds_to_switch is None:
             return {}
         seconds = {"publish": round(outcome.seconds_to_switch, 3)}
-        if pool.get("due_at"):
-            seconds["total"] = round(self._now() - float(pool.get("due_at")), 3)
-            pool.put("due_at", "")
+        if pool.get("switch_due_at"):
+            seconds["total"] = round(self._now() - float(pool.get("switch_due_at")), 3)
+            pool.put("switch_due_at", "")
         self._registry.add_seconds(project, version, seconds)
         return {"publish_seconds": seconds["publish"]}
 

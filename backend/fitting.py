@@ -153,6 +153,7 @@ class Fitter:
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
+            due_at = pool.get("due_at")
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
@@ -164,12 +165,15 @@ class Fitter:
             labels = {example.id: label for example, label in labelled}
             if card.refused:
                 self._save(card, labels, result)
-                pool.put("due_at", "")  # no new order comes of the labels that made this fit due
             else:
                 self._bring_into_force(pool, card, labels, result)
+                pool.put("switch_due_at", due_at)
+            pool.put("due_at", "")
             self._done(project, card)
             self._jobs.hint(project)
-            self._jobs.demand_met(project, demand)
+            # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
+            if not float(pool.get("synced_at", "0")) < float(demand or 0) <= self._now():
+                self._jobs.demand_met(project, demand)
             # The rest can wait until the queue is in the new order.
             if not card.refused:
                 pool.keep_scores_of(card.version)

@@ -71,6 +71,7 @@ def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int,
         _set_watermark(pool, latest, began, now())
     elif began - seen_at > TRANSACTION_S:
         pool.put("settled", watermark)
+    pool.put("synced_at", repr(began))
 
 
 def _note_annotators(pool: Pool, page: Sequence[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """When a fit is due, and which of its versions come into force. With a real model, however small."""
 
 import resource
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -150,6 +151,19 @@ def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -
     assert fitted.look().reason == ""
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     assert fitted.look().reason == f"{FIT_EVERY} new labels"
+
+
+def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: House) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    first = fitted.in_force
+    second = fitted.fit_on_demand()
+    assert second != first
+    assert fitted.look().reason == "Start Training was pressed"
+    fitted.pool.put("synced_at", repr(fitted.now))
+    third = fitted.fit()
+    assert third != second
+    assert fitted.look().reason == ""
 
 
 def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:
