@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 WEB_THREADS = 16  # more than predictions are admitted, so that a webhook never waits behind them
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 LONGEST_PAUSE_S = 30.0  # before a process that keeps dying is started again
+SETTLED_S = 10.0  # whoever has lived so long does not die of its start
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -139,7 +140,7 @@ class _Child:
             if code is None:
                 return
             lived = now - self._started
-            self._pause_s = min(LONGEST_PAUSE_S, max(0.5, 2 * self._pause_s)) if lived < LONGEST_PAUSE_S else 0.5
+            self._pause_s = min(LONGEST_PAUSE_S, max(0.5, 2 * self._pause_s)) if lived < SETTLED_S else 0.5
             self._start_at = now + self._pause_s
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             log.error("the %s process %s; starting it again in %.1f s", self._name, how, self._pause_s)
