@@ -154,9 +154,9 @@ class Controller:
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
         # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        annotators = annotators_at_work(pool)
-        shallow = max(HEAD + annotators, self._settings.window // 2)
-        depth = min(self._settings.window, shallow) if unscored else self._settings.window
+        depth = self._settings.window
+        if unscored:
+            depth = min(depth, max(HEAD, depth // 2))
         with Publisher(
             self._studio,
             pool,
@@ -164,7 +164,7 @@ class Controller:
             card,
             exact=lambda examples: self._resident.score(card, examples, exact=True),
             superseded=lambda: self._registry.current(project.id) != version,
-            annotators=annotators,
+            held=max(0, annotators_at_work(pool) - 1),  # the window is what one of them sees
         ) as publisher:
             outcome = publisher.publish(project, depth, settled=not unscored)
         if outcome.written:

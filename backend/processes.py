@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -32,6 +33,14 @@ def yield_cores_while_waiting() -> None:
     time from annotators' requests; on an idle machine it makes no difference.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def yield_to_others(niceness: int) -> None:
+    """Let threads and processes of a lower niceness (0 to 19) go before the calling thread and those that it starts.
+    Linux only: elsewhere niceness is of whole processes."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
 
 
 def share_cores(workers: int) -> None:

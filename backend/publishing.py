@@ -42,8 +42,8 @@ class Publisher:
     """Publishes for one project and version. `exact` scores examples with that version in fp32.
 
     `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
-    requests that are not urgent, so that annotators' go first. `annotators` may each hold a task that is served to
-    nobody else, so that as many more are in place before the version is switched.
+    requests that are not urgent, so that annotators' go first. `held` tasks may be in the hands of annotators, and are
+    served to nobody else, so that as many more are published.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Publisher:
         exact: Callable[[Sequence[Example]], Scored],
         superseded: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
-        annotators: int = 1,
+        held: int = 0,
     ):
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
         self._exact, self._superseded, self._rest = exact, superseded, rest
-        self._head = HEAD + annotators
+        self._held = held
         self._writers = ThreadPoolExecutor(WRITERS)
 
     def __enter__(self) -> "Publisher":
@@ -69,7 +69,7 @@ class Publisher:
         self._writers.shutdown()
 
     def publish(self, project: Project, depth: int, settled: bool = True) -> Outcome:
-        """Bring the published head to `depth` tasks. Does nothing at all when nothing changed.
+        """Bring the published head to `depth` tasks that nobody holds. Does nothing at all when nothing changed.
 
         While the order is not `settled`, as the pool is being scored, the head is only kept from running low.
         """
@@ -77,11 +77,11 @@ class Publisher:
         version = self._card.version
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
-        wanted = self._exact_head(min(depth, self._head) if switching else depth)
+        wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._held)
         published = self._pool.published()
         self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
-        urgent = plan.create[: self._head] if switching else ()
+        urgent = plan.create if switching else ()
         written = self._write(urgent, hurry=True)
         seconds_to_switch = None
         if switching and self._has_predictions(version):
@@ -92,7 +92,8 @@ class Publisher:
             log.info("project %d: the queue is in the order of %s", project.id, version)
         rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
-        low = len(plan.create) > len(wanted) // 2 and not switching
+        in_place = len(wanted) - len(plan.create)
+        low = bool(rest) and not switching and in_place < depth // 2 + self._held
         if not (settled or low):
             rest = ()
         written += self._write(rest[:BATCH], hurry=low)

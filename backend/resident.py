@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import NoModelError
 from backend.examples import Example
+from backend.processes import yield_to_others
 from backend.registry import Card, Registry
 from backend.settings import Settings
 
@@ -24,13 +26,22 @@ Caches = Callable[[int], "TokenCache | None"]  # of a project
 class Resident:
     """The classifiers used last. Thread-safe: one forward pass at a time, as two would fight for the same cores.
 
-    Requests that arrive during a pass share the next one, so that many small ones wait for one pass, not for many.
+    Requests that arrive during a pass share the next one, so that many small ones wait for one pass, not for many. All
+    passes are made by one thread, as each that made some would have torch start helpers of its own. On the CPU it
+    yields to other threads and processes by `niceness` (0 to 19).
     """
 
-    def __init__(self, settings: Settings, registry: Registry, capacity: int, caches: Caches = lambda project: None):
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        capacity: int,
+        caches: Caches = lambda project: None,
+        niceness: int = 0,
+    ):
         self._settings, self._registry, self._capacity, self._caches = settings, registry, capacity, caches
         self._held: dict[Path, Classifier] = {}
-        self._forward = threading.Lock()
+        self._passes = ThreadPoolExecutor(1, "passes", initializer=yield_to_others, initargs=(niceness,))
         self._waiting: list[_Request] = []
         self._arriving = threading.Lock()
 
@@ -52,13 +63,15 @@ class Resident:
     def _answer(self, request: "_Request") -> "Scored":
         with self._arriving:
             self._waiting.append(request)
-        with self._forward:  # released between slices: a single pair does not wait behind a thousand
-            if not request.served:
-                self._serve(self._take(request))
+        self._passes.submit(self._serve_if_left, request).result()
         if request.error is not None:
             raise request.error
         assert request.scored is not None
         return request.scored
+
+    def _serve_if_left(self, request: "_Request") -> None:
+        if not request.served:
+            self._serve(self._take(request))
 
     def _take(self, first: "_Request") -> list["_Request"]:
         """The request and those of the same kind that wait with it, as many as fit into a slice."""
@@ -94,10 +107,11 @@ class Resident:
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
         """Keep a classifier that was just fitted; what its project had before is not needed any more."""
-        path = self._registry.path(card.project, card.version)
-        with self._forward:
-            self._held = {other: held for other, held in self._held.items() if other.parent != path.parent}
-            self._hold(path, classifier)
+        self._passes.submit(self._keep, self._registry.path(card.project, card.version), classifier).result()
+
+    def _keep(self, path: Path, classifier: "Classifier") -> None:
+        self._held = {other: held for other, held in self._held.items() if other.parent != path.parent}
+        self._hold(path, classifier)
 
     def _get(self, card: Card) -> "Classifier":
         # torch is imported here, so that the web process answers before it is needed.

@@ -48,6 +48,7 @@ MANY_TASKS = 64  # of one /predict, after which memory is given back: it takes s
 RETRY_S = 5
 LONGEST_ERROR = 600  # characters: an error may quote what was sent
 RESIDENT_VERSIONS = 2  # each a model in memory
+NICENESS = 5  # of predictions: webhooks and Label Studio's requests on the same machine go first, fits come after them
 HINT_DELAY_S = 0.5  # lets an annotator's next task be served before we ask Label Studio anything
 
 HINTS = frozenset({*WEBHOOK_ACTIONS, "START_TRAINING"})
@@ -73,8 +74,9 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False
     registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
+    resident = Resident(settings, registry, RESIDENT_VERSIONS, niceness=NICENESS)
     metrics = Metrics(registry, board, jobs)
-    rooms = _Rooms(settings, registry, board, jobs, Resident(settings, registry, RESIDENT_VERSIONS), metrics)
+    rooms = _Rooms(settings, registry, board, jobs, resident, metrics)
     _add_guard(app, settings)
     _add_errors(app)
     _add_headers(app)

@@ -87,7 +87,7 @@ def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minil
     server.start()
     backend = LocalBackend(
         server, tmp_path / "backend", free_port(19300), base_model=minilm, fit_every=FIT_EVERY, fit_steps=6,
-        learning_rate=1e-4, window=40, reconcile_s=3,
+        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=3,
     )  # fmt: skip
     try:
         backend.start()

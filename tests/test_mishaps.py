@@ -42,6 +42,7 @@ def start_project(studio: Studio, backend: LocalBackend) -> Iterator[Callable[[]
         return started[-1]
 
     yield start
+    print(backend.tail(80))  # shown where a test has failed
     for file in ("hold", "held"):
         (backend.model_dir / file).unlink(missing_ok=True)
     for project in started:

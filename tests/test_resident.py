@@ -1,5 +1,6 @@
 """Versions in memory: loaded once, the ones used last kept, and safe among threads."""
 
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -70,10 +71,10 @@ def card(number: int) -> Card:
     )
 
 
-def resident_of(registry: Registry, capacity: int = 2) -> Resident:
+def resident_of(registry: Registry, capacity: int = 2, niceness: int = 0) -> Resident:
     # Another strategy than the cards': a version keeps the strategy that its queue was published with.
     settings = Settings(_env_file=None, device="cpu", precision="fp32", query_strategy="least_confidence")
-    return Resident(settings, registry, capacity)
+    return Resident(settings, registry, capacity, niceness=niceness)
 
 
 def lose(registry: Registry, *numbers: int) -> None:
@@ -212,6 +213,26 @@ def test_requests_that_arrive_during_a_pass_share_the_next_one(registry: Registr
     for turn, answer in enumerate(answers):
         assert answer.examples == [EXAMPLES[turn // 2]]
         assert np.allclose(answer.probs_NC[0], alone_N[turn // 2], atol=1e-6)
+
+
+def test_all_passes_are_made_by_one_thread_which_lets_others_go_first(registry: Registry, fitted: Classifier) -> None:
+    seen: set[tuple[int, int]] = set()
+
+    class Watched(Classifier):
+        def predict_proba(self, examples: Sequence[Example], *rest: object) -> Array:
+            thread = threading.get_native_id()
+            seen.add((thread, os.getpriority(os.PRIO_PROCESS, thread)))
+            return super().predict_proba(examples, *rest)  # type: ignore[arg-type]
+
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    resident = resident_of(registry, niceness=3)
+    resident.keep(card(1), Watched(fitted.model, fitted.tokenizer, fitted.labels, fitted.device, fitted.precision))
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda turn: resident.score(card(1), EXAMPLES, exact=True), range(16)))
+    [(thread, niceness)] = seen
+    assert thread != threading.get_native_id()
+    assert niceness == mine + 3
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
 
 
 def test_every_request_that_shared_a_failed_pass_hears_why(registry: Registry) -> None:
