@@ -28,6 +28,7 @@ from backend.tokens import TokenCache
 log = logging.getLogger(__name__)
 
 RESIDENT_VERSIONS = 2  # each a model in memory
+NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
 BUSY_S = 1.0  # when another thread has the project
 
@@ -48,7 +49,7 @@ class Controller:
         )
         self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
-        self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches)
+        self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches, NICENESS)
         turn = Turn()
         self._backlog = Backlog(settings, registry, self.jobs, self._resident, turn)
         self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, turn, caches, now)
@@ -162,9 +163,9 @@ class Controller:
             pool,
             config,
             card,
-            exact=lambda examples: self._resident.score(card, examples, exact=True),
+            exact=lambda examples: self._resident.predict(card, examples),
             superseded=lambda: self._registry.current(project.id) != version,
-            held=max(0, annotators_at_work(pool) - 1),  # the window is what one of them sees
+            others=max(0, annotators_at_work(pool) - 1),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled=not unscored)
         if outcome.written:

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 
@@ -21,7 +22,7 @@ from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
 from backend.learning import Round, class_numbers, loss_of, missing_labels, round_seed, run_round
 from backend.pool import Pool, pool_path
-from backend.processes import give_back_memory
+from backend.processes import give_back_memory, yield_to_others
 from backend.registry import Busy, Card, Registry, version_name, version_number
 from backend.resident import Caches, Resident
 from backend.settings import Settings
@@ -29,6 +30,7 @@ from backend.status import StatusBoard
 
 log = logging.getLogger(__name__)
 
+NICENESS = 10  # predictions, and the threads that keep the queue full, go first
 BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST, FIRST_ON_GPU = 4096, 65536  # tasks of the pool that are scored before a version comes into force: some seconds
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
@@ -62,6 +64,7 @@ class Fitter:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
+        self._rounds = ThreadPoolExecutor(1, "rounds", initializer=yield_to_others, initargs=(NICENESS,))
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
@@ -191,7 +194,8 @@ class Fitter:
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
         on_gpu = pick_device(self._settings.device).type == "cuda"
-        return run_round(
+        round_ = self._rounds.submit(
+            run_round,
             recipe,
             config.labels,
             labelled,
@@ -201,6 +205,7 @@ class Fitter:
             _Reporter(self._board, project, self._now),
             self._caches(project),
         )
+        return round_.result()
 
     def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
         """Why the version must not take the place of the one in force; empty when it may.

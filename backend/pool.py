@@ -36,6 +36,7 @@ CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE TABLE IF NOT EXISTS score (
     task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
+    truncated INTEGER NOT NULL,              -- only the beginning of the text was read
     PRIMARY KEY (task_id, version)
 );
 CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
 );
 """
+SCHEMA_NUMBER = 1  # raised with every change of a table: a copy with other tables is thrown away
 
 PATIENCE_S = 10.0  # with another writer
 PIECE = 10_000  # rows
@@ -54,11 +56,15 @@ UNSCORED = (
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A scored open task: what a prediction is made of. `probs_C` in the order of the version's labels."""
+    """A scored open task: what a prediction is made of. `probs_C` in the order of the version's labels.
+
+    `truncated` when the version read only the beginning of the text.
+    """
 
     task_id: int
     value: float
     probs_C: Array
+    truncated: bool
 
 
 class Pool:
@@ -74,10 +80,22 @@ class Pool:
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(SCHEMA)
+            self._make_tables()
         except sqlite3.Error as error:
             self._db.close()
             raise _unusable(path, error) from error
+
+    def _make_tables(self) -> None:
+        if self._count("PRAGMA user_version") == SCHEMA_NUMBER:
+            return
+        with self.transaction():
+            if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
+                return
+            for table in ("meta", "task", "score", "published"):
+                self._db.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
 
     def __enter__(self) -> "Pool":
         return self
@@ -242,15 +260,23 @@ class Pool:
         return [Example(*row) for row in self._db.execute(sql, args)]
 
     def put_scores(
-        self, version: str, examples: Sequence[Example], values_N: Array, probs_NC: Array, exact: bool
+        self,
+        version: str,
+        examples: Sequence[Example],
+        values_N: Array,
+        probs_NC: Array,
+        exact: bool,
+        truncated: Sequence[bool] = (),
     ) -> None:
-        """Remember what `version` says of these tasks. Other versions' scores stay until `keep_scores_of`."""
+        """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. Other
+        versions' scores stay until `keep_scores_of`."""
+        cuts_N = truncated or [False] * len(examples)
         rows = (
-            (version, float(value), int(exact), probs_C.astype(np.float64).tobytes(), e.id, e.text, e.pair)
-            for e, value, probs_C in zip(examples, values_N, probs_NC, strict=True)
+            (version, float(value), int(exact), probs_C.astype(np.float64).tobytes(), int(cut), e.id, e.text, e.pair)
+            for e, value, probs_C, cut in zip(examples, values_N, probs_NC, cuts_N, strict=True)
         )
         # A text that was edited in the meantime keeps no score of the old one.
-        sql = "INSERT OR REPLACE INTO score SELECT id, ?, ?, ?, ? FROM task WHERE id = ? AND text IS ? AND pair IS ?"
+        sql = "INSERT OR REPLACE INTO score SELECT id, ?, ?, ?, ?, ? FROM task WHERE id = ? AND text IS ? AND pair IS ?"
         with self.transaction():
             self._db.executemany(sql, rows)
 
@@ -292,10 +318,14 @@ class Pool:
     def candidate(self, version: str, task_id: int) -> Candidate | None:
         """What to publish for a task; None when it has left the pool in the meantime."""
         row = self._db.execute(
-            "SELECT value, probs FROM score JOIN task ON id = task_id WHERE task_id = ? AND version = ? AND open",
+            "SELECT value, probs, truncated FROM score JOIN task ON id = task_id "
+            "WHERE task_id = ? AND version = ? AND open",
             (task_id, version),
         ).fetchone()
-        return Candidate(task_id, float(row[0]), np.frombuffer(row[1])) if row is not None else None
+        if row is None:
+            return None
+        value, probs, truncated = row
+        return Candidate(task_id, float(value), np.frombuffer(probs), bool(truncated))
 
     # What Label Studio holds of ours
 

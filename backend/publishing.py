@@ -2,8 +2,9 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from backend.examples import Example
@@ -17,7 +18,8 @@ from backend.studio import Project, Studio, StudioRefusedError
 log = logging.getLogger(__name__)
 
 HEAD = 16  # tasks for whoever asks next that are in place before the version is switched; the rest follows
-WRITERS = 2  # requests at a time when there is no time to rest
+WRITERS = 2  # requests at a time when there is no time to rest,
+SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
@@ -39,11 +41,12 @@ class Outcome:
 
 
 class Publisher:
-    """Publishes for one project and version. `exact` scores examples with that version in fp32.
+    """Publishes for one project and version. `exact` scores examples with that version in fp32, and says of which it
+    read only the beginning.
 
     `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
-    requests that are not urgent, so that annotators' go first. `held` tasks may be in the hands of annotators, and are
-    served to nobody else, so that as many more are published.
+    requests that are not urgent, so that annotators' go first. `others` are at work beside one annotator: each may hold
+    a task, which is served to nobody else, so that as many more are published.
     """
 
     def __init__(
@@ -52,15 +55,16 @@ class Publisher:
         pool: Pool,
         config: LabelConfig,
         card: Card,
-        exact: Callable[[Sequence[Example]], Scored],
+        exact: Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]],
         superseded: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
-        held: int = 0,
+        others: int = 0,
     ):
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
         self._exact, self._superseded, self._rest = exact, superseded, rest
-        self._held = held
-        self._writers = ThreadPoolExecutor(WRITERS)
+        self._others = others
+        self._at_once = max(WRITERS, others // SHARE)
+        self._writers = ThreadPoolExecutor(self._at_once)
 
     def __enter__(self) -> "Publisher":
         return self
@@ -77,7 +81,7 @@ class Publisher:
         version = self._card.version
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
-        wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._held)
+        wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._others)
         published = self._pool.published()
         self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
@@ -93,7 +97,7 @@ class Publisher:
         rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
         in_place = len(wanted) - len(plan.create)
-        low = bool(rest) and not switching and in_place < depth // 2 + self._held
+        low = bool(rest) and not switching and in_place < depth // 2 + self._others
         if not (settled or low):
             rest = ()
         written += self._write(rest[:BATCH], hurry=low)
@@ -123,41 +127,44 @@ class Publisher:
         version = self._card.version
         inexact = {example.id: example for example in self._pool.inexact(version, task_ids)}
         if inexact:
-            scored = self._exact(list(inexact.values()))
-            self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, exact=True)
+            scored, truncated = self._exact(list(inexact.values()))
+            self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
 
     def _has_predictions(self, version: str) -> bool:
         # Label Studio refuses a model version without predictions.
         return any(p.version == version for p in self._pool.published())
 
     def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
-        written = 0
-        at_once = WRITERS if hurry else 1
-        for first in range(0, len(task_ids), at_once):
+        written, at_once = 0, self._at_once if hurry else 1
+        in_flight: deque[tuple[Candidate, Future[int | None]]] = deque()
+        for task_id in task_ids:
             if self._superseded():
                 break
             start = time.perf_counter()
-            self._write_some(task_ids[first : first + at_once])
-            written += len(task_ids[first : first + at_once])
+            candidate = self._pool.candidate(self._card.version, task_id)
+            if candidate is not None:  # it was not labelled in the meantime
+                in_flight.append((candidate, self._writers.submit(self._create, candidate)))
+            if len(in_flight) == at_once:
+                self._note(*in_flight.popleft())
+            written += 1
             if not hurry:
                 self._rest(time.perf_counter() - start)
+        for candidate, prediction in in_flight:
+            self._note(candidate, prediction)
         return written
 
-    def _write_some(self, task_ids: Sequence[int]) -> None:
-        found = [self._pool.candidate(self._card.version, task_id) for task_id in task_ids]
-        candidates = [c for c in found if c is not None]  # the others were labelled in the meantime
-        for candidate, prediction_id in zip(candidates, self._writers.map(self._create, candidates), strict=True):
-            if prediction_id is None:
-                self._pool.forget([candidate.task_id])
-            else:
-                score = to_score(candidate.value)
-                self._pool.note_published(Published(prediction_id, candidate.task_id, self._card.version, score))
+    def _note(self, candidate: Candidate, prediction: "Future[int | None]") -> None:
+        prediction_id = prediction.result()
+        if prediction_id is None:
+            self._pool.forget([candidate.task_id])
+        else:
+            score = to_score(candidate.value)
+            self._pool.note_published(Published(prediction_id, candidate.task_id, self._card.version, score))
 
     def _create(self, candidate: Candidate) -> int | None:
         """The new prediction's id; None when the task is gone from Label Studio."""
-        prediction = to_prediction(
-            self._config, self._card.labels, candidate.probs_C, candidate.value, self._card.version
-        )
+        c, card = candidate, self._card
+        prediction = to_prediction(self._config, card.labels, c.probs_C, c.value, card.version, c.truncated)
         try:
             return self._studio.create_prediction(candidate.task_id, prediction)
         except StudioRefusedError as error:

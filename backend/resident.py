@@ -47,17 +47,17 @@ class Resident:
 
     def score(self, card: Card, examples: Sequence[Example], exact: bool) -> "Scored":
         """What a version says of the examples. Raises `NoModelError` when it cannot be loaded."""
-        return self._ask(card, examples, exact, measured=False)[0]
+        return self._ask(card, examples, exact)[0]
 
     def predict(self, card: Card, examples: Sequence[Example]) -> "tuple[Scored, list[bool]]":
         """The same, exactly, and of which examples the version reads only the beginning."""
-        return self._ask(card, examples, exact=True, measured=True)
+        return self._ask(card, examples, exact=True)
 
-    def _ask(self, card: Card, examples: Sequence[Example], exact: bool, measured: bool) -> "tuple[Scored, list[bool]]":
+    def _ask(self, card: Card, examples: Sequence[Example], exact: bool) -> "tuple[Scored, list[bool]]":
         from backend.learning import joined
 
         slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
-        requests = [_Request(card, part, exact, measured) for part in slices]
+        requests = [_Request(card, part, exact) for part in slices]
         return joined([self._answer(request) for request in requests]), [t for r in requests for t in r.truncated]
 
     def _answer(self, request: "_Request") -> "Scored":
@@ -93,7 +93,7 @@ class Resident:
             together = [example for request in requests for example in request.examples]
             scored = score_pool(classifier, together, card.strategy, card.seed, exact)
             # Here, where no other thread is at the tokenizer.
-            truncated = classifier.truncated(together) if requests[0].measured else []
+            truncated = classifier.truncated(together) if exact else []
         except Exception as error:  # noqa: BLE001  each thread raises it anew
             for request in requests:
                 request.error = error
@@ -142,7 +142,6 @@ class _Request:
     card: Card
     examples: Sequence[Example]
     exact: bool
-    measured: bool
     truncated: Sequence[bool] = ()
     scored: "Scored | None" = None
     error: Exception | None = None
@@ -153,4 +152,4 @@ class _Request:
 
     def alike(self, other: "_Request") -> bool:
         """Whether one pass can serve both."""
-        return (self.card, self.exact, self.measured) == (other.card, other.exact, other.measured)
+        return (self.card, self.exact) == (other.card, other.exact)

@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
 TAKE_OVER_S = 1.0  # how often a trainer without the clock asks whether its keeper is gone
-NICENESS = 10  # annotators' requests to a Label Studio on the same machine go first
 
 
 def run_trainer(settings: Settings, number: int = 0) -> None:
@@ -27,7 +26,6 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
 
     `number` counts the trainers of this machine from 0, `settings.workers` of them: each has its share of the cores.
     """
-    os.nice(NICENESS)
     yield_cores_while_waiting()
     keep_few_kernels()
     share_cores(settings.workers)

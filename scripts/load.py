@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Loads the whole system: annotators at human pace on a real Label Studio, bursts of /predict, webhooks during a fit.
 
-First the annotators work on a project without a backend, then on one with it, so that their waits can be compared. The
-backend has a personal access token. Afterwards all labels and the queue are looked at. Prints Markdown tables; exit
-code 1 if a label was lost or a request failed. Needs psutil (requirements-dev.txt).
+First the annotators work on a project without a backend, then on one in a fixed order, and then on one with the
+backend, so that their waits can be compared. (Label Studio goes through the order until it finds a task that nobody
+holds: any order costs it more the more annotators there are.) The backend has a personal access token. Afterwards all
+labels and the queue are looked at. Prints Markdown tables; exit code 1 if a label was lost or a request failed. Needs
+psutil (requirements-dev.txt).
 """
 
 import argparse
 import asyncio
 import json
 import math
+import random
 import statistics
 import tempfile
 import threading
@@ -21,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil  # type: ignore[import-untyped]
 from _script import run, wait_until
 
@@ -31,12 +35,12 @@ from backend.errors import NextlabelError
 from backend.importing import PAIR_CONFIG, import_corpus
 from backend.jobs import JobQueue
 from backend.label_config import consensus, parse_label_config, read_task
-from backend.load import Crew, Machines, Tally, personal_access_token, sign_up
+from backend.load import Crew, Machines, personal_access_token, sign_up
 from backend.pool import Pool, pool_path
 from backend.registry import Card, Registry
 from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.status import StatusBoard
-from backend.studio import Studio
+from backend.studio import UNCERTAINTY, Studio
 
 SEED_SET = 0.3  # of the tasks
 LOST = ("confirmed_but_not_held", "missing", "differing")
@@ -48,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotators", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=15, help="with us (default: %(default)s)")
-    parser.add_argument("--minutes-without", type=float, help="without us, before that (default: a fifth)")
+    parser.add_argument("--minutes-without", type=float, help="each without us, before that (default: a fifth)")
     parser.add_argument("--think", type=float, default=15, help="median seconds on a task (default: %(default)s)")
     parser.add_argument("--burst", type=int, default=200, help="/predict requests at once (default: %(default)s)")
     parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: our own pairs)")
@@ -80,11 +84,14 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     people = [await sign_up(server, f"annotator{number}@example.com") for number in range(options.annotators)]
     alone = Crew(people, import_corpus(studio, corpus, "without us", SEED_SET, seed=0), corpus, options.think)
     await alone.work(60 * options.minutes_without)
+    fixed = Crew(people, import_corpus(studio, corpus, "in a fixed order", SEED_SET, seed=0), corpus, options.think)
+    fix_order(server, studio, fixed.project)
+    await fixed.work(60 * options.minutes_without)
 
     backend = LocalBackend(
         server,
         home / "backend",
-        free_port(19500),
+        free_port(19800),
         label_studio_api_key=personal_access_token(server),
         base_model=options.base_model or small_checkpoint(),
         fit_every=options.labels,
@@ -110,7 +117,23 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         await client.aclose()
     given = ("annotators", "think", "minutes_without", "minutes", "burst", "labels", "steps", "window")
     about = {"machine": machine(), "label_studio": studio.version(), "data": corpus.source}
-    return {**about, **{name: vars(options)[name] for name in given}, **findings(alone.tally, crew, machines, watch)}
+    return {**about, **{name: vars(options)[name] for name in given}, **findings(alone, fixed, crew, machines, watch)}
+
+
+def fix_order(server: LocalStudio, studio: Studio, project: int) -> None:
+    """Give each task a prediction with a score of its own, by which Label Studio serves them from now on."""
+    tasks = sorted(studio.task_ids(project))
+    scores = random.Random(0).sample(range(len(tasks)), len(tasks))
+    predictions = [
+        {"task": task, "result": [], "score": score / len(tasks), "model_version": "fixed"}
+        for task, score in zip(tasks, scores, strict=True)
+    ]
+    path = f"{server.url}/api/projects/{project}/import/predictions"
+    headers = {"Authorization": f"Token {server.login.token}"}
+    answer = httpx.post(path, json=predictions, headers=headers, timeout=300).raise_for_status()
+    if answer.json()["created"] != len(tasks):
+        raise NextlabelError(f"Label Studio took {answer.json()['created']} of {len(tasks)} predictions.")
+    studio.update_project(project, sampling=UNCERTAINTY, show_collab_predictions=False, model_version="fixed")
 
 
 def enough(options: argparse.Namespace) -> Corpus:
@@ -226,11 +249,11 @@ class Watch:
         return [line for line in lines if " WARNING " in line or " ERROR " in line][-20:]
 
 
-def findings(alone: Tally, crew: Crew, machines: Machines, watch: Watch) -> dict[str, Any]:
+def findings(alone: Crew, fixed: Crew, crew: Crew, machines: Machines, watch: Watch) -> dict[str, Any]:
     """All numbers, and in words what is wrong."""
-    without, with_us = alone.numbers(), crew.tally.numbers()
-    requests = {f"{kind}, without us": numbers for kind, numbers in sorted(without.items())}
-    requests |= {f"{kind}, with us": numbers for kind, numbers in sorted(with_us.items())}
+    crews = {"without us": alone, "in a fixed order": fixed, "with us": crew}
+    numbers = {whose: one.tally.numbers() for whose, one in crews.items()}
+    requests = {f"{kind}, {whose}": numbers[whose][kind] for whose in crews for kind in sorted(numbers[whose])}
     requests |= dict(sorted(machines.tally.numbers().items()))
     labels = watch.labels(crew.labelled)
     fit, queue = watch.board.fit(crew.project), watch.board.queue(crew.project)
@@ -239,7 +262,11 @@ def findings(alone: Tally, crew: Crew, machines: Machines, watch: Watch) -> dict
     problems += [f"{machines.wrong} answers of /predict had another length"] if machines.wrong else []
     return {
         "requests": requests,
-        "times_as_long": {kind: _ratios(with_us[kind]["ms"], without[kind]["ms"]) for kind in ("next", "submit")},
+        "times_as_long": {
+            f"{kind}, with us as {whose}": _ratios(numbers["with us"][kind]["ms"], numbers[whose][kind]["ms"])
+            for kind in ("next", "submit")
+            for whose in ("without us", "in a fixed order")
+        },
         "labels": {"given": len(crew.labelled), **labels},
         "queue": {"served": len(crew.served), "outside": watch.outside(crew.served), **watch.order()},
         "versions": [
@@ -276,7 +303,8 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     r = result
     yield (
         f"{r['machine']}; Label Studio {r['label_studio']} on SQLite; {r['data']}. {r['annotators']} annotators with "
-        f"a median of {r['think']:g} s a task, {r['minutes_without']:g} minutes without us, {r['minutes']:g} with us."
+        f"a median of {r['think']:g} s a task, {r['minutes_without']:g} minutes without us, as many in a fixed order "
+        f"that nobody renews, {r['minutes']:g} with us."
     )
     yield "\n| requests | answers | p50 | p95 | p99 |\n|---|---|---|---|---|"
     for kind, numbers in r["requests"].items():
@@ -284,7 +312,7 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         yield f"| {kind} | {answers} | " + " | ".join(f"{ms:,.0f} ms" for ms in numbers["ms"].values()) + " |"
     yield "\n| | |\n|---|---|"
     for kind, ratios in r["times_as_long"].items():
-        yield f"| {kind}, times as long with us | {_listed(ratios)} |"
+        yield f"| times as long: {kind} | {_listed(ratios)} |"
     yield f"| labels | {_listed(r['labels'])} |"
     yield f"| queue | {_listed(r['queue'])} |"
     yield f"| fits | {_listed(r['fits'])} |"

@@ -64,7 +64,7 @@ def soak(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     # The web process never calls Label Studio, so that none has to run.
     studio, model_dir = LocalStudio(home / "label-studio", free_port(18600)), home / "backend"
     registry, classifier = Registry(model_dir), fitted(options.base_model or small_checkpoint())
-    backend = LocalBackend(studio, model_dir, free_port(19600), "web")
+    backend = LocalBackend(studio, model_dir, free_port(19850), "web")
     stack.callback(backend.stop)
     backend.start()
     look, wrong, start = Look(backend), Counter[str](), time.perf_counter()

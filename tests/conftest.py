@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import pytest
+from ports import own_port
 
 from backend.corpora import Corpus, Pair, own_pairs
 from backend.demo import small_checkpoint
 from backend.processes import yield_cores_while_waiting
-from backend.sandbox import LocalBackend, LocalStudio, free_port
+from backend.sandbox import LocalBackend, LocalStudio
 from backend.studio import Studio
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
-    server = LocalStudio(tmp_path_factory.mktemp("label-studio"), free_port(18100))
+    server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
     server.start()
     yield server
     server.stop()
@@ -116,7 +117,7 @@ def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> It
             "reconcile_s": 3,
             "promote_margin": 1,  # fits so short are sometimes worse
         }
-        port = free_port(19100)
+        port = own_port(19100)
         backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **{**quick, **settings})
         started.append(backend)
         backend.start()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from conftest import wait_until
 from live_project import LiveProject
+from ports import own_port
 
 from backend.corpora import Corpus, own_pairs
-from backend.sandbox import ROOT, LocalBackend, LocalStudio, free_port
+from backend.sandbox import ROOT, LocalBackend, LocalStudio
 
 FIT_EVERY = 4
 WINDOW = 12
@@ -90,7 +91,7 @@ def held_backend(
     In fp32: after so few steps bf16 may leave one of many near ties out of the window.
     """
     return LocalBackend(
-        label_studio, model_dir, free_port(19100), command, base_model=base_model, fit_every=FIT_EVERY, fit_steps=3,
+        label_studio, model_dir, own_port(19100), command, base_model=base_model, fit_every=FIT_EVERY, fit_steps=3,
         learning_rate=1e-4, precision="fp32", window=WINDOW, reconcile_s=2, promote_margin=1, keep_versions=2,
         pythonpath=os.pathsep.join([str(Path(__file__).parent / "stages"), str(ROOT)]), **settings,
     )  # fmt: skip

@@ -15,8 +15,7 @@ import psutil
 import psycopg
 import redis
 from conftest import wait_until
-
-from backend.sandbox import free_port
+from ports import own_port
 
 PASSWORD = "open%sesame"
 IN_URL = "open%25sesame"
@@ -29,7 +28,7 @@ class QueueServer(ABC):
     end_at_once = signal.SIGKILL
 
     def __init__(self, wanted_port: int):
-        self.port = free_port(wanted_port)
+        self.port = own_port(wanted_port)
         # Not in pytest's directory, which only its owner can enter: PostgreSQL refuses to run as root.
         self.home = Path(tempfile.mkdtemp(prefix="nextlabel-queue-"))
         self._process: psutil.Popen | None = None

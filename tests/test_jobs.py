@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
+from ports import own_port
 from queue_servers import IN_URL, PASSWORD, QueueServer
 
 from backend.errors import QueueError
 from backend.jobs import JobQueue
-from backend.sandbox import free_port
 
 OpenQueue = Callable[..., JobQueue]
 SERVERS = ["redis", "postgresql"]
@@ -284,7 +284,7 @@ def test_queues_with_different_names_do_not_see_each_other(open_queue: OpenQueue
     "address", ["redis://:{}@127.0.0.1:{}/0", "rediss://:{}@127.0.0.1:{}", "postgresql://me:{}@127.0.0.1:{}/postgres"]
 )
 def test_a_server_that_is_not_there_is_named_without_its_password(address: str, tmp_path: Path) -> None:
-    port = free_port(16600)
+    port = own_port(16600)
     with pytest.raises(QueueError) as refused:
         JobQueue(tmp_path, address.format(IN_URL, port))
     message = str(refused.value)

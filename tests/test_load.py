@@ -11,6 +11,8 @@ import pytest
 from backend.load import percentiles
 from backend.sandbox import ROOT
 
+WHOSE = ("without us", "in a fixed order", "with us")
+
 
 def result_of(script: str, out: Path, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, ROOT / "scripts" / script, "--out", out, *map(str, arguments)]
@@ -32,7 +34,7 @@ def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(tmp_pat
     assert queue["served"] >= labels["given"]
 
     asked = {kind: sum(numbers["answers"].values()) for kind, numbers in result["requests"].items()}
-    assert {f"{what}, {whose}" for what in ("next", "submit") for whose in ("without us", "with us")} <= asked.keys()
+    assert {f"{what}, {whose}" for what in ("next", "submit") for whose in WHOSE} <= asked.keys()
     assert asked["predict, first try"] == result["requests"]["predict, until answered"]["answers"]["200"] == 3 * 30
     assert asked["webhook, during a fit"] + asked.get("webhook, after it", 0) == 500
     assert all(set(ratios) == {"p50", "p95", "p99"} for ratios in result["times_as_long"].values())

@@ -8,14 +8,18 @@ from pathlib import Path
 import httpx
 from conftest import FIT_EVERY, sign_up, wait_until
 from live_project import SEEDS, LiveProject, StartBackend, healthy, kill
+from ports import own_port
+from transformers import AutoTokenizer
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect, disconnect
 from backend.corpora import Corpus
 from backend.importing import import_corpus, result_of
 from backend.registry import Registry
-from backend.sandbox import LocalBackend, LocalStudio, free_port
+from backend.sandbox import LocalBackend, LocalStudio
 from backend.studio import UNCERTAINTY, Studio
+
+LENGTH = 40  # word pieces that are read, where texts are to be cut
 
 
 def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weights(
@@ -83,10 +87,10 @@ def test_the_loop_survives_the_death_of_each_process(
 
 
 def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minilm: Path, few_pairs: Corpus) -> None:
-    server = LocalStudio(tmp_path / "label-studio", free_port(18300))
+    server = LocalStudio(tmp_path / "label-studio", own_port(18300))
     server.start()
     backend = LocalBackend(
-        server, tmp_path / "backend", free_port(19300), base_model=minilm, fit_every=FIT_EVERY, fit_steps=6,
+        server, tmp_path / "backend", own_port(19300), base_model=minilm, fit_every=FIT_EVERY, fit_steps=6,
         learning_rate=1e-4, precision="fp32", window=40, reconcile_s=3,
     )  # fmt: skip
     try:
@@ -185,6 +189,20 @@ def test_labels_without_events_are_fitted_after_the_longest_wait(
     project.label(3)
     version = project.wait(newer_than=version)
     assert project.registry.card(project.id, version).examples == SEEDS + 3
+
+
+def test_a_published_prediction_says_whether_its_text_was_cut(
+    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    project = LiveProject(studio, start_backend(max_length=LENGTH), few_pairs)
+    version = project.wait()
+    tokenizer = AutoTokenizer.from_pretrained(project.registry.path(project.id, version))
+    cut, said = [], []
+    for task in map(studio.task, project.queue()):
+        cut.append(len(tokenizer(task["data"]["sentence1"], task["data"]["sentence2"])["input_ids"]) > LENGTH)
+        said += [p["result"][0]["meta"].get("truncated", False) for p in task["predictions"]]
+    assert said == cut
+    assert set(cut) == {False, True}
 
 
 def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(

@@ -329,7 +329,30 @@ def test_a_candidate_brings_its_probabilities(pool: Pool) -> None:
     assert candidate is not None
     assert (candidate.task_id, candidate.value) == (1, 0.25)
     assert candidate.probs_C.tolist() == [0.875, 0.125]
+    assert not candidate.truncated
     assert pool.candidate(V2, 1) is None
+
+
+def test_a_candidate_says_whether_its_text_was_cut(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    pool.put_scores(V1, [example(1), example(2)], np.ones(2), np.full((2, 2), 0.5), True, [False, True])
+    cuts = {task_id: candidate.truncated for task_id in (1, 2) if (candidate := pool.candidate(V1, task_id))}
+    assert cuts == {1: False, 2: True}
+
+
+def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
+    path = pool_path(tmp_path, 1)
+    with Pool(path) as pool:
+        pool.upsert([task(1)])
+    with Pool(path) as pool:
+        assert pool.size() == 1
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("PRAGMA user_version=0; ALTER TABLE score DROP COLUMN truncated")
+    with Pool(path) as pool:
+        assert pool.size() == 0
+        pool.upsert([task(1)])
+        score(pool, V1, {1: 0.9})
+        assert order(pool, V1) == [1]
 
 
 def test_values_are_told_of_open_tasks_only(pool: Pool) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from ports import own_port
 
 from backend.corpora import Corpus
 from backend.importing import import_corpus
-from backend.sandbox import ROOT, LocalBackend, LocalStudio, free_port
+from backend.sandbox import ROOT, LocalBackend, LocalStudio
 from backend.studio import Studio
 
 StartBackend = Callable[..., LocalBackend]
@@ -82,7 +83,7 @@ def test_importing_damaged_mrpc_files_says_which_line(label_studio: LocalStudio,
 
 def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(tmp_path: Path) -> None:
     arguments = ["--rounds", "1", "--exit", "--steps", "4", "--no-browser", "--data-dir", str(tmp_path / "demo")]
-    ports = ["--port", str(free_port(18400)), "--backend-port", str(free_port(19400))]
+    ports = ["--port", str(own_port(18400)), "--backend-port", str(own_port(19400))]
     command = [sys.executable, "-m", "backend.demo", *arguments, *ports]
     for labels, first in ((176, True), (208, False)):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)

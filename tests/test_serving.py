@@ -14,8 +14,7 @@ import httpx
 import psutil
 import pytest
 from conftest import wait_until
-
-from backend.sandbox import free_port
+from ports import own_port
 
 ROOT = Path(__file__).parent.parent
 SECRET = "open-sesame"
@@ -26,7 +25,7 @@ class Served:
     """`python -m backend` as a child in a process group of its own, its log in a file."""
 
     def __init__(self, home: Path, command: str = "serve", **settings: object):
-        self.port = int(str(settings.get("port", free_port(19300))))
+        self.port = int(str(settings.get("port", own_port(19300))))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = home / "log"
         environment = {**os.environ, **environment_of(home), "PORT": str(self.port)}
@@ -204,7 +203,7 @@ def test_a_wrong_command_is_answered_with_the_right_ones(arguments: list[str], t
 def test_a_taken_port_is_named_and_used_once_it_is_free(serve: Serve) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", free_port(19300)))
+        other.bind(("127.0.0.1", own_port(19300)))
         other.listen(1)
         port = other.getsockname()[1]
         served = serve(port=port)

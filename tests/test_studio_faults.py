@@ -30,11 +30,12 @@ from faulty_studio import (
     truncated,
 )
 from live_project import LiveProject
+from ports import own_port
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from backend.corpora import Corpus, own_pairs
 from backend.errors import StudioError
-from backend.sandbox import LocalBackend, LocalStudio, free_port
+from backend.sandbox import LocalBackend, LocalStudio
 from backend.studio import Studio
 
 FIT_EVERY, WINDOW = 3, 6  # Label Studio's requests take most of the time
@@ -102,7 +103,7 @@ def connect(
             "base_model": checkpoint, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
             "reconcile_s": 3, "promote_margin": 1, "device": "cpu", "precision": "fp32",
         }  # fmt: skip
-        port = free_port(19700)
+        port = own_port(19700)
         backend = LocalBackend(proxy, tmp_path_factory.mktemp("backend"), port, **{**quick, **settings})
         started.append(backend)
         backend.start()

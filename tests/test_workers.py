@@ -16,11 +16,12 @@ import psutil
 import pytest
 from conftest import wait_until
 from copyist import Notebook, queue_of, settings_of, trainer
+from ports import own_port
 from queue_servers import IN_URL, PASSWORD, RedisServer
 
 from backend.processes import share_cores
 from backend.registry import Registry
-from backend.sandbox import ROOT, LocalBackend, LocalStudio, free_port
+from backend.sandbox import ROOT, LocalBackend, LocalStudio
 
 PROJECTS = range(1, 13)
 ANSWER_S = 0.9  # Label Studio waits a second for a webhook
@@ -162,7 +163,7 @@ def serve(tmp_path: Path, redis_server: RedisServer) -> Iterator[Callable[[], Lo
 
     def start() -> LocalBackend:
         own = {"queue_url": redis_server.url(), "queue_name": uuid.uuid4().hex, "workers": 2, "device": "cpu"}
-        started.append(LocalBackend(studio, tmp_path / "data", free_port(19500), reconcile_s=1, **own))
+        started.append(LocalBackend(studio, tmp_path / "data", own_port(19500), reconcile_s=1, **own))
         started[-1].start()
         return started[-1]
 
@@ -240,8 +241,8 @@ def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.Com
 
 @pytest.mark.parametrize("command", ["web", "trainer"])
 def test_a_server_that_is_not_there_at_the_start_is_said_in_a_sentence(command: str, tmp_path: Path) -> None:
-    url = f"redis://:{IN_URL}@127.0.0.1:{free_port(16700)}"
-    run = run_backend(tmp_path, command, QUEUE_URL=url, PORT=str(free_port(19600)))
+    url = f"redis://:{IN_URL}@127.0.0.1:{own_port(16700)}"
+    run = run_backend(tmp_path, command, QUEUE_URL=url, PORT=str(own_port(19600)))
     assert run.returncode == 2
     [headline, why] = run.stderr.splitlines()[-2:]
     assert headline == "Nextlabel cannot start:"
