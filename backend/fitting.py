@@ -72,6 +72,8 @@ class Fitter:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
+        if not pending:
+            self._meet_fitted_demand(pool, project)
         reason = self._reason(project, version, config, pending, waited_s)
         message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
         if reason:
@@ -79,6 +81,12 @@ class Fitter:
             message = obstacle or f"Fitting: {reason}"
             reason = "" if obstacle else reason
         return Outlook(reason, message, len(labels), pending)
+
+    def _meet_fitted_demand(self, pool: Pool, project: int) -> None:
+        """A demand whose fit did not know whether all labels were read, which they now are, calls for no other fit."""
+        demand = self._jobs.demanded(project)
+        if demand and demand == pool.get("demand_fitted") and float(pool.get("synced_at", "0")) >= float(demand):
+            self._jobs.demand_met(project, demand)
 
     def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
         fitted = self._registry.fitted_labels(project, version) if version else {}
@@ -177,6 +185,7 @@ class Fitter:
             # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
             if not float(pool.get("synced_at", "0")) < float(demand or 0) <= self._now():
                 self._jobs.demand_met(project, demand)
+            pool.put("demand_fitted", demand)
             # The rest can wait until the queue is in the new order.
             if not card.refused:
                 pool.keep_scores_of(card.version)

@@ -161,9 +161,21 @@ def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: H
     assert second != first
     assert fitted.look().reason == "Start Training was pressed"
     fitted.pool.put("synced_at", repr(fitted.now))
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == "Start Training was pressed"
     third = fitted.fit()
     assert third != second
     assert fitted.look().reason == ""
+
+
+def test_a_demand_that_stands_is_met_when_the_next_look_finds_no_other_labels(fitted: House) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    second = fitted.fit_on_demand()
+    fitted.pool.put("synced_at", repr(fitted.now))
+    assert fitted.look().reason == ""
+    assert fitted.jobs.demanded(PROJECT) == ""
+    assert fitted.fit() == second
 
 
 def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:

@@ -40,7 +40,9 @@ def connected(studio: Studio, backend: LocalBackend, corpus: Corpus) -> int:
 @pytest.fixture(scope="module")
 def offline(minilm: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The offline simulation with the settings that `start_backend` gives a backend."""
-    protocol = Protocol(Recipe(str(minilm), 6, 1e-4, 32, 128, seed=0), start=START, batch=FIT_EVERY, full_steps=6)
+    protocol = Protocol(
+        Recipe(str(minilm), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
+    )
     arm = Arm(SEED, "entropy")
     threads = torch.get_num_threads()
     with Experiment(tmp_path_factory.mktemp("offline"), of_pairs(few_pairs), protocol) as experiment:
