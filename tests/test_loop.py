@@ -71,7 +71,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
 def test_the_loop_survives_the_death_of_each_process(
     studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(fit_steps=60), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=20), few_pairs)
     version = project.wait()
     project.label(FIT_EVERY)
     wait_until(lambda: project.board.fit(project.id).state == "fitting", "the fit to begin")
