@@ -194,9 +194,9 @@ class Controller:
         if outcome.seconds_to_switch is None:
             return {}
         seconds = {"publish": round(outcome.seconds_to_switch, 3)}
-        if pool.get("switch_due_at"):
-            seconds["total"] = round(self._now() - float(pool.get("switch_due_at")), 3)
-            pool.put("switch_due_at", "")
+        of_version, _, due_at = pool.get("switch_due_at").partition(" ")
+        if of_version == version and "total" not in self._registry.card(project, version).seconds:
+            seconds["total"] = round(self._now() - float(due_at), 3)
         self._registry.add_seconds(project, version, seconds)
         return {"publish_seconds": seconds["publish"]}
 

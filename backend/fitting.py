@@ -164,7 +164,7 @@ class Fitter:
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
-            due_at = pool.get("due_at")
+            due_at = pool.get("due_at") or repr(self._now())  # empty when it fell due during the fit before
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
@@ -177,8 +177,8 @@ class Fitter:
             if card.refused:
                 self._save(card, labels, result)
             else:
+                pool.put("switch_due_at", f"{card.version} {due_at}")  # first: the switch may follow at once
                 self._bring_into_force(pool, card, labels, result)
-                pool.put("switch_due_at", due_at)
             pool.put("due_at", "")
             self._done(project, card)
             self._jobs.hint(project)

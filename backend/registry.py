@@ -256,11 +256,12 @@ class Registry:
             (self.root / str(project) / UNFINISHED).unlink(missing_ok=True)
 
     def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
-        """Note on the card how long stages took that came after it was written."""
-        card = self.card(project, version)
-        beside = self.path(project, version) / ".card.json"
-        _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
-        os.replace(beside, beside.with_name(CARD))
+        """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
+        with self.lock(f"card.{project}").acquire(timeout=10):
+            card = self.card(project, version)
+            beside = self.path(project, version) / ".card.json"
+            _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
+            os.replace(beside, beside.with_name(CARD))
 
     def discard(self, project: int, version: str) -> None:
         """Delete a version that was not promoted."""

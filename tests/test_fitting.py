@@ -111,8 +111,10 @@ def fitted(house_of: MakeHouse) -> House:
 def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
     first = fitted.in_force
     fitted.label(POOL[:FIT_EVERY], RIGHT)
+    fitted.pool.put("due_at", "1.0")
     second = fitted.fit()
     assert fitted.in_force == second != first
+    assert fitted.pool.get("switch_due_at") == f"{second} 1.0"
     card = fitted.registry.card(PROJECT, second)
     assert (card.parent, card.refused) == (first, "")
     assert (fitted.board.fit(PROJECT).fits, fitted.board.fit(PROJECT).refused) == (2, 0)

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -295,6 +296,18 @@ def test_the_card_learns_how_long_later_stages_took(registry: Registry) -> None:
         "manifest.json",
         "model.safetensors",
     }
+
+
+def test_seconds_that_two_note_at_once_are_all_kept(registry: Registry) -> None:
+    (version,) = save(registry, 1)
+
+    def note(who: str) -> None:
+        for n in range(50):
+            registry.add_seconds(PROJECT, version, {f"{who} {n}": 1.0})
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(note, ("fit", "publisher")))
+    assert len(registry.card(PROJECT, version).seconds) == len(card(1).seconds) + 2 * 50
 
 
 def test_pruning_keeps_the_newest_and_the_current(registry: Registry) -> None:
