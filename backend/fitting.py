@@ -72,9 +72,8 @@ class Fitter:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
-        if not pending:
-            self._meet_fitted_demand(pool, project)
-        reason = self._reason(project, version, config, pending, waited_s)
+        demanded = self._is_demanded(pool, project, pending)
+        reason = self._reason(project, version, config, demanded, pending, waited_s)
         message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
         if reason:
             obstacle = self._obstacle(project, config, list(labels.values()))
@@ -82,11 +81,15 @@ class Fitter:
             reason = "" if obstacle else reason
         return Outlook(reason, message, len(labels), pending)
 
-    def _meet_fitted_demand(self, pool: Pool, project: int) -> None:
-        """A demand whose fit did not know whether all labels were read, which they now are, calls for no other fit."""
+    def _is_demanded(self, pool: Pool, project: int, pending: int) -> bool:
+        """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
+        another only if labels turn up that the first did not have."""
         demand = self._jobs.demanded(project)
-        if demand and demand == pool.get("demand_fitted") and float(pool.get("synced_at", "0")) >= float(demand):
+        if not demand or pending or demand != pool.get("demand_fitted"):
+            return bool(demand)
+        if float(pool.get("synced_at", "0")) >= float(demand):
             self._jobs.demand_met(project, demand)
+        return False
 
     def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
         fitted = self._registry.fitted_labels(project, version) if version else {}
@@ -103,8 +106,10 @@ class Fitter:
             pool.put("pending_since", f"{version} {since}")
         return self._now() - float(since)
 
-    def _reason(self, project: int, version: str | None, config: LabelConfig, pending: int, waited_s: float) -> str:
-        if self._jobs.demanded(project):
+    def _reason(
+        self, project: int, version: str | None, config: LabelConfig, demanded: bool, pending: int, waited_s: float
+    ) -> str:
+        if demanded:
             return "Start Training was pressed"
         if version is not None and self._registry.card(project, version).labels != config.labels:
             return "the project's labels changed"

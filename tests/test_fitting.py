@@ -161,7 +161,9 @@ def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: H
     first = fitted.in_force
     second = fitted.fit_on_demand()
     assert second != first
-    assert fitted.look().reason == "Start Training was pressed"
+    assert fitted.look().reason == ""
+    assert fitted.fit() == second, "no other label is known yet"
+    assert fitted.jobs.demanded(PROJECT)
     fitted.pool.put("synced_at", repr(fitted.now))
     fitted.label(POOL[:1], RIGHT)
     assert fitted.look().reason == "Start Training was pressed"

@@ -1,10 +1,12 @@
 """The whole loop while Label Studio, or what stands before it, answers badly: annotators go on, nothing is lost."""
 
 import re
+import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -17,11 +19,13 @@ from faulty_studio import (
     LOGIN_PAGE,
     TOO_MANY,
     TOO_MANY_FOR_NOW,
+    Ask,
     Condition,
     Fault,
     FaultyStudio,
     Injection,
     Outlived,
+    Reply,
     json_of,
     late,
     lost,
@@ -41,6 +45,7 @@ from backend.studio import Studio
 FIT_EVERY, WINDOW = 3, 6  # Label Studio's requests take most of the time
 SWITCH = to(r"^PATCH /api/projects/\d+")
 WRITING = to(r"^POST /api/predictions/")
+HELD_S = 20  # Label Studio waits 5 s for the lock, then 1 s, 5 s, 1.5 s, 5 s, ...
 REMOVAL = to(r"^DELETE /api/predictions/")
 
 Record = Callable[[str, object], None]
@@ -243,6 +248,33 @@ def test_when_each_answer_is_late_the_queue_gets_right_and_our_own_answers_do_no
         assert project.queue() == project.order_by_entropy(version)[:WINDOW]
         assert project.board.queue(project.id).state != "failed"
     settle(project, before, injection, record_property)
+
+
+def test_while_another_program_holds_label_studios_data_base_nothing_is_lost(
+    label_studio: LocalStudio, project: FaultyProject, record_property: Record
+) -> None:
+    before = project.version() or ""
+    other = sqlite3.connect(
+        label_studio.data_dir / "label_studio.sqlite3", isolation_level=None, check_same_thread=False
+    )
+    release = threading.Timer(HELD_S, lambda: other.execute("ROLLBACK"))
+
+    def held(ask: Ask) -> Reply:
+        other.execute("BEGIN IMMEDIATE")
+        release.start()
+        return ask()
+
+    with project.proxy.failing(held, WRITING, times=1) as injection:
+        project.label(FIT_EVERY)
+        wait_until(lambda: injection.injected == 1, "the data base to be held", 60)
+        while other.in_transaction:  # readers read on
+            assert project.studio.project(project.id).model_version == before
+            assert project.ordered(before)
+            assert httpx.get(f"{project.backend.url}/health", timeout=2).status_code == 200
+            sleep(0.2)
+    settle(project, before, injection, record_property)
+    release.join()
+    other.close()
 
 
 def test_with_access_tokens_that_die_early_the_loop_goes_on(
