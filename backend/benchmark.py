@@ -36,6 +36,7 @@ from backend.acquisition import Array, entropy_nats, most_informative_first
 from backend.batching import Ints
 from backend.classifier import TOKEN_BUDGET, TOKEN_BUDGET_GPU, Classifier, Progress, Recipe
 from backend.devices import describe, pick_device, pick_precision
+from backend.encoder import has_onednn, packed_linear
 from backend.errors import BadRunError
 from backend.examples import Example
 from backend.experiment import machine
@@ -294,11 +295,12 @@ def _limit_of(dtype: str) -> str:
 def _seconds_of_product(rows: int, inner: int, outer: int, dtype: torch.dtype, device: torch.device) -> float:
     x = torch.randn(rows, inner, device=device).to(dtype)
     weight = torch.randn(outer, inner, device=device).to(dtype)
-    products = [lambda: linear(x, weight)]
-    if device.type == "cpu" and dtype == torch.float32 and torch._C._has_mkldnn:
-        # torch hands fp32 to MKL; oneDNN, which we use, is faster on some processors. The limit is the better one.
-        products.append(lambda: torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], ""))
-    launches = 10 if device.type == "cuda" else 1  # a single one is over before a GPU's clock can be read
+    products: list[Callable[[], object]] = [lambda: linear(x, weight)]
+    if device.type == "cpu" and has_onednn(dtype):
+        # What scoring uses: oneDNN, with weights in its own order. On some processors torch's own way is faster.
+        packed = packed_linear([torch.nn.Linear(inner, outer)], dtype)
+        products.append(lambda: packed(x))
+    launches = 10  # one alone is over before a GPU's clock can be read, or a CPU's caches are warm
     with torch.inference_mode():
         return min(_seconds(product, launches, device) for product in products for _ in range(5))
 

@@ -103,7 +103,7 @@ def test_the_joined_steps_of_eval_mode_give_what_the_separate_ones_of_fitting_gi
 def test_the_logits_are_the_same_where_torch_comes_without_onednn(
     inputs: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.encoder._has_onednn", lambda dtype: False)
+    monkeypatch.setattr("backend.encoder.has_onednn", lambda dtype: False)
     model = bert(**NO_DROPOUT)
     with torch.inference_mode():
         expected_NC = model(**inputs).logits

@@ -45,7 +45,7 @@ from backend.studio import Studio
 FIT_EVERY, WINDOW = 3, 6  # Label Studio's requests take most of the time
 SWITCH = to(r"^PATCH /api/projects/\d+")
 WRITING = to(r"^POST /api/predictions/")
-HELD_S = 20  # Label Studio waits 5 s for the lock, then 1 s, 5 s, 1.5 s, 5 s, ...
+HELD_S = 8  # Label Studio waits 5 s for the lock, then 1 s, 5 s, 1.5 s, 5 s, ...
 REMOVAL = to(r"^DELETE /api/predictions/")
 
 Record = Callable[[str, object], None]
