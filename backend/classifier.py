@@ -263,8 +263,8 @@ def fit(
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
     The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
-    into memory is computed in smaller pieces with the same sum of gradients. Raises `NoModelError`, `BadSettingError`,
-    and `NoMemoryError` when one example alone does not fit.
+    into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
+    data are ready. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -292,6 +292,7 @@ def _optimise(
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
     pieces = 1
+    progress(0, recipe.steps)
     batches = fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
     for step, batch in enumerate(batches, start=1):
         pieces = _gradients(classifier, tokens, targets, batch, pieces)

@@ -74,12 +74,18 @@ def run_round(
     if complaint:
         raise NotEnoughLabelsError(complaint)
     clock = _Clock()
+
+    def fitted(done: int, total: int) -> None:
+        if done == 0:
+            clock.stop("prepare")
+        progress("fit", done, total)
+
     classifier = classifiers.fit(
         recipe,
         labels,
         [example for example, _ in labelled],
         class_numbers(labels, [label for _, label in labelled]),
-        lambda done, total: progress("fit", done, total),
+        fitted,
         cache,
     )
     clock.stop("fit")

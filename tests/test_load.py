@@ -23,7 +23,7 @@ def result_of(script: str, out: Path, *arguments: object) -> dict[str, Any]:
 
 
 def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(tmp_path: Path, tiny: Path) -> None:
-    quick = ("--annotators", 3, "--minutes", 0.5, "--think", 0.8, "--burst", 30, "--labels", 10, "--window", 64)
+    quick = ("--annotators", 3, "--minutes", 0.35, "--think", 0.8, "--burst", 30, "--labels", 10, "--window", 64)
     result = result_of("load.py", tmp_path / "load.json", *quick, "--base-model", tiny, "--minutes-without", 0.1)
 
     assert result["problems"] == []

@@ -53,7 +53,7 @@ def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch
     labelled = [*start_set(data, protocol, 0), *(i for record in records for i in record.chosen)]
     assert sorted(labelled) == [example.id for example, _ in data.train]
     assert all(record.dev["examples"] == 12 and record.test and record.test["examples"] == 8 for record in records)
-    assert set(records[0].seconds) == {"fit", "evaluate", "score", "select"}
+    assert set(records[0].seconds) == {"prepare", "fit", "evaluate", "score", "select"}
 
 
 @pytest.mark.parametrize("strategy", ["random", "entropy", "bald", "diverse_margin", "power_entropy"])
