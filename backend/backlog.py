@@ -26,32 +26,35 @@ class Turn:
     """One heavy computation at a time in a process. A fit goes before the scoring of a backlog, which gives way."""
 
     def __init__(self) -> None:
-        self._taken = threading.Lock()
+        self._taken, self._fits = threading.Lock(), threading.Lock()
         self._fit_comes = threading.Event()
-        self._scoring = False
 
     @contextmanager
     def for_fit(self) -> Iterator[bool]:
         """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
-        self._fit_comes.set()
-        ours = self._taken.acquire(blocking=False) or (self._scoring and self._taken.acquire(timeout=GIVE_WAY_S))
-        self._fit_comes.clear()
+        if not self._fits.acquire(blocking=False):
+            yield False
+            return
         try:
-            yield ours
+            self._fit_comes.set()
+            ours = self._taken.acquire(timeout=GIVE_WAY_S)  # only a backlog can have it
+            self._fit_comes.clear()
+            try:
+                yield ours
+            finally:
+                if ours:
+                    self._taken.release()
         finally:
-            if ours:
-                self._taken.release()
+            self._fits.release()
 
     @contextmanager
     def for_scoring(self) -> Iterator[bool]:
         """Whether the turn is ours, until the end or until a fit comes."""
         ours = self._taken.acquire(blocking=False)
-        self._scoring |= ours
         try:
             yield ours
         finally:
             if ours:
-                self._scoring = False
                 self._taken.release()
 
     @property

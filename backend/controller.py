@@ -74,9 +74,13 @@ class Controller:
         """Make the published queue of a project right. Never raises what a later call may mend."""
         try:
             with self._registry.lock(f"{project}.queue"):
-                self._reconcile(project, thorough)
+                self._try_to_reconcile(project, thorough)
         except Busy:
             self.jobs.hint(project, delay_s=BUSY_S)
+
+    def _try_to_reconcile(self, project: int, thorough: bool) -> None:
+        try:
+            self._reconcile(project, thorough)
         except RefusedConfigError as error:
             log.warning("project %d cannot be served: %s", project, error)
             self._say(project, state="refused", message=str(error))

@@ -79,6 +79,8 @@ class Fitter:
             obstacle = self._obstacle(project, config, list(labels.values()))
             message = obstacle or f"Fitting: {reason}"
             reason = "" if obstacle else reason
+        elif pool.get("due_at"):
+            pool.put("due_at", "")  # noted from what was true before the last fit ended
         return Outlook(reason, message, len(labels), pending)
 
     def _is_demanded(self, pool: Pool, project: int, pending: int) -> bool:
@@ -141,13 +143,18 @@ class Fitter:
         """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the one in
         force. A failed fit keeps its labels."""
         try:
-            with self._turn.for_fit() as ours, self._registry.lock(f"fit.{project}"):
+            # The project first: a job too many must not make a backlog give way.
+            with self._registry.lock(f"fit.{project}"), self._turn.for_fit() as ours:
                 if ours:
-                    self._fit(project)
+                    self._try_to_fit(project)
                 else:
                     self._jobs.want_fit(project, delay_s=BUSY_S)
         except Busy:
             self._jobs.want_fit(project, delay_s=BUSY_S)
+
+    def _try_to_fit(self, project: int) -> None:
+        try:
+            self._fit(project)
         except QueueError as error:  # what was done is done; the clock asks again for the rest
             log.warning("project %d: %s", project, error)
         except NextlabelError as error:
@@ -162,7 +169,8 @@ class Fitter:
             if not pool.get("complete"):  # being read again; a reconcile will ask again
                 return
             config = parse_label_config(pool.get("label_config"))
-            demand = self._jobs.demanded(project)
+            # Before the labels: what is read from Label Studio from now on is not in this fit.
+            synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
             outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
@@ -185,12 +193,12 @@ class Fitter:
                 pool.put("switch_due_at", f"{card.version} {due_at}")  # first: the switch may follow at once
                 self._bring_into_force(pool, card, labels, result)
             pool.put("due_at", "")
+            pool.put("demand_fitted", demand)
             self._done(project, card)
             self._jobs.hint(project)
             # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
-            if not float(pool.get("synced_at", "0")) < float(demand or 0) <= self._now():
+            if not synced_at < float(demand or 0) <= self._now():
                 self._jobs.demand_met(project, demand)
-            pool.put("demand_fitted", demand)
             # The rest can wait until the queue is in the new order.
             if not card.refused:
                 pool.keep_scores_of(card.version)

@@ -120,8 +120,10 @@ class JobQueue:
 
     def demand_met(self, project: int, demand: str) -> None:
         """A fit that began after this demand is done; a newer demand stands."""
-        if demand and self.demanded(project) == demand:
-            self._forget_key(f"demand:{project}")
+        key = f"demand:{project}"
+        found = self._forget_key(key) if demand else None
+        if isinstance(found, bytes) and found.decode() != demand:
+            self.huey.storage.put_if_empty(key, found)
 
     def restart(self) -> None:
         """Forget which hints are waiting, as a worker may have been killed that had taken some. What another worker
@@ -191,7 +193,7 @@ def _open(url: str, path: Path, name: str, prompt: bool) -> Any:
     failures, make = open_it(url or str(path), name, ANSWER_S if prompt else PATIENCE_S)
     place = _Place(url or str(path), failures)
     huey = place.ask(lambda: place.twice(make))
-    huey.storage = _SafeStorage(huey.storage, place, prompt)
+    huey.storage = _SafeStorage(huey.storage, place, ANSWER_S if prompt else None)
     return huey
 
 
@@ -256,12 +258,12 @@ class _Place:
 
 
 class _SafeStorage:
-    """A storage of huey's that fails with `QueueError` alone. If `prompt`, no call takes longer than `ANSWER_S`,
+    """A storage of huey's that fails with `QueueError` alone. With `answer_s` no call takes longer than that,
     whatever it waits for: a server that hangs, a locked file, a name to be resolved, another thread's call."""
 
-    def __init__(self, storage: Any, place: _Place, prompt: bool):
-        self._storage, self._place = storage, place
-        self._callers = ThreadPoolExecutor(thread_name_prefix="queue") if prompt else None
+    def __init__(self, storage: Any, place: _Place, answer_s: float | None):
+        self._storage, self._place, self._answer_s = storage, place, answer_s
+        self._callers = ThreadPoolExecutor(thread_name_prefix="queue") if answer_s else None
         self._away = False
 
     def __getattr__(self, name: str) -> Any:
@@ -292,6 +294,6 @@ class _SafeStorage:
             return call()
         future = self._callers.submit(call)
         try:
-            return future.result(ANSWER_S)
+            return future.result(self._answer_s)
         finally:
             future.cancel()  # if it has not begun, as another call holds it up

@@ -226,7 +226,8 @@ class Pool:
             return self.open_examples()
         likely = {task.task_id for task in self.ranked(previous or "", limit // 2, skipped=False)}
         ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
-        drawn = rng.choice(ids_N, size=limit - len(likely), replace=False).tolist()
+        size = min(limit - len(likely), len(ids_N))  # some may just have been labelled
+        drawn = rng.choice(ids_N, size=size, replace=False).tolist()
         sql = "SELECT id, text, pair FROM task WHERE id = ?"
         return [example for task_id in sorted([*likely, *drawn]) for example in self._examples(sql, task_id)]
 
@@ -297,6 +298,8 @@ class Pool:
         sql = "DELETE FROM score WHERE rowid IN (SELECT rowid FROM score WHERE version != ? LIMIT ?)"
         while self._db.execute(sql, (version, PIECE)).rowcount == PIECE:
             pass
+        if self.get("scored") != version:
+            self.put("scored", "")  # that version has no scores any more, and may be in force again
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks whose score under `version` was computed in the fast precision."""

@@ -88,7 +88,8 @@ class Publisher:
         urgent = plan.create if switching else ()
         written = self._write(urgent, hurry=True)
         seconds_to_switch = None
-        if switching and self._has_predictions(version):
+        in_place = len(wanted) - len(plan.create) + written
+        if switching and self._may_switch(len(wanted), in_place):
             # Remembered first: after a crash in between, neither version is taken for a person's choice.
             self._pool.put("switched", f"{project.model_version or ''} {version}")
             self._studio.set_model_version(project.id, version)
@@ -96,7 +97,6 @@ class Publisher:
             log.info("project %d: the queue is in the order of %s", project.id, version)
         rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
-        in_place = len(wanted) - len(plan.create)
         low = bool(rest) and not switching and in_place < depth // 2 + self._others
         if not (settled or low):
             rest = ()
@@ -130,9 +130,11 @@ class Publisher:
             scored, truncated = self._exact(list(inexact.values()))
             self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
 
-    def _has_predictions(self, version: str) -> bool:
+    def _may_switch(self, wanted: int, in_place: int) -> bool:
+        if 2 * in_place < wanted and self._superseded():
+            return False  # the window of the version before is the better one until the next one's is there
         # Label Studio refuses a model version without predictions.
-        return any(p.version == version for p in self._pool.published())
+        return any(p.version == self._card.version for p in self._pool.published())
 
     def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
         written, at_once = 0, self._at_once if hurry else 1

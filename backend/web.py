@@ -288,7 +288,7 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
     @app.get("/")
     def overview() -> str:
         projects = [
-            {"id": p, "queue": board.queue(p), "fit": board.fit(p), "cards": _cards(registry, p)}
+            {"id": p, "queue": board.queue(p), "fit": board.fit(p), "cards": registry.cards(p)}
             for p in registry.projects()
         ]
         return render_template(
@@ -359,7 +359,3 @@ def _ids(items: object) -> list[int]:
 def _same(given: Sequence[str | None], expected: Sequence[str]) -> bool:
     pairs = zip(given, expected, strict=True)
     return all(hmac.compare_digest((a or "").encode(), b.encode()) for a, b in pairs)
-
-
-def _cards(registry: Registry, project: int) -> list[Card]:
-    return [registry.card(project, version) for version in registry.versions(project)]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from flask.testing import FlaskClient
@@ -56,9 +57,10 @@ def fit_version(model_dir: Path, checkpoint: Path, labels: Sequence[str], texts:
 
 
 def client_of(model_dir: Path, **settings: Any) -> FlaskClient:
-    return create_app(
-        Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32", **settings)
-    ).test_client()
+    """A client of the app, whose queue has time even on a machine whose disk is busy."""
+    with patch("backend.jobs.ANSWER_S", 10.0):
+        app = create_app(Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32", **settings))
+    return app.test_client()
 
 
 def jobs_in(model_dir: Path) -> list[tuple[str, tuple[object, ...]]]:

@@ -172,6 +172,26 @@ def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
     assert not turn.fit_comes
 
 
+def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
+    turn = Turn()
+
+    def fit_when_free() -> None:
+        with turn.for_fit() as ours:
+            assert ours
+
+    fitting = threading.Thread(target=fit_when_free)
+    with turn.for_scoring() as scoring:
+        assert scoring
+        fitting.start()
+        while not turn.fit_comes:
+            pass
+        with turn.for_fit() as second:
+            assert not second
+        assert turn.fit_comes
+    fitting.join(30)
+    assert not fitting.is_alive()
+
+
 def test_a_fit_waits_for_a_slice_however_many_parts_are_refused_meanwhile() -> None:
     turn, got = Turn(), threading.Event()
 

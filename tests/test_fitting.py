@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -180,6 +181,29 @@ def test_a_demand_that_stands_is_met_when_the_next_look_finds_no_other_labels(fi
     assert fitted.look().reason == ""
     assert fitted.jobs.demanded(PROJECT) == ""
     assert fitted.fit() == second
+
+
+def test_a_demand_stands_although_label_studio_was_read_while_its_fit_ran(
+    fitted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    make = Fitter._round
+
+    def read_meanwhile(fitter: Fitter, *arguments: Any) -> Any:
+        fitted.pool.put("synced_at", repr(fitted.now))
+        fitted.label(POOL[:1], RIGHT)
+        return make(fitter, *arguments)
+
+    monkeypatch.setattr(Fitter, "_round", read_meanwhile)
+    fitted.fit_on_demand()
+    assert fitted.look().reason == "Start Training was pressed"
+
+
+def test_what_fell_due_before_the_last_fit_ended_is_not_due_for_ever(fitted: House) -> None:
+    fitted.pool.put("due_at", "1.0")
+    assert fitted.look().reason == ""
+    assert fitted.pool.get("due_at") == ""
 
 
 def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:

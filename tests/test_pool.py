@@ -304,6 +304,14 @@ def test_scores_of_two_versions_stand_side_by_side_until_one_is_kept(pool: Pool)
     assert (order(pool, V1), order(pool, V2)) == ([], [2, 1])
 
 
+def test_a_version_whose_scores_were_dropped_has_all_tasks_before_it_again(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.1})
+    assert pool.unscored_size(V1) == 0
+    pool.keep_scores_of(V2)
+    assert pool.unscored_size(V1) == 2
+
+
 def test_many_scores_are_dropped_in_pieces(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.pool.PIECE", 3)
     pool.upsert([task(i) for i in range(1, 8)])
