@@ -233,13 +233,18 @@ def _label(loop: _Loop, corpus: Corpus, rounds: int) -> None:
 
 
 def _show(number: int, card: Card) -> None:
-    seconds = " + ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
+    stages = {stage: f"{s:.1f} s" for stage, s in card.seconds.items()}
+    total = stages.pop("total", "")  # of which the stages are the greater part
+    seconds = ", ".join(f"{stage} {words}" for stage, words in stages.items())
     score = (
         f"accuracy {card.scores['accuracy']:.3f}, F1 {card.scores['f1']:.3f}, combined {card.scores['combined']:.3f}"
         if card.scores
         else "no holdout"
     )
-    print(f"  after round {number}: {card.examples} labels, {score}   ({seconds}); the queue is re-ordered")
+    print(
+        f"  after round {number}: {card.examples} labels, {score}   ({seconds}); the queue is re-ordered"
+        + (f", {total} after the label that made the fit due" if total else "")
+    )
 
 
 def _leave_running(studio: LocalStudio, backend: LocalBackend, project: int) -> None:
