@@ -72,7 +72,7 @@ class Fitter:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
-        demanded = self._is_demanded(pool, project, pending)
+        demanded = self._demand_stands(pool, project, pending)
         reason = self._reason(project, version, config, demanded, pending, waited_s)
         message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
         if reason:
@@ -83,9 +83,9 @@ class Fitter:
             pool.put("due_at", "")  # noted from what was true before the last fit ended
         return Outlook(reason, message, len(labels), pending)
 
-    def _is_demanded(self, pool: Pool, project: int, pending: int) -> bool:
+    def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
-        another only if labels turn up that the first did not have."""
+        another only if labels turn up that the first did not have; if none did, the demand is dropped as met."""
         demand = self._jobs.demanded(project)
         if not demand or pending or demand != pool.get("demand_fitted"):
             return bool(demand)
