@@ -36,10 +36,10 @@ from backend.acquisition import Array, entropy_nats, most_informative_first
 from backend.batching import Ints
 from backend.classifier import TOKEN_BUDGET, TOKEN_BUDGET_GPU, Classifier, Progress, Recipe
 from backend.devices import describe, pick_device, pick_precision
-from backend.encoder import has_onednn, packed_linear
 from backend.errors import BadRunError
 from backend.examples import Example
 from backend.experiment import machine
+from backend.kernels import has_onednn, packed_linear
 from backend.learning import class_numbers
 from backend.metrics import evaluate
 from backend.records import require_same, write_json

@@ -20,19 +20,27 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_
 
 from backend.acquisition import Array
 from backend.batching import Ints, fitting_batches, scoring_batches
+from backend.cuda_graphs import Replayed, Work
 from backend.devices import pick_device, pick_precision
-from backend.encoder import fast_forward
+from backend.encoder import BertForward, fast_forward
 from backend.errors import BadSettingError, NoMemoryError, NoModelError
 from backend.examples import Example
 from backend.hub import hub_answers, keeps, told_to_stay_offline
+from backend.kernels import Packed
+from backend.padding import Batch, DeviceTokens
 from backend.tokens import TokenCache, Tokens, joined, of_lists
 
 log = logging.getLogger(__name__)
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
+torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape that it meets, in a tenth of a second
 
 TOKEN_BUDGET = 2048  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
 TOKEN_BUDGET_GPU = 65536
+FEW_LENGTHS = 16  # lengths are rounded up to it in a GPU's fit, so that nearly all steps are of a shape met before
+# Models whose forward pass asks the GPU nothing. With any other, a recording would fail, and leave torch's generator of
+# random numbers in a state in which no later fit can run.
+RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
 TOKENISED = 4096  # texts at a time
 MAX_GRADIENT_NORM = 1.0
 
@@ -93,29 +101,32 @@ class Classifier:
         if not examples:
             return np.zeros((0, len(self.labels)))
         tokens = self._encode(examples)
-        order, logits = [], []
-        done = 0
+        batches = list(scoring_batches(tokens.lengths_N, self._budget()))
+        logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
-            forward = self._forward(fast=not exact)
-            for batch in scoring_batches(tokens.lengths_N, self._budget()):
-                order.append(batch)
-                logits.append(self._in_pieces(forward, tokens, batch))  # left on the device: a GPU need not wait
+            forward, texts = self._forward(fast=not exact), self._placed(tokens)
+            for batch in texts.batches(batches):
+                logits.append(self._in_pieces(forward, texts, batch))
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(examples))
+            # Only here a GPU is waited for.
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
-        return np.asarray(probs_NC[np.argsort(np.concatenate(order))])
+        return np.asarray(probs_NC[np.argsort(np.concatenate(batches))])
 
-    def _in_pieces(self, forward: Forward, tokens: Tokens, batch: Ints) -> torch.Tensor:
+    def _in_pieces(self, forward: Forward, texts: DeviceTokens, batch: Batch) -> torch.Tensor:
         """Logits of a batch, in halves where it does not fit into memory."""
         try:
-            return forward(**self._padded(tokens, batch)).float()
+            if isinstance(forward, BertForward) and forward.packs:
+                ids, types, positions, starts = texts.packed(batch)
+                return forward.packed(ids, types, positions, Packed(starts, batch.longest))
+            return forward(**self._inputs(texts, batch.rows_R, batch.longest, masked=not batch.even)).float()
         except RuntimeError as error:
             if not _is_out_of_memory(error) or len(batch) == 1:
                 raise
         self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
         log.warning("out of memory: computing %d texts in halves", len(batch))
-        return torch.cat([self._in_pieces(forward, tokens, half) for half in np.array_split(batch, 2)])
+        return torch.cat([self._in_pieces(forward, texts, half) for half in batch.halves()])
 
     def _give_back_memory(self) -> None:
         if self.device.type == "cuda":
@@ -151,12 +162,13 @@ class Classifier:
             return vectors_ND
         tokens = self._encode(examples)
         with torch.inference_mode(), self._fast(True):
-            for batch in scoring_batches(tokens.lengths_N, self._budget()):
-                inputs = self._padded(tokens, batch)
+            texts, batches = self._placed(tokens), list(scoring_batches(tokens.lengths_N, self._budget()))
+            for positions, batch in zip(batches, texts.batches(batches), strict=True):
+                inputs = self._inputs(texts, batch.rows_R, batch.longest)
                 hidden_NTD = self.model.base_model(**inputs).last_hidden_state.float()
                 real_NT1 = inputs["attention_mask"].unsqueeze(2)
                 mean_ND = (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
-                vectors_ND[batch] = torch.nn.functional.normalize(mean_ND, dim=1).cpu().numpy()
+                vectors_ND[positions] = torch.nn.functional.normalize(mean_ND, dim=1).cpu().numpy()
         return vectors_ND
 
     def save(self, directory: Path) -> None:
@@ -194,17 +206,20 @@ class Classifier:
         del rules["truncation"], rules["padding"]  # what the last call asked for
         return hashlib.sha256(f"{self.max_length} {json.dumps(rules)}".encode()).hexdigest()[:16]
 
-    def _padded(self, tokens: Tokens, batch: Ints) -> dict[str, torch.Tensor]:
-        ids, mask, types = tokens.padded(batch, self.tokenizer.pad_token_id)
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        if "token_type_ids" not in self.tokenizer.model_input_names:
-            del inputs["token_type_ids"]
-        return {name: self._there(torch.from_numpy(array)) for name, array in inputs.items()}
+    def _placed(self, tokens: Tokens) -> DeviceTokens:
+        return DeviceTokens(tokens.ids_M, tokens.types_M, tokens.starts_N, tokens.lengths_N, self.device)
 
-    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
-        if self.device.type == "cuda":  # copied while the GPU works on the batch before
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
+    def _inputs(
+        self, texts: DeviceTokens, rows_R: torch.Tensor, length: int, masked: bool = True
+    ) -> dict[str, torch.Tensor]:
+        """A batch as the model's arguments. A mask may be spared where nothing is padded."""
+        ids, mask, types = texts.padded(rows_R, length, self.tokenizer.pad_token_id)
+        inputs = {"input_ids": ids}
+        if masked:
+            inputs["attention_mask"] = mask
+        if "token_type_ids" in self.tokenizer.model_input_names:
+            inputs["token_type_ids"] = types
+        return inputs
 
     def _forward(self, fast: bool) -> Forward:
         """From a padded batch to logits, with the mode as it is now. While training, to be made anew after a step."""
@@ -232,7 +247,8 @@ class Classifier:
     def _fast(self, wanted: bool) -> Any:
         if not wanted or self.precision == torch.float32:
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.precision)
+        # Each weight is read once a pass: there is nothing to keep, and what is kept cannot be recorded.
+        return torch.autocast(self.device.type, dtype=self.precision, cache_enabled=False)
 
 
 def load(directory: Path, device: str = "auto", precision: str = "auto", cache: TokenCache | None = None) -> Classifier:
@@ -288,38 +304,58 @@ def _optimise(
 ) -> None:
     model = classifier.model.train()
     tokens = classifier._encode(examples)
-    targets = torch.as_tensor(targets_N, device=classifier.device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0, fused=True)
+    rng = np.random.default_rng(recipe.seed)
+    batches = list(fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, rng))
+    on_gpu = classifier.device.type == "cuda"
+    # A recorded step reads its rate on the GPU.
+    rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
     schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
-    pieces = 1
+    texts = classifier._placed(tokens)
+    step = _Step(classifier, texts, targets_N, optimiser)
     progress(0, recipe.steps)
-    batches = fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, np.random.default_rng(recipe.seed))
-    for step, batch in enumerate(batches, start=1):
-        pieces = _gradients(classifier, tokens, targets, batch, pieces)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
-        optimiser.step()
+    for done, batch in enumerate(texts.batches(batches), start=1):
+        step(batch)
         schedule.step()
-        optimiser.zero_grad(set_to_none=True)
-        progress(step, recipe.steps)
+        progress(done, recipe.steps)
 
 
-def _gradients(classifier: Classifier, tokens: Tokens, targets: torch.Tensor, batch: Ints, pieces: int) -> int:
-    """Add up the gradients of a batch; returns into how many pieces it had to be cut, for the next batch to start."""
-    while True:
-        try:
-            for piece in np.array_split(batch, min(pieces, len(batch))):
-                logits = classifier._forward(fast=True)(**classifier._padded(tokens, piece))
-                loss = cross_entropy(logits.float(), targets[piece], reduction="sum") / len(batch)
-                torch.autograd.backward(loss)
-            return pieces
-        except RuntimeError as error:
-            if not _is_out_of_memory(error) or pieces >= len(batch):
-                raise
-        # Outside the except block: while the exception lives, its traceback keeps the activations alive.
-        classifier.model.zero_grad(set_to_none=True)
-        classifier._give_back_memory()
-        pieces *= 2
-        log.warning("out of memory: computing each batch in %d pieces; the effective batch stays", pieces)
+class _Step:
+    """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU."""
+
+    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
+        self.pieces = pieces
+        self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
+        self._targets = torch.as_tensor(targets_N, device=classifier.device)
+        self._replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
+        self._work: Work = Replayed(self._once, classifier.device) if self._replays else self._once
+
+    def __call__(self, batch: Batch) -> None:
+        """Take the step."""
+        length = batch.longest
+        if self._replays:
+            length = min(-(-length // FEW_LENGTHS) * FEW_LENGTHS, self._classifier.max_length)
+        while True:
+            try:
+                return self._work(batch.rows_R, length)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error) or self.pieces >= len(batch):
+                    raise
+            # Outside the except block: while the exception lives, its traceback keeps the activations alive.
+            self._optimiser.zero_grad(set_to_none=True)
+            self._work = self._once  # what was recorded has memory of its own, and is of larger pieces
+            self._classifier._give_back_memory()
+            self.pieces *= 2
+            log.warning("out of memory: computing each batch in %d pieces; the effective batch stays", self.pieces)
+
+    def _once(self, rows_R: torch.Tensor, length: int) -> None:
+        for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):
+            logits = self._classifier._forward(fast=True)(**self._classifier._inputs(self._texts, piece, length))
+            loss = cross_entropy(logits.float(), self._targets[piece], reduction="sum") / len(rows_R)
+            torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=not self._replays)  # each replay writes where the last one did
 
 
 @contextmanager

@@ -39,15 +39,6 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.lengths_N)
 
-    def padded(self, rows: Ints, padding: int) -> tuple[Ints, Ints, Ints]:
-        """Ids, mask (1 where real) and types of some texts, each int64 of shape (rows, longest)."""
-        lengths = self.lengths_N[rows]
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-        at = _ranges(self.starts_N[rows], lengths)
-        ids, types = np.full(mask.shape, padding), np.zeros(mask.shape, dtype=np.int64)
-        ids[mask], types[mask] = self.ids_M[at], self.types_M[at]
-        return ids, mask.astype(np.int64), types
-
     def __getitem__(self, rows: Ints) -> "Tokens":
         at = _ranges(self.starts_N[rows], self.lengths_N[rows])
         return flat(self.ids_M[at], self.types_M[at], self.lengths_N[rows])

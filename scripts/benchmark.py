@@ -120,9 +120,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def make_plan(options: argparse.Namespace, directory: Path) -> "Plan":
     """What is on the command line, over the defaults or those of --quick."""
     from backend.benchmark import Plan, random_checkpoint
-    from backend.demo import small_checkpoint
 
-    base_model = options.base_model or str(small_checkpoint())
+    base_model = options.base_model or default_model()
     if options.shape:
         base_model = str(random_checkpoint(base_model, options.shape, directory))
     plan = Plan(base_model, options.device, options.precision, random_weights=options.shape is not None)
@@ -136,6 +135,13 @@ def make_plan(options: argparse.Namespace, directory: Path) -> "Plan":
     }
     given = {name: value for name, value in given.items() if value is not None}
     return replace(plan.quick() if options.quick else plan, **given)
+
+
+def default_model() -> str:
+    """The small checkpoint of the demo, which brings the Label Studio SDK along: where a model is named, neither."""
+    from backend.demo import small_checkpoint
+
+    return str(small_checkpoint())
 
 
 def read_data(mrpc_dir: Path | None) -> TextSet:

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Robe
 from transformers import RobertaForSequenceClassification as Roberta
 
 from backend.acquisition import Array, entropy_nats
-from backend.classifier import Classifier, Recipe, _gradients, fit, identity, load, load_base, package_versions
+from backend.classifier import Classifier, Recipe, _Step, fit, identity, load, load_base, package_versions
 from backend.corpora import own_pairs
 from backend.errors import BadSettingError, NoMemoryError, NoModelError
 from backend.examples import Example
@@ -407,18 +407,21 @@ def test_a_card_can_name_the_libraries() -> None:
 
 
 class SmallMemory(torch.nn.Module):
-    """A model on a device that holds only so many word pieces at a time. `seen`: rows of each forward that fitted."""
+    """A model on a device that holds only so many word pieces at a time, padding aside.
+
+    `seen`: rows of each forward that fitted.
+    """
 
     def __init__(self, model: torch.nn.Module, pieces: int, complaint: Exception):
         super().__init__()
         self.model, self.pieces, self.complaint = model, pieces, complaint
         self.seen: list[int] = []
 
-    def forward(self, input_ids: torch.Tensor, **rest: torch.Tensor) -> Any:
-        if input_ids.numel() > self.pieces:
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **rest: torch.Tensor) -> Any:
+        if (input_ids.numel() if attention_mask is None else int(attention_mask.sum())) > self.pieces:
             raise self.complaint
         self.seen.append(len(input_ids))
-        return self.model(input_ids=input_ids, **rest)
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, **rest)
 
 
 CUDA_IS_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -439,11 +442,20 @@ def gradients(
     model = SmallMemory(inner, room, complaint)
     small = Classifier(model, classifier.tokenizer, classifier.labels, classifier.device, torch.float32)  # no dropout
     inner.zero_grad(set_to_none=True)
-    targets = torch.as_tensor(TARGETS_N[: len(examples)])
-    pieces = _gradients(small, small._encode(examples), targets, np.arange(len(examples)), pieces)
-    found = {name: weight.grad.clone() for name, weight in inner.named_parameters() if weight.grad is not None}
-    inner.zero_grad(set_to_none=True)
-    return found, pieces, model.seen
+    found: dict[str, torch.Tensor] = {}
+
+    class Reader(torch.optim.SGD):
+        """Keeps the gradients that it is given, and changes nothing."""
+
+        def step(self, closure: Any = None) -> None:
+            found.update(
+                {name: weight.grad.clone() for name, weight in inner.named_parameters() if weight.grad is not None}
+            )
+
+    texts = small._placed(small._encode(examples))
+    step = _Step(small, texts, TARGETS_N[: len(examples)], Reader(inner.parameters()), pieces)
+    step(texts.batches([np.arange(len(examples))])[0])
+    return found, step.pieces, model.seen
 
 
 # The long ones come last: the first pieces fit and leave gradients before memory runs out.

@@ -15,7 +15,8 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from backend.encoder import BertForward, dropout, fast_forward
+from backend.encoder import BertForward, fast_forward
+from backend.kernels import CpuKernels, GpuKernels, Packed
 
 SHAPES = {
     "plain": {},
@@ -72,6 +73,11 @@ def written_out(model: Any, dtype: torch.dtype = torch.float32) -> BertForward:
     return forward
 
 
+def with_gpu_kernels(model: Any, dtype: torch.dtype = torch.float32) -> BertForward:
+    """The steps that a GPU is given, here computed by the CPU."""
+    return BertForward(model, GpuKernels(dtype, fitted=model.training))
+
+
 # The same function
 
 
@@ -103,7 +109,7 @@ def test_the_joined_steps_of_eval_mode_give_what_the_separate_ones_of_fitting_gi
 def test_the_logits_are_the_same_where_torch_comes_without_onednn(
     inputs: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.encoder.has_onednn", lambda dtype: False)
+    monkeypatch.setattr("backend.kernels.has_onednn", lambda dtype: False)
     model = bert(**NO_DROPOUT)
     with torch.inference_mode():
         expected_NC = model(**inputs).logits
@@ -157,7 +163,80 @@ def test_new_weights_need_a_new_forward_which_sees_them() -> None:
     assert not torch.allclose(written_out(model)(**inputs), before_NC, atol=1e-2)
 
 
+# The steps that a GPU is given
+
+
+def attention_text_by_text(
+    self: GpuKernels,
+    query_QD: torch.Tensor,
+    key_MD: torch.Tensor,
+    value_MD: torch.Tensor,
+    heads: int,
+    queries: Packed,
+    keys: Packed,
+) -> torch.Tensor:
+    """In the place of flash attention, which only a GPU has."""
+    mixed = []
+    for text in range(len(keys.starts) - 1):
+        of_query, of_key = (slice(*starts[text : text + 2].tolist()) for starts in (queries.starts, keys.starts))
+        parts = (query_QD[None, of_query], key_MD[None, of_key], value_MD[None, of_key])
+        mixed.append(self.attention(*parts, heads, None, 0.0)[0])
+    return torch.cat(mixed)
+
+
+@pytest.mark.parametrize("inputs", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_with_the_steps_of_a_gpu_the_logits_are_those_of_transformers(
+    shape: dict[str, Any], inputs: dict[str, torch.Tensor]
+) -> None:
+    model = bert(**NO_DROPOUT, **shape)
+    with torch.inference_mode():
+        expected_NC = model(**inputs).logits
+        for mode in (model.eval(), model.train()):
+            assert torch.allclose(with_gpu_kernels(mode)(**inputs), expected_NC, atol=1e-5)
+            furthest = float((with_gpu_kernels(mode, torch.bfloat16)(**inputs) - expected_NC).abs().max())
+            assert furthest < 0.05 * max(1.0, float(expected_NC.abs().max()))
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_with_the_steps_of_a_gpu_the_gradients_are_those_of_transformers(shape: dict[str, Any]) -> None:
+    model, inputs = bert(**NO_DROPOUT, **shape).train(), BATCHES["padded pairs"]
+    expected = gradients(model, model(**inputs).logits)
+    found = gradients(model, with_gpu_kernels(model)(**inputs))
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-5 * largest), name
+
+
+@pytest.mark.parametrize("lengths", [[9, 24, 4, 2], [7, 7], [1]], ids=str)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_texts_that_follow_each_other_have_the_logits_of_padded_ones(
+    shape: dict[str, Any], lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GpuKernels, "packed_attention", attention_text_by_text)
+    model, inputs = bert(**shape), batch(lengths)
+    real = inputs["attention_mask"] == 1
+    positions_M = torch.arange(max(lengths)).expand(len(lengths), -1)[real]
+    starts = torch.tensor([0, *lengths]).cumsum(0).int()
+    with torch.inference_mode():
+        expected_NC = model(**inputs).logits
+        packed_NC = with_gpu_kernels(model).packed(
+            inputs["input_ids"][real], inputs["token_type_ids"][real], positions_M, Packed(starts, max(lengths))
+        )
+    assert torch.allclose(packed_NC, expected_NC, atol=1e-5)
+
+
+def test_only_what_is_not_fitted_and_is_in_bf16_goes_without_padding() -> None:
+    model = bert()
+    assert with_gpu_kernels(model, torch.bfloat16).packs
+    assert not with_gpu_kernels(model).packs
+    assert not with_gpu_kernels(model.train(), torch.bfloat16).packs
+    assert not written_out(model.eval(), torch.bfloat16).packs, "a CPU has no attention for it"
+
+
 # Dropout
+
+dropout = CpuKernels(torch.float32, fitted=True).dropout
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])

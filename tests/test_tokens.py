@@ -63,15 +63,6 @@ def test_ids_of_large_vocabularies_are_not_cut(largest: int, size: int) -> None:
     assert tokens.ids_M.itemsize == size
 
 
-def test_padding_stands_at_the_end_and_is_masked() -> None:
-    tokens = of_lists([[5, 6, 7], [8], [9, 9]], [[0, 0, 1], [0], [0, 1]])
-    ids, mask, types = tokens.padded(np.array([2, 0]), padding=99)
-    assert ids.tolist() == [[9, 9, 99], [5, 6, 7]]
-    assert mask.tolist() == [[1, 1, 0], [1, 1, 1]]
-    assert types.tolist() == [[0, 1, 0], [0, 0, 1]]
-    assert {array.dtype for array in (ids, mask, types)} == {np.dtype(np.int64)}
-
-
 def test_parts_join_in_their_order_and_rows_are_chosen_in_any() -> None:
     tokens = joined([of_lists([[1], [2, 2]], None), of_lists([[70_000, 3]], [[0, 1]])])
     assert rows(tokens[np.array([2, 0, 2])]) == [([70_000, 3], [0, 1]), ([1], [0]), ([70_000, 3], [0, 1])]
