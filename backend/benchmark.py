@@ -44,6 +44,7 @@ from backend.learning import class_numbers
 from backend.metrics import evaluate
 from backend.records import require_same, write_json
 from backend.textsets import Labelled, TextSet
+from backend.tokens import TokenCache
 
 Result = dict[str, Any]  # plain values, as JSON has them
 Show = Callable[[str], None]
@@ -54,6 +55,7 @@ NAIVE, EXACT, FAST, AUTOCAST = "naive", "ours_fp32", "ours_fast", "bf16_autocast
 TUTORIAL, OURS, DIFFERENCE = "padded", "ours", "difference"
 BATCH = 32  # of the rivals' scoring, and of every fit
 TOP = 100  # the most uncertain, which an annotator is shown next
+NAIVE_TEXTS = 200  # of a large pool: all would take the naive way an hour
 WARM_UP = 64  # examples that each way scores before the clock is looked at
 STATUS = Path("/proc/self/status")  # Linux's page about this process
 START, END = "<!-- benchmark -->", "<!-- /benchmark -->"
@@ -94,6 +96,8 @@ class Plan:
     fit_steps: int = 8  # that are measured, in each repetition
     learning_rate: float = 1e-4
     max_length: int = 128  # word pieces: what the tutorial pads to
+    pool: int | None = None  # texts of a large pool that is scored as well; None: none
+    whole_steps: int | None = None  # of a fit that is measured from its start to its end; None: none
     memory: bool = True
     random_weights: bool = False  # the base model is a `random_checkpoint`
 
@@ -128,12 +132,19 @@ def measure(data: TextSet, plan: Plan, command: str, show: Show = lambda line: N
     classifier = classifiers.fit(plan.recipe(plan.warm_steps), data.labels, learnt, targets_N)
     scoring = measure_scoring(classifier, unseen, plan.repeats, show)
     predict = measure_predict(classifier, unseen[: plan.singles], plan.repeats, show)
+    pool = (
+        {"pool": measure_pool(classifier, repaired(learnt + unseen, plan.pool), plan.repeats, show)}
+        if plan.pool
+        else {}
+    )
+    whole = {"whole": measure_whole_fit(data.labels, plan, learnt, targets_N, show)} if plan.whole_steps else {}
     return {
         "command": command,
         **_about(data, plan),
         "plan": {**asdict(plan), "base_model": Path(plan.base_model).name},
         "scoring": scoring,
-        "fit": measure_fit(classifier, plan, learnt, targets_N, show),
+        **pool,
+        "fit": {**measure_fit(classifier, plan, learnt, targets_N, show), **whole},
         "predict": predict,
     }
 
@@ -413,15 +424,8 @@ def measure_scoring(
     measured = interleave({**_limits(classifier), **seconds}, repeats, show)
     with torch.autocast(classifier.device.type, dtype=torch.bfloat16):
         probs[AUTOCAST] = _by_padding(classifier, examples)  # what rounding does to the order without our doing
-    lengths_N = _lengths(classifier, examples)
+    lengths_N = classifier.token_counts(examples)
     return _scoring_result(ways, measured, probs, lengths_N, flop(shape_of(classifier.model.config), lengths_N))
-
-
-def _lengths(classifier: Classifier, examples: Sequence[Example]) -> Ints:
-    """Word pieces of each example."""
-    texts, pairs = _texts(examples)
-    encoded = classifier.tokenizer(texts, pairs, truncation=True, max_length=classifier.max_length)
-    return np.array([len(ids) for ids in encoded["input_ids"]])
 
 
 def _scoring_result(
@@ -459,6 +463,61 @@ def _scoring_result(
         "flop_count": FLOP_COUNT,
         "limit_gflops": {name: spread(measured[_limit_of(name)]) for name in DTYPES},
         "ways": of_ways,
+    }
+
+
+# A large pool, whose word pieces are known
+
+
+def repaired(examples: Sequence[Example], count: int) -> list[Example]:
+    """`count` examples, each the text of one and the pair of another, numbered from 0."""
+    texts_N, pairs_N = np.random.default_rng(0).integers(0, len(examples), size=(2, count))
+    return [
+        Example(i, examples[a].text, examples[b].pair) for i, (a, b) in enumerate(zip(texts_N, pairs_N, strict=True))
+    ]
+
+
+def measure_pool(
+    classifier: Classifier, examples: Sequence[Example], repeats: int, show: Show = lambda line: None
+) -> Result:
+    """Scoring of a pool as every version after the first does it: its word pieces are on disk. Naively only a part of
+    it is scored, tokenising included."""
+    few, pipe = examples[:NAIVE_TEXTS], _pipeline(classifier)
+    with TemporaryDirectory() as directory:
+        cached = Classifier(
+            classifier.model,
+            classifier.tokenizer,
+            classifier.labels,
+            classifier.device,
+            classifier.precision,
+            TokenCache(Path(directory)),
+        )
+        show(f"tokenising {len(examples)} texts")
+        tokenising = _seconds(partial(cached.token_counts, examples), 1, classifier.device)
+        cached.predict_proba(examples, exact=False)
+        actions: dict[str, Callable[[int], float]] = {
+            **_limits(classifier),
+            NAIVE: lambda repeat: _seconds(partial(_by_pipeline, pipe, cached.labels, 1, few), 1, cached.device),
+            FAST: lambda repeat: _seconds(partial(cached.predict_proba, examples, exact=False), 1, cached.device),
+        }
+        measured = interleave(actions, repeats, show)
+        lengths_N = cached.token_counts(examples)
+    operations = flop(shape_of(classifier.model.config), lengths_N) / 1e9
+    per_second = {
+        name: [count / seconds for seconds in measured[name]]
+        for name, count in ((NAIVE, len(few)), (FAST, len(examples)))
+    }
+    limits = measured[_limit_of(_name(classifier.precision))]
+    return {
+        "texts": len(examples),
+        "tokens_per_text": float(lengths_N.mean()),
+        "tokenised_per_second": len(examples) / tokenising,
+        "naive_texts": len(few),
+        "naive_per_second": spread(per_second[NAIVE]),
+        "per_second": spread(per_second[FAST]),
+        "ratio_to_naive": _ratios(per_second[FAST], per_second[NAIVE]),
+        "share_of_limit": _ratios([operations / seconds for seconds in measured[FAST]], limits),
+        "limit_gflops": spread(limits),
     }
 
 
@@ -625,7 +684,7 @@ def measure_fit(
 
     seconds = {_fit_of(name): partial(seconds_of, way.fit) for name, way in ways.items()}
     measured = interleave({**_limits(classifier), **seconds}, plan.repeats, show)
-    shape, lengths_N = shape_of(classifier.model.config), _lengths(classifier, examples)
+    shape, lengths_N = shape_of(classifier.model.config), classifier.token_counts(examples)
     gflop = [3 * flop(shape, lengths_N[chosen_N]) / batches / 1e9 for chosen_N in chosen]
     of_ways = {name: _fit_result(name, way, measured, gflop) for name, way in ways.items()}
     if plan.memory and STATUS.exists():
@@ -641,6 +700,31 @@ def measure_fit(
         "note": FIT_NOTE,
         "ways": of_ways,
     }
+
+
+def measure_whole_fit(
+    labels: Sequence[str],
+    plan: Plan,
+    examples: Sequence[Example],
+    targets_N: Ints,
+    show: Show = lambda line: None,
+) -> Result:
+    """Seconds of our fit of `whole_steps` on all examples: until model and data are ready, and all its steps."""
+    assert plan.whole_steps is not None
+    prepare, steps = [], []
+    for repeat in range(plan.repeats):
+        show(f"a whole fit, {repeat + 1} of {plan.repeats}")
+        start = time.perf_counter()
+        ready: list[float] = []
+
+        def progress(done: int, total: int, ready: list[float] = ready) -> None:
+            if done == 0:
+                ready.append(time.perf_counter())
+
+        fitted = classifiers.fit(plan.recipe(plan.whole_steps, repeat), labels, examples, targets_N, progress)
+        steps.append(_clock(fitted.device) - ready[0])
+        prepare.append(ready[0] - start)
+    return {"steps": plan.whole_steps, "prepare_seconds": spread(prepare), "seconds": spread(steps)}
 
 
 def _fit_of(way: str) -> str:
@@ -776,7 +860,9 @@ def to_markdown(result: Result) -> str:
     blocks: list[str] = []
     if "scoring" in result:
         random = [RANDOM_NOTE] if result["plan"]["random_weights"] else []
-        tables = (_scoring_table(result), _predict_table(result), _fit_table(result))
+        pool = [_pool_line(result["pool"])] if "pool" in result else []
+        whole = [_whole_line(result["fit"]["whole"])] if "whole" in result["fit"] else []
+        tables = (_scoring_table(result), *pool, _predict_table(result), _fit_table(result), *whole)
         blocks += [_about_line(result), *random, *tables, _shell(result["command"])]
     if "quality" in result:
         quality = result["quality"]
@@ -815,6 +901,25 @@ def _scoring_table(result: Result) -> str:
         f"exact: Spearman {scoring['spearman']:.5f} (of plain transformers under bf16 autocast: "
         f"{scoring['spearman_of_bf16_autocast']:.5f}); of the {scoring['top']} most uncertain, "
         f"{scoring['top_100_overlap']:.0%} are the same."
+    )
+
+
+def _pool_line(pool: Result) -> str:
+    rate, ratio, share = (pool[name] for name in ("per_second", "ratio_to_naive", "share_of_limit"))
+    return (
+        f"A pool of {pool['texts']} texts ({pool['tokens_per_text']:.1f} word pieces each) that was tokenised before "
+        f"(at {pool['tokenised_per_second']:.0f} a second): Nextlabel scores {rate['median']:.0f} a second "
+        f"({rate['min']:.0f} to {rate['max']:.0f}), {ratio['median']:.0f} times as many as the pipeline one at a time "
+        f"({ratio['min']:.0f} to {ratio['max']:.0f}; on {pool['naive_texts']} of them), {share['median']:.0%} of the "
+        f"limit ({share['min']:.0%} to {share['max']:.0%})."
+    )
+
+
+def _whole_line(whole: Result) -> str:
+    seconds, prepare = whole["seconds"], whole["prepare_seconds"]
+    return (
+        f"Nextlabel's fit of {whole['steps']} steps takes {seconds['median']:.2f} s ({seconds['min']:.2f} to "
+        f"{seconds['max']:.2f}), after {prepare['median']:.2f} s to have model and data ready."
     )
 
 

@@ -132,6 +132,10 @@ class Classifier:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def token_counts(self, examples: Sequence[Example]) -> Ints:
+        """How many word pieces of each example are read."""
+        return self._encode(examples).lengths_N
+
     def truncated(self, examples: Sequence[Example]) -> list[bool]:
         """Of which examples only the first `max_length` word pieces are read."""
         lengths_N = self._tokenise(examples, truncation=False).lengths_N if examples else np.zeros(0)

@@ -1,6 +1,8 @@
 """Work on a GPU that is recorded once and replayed. Imports torch only."""
 
+import functools
 import logging
+import threading
 from collections.abc import Callable
 
 import torch
@@ -9,6 +11,13 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 Work = Callable[[Tensor, int], None]
+RECORDING = threading.Lock()  # torch can record one graph at a time
+
+
+@functools.cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    # One for all recordings: cuBLAS gives each stream working memory, and never takes it back.
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class Replayed:
@@ -20,7 +29,7 @@ class Replayed:
 
     def __init__(self, work: Work, device: torch.device):
         self._work = work
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = _recording_stream(device)
         self._memory = torch.cuda.graph_pool_handle()  # shared: graphs are replayed one at a time
         self._recorded: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         self._met: set[tuple[int, int]] = set()
@@ -44,7 +53,7 @@ class Replayed:
         torch.cuda.synchronize(self._stream.device)
         torch.cuda.empty_cache()  # what was freed cannot be used while recording
         try:
-            with torch.cuda.stream(self._stream):
+            with RECORDING, torch.cuda.stream(self._stream):
                 # thread_local: other threads may use the GPU meanwhile.
                 graph.capture_begin(self._memory, capture_error_mode="thread_local")
                 try:

@@ -85,6 +85,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--warm-steps", type=positive, help="steps of the fit before scoring (default: 60; quick: 30)")
     parser.add_argument("--examples", type=positive, help="texts to score (default: all unseen ones; quick: 256)")
     parser.add_argument("--fit-steps", type=positive, help="steps of each measured fit (default: 8; quick: 3)")
+    parser.add_argument("--pool", type=positive, metavar="N", help="score so many texts, made by pairing anew, as well")
+    parser.add_argument("--whole-steps", type=positive, metavar="N", help="measure a fit of so many steps as a whole")
     parser.add_argument("--repeats", type=positive, help="turns of each way (default: 5; quick: 3)")
     parser.add_argument(
         "--quick", action="store_true", help="less of everything, no memory: under 3 minutes on 2 cores"
@@ -130,6 +132,8 @@ def make_plan(options: argparse.Namespace, directory: Path) -> "Plan":
         "warm_steps": options.warm_steps,
         "examples": options.examples,
         "fit_steps": options.fit_steps,
+        "pool": options.pool,
+        "whole_steps": options.whole_steps,
         # At 1e-4 a large model with random weights soon says the same of every text.
         "learning_rate": options.lr or (2e-5 if options.shape else None),
     }

@@ -58,7 +58,7 @@ def data() -> TextSet:
 @pytest.fixture(scope="module")
 def result(tiny: Path, data: TextSet) -> Iterator[dict[str, Any]]:
     """A run with as little of everything as can be."""
-    plan = Plan(str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, memory=False)
+    plan = Plan(str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, pool=40, whole_steps=3, memory=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "true")  # what a run sets, and other tests shall not inherit
         yield measure(data, plan, "scripts/benchmark.py --quick")
