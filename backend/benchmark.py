@@ -58,7 +58,6 @@ TOP = 100  # the most uncertain, which an annotator is shown next
 NAIVE_TEXTS = 200  # of a large pool: all would take the naive way an hour
 WARM_UP = 64  # examples that each way scores before the clock is looked at
 STATUS = Path("/proc/self/status")  # Linux's page about this process
-START, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 
 FLOP_COUNT = (
     "2 x multiplications of every linear layer for each real token, of both attention products by the text's real "
@@ -989,21 +988,29 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def check_readme(readme: Path) -> str:
+def markers(block: str = "") -> tuple[str, str]:
+    """The lines that a benchmark stands between in a README, of which there may be several by name."""
+    name = f"benchmark:{block}" if block else "benchmark"
+    return f"<!-- {name} -->", f"<!-- /{name} -->"
+
+
+def check_readme(readme: Path, block: str = "") -> str:
     """The file's text. Raises `BadRunError` when it cannot be read or has not both markers once, in their order."""
+    start, end = markers(block)
     try:
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise BadRunError(f"{readme} cannot be read ({error.strerror}). Give the file to renew as --readme.") from None
-    if text.count(START) != 1 or text.count(END) != 1 or text.index(END) < text.index(START):
-        raise BadRunError(f"{readme} has no place for the benchmark. Add the two lines {START} and {END}.")
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(end) < text.index(start):
+        raise BadRunError(f"{readme} has no place for the benchmark. Add the two lines {start} and {end}.")
     return text
 
 
-def update_readme(readme: Path, result: Result) -> bool:
+def update_readme(readme: Path, result: Result, block: str = "") -> bool:
     """Replace what is between the markers; True when that changed the file. Raises as `check_readme`."""
-    text = check_readme(readme)
-    before, after = text.partition(START)[0], text.partition(END)[2]
-    new = f"{before}{START}\n{to_markdown(result)}\n{END}{after}"
+    text = check_readme(readme, block)
+    start, end = markers(block)
+    before, after = text.partition(start)[0], text.partition(end)[2]
+    new = f"{before}{start}\n{to_markdown(result)}\n{end}{after}"
     readme.write_text(new, encoding="utf-8")
     return new != text

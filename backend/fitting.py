@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 NICENESS = 10  # predictions, and the threads that keep the queue full, go first
 BUSY_S = 1.0  # when another fit has this process, or the project
-FIRST, FIRST_ON_GPU = 4096, 65536  # tasks of the pool that are scored before a version comes into force: some seconds
+FIRST_S = 6.0  # for so long tasks of the pool are scored before a version comes into force
+FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 
@@ -215,19 +216,27 @@ class Fitter:
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
-        on_gpu = pick_device(self._settings.device).type == "cuda"
         round_ = self._rounds.submit(
             run_round,
             recipe,
             config.labels,
             labelled,
-            pool.first_to_score(FIRST_ON_GPU if on_gpu else FIRST, self._registry.current(project), rng),
+            pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
             self._settings.query_strategy,
             _Reporter(self._board, project, self._now),
             self._caches(project),
         )
         return round_.result()
+
+    def _first(self, project: int) -> int:
+        """How many tasks are scored before a version comes into force, from how fast the one before it was."""
+        current = self._registry.current(project)
+        card = self._registry.card(project, current) if current else None
+        here = (self._settings.base_model, str(pick_device(self._settings.device)))
+        if card is None or not card.scored or (card.base_model, card.device) != here:
+            return FIRST
+        return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
     def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
         """Why the version must not take the place of the one in force; empty when it may.
@@ -321,6 +330,7 @@ class Fitter:
             libraries=classifiers.package_versions(),
             created_at=created.isoformat(),
             reason=reason,
+            scored=len(result.pool.examples),
         )
 
     def _done(self, project: int, card: Card) -> None:

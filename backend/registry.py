@@ -46,8 +46,8 @@ def version_number(version: str) -> int:
 class Card:
     """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
 
-    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted. Fields with a
-    default are absent from cards of earlier releases.
+    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
+    many tasks were scored in the seconds of that name. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -70,6 +70,7 @@ class Card:
     reason: str
     holdout: str = ""
     refused: str = ""
+    scored: int = 0
 
     @property
     def examples(self) -> int:

@@ -33,7 +33,7 @@ def main() -> None:
     from backend import benchmark
 
     if options.readme:
-        benchmark.check_readme(options.readme)  # before minutes of measuring
+        benchmark.check_readme(options.readme, options.block)  # before minutes of measuring
     if options.saved:
         result = json.loads(options.saved.read_text(encoding="utf-8"))
     else:
@@ -45,7 +45,7 @@ def main() -> None:
     if options.out:
         benchmark.write_result(result, options.out)
     if options.readme:
-        changed = benchmark.update_readme(options.readme, result)
+        changed = benchmark.update_readme(options.readme, result, options.block)
         print(f"{options.readme}: {'renewed' if changed else 'nothing to change'}", file=sys.stderr)
 
 
@@ -106,6 +106,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--out", type=Path, metavar="FILE.json", help="all numbers; FILE.md, the tables, goes beside it"
     )
     parser.add_argument("--readme", type=Path, help="file whose benchmark block is renewed, between its two markers")
+    parser.add_argument("--block", default="", metavar="NAME", help="which of several such blocks, by its name")
     parser.add_argument("--from", dest="saved", type=Path, metavar="FILE.json", help="measure nothing; read this --out")
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix != ".json":

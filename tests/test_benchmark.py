@@ -16,8 +16,6 @@ from transformers import BertModel
 from backend import benchmark
 from backend import classifier as classifiers
 from backend.benchmark import (
-    END,
-    START,
     STATUS,
     Plan,
     Shape,
@@ -27,6 +25,7 @@ from backend.benchmark import (
     flop,
     interleave,
     limit,
+    markers,
     measure,
     measure_quality,
     measure_scoring,
@@ -322,16 +321,23 @@ def test_a_result_is_written_for_machines_and_for_people(result: dict[str, Any],
     assert "scripts/benchmark.py --quick" in page
 
 
-def test_a_readme_is_renewed_between_its_markers_only_and_once(result: dict[str, Any], tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"# Before\n\n{START}\nold\n{END}\n\nAfter\n", encoding="utf-8")
-    assert update_readme(readme, result)
+@pytest.mark.parametrize("block", ["", "gpu"])
+def test_a_readme_is_renewed_between_its_markers_only_and_once(
+    block: str, result: dict[str, Any], tmp_path: Path
+) -> None:
+    readme, (start, end), (other, other_end) = tmp_path / "README.md", markers(block), markers("other")
+    after = f"After\n{other}\nas it was\n{other_end}\n"
+    readme.write_text(f"# Before\n\n{start}\nold\n{end}\n\n{after}", encoding="utf-8")
+    assert update_readme(readme, result, block)
     once = readme.read_text(encoding="utf-8")
-    assert once.startswith(f"# Before\n\n{START}\n")
-    assert once.endswith(f"\n{END}\n\nAfter\n")
+    assert once.startswith(f"# Before\n\n{start}\n")
+    assert once.endswith(f"\n{end}\n\n{after}")
     assert "old" not in once
-    assert not update_readme(readme, result)
+    assert not update_readme(readme, result, block)
     assert readme.read_text(encoding="utf-8") == once
+
+
+START, END = markers()
 
 
 @pytest.mark.parametrize("text", ["nothing", START, f"{END}\n{START}", f"{START}\n{START}\n{END}"])

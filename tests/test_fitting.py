@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from backend.backlog import Turn
 from backend.examples import Example
-from backend.fitting import Fitter, Outlook
+from backend.fitting import FIRST, LEAST, MOST, Fitter, Outlook
 from backend.jobs import JobQueue
 from backend.label_config import TaskRow, Vote, parse_label_config
 from backend.pool import Pool, pool_path
@@ -107,6 +108,36 @@ def fitted(house_of: MakeHouse) -> House:
     house.label(TRAIN, RIGHT)
     assert house.combined(house.fit()) > 0.8
     return house
+
+
+@pytest.mark.parametrize(
+    ("scored", "seconds", "base_model", "first"),
+    [
+        (3000, 4.0, None, 4500),
+        (3000, 60.0, None, LEAST),
+        (3000, 0.0, None, MOST),
+        (0, 0.0, None, FIRST),
+        (3000, 4.0, "another", FIRST),
+    ],
+    ids=["as fast as before", "slow", "very fast", "unknown", "another model"],
+)
+def test_as_many_tasks_are_scored_first_as_some_seconds_allow(
+    scored: int, seconds: float, base_model: str | None, first: int, fitted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = fitted.registry.card(PROJECT, fitted.in_force)
+    assert card.scored == len(POOL)
+    card = replace(
+        card,
+        scored=scored,
+        seconds={**card.seconds, "score": seconds},
+        base_model=base_model or card.base_model,
+    )
+    monkeypatch.setattr(fitted.registry, "card", lambda project, version: card)
+    assert fitted.fitter._first(PROJECT) == first
+
+
+def test_the_first_version_of_a_project_scores_a_fixed_number_first(house_of: MakeHouse) -> None:
+    assert house_of().fitter._first(PROJECT) == FIRST
 
 
 def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
