@@ -37,7 +37,9 @@ torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape th
 
 TOKEN_BUDGET = 2048  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
 TOKEN_BUDGET_GPU = 65536
-FEW_LENGTHS = 16  # lengths are rounded up to it in a GPU's fit, so that nearly all steps are of a shape met before
+# Lengths are rounded up to a multiple, so that few differ: for each shape oneDNN first makes kernels, in milliseconds,
+# and on a GPU a fit's steps are recorded.
+LENGTH_STEP, LENGTH_STEP_GPU = 8, 16
 # Models whose forward pass asks the GPU nothing. With any other, a recording would fail, and leave torch's generator of
 # random numbers in a state in which no later fit can run.
 RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
@@ -101,12 +103,14 @@ class Classifier:
         if not examples:
             return np.zeros((0, len(self.labels)))
         tokens = self._encode(examples)
-        batches = list(scoring_batches(tokens.lengths_N, self._budget()))
+        # In fp32 mostly few are scored, often a single one, which should not wait for padding.
+        step = 1 if exact or self.precision == torch.float32 else self._length_step
+        batches = list(scoring_batches(self._rounded(tokens.lengths_N, step), self._budget()))
         logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
             forward, texts = self._forward(fast=not exact), self._placed(tokens)
             for batch in texts.batches(batches):
-                logits.append(self._in_pieces(forward, texts, batch))
+                logits.append(self._in_pieces(forward, texts, batch, step))
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(examples))
@@ -114,19 +118,21 @@ class Classifier:
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
         return np.asarray(probs_NC[np.argsort(np.concatenate(batches))])
 
-    def _in_pieces(self, forward: Forward, texts: DeviceTokens, batch: Batch) -> torch.Tensor:
-        """Logits of a batch, in halves where it does not fit into memory."""
+    def _in_pieces(self, forward: Forward, texts: DeviceTokens, batch: Batch, step: int) -> torch.Tensor:
+        """Logits of a batch, in halves where it does not fit into memory. What is padded is padded to a multiple of
+        `step`."""
         try:
             if isinstance(forward, BertForward) and forward.packs:
                 ids, types, positions, starts = texts.packed(batch)
                 return forward.packed(ids, types, positions, Packed(starts, batch.longest))
-            return forward(**self._inputs(texts, batch.rows_R, batch.longest, masked=not batch.even)).float()
+            length = int(self._rounded(batch.longest, step))
+            return forward(**self._inputs(texts, batch.rows_R, length, masked=batch.shortest < length)).float()
         except RuntimeError as error:
             if not _is_out_of_memory(error) or len(batch) == 1:
                 raise
         self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
         log.warning("out of memory: computing %d texts in halves", len(batch))
-        return torch.cat([self._in_pieces(forward, texts, half) for half in batch.halves()])
+        return torch.cat([self._in_pieces(forward, texts, half, step) for half in batch.halves()])
 
     def _give_back_memory(self) -> None:
         if self.device.type == "cuda":
@@ -182,6 +188,14 @@ class Classifier:
 
     def _budget(self) -> int:
         return TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
+
+    @property
+    def _length_step(self) -> int:
+        return LENGTH_STEP_GPU if self.device.type == "cuda" else LENGTH_STEP
+
+    def _rounded(self, length: Any, step: int) -> Any:
+        """A number of word pieces, or several, rounded up to a multiple of `step`, but no further than is read."""
+        return np.minimum(-(-length // step) * step, np.maximum(length, self.max_length))
 
     def _encode(self, examples: Sequence[Example]) -> Tokens:
         if self.cache is None or not self._fingerprint:
@@ -336,9 +350,7 @@ class _Step:
 
     def __call__(self, batch: Batch) -> None:
         """Take the step."""
-        length = batch.longest
-        if self._replays:
-            length = min(-(-length // FEW_LENGTHS) * FEW_LENGTHS, self._classifier.max_length)
+        length = int(self._classifier._rounded(batch.longest, self._classifier._length_step))
         while True:
             try:
                 return self._work(batch.rows_R, length)

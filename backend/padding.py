@@ -32,9 +32,9 @@ class Batch:
         return int(self.lengths_R.max())
 
     @property
-    def even(self) -> bool:
-        """Whether all are of one length, so that nothing is padded."""
-        return int(self.lengths_R.min()) == self.longest
+    def shortest(self) -> int:
+        """Word pieces of the shortest text."""
+        return int(self.lengths_R.min())
 
     def halves(self) -> list["Batch"]:
         """Two, of a batch of two texts or more."""

@@ -57,8 +57,10 @@ def keep_few_kernels() -> None:
     """Make oneDNN, and torch's own layer above it, forget kernels earlier. To be called before torch is imported.
 
     A kernel is needed for each product and shape of a batch; by default a thousand are kept in each, some hundred MB.
+    Those of a fit and of scoring have room here (`classifier` sees to it that shapes are few): what was forgotten is
+    made again, in milliseconds, and with 128 that took as long as scoring.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 

@@ -52,8 +52,8 @@ def test_packed_texts_follow_each_other_and_each_counts_its_own_positions() -> N
 
 def test_batches_know_their_lengths_and_fall_into_halves() -> None:
     first, second = placed(TOKENS).batches([np.array([2, 0]), np.array([1])])
-    assert (first.rows_R.tolist(), first.longest, first.even, len(first)) == ([2, 0], 3, False, 2)
-    assert (second.rows_R.tolist(), second.longest, second.even, len(second)) == ([1], 1, True, 1)
+    assert (first.rows_R.tolist(), first.longest, first.shortest, len(first)) == ([2, 0], 3, 2, 2)
+    assert (second.rows_R.tolist(), second.longest, second.shortest, len(second)) == ([1], 1, 1, 1)
     assert [(half.rows_R.tolist(), half.longest) for half in first.halves()] == [([2], 2), ([0], 3)]
 
 
