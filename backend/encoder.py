@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backend.kernels import GpuKernels, Kernels, Packed, kernels
+from backend.kernels import GpuKernels, Kernels, Packed, kernels, padding
 
 
 def fast_forward(model: Any, dtype: torch.dtype) -> "BertForward | None":
@@ -56,7 +56,8 @@ class BertForward:
         """Logits of shape (N, C), fp32. `input_ids` and `attention_mask` (1 where real; None: all is) are (N, T)."""
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         x_NTD = self._embedded(input_ids, types, torch.arange(input_ids.shape[1], device=input_ids.device))
-        attend = partial(self.kernels.attention, heads=self.heads, mask_NT=attention_mask, rate=self.weights_dropout)
+        added = None if attention_mask is None else padding(attention_mask, self.kernels.dtype)
+        attend = partial(self.kernels.attention, heads=self.heads, added=added, rate=self.weights_dropout)
         for layer in self.layers[:-1]:
             x_NTD = layer(x_NTD, x_NTD, attend)
         return self._classified(self.layers[-1](x_NTD[:, :1], x_NTD, attend)[:, 0])
@@ -76,7 +77,8 @@ class BertForward:
     @property
     def packs(self) -> bool:
         """Whether texts need no padding here."""
-        return isinstance(self.kernels, GpuKernels) and self.kernels.packs
+        whole = self.model.config.hidden_size // self.heads % 8 == 0  # flash attention reads eight numbers at a time
+        return isinstance(self.kernels, GpuKernels) and self.kernels.packs and whole
 
     def _embedded(self, ids: Tensor, types: Tensor, positions: Tensor) -> Tensor:
         tables = self.model.bert.embeddings

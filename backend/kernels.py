@@ -35,9 +35,9 @@ class Kernels(Protocol):
         """A layer norm of what goes from layer to layer."""
 
     def attention(
-        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, mask_NT: Tensor | None, rate: float
+        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, added: Tensor | None, rate: float
     ) -> Tensor:
-        """Attention of shape (N, R, D) to where the mask is 1 (None: to all), its weights dropped at `rate`."""
+        """Attention of shape (N, R, D), its weights dropped at `rate`. `added` to its scores, (N, 1, 1, T)."""
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         """`x` with each element zero with probability `rate`, else divided by 1 - `rate`."""
@@ -47,7 +47,11 @@ def kernels(device: torch.device, dtype: torch.dtype, fitted: bool) -> "Kernels 
     """Those of a kind of processor; None where none are known to be faster than what transformers does."""
     if device.type == "cpu":
         return CpuKernels(dtype, fitted)
-    return GpuKernels(dtype, fitted) if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    # All that flash attention for texts in a row can do, from the Ampere generation on.
+    packs = not fitted and dtype == torch.bfloat16 and torch.cuda.get_device_capability(device) >= (8, 0)
+    return GpuKernels(dtype, fitted, packs)
 
 
 def _by_head(x_NTD: Tensor, heads: int) -> Tensor:
@@ -55,19 +59,19 @@ def _by_head(x_NTD: Tensor, heads: int) -> Tensor:
     return x_NTD.view(*x_NTD.shape[:2], heads, -1).transpose(1, 2)
 
 
-def _padding(mask_NT: Tensor, dtype: torch.dtype) -> Tensor:
+def padding(mask_NT: Tensor, dtype: torch.dtype) -> Tensor:
     """What is added to attention scores, (N, 1, 1, T): all but minus infinity where the mask is 0."""
     added_NT = torch.zeros(mask_NT.shape, dtype=dtype, device=mask_NT.device)
     return added_NT.masked_fill_(mask_NT == 0, torch.finfo(dtype).min)[:, None, None]
 
 
 class GpuKernels:
-    """Torch's own fused steps. None of them waits for the GPU."""
+    """Torch's own fused steps. None of them waits for the GPU. `packs`: it has `packed_attention`."""
 
-    def __init__(self, dtype: torch.dtype, fitted: bool):
+    def __init__(self, dtype: torch.dtype, fitted: bool, packs: bool = False):
         self.dtype = dtype
         self.between_layers = torch.float32 if fitted else dtype
-        self.packs = not fitted and dtype != torch.float32  # all that flash attention for texts in a row can do
+        self.packs = packs
 
     def linear(self, module: Any, then: str = "none") -> Step:
         """As `Kernels`."""
@@ -86,13 +90,12 @@ class GpuKernels:
         return lambda x: layer_norm(x, module.normalized_shape, weight, bias, module.eps)
 
     def attention(
-        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, mask_NT: Tensor | None, rate: float
+        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, added: Tensor | None, rate: float
     ) -> Tensor:
         """As `Kernels`."""
         query, key, value = (_by_head(x, heads) for x in (query_NRD, key_NTD, value_NTD))
-        added = None
-        if mask_NT is not None:
-            added = _padding(mask_NT, self.dtype).expand(-1, heads, query.shape[2], -1)
+        if added is not None:
+            added = added.expand(-1, heads, query.shape[2], -1)
         mixed = scaled_dot_product_attention(query, key, value, added, dropout_p=rate)
         return mixed.transpose(1, 2).flatten(2)
 
@@ -155,24 +158,24 @@ class CpuKernels:
         return module  # type: ignore[no-any-return]
 
     def attention(
-        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, mask_NT: Tensor | None, rate: float
+        self, query_NRD: Tensor, key_NTD: Tensor, value_NTD: Tensor, heads: int, added: Tensor | None, rate: float
     ) -> Tensor:
         """As `Kernels`."""
         query, key, value = (_by_head(x, heads) for x in (query_NRD, key_NTD, value_NTD))
-        if self._one_step and mask_NT is None:
+        if self._one_step and added is None:
             return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         queries, keys, values = (x.reshape(-1, *x.shape[2:]) for x in (query, key, value))
-        scores = self._scores(queries, keys, None if mask_NT is None else _padding(mask_NT, self.dtype))
-        weights = self.dropout(torch.softmax(scores, dim=-1, dtype=torch.float32).to(self.dtype), rate)
+        weights = torch.softmax(self._scores(queries, keys, added), dim=-1, dtype=torch.float32).to(self.dtype)
+        weights = self.dropout(weights, rate)
         return torch.bmm(weights, values).view(query.shape).transpose(1, 2).flatten(2)
 
-    def _scores(self, queries: Tensor, keys: Tensor, padding: Tensor | None) -> Tensor:
+    def _scores(self, queries: Tensor, keys: Tensor, added: Tensor | None) -> Tensor:
         """(N * heads, R, T)."""
         scale = 1 / math.sqrt(queries.shape[2])
-        if padding is None:
+        if added is None:
             return torch.bmm(queries, keys.transpose(1, 2)) * scale
-        added = padding.squeeze(1).repeat_interleave(len(queries) // len(padding), dim=0)
-        return torch.baddbmm(added, queries, keys.transpose(1, 2), alpha=scale)
+        each = added.squeeze(1).repeat_interleave(len(queries) // len(added), dim=0)
+        return torch.baddbmm(each, queries, keys.transpose(1, 2), alpha=scale)
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         """As `Kernels`, to 1/65536. Draws 16 bits an element from torch's generator."""

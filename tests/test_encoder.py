@@ -226,12 +226,12 @@ def test_texts_that_follow_each_other_have_the_logits_of_padded_ones(
     assert torch.allclose(packed_NC, expected_NC, atol=1e-5)
 
 
-def test_only_what_is_not_fitted_and_is_in_bf16_goes_without_padding() -> None:
-    model = bert()
-    assert with_gpu_kernels(model, torch.bfloat16).packs
-    assert not with_gpu_kernels(model).packs
-    assert not with_gpu_kernels(model.train(), torch.bfloat16).packs
-    assert not written_out(model.eval(), torch.bfloat16).packs, "a CPU has no attention for it"
+def test_only_a_gpu_that_can_goes_without_padding() -> None:
+    packing = GpuKernels(torch.bfloat16, fitted=False, packs=True)
+    assert BertForward(bert(), packing).packs
+    assert not BertForward(bert(num_attention_heads=16), packing).packs, "heads of two numbers"
+    assert not with_gpu_kernels(bert(), torch.bfloat16).packs
+    assert not written_out(bert(), torch.bfloat16).packs, "a CPU has no attention for it"
 
 
 # Dropout
