@@ -191,7 +191,9 @@ class Classifier:
 
     @property
     def _length_step(self) -> int:
-        return LENGTH_STEP_GPU if self.device.type == "cuda" else LENGTH_STEP
+        if self.device.type == "cuda":
+            return LENGTH_STEP_GPU
+        return 1 if self.precision == torch.float32 else LENGTH_STEP  # kernels in fp32 are made in no time
 
     def _rounded(self, length: Any, step: int) -> Any:
         """A number of word pieces, or several, rounded up to a multiple of `step`, but no further than is read."""
