@@ -103,8 +103,7 @@ class Classifier:
         if not examples:
             return np.zeros((0, len(self.labels)))
         tokens = self._encode(examples)
-        # In fp32 mostly few are scored, often a single one, which should not wait for padding.
-        step = 1 if exact or self.precision == torch.float32 else self._length_step
+        step = 1 if exact else self._length_step  # mostly few are scored exactly, and a single one waits for no padding
         batches = list(scoring_batches(self._rounded(tokens.lengths_N, step), self._budget()))
         logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
@@ -193,7 +192,8 @@ class Classifier:
     def _length_step(self) -> int:
         if self.device.type == "cuda":
             return LENGTH_STEP_GPU
-        return 1 if self.precision == torch.float32 else LENGTH_STEP  # kernels in fp32 are made in no time
+        # In fp32 kernels cost less to make, and so the fast pass is the exact one to the bit.
+        return 1 if self.precision == torch.float32 else LENGTH_STEP
 
     def _rounded(self, length: Any, step: int) -> Any:
         """A number of word pieces, or several, rounded up to a multiple of `step`, but no further than is read."""

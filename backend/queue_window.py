@@ -30,7 +30,7 @@ class WindowPlan:
     delete: tuple[int, ...]
 
 
-SCORE_TOLERANCE = 1e-4  # the same text scored on another device or in another batch; that is no change
+SCORE_TOLERANCE = 1e-5  # the same text scored in fp32 on another device or in another batch; that is no change
 
 
 def head(fresh: Sequence[Ranked], skipped: Sequence[Ranked], depth: int) -> list[Ranked]:

@@ -132,8 +132,7 @@ def test_drift_in_label_studio_is_repaired(studio: Studio, start_backend: StartB
     before = project.published()[task]
     data = {**studio.task(task)["data"], "sentence1": "Nothing of the kind.", "sentence2": "An edited task text."}
     studio._call("PATCH", f"api/tasks/{task}/", json={"data": data})
-    # None: the edited text may leave the window.
-    wait_until(lambda: project.published().get(task) != before, "the edited task to be scored again")
+    wait_until(lambda: project.published().get(task, before) != before, "the edited task to be scored again")
     wait_until(project.in_force, "the queue to settle")
     expected = project.order_by_entropy(version)
     scores = project.published()

@@ -68,6 +68,13 @@ def test_the_last_bits_of_a_score_are_no_change() -> None:
     assert plan_window(wanted, publish(wanted), NEW, {1: 0.9 + 1e-8}) == WindowPlan((), ())
 
 
+def test_an_edited_text_that_is_nearly_as_uncertain_takes_its_new_place() -> None:
+    # As seen: of a hardly fitted version the most uncertain tasks are this near to each other.
+    before = [Ranked(1, 1 - 2.5e-5), Ranked(2, 1 - 2.7e-5)]
+    after = [before[1], Ranked(1, 1 - 8.9e-5)]
+    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan((1,), (101,))
+
+
 def test_predictions_of_labelled_tasks_and_of_tasks_outside_the_head_stay() -> None:
     wanted = ranked(0.9)
     published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
