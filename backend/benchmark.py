@@ -132,7 +132,7 @@ def measure(data: TextSet, plan: Plan, command: str, show: Show = lambda line: N
     scoring = measure_scoring(classifier, unseen, plan.repeats, show)
     predict = measure_predict(classifier, unseen[: plan.singles], plan.repeats, show)
     pool = (
-        {"pool": measure_pool(classifier, repaired(learnt + unseen, plan.pool), plan.repeats, show)}
+        {"pool": measure_pool(classifier, paired_anew(learnt + unseen, plan.pool), plan.repeats, show)}
         if plan.pool
         else {}
     )
@@ -468,7 +468,7 @@ def _scoring_result(
 # A large pool, whose word pieces are known
 
 
-def repaired(examples: Sequence[Example], count: int) -> list[Example]:
+def paired_anew(examples: Sequence[Example], count: int) -> list[Example]:
     """`count` examples, each the text of one and the pair of another, numbered from 0."""
     texts_N, pairs_N = np.random.default_rng(0).integers(0, len(examples), size=(2, count))
     return [

@@ -27,6 +27,13 @@ def studio_from_settings() -> "Studio":
     return Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
 
 
+def default_model() -> str:
+    """The small checkpoint of the demo. The demo needs Label Studio's SDK; where a model is named, nothing does."""
+    from backend.demo import small_checkpoint
+
+    return str(small_checkpoint())
+
+
 def wait_until(done: Callable[[], bool], seconds: float = 1800) -> None:
     """Look twenty times a second until it is so; raises `TimeoutError` when it never is."""
     end = time.monotonic() + seconds

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from _script import run
+from _script import default_model, run
 
 from backend.corpora import own_pairs, read_mrpc
 from backend.records import read_json
@@ -140,13 +140,6 @@ def make_plan(options: argparse.Namespace, directory: Path) -> "Plan":
     }
     given = {name: value for name, value in given.items() if value is not None}
     return replace(plan.quick() if options.quick else plan, **given)
-
-
-def default_model() -> str:
-    """The small checkpoint of the demo, which brings the Label Studio SDK along: where a model is named, neither."""
-    from backend.demo import small_checkpoint
-
-    return str(small_checkpoint())
 
 
 def read_data(mrpc_dir: Path | None) -> TextSet:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from _script import run
+from _script import default_model, run
 from torch.nn.functional import dropout
 from transformers import (
     AutoTokenizer,
@@ -70,13 +70,6 @@ def main() -> int:
     if options.out:
         options.out.write_text(table + "\n\n```sh\nscripts/check_gpu.py\n```\n", encoding="utf-8")
     return 1 if failed else 0
-
-
-def default_model() -> str:
-    """The small checkpoint of the demo."""
-    from backend.demo import small_checkpoint
-
-    return str(small_checkpoint())
 
 
 def require(condition: bool, words: str) -> None:
