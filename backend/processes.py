@@ -58,7 +58,7 @@ def keep_few_kernels() -> None:
 
     A kernel is needed for each product and shape of a batch; by default a thousand are kept in each, some hundred MB.
     Those of a fit and of scoring have room here (`classifier` sees to it that shapes are few): what was forgotten is
-    made again, in milliseconds, and with 128 that took as long as scoring.
+    made again, in milliseconds, and with 128 that took nearly as long as scoring.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
