@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -28,6 +28,7 @@ from backend.examples import Example
 from backend.hub import hub_answers, keeps, told_to_stay_offline
 from backend.kernels import Packed
 from backend.padding import Batch, DeviceTokens
+from backend.parallel import side_by_side
 from backend.tokens import TokenCache, Tokens, joined, of_lists
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape that it meets, in a tenth of a second
 
-TOKEN_BUDGET = 2048  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
+TOKEN_BUDGET = 1536  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
 TOKEN_BUDGET_GPU = 65536
 # Lengths are rounded up to a multiple, so that few differ: for each shape oneDNN first makes kernels, in milliseconds,
 # and on a GPU a fit's steps are recorded.
@@ -108,16 +109,23 @@ class Classifier:
         logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
             forward, texts = self._forward(fast=not exact), self._placed(tokens)
-            for batch in texts.batches(batches):
-                logits.append(self._in_pieces(forward, texts, batch, step))
-                done += len(batch)
+            for some in self._each(partial(self._in_pieces, forward, texts, step), texts.batches(batches)):
+                logits.append(some)
+                done += len(some)
                 if progress is not None:
                     progress(done, len(examples))
             # Only here a GPU is waited for.
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
         return np.asarray(probs_NC[np.argsort(np.concatenate(batches))])
 
-    def _in_pieces(self, forward: Forward, texts: DeviceTokens, batch: Batch, step: int) -> torch.Tensor:
+    def _each(self, work: Callable[[Batch], torch.Tensor], batches: Sequence[Batch]) -> Iterable[torch.Tensor]:
+        """`work` on each batch, in order."""
+        if self.device.type == "cpu" and not self.model.training:  # dropout is drawn in one order
+            return side_by_side(work, batches)
+        return map(work, batches)
+
+    @torch.inference_mode()  # of a thread, not of a process
+    def _in_pieces(self, forward: Forward, texts: DeviceTokens, step: int, batch: Batch) -> torch.Tensor:
         """Logits of a batch, in halves where it does not fit into memory. What is padded is padded to a multiple of
         `step`."""
         try:
@@ -131,7 +139,7 @@ class Classifier:
                 raise
         self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
         log.warning("out of memory: computing %d texts in halves", len(batch))
-        return torch.cat([self._in_pieces(forward, texts, half, step) for half in batch.halves()])
+        return torch.cat([self._in_pieces(forward, texts, step, half) for half in batch.halves()])
 
     def _give_back_memory(self) -> None:
         if self.device.type == "cuda":
@@ -347,8 +355,8 @@ class _Step:
         self.pieces = pieces
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
         self._targets = torch.as_tensor(targets_N, device=classifier.device)
-        self._replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
-        self._work: Work = Replayed(self._once, classifier.device) if self._replays else self._once
+        replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
+        self._work: Work = Replayed(self._once, classifier.device) if replays else self._once
 
     def __call__(self, batch: Batch) -> None:
         """Take the step."""
@@ -360,7 +368,7 @@ class _Step:
                 if not _is_out_of_memory(error) or self.pieces >= len(batch):
                     raise
             # Outside the except block: while the exception lives, its traceback keeps the activations alive.
-            self._optimiser.zero_grad(set_to_none=True)
+            self._optimiser.zero_grad()
             self._work = self._once  # what was recorded has memory of its own, and is of larger pieces
             self._classifier._give_back_memory()
             self.pieces *= 2
@@ -373,7 +381,7 @@ class _Step:
             torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=not self._replays)  # each replay writes where the last one did
+        self._optimiser.zero_grad()
 
 
 @contextmanager

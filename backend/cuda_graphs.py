@@ -24,7 +24,8 @@ class Replayed:
     """`work(rows, length)`, recorded as a CUDA graph for each number of rows and each length that comes again.
 
     Small work is over before the CPU has launched its thousand kernels: in fitting, by ten times. A graph launches them
-    at once. The work writes only to tensors that live on (weights, their gradients), and asks the GPU nothing.
+    at once. What the work leaves behind is in tensors that live on (weights, an optimiser's sums); it asks the GPU
+    nothing.
     """
 
     def __init__(self, work: Work, device: torch.device):
