@@ -5,7 +5,7 @@ core for each batch nobody waits.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,30 +15,25 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LEAST = 2  # batches a core: with fewer, cores would be left without work at the end
-_crews = threading.local()  # of the calling thread, whose niceness its crew has
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterable[Result]:
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """`work` on each item, the results in order; several at a time, a core each, where there are items enough.
 
-    Uses as many cores as torch has threads in the calling thread.
+    Uses as many cores as torch has threads in the calling thread, whose niceness they have.
     """
     cores = torch.get_num_threads()
     if cores == 1 or len(items) < LEAST * cores:
-        return map(work, items)
-    return _crew(cores).map(work, items)
+        yield from map(work, items)
+        return
+    # Not kept for the next call: each thread holds kernels and freed memory of its own, some 25 MB.
+    with ThreadPoolExecutor(cores, "batches") as crew:
+        _take_one_core_each(crew, cores)
+        yield from crew.map(work, items)
 
 
-def _crew(cores: int) -> ThreadPoolExecutor:
-    """Threads of one core each, kept for the next call of the same thread."""
-    kept: tuple[int, ThreadPoolExecutor] | None = getattr(_crews, "kept", None)
-    if kept is None or kept[0] != cores:
-        kept = _crews.kept = cores, _made_crew(cores)
-    return kept[1]
-
-
-def _made_crew(cores: int) -> ThreadPoolExecutor:
-    crew, all_there = ThreadPoolExecutor(cores, "batches"), threading.Barrier(cores + 1)
+def _take_one_core_each(crew: ThreadPoolExecutor, cores: int) -> None:
+    all_there = threading.Barrier(cores + 1)
 
     def take_one_core() -> None:
         torch.get_num_threads()  # a thread's first look would overwrite what was set before it
@@ -49,4 +44,3 @@ def _made_crew(cores: int) -> ThreadPoolExecutor:
         crew.submit(take_one_core)
     all_there.wait()
     torch.set_num_threads(cores)  # what a thread sets is also what later threads begin with
-    return crew

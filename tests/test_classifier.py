@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -311,6 +312,32 @@ def test_progress_ends_at_the_number_of_examples(fitted: Classifier) -> None:
     assert len(told) > 1
     assert told == sorted(told)
     assert told[-1] == (len(PAIRS), len(PAIRS))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_batches_side_by_side_say_what_batches_in_turn_say(
+    exact: bool, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, told = load(saved, "cpu", "bf16"), [0]
+    monkeypatch.setattr("backend.classifier.TOKEN_BUDGET", 128)
+    before, threads = torch.get_num_threads(), set()
+    in_pieces = Classifier._in_pieces
+
+    def seen(*arguments: Any) -> torch.Tensor:
+        threads.add(threading.get_ident())
+        return in_pieces(*arguments)
+
+    monkeypatch.setattr(Classifier, "_in_pieces", seen)
+    torch.set_num_threads(1)
+    in_turn_NC = classifier.predict_proba(PAIRS, exact)
+    assert threads == {threading.get_ident()}
+    torch.set_num_threads(2)
+    side_by_side_NC = classifier.predict_proba(PAIRS, exact, lambda done, total: told.append(done))
+    torch.set_num_threads(before)
+    assert len(threads) > 1
+    assert np.abs(side_by_side_NC - in_turn_NC).max() < (1e-6 if exact else 1e-2)
+    assert told == sorted(set(told))
+    assert told[-1] == len(PAIRS)
 
 
 # On disk
