@@ -896,9 +896,9 @@ def _scoring_table(result: Result) -> str:
         f"{_table(('scoring', 'texts a second', 'times naive', 'smallest to largest', 'share of the limit'), rows)}\n\n"
         f"{scoring['examples']} texts that were not learnt from, {scoring['tokens_per_example']:.1f} word pieces and "
         f"{scoring['gflop_per_example']:.2f} GFLOP each. The limit is what matrix products of the model's shapes reach "
-        f"on this machine, in GFLOP/s: {speeds}. The share counts real tokens only. Order by entropy, fast against "
-        f"exact: Spearman {scoring['spearman']:.5f} (of plain transformers under bf16 autocast: "
-        f"{scoring['spearman_of_bf16_autocast']:.5f}); of the {scoring['top']} most uncertain, "
+        f"on this machine, all of it on each product, in GFLOP/s: {speeds}. The share counts real tokens only. Order "
+        f"by entropy, fast against exact: Spearman {scoring['spearman']:.5f} (of plain transformers under bf16 "
+        f"autocast: {scoring['spearman_of_bf16_autocast']:.5f}); of the {scoring['top']} most uncertain, "
         f"{scoring['top_100_overlap']:.0%} are the same."
     )
 
