@@ -4,8 +4,8 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -109,20 +109,23 @@ class Classifier:
         logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
             forward, texts = self._forward(fast=not exact), self._placed(tokens)
-            for some in self._each(partial(self._in_pieces, forward, texts, step), texts.batches(batches)):
-                logits.append(some)
-                done += len(some)
-                if progress is not None:
-                    progress(done, len(examples))
+            work = partial(self._in_pieces, forward, texts, step)
+            with closing(self._each(work, texts.batches(batches))) as each:  # no batch goes on if progress raises
+                for some in each:
+                    logits.append(some)
+                    done += len(some)
+                    if progress is not None:
+                        progress(done, len(examples))
             # Only here a GPU is waited for.
             probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
         return np.asarray(probs_NC[np.argsort(np.concatenate(batches))])
 
-    def _each(self, work: Callable[[Batch], torch.Tensor], batches: Sequence[Batch]) -> Iterable[torch.Tensor]:
+    def _each(
+        self, work: Callable[[Batch], torch.Tensor], batches: Sequence[Batch]
+    ) -> Generator[torch.Tensor, None, None]:
         """`work` on each batch, in order."""
-        if self.device.type == "cpu" and not self.model.training:  # dropout is drawn in one order
-            return side_by_side(work, batches)
-        return map(work, batches)
+        beside = self.device.type == "cpu" and not self.model.training  # dropout is drawn in one order
+        yield from side_by_side(work, batches) if beside else map(work, batches)
 
     @torch.inference_mode()  # of a thread, not of a process
     def _in_pieces(self, forward: Forward, texts: DeviceTokens, step: int, batch: Batch) -> torch.Tensor:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -314,30 +315,59 @@ def test_progress_ends_at_the_number_of_examples(fitted: Classifier) -> None:
     assert told[-1] == (len(PAIRS), len(PAIRS))
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_batches_side_by_side_say_what_batches_in_turn_say(
-    exact: bool, saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    classifier, told = load(saved, "cpu", "bf16"), [0]
-    monkeypatch.setattr("backend.classifier.TOKEN_BUDGET", 128)
-    before, threads = torch.get_num_threads(), set()
-    in_pieces = Classifier._in_pieces
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two in this thread, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
-    def seen(*arguments: Any) -> torch.Tensor:
-        threads.add(threading.get_ident())
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The thread of each batch; batches are small."""
+    monkeypatch.setattr("backend.classifier.TOKEN_BUDGET", 128)
+    in_pieces, threads = Classifier._in_pieces, list[int]()
+
+    def noted(*arguments: Any) -> torch.Tensor:
+        threads.append(threading.get_ident())
         return in_pieces(*arguments)
 
-    monkeypatch.setattr(Classifier, "_in_pieces", seen)
-    torch.set_num_threads(1)
-    in_turn_NC = classifier.predict_proba(PAIRS, exact)
-    assert threads == {threading.get_ident()}
-    torch.set_num_threads(2)
+    monkeypatch.setattr(Classifier, "_in_pieces", noted)
+    return threads
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_batches_side_by_side_say_what_batches_in_turn_say(
+    exact: bool, saved: Path, two_threads: None, seen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, told = load(saved, "cpu", "bf16"), [0]
     side_by_side_NC = classifier.predict_proba(PAIRS, exact, lambda done, total: told.append(done))
-    torch.set_num_threads(before)
-    assert len(threads) > 1
-    assert np.abs(side_by_side_NC - in_turn_NC).max() < (1e-6 if exact else 1e-2)
+    assert threading.get_ident() not in seen
     assert told == sorted(set(told))
     assert told[-1] == len(PAIRS)
+    monkeypatch.setattr("backend.parallel.LEAST", len(PAIRS))
+    seen.clear()
+    in_turn_NC = classifier.predict_proba(PAIRS, exact)
+    assert set(seen) == {threading.get_ident()}
+    assert np.abs(side_by_side_NC - in_turn_NC).max() < (1e-6 if exact else 1e-2)
+
+
+def test_no_batch_goes_on_after_progress_raised(fitted: Classifier, two_threads: None, seen: list[int]) -> None:
+    fitted.predict_proba(PAIRS)
+    batches = len(seen)
+    seen.clear()
+
+    def stop(done: int, total: int) -> None:
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop") as caught:  # holds the frames, as a future does
+        fitted.predict_proba(PAIRS, progress=stop)
+    begun = len(seen)
+    time.sleep(0.2)
+    assert begun == len(seen) < batches
+    assert caught.value.args == ("stop",)
 
 
 # On disk

@@ -77,10 +77,10 @@ def test_an_error_reaches_the_caller_and_the_next_call_is_as_good_as_ever(call: 
     assert call(lambda item: item, range(12)) == list(range(12))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness is of whole processes")
 def test_the_callers_niceness_is_that_of_its_threads() -> None:
     def niceness(item: int) -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        # Elsewhere than on Linux niceness is of whole processes, and nothing yields.
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id() if sys.platform == "linux" else 0)
 
     def each() -> set[int]:
         torch.set_num_threads(2)
@@ -90,4 +90,4 @@ def test_the_callers_niceness_is_that_of_its_threads() -> None:
     with ThreadPoolExecutor(1, initializer=yield_to_others, initargs=(3,)) as caller:
         nicer = caller.submit(each).result()
     torch.set_num_threads(before)
-    assert nicer == {niceness(0) + 3}
+    assert nicer == {niceness(0) + (3 if sys.platform == "linux" else 0)}
