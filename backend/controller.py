@@ -31,6 +31,7 @@ RESIDENT_VERSIONS = 2  # each a model in memory
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
 BUSY_S = 1.0  # when another thread has the project
+GONE = "the project does not exist any more"
 
 
 class Controller:
@@ -102,27 +103,40 @@ class Controller:
     def _reconcile(self, project_id: int, thorough: bool) -> None:
         project = self._project(project_id, thorough)
         with Pool(pool_path(self._settings.model_dir, project_id)) as pool:
-            if project is None or not self._connected(pool, project_id, thorough):
-                pool.put("connected", "")
-                why = "the project has no Nextlabel ML backend" if project else "the project does not exist any more"
-                self._say(project_id, state="disconnected", message=why)
+            if project is None:
+                self._disconnected(pool, project_id, GONE)
                 return
-            config = parse_label_config(project.label_config)
-            sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
-            pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
-            if thorough:
-                repair(self._studio, pool, config, project)
-                check_published(self._studio, pool, project_id)
-            outlook = self._fitter.look(pool, project_id, config)
-            if outlook.reason:
-                pool.put("due_at", pool.get("due_at") or repr(self._now()))
-                self.jobs.want_fit(project_id)
-            version = self._registry.current(project_id)
-            if version is None:
-                warnings = self._damage(project_id, version)
-                self._report(pool, project, config, outlook, state="waiting", warnings=warnings)
-            else:
-                self._publish(pool, project, config, version, outlook)
+            try:
+                if self._connected(pool, project_id, thorough):
+                    self._make_right(pool, project, thorough)
+                else:
+                    self._disconnected(pool, project_id, "the project has no Nextlabel ML backend")
+            except StudioRefusedError as error:
+                if error.code != 404 or self._project(project_id, with_counts=False) is not None:
+                    raise
+                self._disconnected(pool, project_id, GONE)
+
+    def _disconnected(self, pool: Pool, project_id: int, why: str) -> None:
+        pool.put("connected", "")
+        self._say(project_id, state="disconnected", message=why)
+
+    def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
+        config = parse_label_config(project.label_config)
+        sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
+        pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
+        if thorough:
+            repair(self._studio, pool, config, project)
+            check_published(self._studio, pool, project.id)
+        outlook = self._fitter.look(pool, project.id, config)
+        if outlook.reason:
+            pool.put("due_at", pool.get("due_at") or repr(self._now()))
+            self.jobs.want_fit(project.id)
+        version = self._registry.current(project.id)
+        if version is None:
+            warnings = self._damage(project.id, version)
+            self._report(pool, project, config, outlook, state="waiting", warnings=warnings)
+        else:
+            self._publish(pool, project, config, version, outlook)
 
     def _project(self, project_id: int, with_counts: bool) -> Project | None:
         try:

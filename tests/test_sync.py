@@ -19,7 +19,7 @@ from backend.registry import Registry
 from backend.sandbox import LocalBackend, LocalStudio
 from backend.settings import Settings
 from backend.status import StatusBoard, Traffic
-from backend.studio import Studio
+from backend.studio import Project, Studio
 from backend.sync import annotators_at_work, sync
 
 CONFIG = parse_label_config(PAIR_CONFIG)
@@ -201,6 +201,30 @@ def test_a_label_given_while_the_changes_are_read_is_in_the_next_ones(
     assert labels(pool) == {late: LABELS[1]}, "the early task was read before it was labelled"
     bring_up_to_date(watched, pool, project, clock)
     assert labels(pool) == {early: LABELS[0], late: LABELS[1]}
+
+
+def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
+    label_studio: LocalStudio, studio: Studio, start_backend: Callable[..., LocalBackend], tmp_path: Path
+) -> None:
+    class Fateful(Studio):
+        """Deletes the project as soon as it was found."""
+
+        def project(self, project: int, with_counts: bool = True) -> Project:
+            found = super().project(project, with_counts)
+            self._call("DELETE", f"api/projects/{project}/")
+            return found
+
+    web = start_backend("web", model_dir=tmp_path / "web")
+    project = make_project(studio, 10)
+    connect(studio, project, web.url, Credentials(), show_predictions=False)
+    settings, board = Settings(_env_file=None, model_dir=tmp_path), StatusBoard(tmp_path)
+    fateful = Fateful(label_studio.url, label_studio.login.token)
+    controller = Controller(settings, Registry(tmp_path), board, fateful)
+    controller.reconcile(project, thorough=False)
+    status = board.queue(project)
+    assert (status.state, status.message, status.errors) == (
+        "disconnected", "the project does not exist any more", 0,
+    )  # fmt: skip
 
 
 # What a label costs
