@@ -30,6 +30,7 @@ from backend.kernels import Packed
 from backend.padding import Batch, DeviceTokens
 from backend.parallel import side_by_side
 from backend.tokens import TokenCache, Tokens, joined, of_lists
+from backend.word_table import rows_in_use
 
 log = logging.getLogger(__name__)
 transformers.utils.logging.set_verbosity_error()
@@ -340,15 +341,16 @@ def _optimise(
     on_gpu = classifier.device.type == "cuda"
     # A recorded step reads its rate on the GPU.
     rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
-    schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
-    texts = classifier._placed(tokens)
-    step = _Step(classifier, texts, targets_N, optimiser)
-    progress(0, recipe.steps)
-    for done, batch in enumerate(texts.batches(batches), start=1):
-        step(batch)
-        schedule.step()
-        progress(done, recipe.steps)
+    with rows_in_use(model, np.append(tokens.ids_M, classifier.tokenizer.pad_token_id)):
+        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
+        schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
+        texts = classifier._placed(tokens)
+        step = _Step(classifier, texts, targets_N, optimiser)
+        progress(0, recipe.steps)
+        for done, batch in enumerate(texts.batches(batches), start=1):
+            step(batch)
+            schedule.step()
+            progress(done, recipe.steps)
 
 
 class _Step:
