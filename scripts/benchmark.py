@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--warm-steps", type=positive, help="steps of the fit before scoring (default: 60; quick: 30)")
     parser.add_argument("--examples", type=positive, help="texts to score (default: all unseen ones; quick: 256)")
-    parser.add_argument("--fit-steps", type=positive, help="steps of each measured fit (default: 8; quick: 3)")
+    parser.add_argument("--fit-steps", type=positive, help="steps of each measured fit (default: 8; quick: 2)")
     parser.add_argument("--pool", type=positive, metavar="N", help="score so many texts, made by pairing anew, as well")
     parser.add_argument("--whole-steps", type=positive, metavar="N", help="measure a fit of so many steps as a whole")
     parser.add_argument("--repeats", type=positive, help="turns of each way (default: 5; quick: 3)")

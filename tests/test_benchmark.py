@@ -101,6 +101,17 @@ def test_ways_take_turns() -> None:
     assert measured == {"A": [1, 4], "B": [2, 5], "C": [3, 6]}
 
 
+def test_what_is_over_soon_takes_a_turn_after_each_of_the_others_and_its_mean_counts() -> None:
+    turns: list[str] = []
+
+    def action(name: str) -> Any:
+        return lambda repeat: turns.append(name) or float(len(turns))
+
+    measured = interleave({name: action(name) for name in "AB"}, repeats=2, after_each={"x": action("x")})
+    assert turns == ["A", "x", "B", "x"] * 2
+    assert measured == {"A": [1, 5], "B": [3, 7], "x": [(2 + 4) / 2, (6 + 8) / 2]}
+
+
 def test_a_spread_is_the_median_between_the_extremes() -> None:
     assert spread([3, 1, 8]) == {"median": 3, "min": 1, "max": 8, "values": [3, 1, 8]}
 
