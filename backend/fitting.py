@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 NICENESS = 10  # predictions, and the threads that keep the queue full, go first
 BUSY_S = 1.0  # when another fit has this process, or the project
-FIRST_S = 6.0  # for so long tasks of the pool are scored before a version comes into force
+FIRST_S = 4.0  # for so long tasks of the pool are scored before a version comes into force
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 

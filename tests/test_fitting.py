@@ -113,11 +113,11 @@ def fitted(house_of: MakeHouse) -> House:
 @pytest.mark.parametrize(
     ("scored", "seconds", "base_model", "first"),
     [
-        (3000, 4.0, None, 4500),
+        (3000, 2.0, None, 6000),
         (3000, 60.0, None, LEAST),
         (3000, 0.0, None, MOST),
         (0, 0.0, None, FIRST),
-        (3000, 4.0, "another", FIRST),
+        (3000, 2.0, "another", FIRST),
     ],
     ids=["as fast as before", "slow", "very fast", "unknown", "another model"],
 )
