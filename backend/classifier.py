@@ -351,6 +351,7 @@ def _optimise(
             step(batch)
             schedule.step()
             progress(done, recipe.steps)
+        step.forget_recordings()
 
 
 class _Step:
@@ -361,23 +362,27 @@ class _Step:
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
         self._targets = torch.as_tensor(targets_N, device=classifier.device)
         replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
-        self._work: Work = Replayed(self._once, classifier.device) if replays else self._once
+        self._replayed: Work | None = Replayed(self._once, classifier.device) if replays else None
 
     def __call__(self, batch: Batch) -> None:
         """Take the step."""
         length = int(self._classifier._rounded(batch.longest, self._classifier._length_step))
         while True:
             try:
-                return self._work(batch.rows_R, length)
+                return (self._replayed or self._once)(batch.rows_R, length)
             except RuntimeError as error:
                 if not _is_out_of_memory(error) or self.pieces >= len(batch):
                     raise
             # Outside the except block: while the exception lives, its traceback keeps the activations alive.
             self._optimiser.zero_grad()
-            self._work = self._once  # what was recorded has memory of its own, and is of larger pieces
+            self.forget_recordings()  # they have memory of their own, and are of larger pieces
             self._classifier._give_back_memory()
             self.pieces *= 2
             log.warning("out of memory: computing each batch in %d pieces; the effective batch stays", self.pieces)
+
+    def forget_recordings(self) -> None:
+        """They and the step hold each other, and with it the optimiser's sums, until Python looks for such rings."""
+        self._replayed = None
 
     def _once(self, rows_R: torch.Tensor, length: int) -> None:
         for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):

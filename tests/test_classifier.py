@@ -1,5 +1,6 @@
 """A classifier: fitted the same way twice, saved for plain transformers, indifferent to batches, honest about files."""
 
+import gc
 import math
 import os
 import shutil
@@ -85,6 +86,18 @@ def test_a_fit_learns_its_examples_and_tells_its_progress(recipe: Recipe) -> Non
     assert told == [(step, 8) for step in range(9)]
     assert classifier.predict_proba(texts).argmax(axis=1).tolist() == [0, 1, 0, 1]
     assert not classifier.model.training, "dropout would make its answers differ"
+
+
+def test_a_fit_leaves_nothing_of_its_optimiser_in_memory(recipe: Recipe) -> None:
+    gc.collect()
+    gc.disable()  # else it might come to the rescue
+    try:
+        classifier = fit(recipe, LABELS, PAIRS[:12], TARGETS_N)
+        left = [found for found in gc.get_objects() if type(found) is torch.optim.AdamW]
+    finally:
+        gc.enable()
+    assert classifier.labels == LABELS
+    assert left == [], "it holds twice as much as the weights"
 
 
 def test_three_classes_are_learned_and_named(recipe: Recipe) -> None:
