@@ -266,21 +266,25 @@ class Classifier:
         if written_out is not None:
             return written_out
         if self.model.training:
-            return partial(self._logits, self.model, fast)
+            return partial(self._mixed_logits, fast)
         if not fast or self.precision == torch.float32:
-            return partial(self._logits, self.model, False)
-        return partial(self._logits, copy.deepcopy(self.model).to(self.precision), False)  # no conversions on the way
+            return partial(_logits, self.model)
+        return partial(_logits, copy.deepcopy(self.model).to(self.precision))  # no conversions on the way
 
-    def _logits(self, model: Any, mixed: bool, **inputs: torch.Tensor) -> torch.Tensor:
+    def _mixed_logits(self, mixed: bool, **inputs: torch.Tensor) -> torch.Tensor:
         with self._fast(mixed):
-            logits: torch.Tensor = model(**inputs).logits
-        return logits
+            return _logits(self.model, **inputs)
 
     def _fast(self, wanted: bool) -> Any:
         if not wanted or self.precision == torch.float32:
             return nullcontext()
         # Each weight is read once a pass: there is nothing to keep, and what is kept cannot be recorded.
         return torch.autocast(self.device.type, dtype=self.precision, cache_enabled=False)
+
+
+def _logits(model: Any, **inputs: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = model(**inputs).logits
+    return logits
 
 
 def load(directory: Path, device: str = "auto", precision: str = "auto", cache: TokenCache | None = None) -> Classifier:

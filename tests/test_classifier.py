@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -318,6 +319,24 @@ def test_a_model_that_is_not_written_out_scores_in_both_precisions(exact: bool, 
     assert np.allclose(probs_NC, expected_NC, atol=0 if exact else 0.02)
     assert exact or not np.array_equal(probs_NC, expected_NC)
     assert {weight.dtype for weight in fast.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+def test_a_version_that_is_dropped_is_gone_at_once(
+    written_out: bool, saved: Path, minilm: Path, tmp_path: Path
+) -> None:
+    directory = saved if written_out else small_roberta(tmp_path, AutoTokenizer.from_pretrained(minilm))
+    classifier = load(directory, "cpu", "bf16")
+    classifier.tokenizer.model_max_length = 32
+    for exact in (True, False):
+        classifier.predict_proba(PAIRS[:2], exact=exact)
+    weight = weakref.ref(next(classifier.model.parameters()))
+    gc.disable()  # else it might come to the rescue
+    try:
+        del classifier
+        assert weight() is None
+    finally:
+        gc.enable()
 
 
 def test_progress_ends_at_the_number_of_examples(fitted: Classifier) -> None:
