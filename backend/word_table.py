@@ -38,8 +38,12 @@ class RowsInUse(torch.nn.Module):
 @contextmanager
 def rows_in_use(model: Any, ids_M: npt.NDArray[Any]) -> Iterator[None]:
     """Meanwhile a transformers model's word table is that of these ids only; afterwards the whole one again, with what
-    the rows have become. A table that does more than look up, or that another part shares, is left as it is."""
-    table = model.get_input_embeddings()
+    the rows have become. A table that does more than look up, that another part shares, or that transformers does not
+    name is left as it is."""
+    try:
+        table = model.get_input_embeddings()
+    except NotImplementedError:  # transformers knows no table of this kind of model
+        table = None
     weights = [weight for _, weight in model.named_parameters(remove_duplicate=False)]
     if type(table) is not torch.nn.Embedding or sum(weight is table.weight for weight in weights) != 1:
         yield

@@ -12,6 +12,8 @@ from transformers import (
     BartForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
+    CanineConfig,
+    CanineForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
@@ -88,3 +90,11 @@ def test_a_table_that_two_parts_share_is_left_as_it_is() -> None:
     table = model.get_input_embeddings()
     with rows_in_use(model, np.array([1, 2])):
         assert model.get_input_embeddings() is table
+
+
+def test_a_model_without_such_a_table_is_left_as_it_is() -> None:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = CanineForSequenceClassification(CanineConfig(**sizes, num_hash_buckets=16))
+    before = [name for name, _ in model.named_parameters()]
+    with rows_in_use(model, np.array([1, 2])):
+        assert [name for name, _ in model.named_parameters()] == before
