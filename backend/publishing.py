@@ -1,7 +1,6 @@
 """Makes Label Studio's queue head what the current version wants. Writes first, then switches, then takes away."""
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,10 +20,8 @@ log = logging.getLogger(__name__)
 HEAD = 16  # tasks for whoever asks next that are in place before the version is switched; the rest follows
 WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
-# So that new labels are looked at in between, per reconcile only:
-BATCH = 24  # further tasks,
-DELETIONS = 16  # stale predictions taken away; they no longer order anything, so there is no hurry,
-BATCH_S = 5.0  # and what is begun in so many seconds: of a large project Label Studio takes half a second for each
+BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
+DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
 
 
@@ -98,13 +95,13 @@ class Publisher:
             self._studio.set_model_version(project.id, version)
             seconds_to_switch = time.perf_counter() - start
             log.info("project %d: the queue is in the order of %s", project.id, version)
-        rest, until = plan.create[len(urgent) :], time.perf_counter() + BATCH_S
+        rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
         low = bool(rest) and not switching and in_place < depth // 2 + self._others
         if not (settled or low):
             rest = ()
-        written += self._write(rest[:BATCH], hurry=low, until=until)
-        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS], until)
+        written += self._write(rest[:BATCH], hurry=low)
+        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS])
         return Outcome(
             window=len(wanted),
             written=written,
@@ -139,13 +136,13 @@ class Publisher:
         # Label Studio refuses a model version without predictions.
         return any(p.version == self._card.version for p in self._pool.published())
 
-    def _write(self, task_ids: Sequence[int], hurry: bool, until: float = math.inf) -> int:
+    def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
         written, at_once = 0, self._at_once if hurry else 1
         in_flight: deque[tuple[Candidate, Future[int | None]]] = deque()
         for task_id in task_ids:
-            start = time.perf_counter()
-            if start > until or self._superseded():
+            if self._superseded():
                 break
+            start = time.perf_counter()
             candidate = self._pool.candidate(self._card.version, task_id)
             if candidate is not None:  # it was not labelled in the meantime
                 in_flight.append((candidate, self._writers.submit(self._create, candidate)))
@@ -178,12 +175,12 @@ class Publisher:
             log.warning("task %d is gone from Label Studio: %s", candidate.task_id, error)
             return None
 
-    def _remove(self, prediction_ids: Sequence[int], until: float) -> int:
+    def _remove(self, prediction_ids: Sequence[int]) -> int:
         removed = 0
         for prediction_id in prediction_ids:
-            start = time.perf_counter()
-            if start > until or self._superseded():
+            if self._superseded():
                 break
+            start = time.perf_counter()
             self._studio.delete_prediction(prediction_id)
             self._pool.note_withdrawn(prediction_id)
             removed += 1

@@ -1,6 +1,5 @@
 """When the queue is switched to a version, and when it had better not be. With a Label Studio that only takes notes."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from backend.examples import Example
 from backend.label_config import TaskRow, parse_label_config
 from backend.pool import Pool, pool_path
-from backend.publishing import BATCH, HEAD, Publisher
+from backend.publishing import HEAD, Publisher
 from backend.studio import Project
 
 CONFIG = parse_label_config(
@@ -50,15 +49,15 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
         yield opened
 
 
-def never(examples: Sequence[Example]) -> Any:
-    raise AssertionError("all scores are exact")
-
-
 def publish(pool: Pool, superseded: Callable[[Notes], bool]) -> Notes:
     notes = Notes()
     project = Project(1, "one", "", "", OLD, False, 0, 0, False, False)
     card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
     studio: Any = notes
+
+    def never(examples: Sequence[Example]) -> Any:
+        raise AssertionError("all scores are exact")
+
     with Publisher(studio, pool, CONFIG, card, never, lambda: superseded(notes)) as publisher:
         outcome = publisher.publish(project, depth=64)
     assert (outcome.seconds_to_switch is not None) == (notes.switched_to == NEW)
@@ -81,30 +80,3 @@ def test_when_each_version_is_superseded_late_the_queue_follows_all_the_same(poo
     notes = publish(pool, lambda notes: len(notes.written) >= HEAD - 2)
     assert HEAD / 2 < len(notes.written) <= HEAD
     assert notes.switched_to == NEW
-
-
-@pytest.mark.parametrize("fast", [True, False])
-def test_between_the_tasks_of_a_window_new_labels_are_looked_at_in_time(
-    fast: bool, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notes, depth, batches = Notes(), 64, []
-    create = notes.create_prediction
-    if not fast:
-        monkeypatch.setattr("backend.publishing.BATCH_S", 0.05)
-        monkeypatch.setattr(notes, "create_prediction", lambda *what: time.sleep(0.02) or create(*what))
-    project = Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
-    studio: Any = notes
-    missing = depth
-    while missing:
-        with Publisher(studio, pool, CONFIG, card, never, lambda: False) as publisher:
-            outcome = publisher.publish(project, depth)
-        batches.append(outcome.written)
-        assert outcome.written >= 1
-        assert outcome.missing == missing - outcome.written
-        missing = outcome.missing
-    assert sorted(notes.written) == list(POOL[:depth])
-    if fast:
-        assert batches == [BATCH, BATCH, depth - 2 * BATCH]
-    else:
-        assert max(batches) < BATCH
