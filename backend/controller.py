@@ -203,18 +203,17 @@ class Controller:
             stale=outcome.stale,
             unscored=unscored,
             warnings=warnings,
-            **self._switched(pool, project.id, version, outcome),
+            **self._switched(project.id, version, outcome),
         )
 
-    def _switched(self, pool: Pool, project: int, version: str, outcome: Outcome) -> dict[str, float]:
+    def _switched(self, project: int, version: str, outcome: Outcome) -> dict[str, float]:
         """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
         fit due, as far as we saw it."""
         if outcome.seconds_to_switch is None:
             return {}
-        seconds = {"publish": round(outcome.seconds_to_switch, 3)}
-        of_version, _, due_at = pool.get("switch_due_at").partition(" ")
-        if of_version == version and "total" not in self._registry.card(project, version).seconds:
-            seconds["total"] = round(self._now() - float(due_at), 3)
+        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project, version)
+        if card.due_at and "total" not in card.seconds:
+            seconds["total"] = round(self._now() - card.due_at, 3)
         self._registry.add_seconds(project, version, seconds)
         return {"publish_seconds": seconds["publish"]}
 

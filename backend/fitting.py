@@ -178,7 +178,7 @@ class Fitter:
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
-            due_at = pool.get("due_at") or repr(self._now())  # empty when it fell due during the fit before
+            due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
             labelled = pool.labelled(config.labels, holdout=False)
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
@@ -191,8 +191,7 @@ class Fitter:
             if card.refused:
                 self._save(card, labels, result)
             else:
-                pool.put("switch_due_at", f"{card.version} {due_at}")  # first: the switch may follow at once
-                self._bring_into_force(pool, card, labels, result)
+                self._bring_into_force(pool, replace(card, due_at=due_at), labels, result)
             pool.put("due_at", "")
             pool.put("demand_fitted", demand)
             self._done(project, card)

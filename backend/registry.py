@@ -47,7 +47,8 @@ class Card:
     """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
 
     `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
-    many tasks were scored in the seconds of that name. Fields with a default are absent from cards of earlier releases.
+    many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
+    since 1970, 0 for a refused version. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -71,6 +72,7 @@ class Card:
     holdout: str = ""
     refused: str = ""
     scored: int = 0
+    due_at: float = 0.0
 
     @property
     def examples(self) -> int:

@@ -20,7 +20,9 @@ def bad(findings: list[Finding]) -> list[Finding]:
 def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_remedy(
     label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    backend = start_backend(fit_every=1000, fit_max_wait_s=3600, reconcile_s=3600)
+    seldom = {"fit_every": 1000, "fit_max_wait_s": 3600, "reconcile_s": 3600}
+    backend = start_backend("web", **seldom)
+    trainer = start_backend("trainer", model_dir=backend.model_dir, **seldom)
     project = import_corpus(studio, few_pairs, "doctor", 10, seed=0)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
 
@@ -29,6 +31,7 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
 
     assert bad(look()) == []
 
+    trainer.stop()  # its first look at a project, which makes the webhook right, may still be under way
     studio.update_project(project, sampling="Sequential sampling", min_annotations_to_start_training=5)
     for webhook in studio.webhooks(project):
         studio.remove_webhook(webhook.id)

@@ -146,9 +146,8 @@ def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> Non
     fitted.pool.put("due_at", "1.0")
     second = fitted.fit()
     assert fitted.in_force == second != first
-    assert fitted.pool.get("switch_due_at") == f"{second} 1.0"
     card = fitted.registry.card(PROJECT, second)
-    assert (card.parent, card.refused) == (first, "")
+    assert (card.parent, card.refused, card.due_at) == (first, "", 1.0)
     assert (fitted.board.fit(PROJECT).fits, fitted.board.fit(PROJECT).refused) == (2, 0)
 
 
