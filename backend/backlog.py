@@ -10,6 +10,7 @@ import numpy as np
 from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.pool import Pool, pool_path
+from backend.processes import give_back_memory
 from backend.registry import Card, Registry
 from backend.resident import SLICE, Resident
 from backend.settings import Settings
@@ -92,6 +93,7 @@ class Backlog:
             if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
                 self._jobs.want_scores(project, version, first, last, delay_s=BUSY_S)
             elif not pool.has_unscored(version):
+                give_back_memory()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
 
     def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:

@@ -183,6 +183,7 @@ class Controller:
             card,
             exact=lambda examples: self._resident.predict(card, examples),
             superseded=lambda: self._registry.current(project.id) != version,
+            hinted=lambda: self.jobs.hinted(project.id),
             others=max(0, annotators_at_work(pool) - 1),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled=not unscored)

@@ -96,6 +96,13 @@ class JobQueue:
         announces."""
         self._ask(_hint_key(project, thorough), self._reconcile, (project, thorough), delay_s)
 
+    def hinted(self, project: int) -> bool:
+        """Whether a hint waits. Also when the queue cannot be asked: it is better not to ask again at once."""
+        try:
+            return bool(self.huey.storage.has_data_for_key(_hint_key(project, thorough=False)))
+        except QueueError:
+            return True
+
     def want_fit(self, project: int, delay_s: float = 0.0) -> None:
         """A fit is due. The fit itself checks again."""
         self._ask(f"fit:{project}", self._fit, (project,), delay_s)

@@ -22,6 +22,7 @@ WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
+LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
 
 
@@ -44,9 +45,11 @@ class Publisher:
     """Publishes for one project and version. `exact` scores examples with that version in fp32, and says of which it
     read only the beginning.
 
-    `superseded` tells that a newer version waits, so that there is no point in going on. `rest` pauses between
-    requests that are not urgent, so that annotators' go first. `others` are at work beside one annotator: each may hold
-    a task, which is served to nobody else, so that as many more are published.
+    `superseded` tells that a newer version waits, so that there is no point in going on; `hinted` that a look at new
+    labels does, for which is put off what is not urgent: these may make a fit due, and in a large project Label Studio
+    takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
+    first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
+    many more are published.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class Publisher:
         card: Card,
         exact: Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]],
         superseded: Callable[[], bool],
+        hinted: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
         others: int = 0,
     ):
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
-        self._exact, self._superseded, self._rest = exact, superseded, rest
+        self._exact, self._superseded, self._hinted, self._rest = exact, superseded, hinted, rest
         self._others = others
         self._at_once = max(WRITERS, others // SHARE)
         self._writers = ThreadPoolExecutor(self._at_once)
@@ -86,7 +90,7 @@ class Publisher:
         self._make_exact([p.task_id for p in published if p.version == version])
         plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
         urgent = plan.create if switching else ()
-        written = self._write(urgent, hurry=True)
+        written = self._write(urgent, hurry=True, at_least=len(urgent))
         seconds_to_switch = None
         in_place = len(wanted) - len(plan.create) + written
         if switching and self._may_switch(len(wanted), in_place):
@@ -100,8 +104,8 @@ class Publisher:
         low = bool(rest) and not switching and in_place < depth // 2 + self._others
         if not (settled or low):
             rest = ()
-        written += self._write(rest[:BATCH], hurry=low)
-        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS])
+        written += self._write(rest[:BATCH], hurry=low, at_least=BATCH if low else LEAST)
+        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS], at_least=LEAST - len(rest))
         return Outcome(
             window=len(wanted),
             written=written,
@@ -136,11 +140,11 @@ class Publisher:
         # Label Studio refuses a model version without predictions.
         return any(p.version == self._card.version for p in self._pool.published())
 
-    def _write(self, task_ids: Sequence[int], hurry: bool) -> int:
+    def _write(self, task_ids: Sequence[int], hurry: bool, at_least: int) -> int:
         written, at_once = 0, self._at_once if hurry else 1
         in_flight: deque[tuple[Candidate, Future[int | None]]] = deque()
         for task_id in task_ids:
-            if self._superseded():
+            if self._superseded() or (written >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
             candidate = self._pool.candidate(self._card.version, task_id)
@@ -175,10 +179,10 @@ class Publisher:
             log.warning("task %d is gone from Label Studio: %s", candidate.task_id, error)
             return None
 
-    def _remove(self, prediction_ids: Sequence[int]) -> int:
+    def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
         removed = 0
         for prediction_id in prediction_ids:
-            if self._superseded():
+            if self._superseded() or (removed >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
             self._studio.delete_prediction(prediction_id)

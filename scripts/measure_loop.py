@@ -20,7 +20,7 @@ from backend.demo import small_checkpoint
 from backend.importing import PAIR_CONFIG, import_corpus
 from backend.registry import Registry
 from backend.sandbox import LocalBackend, LocalStudio, free_port
-from backend.status import StatusBoard
+from backend.status import QueueStatus, StatusBoard
 from backend.studio import Studio
 
 Row = tuple[str, str]
@@ -91,8 +91,12 @@ def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int)
     yield "pool", f"{card.pool} tasks"
     yield "last label to the new order", f"{total:.1f} s: {parts}, publish {publish:.1f} s, all else {rest:.1f} s"
     yield "the same without the fit", f"{total - card.seconds['fit']:.1f} s"
-    wait_until(lambda: board.queue(project).state == "published" and not board.queue(project).stale)
+    wait_until(lambda: _at_rest(board.queue(project)))
     yield from _memory(backend.pid)
+
+
+def _at_rest(queue: QueueStatus) -> bool:
+    return queue.state == "published" and not (queue.stale or queue.unscored)
 
 
 def _label(studio: Studio, project: int, corpus: Corpus, count: int) -> str:

@@ -118,6 +118,21 @@ def test_a_hint_during_the_job_is_not_lost(queue: JobQueue, diary: Diary) -> Non
     assert queue.waiting() == 1, "what changed meanwhile may have come too late for this job"
 
 
+def test_a_job_can_tell_whether_it_was_hinted_at_meanwhile(queue: JobQueue, diary: Diary) -> None:
+    told = []
+
+    def ask_and_hint() -> None:
+        told.append(queue.hinted(1))
+        queue.hint(1)
+        told.append(queue.hinted(1))
+
+    diary.then = ask_and_hint
+    queue.hint(1)
+    assert (queue.hinted(1), queue.hinted(2)) == (True, False)
+    work(queue, jobs=1)
+    assert told == [False, True], "its own hint is none to it"
+
+
 def test_a_mark_without_a_job_is_taken_over_when_it_is_overdue(queue: JobQueue) -> None:
     queue.huey.storage.put_data("hint:1:0", repr(time.time() - 30).encode())  # its maker was killed half a minute ago
     queue.hint(1)
@@ -326,6 +341,7 @@ def test_a_killed_server_is_an_error_until_it_is_back(server: QueueServer, tmp_p
         ) as refused:
             ask()
         assert PASSWORD not in str(refused.value)
+    assert queue.hinted(1)
     server.start()
     queue.hint(2)  # at the first try, as Label Studio never repeats a webhook
     assert queue.waiting() == 2, "what was known before is known again"

@@ -12,7 +12,8 @@ import pytest
 from backend.examples import Example
 from backend.label_config import TaskRow, parse_label_config
 from backend.pool import Pool, pool_path
-from backend.publishing import HEAD, Publisher
+from backend.publishing import BATCH, DELETIONS, HEAD, LEAST, Publisher
+from backend.queue_window import Published
 from backend.studio import Project
 
 CONFIG = parse_label_config(
@@ -28,12 +29,16 @@ class Notes:
 
     def __init__(self) -> None:
         self.written: list[int] = []
+        self.removed: list[int] = []
         self.switched_to: str | None = None
         self._ids = count(1)
 
     def create_prediction(self, task: int, prediction: object) -> int:
         self.written.append(task)
         return next(self._ids)
+
+    def delete_prediction(self, prediction: int) -> None:
+        self.removed.append(prediction)
 
     def set_model_version(self, project: int, version: str) -> None:
         self.switched_to = version
@@ -49,16 +54,16 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
         yield opened
 
 
+def never(examples: Sequence[Example]) -> Any:
+    raise AssertionError("all scores are exact")
+
+
 def publish(pool: Pool, superseded: Callable[[Notes], bool]) -> Notes:
     notes = Notes()
     project = Project(1, "one", "", "", OLD, False, 0, 0, False, False)
     card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
     studio: Any = notes
-
-    def never(examples: Sequence[Example]) -> Any:
-        raise AssertionError("all scores are exact")
-
-    with Publisher(studio, pool, CONFIG, card, never, lambda: superseded(notes)) as publisher:
+    with Publisher(studio, pool, CONFIG, card, never, lambda: superseded(notes), lambda: True) as publisher:
         outcome = publisher.publish(project, depth=64)
     assert (outcome.seconds_to_switch is not None) == (notes.switched_to == NEW)
     return notes
@@ -80,3 +85,33 @@ def test_when_each_version_is_superseded_late_the_queue_follows_all_the_same(poo
     notes = publish(pool, lambda notes: len(notes.written) >= HEAD - 2)
     assert HEAD / 2 < len(notes.written) <= HEAD
     assert notes.switched_to == NEW
+
+
+@pytest.mark.parametrize(("hinted", "most"), [(False, BATCH), (True, LEAST)], ids=["no labels", "labels"])
+def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
+    hinted: bool, most: int, pool: Pool
+) -> None:
+    pool.replace_published([Published(1000 + task, task, OLD, 0.5) for task in POOL[:40]])
+    notes, depth = Notes(), 61
+    batches: list[int] = []
+    removals: list[int] = []
+    project = Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    while True:
+        with Publisher(
+            studio, pool, CONFIG, card, never, lambda: False, lambda: hinted, rest=lambda s: None
+        ) as publisher:
+            outcome = publisher.publish(project, depth)
+        batches.append(outcome.written)
+        removals.append(outcome.removed)
+        assert outcome.missing == depth - sum(batches)
+        if not outcome.missing + outcome.stale:
+            break
+    assert sorted(notes.written) == list(POOL[:depth])
+    assert sorted(notes.removed) == [1000 + task for task in POOL[:40]]
+    assert batches[:2] == [BATCH, BATCH], "annotators must not run out of tasks"
+    assert max(batches[2:]) == min(most, depth - 2 * BATCH)
+    assert max(removals) == min(most, DELETIONS)
+    together = [sum(both) for both in zip(batches[2:], removals[2:], strict=True)]
+    assert max(together) <= (LEAST if hinted else BATCH + DELETIONS)
