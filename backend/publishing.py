@@ -101,10 +101,11 @@ class Publisher:
             log.info("project %d: the queue is in the order of %s", project.id, version)
         rest = plan.create[len(urgent) :]
         # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
-        low = bool(rest) and not switching and in_place < depth // 2 + self._others
+        short = depth // 2 + self._others - in_place
+        low = bool(rest) and not switching and short > 0
         if not (settled or low):
             rest = ()
-        written += self._write(rest[:BATCH], hurry=low, at_least=BATCH if low else LEAST)
+        written += self._write(rest[:BATCH], hurry=low, at_least=max(LEAST, short))
         removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS], at_least=LEAST - len(rest))
         return Outcome(
             window=len(wanted),
