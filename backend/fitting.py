@@ -39,13 +39,13 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
-    differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
-    is not made again of the same labels."""
+    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of those
+    `labelled` differ from what the newest version was fitted on, whether it was promoted or not: what was refused or
+    rolled back is not made again of the same labels."""
 
     reason: str
     message: str
-    labels: int
+    labelled: Sequence[tuple[Example, str]]
     pending: int
 
 
@@ -69,7 +69,8 @@ class Fitter:
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
-        labels = {example.id: label for example, label in pool.labelled(config.labels, holdout=False)}
+        labelled = pool.labelled(config.labels, holdout=False)
+        labels = {example.id: label for example, label in labelled}
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
@@ -82,7 +83,7 @@ class Fitter:
             reason = "" if obstacle else reason
         elif pool.get("due_at"):
             pool.put("due_at", "")  # noted from what was true before the last fit ended
-        return Outlook(reason, message, len(labels), pending)
+        return Outlook(reason, message, labelled, pending)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -179,7 +180,7 @@ class Fitter:
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
             due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
-            labelled = pool.labelled(config.labels, holdout=False)
+            labelled = outlook.labelled
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
             holdout = pool.labelled(config.labels, holdout=True)
