@@ -278,7 +278,7 @@ class Controller:
             tasks=pool.size(),
             pool=pool.open_size(),
             unreadable=pool.unreadable(),
-            labels=len(outlook.labelled),
+            labels=outlook.labels,
             pending=outlook.pending,
             holdout=len(pool.labelled(config.labels, holdout=True)),
             **changes,

@@ -39,13 +39,13 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of those
-    `labelled` differ from what the newest version was fitted on, whether it was promoted or not: what was refused or
-    rolled back is not made again of the same labels."""
+    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
+    differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
+    is not made again of the same labels."""
 
     reason: str
     message: str
-    labelled: Sequence[tuple[Example, str]]
+    labels: int
     pending: int
 
 
@@ -69,7 +69,9 @@ class Fitter:
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
-        labelled = pool.labelled(config.labels, holdout=False)
+        return self._look(pool, project, config, pool.labelled(config.labels, holdout=False))
+
+    def _look(self, pool: Pool, project: int, config: LabelConfig, labelled: Sequence[tuple[Example, str]]) -> Outlook:
         labels = {example.id: label for example, label in labelled}
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
@@ -83,7 +85,7 @@ class Fitter:
             reason = "" if obstacle else reason
         elif pool.get("due_at"):
             pool.put("due_at", "")  # noted from what was true before the last fit ended
-        return Outlook(reason, message, labelled, pending)
+        return Outlook(reason, message, len(labels), pending)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -173,14 +175,14 @@ class Fitter:
             config = parse_label_config(pool.get("label_config"))
             # Before the labels: what is read from Label Studio from now on is not in this fit.
             synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
-            outlook = self.look(pool, project, config)
+            labelled = pool.labelled(config.labels, holdout=False)
+            outlook = self._look(pool, project, config, labelled)
             if not outlook.reason:
                 return
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
             due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
-            labelled = outlook.labelled
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             recipe = self._recipe(project)
             holdout = pool.labelled(config.labels, holdout=True)

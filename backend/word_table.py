@@ -42,7 +42,7 @@ def rows_in_use(model: Any, ids_M: npt.NDArray[Any]) -> Iterator[None]:
     name is left as it is."""
     try:
         table = model.get_input_embeddings()
-    except NotImplementedError:  # transformers knows no table of this kind of model
+    except NotImplementedError:  # transformers' way to say that there is none, as in CANINE, which hashes characters
         table = None
     weights = [weight for _, weight in model.named_parameters(remove_duplicate=False)]
     if type(table) is not torch.nn.Embedding or sum(weight is table.weight for weight in weights) != 1:
