@@ -60,7 +60,7 @@ def keep_few_kernels() -> None:
     Those of a fit and of scoring have room here (`classifier` sees to it that shapes are few): what was forgotten is
     made again, in milliseconds, and with 128 that took nearly as long as scoring.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "192")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
 
 
