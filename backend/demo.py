@@ -193,6 +193,8 @@ class _Loop:
         version = self._registry.current(self.project)
         assert version is not None
         self._wait(lambda: self.client.project(self.project).model_version == version, None)
+        # Reported a moment after the switch, with how long it took on the card.
+        self._wait(lambda: self._board.queue(self.project).version == version, None)
         return self._registry.card(self.project, version)
 
     def _wait(self, done: Callable[[], bool], bar: Any) -> None:
