@@ -88,6 +88,8 @@ def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(tmp_path: Pat
     for labels, first in ((176, True), (208, False)):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"after round 1: {labels} labels, accuracy" in done.stdout
+        [told] = [line for line in done.stdout.splitlines() if f"after round 1: {labels} labels, accuracy" in line]
+        assert ", publish " in told
+        assert told.endswith(" s after the label that made the fit due")
         assert ("Going on with the project" in done.stdout) != first
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
