@@ -280,7 +280,7 @@ class Controller:
             unreadable=pool.unreadable(),
             labels=outlook.labels,
             pending=outlook.pending,
-            holdout=len(pool.labelled(config.labels, holdout=True)),
+            holdout=len(pool.labels(config.labels, holdout=True)),
             **changes,
         )
 

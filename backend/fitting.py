@@ -69,10 +69,7 @@ class Fitter:
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
-        return self._look(pool, project, config, pool.labelled(config.labels, holdout=False))
-
-    def _look(self, pool: Pool, project: int, config: LabelConfig, labelled: Sequence[tuple[Example, str]]) -> Outlook:
-        labels = {example.id: label for example, label in labelled}
+        labels = pool.labels(config.labels, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
@@ -175,10 +172,10 @@ class Fitter:
             config = parse_label_config(pool.get("label_config"))
             # Before the labels: what is read from Label Studio from now on is not in this fit.
             synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
-            labelled = pool.labelled(config.labels, holdout=False)
-            outlook = self._look(pool, project, config, labelled)
+            outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
+            labelled = pool.labelled(config.labels, holdout=False)
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)

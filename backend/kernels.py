@@ -130,8 +130,8 @@ class CpuKernels:
     def __init__(self, dtype: torch.dtype, fitted: bool):
         self.dtype = dtype
         self.between_layers = torch.float32 if fitted else dtype
+        self._fitted = fitted
         self._packs = not fitted and has_onednn(dtype)
-        self._one_step = not fitted and dtype == torch.float32  # in bf16, or padded, torch's attention is no faster
 
     @functools.cached_property
     def _random(self) -> np.random.SFC64:
@@ -168,8 +168,8 @@ class CpuKernels:
     ) -> Tensor:
         """As `Kernels`."""
         query, key, value = (_by_head(x, heads) for x in (query_NRD, key_NTD, value_NTD))
-        if self._one_step and added is None:
-            return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        if not self._fitted:
+            return scaled_dot_product_attention(query, key, value, added).transpose(1, 2).flatten(2)
         queries, keys, values = (x.reshape(-1, *x.shape[2:]) for x in (query, key, value))
         weights = torch.softmax(self._scores(queries, keys, added), dim=-1, dtype=torch.float32).to(self.dtype)
         weights = self.dropout(weights, rate)

@@ -251,8 +251,8 @@ def consensus(votes: Sequence[Vote], labels: Collection[str]) -> str | None:
     """
     known = sorted((v for v in votes if v.label in labels), key=lambda v: v.when)
     known = [v for v in known if v.ground_truth] or known
-    if len(known) < 2:  # as of most tasks, of which there may be tens of thousands
-        return known[0].label if known else None
+    if not known:
+        return None
     counts = Counter(v.label for v in known)
     most = max(counts.values())
     return next(v.label for v in reversed(known) if counts[v.label] == most)

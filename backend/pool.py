@@ -52,6 +52,7 @@ LAST = 2**63 - 1  # SQLite's highest id
 UNSCORED = (
     "FROM task LEFT JOIN score ON task_id = id AND version = ? WHERE open AND task_id IS NULL AND id BETWEEN ? AND ?"
 )
+VOTED = "FROM task WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,19 +198,17 @@ class Pool:
 
     # Labels
 
+    def labels(self, labels: Collection[str], holdout: bool) -> dict[int, str]:
+        """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
+        rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
+        found = ((task_id, _consensus(votes, labels)) for task_id, votes in rows)
+        return {task_id: label for task_id, label in found if label is not None}
+
     def labelled(self, labels: Collection[str], holdout: bool) -> list[tuple[Example, str]]:
-        """Readable tasks with their consensus label, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(
-            "SELECT id, text, pair, votes FROM task "
-            "WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id",
-            (int(holdout),),
-        )
-        found = []
-        for task_id, text, pair, votes in rows:
-            label = consensus([Vote(**vote) for vote in json.loads(votes)], labels)
-            if label is not None:
-                found.append((Example(task_id, text, pair), label))
-        return found
+        """The same with the tasks' texts, in the order of their ids."""
+        rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
+        found = ((Example(*example), _consensus(votes, labels)) for *example, votes in rows)
+        return [(example, label) for example, label in found if label is not None]
 
     # The pool and its scores
 
@@ -351,6 +350,14 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM published")
             self.note_published(*predictions)
+
+
+def _consensus(votes: str, labels: Collection[str]) -> str | None:
+    read = json.loads(votes)
+    if len(read) > 1:
+        return consensus([Vote(**vote) for vote in read], labels)
+    label: str = read[0]["label"]  # as of most tasks, of which there may be tens of thousands at each look
+    return label if label in labels else None
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> PoolError:

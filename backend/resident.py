@@ -47,17 +47,19 @@ class Resident:
 
     def score(self, card: Card, examples: Sequence[Example], exact: bool) -> "Scored":
         """What a version says of the examples. Raises `NoModelError` when it cannot be loaded."""
-        return self._ask(card, examples, exact)[0]
+        return self._ask(card, examples, exact, whether_cut=False)[0]
 
-    def predict(self, card: Card, examples: Sequence[Example]) -> "tuple[Scored, list[bool]]":
-        """The same, exactly, and of which examples the version reads only the beginning."""
-        return self._ask(card, examples, exact=True)
+    def predict(self, card: Card, examples: Sequence[Example], exact: bool = True) -> "tuple[Scored, list[bool]]":
+        """The same, and of which examples the version reads only the beginning."""
+        return self._ask(card, examples, exact, whether_cut=True)
 
-    def _ask(self, card: Card, examples: Sequence[Example], exact: bool) -> "tuple[Scored, list[bool]]":
+    def _ask(
+        self, card: Card, examples: Sequence[Example], exact: bool, whether_cut: bool
+    ) -> "tuple[Scored, list[bool]]":
         from backend.learning import joined
 
         slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
-        requests = [_Request(card, part, exact) for part in slices]
+        requests = [_Request(card, part, exact, whether_cut) for part in slices]
         return joined([self._answer(request) for request in requests]), [t for r in requests for t in r.truncated]
 
     def _answer(self, request: "_Request") -> "Scored":
@@ -78,7 +80,7 @@ class Resident:
         with self._arriving:
             taken, room = [first], SLICE - len(first.examples)
             for other in self._waiting:
-                if other is not first and other.alike(first) and len(other.examples) <= room:
+                if other is not first and other.kind == first.kind and len(other.examples) <= room:
                     taken.append(other)
                     room -= len(other.examples)
             self._waiting = [request for request in self._waiting if request not in taken]
@@ -87,13 +89,13 @@ class Resident:
     def _serve(self, requests: Sequence["_Request"]) -> None:
         from backend.learning import score_pool
 
-        card, exact = requests[0].card, requests[0].exact
+        card, exact, whether_cut = requests[0].kind
         try:
             classifier = self._get(card)
             together = [example for request in requests for example in request.examples]
             scored = score_pool(classifier, together, card.strategy, card.seed, exact)
             # Here, where no other thread is at the tokenizer.
-            truncated = classifier.truncated(together) if exact else []
+            truncated = classifier.truncated(together) if whether_cut else []
         except Exception as error:  # noqa: BLE001  each thread raises it anew
             for request in requests:
                 request.error = error
@@ -142,6 +144,7 @@ class _Request:
     card: Card
     examples: Sequence[Example]
     exact: bool
+    whether_cut: bool  # is asked
     truncated: Sequence[bool] = ()
     scored: "Scored | None" = None
     error: Exception | None = None
@@ -150,6 +153,7 @@ class _Request:
     def served(self) -> bool:
         return self.scored is not None or self.error is not None
 
-    def alike(self, other: "_Request") -> bool:
-        """Whether one pass can serve both."""
-        return (self.card, self.exact) == (other.card, other.exact)
+    @property
+    def kind(self) -> tuple[Card, bool, bool]:
+        """One pass serves requests of one kind."""
+        return self.card, self.exact, self.whether_cut

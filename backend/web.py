@@ -324,8 +324,9 @@ def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resid
     examples = [e for e in read if isinstance(e, Example)]
     if card is None:
         return [no_prediction(UNTRAINED_SCORE, UNTRAINED, "no version is fitted yet") for _ in read]
-    # fp32, as in the published queue head, so that both give a task the same score
-    scored, truncated = resident.predict(card, examples)
+    # For a single task a person waits, and it is on the screen already: its score orders nothing any more. Several are
+    # retrieved for the queue's sake: in fp32, as in the published head, so that both give a task the same score.
+    scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1)
     by_position = iter(zip(scored.probs_NC, scored.values_N, truncated, strict=True))
     answers = []
     for item in read:

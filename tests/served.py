@@ -59,7 +59,8 @@ def fit_version(model_dir: Path, checkpoint: Path, labels: Sequence[str], texts:
 def client_of(model_dir: Path, **settings: Any) -> FlaskClient:
     """A client of the app, whose queue has time even on a machine whose disk is busy."""
     with patch("backend.jobs.ANSWER_S", 10.0):
-        app = create_app(Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32", **settings))
+        settings = {"device": "cpu", "precision": "fp32", **settings}
+        app = create_app(Settings(_env_file=None, model_dir=model_dir, **settings))
     return app.test_client()
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from flask.testing import FlaskClient
@@ -21,7 +22,9 @@ from served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
+from backend.classifier import load
 from backend.connecting import Credentials
+from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.registry import UNTRAINED, Registry
 from backend.resident import Resident
@@ -166,6 +169,22 @@ def test_a_prediction_is_what_plain_transformers_says_of_the_saved_version(
         assert item["meta"]["entropy"] == pytest.approx(entropy, abs=1e-5)
         assert (item["from_name"], item["to_name"], item["type"]) == ("label", "text", "choices")
         assert answer["model_version"] == VERSION
+
+
+def test_a_person_waits_for_a_single_task_and_gets_the_fast_precision_while_several_are_exact(fitted_dir: Path) -> None:
+    client = client_of(fitted_dir, precision="bf16")
+    classifier = load(fitted_dir / "models" / "1" / VERSION, "cpu", "bf16")
+    examples = [Example(i, text) for i, text in enumerate(TEXTS)]
+
+    def shown(answers: list[dict[str, Any]]) -> list[list[float]]:
+        return [[answer["result"][0]["meta"]["probabilities"][label] for label in LABELS] for answer in answers]
+
+    several = shown(predict(client, [task(text, i) for i, text in enumerate(TEXTS)]))
+    assert np.allclose(several, classifier.predict_proba(examples), atol=1e-6)
+    single = shown([predict(client, [task(text)])[0] for text in TEXTS])
+    expected = [classifier.predict_proba([example], exact=False)[0] for example in examples]
+    assert np.allclose(single, expected, atol=1e-6)
+    assert 1e-5 < np.abs(np.subtract(single, several)).max() < 0.02
 
 
 def test_answers_come_in_the_order_of_the_tasks(fitted: FlaskClient) -> None:
@@ -443,10 +462,10 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
     client, begun, go_on = client_of(fitted_dir), threading.Semaphore(0), threading.Event()
     score = Resident.predict
 
-    def held_up(*arguments: Any) -> Any:
+    def held_up(*arguments: Any, **more: Any) -> Any:
         begun.release()
         assert go_on.wait(60)
-        return score(*arguments)
+        return score(*arguments, **more)
 
     monkeypatch.setattr(Resident, "predict", held_up)
     with ThreadPoolExecutor(MAX_PREDICTIONS) as threads:
@@ -462,7 +481,7 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
         assert client.post("/webhook", json={}).status_code == 200
         go_on.set()
         assert [answer.result() for answer in asked] == [200] * MAX_PREDICTIONS
-    monkeypatch.setattr(Resident, "predict", lambda *_: 1 // 0)
+    monkeypatch.setattr(Resident, "predict", lambda *_, **__: 1 // 0)
     assert [client.post("/predict", data=predict_body()).status_code for _ in asked] == [500] * MAX_PREDICTIONS
     monkeypatch.setattr(Resident, "predict", score)
     assert len(predict(client, [task("good")])) == 1, "an error gives its place back"
