@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from backend.classifier import Progress
 from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.pool import Pool, pool_path
@@ -99,12 +100,23 @@ class Backlog:
     def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:
         """Whether the part is done; not if a fit came."""
         todo = pool.unscored(card.version, first, last)
-        for start in range(0, len(todo), SLICE):
-            if self._turn.fit_comes:
-                return False
-            self._score(pool, card, todo[start : start + SLICE])
+        try:
+            for start in range(0, len(todo), SLICE):
+                if self._turn.fit_comes:
+                    return False
+                self._score(pool, card, todo[start : start + SLICE], self._give_way)
+        except _FitComesError:
+            return False
         return True
 
-    def _score(self, pool: Pool, card: Card, examples: Sequence[Example]) -> None:
-        scored = self._resident.score(card, examples, exact=False)
+    def _give_way(self, done: int, total: int) -> None:
+        if done < total and self._turn.fit_comes:
+            raise _FitComesError
+
+    def _score(self, pool: Pool, card: Card, examples: Sequence[Example], progress: Progress | None = None) -> None:
+        scored = self._resident.score(card, examples, exact=False, progress=progress)
         pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+
+
+class _FitComesError(Exception):
+    """A slice is given up, so that the fit can begin: its end would take a second or two, to make it again as long."""

@@ -14,7 +14,7 @@ from backend.registry import Card, Registry
 from backend.settings import Settings
 
 if TYPE_CHECKING:
-    from backend.classifier import Classifier
+    from backend.classifier import Classifier, Progress
     from backend.learning import Scored
     from backend.tokens import TokenCache
 
@@ -45,21 +45,31 @@ class Resident:
         self._waiting: list[_Request] = []
         self._arriving = threading.Lock()
 
-    def score(self, card: Card, examples: Sequence[Example], exact: bool) -> "Scored":
-        """What a version says of the examples. Raises `NoModelError` when it cannot be loaded."""
-        return self._ask(card, examples, exact, whether_cut=False)[0]
+    def score(
+        self, card: Card, examples: Sequence[Example], exact: bool, progress: "Progress | None" = None
+    ) -> "Scored":
+        """What a version says of the examples. Raises `NoModelError` when it cannot be loaded.
+
+        What `progress` raises ends the pass, and is raised here.
+        """
+        return self._ask(card, examples, exact, whether_cut=False, progress=progress)[0]
 
     def predict(self, card: Card, examples: Sequence[Example], exact: bool = True) -> "tuple[Scored, list[bool]]":
         """The same, and of which examples the version reads only the beginning."""
         return self._ask(card, examples, exact, whether_cut=True)
 
     def _ask(
-        self, card: Card, examples: Sequence[Example], exact: bool, whether_cut: bool
+        self,
+        card: Card,
+        examples: Sequence[Example],
+        exact: bool,
+        whether_cut: bool,
+        progress: "Progress | None" = None,
     ) -> "tuple[Scored, list[bool]]":
         from backend.learning import joined
 
         slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
-        requests = [_Request(card, part, exact, whether_cut) for part in slices]
+        requests = [_Request(card, part, exact, whether_cut, progress) for part in slices]
         return joined([self._answer(request) for request in requests]), [t for r in requests for t in r.truncated]
 
     def _answer(self, request: "_Request") -> "Scored":
@@ -89,11 +99,11 @@ class Resident:
     def _serve(self, requests: Sequence["_Request"]) -> None:
         from backend.learning import score_pool
 
-        card, exact, whether_cut = requests[0].kind
+        card, exact, whether_cut, progress = requests[0].kind
         try:
             classifier = self._get(card)
             together = [example for request in requests for example in request.examples]
-            scored = score_pool(classifier, together, card.strategy, card.seed, exact)
+            scored = score_pool(classifier, together, card.strategy, card.seed, exact, progress)
             # Here, where no other thread is at the tokenizer.
             truncated = classifier.truncated(together) if whether_cut else []
         except Exception as error:  # noqa: BLE001  each thread raises it anew
@@ -145,6 +155,7 @@ class _Request:
     examples: Sequence[Example]
     exact: bool
     whether_cut: bool  # is asked
+    progress: "Progress | None" = None
     truncated: Sequence[bool] = ()
     scored: "Scored | None" = None
     error: Exception | None = None
@@ -154,6 +165,6 @@ class _Request:
         return self.scored is not None or self.error is not None
 
     @property
-    def kind(self) -> tuple[Card, bool, bool]:
+    def kind(self) -> "tuple[Card, bool, bool, Progress | None]":
         """One pass serves requests of one kind."""
-        return self.card, self.exact, self.whether_cut
+        return self.card, self.exact, self.whether_cut, self.progress

@@ -137,7 +137,9 @@ def test_while_a_fit_has_the_turn_a_part_comes_later(house: House) -> None:
     assert house.pool.unscored(VERSION) == []
 
 
-def test_a_fit_that_comes_stops_a_part_between_two_slices(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("method", "left"), [("_score", 2), ("_give_way", 3)], ids=["between two", "within one"])
+def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit comes after the first slice, or after its first batch; what is done of a slice is then dropped."""
     house.add(*range(1, 3 * SLICE + 1))
     fitting, done = threading.Event(), threading.Event()
 
@@ -147,19 +149,24 @@ def test_a_fit_that_comes_stops_a_part_between_two_slices(house: House, monkeypa
             fitting.set()
             done.wait(30)
 
-    score = Backlog._score
+    watched, fits = getattr(Backlog, method), []
 
-    def score_then_a_fit_comes(self: Backlog, *args: object) -> None:
-        score(self, *args)  # type: ignore[arg-type]
-        threading.Thread(target=fit_now).start()
-        while not house.turn.fit_comes:
-            pass
+    def a_fit_comes(self: Backlog, *args: object) -> None:
+        if method == "_score":
+            watched(self, *args)
+        if not fits:
+            fits.append(threading.Thread(target=fit_now))
+            fits[0].start()
+            while not house.turn.fit_comes:
+                pass
+        if method == "_give_way":
+            watched(self, *args)
 
-    monkeypatch.setattr(Backlog, "_score", score_then_a_fit_comes)
+    monkeypatch.setattr(Backlog, method, a_fit_comes)
     house.backlog.score(PROJECT, VERSION, 0, PART - 1)
     assert fitting.wait(30), "the turn was given to the fit"
     done.set()
-    assert len(house.pool.unscored(VERSION)) == 2 * SLICE
+    assert len(house.pool.unscored(VERSION)) == left * SLICE
     assert house.waiting() == 1, "the rest of the part is asked for"
 
 
