@@ -60,6 +60,11 @@ class Turn:
                 self._taken.release()
 
     @property
+    def fit_runs(self) -> bool:
+        """Whether a fit has the turn or waits for it."""
+        return self._fits.locked()
+
+    @property
     def fit_comes(self) -> bool:
         """Whether a fit waits for the turn."""
         return self._fit_comes.is_set()

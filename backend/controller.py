@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 RESIDENT_VERSIONS = 2  # each a model in memory
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
-BUSY_S = 1.0  # when another thread has the project
+BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
+PACE_S = 1.0  # between two looks of which nothing but removals is left
 GONE = "the project does not exist any more"
 
 
@@ -51,9 +52,9 @@ class Controller:
         self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches, NICENESS)
-        turn = Turn()
-        self._backlog = Backlog(settings, registry, self.jobs, self._resident, turn)
-        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, turn, caches, now)
+        self._turn = Turn()
+        self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
+        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
@@ -176,6 +177,7 @@ class Controller:
         depth = self._settings.window
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
+        fitting = self._turn.fit_runs
         with Publisher(
             self._studio,
             pool,
@@ -186,13 +188,13 @@ class Controller:
             hinted=lambda: self.jobs.hinted(project.id),
             others=max(0, annotators_at_work(pool) - 1),
         ) as publisher:
-            outcome = publisher.publish(project, depth, settled=not unscored)
+            outcome = publisher.publish(project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
             give_back_memory()  # what the exact scores took
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
-        if unfinished or outcome.stale:
-            self.jobs.hint(project.id, delay_s=0.0 if unfinished else BUSY_S)
+        if unfinished or (outcome.stale and not fitting):  # a fit's end is a hint, too
+            self.jobs.hint(project.id, delay_s=0.0 if unfinished else PACE_S)
         self._report(
             pool,
             project,

@@ -17,7 +17,7 @@ from backend.studio import Project, Studio, StudioRefusedError
 
 log = logging.getLogger(__name__)
 
-HEAD = 16  # tasks for whoever asks next that are in place before the version is switched; the rest follows
+HEAD = 8  # tasks for whoever asks next that are in place before the version is switched; the rest follows
 WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
@@ -76,10 +76,11 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self._writers.shutdown()
 
-    def publish(self, project: Project, depth: int, settled: bool = True) -> Outcome:
+    def publish(self, project: Project, depth: int, settled: bool = True, fitting: bool = False) -> Outcome:
         """Bring the published head to `depth` tasks that nobody holds. Does nothing at all when nothing changed.
 
-        While the order is not `settled`, as the pool is being scored, the head is only kept from running low.
+        While the order is not `settled`, as the pool is being scored, the head is only kept from running low. During a
+        fit, which needs the cores, stale predictions wait for its end, unless they are more than a window.
         """
         start = time.perf_counter()
         version = self._card.version
@@ -106,7 +107,8 @@ class Publisher:
         if not (settled or low):
             rest = ()
         written += self._write(rest[:BATCH], hurry=low, at_least=max(LEAST, short))
-        removed = 0 if switching or low else self._remove(plan.delete[:DELETIONS], at_least=LEAST - len(rest))
+        removable = () if switching or low or (fitting and len(plan.delete) <= depth) else plan.delete[:DELETIONS]
+        removed = self._remove(removable, at_least=LEAST - len(rest))
         return Outcome(
             window=len(wanted),
             written=written,

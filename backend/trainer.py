@@ -18,6 +18,7 @@ from backend.status import StatusBoard
 log = logging.getLogger(__name__)
 
 THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
+SCHEDULE_S = 0.25  # how often delayed jobs are looked for
 TAKE_OVER_S = 1.0  # how often a trainer without the clock asks whether its keeper is gone
 
 
@@ -47,9 +48,8 @@ def work_off(settings: Settings, registry: Registry, jobs: JobQueue) -> None:
     """Work on jobs, and keep the clock if nobody does, until SIGTERM or SIGINT."""
     stop = threading.Event()
     threading.Thread(target=_keep_clock, args=(settings, registry, jobs, stop), daemon=True).start()
-    consumer = jobs.huey.create_consumer(
-        workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.2, scheduler_interval=1
-    )
+    consumer = jobs.huey.create_consumer(workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.2)
+    consumer.scheduler.interval = SCHEDULE_S  # as an argument, huey makes it a second at least
     log.info("trainer ready, process %d", os.getpid())
     consumer.run()
     stop.set()

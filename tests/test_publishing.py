@@ -76,8 +76,8 @@ def test_the_head_is_written_and_then_the_queue_is_switched(pool: Pool) -> None:
 
 
 def test_a_version_that_is_superseded_early_is_not_switched_to(pool: Pool) -> None:
-    notes = publish(pool, lambda notes: len(notes.written) >= 3)
-    assert 3 <= len(notes.written) < HEAD / 2
+    notes = publish(pool, lambda notes: len(notes.written) >= 2)
+    assert 2 <= len(notes.written) < HEAD / 2
     assert notes.switched_to is None
 
 
@@ -115,3 +115,23 @@ def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
     assert max(removals) == min(most, DELETIONS)
     together = [sum(both) for both in zip(batches[2:], removals[2:], strict=True)]
     assert max(together) <= (LEAST if hinted else BATCH + DELETIONS)
+
+
+@pytest.mark.parametrize(
+    ("fitting", "stale", "removed"),
+    [(True, 10, 0), (True, 11, 11), (False, 10, 10)],
+    ids=["a fit, a window", "a fit, more than a window", "no fit"],
+)
+def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
+    fitting: bool, stale: int, removed: int, pool: Pool
+) -> None:
+    depth = 10
+    right = [Published(task, task, NEW, 1 - value) for task, value in pool.open_values(NEW, POOL[:depth]).items()]
+    pool.replace_published([*right, *(Published(1000 + task, task, OLD, 0.5) for task in POOL[:stale])])
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    with Publisher(studio, pool, CONFIG, card, never, lambda: False, lambda: False, rest=lambda s: None) as publisher:
+        outcome = publisher.publish(project, depth, fitting=fitting)
+    assert (outcome.written, outcome.removed, outcome.stale) == (0, removed, stale - removed)
+    assert len(notes.removed) == removed
