@@ -1,7 +1,8 @@
 """Ties a Label Studio project to this backend, checks the tie, mends it, and undoes it."""
 
 import base64
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from backend.studio import (
 
 TITLE = "Nextlabel"
 SECRET_HEADER = "X-Nextlabel-Secret"
+LOOKS, LOOK_S = 3, 0.5  # that a removed backend must stay away for
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,10 @@ def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list
     return [f"set {name} to {value!r}" for name, value in changes.items()]
 
 
-def disconnect(studio: Studio, project_id: int, url: str = "") -> list[str]:
+def disconnect(studio: Studio, project_id: int, url: str = "", rest: Callable[[float], None] = time.sleep) -> list[str]:
     """Restore the queue, remove webhook, backend and predictions; returns what was done. May be run again.
 
-    The backend's row goes late, because it remembers how the project was before.
+    The backend's row goes late, because it remembers how the project was before. `rest` pauses between looks.
     """
     backend = find_backend(studio, project_id, url)
     done = []
@@ -182,7 +184,7 @@ def disconnect(studio: Studio, project_id: int, url: str = "") -> list[str]:
         before = backend.extra_params.get("nextlabel", {}).get("before", {})
         done += _restore(studio, studio.project(project_id), before)
         done += _remove_webhooks(studio, project_id, f"{backend.url.rstrip('/')}/webhook")
-        studio.remove_ml_backend(backend.id)
+        _remove_for_good(studio, project_id, backend, rest)
         done.append(f"removed the ML backend {without_password(backend.url)}")
     if is_ours(studio.project(project_id).model_version):  # the trainer may have been in the middle of a switch
         studio.set_model_version(project_id, "")
@@ -192,6 +194,19 @@ def disconnect(studio: Studio, project_id: int, url: str = "") -> list[str]:
     if ours:
         done.append(f"removed {len(ours)} predictions")
     return done
+
+
+def _remove_for_good(studio: Studio, project: int, backend: MLBackend, rest: Callable[[float], None]) -> None:
+    # To list backends, as the trainer does, Label Studio asks each how it is and then saves its row (ml/models.py,
+    # update_state): one that was removed meanwhile is there again.
+    studio.remove_ml_backend(backend.id)
+    away = 0
+    while away < LOOKS:
+        rest(LOOK_S)
+        away += 1
+        if find_backend(studio, project, backend.url) is not None:
+            studio.remove_ml_backend(backend.id)
+            away = 0
 
 
 def _remove_webhooks(studio: Studio, project: int, target: str) -> list[str]:

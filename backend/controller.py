@@ -78,7 +78,7 @@ class Controller:
             with self._registry.lock(f"{project}.queue"):
                 self._try_to_reconcile(project, thorough)
         except Busy:
-            self.jobs.hint(project, delay_s=BUSY_S)
+            self.jobs.hint(project, thorough, BUSY_S)
 
     def _try_to_reconcile(self, project: int, thorough: bool) -> None:
         try:
