@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import sign_up
+from served import jobs_in
 
 from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect
@@ -225,6 +226,15 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
     assert (status.state, status.message, status.errors) == (
         "disconnected", "the project does not exist any more", 0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_a_look_that_finds_the_project_taken_comes_again_as_thorough_as_it_was(thorough: bool, tmp_path: Path) -> None:
+    registry, studio = Registry(tmp_path), Studio("http://127.0.0.1:1", "not asked")
+    controller = Controller(Settings(_env_file=None, model_dir=tmp_path), registry, StatusBoard(tmp_path), studio)
+    with registry.lock("1.queue"):
+        controller.reconcile(1, thorough)
+    assert jobs_in(tmp_path) == [("reconcile", (1, thorough))]
 
 
 # What a label costs
