@@ -104,7 +104,7 @@ class Plan:
 
     def quick(self) -> "Plan":
         """The least that still says something: less than three minutes for a small model on two cores."""
-        return replace(self, repeats=3, warm_steps=30, examples=256, singles=20, fit_steps=2, memory=False)
+        return replace(self, repeats=2, warm_steps=30, examples=256, singles=20, fit_steps=2, memory=False)
 
     def recipe(self, steps: int, seed: int = 0) -> Recipe:
         """A fit of so many steps."""
