@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from backend.sandbox import free_port
+
 ROOT = Path(__file__).parent.parent
 BACKEND = ROOT / "backend"
 
@@ -103,3 +105,19 @@ def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     loaded = python("import backend.web, sys; print(*sys.modules)").split()
     assert "backend.web" in loaded
     assert slow & set(loaded) == set()
+
+
+def test_to_speak_to_label_studio_pandas_is_not_needed() -> None:
+    code = f"""
+import sys
+from backend.errors import StudioError
+from backend.studio import Studio
+try:
+    Studio("http://127.0.0.1:{free_port(18000)}", "a legacy token").version()
+except StudioError as error:
+    print(error)
+print("pandas" in sys.modules)
+"""
+    said, loaded = python(code).splitlines()
+    assert "does not answer" in said
+    assert loaded == "False"
