@@ -10,7 +10,7 @@ import threading
 
 from backend.errors import QueueError
 from backend.jobs import JobQueue
-from backend.processes import keep_few_kernels, share_cores, yield_cores_while_waiting
+from backend.processes import keep_few_kernels, share_cores, share_heaps, yield_cores_while_waiting
 from backend.registry import Busy, Registry
 from backend.settings import Settings
 from backend.status import StatusBoard
@@ -29,6 +29,7 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     """
     yield_cores_while_waiting()
     keep_few_kernels()
+    share_heaps()
     share_cores(settings.workers)
     from backend.controller import Controller  # here, as it imports torch, which must find all that is set above
     from backend.studio import Studio

@@ -1,0 +1,43 @@
+"""What the machine is told of a process of ours: in a process of its own, as it cannot be untold."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAPS = """
+import ctypes, tempfile, threading
+from backend.processes import share_heaps
+
+{before}
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+all_there = threading.Barrier(6)
+
+def allocate():
+    all_there.wait()
+    libc.malloc(1000)
+    all_there.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+with tempfile.NamedTemporaryFile() as told:
+    file = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    print(told.read().decode().count("<heap "))
+"""
+
+
+def heaps_of_six_threads(before: str) -> int:
+    code = HEAPS.format(before=before)
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is asked")
+def test_threads_share_two_heaps() -> None:
+    assert heaps_of_six_threads("") > 2
+    assert heaps_of_six_threads("share_heaps()") <= 2
