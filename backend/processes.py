@@ -8,7 +8,9 @@ import sys
 import threading
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-M_ARENA_MAX, HEAPS = -8, 2  # glibc's malloc.h
+M_ARENA_MAX = -8  # glibc's malloc.h
+
+HEAPS = 2
 
 
 def set_up_logs(level: str, name: str) -> None:
@@ -66,10 +68,10 @@ def keep_few_kernels() -> None:
 
 
 def share_heaps() -> None:
-    """Make all threads allocate from two heaps. To be called before there are threads.
+    """Make all threads allocate from two heaps (arenas, mallopt(3)). To be called before there are threads. Linux only.
 
-    By default glibc gives each thread a heap of its own, eight a core at most, and a page that holds a single piece
-    stays: some 60 MB in a trainer. Neither fits nor scoring take longer.
+    By default glibc gives each thread one of its own, eight a core at most, and a page that holds a single piece stays:
+    some 50 MB in a trainer. Neither fits nor scoring take longer.
     """
     _call_glibc("mallopt", M_ARENA_MAX, HEAPS)
 
