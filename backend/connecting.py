@@ -2,12 +2,17 @@
 
 import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from backend.errors import StudioError, without_password
-from backend.label_config import WEBHOOK_ACTIONS, parse_label_config
+from backend.errors import RefusedConfigError, StudioError, without_password
+from backend.label_config import WEBHOOK_ACTIONS, LabelConfig, parse_label_config, read_task
+from backend.notices import on_tasks, told
+from backend.options import KEY, NO_OPTIONS, ProjectOptions, of_ours
+from backend.pool import Pool
 from backend.registry import is_ours
 from backend.settings import Settings
 from backend.studio import (
@@ -19,6 +24,7 @@ from backend.studio import (
     StudioRefusedError,
     Webhook,
 )
+from backend.survey import UNREADABLE
 
 TITLE = "Nextlabel"
 SECRET_HEADER = "X-Nextlabel-Secret"
@@ -62,23 +68,37 @@ def find_backend(studio: Studio, project: int, url: str = "") -> MLBackend | Non
     return next((m for m in rows if is_ours(m.model_version) or m.title == TITLE), None)
 
 
-def connect(studio: Studio, project_id: int, url: str, credentials: Credentials, show_predictions: bool) -> list[str]:
+def connect(
+    studio: Studio,
+    project_id: int,
+    url: str,
+    credentials: Credentials,
+    show_predictions: bool,
+    fields: Sequence[str] | None = None,
+    label_map: Mapping[str, str] | None = None,
+) -> list[str]:
     """Register the backend and its webhook, set uncertainty sampling, hide predictions; returns what was changed.
 
+    `fields` make the text (None: as before; empty: what the labelling config shows). `label_map` adds to what labels
+    are learnt as; an empty new label takes an old one out.
     Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
-    cannot be served, `StudioError` when Label Studio or the backend refuses.
+    cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
     """
     project = studio.project(project_id)
-    parse_label_config(project.label_config)
     url = checked_url(url)
-    done = []
     backend = find_backend(studio, project_id, url)
+    before = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+    options = _changed(before, fields, label_map or {})
+    config = parse_label_config(project.label_config, options)
+    _require_map(config)
+    _require_texts(studio, project_id, config)
+    done = []
     if backend is None:
-        _register(studio, project, url, credentials)
+        _register(studio, project, url, credentials, options)
         done.append(f"registered the ML backend {without_password(url)}")
-    elif backend.state != "Connected":
-        # Most likely the credentials are other ones than at registration.
-        extra = dict(backend.extra_params)
+    elif backend.state != "Connected" or options != before:
+        # When it is not connected, the credentials are most likely other ones than at registration.
+        extra = options.put_into(backend.extra_params)
         studio.update_ml_backend(
             backend.id, project_id, url, backend.title, credentials.user, credentials.password, extra
         )
@@ -86,6 +106,54 @@ def connect(studio: Studio, project_id: int, url: str, credentials: Credentials,
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
     done += _set_queue(studio, studio.project(project_id), show_predictions)
     return done
+
+
+def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: Mapping[str, str]) -> ProjectOptions:
+    mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
+    return ProjectOptions(options.fields if fields is None else tuple(fields), mapped)
+
+
+def _require_map(config: LabelConfig) -> None:
+    nowhere = sorted(set(config.label_map.values()) - set(config.labels))
+    if nowhere:
+        raise RefusedConfigError(
+            f"No label can be learnt as {nowhere[0]!r}, which the labelling config does not have: its labels are "
+            f"{', '.join(config.labels)}. Correct --map-label."
+        )
+
+
+def _require_texts(studio: Studio, project: int, config: LabelConfig) -> None:
+    """Raises when none of the first tasks can be read, nearly always because the config names another field."""
+    first = next(studio.tasks_after(project, 0), [])
+    rows = [read_task(config, task) for task in first]
+    if rows and not any(row.example for row in rows):
+        reason = next(note.detail for note in rows[0].notes if note.kind == UNREADABLE)
+        data = first[0].get("data")
+        there = f"it has {', '.join(map(repr, data))}" if isinstance(data, Mapping) and data else "it has none"
+        raise RefusedConfigError(
+            f"None of the first {len(rows)} tasks of project {project} can be read: of task {rows[0].id} {reason}; "
+            f"{there}. Correct the value of the text in the labelling config, or the data of the tasks."
+        )
+
+
+def what_is_read(studio: Studio, project_id: int) -> list[str]:
+    """Sentences on what makes the text and what the labels, and on what is odd in the project's first tasks."""
+    project = studio.project(project_id)
+    backend = find_backend(studio, project_id)
+    options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+    config = parse_label_config(project.label_config, options)
+    rows = [read_task(config, task) for task in next(studio.tasks_after(project_id, 0), [])]
+    with TemporaryDirectory() as directory, Pool(Path(directory) / "first.sqlite") as pool:
+        pool.upsert(rows)
+        words = told(on_tasks(pool.survey(), config, project_id))
+    return [said_of(config), *filter(None, (words.first, *words.warnings, *words.remarks))]
+
+
+def said_of(config: LabelConfig) -> str:
+    """What makes the text, in this order, and what the labels."""
+    kind = "the pair" if len(config.fields) == 2 else "the text"
+    mapped = "".join(f", {old} counts as {new}" for old, new in config.label_map.items())
+    return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}"
 
 
 def checked_url(url: str) -> str:
@@ -109,14 +177,14 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _register(studio: Studio, project: Project, url: str, credentials: Credentials) -> None:
+def _register(studio: Studio, project: Project, url: str, credentials: Credentials, options: ProjectOptions) -> None:
     before = {
         "sampling": project.sampling,
         "show_collab_predictions": project.show_predictions,
         "model_version": project.model_version or "",
     }
     # What the project was like is kept in Label Studio itself, so that anyone can undo the connection from anywhere.
-    extra = {"nextlabel": {"before": before}}
+    extra = options.put_into({KEY: {"before": before}})
     try:
         studio.add_ml_backend(project.id, url, TITLE, credentials.user, credentials.password, extra)
     except StudioRefusedError as error:
@@ -181,7 +249,7 @@ def disconnect(studio: Studio, project_id: int, url: str = "", rest: Callable[[f
     backend = find_backend(studio, project_id, url)
     done = []
     if backend is not None:
-        before = backend.extra_params.get("nextlabel", {}).get("before", {})
+        before = of_ours(backend.extra_params).get("before", {})
         done += _restore(studio, studio.project(project_id), before)
         done += _remove_webhooks(studio, project_id, f"{backend.url.rstrip('/')}/webhook")
         _remove_for_good(studio, project_id, backend, rest)

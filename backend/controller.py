@@ -4,23 +4,30 @@ Called by hints and by the clock. Killed anywhere, the next call finishes the wo
 """
 
 import functools
+import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
+from backend import classifier as classifiers
+from backend import notices
 from backend.backlog import Backlog, Turn
 from backend.connecting import Credentials, ensure_webhook, find_backend
 from backend.errors import NextlabelError, NoModelError, RefusedConfigError, StudioError, without_password
 from backend.fitting import Fitter, Outlook
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
+from backend.notices import Notice, Unknown, told
+from backend.options import ProjectOptions
 from backend.pool import Pool, pool_path, tokens_path
 from backend.processes import give_back_memory
 from backend.publishing import HEAD, Outcome, Publisher, check_published
 from backend.registry import Busy, Registry, is_ours
 from backend.resident import Resident
 from backend.settings import Settings
-from backend.status import StatusBoard
+from backend.status import BaseModelStatus, StatusBoard
 from backend.studio import UNCERTAINTY, Project, Studio, StudioRefusedError
 from backend.sync import annotators_at_work, repair, sync
 from backend.tokens import TokenCache
@@ -32,6 +39,8 @@ NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full go
 RETRY_S = 5.0  # after Label Studio did not answer
 BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
 PACE_S = 1.0  # between two looks of which nothing but removals is left
+LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
+BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 GONE = "the project does not exist any more"
 
 
@@ -52,7 +61,7 @@ class Controller:
         self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches, NICENESS)
-        self._turn = Turn()
+        self._turn, self._base_model = Turn(), threading.Lock()
         self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
 
@@ -122,7 +131,7 @@ class Controller:
         self._say(project_id, state="disconnected", message=why)
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
-        config = parse_label_config(project.label_config)
+        config = parse_label_config(project.label_config, self._registry.options(project.id))
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
         pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
         if thorough:
@@ -132,10 +141,12 @@ class Controller:
         if outlook.reason:
             pool.put("due_at", pool.get("due_at") or repr(self._now()))
             self.jobs.want_fit(project.id)
+        if thorough:
+            self.look_at_base_model(anew=False)
         version = self._registry.current(project.id)
         if version is None:
-            warnings = self._damage(project.id, version)
-            self._report(pool, project, config, outlook, state="waiting", warnings=warnings)
+            found = [*self._on_project(pool, project.id, config), *self._on_damage(project.id, version)]
+            self._report(pool, project, config, outlook, found, state="waiting")
         else:
             self._publish(pool, project, config, version, outlook)
 
@@ -155,6 +166,7 @@ class Controller:
             return False
         # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
         self._registry.know(project_id)
+        self._registry.put_options(project_id, ProjectOptions.of(backend.extra_params))
         headers = Credentials.of(self._settings).webhook_headers()
         for what in ensure_webhook(self._studio, project_id, backend.url, headers):
             log.warning("project %d: %s", project_id, without_password(what))
@@ -163,11 +175,9 @@ class Controller:
         return True
 
     def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: Outlook) -> None:
-        warnings = self._warnings(pool, project, version)
-        if warnings:
-            log.warning("project %d: %s", project.id, " ".join(warnings))
+        found = [*self._on_project(pool, project.id, config), *self._on_queue(pool, project, version)]
         if self._chosen_by_a_person(pool, project, version):
-            self._report(pool, project, config, outlook, state="published", version=version, warnings=warnings)
+            self._report(pool, project, config, outlook, found, state="published", version=version)
             return
         if project.model_version != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
@@ -200,12 +210,12 @@ class Controller:
             project,
             config,
             outlook,
+            found,
             state="publishing" if unfinished else "published",
             version=version,
             window=outcome.window,
             stale=outcome.stale,
             unscored=unscored,
-            warnings=warnings,
             **self._switched(project.id, version, outcome),
         )
 
@@ -228,31 +238,70 @@ class Controller:
         ours = pool.get("switched").split()  # before and after the last switch; empty when MODEL_DIR was lost
         return not is_ours(followed) or bool(ours and followed not in ours)
 
-    def _warnings(self, pool: Pool, project: Project, version: str) -> tuple[str, ...]:
-        found = [*self._damage(project.id, version)]
-        if project.sampling != UNCERTAINTY:
-            found.append(
-                f"The sampling mode is {project.sampling!r}, so the queue does not follow the model. It was changed "
-                "by a person and is left alone; connect_project.py sets it again."
-            )
-        if self._chosen_by_a_person(pool, project, version):
-            found.append(
-                f"The project follows the predictions of {project.model_version!r}. That was chosen by a person and "
-                "is left alone; connect_project.py sets it back."
-            )
-        return tuple(found)
+    # What a person should hear
 
-    def _damage(self, project: int, version: str | None) -> tuple[str, ...]:
+    def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
+        base = self._board.base_model()
+        fails = base.state == "failed" and base.base_model == self._settings.base_model
+        unknown = self._unknown_words(pool, config)
+        return [
+            *([notices.base_model_fails(base.message)] if fails else []),
+            *notices.on_unknown_words(unknown, self._settings.base_model),
+            *notices.on_tasks(pool.survey(), config, project),
+        ]
+
+    def _unknown_words(self, pool: Pool, config: LabelConfig) -> Unknown:
+        """Of a sample of the texts, which is drawn anew when the project has doubled."""
+        of = f"{self._settings.base_model} {config.reading} {pool.size().bit_length()}"
+        if pool.get("unknown_words_of") != of:
+            try:
+                unknown = self._counted_unknown(pool)
+            except NextlabelError:  # said by the look at the base checkpoint
+                return Unknown(0, 0, 0)
+            pool.put("unknown_words", json.dumps(asdict(unknown)))
+            pool.put("unknown_words_of", of)
+        return Unknown(**json.loads(pool.get("unknown_words")))
+
+    def _counted_unknown(self, pool: Pool) -> Unknown:
+        examples = pool.sample(LOOKED_AT)
+        shares_N = classifiers.unknown_shares(self._settings.base_model, examples)
+        found = [example.id for example, share in zip(examples, shares_N, strict=True) if share > notices.MOST]
+        return Unknown(len(examples), len(found), min(found, default=0))
+
+    def look_at_base_model(self, anew: bool = True) -> None:
+        """Say whether fits can begin with it; not `anew`: only if that is not known, or it could not be used lately."""
+        with self._base_model:
+            known = self._board.base_model()
+            same = known.base_model == self._settings.base_model
+            lately = abs(self._now() - known.at) < BASE_MODEL_S
+            if not anew and same and (known.state == "usable" or lately):
+                return
+            state, message = "usable", ""
+            try:
+                message = str(classifiers.check_base(self._fitter.recipe(seed=self._settings.seed)))
+                log.info("the base checkpoint can be used: %s", message)
+            except NextlabelError as error:
+                state, message = "failed", str(error)
+                if (known.state, known.message) != (state, message):
+                    log.error("the base checkpoint cannot be used: %s", message)
+            self._board.put_base_model(BaseModelStatus(state, self._settings.base_model, message, self._now()))
+            give_back_memory()
+
+    def _on_queue(self, pool: Pool, project: Project, version: str) -> list[Notice]:
+        found = self._on_damage(project.id, version)
+        if project.sampling != UNCERTAINTY:
+            found.append(notices.sampling_changed(project.sampling))
+        if self._chosen_by_a_person(pool, project, version):
+            found.append(notices.follows_another(project.model_version))
+        return found
+
+    def _on_damage(self, project: int, version: str | None) -> list[Notice]:
         """What to say when the promoted version is not the one in force."""
         promoted = self._registry.promoted(project)
         if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
-            return ()
+            return []
         why = self._registry.damage(project, promoted) or "its card is gone or cannot be read"
-        instead = f"{version}, the newest whole one, is in force instead" if version else "there is no other"
-        return (
-            f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {instead}. Restore its files, or let a "
-            "new one be fitted (Start Training); scripts/versions.py lists and promotes versions.",
-        )
+        return [notices.version_damaged(promoted, why, version)]
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop those of the tasks that Label Studio deleted; the event that says so could be anybody's."""
@@ -272,17 +321,32 @@ class Controller:
 
     # Status
 
-    def _report(self, pool: Pool, project: Project, config: LabelConfig, outlook: Outlook, **changes: object) -> None:
+    def _report(
+        self,
+        pool: Pool,
+        project: Project,
+        config: LabelConfig,
+        outlook: Outlook,
+        found: Sequence[Notice],
+        **changes: object,
+    ) -> None:
+        words, before = told(found), self._board.queue(project.id)
+        if (words.first, words.warnings) != (before.first, before.warnings):
+            for sentence in filter(None, (words.first, *words.warnings)):
+                log.warning("project %d: %s", project.id, sentence)
         self._say(
             project.id,
             message=outlook.message,
             title=project.title,
+            first=words.first,
+            warnings=words.warnings,
+            remarks=words.remarks,
             tasks=pool.size(),
-            pool=pool.open_size(),
             unreadable=pool.unreadable(),
+            pool=pool.open_size(),
             labels=outlook.labels,
             pending=outlook.pending,
-            holdout=len(pool.labels(config.labels, holdout=True)),
+            holdout=len(pool.labels(config, holdout=True)),
             **changes,
         )
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import httpx
 import jwt
 
-from backend.connecting import Credentials, find_backend, webhook_works
+from backend.connecting import Credentials, find_backend, said_of, webhook_works
 from backend.errors import NextlabelError, RefusedConfigError, without_password
 from backend.label_config import parse_label_config
+from backend.options import NO_OPTIONS, ProjectOptions
 from backend.registry import is_ours
 from backend.studio import UNCERTAINTY, MLBackend, Project, Studio
 
@@ -40,11 +41,12 @@ def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, pr
     except NextlabelError as error:
         yield Finding(False, str(error), f"Projects you can see: {studio.projects()}")
         return
-    yield from _project(studio, found)
     backend = find_backend(studio, project)
+    yield from _project(studio, found, backend)
     yield from _registered(studio, found, backend, url, credentials)
     if backend is not None and all(f.ok for f in reachable):
         yield from _round_trip(studio, found, url, credentials)
+        yield from _said_by_trainer(found, url, credentials)
 
 
 def _token(studio: Studio, api_key: str) -> list[Finding]:
@@ -98,11 +100,11 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
     return findings
 
 
-def _project(studio: Studio, project: Project) -> Iterator[Finding]:
+def _project(studio: Studio, project: Project, backend: MLBackend | None) -> Iterator[Finding]:
     try:
-        config = parse_label_config(project.label_config)
-        kind = "pairs of texts" if len(config.fields) == 2 else "texts"
-        yield Finding(True, f"Project {project.id} {project.title!r}: {kind}, labels {', '.join(config.labels)}")
+        options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+        config = parse_label_config(project.label_config, options)
+        yield Finding(True, f"Project {project.id} {project.title!r}: {said_of(config)}")
     except RefusedConfigError as error:
         yield Finding(False, f"Project {project.id} cannot be served.", str(error))
     follows = project.sampling == UNCERTAINTY
@@ -193,6 +195,29 @@ def _round_trip(studio: Studio, project: Project, url: str, credentials: Credent
             if works
             else "Start it (`python -m backend serve` or `trainer`) with the same MODEL_DIR as the web process.",
         )
+
+
+def _said_by_trainer(project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
+    """What the page shows: the trainer knows all tasks, and its own device."""
+    try:
+        answer = httpx.get(f"{url}/api/projects/{project.id}", headers=credentials.headers(), timeout=5)
+        answer.raise_for_status()
+        said = answer.json()
+        queue, base_model = said["queue"], said["base_model"]
+        troubles = [sentence for sentence in (queue["first"], *queue["warnings"]) if sentence]
+        remarks = [sentence for sentence in queue["remarks"] if sentence]
+    except (httpx.HTTPError, LookupError, TypeError, ValueError) as error:
+        yield Finding(
+            False, f"The backend does not say how project {project.id} is ({error}).", "Update and restart it."
+        )
+        return
+    if base_model["state"] == "usable":
+        yield Finding(True, f"The trainer can use the base model: {base_model['message']}")
+    for sentence in troubles:
+        yield Finding(False, sentence)
+    for sentence in remarks:
+        yield Finding(True, sentence)
+    yield Finding(True, f"The trainer says: {queue['state']}. {queue['message']}")
 
 
 def sum_of(metrics: str, name: str) -> float:

@@ -30,6 +30,12 @@ class RefusedConfigError(NextlabelError):
     status = 422
 
 
+class NoProjectError(NextlabelError):
+    """A project that is not connected to this backend."""
+
+    status = 404
+
+
 class NoModelError(NextlabelError):
     """A base checkpoint or a saved version that cannot be loaded."""
 

@@ -69,7 +69,7 @@ class Fitter:
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
         """What the labels in the local copy call for."""
-        labels = pool.labels(config.labels, holdout=False)
+        labels = pool.labels(config, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
@@ -169,20 +169,21 @@ class Fitter:
         with Pool(pool_path(self._settings.model_dir, project)) as pool:
             if not pool.get("complete"):  # being read again; a reconcile will ask again
                 return
-            config = parse_label_config(pool.get("label_config"))
+            config = parse_label_config(pool.get("label_config"), self._registry.options(project))
             # Before the labels: what is read from Label Studio from now on is not in this fit.
             synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
             outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
-            labelled = pool.labelled(config.labels, holdout=False)
+            labelled = pool.labelled(config, holdout=False)
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
             due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
-            recipe = self._recipe(project)
-            holdout = pool.labelled(config.labels, holdout=True)
+            # As in a simulation with the same seed.
+            recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
+            holdout = pool.labelled(config, holdout=True)
             result = self._round(pool, project, config, recipe, labelled, holdout)
             card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
             card = replace(card, holdout=_fingerprint(holdout))
@@ -291,9 +292,9 @@ class Fitter:
     def _next_number(self, project: int) -> int:
         return version_number(next(iter(self._registry.versions(project)), "")) + 1
 
-    def _recipe(self, project: int) -> Recipe:
+    def recipe(self, seed: int) -> Recipe:
+        """How the settings have versions fitted."""
         s = self._settings
-        seed = round_seed(s.seed, self._next_number(project) - 1)  # as in a simulation with the same seed
         return Recipe(
             s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision
         )

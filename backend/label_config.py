@@ -1,52 +1,99 @@
 """The only room that knows Label Studio's JSON: config to fields and labels, task to example, and back. No I/O."""
 
+import base64
+import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-import lxml.html
 import numpy as np
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
-from lxml import etree
-from lxml.etree import LxmlError
 
 from backend.acquisition import Array, entropy_nats
 from backend.errors import BadRequestError, RefusedConfigError
 from backend.examples import Example, Unreadable
+from backend.html_text import text_of_html
+from backend.oddities import not_words
+from backend.options import NO_OPTIONS, ProjectOptions
+from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 TEXT_TAGS = ("Text", "HyperText")
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
 MAX_CONFIG = 2**20  # characters of a labelling config
-HOLDOUT_SPLITS = frozenset({"holdout", "validation", "dev", "test"})
 OTHER_CONTROLS = ("Taxonomy", "Pairwise", "Labels", "HyperTextLabels", "TextArea", "Rating", "Ranker", "Number")
+OTHER_OBJECTS = ("Paragraphs", "Chat", "Image", "Audio", "Video", "TimeSeries", "Table", "List", "Pdf")
+VARIABLE = re.compile(r"\$[\w\[\].{}]+", re.ASCII)  # as Label Studio's editor finds them in a tag's value
+PLAIN = re.compile(r"\$[^\s$]+")  # a value that is one variable and nothing else, in any script
+READING = 2  # raised when tasks are read in another way than by the release before
+
+
+@dataclass(frozen=True)
+class TextField:
+    """A text that the config shows. `value` as it stands there: `$body`, `$review.body`, `$texts[0]`, `From: $name`.
+
+    `name` of the tag; `encoding`: none, base64 or base64unicode.
+    """
+
+    value: str
+    name: str = ""
+    html: bool = False
+    encoding: str = "none"
+
+    @property
+    def field(self) -> str:
+        """What people call it: the variable without its dollar sign, or the value with its words."""
+        return self.value[1:] if PLAIN.fullmatch(self.value) else self.value
 
 
 @dataclass(frozen=True)
 class LabelConfig:
     """What a project's labelling config says about text classification.
 
-    `fields` are the one or two keys of `task.data` that hold the text or the pair, in the order of the config.
-    `labels` are the aliases where there are any, for that is what Label Studio stores.
+    `texts` are the text or the pair, in the order of the config unless options say another. `left_out` are texts that
+    the config shows and nothing is learnt from, each with the reason. `labels` are the aliases where there are any,
+    for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
+    in the place of an alias. `chosen`: a person chose the texts.
     """
 
     from_name: str
     to_name: str
-    fields: tuple[str, ...]
-    html: tuple[bool, ...]
+    texts: tuple[TextField, ...]
     labels: tuple[str, ...]
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    shown_as: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    chosen: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of `task.data` that are read, as people call them."""
+        return tuple(text.field for text in self.texts)
 
     @property
     def reading(self) -> str:
         """Digest of all that decides how a task is read. While it stands, a local copy of the tasks stands too."""
-        return hashlib.sha256(repr((self.from_name, self.fields, self.html)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((READING, self.from_name, self.texts, self.chosen)).encode()).hexdigest()[:16]
+
+    @cached_property
+    def known(self) -> Mapping[str, str]:
+        """The label that each known spelling stands for: its own, without the blanks around it, one that is mapped."""
+        trimmed = Counter(label.strip() for label in self.labels)
+        spellings = {label.strip(): label for label in self.labels if trimmed[label.strip()] == 1}
+        mapped = {old: new for old, new in self.label_map.items() if new in self.labels}
+        return {**mapped, **spellings, **{label: label for label in self.labels}}
+
+    def label_of(self, given: str) -> str | None:
+        """The config's label that an annotation's text stands for; None when there is none."""
+        return self.known.get(given) or self.known.get(given.strip())
 
 
-def parse_label_config(xml: str) -> LabelConfig:
+def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
     """Read a labelling config.
 
     Raises `RefusedConfigError`, with what to change, for a config without exactly one single-choice `Choices` over
@@ -54,14 +101,17 @@ def parse_label_config(xml: str) -> LabelConfig:
     """
     root = _parse_xml(xml)
     control = _only_choices(root)
-    texts = _texts(root)
-    to_name = _target(control, texts)
+    shown = _texts(root)
+    texts, left_out = _chosen(shown, options.fields) if options.fields else _read_by_itself(root, shown)
     return LabelConfig(
         from_name=control.get("name", ""),
-        to_name=to_name,
-        fields=tuple(text.get("value", "").removeprefix("$") for text in texts),
-        html=tuple(text.tag == "HyperText" for text in texts),
+        to_name=_target(control, shown),
+        texts=texts,
         labels=_labels(control),
+        label_map=options.label_map,
+        shown_as={c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")},
+        left_out=left_out,
+        chosen=bool(options.fields),
     )
 
 
@@ -123,19 +173,100 @@ def _labels(control: Element) -> tuple[str, ...]:
 
 
 def _texts(root: Element) -> list[Element]:
-    texts = [e for e in root.iter() if e.tag in TEXT_TAGS and e.get("value", "").startswith("$")]
-    if len(texts) not in (1, 2):
-        names = [text.get("name") for text in texts]
-        raise RefusedConfigError(
-            f"The labelling config shows {len(texts)} texts {names}; one <Text> or a pair of them is needed."
-        )
+    """Every text that is made of the task's data."""
+    texts = [e for e in root.iter() if e.tag in TEXT_TAGS and _variables(e.get("value", ""))]
+    if not texts:
+        raise RefusedConfigError(f"The labelling config shows no text of the task's data. {_instead(root)}")
     for text in texts:
         if text.get("valueType", "text").lower() == "url":
             raise RefusedConfigError(
                 f'<{text.tag} name="{text.get("name")}" valueType="url"> holds addresses, not texts. Import the texts '
                 'themselves and set valueType="text".'
             )
+        if text.get("encoding", "none") not in ("none", "base64", "base64unicode"):
+            raise RefusedConfigError(
+                f'<{text.tag} name="{text.get("name")}" encoding="{text.get("encoding")}">: Label Studio knows the '
+                "encodings none, base64 and base64unicode. Set one of them."
+            )
     return texts
+
+
+def _variables(value: str) -> list[str]:
+    """The paths into `task.data` that a tag's value names."""
+    return [value[1:]] if PLAIN.fullmatch(value) else [found[1:] for found in VARIABLE.findall(value)]
+
+
+def _instead(root: Element) -> str:
+    fixed = next((e for e in root.iter() if e.tag in TEXT_TAGS), None)
+    if fixed is not None:
+        value = fixed.get("value", "")
+        return (
+            f'<{fixed.tag} name="{fixed.get("name")}" value="{value}"> shows the same words for every task: to show '
+            f'the field of that name, write value="${value or "text"}".'
+        )
+    other = next((e for e in root.iter() if e.tag in OTHER_OBJECTS), None)
+    if other is not None:
+        return f"<{other.tag}> is not classified by this backend; one <Text> or <HyperText>, or a pair, is needed."
+    return 'One <Text name="text" value="$text"/> or a pair of them is needed.'
+
+
+def _field_of(text: Element) -> TextField:
+    is_html = text.tag == "HyperText"
+    return TextField(text.get("value", ""), text.get("name", ""), is_html, text.get("encoding", "none"))
+
+
+def _chosen(shown: Sequence[Element], fields: Sequence[str]) -> tuple[tuple[TextField, ...], tuple[str, ...]]:
+    """The texts that a person named, by field or by tag."""
+    known = [_field_of(text) for text in shown]
+    named = [next((text for text in known if name in (text.field, text.value, text.name)), None) for name in fields]
+    texts = tuple(text for text in named if text is not None)
+    if len(texts) < len(named) or not 1 <= len(texts) <= 2 or len(set(texts)) < len(texts):
+        raise RefusedConfigError(
+            f"The fields {', '.join(fields)} cannot be the text: one field or two different ones are needed, of "
+            f"{', '.join(text.field for text in known)}. Choose with scripts/connect_project.py --fields."
+        )
+    others = dict.fromkeys(text.field for text in known if text.value not in {chosen.value for chosen in texts})
+    return texts, tuple(f"{name!r} was not chosen" for name in others)
+
+
+def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[TextField, ...], tuple[str, ...]]:
+    """The texts that a person reads and a class may depend on: neither hidden, nor a repetition, nor an identifier."""
+    hidden = _hidden(root)
+    some_always = any(element not in hidden for element in shown)
+    texts: list[TextField] = []
+    left_out: list[str] = []
+    for element in shown:
+        text = _field_of(element)
+        if element in hidden and some_always:
+            left_out.append(f"{text.field!r} is not always shown")
+        elif any(text.value == other.value for other in texts):
+            left_out.append(f"{text.field!r} is shown twice")
+        elif IDENTIFIER.search(text.field) and len(shown) > 1:
+            left_out.append(f"{text.field!r} is an identifier by its name")
+        else:
+            texts.append(text)
+    texts = texts or [_field_of(shown[0])]
+    if len(texts) > 2:
+        raise RefusedConfigError(
+            f"The labelling config shows {len(texts)} texts ({', '.join(text.field for text in texts)}); one or a "
+            f"pair of them is classified. Choose with scripts/connect_project.py --fields {texts[0].field},"
+            f"{texts[1].field}, or show fewer."
+        )
+    return tuple(texts), tuple(left_out)
+
+
+# ticket_id, doc.id, ID, userId, uuid; but not paid.
+IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|ID|Uuid|UUID|Guid|GUID)$")
+
+
+def _hidden(root: Element) -> set[Element]:
+    """Texts inside of what is shown only sometimes, or never."""
+    found: set[Element] = set()
+    for view in root.iter():
+        style = view.get("style", "").replace(" ", "").lower()
+        if view.get("visibleWhen") or "display:none" in style or "visibility:hidden" in style:
+            found |= {element for element in view.iter() if element.tag in TEXT_TAGS}
+    return found
 
 
 def _target(control: Element, texts: Sequence[Element]) -> str:
@@ -166,25 +297,101 @@ def project_id_of(value: object) -> int:
 
 
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
-    """The text or pair that a task holds. Numbers count as text; a missing, null, empty or nested value does not."""
-    task_id = task.get("id")
-    task_id = task_id if isinstance(task_id, int) and 0 <= task_id < 2**63 else 0
+    """The text or pair that a task holds, read as Label Studio's editor shows it.
+
+    Numbers, truth values and lists of such count as text; a missing, null, empty or nested value does not. Of a pair
+    of which one half is missing, the other one is read alone.
+    """
+    return _example(task, _read(config, task))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was found in the place of one of the texts: the text, or why there is none."""
+
+    text: str
+    why: str = ""
+
+
+def _read(config: LabelConfig, task: Mapping[str, Any]) -> list[_Reading]:
     data = task.get("data")
     if not isinstance(data, Mapping):
-        return Unreadable(task_id, "the task has no data")
-    texts = []
-    for field, is_html in zip(config.fields, config.html, strict=True):
-        value = data.get(field)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str):
-            kind = "missing" if field not in data else f"of type {type(value).__name__}, not a text"
-            return Unreadable(task_id, f"the field {field!r} is {kind}")
-        text = _without_tags(value) if is_html else value
-        if not text.strip():
-            return Unreadable(task_id, f"the field {field!r} is empty")
-        texts.append(_encodable(text[:MAX_TEXT]))
+        return [_Reading("", "the task has no data")]
+    return [_read_text(text, data) for text in config.texts]
+
+
+def _example(task: Mapping[str, Any], found: Sequence[_Reading]) -> Example | Unreadable:
+    task_id = task.get("id")
+    task_id = task_id if isinstance(task_id, int) and 0 <= task_id < 2**63 else 0
+    texts = [reading.text for reading in found if reading.text]
+    if not texts:
+        return Unreadable(task_id, " and ".join(dict.fromkeys(reading.why for reading in found)))
     return Example(task_id, *texts)
+
+
+def _read_text(text: TextField, data: Mapping[str, Any]) -> _Reading:
+    values = {path: _at(data, path) for path in _variables(text.value)}
+    words = {path: _shown(value) or "" for path, value in values.items()}
+    if not any(words.values()):
+        return _Reading("", _why_empty(text, values))
+    if PLAIN.fullmatch(text.value):
+        [whole] = words.values()
+    else:
+        whole = VARIABLE.sub(lambda found: words[found[0][1:]], text.value)
+    try:
+        whole = _encodable(_decoded(whole, text.encoding))
+    except (binascii.Error, UnicodeError):
+        return _Reading("", f"the field {text.field!r} is not {text.encoding}, as the labelling config says")
+    whole = text_of_html(whole) if text.html else whole
+    return _Reading(whole[:MAX_TEXT]) if whole.strip() else _Reading("", f"the field {text.field!r} is empty")
+
+
+MISSING = object()
+
+
+def _at(data: Mapping[str, Any], path: str) -> object:
+    """What lies at `a.b` or `a[0]`; a key that is written like a path goes first, as in the editor (lodash's `get`)."""
+    if path in data:
+        return data[path]
+    value: object = data
+    for step in re.findall(r"[^.\[\]]+", path):
+        key = step.strip("\"'")
+        if isinstance(value, Mapping) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return MISSING
+    return value
+
+
+def _shown(value: object) -> str | None:
+    """A value of the data as the editor shows it; None when it shows nothing that a person could read."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list):
+        parts = [_shown(part) for part in value]
+        return ",".join(part or "" for part in parts) if value and None not in parts else None
+    return None
+
+
+def _why_empty(text: TextField, values: Mapping[str, object]) -> str:
+    odd = next((value for value in values.values() if isinstance(value, Mapping | list)), None)
+    if odd is not None:
+        return f"the field {text.field!r} is of type {type(odd).__name__}, not a text"
+    missing = all(value is MISSING for value in values.values())
+    return f"the field {text.field!r} is {'missing' if missing else 'empty'}"
+
+
+def _decoded(text: str, encoding: str) -> str:
+    if encoding == "none":
+        return text
+    raw = base64.b64decode("".join(text.split()), validate=True)
+    return raw.decode("utf-8" if encoding == "base64unicode" else "latin-1")
 
 
 def _encodable(text: str) -> str:
@@ -192,70 +399,103 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-BLOCKS = ("p", "div", "br", "li", "tr", "td", "th", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6")
+HOLDOUT_WORDS = frozenset(("holdout", "heldout", "validation", "valid", "val", "dev", "devel", "development", "test"))
+HOLDOUT_WORDS |= frozenset(("testing", "eval", "evaluation"))
+LEARNT_WORDS = frozenset(("", "train", "training", "learn", "pool", "labeled", "labelled", "unlabeled", "unlabelled"))
+LEARNT_WORDS |= frozenset(("unsup", "unsupervised", "none", "null", "nan", "na", "n/a"))
 
 
-def _without_tags(html: str) -> str:
-    """What a person reads of an HTML text: no scripts, no styles; blocks apart, inline tags without a gap."""
-    try:
-        root = lxml.html.fromstring(f"<div>{html}</div>")
-    except (LxmlError, ValueError):  # control characters, nothing but a comment
-        return ""
-    etree.strip_elements(root, "script", "style", etree.Comment, with_tail=False)
-    for block in root.iter(*BLOCKS):
-        block.tail = f" {block.tail or ''}"
-        if block is not root:
-            block.text = f" {block.text or ''}"
-    return " ".join(str(root.text_content()).split())
+def _split_of(task: Mapping[str, Any]) -> str:
+    """The word in `data.split` in small letters, without blanks, hyphens and underscores."""
+    data = task.get("data")
+    split = data.get("split") if isinstance(data, Mapping) else None
+    return "" if split is None else str(split).strip().lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
 def is_holdout(task: Mapping[str, Any]) -> bool:
     """Whether `data.split` keeps the task out of the pool and out of training."""
-    data = task.get("data")
-    return isinstance(data, Mapping) and str(data.get("split", "")).strip().lower() in HOLDOUT_SPLITS
+    return _split_of(task) in HOLDOUT_WORDS
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text."""
+    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
+
+    `accepted`: it was submitted as a prediction had filled it in.
+    """
 
     label: str
     ground_truth: bool
     when: str
+    accepted: bool = False
 
 
 def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
-    """The label that an annotation gives, or None for a skipped, empty, several-choice or foreign-control one."""
-    result = annotation.get("result")
-    if annotation.get("was_cancelled") or not isinstance(result, list):
+    """The label that an annotation gives, or None when it does not count: `why_no_vote` says why."""
+    if annotation.get("was_cancelled"):
         return None
-    labels = [label for item in result for label in _choices(config, item)]
+    items = _items(config, annotation)
+    labels = _labels_in(config, items)
     if len(labels) != 1:
         return None
     when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
-    return Vote(labels[0], bool(annotation.get("ground_truth")), when)
+    accepted = any(item.get("origin") == "prediction" for item in items)
+    return Vote(labels[0], bool(annotation.get("ground_truth")), when, accepted)
 
 
-def _choices(config: LabelConfig, item: object) -> list[str]:
-    if not isinstance(item, Mapping) or item.get("from_name") != config.from_name or item.get("type") != "choices":
-        return []
-    value = item.get("value")
-    choices = value.get("choices") if isinstance(value, Mapping) else None
-    return [c for c in choices if isinstance(c, str)] if isinstance(choices, list) else []
+def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
+    """Why an annotation that was not skipped gives no label, in words; empty when it gives one."""
+    if annotation.get("was_cancelled") or to_vote(config, annotation) is not None:
+        return ""
+    result = annotation.get("result")
+    items = [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+    if not items:
+        return NOTHING_CHOSEN
+    ours = [item for item in items if item.get("from_name") == config.from_name]
+    if not ours:
+        others = sorted({str(item.get("from_name")) for item in items})
+        return f"{OTHER_QUESTION} {', '.join(others)}"
+    if len(_labels_in(config, _items(config, annotation))) > 1:
+        return "several labels are given"
+    kinds = sorted({str(item.get("type", "missing")) for item in ours} - {"choices"})
+    return f'the type is {", ".join(kinds)} in the place of "choices"' if kinds else NOTHING_CHOSEN
 
 
-def consensus(votes: Sequence[Vote], labels: Collection[str]) -> str | None:
+NOTHING_CHOSEN, OTHER_QUESTION = "nothing is chosen", "only other questions are answered:"
+
+
+def _items(config: LabelConfig, annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    result = annotation.get("result")
+    items = [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+    return [i for i in items if i.get("from_name") == config.from_name and i.get("type") == "choices"]
+
+
+def _labels_in(config: LabelConfig, items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The different labels of these items. One alone may stand without a list; what is given twice counts once."""
+    values = [item.get("value") for item in items]
+    given = [value.get("choices") for value in values if isinstance(value, Mapping)]
+    labels = [_label_text(one) for some in given for one in (some if isinstance(some, list) else [some])]
+    stand_for = {config.label_of(label) or label: label for label in labels if label.strip()}
+    return list(stand_for.values())
+
+
+def _label_text(value: object) -> str:
+    return (_shown(value) or "") if isinstance(value, str | int | float) else ""
+
+
+def consensus(votes: Sequence[Vote], config: LabelConfig) -> str | None:
     """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
 
-    Votes for labels that the config no longer has do not count. None when no vote is left.
+    Votes for labels that the config does not know do not count. None when no vote is left.
     """
-    known = sorted((v for v in votes if v.label in labels), key=lambda v: v.when)
-    known = [v for v in known if v.ground_truth] or known
+    known = [(vote, label) for vote in votes if (label := config.label_of(vote.label))]
+    known = [(vote, label) for vote, label in known if vote.ground_truth] or known
     if not known:
         return None
-    counts = Counter(v.label for v in known)
+    counts = Counter(label for _, label in known)
     most = max(counts.values())
-    return next(v.label for v in reversed(known) if counts[v.label] == most)
+    in_time = sorted(known, key=lambda item: item[0].when)
+    return next(label for _, label in reversed(in_time) if counts[label] == most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +512,7 @@ class TaskRow:
     skipped: bool
     annotations: int
     votes: tuple[Vote, ...]
+    notes: tuple[Note, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -298,8 +539,11 @@ TASK_FIELDS = (
 
 def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     """A task of Label Studio's data manager API (`fields=all`), with its annotations; `TASK_FIELDS` are enough."""
-    example = to_example(config, task)
-    votes = (to_vote(config, annotation) for annotation in task.get("annotations") or [])
+    found = _read(config, task)
+    example = _example(task, found)
+    annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping)]
+    votes = (to_vote(config, annotation) for annotation in annotations)
+    notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
     return TaskRow(
         id=int(task["id"]),
         example=example if isinstance(example, Example) else None,
@@ -308,7 +552,36 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
         skipped=bool(task.get("cancelled_annotations")),
         annotations=int(task.get("total_annotations") or 0),
         votes=tuple(vote for vote in votes if vote is not None),
+        notes=tuple(notes),
     )
+
+
+LONGEST_DETAIL = 200  # characters
+
+
+def _notes_on_texts(config: LabelConfig, found: Sequence[_Reading]) -> Iterator[Note]:
+    if not any(reading.text for reading in found):
+        yield Note(UNREADABLE, " and ".join(dict.fromkeys(reading.why for reading in found)))
+        return
+    for text, reading in zip(config.texts, found, strict=True):
+        if reading.why:
+            yield Note(HALF, reading.why)
+        elif not config.chosen and (kind := not_words(reading.text)):
+            yield Note(NOT_WORDS, f"{text.field}: {kind}")
+
+
+def _notes_on_split(task: Mapping[str, Any]) -> Iterator[Note]:
+    split = _split_of(task)
+    if split in HOLDOUT_WORDS:
+        yield Note(HELD_OUT, split)
+    elif split not in LEARNT_WORDS:
+        yield Note(SPLIT, str(task["data"]["split"]).strip()[:LONGEST_DETAIL])
+
+
+def _notes_on_annotations(config: LabelConfig, annotations: Sequence[Mapping[str, Any]]) -> Iterator[Note]:
+    for annotation in annotations:
+        if why := why_no_vote(config, annotation):
+            yield Note(NOT_COUNTED, why[:LONGEST_DETAIL])
 
 
 def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,9 @@ import numpy as np
 from backend.acquisition import Array
 from backend.errors import PoolError
 from backend.examples import Example
-from backend.label_config import TaskRow, Vote, consensus
+from backend.label_config import LabelConfig, TaskRow, Vote, consensus
 from backend.queue_window import Published, Ranked
+from backend.survey import Note, Seen, Survey
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -28,11 +29,13 @@ CREATE TABLE IF NOT EXISTS task (
     skipped INTEGER NOT NULL,
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
     votes TEXT NOT NULL,
+    notes TEXT NOT NULL,                     -- what a person should hear of it
     open INTEGER NOT NULL                    -- in the pool: readable, not holdout, no label, still served
 );
 CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
+CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE TABLE IF NOT EXISTS score (
     task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
@@ -44,7 +47,7 @@ CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
 );
 """
-SCHEMA_NUMBER = 1  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
 
 PATIENCE_S = 10.0  # with another writer
 PIECE = 10_000  # rows
@@ -138,9 +141,10 @@ class Pool:
     def _upsert(self, row: TaskRow) -> bool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
         votes = json.dumps([asdict(v) for v in row.votes])
-        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, int(row.open))
+        notes = json.dumps([[note.kind, note.detail] for note in row.notes])
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, int(row.open))
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, annotations, votes, open FROM task WHERE id = ?", (row.id,)
+            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open FROM task WHERE id = ?", (row.id,)
         ).fetchone()
         if old == new:
             return False
@@ -148,7 +152,7 @@ class Pool:
             self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
         if row.open:
             self.put("scored", "")
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
         return True
 
     def forget(self, task_ids: Collection[int]) -> None:
@@ -162,7 +166,16 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
-            about_the_copy = ("reading", "complete", "watermark", "settled", "difference", "accepted", "scored")
+            about_the_copy = (
+                "reading",
+                "complete",
+                "watermark",
+                "settled",
+                "difference",
+                "accepted",
+                "scored",
+                "unknown_words_of",
+            )
             self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
 
     def task_ids(self) -> set[int]:
@@ -198,17 +211,46 @@ class Pool:
 
     # Labels
 
-    def labels(self, labels: Collection[str], holdout: bool) -> dict[int, str]:
+    def labels(self, config: LabelConfig, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
         rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
-        found = ((task_id, _consensus(votes, labels)) for task_id, votes in rows)
+        found = ((task_id, _consensus(votes, config)) for task_id, votes in rows)
         return {task_id: label for task_id, label in found if label is not None}
 
-    def labelled(self, labels: Collection[str], holdout: bool) -> list[tuple[Example, str]]:
+    def labelled(self, config: LabelConfig, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
         rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
-        found = ((Example(*example), _consensus(votes, labels)) for *example, votes in rows)
+        found = ((Example(*example), _consensus(votes, config)) for *example, votes in rows)
         return [(example, label) for example, label in found if label is not None]
+
+    # What a person should know
+
+    def survey(self) -> Survey:
+        """What there is, and what is odd about it. Costs next to nothing while nothing is odd."""
+        notes = self._db.execute(
+            "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), COUNT(*), MIN(task.id) "
+            "FROM task, json_each(notes) WHERE notes != '[]' GROUP BY 1, 2 ORDER BY 3 DESC, 4"
+        )
+        votes = self._db.execute(
+            "SELECT json_extract(value, '$.label'), COUNT(*), MIN(task.id), SUM(json_extract(value, '$.accepted')) "
+            "FROM task, json_each(votes) WHERE votes != '[]' GROUP BY 1 ORDER BY 2 DESC, 3"
+        ).fetchall()
+        size = self.size()
+        return Survey(
+            tasks=size,
+            readable=size - self.unreadable(),
+            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND votes != '[]'"),
+            notes={Note(kind, detail): Seen(count, task_id) for kind, detail, count, task_id in notes},
+            votes={label: Seen(count, task_id) for label, count, task_id, _ in votes},
+            accepted={label: int(accepted) for label, _, _, accepted in votes if accepted},
+        )
+
+    def sample(self, size: int) -> list[Example]:
+        """Up to `size` readable tasks from all over the project, the same ones as long as it does not change."""
+        ids = [row[0] for row in self._db.execute("SELECT id FROM task WHERE text IS NOT NULL ORDER BY id")]
+        chosen = ids[:: max(1, len(ids) // size)][:size]
+        sql = "SELECT id, text, pair FROM task WHERE id = ?"
+        return [example for task_id in chosen for example in self._examples(sql, task_id)]
 
     # The pool and its scores
 
@@ -352,12 +394,11 @@ class Pool:
             self.note_published(*predictions)
 
 
-def _consensus(votes: str, labels: Collection[str]) -> str | None:
+def _consensus(votes: str, config: LabelConfig) -> str | None:
     read = json.loads(votes)
     if len(read) > 1:
-        return consensus([Vote(**vote) for vote in read], labels)
-    label: str = read[0]["label"]  # as of most tasks, of which there may be tens of thousands at each look
-    return label if label in labels else None
+        return consensus([Vote(**vote) for vote in read], config)
+    return config.label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> PoolError:

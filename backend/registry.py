@@ -17,12 +17,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from backend.errors import NoModelError
+from backend.errors import NoModelError, RefusedConfigError
+from backend.options import NO_OPTIONS, ProjectOptions
 
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
 POINTER, UNFINISHED = "CURRENT", "UNFINISHED"
 CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
+OPTIONS = "options.json"  # of a project, as Label Studio had them when it was last asked
 CHUNK = 2**20  # bytes
 
 
@@ -99,6 +101,21 @@ class Registry:
         """Remember a project, so that the clock looks after it."""
         (self.root / str(project)).mkdir(parents=True, exist_ok=True)
 
+    def options(self, project: int) -> ProjectOptions:
+        """What a person decided for the project, as far as it is known here; Label Studio keeps it."""
+        try:
+            return ProjectOptions.of(json.loads(self._read(project, OPTIONS) or "{}"))
+        except (ValueError, RefusedConfigError):  # damaged: the next thorough look writes it again
+            return NO_OPTIONS
+
+    def put_options(self, project: int, options: ProjectOptions) -> None:
+        """Take over what Label Studio says. Readers see the old or the new ones."""
+        if options != self.options(project):
+            path = self.root / str(project) / OPTIONS
+            beside = path.with_suffix(".new")
+            beside.write_text(json.dumps(options.put_into({})), encoding="utf-8")
+            os.replace(beside, path)
+
     def versions(self, project: int) -> list[str]:
         """Versions with a readable card, newest first."""
         return list(self._cards(project))
@@ -121,7 +138,7 @@ class Registry:
 
     def _read(self, project: int, name: str) -> str:
         try:
-            return (self.root / str(project) / name).read_text().strip()
+            return (self.root / str(project) / name).read_text(encoding="utf-8").strip()
         except (OSError, ValueError):  # none yet, or a damaged one
             return ""
 

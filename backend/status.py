@@ -6,7 +6,7 @@ import socket
 import threading
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `unscored` tasks of the pool have no place in the order yet.
+    `unscored` tasks of the pool have no place in the order yet. `first` is the one thing about the project that must be
+    known before all else, empty when all is well; `warnings` and `remarks` follow it.
     """
 
     state: str = "waiting"
@@ -31,7 +32,9 @@ class QueueStatus:
     window: int = 0
     stale: int = 0
     unscored: int = 0
+    first: str = ""
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
     publish_seconds: float = 0.0
@@ -58,6 +61,16 @@ class FitStatus:
 
 
 @dataclass(frozen=True)
+class BaseModelStatus:
+    """Whether fits can begin with the base checkpoint, as a trainer found. `state`: unknown, usable, failed."""
+
+    state: str = "unknown"
+    base_model: str = ""
+    message: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
 class Traffic:
     """What has gone between us and Label Studio: requests, and the bytes of bodies sent and received."""
 
@@ -72,6 +85,9 @@ class Traffic:
         return Traffic(self.requests - earlier.requests, self.sent - earlier.sent, self.received - earlier.received)
 
 
+Status: TypeAlias = QueueStatus | FitStatus | BaseModelStatus | Traffic
+
+
 class StatusBoard:
     """The status files below one directory. One writer per file; readers see whole files."""
 
@@ -81,11 +97,19 @@ class StatusBoard:
     def queue(self, project: int) -> QueueStatus:
         """What is known of the queue."""
         raw = self._read(f"{project}.queue", QueueStatus)
-        return QueueStatus(**{**raw, "warnings": tuple(raw.get("warnings", ()))})
+        return QueueStatus(**{**raw, **{name: tuple(raw.get(name, ())) for name in ("warnings", "remarks")}})
 
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
         return FitStatus(**self._read(f"{project}.fit", FitStatus))
+
+    def base_model(self) -> BaseModelStatus:
+        """What is known of the base checkpoint."""
+        return BaseModelStatus(**self._read("base_model", BaseModelStatus))
+
+    def put_base_model(self, status: BaseModelStatus) -> None:
+        """Say what a trainer found."""
+        self._write("base_model", status)
 
     def traffic(self) -> Traffic:
         """What all trainers together, also earlier ones, have exchanged with Label Studio."""
@@ -104,7 +128,7 @@ class StatusBoard:
         """Say what this process has exchanged since it began."""
         self._write(f"traffic.{socket.gethostname()}-{os.getpid()}", traffic)
 
-    def _read(self, name: str, kind: type[QueueStatus] | type[FitStatus] | type[Traffic]) -> dict[str, Any]:
+    def _read(self, name: str, kind: type[Status]) -> dict[str, Any]:
         # It is only a status: one that another release wrote, or a damaged one, is as good as none.
         try:
             raw = json.loads((self._root / f"{name}.json").read_text(encoding="utf-8"))
@@ -113,7 +137,7 @@ class StatusBoard:
         known = {field.name for field in fields(kind)}
         return {key: value for key, value in raw.items() if key in known} if isinstance(raw, dict) else {}
 
-    def _write(self, name: str, status: QueueStatus | FitStatus | Traffic) -> None:
+    def _write(self, name: str, status: Status) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         path = self._root / f"{name}.json"
         beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from backend import __version__
 from backend.connecting import SECRET_HEADER
-from backend.errors import BadRequestError, NextlabelError, NoModelError, without_password
+from backend.errors import BadRequestError, NextlabelError, NoModelError, NoProjectError, without_password
 from backend.examples import Example, Unreadable
 from backend.jobs import JobQueue
 from backend.label_config import (
@@ -33,6 +33,7 @@ from backend.label_config import (
     to_prediction,
 )
 from backend.monitoring import Metrics
+from backend.options import ProjectOptions
 from backend.processes import give_back_memory
 from backend.registry import UNTRAINED, Card, Registry
 from backend.resident import Resident
@@ -200,8 +201,10 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
     def setup() -> Response:
         body = _body()
         project = project_id_of(body.get("project"))
-        parse_label_config(str(body.get("schema") or ""))
-        if project not in registry.projects():
+        options = ProjectOptions.of(body.get("extra_params"))
+        parse_label_config(str(body.get("schema") or ""), options)
+        # The trainer asks Label Studio itself: anybody could have sent this.
+        if project not in registry.projects() or options != registry.options(project):
             jobs.hint(project, thorough=True, delay_s=HINT_DELAY_S)
         return jsonify(model_version=registry.current(project) or UNTRAINED)
 
@@ -216,7 +219,7 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
         body = _body()
         tasks = _tasks(body)
         project = project_id_of(body.get("project"))
-        config = parse_label_config(str(body.get("label_config") or ""))
+        config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
         with _one_of(places):  # not before: whoever sends slowly shall take no place
             version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
         if len(tasks) >= MANY_TASKS:
@@ -285,6 +288,16 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
     def openapi() -> Response:
         return Response(document, content_type="application/json")
 
+    @app.get("/api/projects/<int:project>")
+    def status(project: int) -> Response:
+        if project not in registry.projects():
+            raise NoProjectError(
+                f"No project {project} is connected to this backend, only {registry.projects()}. Connect it with "
+                f"scripts/connect_project.py --project {project}."
+            )
+        queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
+        return jsonify(id=project, queue=asdict(queue), fit=asdict(fit), base_model=asdict(base_model))
+
     @app.get("/")
     def overview() -> str:
         projects = [
@@ -295,6 +308,7 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
             "overview.html",
             projects=projects,
             settings=rooms.settings,
+            base_model=board.base_model(),
             url=without_password(rooms.settings.label_studio_url),
             version=__version__,
         )

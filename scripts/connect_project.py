@@ -5,7 +5,7 @@ import argparse
 
 from _script import run, studio_from_settings
 
-from backend.connecting import Credentials, connect, disconnect
+from backend.connecting import Credentials, connect, disconnect, what_is_read
 from backend.settings import load_settings
 
 
@@ -17,6 +17,19 @@ def main() -> None:
     parser.add_argument(
         "--show-predictions", action="store_true", help="show the model's guess to annotators (default: hidden)"
     )
+    parser.add_argument(
+        "--fields",
+        metavar="A[,B]",
+        help="the field or the two fields that make the text, in this order; empty: what the labelling config shows",
+    )
+    parser.add_argument(
+        "--map-label",
+        action="append",
+        type=mapping,
+        default=[],
+        metavar="OLD=NEW",
+        help="learn annotations that say OLD as NEW, changing nothing in Label Studio; an empty NEW undoes it",
+    )
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
     options = parser.parse_args()
     settings, studio = load_settings(), studio_from_settings()
@@ -24,9 +37,20 @@ def main() -> None:
     if options.disconnect:
         done = disconnect(studio, options.project, options.backend_url or "")
     else:
-        done = connect(studio, options.project, url, Credentials.of(settings), options.show_predictions)
+        fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
+        credentials, mapped = Credentials.of(settings), dict(options.map_label)
+        done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped)
+        done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
+
+
+def mapping(text: str) -> tuple[str, str]:
+    """An old label and the one that it is learnt as."""
+    old, equals, new = text.partition("=")
+    if not equals or not old:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form OLD=NEW, such as pos=positive")
+    return old, new
 
 
 if __name__ == "__main__":

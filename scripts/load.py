@@ -233,7 +233,7 @@ class Watch:
         held: dict[int, str | None] = {}
         for page in self._studio.tasks_after(self._project, 0):
             rows = [row for row in (read_task(config, task) for task in page) if row.votes and not row.holdout]
-            held |= {row.id: consensus(row.votes, config.labels) for row in rows}
+            held |= {row.id: consensus(row.votes, config) for row in rows}
         fitted = self._registry.fitted_labels(self._project, self._registry.current(self._project) or "")
         return {
             "held": len(held),

@@ -16,6 +16,7 @@ from backend.label_config import (
     MAX_CONFIG,
     MAX_TEXT,
     LabelConfig,
+    TextField,
     Vote,
     consensus,
     is_holdout,
@@ -28,6 +29,8 @@ from backend.label_config import (
     to_score,
     to_vote,
 )
+from backend.options import ProjectOptions
+from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -54,7 +57,7 @@ HTML = parse_label_config(view(text("text", tag="HyperText"), choices()))
 
 
 def test_a_single_text_config_is_read() -> None:
-    assert LabelConfig("label", "text", ("text",), (False,), ("pos", "neg")) == SINGLE
+    assert LabelConfig("label", "text", (TextField("$text", "text"),), ("pos", "neg")) == SINGLE
 
 
 def test_a_pair_keeps_the_order_of_the_config_whichever_text_the_control_points_to() -> None:
@@ -89,11 +92,8 @@ def test_headings_and_nested_views_do_not_disturb() -> None:
 
 
 def test_hypertext_is_marked_as_html() -> None:
-    assert HTML.html == (True,)
-    assert parse_label_config(view(text("s1", tag="HyperText"), text("s2"), choices('toName="s1"'))).html == (
-        True,
-        False,
-    )
+    pair = parse_label_config(view(text("s1", tag="HyperText"), text("s2"), choices('toName="s1"')))
+    assert [[shown.html for shown in config.texts] for config in (HTML, pair)] == [[True], [True, False]]
 
 
 BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))}]>
@@ -113,8 +113,11 @@ REFUSED = {
     "taxonomy only": (view(text("text"), '<Taxonomy name="t" toName="text"/>'), "0 Choices and Taxonomy; exactly one"),
     "no control": (view(text("text")), "exactly one <Choices> is needed"),
     "two controls": (view(text("text"), choices(), choices()), "Keep one, or use separate projects"),
-    "three texts": (view(text("a"), text("b"), text("c"), choices('toName="a"')), "one <Text> or a pair"),
-    "no text": (view('<Image name="text" value="$image"/>', choices()), "one <Text> or a pair"),
+    "three texts": (
+        view(text("a"), text("b"), text("c"), choices('toName="a"')),
+        "Choose with scripts/connect_project.py --fields a,b",
+    ),
+    "no text": (view('<Image name="text" value="$image"/>', choices()), "<Image> is not classified"),
     "no label": (view(text("text"), choices(labels="")), "at least two different"),
     "one label": (view(text("text"), choices(labels='<Choice value="pos"/>')), "at least two different"),
     "the same label twice": (view(text("text"), choices(labels='<Choice value="a"/>' * 2)), "at least two different"),
@@ -212,13 +215,11 @@ def test_html_is_read_as_a_person_sees_it(html: str, read: str) -> None:
     ("data", "reason"),
     [
         ({}, "'s1' is missing"),
-        ({"s1": "first"}, "'s2' is missing"),
-        ({"s1": "first", "s2": None}, "'s2' is of type NoneType"),
-        ({"s1": "first", "s2": ""}, "'s2' is empty"),
-        ({"s1": " \t\n\u00a0\u3000", "s2": "second"}, "'s1' is empty"),
-        ({"s1": ["first"], "s2": "second"}, "'s1' is of type list"),
-        ({"s1": {"a": 1}, "s2": "second"}, "'s1' is of type dict"),
-        ({"s1": True, "s2": "second"}, "'s1' is of type bool"),
+        ({"s1": ""}, "the field 's1' is empty and the field 's2' is missing"),
+        ({"s1": None, "s2": None}, "the field 's1' is empty and the field 's2' is empty"),
+        ({"s1": " \t\n\u00a0\u3000", "s2": " "}, "'s1' is empty"),
+        ({"s1": [], "s2": [{"author": "a", "text": "b"}]}, "'s2' is of type list, not a text"),
+        ({"s1": {"a": 1}}, "'s1' is of type dict, not a text"),
         (None, "no data"),
         ("first", "no data"),
     ],
@@ -228,6 +229,159 @@ def test_an_unreadable_task_says_why(data: object, reason: str) -> None:
     assert isinstance(answer, Unreadable)
     assert answer.id == 9
     assert reason in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        ({"s1": "first"}, Example(1, "first")),
+        ({"s1": "", "s2": "second"}, Example(1, "second")),
+        ({"s1": None, "s2": "second"}, Example(1, "second")),
+        ({"s1": {"a": 1}, "s2": "second"}, Example(1, "second")),
+        ({"s1": True, "s2": 2.0}, Example(1, "true", "2")),
+        ({"s1": ["a", 2], "s2": "second"}, Example(1, "a,2", "second")),
+    ],
+)
+def test_of_a_pair_the_half_that_exists_is_read(data: object, read: Example) -> None:
+    assert to_example(PAIR, {"id": 1, "data": data}) == read
+
+
+def shows(value: str, attributes: str = "") -> LabelConfig:
+    """A config with this value in its text."""
+    return parse_label_config(view(f'<Text name="text" value="{value}" {attributes}/>', choices()))
+
+
+DATA = {
+    "review": {"body": "nested", "parts": [{"text": "deep"}]},
+    "texts": ["first", "second"],
+    "a.b": "a key with a dot",
+    "body": "body",
+    "title": "title",
+    "内容": "内容",
+    "my-field": "hyphen",
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("$review.body", "nested"),
+        ("$review.parts[0].text", "deep"),
+        ("$texts[1]", "second"),
+        ("$texts", "first,second"),
+        ("$a.b", "a key with a dot"),
+        ("$内容", "内容"),
+        ("$my-field", "hyphen"),
+        ("Ticket: $body", "Ticket: body"),
+        ("$title: $body", "title: body"),
+        ("$title $nothing", "title "),
+    ],
+)
+def test_a_value_is_read_as_the_editor_reads_it(value: str, read: str) -> None:
+    assert to_example(shows(value), {"id": 1, "data": DATA}) == Example(1, read)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("$review.title", "the field 'review.title' is missing"),
+        ("$texts[2]", "the field 'texts[2]' is missing"),
+        ("$body.text", "the field 'body.text' is missing"),
+        ("Ticket: $number", "the field 'Ticket: $number' is missing"),
+        ("$review", "the field 'review' is of type dict, not a text"),
+        ("$review.parts", "the field 'review.parts' is of type list, not a text"),
+    ],
+)
+def test_a_value_that_leads_nowhere_is_named(value: str, reason: str) -> None:
+    assert to_example(shows(value), {"id": 1, "data": DATA}) == Unreadable(1, reason)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "value", "read"),
+    [
+        ("base64", "SSBsb3ZlIGl0", "I love it"),
+        ("base64", "SSBs\nb3Zl\nIGl0\n", "I love it"),
+        ("base64", "Y2Fm6Q==", "caf\u00e9"),  # the editor's atob: a byte, a character
+        ("base64unicode", "Y2Fmw6k=", "caf\u00e9"),
+        ("none", "SSBsb3ZlIGl0", "SSBsb3ZlIGl0"),
+    ],
+)
+def test_an_encoded_text_is_decoded_as_the_editor_does(encoding: str, value: str, read: str) -> None:
+    config = shows("$text", f'encoding="{encoding}"')
+    assert to_example(config, {"id": 1, "data": {"text": value}}) == Example(1, read)
+
+
+@pytest.mark.parametrize("value", ["I love it!", "SSBsb3ZlIGl", "Y2Fm6Q=="])
+def test_a_text_that_is_not_encoded_as_the_config_says_is_unreadable(value: str) -> None:
+    answer = to_example(shows("$text", 'encoding="base64unicode"'), {"id": 1, "data": {"text": value}})
+    assert answer == Unreadable(1, "the field 'text' is not base64unicode, as the labelling config says")
+
+
+PICKED = {
+    "an identifier beside the text": ((text("ticket_id"), text("text")), ("text",), "'ticket_id' is an identifier"),
+    "camel case": ((text("text"), text("userId")), ("text",), "'userId' is an identifier"),
+    "the same text twice": ((text("text"), '<Text name="again" value="$text"/>'), ("text",), "'text' is shown twice"),
+    "hidden by style": (
+        (text("text"), f'<View style="display: none">{text("more")}</View>'),
+        ("text",),
+        "'more' is not always shown",
+    ),
+    "shown after a choice": (
+        (text("text"), f'<View visibleWhen="choice-selected">{text("more")}</View>'),
+        ("text",),
+        "'more' is not always shown",
+    ),
+    "three, of which one is an identifier": (
+        (text("doc.id"), text("text"), text("paid")),
+        ("text", "paid"),
+        "'doc.id' is an identifier",
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "fields", "said"), PICKED.values(), ids=PICKED)
+def test_what_is_no_text_to_judge_is_left_out_and_said(
+    texts: tuple[str, ...], fields: tuple[str, ...], said: str
+) -> None:
+    config = parse_label_config(view(*texts, choices()))
+    assert config.fields == fields
+    assert [reason for reason in config.left_out if said in reason]
+
+
+def test_an_identifier_alone_is_the_text() -> None:
+    config = parse_label_config(view(text("text_id"), choices('toName="text_id"')))
+    assert (config.fields, config.left_out) == (("text_id",), ())
+
+
+def test_a_person_chooses_the_fields_and_their_order() -> None:
+    xml = view(text("title"), text("ticket_id"), text("text"), choices())
+    config = parse_label_config(xml, ProjectOptions(fields=("text", "title")))
+    assert (config.fields, config.to_name, config.chosen) == (("text", "title"), "text", True)
+    assert config.left_out == ("'ticket_id' was not chosen",)
+    assert parse_label_config(xml, ProjectOptions(fields=("ticket_id",))).fields == ("ticket_id",)
+
+
+@pytest.mark.parametrize("fields", [("body",), ("text", "text"), ("title", "ticket_id", "text")])
+def test_fields_that_cannot_be_the_text_are_refused_with_those_there_are(fields: tuple[str, ...]) -> None:
+    xml = view(text("title"), text("ticket_id"), text("text"), choices())
+    with pytest.raises(RefusedConfigError, match=r"of title, ticket_id, text\. Choose with"):
+        parse_label_config(xml, ProjectOptions(fields=fields))
+
+
+OBJECTS = {
+    "dialogue": ('<Paragraphs name="text" value="$talk"/>', "<Paragraphs> is not classified"),
+    "chat": ('<Chat name="text" value="$talk"/>', "<Chat> is not classified"),
+    "words alone": (
+        '<Text name="text" value="text"/>',
+        'shows the same words for every task: .* write value="\\$text"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("tag", "said"), OBJECTS.values(), ids=OBJECTS)
+def test_a_config_without_a_text_is_refused_by_the_name_of_what_it_shows(tag: str, said: str) -> None:
+    with pytest.raises(RefusedConfigError, match=said):
+        parse_label_config(view(tag, choices()))
 
 
 def test_html_without_text_is_empty() -> None:
@@ -257,7 +411,10 @@ def test_any_task_is_either_readable_or_says_why(task: Mapping[str, Any]) -> Non
         assert answer.reason
 
 
-@pytest.mark.parametrize("split", ["holdout", "validation", "dev", "test", " Test "])
+WORDS = ["holdout", "validation", "dev", "test", " Test ", "val", "valid", "Eval", "evaluation", "held-out", "TESTING"]
+
+
+@pytest.mark.parametrize("split", WORDS)
 def test_held_out_splits_are_known(split: str) -> None:
     assert is_holdout({"data": {"split": split}})
 
@@ -307,8 +464,9 @@ def test_a_skipped_annotation_is_no_label_though_it_carries_one() -> None:
         [result(kind="taxonomy", value={"taxonomy": [["pos"]]})],
         [result(kind="labels")],
         [result(value={"choices": []})],
-        [result(value={"choices": "pos"})],
-        [result(value={"choices": [5]})],
+        [result(value={"choices": ""})],
+        [result(value={"choices": [{"pos": 1}]})],
+        [result(value="pos")],
         [result(value={"choices": ["pos", "neg"]})],
         [result(), result(value={"choices": ["neg"]})],
     ],
@@ -316,6 +474,103 @@ def test_a_skipped_annotation_is_no_label_though_it_carries_one() -> None:
 )
 def test_an_annotation_without_exactly_one_choice_of_our_control_is_no_label(result_items: object) -> None:
     assert to_vote(SINGLE, annotation("pos", result=result_items)) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"choices": "pos"},
+        {"choices": ["pos", "pos"]},
+        {"choices": [" pos "]},
+        {"choices": ["pos", ""]},
+        {"choices": ["pos", "pos "]},
+    ],
+    ids=json.dumps,
+)
+def test_what_can_only_mean_one_label_is_a_vote_for_it(value: object) -> None:
+    vote = to_vote(SINGLE, annotation(result=[result(value=value)]))
+    assert vote is not None
+    assert consensus([vote], SINGLE) == "pos"
+
+
+def test_the_same_label_in_two_items_is_one_vote() -> None:
+    vote = to_vote(SINGLE, annotation(result=[result(), result()]))
+    assert vote is not None
+    assert vote.label == "pos"
+
+
+@pytest.mark.parametrize(("given", "label"), [(1, "1"), (1.0, "1"), (2.5, "2.5"), (True, "true")])
+def test_a_label_may_be_a_number(given: object, label: str) -> None:
+    vote = to_vote(SINGLE, annotation(result=[result(value={"choices": [given]})]))
+    assert vote is not None
+    assert vote.label == label
+
+
+def test_a_label_of_the_config_may_have_blanks_around_it() -> None:
+    config = parse_label_config(view(text("text"), choices(labels='<Choice value=" pos "/><Choice value="neg"/>')))
+    assert [config.label_of(given) for given in (" pos ", "pos", "neg ", "Pos", "")] == [
+        " pos ",
+        " pos ",
+        "neg",
+        None,
+        None,
+    ]
+
+
+def test_a_mapped_label_counts_as_the_one_it_is_mapped_to() -> None:
+    config = parse_label_config(view(text("text"), choices()), ProjectOptions(label_map={"good": "pos", "bad": "gone"}))
+    assert [config.label_of(given) for given in ("good", " good ", "bad", "pos")] == ["pos", "pos", None, "pos"]
+
+
+WHY = {
+    "nothing": ([], "nothing is chosen"),
+    "an empty choice": ([result(value={"choices": []})], "nothing is chosen"),
+    "another question": ([result(from_name="ner", kind="labels")], "only other questions are answered: ner"),
+    "no type": (
+        [{"from_name": "label", "to_name": "text", "value": {"choices": ["pos"]}}],
+        'the type is missing in the place of "choices"',
+    ),
+    "another type": ([result(kind="labels")], 'the type is labels in the place of "choices"'),
+    "two labels": ([result(value={"choices": ["pos", "neg"]})], "several labels are given"),
+    "one label": ([result()], ""),
+}
+
+
+@pytest.mark.parametrize(("items", "why"), WHY.values(), ids=WHY)
+def test_why_an_annotation_gives_no_label_is_noted(items: list[object], why: str) -> None:
+    row = read_task(SINGLE, task_body(annotations=[annotation(result=items)]))
+    assert [note.detail for note in row.notes if note.kind == NOT_COUNTED] == ([why] if why else [])
+    assert bool(row.votes) == (not why)
+
+
+def test_a_skip_is_nothing_to_note() -> None:
+    row = read_task(SINGLE, task_body(data={"text": "A text."}, annotations=[annotation(was_cancelled=True)]))
+    assert row.notes == ()
+
+
+def test_a_vote_knows_whether_a_prediction_had_filled_it_in() -> None:
+    votes = [to_vote(SINGLE, annotation(result=[{**result(), "origin": o}])) for o in ("prediction", "manual")]
+    assert [vote.accepted for vote in votes if vote] == [True, False]
+
+
+NOTED = {
+    "a plain text": ({"text": "A plain text."}, []),
+    "no text": ({}, [Note(UNREADABLE, "the field 'text' is missing")]),
+    "an address": ({"text": "https://example.com/a.txt"}, [Note(NOT_WORDS, "text: an address")]),
+    "held out": ({"text": "A text.", "split": "Valid"}, [Note(HELD_OUT, "valid")]),
+    "an unknown split": ({"text": "A text.", "split": "Test A"}, [Note(SPLIT, "Test A")]),
+    "to learn from": ({"text": "A text.", "split": "Train"}, []),
+    "no split": ({"text": "A text.", "split": None}, []),
+}
+
+
+@pytest.mark.parametrize(("data", "notes"), NOTED.values(), ids=NOTED)
+def test_what_is_odd_about_a_task_is_noted(data: dict[str, object], notes: list[Note]) -> None:
+    assert list(read_task(SINGLE, task_body(data=data)).notes) == notes
+
+
+def test_a_missing_half_is_noted() -> None:
+    assert read_task(PAIR, task_body(data={"s1": "One.", "s2": ""})).notes == (Note(HALF, "the field 's2' is empty"),)
 
 
 def test_our_choice_is_found_among_items_of_other_controls() -> None:
@@ -328,8 +583,8 @@ def test_our_choice_is_found_among_items_of_other_controls() -> None:
 def test_an_unknown_label_is_kept_as_a_vote_and_left_out_of_the_consensus() -> None:
     vote = to_vote(SINGLE, annotation("a label of an older config"))
     assert vote is not None
-    assert consensus([vote], SINGLE.labels) is None
-    assert consensus([vote, Vote("neg", False, "2020")], SINGLE.labels) == "neg"
+    assert consensus([vote], SINGLE) is None
+    assert consensus([vote, Vote("neg", False, "2020")], SINGLE) == "neg"
 
 
 def vote(label: str, when: int, truth: bool = False) -> Vote:
@@ -354,7 +609,7 @@ def vote(label: str, when: int, truth: bool = False) -> Vote:
     ],
 )  # fmt: skip
 def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | None) -> None:
-    assert consensus(votes, ("pos", "neg")) == label
+    assert consensus(votes, SINGLE) == label
 
 
 def task_body(**changes: object) -> dict[str, Any]:
@@ -428,7 +683,7 @@ def test_a_prediction_keeps_what_the_score_hides() -> None:
 )
 def test_every_prediction_is_one_that_label_studio_can_store(weights: list[int], value: float) -> None:
     labels = tuple("abcde"[: len(weights)])
-    config = LabelConfig("label", "text", ("text",), (False,), labels)
+    config = LabelConfig("label", "text", (TextField("$text", "text"),), labels)
     prediction = to_prediction(config, labels, np.array(weights) / sum(weights), value, "v")
     json.dumps(prediction, allow_nan=False)
     (item,) = prediction["result"]

@@ -85,7 +85,7 @@ def bring_up_to_date(studio: Studio, pool: Pool, project: int, clock: Clock) -> 
 
 
 def labels(pool: Pool) -> dict[int, str]:
-    return {example.id: label for example, label in pool.labelled(LABELS, holdout=False)}
+    return {example.id: label for example, label in pool.labelled(CONFIG, holdout=False)}
 
 
 # What is read

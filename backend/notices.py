@@ -1,0 +1,345 @@
+"""What a person should hear of a project, each sentence in one place. Pure; docs/troubleshooting.md explains each.
+
+A sentence names the thing, how often it is so, a task of which it is so, and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.label_config import HOLDOUT_WORDS, NOTHING_CHOSEN, OTHER_QUESTION, LabelConfig
+from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Seen, Survey
+
+CONNECT = "scripts/connect_project.py"
+MOST = 0.5  # a share of the tasks of which something is so
+SOME = 0.1  # below, it is an oddity of some texts
+NAMED = 5  # different details in one sentence
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for a person. `topic` is its heading in docs/troubleshooting.md.
+
+    `harmless`: all may be as it is meant to be. `first`: nothing else about the project matters as much.
+    """
+
+    topic: str
+    text: str
+    harmless: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Of `looked` texts, `count` consist mostly of what the tokenizer does not know; `task_id` is one of them."""
+
+    looked: int
+    count: int
+    task_id: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """Notices as they are shown: at most one `first` sentence, `warnings`, and `remarks` on what may be meant."""
+
+    first: str
+    warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def told(notices: Iterable[Notice]) -> Told:
+    """The most important one first; each once."""
+    ordered = sorted(notices, key=lambda notice: (notice.harmless, not notice.first))
+    first = next((notice for notice in ordered if notice.first), None)
+    rest = [notice for notice in ordered if notice is not first]
+    return Told(
+        first.text if first else "",
+        tuple(notice.text for notice in rest if not notice.harmless),
+        tuple(notice.text for notice in rest if notice.harmless),
+    )
+
+
+def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    """What the tasks and their annotations give cause to say. Nothing for a project in which all is well."""
+    yield from _on_unreadable(survey)
+    yield from _on_holdout(survey)
+    yield from _on_labels(survey, config, project)
+    yield from _on_uncounted(survey)
+    yield from _on_fields(survey, config, project)
+    yield from _on_halves(survey, config)
+    yield from _on_words(survey, config, project)
+
+
+def _on_unreadable(survey: Survey) -> Iterator[Notice]:
+    reasons = survey.noted(UNREADABLE)
+    count = _total(reasons)
+    if not count:
+        return
+    labelled = f", though {_labels(survey.unused)} on them" if survey.unused else ""
+    blank = all(reason.endswith("empty") for reason in reasons)
+    yield Notice(
+        "Tasks that cannot be read",
+        f"{_of(count, survey.tasks, 'task')} cannot be read{labelled}: {_listed(reasons)}. Correct the value of the "
+        "text in the labelling config, or the data of the tasks.",
+        harmless=blank and not survey.unused and count <= MOST * survey.tasks,
+        first=count > MOST * survey.tasks,
+    )
+
+
+def _on_holdout(survey: Survey) -> Iterator[Notice]:
+    words = survey.noted(HELD_OUT)
+    count = _total(words)
+    if count > MOST * survey.tasks:
+        all_of_them = count == survey.tasks
+        left = "nothing is left to learn from" if all_of_them else f"{survey.tasks - count} are left to learn from"
+        yield Notice(
+            "Tasks that are held out",
+            f"{_of(count, survey.tasks, 'task')} {'is' if count == 1 else 'are'} held out by the word in `split`: "
+            f"{_listed(words)}; {left}. Tasks without such a word are learnt from.",
+            harmless=not all_of_them,
+            first=True,
+        )
+    unknown = survey.noted(SPLIT)
+    if unknown:
+        alike = any(part in word.lower() for word in unknown for part in ("val", "dev", "test", "eval", "hold"))
+        yield Notice(
+            "Words in split",
+            f"{_tasks(_total(unknown))} with a word in `split` that is not known are learnt from: {_listed(unknown)}. "
+            f"Held out are {', '.join(sorted(HOLDOUT_WORDS))}.",
+            harmless=not alike,
+        )
+
+
+def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    unknown = {label: seen for label, seen in survey.votes.items() if config.label_of(label) is None}
+    if unknown:
+        yield _unknown_labels(survey, config, project, unknown)
+    nowhere = {old: new for old, new in config.label_map.items() if new not in config.labels}
+    if nowhere:
+        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED])
+        yield Notice(
+            "Labels that are mapped",
+            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them anew with "
+            f"{CONNECT} --project {project} --map-label OLD=NEW, or not at all with --map-label OLD=.",
+        )
+    given = {config.label_of(label) for label in survey.votes}
+    absent = [label for label in config.labels if label not in given]
+    if absent and len(absent) < len(config.labels) - 1:
+        names = ", ".join(f"{label!r}" for label in absent[:NAMED]) + _more(len(absent))
+        yield Notice(
+            "Classes without a label",
+            f"{_of(len(absent), len(config.labels), 'class', 'classes')} without a label yet: {names}. Until a task "
+            "has it, no version can predict it.",
+            harmless=True,
+        )
+
+
+def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: Mapping[str, Seen]) -> Notice:
+    count = _total(unknown)
+    known = _total(survey.votes) - count
+    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(unknown.items())[:NAMED]) + _more(len(unknown))
+    example = min(seen.task_id for seen in unknown.values())
+    accepted = sum(survey.accepted.get(label, 0) for label in unknown)
+    filled_in = f" {accepted} of them were submitted as an old prediction had filled them in." if accepted else ""
+    meant = proposals(survey, config)
+    remedy = (
+        "If they mean the same, have them learnt as labels of the config, with nothing changed in Label Studio: "
+        + " ".join(
+            [f"{CONNECT} --project {project}", *(f"--map-label {_quoted(f'{o}={n}')}" for o, n in meant.items())]
+        )
+        if meant
+        else "Add them to the config, label these tasks anew, or say what they mean with "
+        f"{CONNECT} --project {project} --map-label OLD=NEW"
+    )
+    return Notice(
+        "Labels that the config does not have",
+        f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config does not have "
+        f"and are not learnt from: {names} (such as task {example}).{filled_in} {remedy}.",
+        first=count > known,
+    )
+
+
+def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
+    """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
+    unknown = [label for label in survey.votes if config.label_of(label) is None]
+    free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
+    return {old: new for old in unknown if (new := _meant(old, unknown, free, config)) is not None}
+
+
+def _meant(old: str, unknown: Sequence[str], free: Sequence[str], config: LabelConfig) -> str | None:
+    spelt = [
+        label for label in config.labels if _plain(old) in (_plain(label), _plain(config.shown_as.get(label, label)))
+    ]
+    if len(spelt) == 1:
+        return spelt[0]
+    if len(unknown) == len(free) == 1:
+        return free[0]
+    begun = [label for label in free if min(_plain(label), _plain(old)) and _begins(_plain(label), _plain(old))]
+    alike = begun or difflib.get_close_matches(old, free, 1, 0.7)
+    return alike[0] if len(alike) == 1 else None
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _plain(label: str) -> str:
+    return "".join(c for c in label.casefold() if c.isalnum()) or label
+
+
+def _quoted(text: str) -> str:
+    return text if text.replace("=", "").replace("_", "").isalnum() else f"'{text}'"
+
+
+def _on_uncounted(survey: Survey) -> Iterator[Notice]:
+    reasons = survey.noted(NOT_COUNTED)
+    meant = {why: seen for why, seen in reasons.items() if why == NOTHING_CHOSEN or why.startswith(OTHER_QUESTION)}
+    wrong = {why: seen for why, seen in reasons.items() if why not in meant}
+    if wrong:
+        yield Notice(
+            "Annotations that do not count",
+            f"{_annotations(_total(wrong))} of which no label can be read are not learnt from: {_listed(wrong)}. Label "
+            "these tasks anew, or correct the annotations and import them again.",
+            first=_total(wrong) > _total(survey.votes),
+        )
+    if meant:
+        yield Notice(
+            "Annotations without an answer",
+            f"{_annotations(_total(meant))} without an answer to learn from: {_listed(meant)}.",
+            harmless=True,
+            first=_total(meant) > _total(survey.votes) and not wrong,
+        )
+
+
+def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    if config.left_out and not config.chosen:
+        yield Notice(
+            "Fields that make the text",
+            f"The text is made of {_and(config.fields)}; {', '.join(config.left_out)}. "
+            f"{CONNECT} --project {project} --fields chooses others.",
+            harmless=True,
+        )
+
+
+def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
+    for why, seen in survey.noted(HALF).items():
+        everywhere = seen.count == survey.readable
+        if seen.count >= MOST * survey.readable:
+            yield Notice(
+                "Pairs of which one half is missing",
+                f"In {_of(seen.count, survey.readable, 'task')} {why} (such as task {seen.task_id}), so that the other "
+                "text is read alone"
+                + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
+                harmless=not everywhere,
+            )
+
+
+def _on_words(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    found = survey.noted(NOT_WORDS)
+    for name in config.fields:
+        kinds = {what.removeprefix(f"{name}: "): seen for what, seen in found.items() if what.startswith(f"{name}: ")}
+        count = _total(kinds)
+        if kinds and count >= SOME * survey.readable:
+            yield _not_words(name, kinds, survey, config, project)
+
+
+def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: LabelConfig, project: int) -> Notice:
+    count = _total(kinds)
+    others = [field for field in config.fields if field != name]
+    encoded = 'Set encoding="base64" where the config shows it (base64unicode for UTF-8)' if "base64" in kinds else ""
+    apart = f"Leave it out with {CONNECT} --project {project} --fields {others[0]}" if others else ""
+    remedy = encoded or apart or "Import the texts themselves"
+    return Notice(
+        "Texts that are no words",
+        f"In {_of(count, survey.readable, 'task')} the field {name!r} holds no words: {_listed(kinds)}. A model can "
+        f"only learn from what stands there. {remedy}; if it is what is to be classified, say so with "
+        f"{CONNECT} --project {project} --fields {','.join(config.fields)}.",
+        harmless=count < MOST * survey.readable,
+        first=count >= MOST * survey.readable and not others,
+    )
+
+
+def on_unknown_words(unknown: Unknown, base_model: str) -> Iterator[Notice]:
+    """When the tokenizer cannot tell texts from each other."""
+    if unknown.looked and unknown.count >= SOME * unknown.looked:
+        yield Notice(
+            "Texts in a script that the model does not know",
+            f"{_of(unknown.count, unknown.looked, 'text')} that were looked at consist mostly of what the tokenizer of "
+            f"{base_model} does not know (such as task {unknown.task_id}): the model cannot tell them from each other. "
+            "Set BASE_MODEL to a checkpoint for this language, such as a multilingual one.",
+            harmless=unknown.count < MOST * unknown.looked,
+            first=unknown.count >= MOST * unknown.looked,
+        )
+
+
+def base_model_fails(message: str) -> Notice:
+    """When no fit can begin."""
+    return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
+
+
+def sampling_changed(sampling: str) -> Notice:
+    """When Label Studio does not order the queue by predictions."""
+    return Notice(
+        "The sampling mode was changed",
+        f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
+        "left alone; connect_project.py sets it again.",
+    )
+
+
+def follows_another(version: str | None) -> Notice:
+    """When a person had the project follow predictions that are not of the version in force."""
+    return Notice(
+        "The project follows other predictions",
+        f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
+        "connect_project.py sets it back.",
+    )
+
+
+def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
+    """When the promoted version is not the one in force."""
+    other = f"{instead}, the newest whole one, is in force instead" if instead else "there is no other"
+    return Notice(
+        "The promoted version is damaged",
+        f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
+        "be fitted (Start Training); scripts/versions.py lists and promotes versions.",
+    )
+
+
+# Words
+
+
+def _total(found: Mapping[str, Seen]) -> int:
+    return sum(seen.count for seen in found.values())
+
+
+def _listed(found: Mapping[str, Seen]) -> str:
+    """Each detail with how often it is so and a task of which it is so."""
+    some = list(found.items())[:NAMED]
+    return "; ".join(f"{detail} ({seen.count}, such as task {seen.task_id})" for detail, seen in some) + _more(
+        len(found)
+    )
+
+
+def _more(count: int) -> str:
+    return f" and {count - NAMED} more" if count > NAMED else ""
+
+
+def _of(count: int, total: int, one: str, many: str = "") -> str:
+    many = many or f"{one}s"
+    return f"All {total} {many}" if count == total > 1 else f"{count} of {total} {one if total == 1 else many}"
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
+def _annotations(count: int) -> str:
+    return "1 annotation" if count == 1 else f"{count} annotations"
+
+
+def _labels(count: int) -> str:
+    return "1 label stands" if count == 1 else f"{count} labels stand"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(repr(name) for name in names)

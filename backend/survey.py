@@ -1,0 +1,41 @@
+"""What there is in a project, and what is odd about it, in numbers. Words for people are in `notices`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Kinds of notes on a task
+UNREADABLE, HALF, NOT_WORDS = "unreadable", "half", "not words"
+HELD_OUT, SPLIT, NOT_COUNTED = "held out", "split", "not counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a task that a person may have to hear of; `detail` is the same wherever it is so."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How often something was seen, and the lowest id of a task of which it is so."""
+
+    count: int
+    task_id: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The tasks of a project. `votes` by the label as Label Studio stores it; of them `accepted` were submitted as a
+    prediction had filled them in. `unused` tasks have a vote and cannot be read."""
+
+    tasks: int
+    readable: int
+    unused: int
+    notes: Mapping[Note, Seen]
+    votes: Mapping[str, Seen]
+    accepted: Mapping[str, int]
+
+    def noted(self, kind: str) -> dict[str, Seen]:
+        """What was noted of this kind, by its detail, the most frequent first."""
+        return {note.detail: seen for note, seen in self.notes.items() if note.kind == kind}
