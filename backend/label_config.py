@@ -22,6 +22,7 @@ from backend.html_text import text_of_html
 from backend.oddities import not_words
 from backend.options import NO_OPTIONS, ProjectOptions
 from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
+from backend.votes import Vote
 
 TEXT_TAGS = ("Text", "HyperText")
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
@@ -417,19 +418,6 @@ def is_holdout(task: Mapping[str, Any]) -> bool:
     return _split_of(task) in HOLDOUT_WORDS
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
-
-    `accepted`: it was submitted as a prediction had filled it in.
-    """
-
-    label: str
-    ground_truth: bool
-    when: str
-    accepted: bool = False
-
-
 def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     """The label that an annotation gives, or None when it does not count: `why_no_vote` says why."""
     if annotation.get("was_cancelled"):
@@ -481,21 +469,6 @@ def _labels_in(config: LabelConfig, items: Sequence[Mapping[str, Any]]) -> list[
 
 def _label_text(value: object) -> str:
     return (_shown(value) or "") if isinstance(value, str | int | float) else ""
-
-
-def consensus(votes: Sequence[Vote], config: LabelConfig) -> str | None:
-    """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
-
-    Votes for labels that the config does not know do not count. None when no vote is left.
-    """
-    known = [(vote, label) for vote in votes if (label := config.label_of(vote.label))]
-    known = [(vote, label) for vote, label in known if vote.ground_truth] or known
-    if not known:
-        return None
-    counts = Counter(label for _, label in known)
-    most = max(counts.values())
-    in_time = sorted(known, key=lambda item: item[0].when)
-    return next(label for _, label in reversed(in_time) if counts[label] == most)
 
 
 @dataclass(frozen=True, slots=True)

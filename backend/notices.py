@@ -79,8 +79,8 @@ def _on_unreadable(survey: Survey) -> Iterator[Notice]:
     blank = all(reason.endswith("empty") for reason in reasons)
     yield Notice(
         "Tasks that cannot be read",
-        f"{_of(count, survey.tasks, 'task')} cannot be read{labelled}: {_listed(reasons)}. Correct the value of the "
-        "text in the labelling config, or the data of the tasks.",
+        f"{_capital(_of(count, survey.tasks, 'task'))} cannot be read{labelled}: {_listed(reasons)}. Correct the value "
+        "of the text in the labelling config, or the data of the tasks.",
         harmless=blank and not survey.unused and count <= MOST * survey.tasks,
         first=count > MOST * survey.tasks,
     )
@@ -94,8 +94,8 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
         left = "nothing is left to learn from" if all_of_them else f"{survey.tasks - count} are left to learn from"
         yield Notice(
             "Tasks that are held out",
-            f"{_of(count, survey.tasks, 'task')} {'is' if count == 1 else 'are'} held out by the word in `split`: "
-            f"{_listed(words)}; {left}. Tasks without such a word are learnt from.",
+            f"{_capital(_of(count, survey.tasks, 'task'))} {'is' if count == 1 else 'are'} held out by the word in "
+            f"`split`: {_listed(words)}; {left}. Tasks without such a word are learnt from.",
             harmless=not all_of_them,
             first=True,
         )
@@ -128,8 +128,8 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
         names = ", ".join(f"{label!r}" for label in absent[:NAMED]) + _more(len(absent))
         yield Notice(
             "Classes without a label",
-            f"{_of(len(absent), len(config.labels), 'class', 'classes')} without a label yet: {names}. Until a task "
-            "has it, no version can predict it.",
+            f"{_capital(_of(len(absent), len(config.labels), 'class', 'classes'))} without a label yet: {names}. Until "
+            "a task has it, no version can predict it.",
             harmless=True,
         )
 
@@ -264,9 +264,9 @@ def on_unknown_words(unknown: Unknown, base_model: str) -> Iterator[Notice]:
     if unknown.looked and unknown.count >= SOME * unknown.looked:
         yield Notice(
             "Texts in a script that the model does not know",
-            f"{_of(unknown.count, unknown.looked, 'text')} that were looked at consist mostly of what the tokenizer of "
-            f"{base_model} does not know (such as task {unknown.task_id}): the model cannot tell them from each other. "
-            "Set BASE_MODEL to a checkpoint for this language, such as a multilingual one.",
+            f"{_capital(_of(unknown.count, unknown.looked, 'text'))} that were looked at consist mostly of what the "
+            f"tokenizer of {base_model} does not know (such as task {unknown.task_id}): the model cannot tell them "
+            "from each other. Set BASE_MODEL to a checkpoint for this language, such as a multilingual one.",
             harmless=unknown.count < MOST * unknown.looked,
             first=unknown.count >= MOST * unknown.looked,
         )
@@ -326,7 +326,11 @@ def _more(count: int) -> str:
 
 def _of(count: int, total: int, one: str, many: str = "") -> str:
     many = many or f"{one}s"
-    return f"All {total} {many}" if count == total > 1 else f"{count} of {total} {one if total == 1 else many}"
+    return f"all {total} {many}" if count == total > 1 else f"{count} of {total} {one if total == 1 else many}"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _tasks(count: int) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 from backend.acquisition import Array
 from backend.errors import PoolError
 from backend.examples import Example
-from backend.label_config import LabelConfig, TaskRow, Vote, consensus
+from backend.label_config import LabelConfig, TaskRow
 from backend.queue_window import Published, Ranked
 from backend.survey import Note, Seen, Survey
+from backend.votes import Vote, consensus
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -397,7 +398,7 @@ class Pool:
 def _consensus(votes: str, config: LabelConfig) -> str | None:
     read = json.loads(votes)
     if len(read) > 1:
-        return consensus([Vote(**vote) for vote in read], config)
+        return consensus([Vote(**vote) for vote in read], config.label_of)
     return config.label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
 
 

@@ -34,13 +34,14 @@ from backend.demo import small_checkpoint
 from backend.errors import NextlabelError
 from backend.importing import PAIR_CONFIG, import_corpus
 from backend.jobs import JobQueue
-from backend.label_config import consensus, parse_label_config, read_task
+from backend.label_config import parse_label_config, read_task
 from backend.load import Crew, Machines, personal_access_token, sign_up
 from backend.pool import Pool, pool_path
 from backend.registry import Card, Registry
 from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.status import StatusBoard
 from backend.studio import UNCERTAINTY, Studio
+from backend.votes import consensus
 
 SEED_SET = 0.3  # of the tasks
 LOST = ("confirmed_but_not_held", "missing", "differing")
@@ -233,7 +234,7 @@ class Watch:
         held: dict[int, str | None] = {}
         for page in self._studio.tasks_after(self._project, 0):
             rows = [row for row in (read_task(config, task) for task in page) if row.votes and not row.holdout]
-            held |= {row.id: consensus(row.votes, config) for row in rows}
+            held |= {row.id: consensus(row.votes, config.label_of) for row in rows}
         fitted = self._registry.fitted_labels(self._project, self._registry.current(self._project) or "")
         return {
             "held": len(held),

@@ -17,8 +17,6 @@ from backend.label_config import (
     MAX_TEXT,
     LabelConfig,
     TextField,
-    Vote,
-    consensus,
     is_holdout,
     no_prediction,
     parse_label_config,
@@ -31,6 +29,7 @@ from backend.label_config import (
 )
 from backend.options import ProjectOptions
 from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
+from backend.votes import Vote, consensus
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -490,7 +489,7 @@ def test_an_annotation_without_exactly_one_choice_of_our_control_is_no_label(res
 def test_what_can_only_mean_one_label_is_a_vote_for_it(value: object) -> None:
     vote = to_vote(SINGLE, annotation(result=[result(value=value)]))
     assert vote is not None
-    assert consensus([vote], SINGLE) == "pos"
+    assert consensus([vote], SINGLE.label_of) == "pos"
 
 
 def test_the_same_label_in_two_items_is_one_vote() -> None:
@@ -583,8 +582,8 @@ def test_our_choice_is_found_among_items_of_other_controls() -> None:
 def test_an_unknown_label_is_kept_as_a_vote_and_left_out_of_the_consensus() -> None:
     vote = to_vote(SINGLE, annotation("a label of an older config"))
     assert vote is not None
-    assert consensus([vote], SINGLE) is None
-    assert consensus([vote, Vote("neg", False, "2020")], SINGLE) == "neg"
+    assert consensus([vote], SINGLE.label_of) is None
+    assert consensus([vote, Vote("neg", False, "2020")], SINGLE.label_of) == "neg"
 
 
 def vote(label: str, when: int, truth: bool = False) -> Vote:
@@ -609,7 +608,7 @@ def vote(label: str, when: int, truth: bool = False) -> Vote:
     ],
 )  # fmt: skip
 def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | None) -> None:
-    assert consensus(votes, SINGLE) == label
+    assert consensus(votes, SINGLE.label_of) == label
 
 
 def task_body(**changes: object) -> dict[str, Any]:

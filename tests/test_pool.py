@@ -11,9 +11,10 @@ import pytest
 
 from backend.errors import PoolError
 from backend.examples import Example
-from backend.label_config import LabelConfig, TaskRow, TextField, Vote
+from backend.label_config import LabelConfig, TaskRow, TextField
 from backend.pool import Pool, pool_path
 from backend.queue_window import Published, Ranked
+from backend.votes import Vote
 
 LABELS = ("pos", "neg")
 CONFIG = LabelConfig("label", "text", (TextField("$text", "text"),), LABELS)
