@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from backend import checkpoints, notices
 from backend import classifier as classifiers
-from backend import notices
 from backend.backlog import Backlog, Turn
 from backend.connecting import Credentials, ensure_webhook, find_backend
 from backend.errors import NextlabelError, NoModelError, RefusedConfigError, StudioError, without_password
@@ -264,7 +264,7 @@ class Controller:
 
     def _counted_unknown(self, pool: Pool) -> Unknown:
         examples = pool.sample(LOOKED_AT)
-        shares_N = classifiers.unknown_shares(self._settings.base_model, examples)
+        shares_N = checkpoints.unknown_shares(self._settings.base_model, examples)
         found = [example.id for example, share in zip(examples, shares_N, strict=True) if share > notices.MOST]
         return Unknown(len(examples), len(found), min(found, default=0))
 
@@ -276,16 +276,22 @@ class Controller:
             lately = abs(self._now() - known.at) < BASE_MODEL_S
             if not anew and same and (known.state == "usable" or lately):
                 return
-            state, message = "usable", ""
-            try:
-                message = str(classifiers.check_base(self._fitter.recipe(seed=self._settings.seed)))
-                log.info("the base checkpoint can be used: %s", message)
-            except NextlabelError as error:
-                state, message = "failed", str(error)
-                if (known.state, known.message) != (state, message):
-                    log.error("the base checkpoint cannot be used: %s", message)
+            state, message = self._checked_base_model()
+            if (known.state, known.message) != (state, message):
+                log.log(logging.INFO if state == "usable" else logging.ERROR, "base model %s: %s", state, message)
             self._board.put_base_model(BaseModelStatus(state, self._settings.base_model, message, self._now()))
-            give_back_memory()
+
+    def _checked_base_model(self) -> tuple[str, str]:
+        try:
+            check = classifiers.check_base(self._fitter.recipe(seed=self._settings.seed))
+        except NextlabelError as error:
+            return "failed", str(error)
+        except Exception as error:
+            log.exception("the base checkpoint cannot be looked at")
+            return "failed", f"internal error ({type(error).__name__}); see the trainer's log"
+        why = f", because {check.why_fp32}" if check.why_fp32 else ""
+        size = f"{check.parameters / 1e6:.1f} million parameters"
+        return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
 
     def _on_queue(self, pool: Pool, project: Project, version: str) -> list[Notice]:
         found = self._on_damage(project.id, version)

@@ -7,18 +7,29 @@ import contextlib
 import logging
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from backend.errors import QueueError
 from backend.jobs import JobQueue
-from backend.processes import keep_few_kernels, share_cores, share_heaps, yield_cores_while_waiting
+from backend.processes import (
+    keep_few_kernels,
+    share_cores,
+    share_heaps,
+    yield_cores_while_waiting,
+    yield_to_others,
+)
 from backend.registry import Busy, Registry
 from backend.settings import Settings
 from backend.status import StatusBoard
+
+if TYPE_CHECKING:
+    from backend.controller import Controller
 
 log = logging.getLogger(__name__)
 
 THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
 SCHEDULE_S = 0.25  # how often delayed jobs are looked for
+NICENESS = 5  # of the look at the base checkpoint: projects go first
 TAKE_OVER_S = 1.0  # how often a trainer without the clock asks whether its keeper is gone
 
 
@@ -38,11 +49,18 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     registry = Registry(settings.model_dir)
     studio = Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
     controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio)
+    threading.Thread(target=_look_at_base_model, args=(controller,), daemon=True).start()
     work_off(settings, registry, controller.jobs)
     log.info("trainer stopped")
     logging.shutdown()
     # A fit in a worker thread would hold up the interpreter's exit for minutes; nothing of it needs saving.
     os._exit(0)
+
+
+def _look_at_base_model(controller: "Controller") -> None:
+    """Long before the first fit, so that people hear of it while they set things up."""
+    yield_to_others(NICENESS)
+    controller.look_at_base_model()
 
 
 def work_off(settings: Settings, registry: Registry, jobs: JobQueue) -> None:
