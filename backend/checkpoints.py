@@ -114,16 +114,14 @@ def identity(base_model: str) -> str:
 def unknown_shares(base_model: str, examples: Sequence[Example]) -> Array:
     """Of each example the share of its letters and digits that its tokenizer cannot read, float64 from 0 to 1, (N,).
 
-    Those are the characters under its unknown token. Pieces would tell less: a word of any length, or a whole sentence
-    in a script without spaces, is one unknown piece, beside which each comma counts as much. A text without letters and
-    digits, such as one of emoji, is judged by all that is not blank. Always 0 for vocabularies of bytes. Where a
-    tokenizer does not tell which characters a piece stands for (those in Python), pieces are counted. Needs the
-    tokenizer only, and raises `NoModelError` as `fit` does.
+    Those are the characters under its unknown token, and those that it drops. Pieces would tell less: a word of any
+    length, or a whole sentence in a script without spaces, is one unknown piece, beside which each comma counts as
+    much. A text without letters and digits, such as one of emoji, is judged by all that is not blank. Always 0 for
+    vocabularies of bytes. Where a tokenizer does not tell which characters a piece stands for (those in Python), pieces
+    are counted. Needs the tokenizer only, and raises `NoModelError` as `fit` does.
     """
     with _said_in_a_sentence(base_model):
         tokenizer = _tokenizer(base_model)
-    if tokenizer.unk_token_id is None:
-        return np.zeros(len(examples))
     halves = [[text for text in (example.text, example.pair) if text] for example in examples]
     flat = [text for texts in halves for text in texts]
     counts_M2 = np.zeros((len(flat), 2))
@@ -140,17 +138,23 @@ def _by_character(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, int]]
     encoded = tokenizer(
         list(texts), add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False
     )
+    # The mark of a word's beginning stands for no letter, but some tokenizers give it the place of the first one.
+    mute = {tokenizer.unk_token_id, tokenizer.convert_tokens_to_ids("▁")}
+    rows = zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
     return [
-        _unknown_characters(
-            text, {at for at, piece in zip(places, ids, strict=True) if piece == tokenizer.unk_token_id}
-        )
-        for text, ids, places in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        _unread(text, [place for id, place in zip(ids, places, strict=True) if id not in mute])
+        for text, ids, places in rows
     ]
 
 
-def _unknown_characters(text: str, places: set[tuple[int, int]]) -> tuple[int, int]:
+def _unread(text: str, places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """How many characters are at none of these places, and how many there are, of those that count."""
+    read = bytearray(len(text))
+    for start, end in places:
+        read[start:end] = b"\1" * (end - start)
     counts: Callable[[str], bool] = str.isalnum if any(map(str.isalnum, text)) else lambda c: not c.isspace()
-    return sum(counts(c) for start, end in places for c in text[start:end]), sum(map(counts, text))
+    counted = [mark for c, mark in zip(text, read, strict=True) if counts(c)]
+    return counted.count(0), len(counted)
 
 
 def _by_piece(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, int]]:

@@ -30,7 +30,7 @@ from backend.examples import Example
 from backend.kernels import Packed
 from backend.padding import Batch, DeviceTokens, Side
 from backend.parallel import side_by_side
-from backend.probing import REFUSALS, TEXTS, is_out_of_memory, padding_side, through_all_layers, why_not
+from backend.probing import REFUSALS, TEXTS, is_out_of_memory, padding_side, through_all_layers, wants_fewer, why_not
 from backend.processes import give_back_memory
 from backend.tokens import TokenCache, Tokens, joined, of_lists
 from backend.word_table import rows_in_use
@@ -142,19 +142,20 @@ class Classifier:
 
     @torch.inference_mode()  # of a thread, not of a process
     def _in_pieces(self, forward: Forward, texts: DeviceTokens, step: int, batch: Batch) -> torch.Tensor:
-        """Logits of a batch, in halves where it does not fit into memory. What is padded is padded to a multiple of
-        `step`."""
+        """Logits of a batch, in halves where it does not go through as a whole; padded to a multiple of `step`, if to
+        anything."""
         try:
             if isinstance(forward, BertForward) and forward.packs:
                 ids, types, positions, starts = texts.packed(batch)
                 return forward.packed(ids, types, positions, Packed(starts, batch.longest))
             length = int(self._rounded(batch.longest, step))
             return forward(**self._inputs(texts, batch.rows_R, length, masked=batch.shortest < length)).float()
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
+        except (RuntimeError, ValueError) as error:
+            why = wants_fewer(error)
+            if not why or len(batch) == 1:
                 raise
         self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
-        log.warning("out of memory: computing %d texts in halves", len(batch))
+        log.warning("%s: computing %d texts in halves", why, len(batch))
         return torch.cat([self._in_pieces(forward, texts, step, half) for half in batch.halves()])
 
     def _give_back_memory(self) -> None:
@@ -259,8 +260,12 @@ class Classifier:
         return joined([self._tokenise_some(examples[start : start + TOKENISED], truncation) for start in starts])
 
     def _tokenise_some(self, examples: Sequence[Example], truncation: bool) -> Tokens:
-        """Each as itself: a single text beside pairs is no pair with an empty half."""
-        paired_N = np.array([example.pair is not None for example in examples], dtype=bool)
+        """Each as itself: a single text beside pairs is no pair with an empty half.
+
+        An empty second half is none, as it is for transformers' tokenizers with one text at a time; with several at a
+        time they would end it with a mark of its own.
+        """
+        paired_N = np.array([bool(example.pair) for example in examples], dtype=bool)
         if not paired_N.any() or paired_N.all():
             return self._tokenise_alike(examples, truncation)
         kinds = [np.flatnonzero(~paired_N), np.flatnonzero(paired_N)]
@@ -270,7 +275,7 @@ class Classifier:
     def _tokenise_alike(self, examples: Sequence[Example], truncation: bool) -> Tokens:
         """Of pairs alone or of single texts alone."""
         texts = [e.text for e in examples]
-        pairs = [e.pair for e in examples] if examples and examples[0].pair is not None else None
+        pairs = [e.pair for e in examples] if examples and examples[0].pair else None
         limit = {"truncation": True, "max_length": self.max_length} if truncation else {"truncation": False}
         encoded = self.tokenizer(texts, pairs, return_attention_mask=False, **limit)
         ids, types = encoded["input_ids"], encoded.get("token_type_ids")
@@ -438,8 +443,8 @@ def _name(precision: torch.dtype) -> str:
 
 @dataclass(frozen=True)
 class BaseCheck:
-    """What a base checkpoint turned out to be. `architecture`: its model's class; `parameters`: how many, without those
-    of labels; `why_fp32`: empty where fits compute in bf16; `seconds`: what the check took."""
+    """What a base checkpoint turned out to be. `architecture`: its model's class; `parameters`: how many, with a
+    head for two labels; `why_fp32`: empty where fits compute in bf16; `seconds`: what the check took."""
 
     base_model: str
     architecture: str
@@ -586,15 +591,16 @@ class _Step:
         while True:
             try:
                 return (self._replayed or self._once)(batch.rows_R, length)
-            except RuntimeError as error:
-                if not is_out_of_memory(error) or self.pieces >= len(batch):
+            except (RuntimeError, ValueError) as error:
+                why = wants_fewer(error)
+                if not why or self.pieces >= len(batch):
                     raise
             # Outside the except block: while the exception lives, its traceback keeps the activations alive.
             self._optimiser.zero_grad()
             self.forget_recordings()  # they have memory of their own, and are of larger pieces
             self._classifier._give_back_memory()
             self.pieces *= 2
-            log.warning("out of memory: computing each batch in %d pieces; the effective batch stays", self.pieces)
+            log.warning("%s: computing each batch in %d pieces; the effective batch stays", why, self.pieces)
 
     def forget_recordings(self) -> None:
         """They and the step hold each other, and with it the optimiser's sums, until Python looks for such rings."""

@@ -64,3 +64,13 @@ def is_out_of_memory(error: Exception) -> bool:
     # On a CPU it is a plain RuntimeError; the words are those of c10/core/impl/alloc_cpu.cpp.
     words = ("not enough memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in words)
+
+
+def wants_fewer(error: Exception) -> str:
+    """Why a batch can only be computed in smaller ones; empty where that would not help.
+
+    BART and T5 read together only texts with as many ends, of which a pair has more than a single text.
+    """
+    if is_out_of_memory(error):
+        return "out of memory"
+    return str(error) if "must have the same number of <eos>" in str(error) else ""

@@ -30,6 +30,13 @@ def test_scoring_fills_the_budget() -> None:
     assert [b.tolist() for b in scoring_batches(np.array([2, 9, 4, 4, 2, 2]), 8)] == [[1], [2, 3], [0, 4, 5]]
 
 
+def test_without_padding_a_batch_holds_texts_of_one_length() -> None:
+    lengths_N = np.array([2, 9, 4, 4, 2, 2, 3])
+    assert [b.tolist() for b in scoring_batches(lengths_N, 8, padded=False)] == [[1], [2, 3], [6], [0, 4, 5]]
+    assert [b.tolist() for b in scoring_batches(lengths_N, 5, padded=False)] == [[1], [2], [3], [6], [0, 4], [5]]
+    assert list(scoring_batches(np.zeros(0, dtype=np.int64), 8, padded=False)) == []
+
+
 @laws
 @given(lengths_N=some_lengths, batch_size=st.integers(1, 40), steps=st.integers(0, 30))
 def test_fitting_makes_exactly_the_steps_asked_for(lengths_N: Ints, batch_size: int, steps: int) -> None:

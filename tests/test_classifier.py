@@ -210,6 +210,49 @@ def test_of_a_pair_the_longer_text_is_cut(fitted: Classifier) -> None:
     assert not np.allclose(known, other, atol=1e-5), "the short text is read to its end"
 
 
+MIXED = [example if i % 3 else replace(example, pair=None) for i, example in enumerate(PAIRS[:24])]
+MIXED += [Example(900, "Not empty", ""), Example(901, "Not empty"), Example(902, "", "Not empty")]
+
+
+def test_texts_and_pairs_beside_each_other_are_each_read_as_themselves(saved: Path) -> None:
+    classifier = load(saved, "cpu", "fp32")
+    tokenizer, model = AutoTokenizer.from_pretrained(saved), AutoModelForSequenceClassification.from_pretrained(saved)
+    expected = []
+    for example, probs_C, counted in zip(
+        MIXED, classifier.predict_proba(MIXED), classifier.token_counts(MIXED), strict=True
+    ):
+        texts = (example.text,) if example.pair is None else (example.text, example.pair)
+        inputs = tokenizer(*texts, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            expected.append(torch.softmax(model(**inputs).logits[0], dim=0).numpy())
+        assert counted == inputs["input_ids"].shape[1]
+        assert probs_C == pytest.approx(expected[-1], abs=1e-5)
+    assert len({tuple(row.round(5)) for row in expected}) > 20, "they differ"
+
+
+@pytest.mark.parametrize(("examples", "calls"), [(PAIRS, 1), (TEXTS, 1), (MIXED, 2)], ids=["pairs", "texts", "mixed"])
+def test_only_a_mixture_is_tokenised_in_two_parts(
+    examples: list[Example], calls: int, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, asked = load(saved, "cpu", "fp32"), list[int]()
+    alike = classifier._tokenise_alike
+    monkeypatch.setattr(classifier, "_tokenise_alike", lambda some, cut: asked.append(len(some)) or alike(some, cut))
+    together = classifier._encode(examples)
+    assert len(asked) == calls
+    for i, example in enumerate(examples):
+        alone, row = classifier._encode([example]), together[np.array([i])]
+        assert (alone.ids_M.tolist(), alone.types_M.tolist()) == (row.ids_M.tolist(), row.types_M.tolist())
+
+
+def test_a_mixture_is_learnt_and_cut_and_marked_as_truncated(recipe: Recipe) -> None:
+    long = "word " * 100
+    examples = [Example(0, "good"), Example(1, "bad", "very"), Example(2, long), Example(3, long, "end")]
+    classifier = fit(recipe, LABELS, examples, np.array([0, 1, 0, 1]))
+    assert classifier.truncated(examples) == [False, False, True, True]
+    assert classifier.token_counts(examples).tolist() == [3, 5, MAX_LENGTH, MAX_LENGTH]
+    assert classifier.embed(examples).shape == (4, 384)
+
+
 def ranks(values_N: Array) -> Array:
     return values_N.argsort().argsort().astype(np.float64)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.padding import DeviceTokens
+from backend.padding import DeviceTokens, Side
 from backend.tokens import Tokens, of_lists
 
 TOKENS = of_lists([[5, 6, 7], [8], [9, 70_000]], [[0, 0, 1], [0], [1, 1]])
@@ -20,6 +20,19 @@ def test_padding_stands_at_the_end_and_is_masked() -> None:
     assert mask.tolist() == [[1, 1, 0], [1, 1, 1]]
     assert types.tolist() == [[1, 1, 0], [0, 0, 1]]
     assert {tensor.dtype for tensor in (ids, mask, types)} == {torch.int64}
+
+
+def test_padding_stands_at_the_beginning_where_that_is_asked_for() -> None:
+    ids, mask, types = placed(TOKENS).padded(torch.tensor([2, 0, 1]), 4, padding=99, side=Side.LEFT)
+    assert ids.tolist() == [[99, 99, 9, 70_000], [99, 5, 6, 7], [99, 99, 99, 8]]
+    assert mask.tolist() == [[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]]
+    assert types.tolist() == [[0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def test_texts_of_equal_length_are_found() -> None:
+    texts = placed(of_lists([[1, 2], [3], [4, 5], [6]], None))
+    groups = [(rows_R.tolist(), length) for rows_R, length in texts.of_equal_length(torch.tensor([3, 0, 2, 1]))]
+    assert groups == [([3, 1], 1), ([0, 2], 2)]
 
 
 @pytest.mark.parametrize("length", [3, 4, 16])
