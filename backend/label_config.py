@@ -586,9 +586,11 @@ def to_prediction(
     Its `score` is 1 - value, in [0, 1]: Label Studio's uncertainty queue serves the lowest score first
     (label_studio/projects/functions/next_task.py), so the most informative must score lowest. The result item's own
     `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats, and
-    says when the text was longer than what the version reads. A choice that the config no longer has is not shown.
+    says when the text was longer than what the version reads. A choice that the config no longer has is shown as what it
+    is mapped to, or not at all.
     """
     best = int(np.argmax(probs_C))
+    choice = config.label_of(labels[best])
     meta: dict[str, Any] = {
         "probabilities": {label: float(p) for label, p in zip(labels, probs_C, strict=True)},
         "entropy": float(entropy_nats(probs_C[None, :])[0]),
@@ -598,12 +600,11 @@ def to_prediction(
         "from_name": config.from_name,
         "to_name": config.to_name,
         "type": "choices",
-        "value": {"choices": [labels[best]]},
+        "value": {"choices": [choice]},
         "score": float(probs_C[best]),
         "meta": meta,
     }
-    shown = [item] if labels[best] in config.labels else []
-    return {"result": shown, "score": to_score(value), "model_version": version}
+    return {"result": [item] if choice is not None else [], "score": to_score(value), "model_version": version}
 
 
 def to_score(value: float) -> float:

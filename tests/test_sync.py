@@ -98,7 +98,7 @@ def test_the_fields_that_are_asked_for_tell_all_that_a_whole_task_would(studio: 
     tasks: list[dict[str, Any]] = [
         {"data": pair},
         {"data": {**pair, "split": "validation"}, "annotations": [label]},
-        {"data": {"sentence1": "", "sentence2": "Two."}},
+        {"data": {"sentence1": "", "sentence2": " "}},
         {"data": pair, "annotations": [label, {"result": result_of(LABELS[1]), "ground_truth": True}]},
         {"data": pair, "annotations": [{"result": [], "was_cancelled": True}]},
         {"data": pair, "annotations": [{"result": result_of("no such label")}]},
