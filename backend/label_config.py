@@ -586,8 +586,8 @@ def to_prediction(
     Its `score` is 1 - value, in [0, 1]: Label Studio's uncertainty queue serves the lowest score first
     (label_studio/projects/functions/next_task.py), so the most informative must score lowest. The result item's own
     `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats, and
-    says when the text was longer than what the version reads. A choice that the config no longer has is shown as what it
-    is mapped to, or not at all.
+    says when the text was longer than what the version reads. A choice that the config no longer has is shown as the
+    one that it is mapped to, or not at all.
     """
     best = int(np.argmax(probs_C))
     choice = config.label_of(labels[best])

@@ -701,6 +701,12 @@ def test_a_choice_that_the_config_lost_is_not_shown() -> None:
     assert prediction == {"result": [], "score": 0.5, "model_version": "v"}
 
 
+def test_a_choice_that_is_mapped_is_shown_as_what_it_is_mapped_to() -> None:
+    config = parse_label_config(view(text("text"), choices()), ProjectOptions(label_map={"gone": "neg"}))
+    prediction = to_prediction(config, ("pos", "gone"), np.array([0.2, 0.8]), 0.5, "v")
+    assert prediction["result"][0]["value"] == {"choices": ["neg"]}
+
+
 def test_a_prediction_says_when_the_text_was_not_read_to_its_end() -> None:
     probs_C = np.array([0.2, 0.8])
     whole, part = (to_prediction(SINGLE, ("pos", "neg"), probs_C, 0.5, "v", truncated=t) for t in (False, True))
