@@ -246,7 +246,8 @@ def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[Text
             left_out.append(f"{text.field!r} is an identifier by its name")
         else:
             texts.append(text)
-    texts = texts or [_field_of(shown[0])]
+    if not texts:  # nothing but identifiers
+        return (_field_of(shown[0]),), ()
     if len(texts) > 2:
         raise RefusedConfigError(
             f"The labelling config shows {len(texts)} texts ({', '.join(text.field for text in texts)}); one or a "

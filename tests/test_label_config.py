@@ -350,6 +350,8 @@ def test_what_is_no_text_to_judge_is_left_out_and_said(
 def test_an_identifier_alone_is_the_text() -> None:
     config = parse_label_config(view(text("text_id"), choices('toName="text_id"')))
     assert (config.fields, config.left_out) == (("text_id",), ())
+    two = parse_label_config(view(text("text_id"), text("uuid"), choices('toName="uuid"')))
+    assert (two.fields, two.to_name) == (("text_id",), "uuid")
 
 
 def test_a_person_chooses_the_fields_and_their_order() -> None:

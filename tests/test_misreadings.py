@@ -13,7 +13,7 @@ import pytest
 from conftest import wait_until
 from ports import own_port
 
-from backend.connecting import Credentials, connect, what_is_read
+from backend.connecting import Credentials, connect, disconnect, what_is_read
 from backend.doctor import Finding, examine
 from backend.errors import RefusedConfigError
 from backend.registry import Registry
@@ -203,6 +203,7 @@ def test_an_identifier_beside_the_text_is_left_out_until_somebody_wants_it(
 ) -> None:
     config = xml('<Text name="ticket" value="$ticket_id"/><Text name="text" value="$text"/>')
     here = project(config, tasks(20, 10, lambda i: {"ticket_id": f"T-{4000 + i}", "text": text_of(i)}))
+    before = studio.project(here.id)
     here.connect()
     assert "'ticket_id' is an identifier by its name" in here.said("ticket_id")
     assert what_is_read(studio, here.id)[0] == "the text is text; the labels are pos, neg"
@@ -221,6 +222,9 @@ def test_an_identifier_beside_the_text_is_left_out_until_somebody_wants_it(
     wait_until(lambda: answered(one["data"]) != answered({"text": text_of(0)}), "the web process to know it")  # type: ignore[arg-type]
     here.connect(fields=())
     assert "'ticket_id' is an identifier by its name" in here.said("ticket_id")
+    disconnect(studio, here.id)
+    after = studio.project(here.id)
+    assert (after.sampling, after.show_predictions) == (before.sampling, before.show_predictions), "is remembered"
 
 
 def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, studio: Studio) -> None:
