@@ -504,6 +504,7 @@ def measure_pool(
             classifier.device,
             classifier.precision,
             TokenCache(Path(directory)),
+            classifier.padding,
         )
         show(f"tokenising {len(examples)} texts")
         tokenising = _seconds(partial(cached.token_counts, examples), 1, classifier.device)

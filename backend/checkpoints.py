@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
 from backend.acquisition import Array
 from backend.errors import BadSettingError, NoModelError
@@ -26,6 +27,7 @@ from backend.hub import PACKAGES, how_to_install, hub_answers, keeps, kept, pack
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # whole, or which parts there are
 NAMED_AT_MOST = 5  # models that were downloaded before
 AT_A_TIME = 1024  # texts whose pieces' places are asked for
 # transformers replaces functions of torch and of its own classes while it makes a model, and puts back what it found:
@@ -42,6 +44,7 @@ def from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     """
     with _said_in_a_sentence(name):
         tokenizer = _tokenizer(name)
+        _download_weights(_place(name))
         with LOADING:
             model = AutoModelForSequenceClassification.from_pretrained(
                 _place(name), dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **head
@@ -54,17 +57,32 @@ def from_pretrained(name: str, **head: Any) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def _download_weights(place: str) -> None:
+    """Have them at hand, so that no other thread that loads a model waits for the hub."""
+    if Path(place).is_dir():
+        return
+    one, several = (cached_file(place, name, _raise_exceptions_for_missing_entries=False) for name in WEIGHTS)
+    if one is None and several is not None:
+        get_checkpoint_shard_files(place, several)
+
+
 def _give_padding(name: str, model: Any, tokenizer: Any) -> None:
     """What fills up shorter texts: masked, so that any token will do; generative models are often published without."""
-    if tokenizer.pad_token_id is None:
+    rows = getattr(model.config, "vocab_size", None) or len(tokenizer)
+    if not _is_row(tokenizer.pad_token_id, rows):
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
-    if tokenizer.pad_token_id is None:
+    if not _is_row(tokenizer.pad_token_id, rows):
         raise NoModelError(
             f"The tokenizer of {name!r} has no padding token, and none for the end of a text that could stand for it. "
             "Give it one (tokenizer.pad_token), save it beside the weights, and name that directory."
         )
-    if getattr(model.config, "pad_token_id", None) is None:  # by which some find the last word piece of a text
+    if not _is_row(getattr(model.config, "pad_token_id", None), rows):  # some find the last word piece by it
         model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _is_row(token: int | None, rows: int) -> bool:
+    """Whether a word table of so many rows has it: -1 says that there is none, as does a token added later."""
+    return token is not None and 0 <= token < rows
 
 
 def _attend_to_all(model: Any) -> None:

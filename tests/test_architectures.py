@@ -1,5 +1,6 @@
 """Architectures of all kinds: each is read as plain transformers reads it, whatever it does with padding and bf16."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 
@@ -137,6 +139,18 @@ def test_a_tokenizer_without_any_token_to_pad_with_is_refused_in_a_sentence(make
     )
     with pytest.raises(NoModelError, match=r"has no padding token, and none .* Give it one \(tokenizer.pad_token\)"):
         fit(recipe(directory), LABELS, learnt(), targets())
+
+
+def test_a_padding_token_that_the_model_does_not_know_gives_way_to_one_that_it_knows(make: Make) -> None:
+    directory = make("Llama")
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"pad_token_id": -1}))
+    fitted = fit(recipe(directory), LABELS, learnt(), targets())
+    assert fitted.padding is Side.RIGHT
+    assert fitted.tokenizer.pad_token_id == fitted.model.config.pad_token_id == fitted.tokenizer.eos_token_id
 
 
 def test_a_model_without_hidden_states_refuses_to_embed_in_a_sentence(make: Make) -> None:

@@ -151,7 +151,44 @@ def test_two_threads_that_load_leave_transformers_as_it_was(minilm: Path) -> Non
     assert (PreTrainedModel.tie_weights, torch.nn.init.normal_) == before
 
 
-# Without the hub
+# With the hub, and without
+
+DOWNLOAD = """
+import os, sys, threading
+from pathlib import Path
+from small_hub import SmallHub
+
+hub, found = SmallHub(Path(sys.argv[1])), []
+os.environ["HF_ENDPOINT"] = hub.url
+from backend.classifier import Recipe, check_base, load
+
+recipe = Recipe("ours/tiny", 1, 1e-3, 8, 64, 0, "cpu", "fp32")
+thread = threading.Thread(target=lambda: found.append(check_base(recipe)))
+thread.start()
+assert hub.asked.wait(60)
+loaded = load(Path(sys.argv[2]), "cpu", "fp32")
+assert not found
+hub.answer.set()
+thread.join()
+print(loaded.labels, found[0].parameters)
+"""
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_version_is_loaded_while_another_thread_downloads_a_base(
+    shards: int, recipe: Recipe, tiny: Path, tmp_path: Path
+) -> None:
+    base = load_base(recipe)
+    size = sum(weight.numel() for weight in base.model.parameters())
+    base.model.save_pretrained(tmp_path / "hub", max_shard_size=4 * size // shards + 1000)
+    base.tokenizer.save_pretrained(tmp_path / "hub")
+    assert len(list((tmp_path / "hub").glob("*.safetensors"))) == min(shards, 2), "the word table is most of it"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "HF_HOME": str(tmp_path / "home")}
+    environment |= {"HF_HUB_OFFLINE": "0", "NO_PROXY": "*"}
+    command = [sys.executable, "-c", DOWNLOAD, str(tmp_path / "hub"), str(tiny)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"('LABEL_0', 'LABEL_1') {size}"
 
 
 def test_a_packaged_checkpoint_goes_by_its_name(
