@@ -156,11 +156,11 @@ def verify(
     """Read the next part of the project, `studio.PAGE` tasks by id, and correct the copy where it differs; returns in
     how many tasks it did.
 
-    Label Studio says nothing of some changes, not even in `updated_at`: data edited in bulk in the data manager, labels
-    renamed there, tasks that are served again. Each thorough look owes a part, in one request, and after the last part
-    comes the first one: any such change is found within tasks / `PAGE` thorough looks, rounded up, which come every
-    `RECONCILE_S`; in a project of up to 1,000 tasks within one, in one of 100,000 within 100. While a hint waits, a
-    part is put off, but never for longer than until the next thorough look.
+    Label Studio says nothing of some changes, not even in `updated_at`: data edited in bulk in the data manager, tasks
+    that are served again. Each thorough look owes a part, in one request, and after the last part comes the first one:
+    any such change is found within tasks / `PAGE` thorough looks, rounded up, which come every `RECONCILE_S`; in a
+    project of up to 1,000 tasks within one, in one of 100,000 within 100. While a hint waits, a part is put off, but
+    for no longer than until the next thorough look.
     """
     owed = int(pool.get("parts_owed", "0")) + thorough
     if not owed or (owed == 1 and hinted()):
