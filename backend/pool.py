@@ -33,9 +33,9 @@ CREATE TABLE IF NOT EXISTS task (
 );
 CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
-CREATE INDEX IF NOT EXISTS task_closed ON task (id) WHERE closed;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
+CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
 CREATE TABLE IF NOT EXISTS score (
     task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
     truncated INTEGER NOT NULL,              -- only the beginning of the text was read
@@ -184,7 +184,7 @@ class Pool:
 
     def closed_size(self) -> int:
         """How many tasks Label Studio no longer serves."""
-        return self._count("SELECT COUNT(*) FROM task WHERE closed")
+        return self._count("SELECT COUNT(*) FROM task WHERE closed = 1")
 
     def last_id(self) -> int:
         """The highest task id known; 0 when none is."""

@@ -310,7 +310,7 @@ class Studio:
     def update_prediction(self, prediction_id: int, result: Sequence[Mapping[str, Any]]) -> bool:
         """Have a prediction show something else, at its score and so in its place; returns False when it is gone."""
         try:
-            self._call("PATCH", f"api/predictions/{prediction_id}/", json={"result": list(result)})
+            self._read(_id, "PATCH", f"api/predictions/{prediction_id}/", json={"result": list(result)})
         except StudioRefusedError as error:
             if error.code != 404:
                 raise
