@@ -23,13 +23,13 @@ from backend.notices import Notice, Unknown, told
 from backend.options import ProjectOptions
 from backend.pool import Pool, pool_path, tokens_path
 from backend.processes import give_back_memory
-from backend.publishing import HEAD, Outcome, Publisher, check_published
+from backend.publishing import HEAD, Outcome, Publisher, check_published, take_back_choices
 from backend.registry import Busy, Registry, is_ours
 from backend.resident import Resident
 from backend.settings import Settings
 from backend.status import BaseModelStatus, StatusBoard
 from backend.studio import UNCERTAINTY, Project, Studio, StudioRefusedError
-from backend.sync import annotators_at_work, repair, sync
+from backend.sync import annotators_at_work, repair, sync, verify
 from backend.tokens import TokenCache
 
 log = logging.getLogger(__name__)
@@ -132,11 +132,13 @@ class Controller:
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
         config = parse_label_config(project.label_config, self._registry.options(project.id))
+        self._take_back_choices(pool, project, config)  # first, as annotators see them
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
         pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
         if thorough:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
+            self._take_back_choices(pool, project, config)  # of those that were not known
         outlook = self._fitter.look(pool, project.id, config)
         if outlook.reason:
             pool.put("due_at", pool.get("due_at") or repr(self._now()))
@@ -149,6 +151,15 @@ class Controller:
             self._report(pool, project, config, outlook, found, state="waiting")
         else:
             self._publish(pool, project, config, version, outlook)
+        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self.jobs.hinted, project.id)):
+            self.jobs.hint(project.id)
+
+    def _take_back_choices(self, pool: Pool, project: Project, config: LabelConfig) -> None:
+        if not project.show_predictions:
+            return
+        hinted = functools.partial(self.jobs.hinted, project.id)
+        if take_back_choices(self._studio, pool, config, project, hinted, _others_at_work(pool)):
+            self.jobs.hint(project.id)
 
     def _project(self, project_id: int, with_counts: bool) -> Project | None:
         try:
@@ -195,8 +206,8 @@ class Controller:
             card,
             exact=lambda examples: self._resident.predict(card, examples),
             superseded=lambda: self._registry.current(project.id) != version,
-            hinted=lambda: self.jobs.hinted(project.id),
-            others=max(0, annotators_at_work(pool) - 1),
+            hinted=functools.partial(self.jobs.hinted, project.id),
+            others=_others_at_work(pool),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
@@ -368,3 +379,8 @@ class Controller:
     def _failed(self, project_id: int, message: str) -> None:
         errors = self._board.queue(project_id).errors + 1
         self._say(project_id, state="failed", message=message, errors=errors)
+
+
+def _others_at_work(pool: Pool) -> int:
+    """Annotators beside one."""
+    return max(0, annotators_at_work(pool) - 1)

@@ -608,6 +608,14 @@ def to_prediction(
     return {"result": [item] if choice is not None else [], "score": to_score(value), "model_version": version}
 
 
+def shown_choice(result: object) -> str:
+    """The choice that a prediction of ours shows; empty when it shows none. Of anybody's result nothing is expected."""
+    items = result if isinstance(result, list) else []
+    values = (item.get("value") for item in items if isinstance(item, Mapping))
+    found = (value.get("choices") for value in values if isinstance(value, Mapping))
+    return next((c for choices in found if isinstance(choices, list) for c in choices if isinstance(c, str)), "")
+
+
 def to_score(value: float) -> float:
     """Label Studio's score of an acquisition value: turned around, because it sorts ascending."""
     return min(1.0, max(0.0, 1.0 - float(value)))

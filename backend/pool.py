@@ -31,13 +31,15 @@ CREATE TABLE IF NOT EXISTS task (
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
     votes TEXT NOT NULL,
     notes TEXT NOT NULL,                     -- what a person should hear of it
-    open INTEGER NOT NULL                    -- in the pool: readable, not holdout, no label, still served
+    open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
+    closed INTEGER NOT NULL                  -- Label Studio no longer serves it, counted as `annotations` are
 );
 CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
+CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
 CREATE TABLE IF NOT EXISTS score (
     task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
     truncated INTEGER NOT NULL,              -- only the beginning of the text was read
@@ -45,7 +47,8 @@ CREATE TABLE IF NOT EXISTS score (
 );
 CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
 CREATE TABLE IF NOT EXISTS published (
-    prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL
+    prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL,
+    choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
 SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
@@ -143,9 +146,11 @@ class Pool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
         votes = json.dumps([asdict(v) for v in row.votes])
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
-        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, int(row.open))
+        states = (int(row.open), int(row.closed))
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, *states)
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open FROM task WHERE id = ?", (row.id,)
+            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open, closed FROM task WHERE id = ?",
+            (row.id,),
         ).fetchone()
         if old == new:
             return False
@@ -153,7 +158,7 @@ class Pool:
             self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
         if row.open:
             self.put("scored", "")
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
         return True
 
     def forget(self, task_ids: Collection[int]) -> None:
@@ -168,20 +173,14 @@ class Pool:
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
             about_the_copy = (
-                "reading",
-                "complete",
-                "watermark",
-                "settled",
-                "difference",
-                "accepted",
-                "scored",
+                "reading", "complete", "watermark", "settled", "difference", "accepted", "scored", "verified_to",
                 "unknown_words_of",
-            )
+            )  # fmt: skip
             self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
 
-    def task_ids(self) -> set[int]:
-        """Every task known."""
-        return {row[0] for row in self._db.execute("SELECT id FROM task")}
+    def task_ids(self, first: int = 0, last: int = LAST) -> set[int]:
+        """Every task known, with ids from `first` to `last`."""
+        return {row[0] for row in self._db.execute("SELECT id FROM task WHERE id BETWEEN ? AND ?", (first, last))}
 
     def size(self) -> int:
         """How many tasks are known."""
@@ -190,6 +189,10 @@ class Pool:
     def annotations(self) -> int:
         """How many annotations Label Studio counted on the known tasks."""
         return self._count("SELECT COALESCE(SUM(annotations), 0) FROM task")
+
+    def closed_size(self) -> int:
+        """How many tasks Label Studio no longer serves."""
+        return self._count("SELECT COUNT(*) FROM task WHERE closed = 1")
 
     def last_id(self) -> int:
         """The highest task id known; 0 when none is."""
@@ -344,9 +347,13 @@ class Pool:
             self.put("scored", "")  # that version has no scores any more, and may be in force again
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
-        """Those of the tasks whose score under `version` was computed in the fast precision."""
-        sql = "SELECT id, text, pair FROM task JOIN score ON task_id = id WHERE id = ? AND version = ? AND NOT exact"
-        return [example for task_id in task_ids for example in self._examples(sql, task_id, version)]
+        """Those of the tasks that are in the pool and have no exact score under `version`: theirs was computed in the
+        fast precision, or is that of a text that was edited since."""
+        sql = (
+            "SELECT id, text, pair FROM task LEFT JOIN score ON task_id = id AND version = ? "
+            "WHERE id = ? AND open AND exact IS NOT 1"
+        )
+        return [example for task_id in task_ids for example in self._examples(sql, version, task_id)]
 
     def open_values(self, version: str, task_ids: Collection[int]) -> dict[int, float]:
         """The value of each of these tasks that is still in the pool, under `version`."""
@@ -359,6 +366,11 @@ class Pool:
             if row is not None:
                 found[task_id] = float(row[0])
         return found
+
+    def misplaced(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""
+        sql = "SELECT id FROM task WHERE id = ? AND (holdout OR text IS NULL)"
+        return {row[0] for task_id in task_ids for row in self._db.execute(sql, (task_id,))}
 
     def candidate(self, version: str, task_id: int) -> Candidate | None:
         """What to publish for a task; None when it has left the pool in the meantime."""
@@ -376,13 +388,20 @@ class Pool:
 
     def published(self) -> list[Published]:
         """Every prediction of ours in Label Studio, as far as we know."""
-        rows = self._db.execute("SELECT prediction_id, task_id, version, score FROM published ORDER BY prediction_id")
+        rows = self._db.execute(
+            "SELECT prediction_id, task_id, version, score, choice FROM published ORDER BY prediction_id"
+        )
         return [Published(*row) for row in rows]
+
+    def waiting(self, version: str) -> set[int]:
+        """Predictions of this version whose tasks nobody has labelled."""
+        sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
+        return {row[0] for row in self._db.execute(sql, (version,))}
 
     def note_published(self, *predictions: Published) -> None:
         """Remember predictions that were written."""
-        rows = [(p.prediction_id, p.task_id, p.version, p.score) for p in predictions]
-        self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?)", rows)
+        rows = [(p.prediction_id, p.task_id, p.version, p.score, p.choice) for p in predictions]
+        self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?)", rows)
 
     def note_withdrawn(self, prediction_id: int) -> None:
         """Remember that a prediction is gone."""

@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.examples import Example
-from backend.label_config import LabelConfig, to_prediction, to_score
+from backend.label_config import LabelConfig, shown_choice, to_prediction, to_score
 from backend.learning import Scored
 from backend.pool import Candidate, Pool
 from backend.queue_window import Published, Ranked, head, plan_window
@@ -41,6 +41,11 @@ class Outcome:
     seconds_to_switch: float | None
 
 
+def at_once(others: int) -> int:
+    """Requests at a time when there is no time to rest, with so many annotators beside one."""
+    return max(WRITERS, others // SHARE)
+
+
 class Publisher:
     """Publishes for one project and version. `exact` scores examples with that version in fp32, and says of which it
     read only the beginning.
@@ -67,7 +72,7 @@ class Publisher:
         self._studio, self._pool, self._config, self._card = studio, pool, config, card
         self._exact, self._superseded, self._hinted, self._rest = exact, superseded, hinted, rest
         self._others = others
-        self._at_once = max(WRITERS, others // SHARE)
+        self._at_once = at_once(others)
         self._writers = ThreadPoolExecutor(self._at_once)
 
     def __enter__(self) -> "Publisher":
@@ -89,7 +94,9 @@ class Publisher:
         wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._others)
         published = self._pool.published()
         self._make_exact([p.task_id for p in published if p.version == version])
-        plan = plan_window(wanted, published, version, self._pool.open_values(version, [p.task_id for p in published]))
+        tasks = [p.task_id for p in published]
+        values, misplaced = self._pool.open_values(version, tasks), self._pool.misplaced(tasks)
+        plan = plan_window(wanted, published, version, values, misplaced)
         urgent = plan.create if switching else ()
         written = self._write(urgent, hurry=True, at_least=len(urgent))
         seconds_to_switch = None
@@ -145,42 +152,42 @@ class Publisher:
 
     def _write(self, task_ids: Sequence[int], hurry: bool, at_least: int) -> int:
         written, at_once = 0, self._at_once if hurry else 1
-        in_flight: deque[tuple[Candidate, Future[int | None]]] = deque()
+        in_flight: deque[tuple[int, Future[Published | None]]] = deque()
         for task_id in task_ids:
             if self._superseded() or (written >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
             candidate = self._pool.candidate(self._card.version, task_id)
             if candidate is not None:  # it was not labelled in the meantime
-                in_flight.append((candidate, self._writers.submit(self._create, candidate)))
+                in_flight.append((task_id, self._writers.submit(self._create, candidate)))
             if len(in_flight) == at_once:
                 self._note(*in_flight.popleft())
             written += 1
             if not hurry:
                 self._rest(time.perf_counter() - start)
-        for candidate, prediction in in_flight:
-            self._note(candidate, prediction)
+        for task_id, prediction in in_flight:
+            self._note(task_id, prediction)
         return written
 
-    def _note(self, candidate: Candidate, prediction: "Future[int | None]") -> None:
-        prediction_id = prediction.result()
-        if prediction_id is None:
-            self._pool.forget([candidate.task_id])
+    def _note(self, task_id: int, prediction: "Future[Published | None]") -> None:
+        published = prediction.result()
+        if published is None:
+            self._pool.forget([task_id])
         else:
-            score = to_score(candidate.value)
-            self._pool.note_published(Published(prediction_id, candidate.task_id, self._card.version, score))
+            self._pool.note_published(published)
 
-    def _create(self, candidate: Candidate) -> int | None:
-        """The new prediction's id; None when the task is gone from Label Studio."""
+    def _create(self, candidate: Candidate) -> Published | None:
+        """The new prediction; None when the task is gone from Label Studio."""
         c, card = candidate, self._card
         prediction = to_prediction(self._config, card.labels, c.probs_C, c.value, card.version, c.truncated)
         try:
-            return self._studio.create_prediction(candidate.task_id, prediction)
+            prediction_id = self._studio.create_prediction(c.task_id, prediction)
         except StudioRefusedError as error:
             if error.code not in GONE:
                 raise
-            log.warning("task %d is gone from Label Studio: %s", candidate.task_id, error)
+            log.warning("task %d is gone from Label Studio: %s", c.task_id, error)
             return None
+        return Published(prediction_id, c.task_id, card.version, to_score(c.value), shown_choice(prediction["result"]))
 
     def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
         removed = 0
@@ -207,3 +214,39 @@ def check_published(studio: Studio, pool: Pool, project: int) -> None:
     if ours != there:
         log.info("project %d: predictions in Label Studio are %s, expected %s; reading them", project, there, ours)
         pool.replace_published(studio.our_predictions(project))
+
+
+def take_back_choices(
+    studio: Studio, pool: Pool, config: LabelConfig, project: Project, hinted: Callable[[], bool], others: int = 0
+) -> int:
+    """Have our predictions no longer show labels that the config does not have (any more); returns how many still do.
+
+    The editor ticks nothing for such a label, and Submit would store it all the same. A prediction keeps its score, so
+    that the order stays. Those that annotators are served come first, in the order of the queue and without a rest; of
+    what only the quick view shows, all but a few wait while a hint does.
+    """
+    wrong = [p for p in pool.published() if p.choice and p.choice not in config.labels]
+    if not wrong:
+        return 0
+    waiting, followed = pool.waiting(project.model_version or ""), project.model_version
+    wrong.sort(key=lambda p: (p.version != followed, p.score, p.prediction_id))
+    served = [p for p in wrong if p.prediction_id in waiting]
+    seen = [p for p in wrong if p.prediction_id not in waiting]
+    done = 0
+    with ThreadPoolExecutor(at_once(others)) as writers:
+        for some in (served, *(seen[start : start + LEAST] for start in range(0, len(seen), LEAST))):
+            if done >= len(served) + LEAST and hinted():
+                break
+            _show_nothing(studio, pool, some, writers)
+            done += len(some)
+    log.info("project %d: %d predictions showed a label that the config does not have", project.id, done)
+    return len(wrong) - done
+
+
+def _show_nothing(studio: Studio, pool: Pool, predictions: Sequence[Published], writers: ThreadPoolExecutor) -> None:
+    updates = writers.map(lambda p: studio.update_prediction(p.prediction_id, []), predictions)
+    for p, is_there in zip(predictions, updates, strict=True):
+        if is_there:
+            pool.note_published(replace(p, choice=""))
+        else:
+            pool.note_withdrawn(p.prediction_id)

@@ -14,12 +14,14 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending."""
+    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending. `choice` is
+    the label that it shows; empty when it shows none."""
 
     prediction_id: int
     task_id: int
     version: str
     score: float
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def plan_window(
     published: Collection[Published],
     version: str,
     open_values: Mapping[int, float],
+    misplaced: Collection[int] = (),
 ) -> WindowPlan:
     """What makes `published` right for `version`.
 
@@ -61,11 +64,12 @@ def plan_window(
     is no longer that of `open_values` (an edited text), and all but the oldest of a task (an answer that was lost made
     us write it again). Right ones outside the wanted head stay: they are true and removing them would cost a request.
     Labelled tasks are absent from `open_values`; their predictions of the current version stay until the next one.
+    Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more).
     """
     right: dict[int, int] = {}
     by_age = sorted(published, key=lambda p: p.prediction_id)
     for p in by_age:
-        if p.version == version and _is_right(p, open_values):
+        if p.version == version and p.task_id not in misplaced and _is_right(p, open_values):
             right.setdefault(p.task_id, p.prediction_id)
     create = tuple(task.task_id for task in wanted if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)

@@ -14,7 +14,7 @@ from label_studio_sdk.base_client import LabelStudioBase
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import StudioError, without_password
-from backend.label_config import TASK_FIELDS, WEBHOOK_ACTIONS
+from backend.label_config import TASK_FIELDS, WEBHOOK_ACTIONS, shown_choice
 from backend.queue_window import Published
 from backend.registry import is_ours
 from backend.status import Traffic
@@ -35,7 +35,7 @@ PROJECT_FIELDS = (
     "min_annotations_to_start_training",
     "evaluate_predictions_automatically",
 )
-PROJECT_COUNTS = ("task_number", "total_annotations_number")
+PROJECT_COUNTS = ("task_number", "total_annotations_number", "finished_task_number")
 
 
 class StudioRefusedError(StudioError):
@@ -48,7 +48,8 @@ class StudioRefusedError(StudioError):
 
 @dataclass(frozen=True)
 class Project:
-    """What a reconcile needs to know of a project. `tasks` and `annotations` (without skips) are 0 if not asked for."""
+    """What a reconcile needs to know of a project. `tasks`, `annotations` (without skips) and `finished` (tasks that
+    are no longer served) are 0 if not asked for."""
 
     id: int
     title: str
@@ -60,6 +61,7 @@ class Project:
     annotations: int
     trains_in_request: bool
     predicts_on_page_load: bool
+    finished: int = 0
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,14 @@ class Studio:
         """All tasks with a higher id, by id, in pages, with the fields that `read_task` looks at."""
         return self._pages(project, after=task_id)
 
+    def part_after(self, project: int, task_id: int) -> tuple[list[dict[str, Any]], int]:
+        """The first page of the tasks with a higher id, and up to which id it holds them all: `LAST` if it is the last.
+
+        At most `PAGE` tasks in one request, with the fields that `read_task` looks at.
+        """
+        page, total = self._tasks(project, [_filter("id", "greater", task_id, "Number")])
+        return page, int(page[-1]["id"]) if 0 < len(page) < total else LAST
+
     def tasks_changed_since(self, project: int, when: str, overlap_s: float) -> Iterator[list[dict[str, Any]]]:
         """All tasks whose `updated_at` is later than `when` less the overlap, in pages by id.
 
@@ -220,6 +230,10 @@ class Studio:
     def annotated_tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
         """All tasks with an annotation, in pages by id."""
         return self._pages(project, _filter("total_annotations", "greater", 0, "Number"))
+
+    def skipped_tasks(self, project: int) -> Iterator[list[dict[str, Any]]]:
+        """All tasks that somebody has skipped, in pages by id."""
+        return self._pages(project, _filter("cancelled_annotations", "greater", 0, "Number"))
 
     def _pages(
         self, project: int, *filters: Mapping[str, Any], after: int = 0, **params: Any
@@ -292,6 +306,16 @@ class Studio:
         """Write one prediction; returns its id. One at a time: a bulk import recounts the whole project."""
         body = {"task": task_id, **{key: prediction[key] for key in ("result", "score", "model_version")}}
         return self._read(_id, "POST", "api/predictions/", json=body)
+
+    def update_prediction(self, prediction_id: int, result: Sequence[Mapping[str, Any]]) -> bool:
+        """Have a prediction show something else, at its score and so in its place; returns False when it is gone."""
+        try:
+            self._read(_id, "PATCH", f"api/predictions/{prediction_id}/", json={"result": list(result)})
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
 
     def delete_prediction(self, prediction_id: int) -> None:
         """Delete one prediction; one that is gone already is fine."""
@@ -447,12 +471,13 @@ def _project(raw: Any) -> Project:
         annotations=int(raw.get("total_annotations_number") or 0),
         trains_in_request=bool(raw.get("min_annotations_to_start_training")),
         predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
+        finished=int(raw.get("finished_task_number") or 0),
     )
 
 
 def _published(raw: Any) -> Published:
     score = raw["score"] if raw["score"] is not None else 0
-    return Published(raw["id"], raw["task"], raw["model_version"], float(score))
+    return Published(raw["id"], raw["task"], raw["model_version"], float(score), shown_choice(raw["result"]))
 
 
 def _ml_backend(raw: Any) -> MLBackend:

@@ -22,6 +22,7 @@ from backend.label_config import (
     parse_label_config,
     project_id_of,
     read_task,
+    shown_choice,
     to_example,
     to_prediction,
     to_score,
@@ -762,3 +763,20 @@ def test_broken_html_is_read_in_no_time() -> None:
     )
     for html in ("<a " * 30000, "<!--" * 30000, "<a='" * 30000):
         assert isinstance(to_example(config, {"id": 1, "data": {"t": html}}), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        (to_prediction(SINGLE, ("pos", "neg"), np.array([0.25, 0.75]), 0.5, "v")["result"], "neg"),
+        (to_prediction(SINGLE, ("pos", "gone"), np.array([0.2, 0.8]), 0.5, "v")["result"], ""),
+        ([{"type": "rating", "value": {"rating": 3}}, {"type": "choices", "value": {"choices": ["pos"]}}], "pos"),
+        *(
+            (strange, "")
+            for strange in (None, {}, "pos", [None], [{}], [{"value": "pos"}], [{"value": {"choices": "pos"}}],
+                            [{"value": {"choices": [1, None]}}])
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_prediction_shows_is_read_from_it(result: object, shown: str) -> None:
+    assert shown_choice(result) == shown

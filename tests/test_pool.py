@@ -335,6 +335,14 @@ def test_a_newer_score_of_the_same_version_replaces_the_older(pool: Pool) -> Non
     assert pool.inexact(V1, [2, 1]) == [example(2)]
 
 
+def test_an_edited_text_has_no_exact_score_and_what_has_left_the_pool_needs_none(pool: Pool) -> None:
+    pool.upsert([task(1), task(2), task(3)])
+    score(pool, V1, {1: 0.9, 2: 0.8, 3: 0.7}, exact=True)
+    score(pool, V2, {1: 0.9})
+    pool.upsert([task(1, text="edited"), task(3, "pos", text="edited, too")])
+    assert pool.inexact(V1, [1, 2, 3, 99]) == [example(1, "edited")]
+
+
 def test_a_candidate_brings_its_probabilities(pool: Pool) -> None:
     pool.upsert([task(1)])
     score(pool, V1, {1: 0.25})
@@ -375,11 +383,33 @@ def test_values_are_told_of_open_tasks_only(pool: Pool) -> None:
     assert pool.open_values(V1, [1, 2, 4, 99]) == {1: 0.9}
 
 
+def test_what_does_not_belong_in_the_queue_is_told_labelled_or_not(pool: Pool) -> None:
+    held_out, labelled = task(1, holdout=True), task(2, "pos", holdout=True)
+    pool.upsert([held_out, labelled, replace(task(3), example=None), task(4), task(5, "pos")])
+    assert pool.misplaced([1, 2, 3, 4, 5, 99]) == {1, 2, 3}
+
+
+def test_tasks_that_are_no_longer_served_are_counted(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos"), replace(task(3, skipped=True), closed=True)])
+    assert pool.closed_size() == 2
+    assert pool.upsert([task(3, skipped=True), replace(task(2, "pos"), closed=False)]) == 2
+    assert pool.closed_size() == 0
+    assert pool.open_size() == 2
+    plan = pool._db.execute("EXPLAIN QUERY PLAN SELECT COUNT(*) FROM task WHERE closed = 1").fetchone()[-1]
+    assert "COVERING INDEX task_closed" in plan, "texts are not read for it"
+
+
+def test_tasks_of_a_part_are_told(pool: Pool) -> None:
+    pool.upsert([task(i) for i in (1, 5, 9)])
+    assert pool.task_ids(2, 9) == {5, 9}
+    assert pool.task_ids(last=5) == {1, 5}
+
+
 # What is published
 
 
 def test_published_predictions_are_remembered_and_withdrawn(pool: Pool) -> None:
-    first, second, other = Published(5, 1, V1, 0.5), Published(3, 2, V1, 0.25), Published(4, 2, V2, 1.0)
+    first, second, other = Published(5, 1, V1, 0.5, "pos"), Published(3, 2, V1, 0.25), Published(4, 2, V2, 1.0)
     pool.note_published(first, second)
     assert pool.published() == [second, first]
     pool.note_published(replace(first, score=0.75))
@@ -387,6 +417,13 @@ def test_published_predictions_are_remembered_and_withdrawn(pool: Pool) -> None:
     assert pool.published() == [replace(first, score=0.75)]
     pool.replace_published([second, other])
     assert pool.published() == [second, other]
+
+
+def test_predictions_of_a_version_on_tasks_that_nobody_has_labelled(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos")])
+    pool.note_published(Published(5, 1, V1, 0.5), Published(6, 2, V1, 0.5), Published(7, 1, V2, 0.5))
+    assert pool.waiting(V1) == {5}
+    assert pool.waiting("") == set()
 
 
 def test_a_damaged_copy_is_thrown_away_and_said(tmp_path: Path) -> None:

@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from backend.errors import StudioError
 from backend.examples import Example
-from backend.label_config import TaskRow, parse_label_config
+from backend.label_config import TaskRow, Vote, parse_label_config
 from backend.pool import Pool, pool_path
-from backend.publishing import BATCH, DELETIONS, HEAD, LEAST, Publisher
+from backend.publishing import BATCH, DELETIONS, HEAD, LEAST, WRITERS, Publisher, take_back_choices
 from backend.queue_window import Published
 from backend.studio import Project
 
@@ -30,12 +31,19 @@ class Notes:
     def __init__(self) -> None:
         self.written: list[int] = []
         self.removed: list[int] = []
+        self.emptied: list[int] = []
+        self.gone: set[int] = set()
         self.switched_to: str | None = None
         self._ids = count(1)
 
     def create_prediction(self, task: int, prediction: object) -> int:
         self.written.append(task)
         return next(self._ids)
+
+    def update_prediction(self, prediction: int, result: Sequence[object]) -> bool:
+        assert result == []
+        self.emptied.append(prediction)
+        return prediction not in self.gone
 
     def delete_prediction(self, prediction: int) -> None:
         self.removed.append(prediction)
@@ -135,3 +143,63 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
         outcome = publisher.publish(project, depth, fitting=fitting)
     assert (outcome.written, outcome.removed, outcome.stale) == (0, removed, stale - removed)
     assert len(notes.removed) == removed
+
+
+# Labels that the config does not have any more
+
+
+def take_back(pool: Pool, notes: Notes, hinted: bool = False) -> int:
+    project, studio = Project(1, "one", "", "", NEW, True, 0, 0, False, False), cast(Any, notes)
+    return take_back_choices(studio, pool, CONFIG, project, lambda: hinted)
+
+
+def test_labels_that_are_gone_are_taken_back_in_the_order_in_which_people_see_them(pool: Pool) -> None:
+    pool.upsert([TaskRow(2, Example(2, "text 2"), False, True, False, 1, (Vote("yes", False, ""),))])
+    pool.replace_published(
+        [
+            Published(10, 1, OLD, 0.1, "maybe"),
+            Published(11, 2, NEW, 0.1, "maybe"),  # labelled
+            Published(12, 3, NEW, 0.4, "maybe"),
+            Published(13, 4, NEW, 0.2, "maybe"),
+            Published(14, 5, NEW, 0.3, "yes"),
+            Published(15, 6, NEW, 0.3, ""),
+        ]
+    )
+    notes = Notes()
+    notes.gone = {12}
+    assert take_back(pool, notes) == 0
+    assert sorted(notes.emptied[:WRITERS]) == [12, 13]
+    assert sorted(notes.emptied[WRITERS:]) == [10, 11], "two at a time, in this order"
+    shown = {p.prediction_id: p.choice for p in pool.published()}
+    assert shown == {10: "", 11: "", 13: "", 14: "yes", 15: ""}
+    assert take_back(pool, notes) == 0
+    assert len(notes.emptied) == 4, "a second time there is nothing to do"
+
+
+def test_what_only_the_quick_view_shows_gives_way_to_a_hint(pool: Pool) -> None:
+    served, seen = 30, 3 * LEAST
+    pool.replace_published(
+        [Published(task, task, NEW, task / 100, "maybe") for task in POOL[:served]]
+        + [Published(1000 + task, task, OLD, task / 100, "maybe") for task in POOL[:seen]]
+    )
+    notes, left = Notes(), []
+    while not left or left[-1]:
+        left.append(take_back(pool, notes, hinted=True))
+    assert left == [2 * LEAST, LEAST, 0]
+    assert sorted(notes.emptied[:served]) == list(POOL[:served])
+
+
+def test_what_was_taken_back_before_a_failure_is_not_taken_back_again(pool: Pool) -> None:
+    class Failing(Notes):
+        def update_prediction(self, prediction: int, result: Sequence[object]) -> bool:
+            if prediction == 7:
+                raise StudioError("away")
+            return super().update_prediction(prediction, result)
+
+    pool.replace_published([Published(task, task, NEW, task / 100, "maybe") for task in POOL[:20]])
+    with pytest.raises(StudioError):
+        take_back(pool, Failing())
+    assert [p.prediction_id for p in pool.published() if not p.choice] == list(range(1, 7))
+    notes = Notes()
+    assert take_back(pool, notes) == 0
+    assert sorted(notes.emptied) == list(range(7, 21))

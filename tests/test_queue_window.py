@@ -81,6 +81,13 @@ def test_predictions_of_labelled_tasks_and_of_tasks_outside_the_head_stay() -> N
     assert plan_window(wanted, published, NEW, {1: 0.9, 2: 0.8}) == WindowPlan((), ())
 
 
+def test_predictions_of_tasks_that_do_not_belong_in_the_queue_go_labelled_or_not() -> None:
+    wanted = ranked(0.9)
+    published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
+    plan = plan_window(wanted, published, NEW, {1: 0.9}, misplaced={2})
+    assert plan == WindowPlan(create=(), delete=(102,))
+
+
 def test_a_right_prediction_beside_a_wrong_one_is_enough() -> None:
     published = [Published(1, 1, NEW, 0.5), Published(2, 1, NEW, 0.1), Published(3, 1, OLD, 0.1)]
     assert plan_window(ranked(0.9), published, NEW, {1: 0.9}) == WindowPlan(create=(), delete=(1, 3))

@@ -302,6 +302,7 @@ READING: dict[str, Callable[[Studio], object]] = {
     "projects": Studio.projects,
     "project": lambda studio: studio.project(1),
     "tasks": lambda studio: next(studio.tasks_after(1, 0)),
+    "part": lambda studio: studio.part_after(1, 0),
     "task": lambda studio: studio.task(1),
     "last change": lambda studio: studio.last_change(1),
     "model versions": lambda studio: studio.model_versions(1),
@@ -310,6 +311,7 @@ READING: dict[str, Callable[[Studio], object]] = {
     "ML backends": lambda studio: studio.ml_backends(1),
     "webhooks": lambda studio: studio.webhooks(1),
     "a new prediction": lambda studio: studio.create_prediction(1, {"result": [], "score": 0, "model_version": "x"}),
+    "a changed prediction": lambda studio: studio.update_prediction(1, []),
     "a new project": lambda studio: studio.create_project("abc", "<View/>"),
     "an import": lambda studio: studio.import_tasks(1, []),
     "an annotation": lambda studio: studio.annotate(1, []),
@@ -322,7 +324,9 @@ def test_no_answer_is_taken_for_label_studios_that_is_none(reading: str, proxy: 
     for fault in (json_of(200, None), json_of(200, [None]), json_of(200, "fine"), json_of(200, 7), LOGIN_PAGE):
         with (
             proxy.failing(fault),
-            pytest.raises(StudioError, match=r"What http://\S+ answers to (GET|POST) api/.* is not Label Studio's \("),
+            pytest.raises(
+                StudioError, match=r"What http://\S+ answers to (GET|POST|PATCH) api/.* is not Label Studio's \("
+            ),
         ):
             READING[reading](studio)
 

@@ -95,7 +95,9 @@ if "trainer" in sys.orig_argv:
     from backend.status import StatusBoard
     from backend.studio import Studio
 
-    for method in ("tasks_changed_since", "create_prediction", "set_model_version", "delete_prediction"):
+    for method in (
+        "tasks_changed_since", "create_prediction", "update_prediction", "set_model_version", "delete_prediction",
+    ):  # fmt: skip
         staged(Studio, method)
     for method in ("promote", "add_seconds", "prune"):
         staged(Registry, method)
