@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -18,6 +17,7 @@ from lxml.etree import LxmlError
 from backend.acquisition import Array, entropy_nats
 from backend.errors import BadRequestError, RefusedConfigError
 from backend.examples import Example, Unreadable
+from backend.votes import Vote
 
 TEXT_TAGS = ("Text", "HyperText")
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
@@ -215,15 +215,6 @@ def is_holdout(task: Mapping[str, Any]) -> bool:
     return isinstance(data, Mapping) and str(data.get("split", "")).strip().lower() in HOLDOUT_SPLITS
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text."""
-
-    label: str
-    ground_truth: bool
-    when: str
-
-
 def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     """The label that an annotation gives, or None for a skipped, empty, several-choice or foreign-control one."""
     result = annotation.get("result")
@@ -242,20 +233,6 @@ def _choices(config: LabelConfig, item: object) -> list[str]:
     value = item.get("value")
     choices = value.get("choices") if isinstance(value, Mapping) else None
     return [c for c in choices if isinstance(c, str)] if isinstance(choices, list) else []
-
-
-def consensus(votes: Sequence[Vote], labels: Collection[str]) -> str | None:
-    """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
-
-    Votes for labels that the config no longer has do not count. None when no vote is left.
-    """
-    known = sorted((v for v in votes if v.label in labels), key=lambda v: v.when)
-    known = [v for v in known if v.ground_truth] or known
-    if not known:
-        return None
-    counts = Counter(v.label for v in known)
-    most = max(counts.values())
-    return next(v.label for v in reversed(known) if counts[v.label] == most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import numpy as np
 from backend.acquisition import Array
 from backend.errors import PoolError
 from backend.examples import Example
-from backend.label_config import TaskRow, Vote, consensus
+from backend.label_config import TaskRow
 from backend.queue_window import Published, Ranked
+from backend.votes import Vote, consensus
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -34,13 +34,14 @@ from backend.demo import small_checkpoint
 from backend.errors import NextlabelError
 from backend.importing import PAIR_CONFIG, import_corpus
 from backend.jobs import JobQueue
-from backend.label_config import consensus, parse_label_config, read_task
+from backend.label_config import parse_label_config, read_task
 from backend.load import Crew, Machines, personal_access_token, sign_up
 from backend.pool import Pool, pool_path
 from backend.registry import Card, Registry
 from backend.sandbox import LocalBackend, LocalStudio, free_port
 from backend.status import StatusBoard
 from backend.studio import UNCERTAINTY, Studio
+from backend.votes import consensus
 
 SEED_SET = 0.3  # of the tasks
 LOST = ("confirmed_but_not_held", "missing", "differing")

@@ -105,7 +105,8 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
 def pages(corpus: Corpus, labels: Sequence[str]) -> Iterator[list[object]]:
     """Tasks as a synchronisation reads them; the first ones are labelled."""
     from backend.examples import Example
-    from backend.label_config import TaskRow, Vote
+    from backend.label_config import TaskRow
+    from backend.votes import Vote
 
     def row(number: int, first: str, second: str) -> TaskRow:
         votes = (Vote(labels[number % 2], False, "2026-01-01"),) if number <= LABELLED else ()

@@ -15,12 +15,13 @@ from backend.backlog import Turn
 from backend.examples import Example
 from backend.fitting import FIRST, LEAST, MOST, Fitter, Outlook
 from backend.jobs import JobQueue
-from backend.label_config import TaskRow, Vote, parse_label_config
+from backend.label_config import TaskRow, parse_label_config
 from backend.pool import Pool, pool_path
 from backend.registry import Registry
 from backend.resident import Resident
 from backend.settings import Settings
 from backend.status import StatusBoard
+from backend.votes import Vote
 
 PROJECT = 1
 FIT_EVERY = 8

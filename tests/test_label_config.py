@@ -16,8 +16,6 @@ from backend.label_config import (
     MAX_CONFIG,
     MAX_TEXT,
     LabelConfig,
-    Vote,
-    consensus,
     is_holdout,
     no_prediction,
     parse_label_config,
@@ -28,6 +26,7 @@ from backend.label_config import (
     to_score,
     to_vote,
 )
+from backend.votes import Vote, consensus
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -11,9 +11,10 @@ import pytest
 
 from backend.errors import PoolError
 from backend.examples import Example
-from backend.label_config import TaskRow, Vote
+from backend.label_config import TaskRow
 from backend.pool import Pool, pool_path
 from backend.queue_window import Published, Ranked
+from backend.votes import Vote
 
 LABELS = ("pos", "neg")
 V1, V2 = "nextlabel-1", "nextlabel-2"
