@@ -62,8 +62,10 @@ def contradictions(parts: Parts) -> Contradictions | None:
     if not torn:
         return None
     (text, _), places = next(iter(torn.items()))
-    by_label = {label: f"{label!r} ({part}, id {id})" for part, id, label in reversed(places)}
-    one = f"{excerpt(text)} as {' and '.join(reversed(by_label.values()))}"
+    by_label: dict[str, str] = {}
+    for name, id, label in places:
+        by_label.setdefault(label, f"{label!r} ({name}, id {id})")
+    one = f"{excerpt(text)} as {' and '.join(by_label.values())}"
     return Contradictions(len(torn), sum(map(len, torn.values())), one)
 
 

@@ -269,9 +269,9 @@ def _is_quoted(path: Path, text: str) -> bool:
 
     They do when a name in the header stands in quotes. Else, a table that was written with quoting has no quotes but
     around whole fields, where others are doubled: a single other one, as GLUE's texts have them, and all quotes belong
-    to the texts. In what is left, the table is quoted when all fields of a column are, or one that needs its quotes
-    (for a tab, a newline or a quote in it). Raises `BadCorpusError` where nothing tells, or one thing tells against
-    another.
+    to the texts. In what is left, the table is quoted when its lines are no rows without that (for newlines or tabs in
+    quotes), when all fields of a column stand in quotes, or when a field needs them for a quote in it. Raises
+    `BadCorpusError` where nothing tells, or one thing tells against another.
     """
     if '"' not in text:
         return False
@@ -288,11 +288,13 @@ def _is_quoted(path: Path, text: str) -> bool:
             f"is a row that is not: {error}. {error.remedy}; or give the file as .jsonl."
         ) from None
     quoted = [(number, field) for number, row in rows for field in row if field.quoted]
-    if _has_column([row for _, row in rows[1:]], lambda field: field.quoted):
+    if len({len(line) for line in lines}) > 1:
         return True
-    if any(set('"\t\n\r') & set(field.text) for _, field in quoted):
+    over_lines = next((place for place in quoted if set("\t\n") & set(place[1].text)), None)
+    in_column = _has_column([row for _, row in rows[1:]], lambda field: field.quoted)
+    if over_lines is None and (in_column or any(set('"\r') & set(field.text) for _, field in quoted)):
         return True
-    number, field = quoted[0]
+    number, field = over_lines or quoted[0]
     raise BadCorpusError(
         f"{path}, line {number}: the field {shown(field.text)} stands in quotes, and nothing in the file tells whether "
         "they belong to it. If the table is quoted, put the names in the header in quotes too, and all are taken off; "
