@@ -69,15 +69,19 @@ def labels_in(value: object) -> list[str]:
     """The different labels that a value holds, as text: none (null, empty, NaN), one, or several.
 
     A whole number is written without a fraction, JSON's `true` as `true`. Lists, also as text in a table's cell, and
-    Label Studio's `{"choices": [...]}` hold what is in them. Raises `NoLabelError` for anything else.
+    Label Studio's `{"choices": ["a", "b"]}` and `[{"rating": 4}]` hold what is in them. Raises `NoLabelError` for
+    anything else.
     """
     if isinstance(value, str):
         value = _unpacked(value.strip())
-    if isinstance(value, Mapping) and set(value) == {"choices"}:
-        value = value["choices"]
-    if isinstance(value, list):
-        return list(dict.fromkeys(name for item in value for name in _label_of(item)))
-    return _label_of(value)
+    items = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(name for item in items for name in _labels_of(item)))
+
+
+def _labels_of(item: object) -> list[str]:
+    if isinstance(item, Mapping) and len(item) == 1 and set(item) <= set(WHOLE_TEXT):
+        return labels_in(*item.values())
+    return _label_of(item)
 
 
 def _unpacked(text: str) -> object:
