@@ -323,7 +323,7 @@ def _unknown(
     label = unknown[0]
     place = next(answer.number for answer in source.usable() if answer.label == label)
     total, many = sum(counts.values()), sum(counts[label] for label in unknown)
-    others = f" So are {listed(unknown[1:], most=5)}." if unknown[1:] else ""
+    others = f" Nor {'is' if len(unknown) == 2 else 'are'} {listed(unknown[1:], most=5)}." if unknown[1:] else ""
     count = f"{counts[label]} of {total} {source.answers.unit}s {'has' if counts[label] == 1 else 'have'} it"
     return (
         f"{source.place} {place}: the label {shown(label)} in column {column!r} is not among those of the training set "

@@ -19,6 +19,7 @@ CONFIG = """<View>
   <Choices name="mood" toName="text"><Choice value="good"/><Choice value="bad" alias="b"/></Choices>
   <Choices name="topic" toName="text" choice="multiple"><Choice value="food"/><Choice value="price"/></Choices>
   <Rating name="stars" toName="text"/>
+  <Number name="age" toName="text"/>
 </View>"""
 SUFFIXES = {"JSON": "json", "JSON_MIN": "json", "CSV": "csv", "TSV": "tsv"}
 FORMATS = tuple(SUFFIXES)
@@ -33,20 +34,24 @@ def stars(rating: int) -> dict[str, object]:
     return {"from_name": "stars", "to_name": "text", "type": "rating", "value": {"rating": rating}}
 
 
+def age(years: float) -> dict[str, object]:
+    return {"from_name": "age", "to_name": "text", "type": "number", "value": {"number": years}}
+
+
 def annotation(*items: dict[str, object], **more: object) -> dict[str, object]:
     return {"result": list(items), **more}
 
 
 TASKS: list[list[dict[str, object]]] = [
     [annotation(chosen("mood", "good"), chosen("topic", "food"), stars(4))],
-    [annotation(chosen("mood", "b"), chosen("topic", "food", "price"), stars(2))],
+    [annotation(chosen("mood", "b"), chosen("topic", "food", "price"), stars(2), age(20))],
     [annotation(chosen("mood", "b"), was_cancelled=True)],  # skipped
     [],  # open
     [annotation()],  # submitted with nothing ticked
     [annotation(chosen("topic", "price"))],  # the other control alone
     [annotation(chosen("mood", "good", "b"))],  # both
     [annotation(chosen("mood", "b")), annotation(chosen("mood", "good")), annotation(chosen("mood", "b"))],
-    [annotation(chosen("mood", "good"), stars(4))],
+    [annotation(chosen("mood", "good"), stars(4), age(30))],
 ]
 USED = {0: "good", 1: "b", 7: "b", 8: "good"}
 
@@ -115,6 +120,7 @@ def test_a_rating_is_a_label_and_a_multiple_choice_with_one_ticked_too(
     export: Callable[..., Path], format: str
 ) -> None:
     assert labels_of(read(export(format), "stars")) == {0: "4", 1: "2", 8: "4"}
+    assert labels_of(read(export(format), "age")) == {1: "20", 8: "30"}
     assert labels_of(read(export(format), "topic")) == {0: "food", 5: "price"}
     assert "1 with several labels" in read(export(format), "topic").notes[0]
 

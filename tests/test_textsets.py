@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from backend.corpora import LABELS, Corpus, Pair, own_pairs
 from backend.errors import BadCorpusError
 from backend.examples import Example
-from backend.textsets import TextSet, download, of_pairs, read_files
+from backend.textsets import TextSet, alike, download, of_pairs, read_files
 
 laws = settings(derandomize=True, deadline=None, max_examples=40)
 ROOT = Path(__file__).parent.parent
@@ -384,6 +384,104 @@ def test_the_positive_class_may_be_given(tmp_path: Path) -> None:
     assert "'b' cannot be the positive class of 3 classes" in complaint(
         lambda: classes(tmp_path, ["a", "b", "c"], positive="b")
     )
+
+
+# Labels of train, dev and test
+
+
+def labelled(directory: Path, name: str, labels: Sequence[object]) -> Path:
+    """A file with a text for each label, as its kind writes it."""
+    path = directory / name
+    rows = [(f"text {number}", label) for number, label in enumerate(labels)]
+    if path.suffix == ".jsonl":
+        return plain(directory, name, "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows))
+    sep = "," if path.suffix == ".csv" else "\t"
+    return plain(directory, name, "\n".join([f"text{sep}label", *(f"{text}{sep}{label}" for text, label in rows)]))
+
+
+def read_labelled(train: Path, dev: Path, positive: str | None = None) -> TextSet:
+    return read_files(train, dev, None, "text", None, "label", positive=positive)
+
+
+ONES: list[list[object]] = [["1", "0"], ["1.0", "0.0"], ["1.00", "0"], [1, 0], [1.0, 0.0]]
+TRUES: list[list[object]] = [["true", "false"], ["True", "False"], ["TRUE", "FALSE"], [True, False]]
+
+
+@pytest.mark.parametrize("ways", [ONES, TRUES])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_numbers_and_truths_are_the_same_labels_in_every_file(
+    tmp_path: Path, suffix: str, ways: list[list[object]]
+) -> None:
+    usual = tuple(ways[0])
+    for first in ways:
+        for second in ways:
+            train = labelled(tmp_path, f"train{suffix}", first)
+            dev = labelled(tmp_path, "dev.jsonl" if suffix == ".csv" else "dev.csv", second)
+            data = read_labelled(train, dev)
+            assert data.labels == usual
+            assert [label for _, label in (*data.train, *data.dev)] == [*usual, *usual]
+
+
+def test_a_label_that_is_read_in_another_form_is_named(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "train.csv", ["1.0", "-2.0", "-0.0", "3"])
+    assert f"{path}: labels are read in their usual form, '-0.0' as '0', '-2.0' as '-2', '1.0' as '1'." in (
+        read_labelled(path, path).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "usual"), [(["1", "1.0", "0"], ("0", "1", "1.0")), (["True", "no", "true"], ("True", "no", "true"))]
+)
+def test_two_ways_of_writing_in_one_file_stay_two_classes(
+    tmp_path: Path, written: list[object], usual: tuple[str, ...]
+) -> None:
+    train = labelled(tmp_path, "train.csv", written)
+    data = read_labelled(train, train)
+    assert data.labels == usual
+    assert [label for _, label in data.dev] == written
+    assert len(alike(data.labels)) == 1
+
+
+def test_two_ways_of_writing_in_a_file_to_judge_by_are_refused(tmp_path: Path) -> None:
+    train, dev = labelled(tmp_path, "train.csv", ["1", "0"]), labelled(tmp_path, "dev.csv", ["1", "1.0", "0.0", "1.0"])
+    message = complaint(lambda: read_labelled(train, dev))
+    assert f"{dev}, line 3: the label '1.0' in column 'label' is not among those of the training set" in message
+    assert "2 of 4 rows have it. It seems to be '1' written in another way: write it as there." in message
+
+
+@pytest.mark.parametrize("label", ["01", "1.", "1.5", "+1", "1e0", "v1.0", "1.0.0"])
+def test_what_only_resembles_a_number_is_a_name(tmp_path: Path, label: str) -> None:
+    path = labelled(tmp_path, "train.csv", ["0", label])
+    assert read_labelled(path, path).labels == (label, "0") or read_labelled(path, path).labels == ("0", label)
+    one = labelled(tmp_path, "one.csv", ["0", "1"])
+    assert f"the label '{label}' in column" in complaint(lambda: read_labelled(one, path))
+
+
+def test_the_positive_class_may_be_given_in_any_form(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "train.csv", ["1", "0"])
+    assert read_labelled(path, path, positive="0.0").labels == ("0", "1")
+
+
+def test_classes_that_may_be_one_are_found() -> None:
+    assert alike(["pos", "POS", "neg", "so so", "So  so", "neutral"]) == [("pos", "POS"), ("so so", "So  so")]
+    assert alike(["1", "1.0", "2"]) == [("1", "1.0")]
+    assert alike(["a", "b"]) == []
+
+
+def test_a_class_that_is_only_judged_by_is_named_and_counted(tmp_path: Path) -> None:
+    train, dev = labelled(tmp_path, "train.csv", ["a", "b"]), labelled(tmp_path, "dev.csv", ["a", "c", "b", "d", "c"])
+    message = complaint(lambda: read_labelled(train, dev))
+    assert (
+        f"{dev}, line 3: the label 'c' in column 'label' is not among those of the training set ('b', 'a')" in message
+    )
+    assert "2 of 5 rows have it. Nor is 'd'. A class is learnt from examples alone: put some of it into" in message
+    assert "no label" not in message
+    other = labelled(tmp_path, "other.csv", ["A"])
+    assert "1 of 1 rows has it. It seems to be 'a' written in another way" in complaint(
+        lambda: read_labelled(train, other)
+    )
+    wrong = labelled(tmp_path, "wrong.csv", ["x", "y"])
+    assert "If the column is the right one, a class is learnt from" in complaint(lambda: read_labelled(train, wrong))
 
 
 # What a text set says about itself
