@@ -312,8 +312,9 @@ def _has_column(rows: Sequence[Sequence[Cell]], holds: Callable[[Cell], bool]) -
 
 def _as_quoted(text: str) -> list[tuple[int, list[_Field]]]:
     """The rows as those of a table that was written with quoting. Raises `_BadRowError` when it cannot have been."""
-    rows = list(_fields(text, "\t"))
-    for number, row in rows:
+    rows: list[tuple[int, list[_Field]]] = []
+    for number, row in _fields(text, "\t"):
+        rows.append((number, row))
         stray = next((field.text for field in row if '"' in field.text and not field.quoted), None)
         if stray is not None:
             raise _BadRowError(number, f"there is a quote in {shown(stray)}, which stands in none")

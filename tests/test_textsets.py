@@ -1,5 +1,6 @@
 """Text sets from files of every kind and from the hub's library, whole and damaged; classes; leaks; fingerprints."""
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.corpora import LABELS, Corpus, Pair, own_pairs
@@ -302,6 +303,57 @@ def test_the_lines_of_a_doubled_id_are_both_named(tmp_path: Path) -> None:
 )
 def test_damage_is_named_by_file_line_and_value(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
     assert words in refusal_of_train(tmp_path, name, content)
+
+
+def read_or_refused(name: str, content: bytes) -> None:
+    """Nothing but examples or a sentence may come of a file."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = plain(Path(directory), name, content)
+        with contextlib.suppress(BadCorpusError):
+            data = read_files(path, path, None, "text", None, "label")
+            assert len(data.train) == len(data.dev) > 1
+            assert all(example.text.strip() for example, _ in data.train)
+            assert str(len(data.train)) in data.notes[0]
+
+
+suffixes = st.sampled_from([".tsv", ".csv", ".jsonl", ".json"])
+starts = st.sampled_from(
+    [b"", b"text,label\n", b"text\tlabel\n", b'"text"\t"label"\n', b"[", b'{"text": "a", "label": 1}\n']
+)
+pieces = st.sampled_from(
+    [b"a", b'"', b'""', b",", b"\t", b"\n", b"\r\n", b"\r", b"\\", b"\x00", b"\xe9", b"1", b"{", b"[", b"]", b"}"]
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(suffix=suffixes, start=starts, more=st.lists(pieces, max_size=20))
+def test_whatever_bytes_a_file_holds_it_is_read_or_refused(suffix: str, start: bytes, more: list[bytes]) -> None:
+    read_or_refused(f"file{suffix}", start + b"".join(more))
+
+
+keys = st.sampled_from(["text", "label", "data", "annotations", "answer", "id", "annotation_id", "annotator", "result"])
+keys |= st.sampled_from(["from_name", "type", "value", "choices", "was_cancelled", "updated_at", "ground_truth"])
+values = st.sampled_from(
+    [None, True, 1, 1.5, float("nan"), "", "a", "label", "choices", "accept", "reject", '["a"]', "{}", [], {}]
+)
+objects = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6))
+good = st.just({"text": "a", "label": "b"}) | st.just({"data": {"text": "a"}, "annotations": []})
+good |= st.fixed_dictionaries(dict.fromkeys(("annotation_id", "annotator", "id", "text", "label"), objects))
+choice = st.fixed_dictionaries({"from_name": st.just("label"), "type": values, "value": objects})
+answer = st.fixed_dictionaries(
+    {"result": st.lists(choice | objects, max_size=2), "ground_truth": values, "updated_at": values}
+)
+good |= st.fixed_dictionaries({"data": st.just({"text": "a"}), "annotations": st.lists(answer | objects, max_size=3)})
+
+
+@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rows=st.lists(good | st.dictionaries(keys, objects, max_size=6), max_size=4),
+    suffix=st.sampled_from([".json", ".jsonl"]),
+)
+def test_whatever_objects_a_file_holds_it_is_read_or_refused(rows: list[object], suffix: str) -> None:
+    content = json.dumps(rows) if suffix == ".json" else "\n".join(json.dumps(row) for row in rows)
+    read_or_refused(f"file{suffix}", content.encode())
 
 
 def test_the_text_of_a_pair_must_be_there_too(tmp_path: Path) -> None:
