@@ -260,7 +260,7 @@ def setting_of(data: TextSet, protocol: Protocol, deviations: Sequence[str] | No
             "dev": len(data.dev),
             "test": len(data.test),
             "counts": data.counts(),
-            "shared": data.leaks(),
+            "shared": {**data.leaks(), **data.repeats()},
         },
         "base_model": base_model,
         "recipe": recipe,

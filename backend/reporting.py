@@ -174,7 +174,7 @@ def _weaknesses(study: Study) -> Iterator[str]:
         yield f"Arms were stopped at a single look of {stop_at}: no comparison of sustained crossings is possible."
     for words, count in (study.run.setting["data"].get("shared") or {}).items():
         if count:
-            yield f"A leak: {count} {words}."
+            yield f"{'A leak' if words.endswith('in train') else 'Repeated'}: {count} {words}."
     epochs = _full_epochs(study)
     # Steps are whole, and the tutorial rounds them down: its own 343 are 2.99 epochs.
     if epochs is not None and round(epochs, 1) < FEWEST_EPOCHS and study.full:

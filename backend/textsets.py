@@ -1,18 +1,21 @@
 """Labelled texts to learn from and to be judged by, from files or the hub, for simulations. No Label Studio."""
 
-import csv
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from backend import exports, overlaps
 from backend.corpora import LABELS, Corpus, Pair, require_hub
 from backend.errors import BadCorpusError
 from backend.examples import Example
+from backend.exports import Answer, Answers
+from backend.tables import Table, listed, read_table, shown
 
 Labelled: TypeAlias = tuple[Example, str]
 
@@ -21,16 +24,18 @@ POSITIVE = (
     *("1", "true", "yes", "positive", "pos", "paraphrase", "equivalent", "duplicate", "entailment", "acceptable"),
     *("spam", "toxic"),
 )
-SHOWN = 60  # characters of a wrong value that a message quotes
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+WHOLE_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]{0,17})\.0+", re.ASCII)  # as tables write the number 1 among others: 1.0
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)  # within int64, also after ids of two more files
+WITHHELD = ("-1", "?", "none", "null", "nan", "n/a", "na", "unknown", "unlabeled", "unlabelled")
 
 
 @dataclass(frozen=True)
 class TextSet:
     """Labelled examples in three parts; `test` may be empty. Ids are unique over all parts.
 
-    With two `labels`, the first is the positive class of F1. `source` says in words where the texts come from.
+    With two `labels`, the first is the positive class of F1. `source` says in words where the texts come from, `notes`
+    say in sentences what became of the rows of each file.
     """
 
     source: str
@@ -38,6 +43,7 @@ class TextSet:
     train: tuple[Labelled, ...]
     dev: tuple[Labelled, ...]
     test: tuple[Labelled, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -50,15 +56,12 @@ class TextSet:
         return digest.hexdigest()[:16]
 
     def leaks(self) -> dict[str, int]:
-        """How many examples are where they should not be, word for word, in words; only what there is."""
-        seen = {name: [(e.text, e.pair) for e, _ in part] for name, part in self.parts().items()}
-        known = {name: set(texts) for name, texts in seen.items()}
-        found = {
-            f"{name} examples are also in {other}": len([text for text in seen[name] if text in known[other]])
-            for name, other in (("dev", "train"), ("test", "train"), ("test", "dev"))
-        }
-        found["train examples repeat an earlier one"] = len(seen["train"]) - len(known["train"])
-        return {words: count for words, count in found.items() if count}
+        """How many examples to judge by are also examples to learn from, see `overlaps.leaks`."""
+        return overlaps.leaks(self.parts())
+
+    def repeats(self) -> dict[str, int]:
+        """How many examples are there more than once without being leaks, see `overlaps.repeats`."""
+        return overlaps.repeats(self.parts())
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many examples of each class each part has."""
@@ -92,27 +95,38 @@ def read_files(
     id: str | None = None,
     positive: str | None = None,
 ) -> TextSet:
-    """A text set from files: `.tsv` (GLUE's kind: no quoting), `.csv` (standard quoting), `.jsonl` or `.json` (lines).
+    """A text set from files, see `tables.read_table`, or from what an annotation tool exported.
 
-    UTF-8, with or without BOM; TSV and CSV begin with a header. `text`, `pair`, `label` and `id` name columns.
-    An example's id is the line it begins on, counted from 1 as an editor does, or the integer in the column `id`,
-    which only the training file needs; lines of `dev` are counted on from the highest id of `train`, those of `test`
-    from that of `dev`. The classes are the labels of `train`, sorted; of two, `positive` comes first, or else the one
-    that `POSITIVE` knows, or else the last.
+    `text`, `pair`, `label` and `id` name columns. In Label Studio's JSON they are keys of the tasks' data, but for
+    `label`, which is the control's name (`from_name`), and `id`, which is the task's. Exports are Label Studio's JSON,
+    JSON_MIN, CSV and TSV, doccano's and Prodigy's JSON lines; several people's answers to a task are joined as in the
+    live loop, see `exports`. Rows without a text or without one label are left out; `notes` say of each file how many
+    and why.
+
+    An example's id is the number of its row (see `read_table`), or the integer in the column `id`, which only the
+    training file needs; rows of `dev` are counted on from the highest id of `train`, those of `test` from that of
+    `dev`. The classes are the labels of `train`, sorted; of two, `positive` comes first, or else the one that
+    `POSITIVE` knows, or else the last. A label 1.0 is the class 1, and True is true, in whatever file; a file that has
+    both ways of writing has two classes.
 
     Raises `BadCorpusError` that names the file, the line, the value and the remedy.
     """
     columns = _Columns(text, pair, label)
-    examples = _examples(_file(train, columns, id), columns, id)
-    labels = _classes(str(train), examples, positive)
+    first = _file(train, columns, id)
+    names = _names(Counter(answer.label for answer in first.usable()))
+    examples = _examples(first, names, columns, id)
+    labels = _classes(first, examples, positive)
     judged: list[list[Labelled]] = []
+    notes = [*first.notes(), *_renamed(first.title, names)]
     for path in (dev, test):
         last = max(example.id for part in (examples, *judged) for example, _ in part)
-        judged.append(_examples(_file(path, columns), columns, after=last, labels=labels) if path else [])
-        if path and not judged[-1]:
-            raise BadCorpusError(f"{path} holds no examples. Give a file with some, or no test file at all.")
-    names = ", ".join(str(path) for path in (train, dev, test) if path)
-    return TextSet(f"the files {names}", labels, tuple(examples), tuple(judged[0]), tuple(judged[1]))
+        judged.append([])
+        if path:
+            source = _file(path, columns)
+            judged[-1] = _examples(source, _known(source, labels, label), columns, after=last)
+            notes += source.notes()
+    files = ", ".join(str(path) for path in (train, dev, test) if path)
+    return TextSet(f"the files {files}", labels, tuple(examples), tuple(judged[0]), tuple(judged[1]), tuple(notes))
 
 
 # Rows, wherever they come from
@@ -131,111 +145,218 @@ class _Columns(NamedTuple):
             raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Text, pair, label and id are different.")
         return names
 
+    def texts(self) -> tuple[str, ...]:
+        """The columns with texts."""
+        return (self.text,) if self.pair is None else (self.text, self.pair)
 
-class _Table(NamedTuple):
-    """Rows of the columns asked for. `place` names a row in messages, once its number follows."""
 
+class _Source(NamedTuple):
+    """A file or split, its rows answered. `place` names a row in messages, once its number follows."""
+
+    title: str
     place: str
-    rows: Iterable[tuple[int, dict[str, object]]]
+    answers: Answers
+    manner: str = ""
+
+    def usable(self) -> list[Answer]:
+        """The rows with a text and a label."""
+        return [answer for answer in self.answers.found if not answer.why_not]
+
+    def left_out(self) -> str:
+        """Why rows are not used: how many for each reason, and the first of them."""
+        why = Counter(answer.why_not for answer in self.answers.found if answer.why_not)
+        first = {answer.why_not: answer for answer in reversed(self.answers.found)}
+        return ", ".join(f"{n} {reason} (the first: {self.where(first[reason])})" for reason, n in why.most_common())
+
+    def where(self, answer: Answer) -> str:
+        """The place of a row in its file, with Label Studio's id where it is a task."""
+        task = f", task {answer.values[exports.TASK]}" if self.answers.unit == "task" else ""
+        return f"{self.place.rpartition(' ')[2]} {answer.number}{task}"
+
+    def notes(self) -> list[str]:
+        """How many rows are used and why others are not, in sentences."""
+        manner = f", read {self.manner}" if self.manner else ""
+        kind = f" ({self.answers.kind}{manner})" if self.answers.kind else f" ({manner[2:]})" if manner else ""
+        total, used, left_out = len(self.answers.found), len(self.usable()), self.left_out()
+        count = f"{used} of {total} {self.answers.unit}s used" + (f"; not used: {left_out}" if left_out else "")
+        return [f"{self.title}{kind}: {count}.", *(f"{self.title}: {remark}" for remark in self.answers.remarks)]
 
 
-def _examples(
-    table: _Table, columns: _Columns, id: str | None = None, after: int = 0, labels: Collection[str] | None = None
-) -> list[Labelled]:
-    """The rows, checked. Ids are those of the column `id`, or `after` plus the row's number."""
-    found: list[Labelled] = []
-    lines_of_ids: dict[int, int] = {}
-    for number, row in table.rows:
-        try:
-            words = _words(row, columns.text)
-            pair = _words(row, columns.pair) if columns.pair is not None else None
-            label = _label(row, columns.label, labels)
-            key = after + number if id is None else _id(row, id)
-            if key in lines_of_ids:
-                raise _BadValueError(f"the id {key} was given before, by line {lines_of_ids[key]}. Ids must be unique.")
-        except _BadValueError as error:
-            raise BadCorpusError(f"{table.place} {number}: {error}") from None
-        lines_of_ids[key] = number
-        found.append((Example(key, words, pair), label))
-    return found
+def _file(path: Path, columns: _Columns, id: str | None = None) -> _Source:
+    table = read_table(path, columns.names(id), exports.COLUMNS)
+    answers = exports.read_answers(table, columns.text, columns.label)
+    return _checked(_Source(str(path), table.place, answers, table.manner), columns, table.bare)
 
 
-class _BadValueError(Exception):
-    """What is wrong with a row; whoever knows its place says where."""
+def _checked(source: _Source, columns: _Columns, bare: bool = False) -> _Source:
+    """With rows that lack a text counted as such. Raises `BadCorpusError` when no row is left, or one is wrong."""
+    answers = source.answers
+    keys = columns.texts() if answers.kind == exports.TASKS else (*columns.texts(), columns.label)
+    for name in keys if answers.found else ():
+        if not any(name in answer.values for answer in answers.found):
+            raise BadCorpusError(
+                f"{source.place} {answers.found[0].number}: expected a value named {name!r}, found "
+                f"{listed(answers.found[0].values) or 'none'}."
+            )
+    found = [_with_texts(source.place, answer, columns, bare) for answer in answers.found]
+    source = source._replace(answers=answers._replace(found=found))
+    if not source.usable():
+        why = f": of {len(found)} {answers.unit}s, {source.left_out()}" if found else ""
+        raise BadCorpusError(
+            f"{source.title} holds no examples{why}. Give a file with some; only --test may also be left out."
+        )
+    return source
 
 
-def _shown(value: object) -> str:
-    return repr(value)[:SHOWN]
+def _with_texts(place: str, answer: Answer, columns: _Columns, bare: bool) -> Answer:
+    """The answer, unless a text is missing or no text, or the label is not whole."""
+    if answer.why_not:
+        return answer
+    for name in columns.texts():
+        value = answer.values.get(name)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return Answer(answer.number, answer.values, why_not=exports.NO_TEXT)
+        if not isinstance(value, str):
+            raise BadCorpusError(
+                f"{place} {answer.number}: expected a text in column {name!r}, found {shown(value)}. Mend or remove "
+                "the row."
+            )
+        _require_whole(place, answer.number, value, name)
+    _require_whole(place, answer.number, answer.label, columns.label)
+    if bare and answer.label[0] == answer.label[-1] == '"':
+        raise BadCorpusError(
+            f"{place} {answer.number}: the label {shown(answer.label)} stands in quotes, but the table as a whole is "
+            "not quoted, for other quotes in it are not doubled or stand around parts of a field. Quote all fields or "
+            "none, or give the file as .jsonl."
+        )
+    return answer
 
 
-def _words(row: dict[str, object], column: str) -> str:
-    value = row[column]
-    if not isinstance(value, str) or not value.strip():
-        raise _BadValueError(f"expected a text in column {column!r}, found {_shown(value)}. Mend or remove the row.")
-    _require_whole(value, column)
-    return value
-
-
-def _require_whole(text: str, column: str) -> None:
+def _require_whole(place: str, number: int, text: str, column: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:  # JSON can escape half a character, which no tokenizer and no file takes
-        raise _BadValueError(f"the text in column {column!r} holds half a character: {_shown(text)}.") from None
+        raise BadCorpusError(
+            f"{place} {number}: the text in column {column!r} holds half a character: {shown(text)}. Mend or remove "
+            "the row."
+        ) from None
 
 
-def _label(row: dict[str, object], column: str, known: Collection[str] | None) -> str:
-    label = _label_text(row[column])
-    if label is None:
-        raise _BadValueError(
-            f"expected a label (a word, a whole number, true or false) in column {column!r}, found "
-            f"{_shown(row[column])}. Mend or remove the row."
+def _examples(
+    source: _Source, names: Mapping[str, str], columns: _Columns, id: str | None = None, after: int = 0
+) -> list[Labelled]:
+    """The usable rows, with labels by their `names`. Ids are those of the column `id`, or `after` plus the number."""
+    found: list[Labelled] = []
+    numbers_of_ids: dict[int, int] = {}
+    for answer in source.usable():
+        key = after + answer.number if id is None else _id(source.place, answer, id)
+        if key in numbers_of_ids:
+            raise BadCorpusError(
+                f"{source.place} {answer.number}: the id {key} was given before, by {source.place.rpartition(' ')[2]} "
+                f"{numbers_of_ids[key]}. Ids must be unique."
+            )
+        numbers_of_ids[key] = answer.number
+        texts = [str(answer.values[name]) for name in columns.texts()]
+        found.append((Example(key, *texts), names[answer.label]))
+    return found
+
+
+def _id(place: str, answer: Answer, column: str) -> int:
+    if column not in answer.values:
+        raise BadCorpusError(
+            f"{place} {answer.number}: expected a value named {column!r}, found {listed(answer.values) or 'none'}."
         )
-    _require_whole(label, column)
-    if known is not None and label not in known:
-        raise _BadValueError(
-            f"the label {_shown(label)} in column {column!r} is not among those of the training set "
-            f"({_listed(known)}). If it stands for 'no label', leave these rows or the file out."
-        )
-    return label
-
-
-def _label_text(value: object) -> str | None:
-    """A label as text: JSON's `true` and 1.0 (what pandas makes of 1) are `true` and `1`. None if it is no label."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip() or None if isinstance(value, int | str) else None
-
-
-def _id(row: dict[str, object], column: str) -> int:
-    value = row[column]
+    value = answer.values[column]
     if isinstance(value, bool) or not isinstance(value, int | str) or not ID.fullmatch(str(value).strip()):
-        raise _BadValueError(
-            f"expected a whole number from 0 on, of at most 18 digits, as id in column {column!r}, found "
-            f"{_shown(value)}. Without an id column, line numbers are the ids."
+        raise BadCorpusError(
+            f"{place} {answer.number}: expected a whole number from 0 on, of at most 18 digits, as id in column "
+            f"{column!r}, found {shown(value)}. Without an id column, line numbers are the ids."
         )
     return int(value)
-
-
-def _listed(names: Iterable[object], most: int = 20) -> str:
-    shown = [_shown(name) for name in names]
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
 # Classes
 
 
-def _classes(place: str, examples: Sequence[Labelled], positive: str | None) -> tuple[str, ...]:
+def _usual(label: str) -> str:
+    """The label as JSON would have it: `1` for 1.0, `true` for True."""
+    number = WHOLE_NUMBER.fullmatch(label)
+    if number:
+        return number[2] if number[2] == "0" else number[1] + number[2]
+    return label.lower() if label.lower() in ("true", "false") else label
+
+
+def _names(written: Collection[str]) -> dict[str, str]:
+    """The class of each label of a training set: its usual form, unless the set has that in two forms."""
+    forms = Counter(_usual(label) for label in written)
+    return {label: label if forms[_usual(label)] > 1 else _usual(label) for label in written}
+
+
+def _renamed(title: str, names: Mapping[str, str]) -> list[str]:
+    changed = [f"{label!r} as {name!r}" for label, name in sorted(names.items()) if label != name]
+    return [f"{title}: labels are read in their usual form, {', '.join(changed)}."] if changed else []
+
+
+def alike(labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """Classes that may be one by mistake: they differ in case, in blanks, or as 1 and 1.0 do."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(" ".join(_usual(label).casefold().split()), []).append(label)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _known(source: _Source, labels: Collection[str], column: str) -> dict[str, str]:
+    """The class of each label of a set to judge by. Raises `BadCorpusError` for what the training set does not have."""
+    counts = Counter(answer.label for answer in source.usable())
+    names = {label: label if label in labels else _usual(label) for label in counts}
+    forms = Counter(names.values())
+    unknown = [label for label, name in names.items() if name not in labels or (name != label and forms[name] > 1)]
+    if unknown:
+        raise BadCorpusError(_unknown(source, unknown, counts, labels, column))
+    return names
+
+
+def _unknown(
+    source: _Source, unknown: Sequence[str], counts: Mapping[str, int], labels: Collection[str], column: str
+) -> str:
+    """What is wrong with labels that the training set does not have, the first of them with its place."""
+    label = unknown[0]
+    place = next(answer.number for answer in source.usable() if answer.label == label)
+    total, many = sum(counts.values()), sum(counts[label] for label in unknown)
+    others = f" Nor {'is' if len(unknown) == 2 else 'are'} {listed(unknown[1:], most=5)}." if unknown[1:] else ""
+    count = f"{counts[label]} of {total} {source.answers.unit}s {'has' if counts[label] == 1 else 'have'} it"
+    return (
+        f"{source.place} {place}: the label {shown(label)} in column {column!r} is not among those of the training set "
+        f"({listed(labels)}); {count}.{others} {_remedy(label, labels, everything=many == total)}"
+    )
+
+
+def _remedy(label: str, labels: Collection[str], everything: bool) -> str:
+    near = [name for name in labels if alike([name, label])]
+    if near:
+        return f"It seems to be {near[0]!r} written in another way: write it as there."
+    if label.casefold() in WITHHELD:
+        return "If it stands for 'no label', leave these rows out, or the whole file if it is the one for --test."
+    start = "If the column is the right one, a" if everything else "A"
+    return (
+        f"{start} class is learnt from examples alone: put some of it into the training set too, or correct the label "
+        "if it is wrong, or leave these rows out."
+    )
+
+
+def _classes(source: _Source, examples: Sequence[Labelled], positive: str | None) -> tuple[str, ...]:
     """The classes of a training set in the order of `TextSet.labels`."""
+    place = source.title
     labels = sorted({label for _, label in examples})
     if len(labels) < 2:
+        left_out = f" Not used: {source.left_out()}." if source.left_out() else ""
         raise BadCorpusError(
             f"{place}: expected examples of at least two classes to learn from, found {len(examples)} examples of "
-            f"{len(labels)}: {_listed(labels) or 'none'}."
+            f"{len(labels)}: {listed(labels)}.{left_out}"
         )
     if all(INTEGER.fullmatch(label) for label in labels):
         labels.sort(key=int)
+    positive = positive if positive is None or positive in labels else _usual(positive)
     if positive is not None and positive not in labels:
         raise BadCorpusError(f"{place}: {positive!r} cannot be the positive class, for the classes are {labels}.")
     if len(labels) == 2:
@@ -256,113 +377,6 @@ def _conventional(labels: Sequence[str]) -> str:
             if label.casefold() == name:
                 return label
     return labels[-1]
-
-
-# Files
-
-
-def _file(path: Path, columns: _Columns, id: str | None = None) -> _Table:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise BadCorpusError(f"{path}: expected a file named {', '.join(READERS)}, found {path.suffix!r}.")
-    return _Table(f"{path}, line", reader(path, columns.names(id)))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Lines with their ends. Only a newline ends one: texts hold other separators, such as U+2028."""
-    number = 0
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                yield raw.decode("utf-8" if number > 1 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        wrong = error.object[error.start : error.end].hex(" ")
-        raise BadCorpusError(
-            f"{path}, line {number}: the bytes {wrong} are not UTF-8. Save the file as UTF-8, or get it again."
-        ) from None
-    except OSError as error:
-        raise BadCorpusError(f"{path} cannot be read ({error.strerror}). Give a file that is there.") from None
-
-
-def _read_tsv(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[str, object]]]:
-    lines = (line.removesuffix("\n").removesuffix("\r") for line in _lines(path))
-    return _read_rows(path, names, ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line))
-
-
-def _read_csv(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[str, object]]]:
-    return _read_rows(path, names, _csv_rows(path))
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows, numbered by the line they begin on: a quoted text may go on for lines."""
-    reader = csv.reader(_lines(path), strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise BadCorpusError(
-                f"{path}, line {number}: the row that begins here is not CSV ({error}). Quote a field with commas, "
-                'quotes or newlines in it, and double the quotes: "He said ""yes"", twice". For a file without '
-                "quoting, use .tsv; for texts without end, .jsonl."
-            ) from None
-        if fields:
-            yield number, fields
-
-
-def _read_rows(
-    path: Path, names: Sequence[str], rows: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, dict[str, object]]]:
-    first, header = next(rows, (1, []))
-    header = [name.strip() for name in header]
-    for name in names:
-        if header.count(name) != 1:
-            raise BadCorpusError(
-                f"{path}, line {first}: expected a header with one column {name!r}, found the columns "
-                f"{_listed(header) or 'none'}. The first line is taken as the header: if it is an example already, "
-                "put a line with the columns' names before it."
-            )
-    places = [(name, header.index(name)) for name in names]
-    for number, fields in rows:
-        if len(fields) != len(header):
-            raise BadCorpusError(
-                f"{path}, line {number}: expected {len(header)} fields as in the header, found {len(fields)}: "
-                f"{_listed(fields, most=5)}. Mend or remove the row."
-            )
-        yield number, {name: fields[place] for name, place in places}
-
-
-def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[tuple[int, dict[str, object]]]:
-    for number, line in enumerate(_lines(path), start=1):
-        if line.isspace():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadCorpusError(
-                f"{path}, line {number}: expected one JSON object on each line, found {_shown(line.strip())} ({error})."
-            ) from None
-        if not isinstance(row, dict):
-            raise BadCorpusError(
-                f"{path}, line {number}: expected one JSON object on each line, found {_shown(row)} "
-                f"({type(row).__name__})."
-            )
-        for name in names:
-            if name not in row:
-                raise BadCorpusError(
-                    f"{path}, line {number}: expected a value named {name!r}, found {_listed(row) or 'none'}."
-                )
-        yield number, row
-
-
-READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[tuple[int, dict[str, object]]]]] = {
-    ".tsv": _read_tsv,
-    ".csv": _read_csv,
-    ".jsonl": _read_json_lines,
-    ".json": _read_json_lines,
-}
 
 
 # The hub
@@ -388,21 +402,31 @@ def download(
     columns = _Columns(text, pair, label)
     title = name if config is None else f"{name} ({config})"
     if not 2 <= len(splits) <= 3:
-        raise BadCorpusError(f"{title}: expected two or three splits (train, dev, test), found {_listed(splits)}.")
+        raise BadCorpusError(f"{title}: expected two or three splits (train, dev, test), found {listed(splits)}.")
     data = _load(name, config, title)
     tables = [_hub_table(data, split, columns, title) for split in splits]
-    train = _examples(tables[0], columns)
-    labels = _classes(f"{title}, split {splits[0]}", train, positive)
-    dev = _examples(tables[1], columns, after=len(train), labels=labels)
-    if not dev:
-        raise BadCorpusError(f"{title}, split {splits[1]} holds no examples. Name another split to judge by.")
+    first = _split(tables[0], columns)
+    names = _names({answer.label for answer in first.usable()})
+    train = _examples(first, names, columns)
+    labels = _classes(first, train, positive)
+    sizes = [len(table.rows) for table in tables]
+    second = _split(tables[1], columns)
+    dev = _examples(second, _known(second, labels, label), columns, after=sizes[0])
+    notes = [*first.notes(), *_renamed(first.title, names), *second.notes()]
     source = f"{title}, {'a local copy' if Path(name).is_dir() else 'from the Hugging Face hub'}: {', '.join(splits)}"
     test: list[Labelled] = []
-    if len(splits) > 2 and any(_is_withheld(row[label], labels) for _, row in tables[2].rows):
+    if len(splits) > 2 and all(_is_withheld(row[label], labels) for _, row in tables[2].rows):
         source += f" ({splits[2]} is left out: it has no labels)"
     elif len(splits) > 2:
-        test = _examples(tables[2], columns, after=len(train) + len(dev), labels=labels)
-    return TextSet(source, labels, tuple(train), tuple(dev), tuple(test))
+        third = _split(tables[2], columns)
+        test = _examples(third, _known(third, labels, label), columns, after=sum(sizes[:2]))
+        notes += third.notes()
+    return TextSet(source, labels, tuple(train), tuple(dev), tuple(test), tuple(notes))
+
+
+def _split(table: Table, columns: _Columns) -> _Source:
+    answers = exports.read_answers(table, columns.text, columns.label)
+    return _checked(_Source(table.place.rpartition(",")[0], table.place, answers), columns)
 
 
 def _load(name: str, config: str | None, title: str) -> Any:
@@ -425,14 +449,14 @@ def _load(name: str, config: str | None, title: str) -> Any:
         ) from None
 
 
-def _hub_table(data: Any, split: str, columns: _Columns, title: str) -> _Table:
+def _hub_table(data: Any, split: str, columns: _Columns, title: str) -> Table:
     if split not in data:
-        raise BadCorpusError(f"{title} has no split {split!r}, only {_listed(data)}. Name two or three of these.")
+        raise BadCorpusError(f"{title} has no split {split!r}, only {listed(data)}. Name two or three of these.")
     names = columns.names()
     for name in names:
         if name not in data[split].column_names:
             raise BadCorpusError(
-                f"{title}, split {split}: expected a column {name!r}, found {_listed(data[split].column_names)}."
+                f"{title}, split {split}: expected a column {name!r}, found {listed(data[split].column_names)}."
             )
     values = data[split].select_columns(list(names))[:]
     classes = getattr(data[split].features[columns.label], "names", None)
@@ -440,7 +464,7 @@ def _hub_table(data: Any, split: str, columns: _Columns, title: str) -> _Table:
         numbers = values[columns.label]
         values[columns.label] = [None if number in (None, -1) else classes[number] for number in numbers]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*(values[name] for name in names), strict=True)]
-    return _Table(f"{title}, split {split}, row", list(enumerate(rows)))
+    return Table(f"{title}, split {split}, row", list(enumerate(rows)))
 
 
 def _is_withheld(value: object, labels: Collection[str]) -> bool:

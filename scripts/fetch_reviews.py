@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Makes two data sets for simulations from 10,605 sentences of film reviews, each rated by 20 people from -4 to 4.
+"""Makes two data sets for simulations from 10,605 sentences of film reviews, each rated by 15 to 29 people.
 
-A sentence is positive when its mean rating is above 0, else negative.
+Ratings go from -4 to 4, and 7,275 sentences have fewer than 20. A sentence is positive when their mean is above 0, else
+negative. So 37 sentences count as negative whose mean is exactly 0, which means that their raters left them undecided:
+20 of them are in OUT/even, all 37 in OUT/rare. They stay, as the published report was made with them;
+--without-undecided leaves them out, and the other sentences where they are.
 
-OUT/even/{train,dev,test}.tsv   all sentences: half of them positive
-OUT/rare/{train,dev,test}.tsv   all the negative ones and one in nine of the positive: a tenth are positive
+OUT/even/{train,dev,test}.tsv   of all sentences: half of them positive
+OUT/rare/{train,dev,test}.tsv   of the negative ones and one in nine of the positive: a tenth are positive
 
-Sentences of one review may be in different files. The ratings are those of VADER (Hutto & Gilbert 2014, MIT licence);
-they travel in its source package on PyPI.
+Two sentences are rated twice and taken once, as the second time. Sentences of one review may be in different files. The
+ratings are those of VADER (Hutto & Gilbert 2014, MIT licence); they travel in its source package on PyPI.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +42,13 @@ def main() -> None:
     """Parse the command line, download, split, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/reviews"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--without-undecided", action="store_true", help="leave out sentences with a mean of exactly 0")
     options = parser.parse_args()
-    rated = ratings(download())
-    split(rated, options.out / "even")
-    split(thinned(rated), options.out / "rare")
+    mean = ratings(download())
+    rated = [(sentence, POSITIVE if rating > 0 else NEGATIVE) for sentence, rating in mean.items()]
+    undecided = {sentence for sentence, rating in mean.items() if rating == 0}
+    for name, rows in (("even", rated), ("rare", thinned(rated))):
+        split(rows, options.out / name, undecided, leave_out=options.without_undecided)
 
 
 def thinned(rated: Sequence[Row]) -> list[Row]:
@@ -51,15 +57,17 @@ def thinned(rated: Sequence[Row]) -> list[Row]:
     return [row for row in rated if row[1] != POSITIVE] + positive[::9]
 
 
-def split(rows: Sequence[Row], directory: Path) -> None:
-    """Shuffle, deal out to the three files, and say how many are positive; what is left over is not used."""
+def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leave_out: bool) -> None:
+    """Shuffle, deal out to the three files, and say how many of each kind there are; what is left over is not used."""
     order = np.random.default_rng(0).permutation(len(rows))
     for part, positions in zip(SIZES, np.split(order, np.cumsum(list(SIZES.values()))), strict=False):
-        chosen = [rows[i] for i in positions]
+        dealt = [rows[i] for i in positions]
+        chosen = [row for row in dealt if not (leave_out and row[0] in undecided)]
         write(directory / f"{part}.tsv", chosen)
-        print(
-            f"{directory / part}.tsv: {len(chosen)} sentences, {sum(label == POSITIVE for _, label in chosen)} positive"
-        )
+        positive = sum(label == POSITIVE for _, label in chosen)
+        zero = sum(sentence in undecided for sentence, _ in dealt)
+        place = "left out" if leave_out else "among the negative ones"
+        print(f"{directory / part}.tsv: {len(chosen)} sentences, {positive} positive; {zero} with a mean of 0 {place}")
 
 
 def download() -> bytes:
@@ -76,12 +84,11 @@ def download() -> bytes:
     return content
 
 
-def ratings(package: bytes) -> list[Row]:
-    """Each sentence once, with its class."""
+def ratings(package: bytes) -> dict[str, float]:
+    """The mean rating of each sentence."""
     text = member(member(package, OUTER), INNER).decode("utf-8")
     fields = (line.split("\t") for line in text.splitlines() if line.strip())
-    mean = {sentence: float(rating) for _, rating, sentence in fields}
-    return [(sentence, POSITIVE if rating > 0 else NEGATIVE) for sentence, rating in mean.items()]
+    return {sentence: float(rating) for _, rating, sentence in fields}
 
 
 def member(archive: bytes, name: str) -> bytes:

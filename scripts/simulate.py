@@ -16,7 +16,7 @@ from pathlib import Path
 from _script import run
 from tqdm import tqdm
 
-from backend import corpora, textsets
+from backend import corpora, overlaps, textsets
 from backend.acquisition import rank_alike
 from backend.corpora import seed_size
 from backend.curves import SPAN
@@ -84,6 +84,8 @@ def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
 def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
     """Say what is about to be played, and what a reviewer would object to."""
     print(f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test")
+    for note in data.notes:
+        print(note)
     if len(data.labels) == 2:
         print(f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}")
     seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
@@ -95,8 +97,9 @@ def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
 
 def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]) -> Iterator[str]:
     """What does not hinder a run and weakens what can be concluded from it."""
-    for words, count in data.leaks().items():
-        yield f"{count} {words}, word for word"
+    yield from dependent(data)
+    for group in textsets.alike(data.labels):
+        yield f"{' and '.join(map(repr, group))} are taken as different classes; write them alike if they are one"
     for part, counts in data.counts().items():
         missing = [label for label, count in counts.items() if not count]
         if missing:
@@ -114,6 +117,23 @@ def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]
         yield f"the baseline sees the data {epochs:.1f} times; fewer than {FULL_EPOCHS} lower the target: --full-steps"
 
 
+def dependent(data: TextSet) -> Iterator[str]:
+    """Examples that are not independent of each other; a leak is what is learnt from and judged by."""
+    for words, count in data.leaks().items():
+        yield f"a leak: {count} {words}, word for word"
+    for words, count in data.repeats().items():
+        yield f"{count} {words}, word for word"
+    torn = overlaps.contradictions(data.parts())
+    if torn:
+        count = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"
+        yield f"{count} under different labels ({torn.examples} examples), such as {torn.one}"
+    for part, joined in overlaps.joined_to_train(data.parts()).items():
+        yield (
+            f"{joined.joined} of {joined.pairs} {part} pairs share a sentence with train ({joined.directly}) or are "
+            f"joined to it by a chain of pairs that share one, such as {joined.one}"
+        )
+
+
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
     """The data set that the options name."""
     given = [options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
@@ -126,7 +146,7 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
     columns = (options.text, options.pair, options.label)
     if options.train:
         if not options.dev or not options.text or not options.label:
-            parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN")
+            parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN (or the control of an export)")
         return textsets.read_files(
             options.train, options.dev, options.test, *columns, id=options.id, positive=options.positive
         )
@@ -177,17 +197,24 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
     data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
-    data.add_argument("--train", type=Path, metavar="FILE", help="examples to learn from: .tsv, .csv or .jsonl")
+    data.add_argument(
+        "--train",
+        type=Path,
+        metavar="FILE",
+        help="examples to learn from: .tsv, .csv, .jsonl, .json; also Label Studio's JSON, JSON_MIN, CSV, TSV exports",
+    )
     data.add_argument("--dev", type=Path, metavar="FILE", help="examples that decide when the target is reached")
     data.add_argument("--test", type=Path, metavar="FILE", help="examples that nothing is decided by")
     data.add_argument("--dataset", metavar="NAME", help="a data set on the Hugging Face hub, e.g. nyu-mll/glue")
     data.add_argument("--config", metavar="NAME", help="its configuration, e.g. sst2")
     data.add_argument("--splits", default="train,validation,test", help="its splits (default: %(default)s)")
     data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel: to try it out")
-    data.add_argument("--text", metavar="COLUMN", help="column with the text")
+    data.add_argument("--text", metavar="COLUMN", help="column (in an export: key of the data) with the text")
     data.add_argument("--pair", metavar="COLUMN", help="column with the second text of a pair")
-    data.add_argument("--label", metavar="COLUMN", help="column with the label")
-    data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the line)")
+    data.add_argument(
+        "--label", metavar="COLUMN", help="column with the label; in Label Studio's JSON the control's name"
+    )
+    data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the row's number)")
     data.add_argument("--positive", metavar="LABEL", help="class that F1 is of, when there are two")
     model = parser.add_argument_group("model and its fit (defaults: the tutorial's)")
     tutorial = TUTORIAL.recipe

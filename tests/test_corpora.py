@@ -1,6 +1,8 @@
-"""MRPC's files, whole and damaged; our own pairs; the seed set."""
+"""MRPC's files, whole and damaged; our own pairs; the seed set; the film reviews."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -215,3 +217,23 @@ def test_a_seed_set_is_a_share_below_1_and_a_count_from_1(count: int, start: flo
 def test_the_seed_decides_the_seed_set() -> None:
     assert seed_rows(pairs(100), 0.3, seed=1) == seed_rows(pairs(100), 0.3, seed=1)
     assert seed_rows(pairs(100), 0.3, seed=1) != seed_rows(pairs(100), 0.3, seed=2)
+
+
+def test_undecided_reviews_are_left_out_and_the_others_stay_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripts = Path(__file__).parent.parent / "scripts"
+    monkeypatch.setattr(sys, "path", [str(scripts), *sys.path])
+    split = runpy.run_path(str(scripts / "fetch_reviews.py"))["split"]
+    rows = [(f"sentence {number}", ("positive", "negative")[number % 2]) for number in range(5900)]
+    undecided = {sentence for sentence, _ in rows[1:400:40]}
+    split(rows, tmp_path / "all", undecided, leave_out=False)
+    split(rows, tmp_path / "without", undecided, leave_out=True)
+    said, gone = capsys.readouterr().out, 0
+    for part, size in (("train", 3500), ("dev", 1000), ("test", 1400)):
+        every, some = ((tmp_path / name / f"{part}.tsv").read_text().splitlines() for name in ("all", "without"))
+        assert len(every) == 1 + size
+        assert some == [line for line in every if line.split("\t")[0] not in undecided]
+        gone += len(every) - len(some)
+        assert f"{len(every) - len(some)} with a mean of 0 left out" in said
+    assert gone == len(undecided) == 10

@@ -307,6 +307,7 @@ def test_leaks_stopped_arms_and_mixed_versions_are_told(tmp_path: Path) -> None:
     directory = play(tmp_path / "run", range(2), {"random": 0.0, "entropy": 0.03}, stop_at=0.82)
     setting = json.loads((directory / "setting.json").read_text(encoding="utf-8"))
     setting["data"]["shared"] = {"dev examples that are also in train": 3, "test examples that are also in train": 0}
+    setting["data"]["shared"]["train examples repeat an earlier one"] = 2
     setting["data"]["counts"] = {"train": {"ja": 400, "nein": 100}, "dev": {"ja": 204, "nein": 204}}
     write_json(directory / "setting.json", setting)
     lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -315,6 +316,7 @@ def test_leaks_stopped_arms_and_mixed_versions_are_told(tmp_path: Path) -> None:
     summary = summary_of(directory)
     assert "\nA leak: 3 dev examples that are also in train.\n" in summary
     assert summary.count("A leak") == 1
+    assert "\nRepeated: 2 train examples repeat an earlier one.\n" in summary
     assert "Arms were stopped at a single look of 0.82: no comparison of sustained crossings is possible." in summary
     assert "different versions of packages (torch 2.0 and 2.1)" in summary
     assert "Class balance: train ja 400 (80.0 %), nein 100 (20.0 %); dev ja 204 (50.0 %), nein 204 (50.0 %)." in summary

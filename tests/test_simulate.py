@@ -14,7 +14,8 @@ import pytest
 from test_layers import SERVER_PACKAGES
 
 from backend.corpora import own_pairs
-from backend.simulation import deviations
+from backend.experiment import Plan
+from backend.simulation import arms, deviations
 from backend.textsets import TextSet, of_pairs
 
 ROOT = Path(__file__).parent.parent
@@ -163,7 +164,8 @@ def test_what_weakens_a_run_is_said_before_it(quick: tuple[object, ...], tmp_pat
     train, test = topics(tmp_path / "train.tsv", 400), topics(tmp_path / "test.tsv", 5, 1000)
     columns = ("--text", "sentence", "--label", "topic", "--seeds", "1,", "--batch", 1000, "--out", tmp_path / "out")
     said = run("simulate.py", "--train", train, "--dev", train, "--test", test, *quick, *columns)
-    assert "Warning: 400 dev examples are also in train" in said
+    assert f"{train}: 400 of 400 rows used." in said
+    assert "Warning: a leak: 400 dev examples are also in train, word for word" in said
     assert "Warning: test has no example of river" in said or "Warning: test has no example of goal" in said
     assert "Warning: an arm has 2 rounds at most: a crossing needs 3" in said
 
@@ -177,9 +179,77 @@ def test_what_cannot_be_played_is_refused_in_one_clear_message(quick: tuple[obje
     message = refused(*files, "--label", "topic")
     assert f"{dev}, line 2" in message
     assert "'cat'" in message
+    choice = {"from_name": "mood", "type": "choices", "value": {"choices": ["good"]}}
+    tasks = [{"id": 7, "data": {"text": "fine"}, "annotations": [{"result": [choice]}]}]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    export = ("--train", tmp_path / "tasks.json", "--dev", dev, "--text", "text", "--label", "topic")
+    assert "no annotation answers a control named 'topic'; they answer 'mood' (1 annotations)" in refused(*export)
     assert "The device 'foo' is unknown" in refused("--own-pairs", *quick, "--device", "foo", "--out", tmp_path / "out")
     assert "--stop-at goes with --reproduce-tutorial" in refused("--own-pairs", "--stop-at", 0.5)
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_are_left_out_and_texts_that_contradict_are_told(
+    script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = topics(tmp_path / "train.tsv", 60), topics(tmp_path / "test.tsv", 12, 1000)
+    repeat = "The river number 0 is here"
+    with train.open("a", encoding="utf-8") as file:
+        file.write(f"{repeat}\tgoal\nnot yet labelled\t\n{repeat}\tRiver\n")
+    options = ["--train", train, "--dev", test, "--test", test, "--text", "sentence", "--label", "topic"]
+    for line in introduced(
+        script,
+        [*options, "--seeds", "1,"],
+        capsys,
+        [
+            f"{train}: 62 of 63 rows used; not used: 1 without a label (the first: line 63).",
+            "Warning: 12 test examples are also in dev, word for word",
+            "Warning: 2 train examples repeat an earlier one, word for word",
+            f"Warning: 1 text stands under different labels (3 examples), such as '{repeat}' as 'river' (train, id 2) "
+            "and 'goal' (train, id 62) and 'River' (train, id 64)",
+            "Warning: 'River' and 'river' are taken as different classes; write them alike if they are one",
+        ],
+    ):
+        assert "leak" not in line
+
+
+def introduced(
+    script: dict[str, Any], options: list[object], capsys: pytest.CaptureFixture[str], expected: list[str]
+) -> list[str]:
+    """The lines that introduce a run, the expected ones among them."""
+    parser = script["make_parser"]()
+    parsed = parser.parse_args([str(option) for option in options])
+    data = script["read_data"](parsed, parser)
+    plan = Plan(arms(*script["choose_arms"](parsed)))
+    script["introduce"](data, script["make_protocol"](parsed, data), plan)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in expected if line not in lines] == []
+    return lines
+
+
+def test_pairs_that_are_joined_to_train_by_sentences_are_told(
+    script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = "one\tother\tlabel\n"
+    files = {
+        "train": [f"a{n}\tb{n}\t{n % 2}\n" for n in range(100)],
+        "dev": ["b7\tc\t1\n", "d\te\t0\n"],
+        "test": ["c\tf\t1\n", "g\th\t0\n", "h\ta9\t0\n"],
+    }
+    options: list[object] = ["--text", "one", "--pair", "other", "--label", "label"]
+    for name, rows in files.items():
+        (tmp_path / f"{name}.tsv").write_text(header + "".join(rows), encoding="utf-8")
+        options += [f"--{name}", tmp_path / f"{name}.tsv"]
+    chain = "or are joined to it by a chain of pairs that share one, such as"
+    introduced(
+        script,
+        options,
+        capsys,
+        [
+            f"Warning: 1 of 2 dev pairs share a sentence with train (1) {chain} 'b7' (id 103)",
+            f"Warning: 3 of 3 test pairs share a sentence with train (1) {chain} 'a9' (id 108)",
+        ],
+    )
 
 
 @pytest.fixture(scope="module")

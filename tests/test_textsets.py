@@ -1,5 +1,6 @@
 """Text sets from files of every kind and from the hub's library, whole and damaged; classes; leaks; fingerprints."""
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -10,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.corpora import LABELS, Corpus, Pair, own_pairs
 from backend.errors import BadCorpusError
 from backend.examples import Example
-from backend.textsets import TextSet, download, of_pairs, read_files
+from backend.textsets import TextSet, alike, download, of_pairs, read_files
 
 laws = settings(derandomize=True, deadline=None, max_examples=40)
 ROOT = Path(__file__).parent.parent
@@ -204,48 +205,167 @@ def test_the_lines_of_a_doubled_id_are_both_named(tmp_path: Path) -> None:
         ("t.csv", "text,label\na,1\nb,b,0\n", ", line 3: expected 2 fields as in the header, found 3: 'b', 'b', '0'"),
         ("t.csv", 'text,label\na,1\n"b,0\nc,1\n', ", line 3: the row that begins here is not CSV"),
         ("t.csv", 'text,label\na,1\n"b"c,0\n', ", line 3: the row that begins here is not CSV"),
-        ("t.csv", "text,label\na,1\n" + "b" * 200_000 + ",0\n", "for texts without end, .jsonl"),
-        ("t.tsv", "text\tlabel\na\t1\n \t0\n", ", line 3: expected a text in column 'text', found ' '"),
-        ("t.tsv", "text\tlabel\na\t \n", ", line 2: expected a label"),
-        ("t.csv", 'text,label\n"two\nlines",\n', ", line 2: expected a label"),
+        (
+            "t.csv",
+            "text,label\na,1\n" + "b" * 200_000 + ",0,\n",
+            ", line 3: expected 2 fields as in the header, found 3",
+        ),
+        (
+            "t.csv",
+            'text,label\na,1\n"b \\"c\\" d",0\n',
+            "a quote in it is escaped by a backslash. Double the quotes within a quoted",
+        ),
+        ("t.csv", 'text,label\na,1\n"b,0\nc,1\n', "its quote is never closed"),
+        ("t.csv", 'text,label\na,1\n"b"c,0\n', "text follows its closing quote"),
+        ("t.csv", "text,label\na,1\nb\rc,0\n", ", line 3: the row that begins here is not CSV: a carriage return"),
+        ("t.csv", "text,label\na,1\nb\rc,0\n", "stands alone in the row. End lines with newlines, and"),
+        (
+            "t.tsv",
+            "text\tlabel\na\t1\n \t0\n",
+            "found 1 examples of 1: '1'. Not used: 1 without a text (the first: line 3)",
+        ),
+        ("t.tsv", "text\tlabel\na\t \n", " holds no examples: of 1 rows, 1 without a label (the first: line 2)"),
+        ("t.csv", 'text,label\n"two\nlines",\n', "1 without a label (the first: line 2)"),
         ("t.tsv", "sentence\tlabel\na\t1\n", ", line 1: expected a header with one column 'text', found the columns"),
         ("t.tsv", "sentence\tlabel\na\t1\n", "'sentence', 'label'. The first line is taken as the header"),
-        ("t.tsv", "text\ttext\tlabel\na\ta\t1\n", "expected a header with one column 'text'"),
+        ("t.tsv", "text\ttext\tlabel\na\ta\t1\n", "expected a header with one column 'text', found 2 of that name"),
+        ("t.csv", "text,label,label\na,1,1\n", "expected a header with one column 'label', found 2 of that name"),
+        ("t.tsv", "text,label\na,1\n", "If commas or semicolons separate the fields, name the file .csv"),
         ("t.csv", "", ", line 1: expected a header with one column 'text', found the columns none"),
         ("t.tsv", b"text\tlabel\na\t1\ncaf\xe9\t0\n", ", line 3: the bytes e9 are not UTF-8"),
         ("t.csv", b"text,label\na,1\ncaf\xe9,0\n", ", line 3: the bytes e9 are not UTF-8"),
         ("t.jsonl", b'{"text": "caf\xe9", "label": 1}\n', ", line 1: the bytes e9 are not UTF-8"),
-        ("t.tsv", "text\tlabel\n".encode("utf-16"), ", line 1: the bytes ff are not UTF-8"),
+        (
+            "t.csv",
+            "text,label\na,1\nsaid “no” € café,0\n".encode("cp1252"),
+            "cp1252), in which the place reads 'text,label a,1 said",
+        ),
+        (
+            "t.csv",
+            "text,label\na,1\nsaid “no” € café,0\n".encode("cp1252"),
+            "said “no” € café,0'. If that is right, save",
+        ),
+        ("t.csv", b"text,label\na,1\n\x81\x8d,0\n", "It is not Windows-1252 (cp1252) either"),
+        (
+            "t.csv",
+            "text,label\nÄrger über Öl,1\n".encode() + b"\xff,0\n",
+            ", line 3: the bytes ff are not UTF-8. The rest",
+        ),
+        ("t.tsv", "text\tlabel\n".encode("utf-16"), ", line 1: the file is in UTF-16, not in UTF-8: save it as UTF-8"),
+        ("t.jsonl", b"\xfe\xff" + "{}".encode("utf-16-be"), ", line 1: the file is in UTF-16, not in UTF-8"),
+        ("t.csv", "text,label\na,1\n".encode("utf-16-le"), ", line 1: the file is in UTF-16LE, not in UTF-8"),
+        ("t.csv", "text,label\na,1\n".encode("utf-16-be"), ", line 1: the file is in UTF-16BE, not in UTF-8"),
+        ("t.csv", "text,label\n".encode("utf-32"), ", line 1: the file is in UTF-32, not in UTF-8"),
+        ("t.tsv", "text\tlabel\na\t1\nb\x00\t0\n", ", line 3: there is a NUL byte, which no text holds"),
+        ("t.csv", b"PK\x03\x04\x14\x00", " is a zip archive or an Excel workbook, no text"),
+        ("t.jsonl", b"\x1f\x8b\x08\x00", " is compressed with gzip, no text"),
         ("t.jsonl", '{"text": "a", "label": 1}\n{"text": \n', ", line 2: expected one JSON object on each line, found"),
-        ("t.json", '[{"text": "a", "label": 1}]', ", line 1: expected one JSON object on each line, found [{"),
+        (
+            "t.json",
+            '[{"text": "a", "label": 1}',
+            ": expected one JSON array of objects, or one JSON object on each line (",
+        ),
+        ("t.json", '[{"text": "a", "label": 1}]', ": expected examples of at least two classes to learn from, found 1"),
+        ("t.json", '[{"text": "a", "label": 1}, 7]', ", item 2: expected JSON objects, found 7 (int)"),
+        ("t.json", "[]", " holds no examples"),
+        ("t.jsonl", "", " holds no examples"),
+        ("t.jsonl", '{"text": "a", "text": "b", "label": 1}', ", line 1: expected one JSON object on each line, found"),
+        ("t.jsonl", '{"text": "a", "text": "b", "label": 1}', "the name 'text' stands twice in an object"),
         ("t.json", '{\n"text": "a"\n}', ", line 1: expected one JSON object on each line, found '{'"),
-        ("t.jsonl", "[" * 100_000, ", line 1: expected one JSON object on each line"),
+        (
+            "t.jsonl",
+            "[" * 100_000,
+            ": expected one JSON array of objects, or one JSON object on each line (maximum recursion",
+        ),
+        ("t.jsonl", '{"text": ' + "[" * 100_000, ", line 1: expected one JSON object on each line"),
         ("t.jsonl", "7", ", line 1: expected one JSON object on each line, found 7 (int)"),
         ("t.jsonl", '{"text": "a"}', ", line 1: expected a value named 'label', found 'text'"),
         ("t.jsonl", '{"text": 5, "label": 1}', ", line 1: expected a text in column 'text', found 5"),
-        ("t.jsonl", '{"text": null, "label": 1}', "expected a text in column 'text', found None"),
+        ("t.jsonl", '{"text": null, "label": 1}', "of 1 rows, 1 without a text (the first: line 1)"),
+        ("t.jsonl", '{"text": ["a"], "label": 1}', "expected a text in column 'text', found ['a']"),
         ("t.jsonl", r'{"text": "a\ud83d", "label": 1}', ", line 1: the text in column 'text' holds half a character"),
         ("t.jsonl", '{"text": "a", "label": 0.5}', ", line 1: expected a label"),
-        ("t.jsonl", '{"text": "a", "label": null}', "found None"),
-        ("t.jsonl", '{"text": "a", "label": NaN}', "found nan"),
-        ("t.jsonl", '{"text": "a", "label": ["x"]}', "found ['x']"),
+        ("t.jsonl", r'{"text": "a", "label": "\ud83d"}', ", line 1: the text in column 'label' holds half a character"),
+        ("t.jsonl", '{"text": "a", "label": null}', "of 1 rows, 1 without a label (the first: line 1)"),
+        ("t.jsonl", '{"text": "a", "label": NaN}', "of 1 rows, 1 without a label (the first: line 1)"),
+        ("t.jsonl", '{"text": "a", "label": ["x", "y"]}', "of 1 rows, 1 with several labels (the first: line 1)"),
+        (
+            "t.jsonl",
+            '{"text": "a", "label": [[0, 1, "x"]]}',
+            ", line 1: expected a label (a word, a whole number, true or",
+        ),
+        ("t.jsonl", '{"text": "a", "label": {"x": 1}}', ", line 1: expected a label"),
         ("t.txt", "text\tlabel\na\t1\n", ": expected a file named .tsv, .csv, .jsonl, .json, found '.txt'"),
         ("t.tsv", "text\tlabel\na\t1\n", ": expected examples of at least two classes to learn from, found 1 examples"),
         ("t.tsv", "text\tlabel\na\t1\nb\t1\n", "found 2 examples of 1: '1'"),
-        ("t.tsv", "text\tlabel\n", "found 0 examples of 0: none"),
+        ("t.tsv", "text\tlabel\n", " holds no examples. Give a file with some"),
     ],
 )
 def test_damage_is_named_by_file_line_and_value(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
     assert words in refusal_of_train(tmp_path, name, content)
 
 
+def read_or_refused(name: str, content: bytes) -> None:
+    """Nothing but examples or a sentence may come of a file."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = plain(Path(directory), name, content)
+        with contextlib.suppress(BadCorpusError):
+            data = read_files(path, path, None, "text", None, "label")
+            assert len(data.train) == len(data.dev) > 1
+            assert all(example.text.strip() for example, _ in data.train)
+            assert str(len(data.train)) in data.notes[0]
+
+
+suffixes = st.sampled_from([".tsv", ".csv", ".jsonl", ".json"])
+starts = st.sampled_from(
+    [b"", b"text,label\n", b"text\tlabel\n", b'"text"\t"label"\n', b"[", b'{"text": "a", "label": 1}\n']
+)
+pieces = st.sampled_from(
+    [b"a", b'"', b'""', b",", b"\t", b"\n", b"\r\n", b"\r", b"\\", b"\x00", b"\xe9", b"1", b"{", b"[", b"]", b"}"]
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(suffix=suffixes, start=starts, more=st.lists(pieces, max_size=20))
+def test_whatever_bytes_a_file_holds_it_is_read_or_refused(suffix: str, start: bytes, more: list[bytes]) -> None:
+    read_or_refused(f"file{suffix}", start + b"".join(more))
+
+
+keys = st.sampled_from(["text", "label", "data", "annotations", "answer", "id", "annotation_id", "annotator", "result"])
+keys |= st.sampled_from(["from_name", "type", "value", "choices", "was_cancelled", "updated_at", "ground_truth"])
+values = st.sampled_from(
+    [None, True, 1, 1.5, float("nan"), "", "a", "label", "choices", "accept", "reject", '["a"]', "{}", [], {}]
+)
+objects = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6))
+good = st.just({"text": "a", "label": "b"}) | st.just({"data": {"text": "a"}, "annotations": []})
+good |= st.fixed_dictionaries(dict.fromkeys(("annotation_id", "annotator", "id", "text", "label"), objects))
+choice = st.fixed_dictionaries({"from_name": st.just("label"), "type": values, "value": objects})
+answer = st.fixed_dictionaries(
+    {"result": st.lists(choice | objects, max_size=2), "ground_truth": values, "updated_at": values}
+)
+good |= st.fixed_dictionaries({"data": st.just({"text": "a"}), "annotations": st.lists(answer | objects, max_size=3)})
+
+
+@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rows=st.lists(good | st.dictionaries(keys, objects, max_size=6), max_size=4),
+    suffix=st.sampled_from([".json", ".jsonl"]),
+)
+def test_whatever_objects_a_file_holds_it_is_read_or_refused(rows: list[object], suffix: str) -> None:
+    content = json.dumps(rows) if suffix == ".json" else "\n".join(json.dumps(row) for row in rows)
+    read_or_refused(f"file{suffix}", content.encode())
+
+
 def test_the_text_of_a_pair_must_be_there_too(tmp_path: Path) -> None:
     path = written(tmp_path, "train.tsv", [*ROWS, ("alone", " ", "1")])
-    assert f"{path}, line 5: expected a text in column 'sentence2'" in complaint(lambda: read_pairs(path, path))
+    data = read_pairs(path, path)
+    assert contents(data.train) == contents(data.dev) == ROWS
+    assert data.notes == (f"{path}: 3 of 4 rows used; not used: 1 without a text (the first: line 5).",) * 2
 
 
 def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
     path = written(tmp_path, "train.tsv", ROWS)
+    assert read_pairs(path, path).notes == (f"{path}: 3 of 3 rows used.",) * 2
     (tmp_path / "dir.csv").mkdir()
     assert f"{tmp_path / 'no.tsv'} cannot be read (No such file" in complaint(
         lambda: read_pairs(path, tmp_path / "no.tsv")
@@ -265,7 +385,7 @@ def test_a_label_that_training_lacks_is_named(tmp_path: Path) -> None:
     for files in ((dev, None), (train, dev)):
         message = complaint(lambda files=files: read_pairs(train, *files))  # type: ignore[misc]
         assert f"{dev}, line 5: the label '-1' in column 'label' is not among those of the training set" in message
-        assert "('1', '0')" in message
+        assert "('1', '0'); 1 of 4 rows has it. If it stands for 'no label', leave these rows out" in message
 
 
 def test_one_column_cannot_be_text_and_label(tmp_path: Path) -> None:
@@ -318,6 +438,104 @@ def test_the_positive_class_may_be_given(tmp_path: Path) -> None:
     )
 
 
+# Labels of train, dev and test
+
+
+def labelled(directory: Path, name: str, labels: Sequence[object]) -> Path:
+    """A file with a text for each label, as its kind writes it."""
+    path = directory / name
+    rows = [(f"text {number}", label) for number, label in enumerate(labels)]
+    if path.suffix == ".jsonl":
+        return plain(directory, name, "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows))
+    sep = "," if path.suffix == ".csv" else "\t"
+    return plain(directory, name, "\n".join([f"text{sep}label", *(f"{text}{sep}{label}" for text, label in rows)]))
+
+
+def read_labelled(train: Path, dev: Path, positive: str | None = None) -> TextSet:
+    return read_files(train, dev, None, "text", None, "label", positive=positive)
+
+
+ONES: list[list[object]] = [["1", "0"], ["1.0", "0.0"], ["1.00", "0"], [1, 0], [1.0, 0.0]]
+TRUES: list[list[object]] = [["true", "false"], ["True", "False"], ["TRUE", "FALSE"], [True, False]]
+
+
+@pytest.mark.parametrize("ways", [ONES, TRUES])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_numbers_and_truths_are_the_same_labels_in_every_file(
+    tmp_path: Path, suffix: str, ways: list[list[object]]
+) -> None:
+    usual = tuple(ways[0])
+    for first in ways:
+        for second in ways:
+            train = labelled(tmp_path, f"train{suffix}", first)
+            dev = labelled(tmp_path, "dev.jsonl" if suffix == ".csv" else "dev.csv", second)
+            data = read_labelled(train, dev)
+            assert data.labels == usual
+            assert [label for _, label in (*data.train, *data.dev)] == [*usual, *usual]
+
+
+def test_a_label_that_is_read_in_another_form_is_named(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "train.csv", ["1.0", "-2.0", "-0.0", "3"])
+    assert f"{path}: labels are read in their usual form, '-0.0' as '0', '-2.0' as '-2', '1.0' as '1'." in (
+        read_labelled(path, path).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "usual"), [(["1", "1.0", "0"], ("0", "1", "1.0")), (["True", "no", "true"], ("True", "no", "true"))]
+)
+def test_two_ways_of_writing_in_one_file_stay_two_classes(
+    tmp_path: Path, written: list[object], usual: tuple[str, ...]
+) -> None:
+    train = labelled(tmp_path, "train.csv", written)
+    data = read_labelled(train, train)
+    assert data.labels == usual
+    assert [label for _, label in data.dev] == written
+    assert len(alike(data.labels)) == 1
+
+
+def test_two_ways_of_writing_in_a_file_to_judge_by_are_refused(tmp_path: Path) -> None:
+    train, dev = labelled(tmp_path, "train.csv", ["1", "0"]), labelled(tmp_path, "dev.csv", ["1", "1.0", "0.0", "1.0"])
+    message = complaint(lambda: read_labelled(train, dev))
+    assert f"{dev}, line 3: the label '1.0' in column 'label' is not among those of the training set" in message
+    assert "2 of 4 rows have it. It seems to be '1' written in another way: write it as there." in message
+
+
+@pytest.mark.parametrize("label", ["01", "1.", "1.5", "+1", "1e0", "v1.0", "1.0.0"])
+def test_what_only_resembles_a_number_is_a_name(tmp_path: Path, label: str) -> None:
+    path = labelled(tmp_path, "train.csv", ["0", label])
+    assert read_labelled(path, path).labels == (label, "0") or read_labelled(path, path).labels == ("0", label)
+    one = labelled(tmp_path, "one.csv", ["0", "1"])
+    assert f"the label '{label}' in column" in complaint(lambda: read_labelled(one, path))
+
+
+def test_the_positive_class_may_be_given_in_any_form(tmp_path: Path) -> None:
+    path = labelled(tmp_path, "train.csv", ["1", "0"])
+    assert read_labelled(path, path, positive="0.0").labels == ("0", "1")
+
+
+def test_classes_that_may_be_one_are_found() -> None:
+    assert alike(["pos", "POS", "neg", "so so", "So  so", "neutral"]) == [("pos", "POS"), ("so so", "So  so")]
+    assert alike(["1", "1.0", "2"]) == [("1", "1.0")]
+    assert alike(["a", "b"]) == []
+
+
+def test_a_class_that_is_only_judged_by_is_named_and_counted(tmp_path: Path) -> None:
+    train, dev = labelled(tmp_path, "train.csv", ["a", "b"]), labelled(tmp_path, "dev.csv", ["a", "c", "b", "d", "c"])
+    message = complaint(lambda: read_labelled(train, dev))
+    assert (
+        f"{dev}, line 3: the label 'c' in column 'label' is not among those of the training set ('b', 'a')" in message
+    )
+    assert "2 of 5 rows have it. Nor is 'd'. A class is learnt from examples alone: put some of it into" in message
+    assert "no label" not in message
+    other = labelled(tmp_path, "other.csv", ["A"])
+    assert "1 of 1 rows has it. It seems to be 'a' written in another way" in complaint(
+        lambda: read_labelled(train, other)
+    )
+    wrong = labelled(tmp_path, "wrong.csv", ["x", "y"])
+    assert "If the column is the right one, a class is learnt from" in complaint(lambda: read_labelled(train, wrong))
+
+
 # What a text set says about itself
 
 
@@ -339,12 +557,11 @@ def test_texts_of_the_training_set_are_noticed_among_those_to_judge_by() -> None
     data = small_set()
     leaked = (Example(9, "a", "b"), LABELS[1])
     assert data.leaks() == {}
-    assert replace(data, dev=(*data.dev, leaked), test=(leaked, leaked)).leaks() == {
-        "dev examples are also in train": 1,
-        "test examples are also in train": 2,
-        "test examples are also in dev": 2,
-    }
-    assert replace(data, train=(*data.train, leaked)).leaks() == {"train examples repeat an earlier one": 1}
+    both = replace(data, dev=(*data.dev, leaked), test=(leaked, leaked))
+    assert both.leaks() == {"dev examples are also in train": 1, "test examples are also in train": 2}
+    assert both.repeats() == {"test examples are also in dev": 2}
+    twice = replace(data, train=(*data.train, leaked))
+    assert (twice.leaks(), twice.repeats()) == ({}, {"train examples repeat an earlier one": 1})
     assert replace(data, dev=((Example(9, "a"), LABELS[0]),)).leaks() == {}, "one text is not a pair"
 
 
@@ -420,11 +637,18 @@ def test_a_test_split_without_labels_is_left_out(hub_copy: Path, named: bool) ->
     assert data.source.endswith("(test is left out: it has no labels)")
 
 
-def test_rows_without_labels_are_refused_elsewhere(hub_copy: Path) -> None:
+def test_a_number_for_no_label_is_refused_elsewhere_and_left_out_where_classes_are_named(hub_copy: Path) -> None:
     write_jsonl(hub_copy / "validation.jsonl", [("a", "b", 1), ("c", "d", -1)])
+    write_jsonl(hub_copy / "test.jsonl", [("e", "f", 0), ("g", "h", -1)])
     assert f"{hub_copy}, split validation, row 1: the label '-1'" in complaint(lambda: load(hub_copy))
     name_the_classes(hub_copy)
-    assert f"{hub_copy}, split validation, row 1: expected a label" in complaint(lambda: load(hub_copy))
+    data = load(hub_copy)
+    assert (contents(data.dev), contents(data.test)) == ([("a", "b", "paraphrase")], [("e", "f", "different")])
+    assert [example.id for example, _ in (*data.dev, *data.test)] == [3, 5]
+    assert data.notes[1:] == tuple(
+        f"{hub_copy}, split {split}: 1 of 2 rows used; not used: 1 without a label (the first: row 1)."
+        for split in ("validation", "test")
+    )
 
 
 def test_unknown_splits_and_columns_are_answered_with_the_known(hub_copy: Path) -> None:
