@@ -121,10 +121,17 @@ def _guess(content: bytes, place: int) -> str:
     others = [char for char in content.decode("utf-8", "replace") if ord(char) > 127]
     if others.count("\ufffd") < len(others) / 2:
         return "The rest of the file is UTF-8: mend this place, or get the file again."
+    letters = [byte for byte in content if byte > 127 or chr(byte).isalpha()]
+    western = sum(byte > 127 for byte in letters) < len(letters) / 3
     try:
         content.decode("cp1252")
     except UnicodeDecodeError:
-        return "It is not Windows-1252 (cp1252) either. Save the file as UTF-8, or get it again."
+        western = False
+    if not western:
+        return (
+            "It is not likely to be Windows-1252 (cp1252) either, but an encoding of another script than the Latin: "
+            "save it as UTF-8 with the program that wrote it, or get it again."
+        )
     near = content[max(0, place - 20) : place + 20].decode("cp1252").split("\n")
     return (
         f"It is likely Windows-1252 (cp1252), in which the place reads {shown(' '.join(near).strip())}. If that is "

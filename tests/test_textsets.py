@@ -245,7 +245,17 @@ def test_the_lines_of_a_doubled_id_are_both_named(tmp_path: Path) -> None:
             "text,label\na,1\nsaid “no” € café,0\n".encode("cp1252"),
             "said “no” € café,0'. If that is right, save",
         ),
-        ("t.csv", b"text,label\na,1\n\x81\x8d,0\n", "It is not Windows-1252 (cp1252) either"),
+        ("t.csv", b"text,label\na,1\n\x81\x8d,0\n", "It is not likely to be Windows-1252 (cp1252) either"),
+        (
+            "t.csv",
+            b"text,label\n\xcf\xf0\xe8\xe2\xe5\xf2 \xe2\xf1\xe5\xec,1\n",
+            "an encoding of another script than the Latin: save",
+        ),
+        (
+            "t.csv",
+            "text,label\n良い商品です,1\n".encode("shift_jis"),
+            "an encoding of another script than the Latin: save",
+        ),
         (
             "t.csv",
             "text,label\nÄrger über Öl,1\n".encode() + b"\xff,0\n",
