@@ -151,8 +151,12 @@ class Controller:
             self._report(pool, project, config, outlook, found, state="waiting")
         else:
             self._publish(pool, project, config, version, outlook)
+        self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self.jobs.hinted, project.id)):
             self.jobs.hint(project.id)
+        self._board.put_traffic(self._studio.traffic())
 
     def _take_back_choices(self, pool: Pool, project: Project, config: LabelConfig) -> None:
         if not project.show_predictions:
