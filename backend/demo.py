@@ -160,7 +160,13 @@ def _project(client: Studio, corpus: Corpus, memory: Path) -> int:
         pass
     with tqdm(total=len(corpus.train) + len(corpus.holdout), desc="Importing", unit="task") as bar:
         project = import_corpus(
-            client, corpus, "Nextlabel demo", 0.3, START_SEED, lambda done, _: bar.update(done - bar.n)
+            client,
+            corpus,
+            "Nextlabel demo",
+            0.3,
+            START_SEED,
+            lambda done, _: bar.update(done - bar.n),
+            remedy="Start the demo again to make another project.",
         )
     memory.write_text(f"{project} {corpus.source}", encoding="utf-8")
     return project

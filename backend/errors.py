@@ -60,6 +60,16 @@ class StudioError(NextlabelError):
     status = 502
 
 
+class IncompleteImportError(StudioError):
+    """An import that came to an end before the project held everything."""
+
+
+class WrongProjectError(NextlabelError):
+    """A project that holds something else than what it was to be completed with; nothing is wrong with the server."""
+
+    status = 409
+
+
 class QueueError(NextlabelError):
     """The job queue cannot be used: its server did not answer or refused, its file is locked."""
 

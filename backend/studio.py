@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 from label_studio_sdk.base_client import LabelStudioBase
@@ -44,6 +45,17 @@ class StudioRefusedError(StudioError):
     def __init__(self, message: str, code: int):
         super().__init__(message)
         self.code = code
+
+
+class StudioAwayError(StudioError):
+    """Label Studio cannot be reached: it has not heard of the request."""
+
+
+class Counts(NamedTuple):
+    """How many tasks, and how many annotations on them."""
+
+    tasks: int
+    annotations: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,8 @@ class Studio:
         except ApiError as error:
             raise self._refusal(what, error.status_code or 0, error.body) from None
         except (httpx.HTTPError, OSError) as error:
-            raise StudioError(
+            unheard = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise (StudioAwayError if unheard else StudioError)(
                 f"Label Studio at {without_password(self.url)} does not answer ({type(error).__name__}: "
                 f"{without_password(error)}). Start it, or correct "
                 "LABEL_STUDIO_URL."
@@ -349,15 +362,45 @@ class Studio:
             params={"page_size": 1000, "include": "id,title"},
         )
 
-    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> int:
-        """Import tasks, with annotations where they carry some; returns how many were created."""
-        path = f"api/projects/{project}/import"
-        return self._read(lambda raw: int(raw["task_count"]), "POST", path, json=list(tasks))
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> Counts:
+        """Import tasks, with annotations where they carry some; returns how many of each were created.
+
+        On SQLite, Label Studio creates the tasks without any of their annotations when something else writes at the
+        wrong moment (`retry_database_locked` around `BaseTaskSerializerBulk.create`). Sent once only: after an error
+        status or a lost connection the tasks may be there all the same.
+        """
+        return self._read(
+            lambda raw: Counts(int(raw["task_count"]), int(raw["annotation_count"])),
+            "POST",
+            f"api/projects/{project}/import",
+            json=list(tasks),
+            request_options={"max_retries": 0},
+        )
+
+    def delete_tasks(self, project: int, task_ids: Sequence[int], annotations: int) -> None:
+        """Delete those of these tasks that have exactly so many annotations, skips not counted, when it is done."""
+        has_as_many = _filter("total_annotations", "equal", annotations, "Number")
+        filters = {"conjunction": "and", "items": [has_as_many]}
+        # An empty list would delete every task of the project: Label Studio takes it for no selection.
+        for start in range(0, len(task_ids), PAGE):
+            selected = {"all": False, "included": list(task_ids[start : start + PAGE])}
+            body = {"selectedItems": selected, "filters": filters}
+            self._call("POST", "api/dm/actions", params={"id": "delete_tasks", "project": project}, json=body)
 
     def annotate(self, task_id: int, result: Sequence[Mapping[str, Any]], lead_time_s: float = 0.0) -> int:
         """Submit an annotation as the token's user; returns its id."""
         body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": False}
         return self._read(_id, "POST", f"api/tasks/{task_id}/annotations/", json=body)
+
+    def add_label(self, task_id: int, result: Sequence[Mapping[str, Any]]) -> None:
+        """Give a task the annotation that an import would have given it. Asked for again, it is not made again."""
+        once = str(uuid5(NAMESPACE_URL, f"{self.url}/tasks/{task_id}/imported"))
+        body = {"result": list(result), "ground_truth": True, "was_cancelled": False, "unique_id": once}
+        try:
+            self._call("POST", f"api/tasks/{task_id}/annotations/", json=body)
+        except StudioRefusedError as error:
+            if error.code != 409:
+                raise
 
     def ml_backends(self, project: int) -> list[MLBackend]:
         """Registered backends. Label Studio calls each one's /health and /setup to answer this."""
