@@ -6,6 +6,7 @@ Takes no task away that a person has worked on, and refuses a project that holds
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -269,6 +270,10 @@ class _Import:
                 if _is_final(error):
                     break
                 time.sleep(self.patience.pause_s * 2 ** (idle - 1))
+        with suppress(StudioError):  # for what was sent last may be there
+            self._look()
+        if self.found.complete:
+            return self._report()
         raise IncompleteImportError(
             f"{_place(self.studio, self.project)} is incomplete: when last read, it held {_holding(self.found)}."
             f"{reason} {self.remedy.format(project=self.project)}"
