@@ -254,11 +254,11 @@ class Controller:
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
         base = self._board.base_model()
         fails = base.state == "failed" and base.base_model == self._settings.base_model
-        unknown = self._unknown_words(pool, config)
+        unknown, survey = self._unknown_words(pool, config), pool.survey()
         return [
             *([notices.base_model_fails(base.message)] if fails else []),
-            *notices.on_unknown_words(unknown, self._settings.base_model),
-            *notices.on_tasks(pool.survey(), config, project),
+            *notices.on_unknown_words(unknown, self._settings.base_model, survey),
+            *notices.on_tasks(survey, config, project),
         ]
 
     def _unknown_words(self, pool: Pool, config: LabelConfig) -> Unknown:
