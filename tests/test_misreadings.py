@@ -3,6 +3,10 @@
 Against a real Label Studio, with web process and trainer running: what the page and the doctor say, what is fitted on.
 """
 
+import os
+import shlex
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +25,7 @@ from backend.sandbox import LocalBackend, LocalStudio
 from backend.status import QueueStatus, StatusBoard
 from backend.studio import Studio
 
+ROOT = Path(__file__).resolve().parent.parent
 FIT_EVERY = 6
 Data = dict[str, Any]
 
@@ -321,6 +326,49 @@ def test_a_map_to_a_label_that_does_not_exist_is_refused(project: MakeProject) -
         RefusedConfigError, match="No label can be learnt as 'positiv', which the labelling config does"
     ):
         here.connect(label_map={"pos": "positiv"})
+
+
+@pytest.mark.parametrize("label_map", [{"pos": "neg"}, {"pos": "neg", "neg": "pos"}], ids=["one", "a swap"])
+def test_a_label_of_the_config_is_not_mapped(label_map: dict[str, str], project: MakeProject) -> None:
+    here = project(xml(), tasks(6, 2))
+    with pytest.raises(RefusedConfigError, match="'pos' cannot be learnt as 'neg', because it is a label of the label"):
+        here.connect(label_map=label_map)
+    here.connect(label_map={"pos": "pos"})
+
+
+def pasted(command: str, here: Misread) -> None:
+    """The command of a sentence, in a shell. The settings are those of the backend, which is not at the default URL."""
+    environment = {
+        **os.environ,
+        "LABEL_STUDIO_URL": here.studio.url,
+        "LABEL_STUDIO_API_KEY": here.studio._api_key,
+        "MODEL_DIR": str(here.backend.model_dir),
+    }
+    line = command.replace("scripts/", f"{shlex.quote(sys.executable)} scripts/", 1)
+    subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+
+def test_the_commands_of_the_sentences_can_be_pasted_and_leave_nothing_behind(project: MakeProject) -> None:
+    names = ("don't know", "-1")
+    choices = "".join(f'<Choice value="{name}"/>' for name in names)
+    given = tasks(20, 12)
+    for i in range(12):
+        given[i]["annotations"][0]["result"] = answer([("Don't know", "- 1")[i % 2]])
+    here = project(xml(choices=choices), given)
+    here.connect()
+    said = here.said("carry labels that the labelling config does not have")
+    pasted(said[said.index("scripts/") : -1], here)
+    assert sorted(here.fitted().values()) == sorted(names * 6)
+    wait_until(lambda: silent(here.status()), "the sentence to go")
+    assert [backend.url for backend in here.studio.ml_backends(here.id)] == [here.backend.url], "no second one"
+    here.studio.update_project(here.id, label_config=xml(choices='<Choice value="no"/><Choice value="yes"/>'))
+    said = here.said("Labels are to be learnt as others")
+    pasted(said[said.index("scripts/") : -1], here)
+    wait_until(lambda: not any("are to be learnt" in s for s in here.status().warnings), "the map to be empty")
+    here.studio.update_project(
+        here.id, label_config=xml(choices="".join(f'<Choice value="{n}"/>' for n in ("Don't know", "- 1")))
+    )
+    wait_until(lambda: silent(here.status()), "the old labels to be those of the config", 60)
 
 
 def test_most_tasks_without_a_text_come_first_and_the_rest_is_learnt(project: MakeProject) -> None:
