@@ -20,7 +20,7 @@ from ports import own_port
 from backend.connecting import Credentials, connect, disconnect, what_is_read
 from backend.doctor import Finding, examine
 from backend.errors import RefusedConfigError
-from backend.registry import Registry
+from backend.registry import Card, Registry
 from backend.sandbox import LocalBackend, LocalStudio
 from backend.status import QueueStatus, StatusBoard
 from backend.studio import Studio
@@ -87,6 +87,10 @@ class Misread:
         version = self.registry.current(self.id)
         assert version is not None
         return self.registry.fitted_labels(self.id, version)
+
+    def card(self) -> Card:
+        """That of the version in force."""
+        return self.registry.card(self.id, self.registry.current(self.id) or "")
 
     def said(self, words: str) -> str:
         """The sentence with these words, once the page has it."""
@@ -230,6 +234,17 @@ def test_an_identifier_beside_the_text_is_left_out_until_somebody_wants_it(
     disconnect(studio, here.id)
     after = studio.project(here.id)
     assert (after.sampling, after.show_predictions) == (before.sampling, before.show_predictions), "is remembered"
+
+
+def test_other_fields_are_learnt_from_at_once(project: MakeProject) -> None:
+    here = project(xml(PAIR), tasks(20, 10, lambda i: {"title": f"Visit {i}", "body": text_of(i)}))
+    here.connect()
+    here.fitted()
+    here.connect(fields=("body", "title"))
+    wait_until(lambda: here.card().texts == "body, title", "a version that was fitted on the texts in this order")
+    assert here.card().reason == "what makes the text changed"
+    here.connect(fields=("body",))
+    wait_until(lambda: here.card().texts == "body", "a version that was fitted on the one text")
 
 
 def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, studio: Studio) -> None:
@@ -381,6 +396,21 @@ def test_most_tasks_without_a_text_come_first_and_the_rest_is_learnt(project: Ma
         "6 of 9 tasks cannot be read, though 6 labels stand on them: the field 'body' is missing (6, "
     )
     assert here.status().first == said
+
+
+def test_what_was_said_of_a_project_goes_when_it_is_no_longer_served(project: MakeProject) -> None:
+    here = project(xml(), tasks(8, 8, lambda i: {"text": text_of(i), "split": "test"}))
+    here.connect()
+    here.said("held out")
+    two = xml().replace("</View>", f'<Choices name="second" toName="text">{POS_NEG}</Choices></View>')
+    here.studio.update_project(here.id, label_config=two)
+    wait_until(lambda: here.status().state == "refused", "the refusal")
+    assert silent(here.status())
+    here.studio.update_project(here.id, label_config=xml())
+    here.said("held out")
+    disconnect(here.studio, here.id)
+    wait_until(lambda: here.status().state == "disconnected", "the trainer to know it")
+    assert silent(here.status())
 
 
 # All is well
