@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -90,7 +90,7 @@ def connect(
     before = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
     options = _changed(before, fields, label_map or {})
     config = parse_label_config(project.label_config, options)
-    _require_map(config)
+    _require_map(config, label_map or {})
     _require_texts(studio, project_id, config)
     done = []
     if backend is None:
@@ -113,13 +113,20 @@ def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: M
     return ProjectOptions(options.fields if fields is None else tuple(fields), mapped)
 
 
-def _require_map(config: LabelConfig) -> None:
-    nowhere = sorted(set(config.label_map.values()) - set(config.labels))
+def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
+    nowhere = sorted({new for new in given.values() if new} - set(config.labels))
     if nowhere:
         raise RefusedConfigError(
             f"No label can be learnt as {nowhere[0]!r}, which the labelling config does not have: its labels are "
             f"{', '.join(config.labels)}. Correct --map-label."
         )
+    unmapped = replace(config, label_map={})
+    for old, new in given.items():
+        if new and unmapped.label_of(old) not in (None, new):
+            raise RefusedConfigError(
+                f"{old!r} cannot be learnt as {new!r}, because it is a label of the labelling config, which is learnt "
+                "as itself. Map only labels that the config does not have."
+            )
 
 
 def _require_texts(studio: Studio, project: int, config: LabelConfig) -> None:
@@ -152,7 +159,8 @@ def what_is_read(studio: Studio, project_id: int) -> list[str]:
 def said_of(config: LabelConfig) -> str:
     """What makes the text, in this order, and what the labels."""
     kind = "the pair" if len(config.fields) == 2 else "the text"
-    mapped = "".join(f", {old} counts as {new}" for old, new in config.label_map.items())
+    meant = {old: config.label_of(old) for old in config.label_map if old not in config.labels}
+    mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}"
 
 

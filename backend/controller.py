@@ -41,6 +41,7 @@ BUSY_S = 0.25  # when another thread has the project, which sees the hint and gi
 PACE_S = 1.0  # between two looks of which nothing but removals is left
 LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
+NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
 
 
@@ -94,7 +95,7 @@ class Controller:
             self._reconcile(project, thorough)
         except RefusedConfigError as error:
             log.warning("project %d cannot be served: %s", project, error)
-            self._say(project, state="refused", message=str(error))
+            self._say(project, state="refused", message=str(error), **NOTHING_SAID)
         except StudioError as error:
             log.warning("project %d: %s", project, error)
             self._failed(project, str(error))
@@ -128,7 +129,7 @@ class Controller:
 
     def _disconnected(self, pool: Pool, project_id: int, why: str) -> None:
         pool.put("connected", "")
-        self._say(project_id, state="disconnected", message=why)
+        self._say(project_id, state="disconnected", message=why, **NOTHING_SAID)
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
         config = parse_label_config(project.label_config, self._registry.options(project.id))
@@ -258,11 +259,11 @@ class Controller:
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
         base = self._board.base_model()
         fails = base.state == "failed" and base.base_model == self._settings.base_model
-        unknown = self._unknown_words(pool, config)
+        unknown, survey = self._unknown_words(pool, config), pool.survey()
         return [
             *([notices.base_model_fails(base.message)] if fails else []),
-            *notices.on_unknown_words(unknown, self._settings.base_model),
-            *notices.on_tasks(pool.survey(), config, project),
+            *notices.on_unknown_words(unknown, self._settings.base_model, survey),
+            *notices.on_tasks(survey, config, project),
         ]
 
     def _unknown_words(self, pool: Pool, config: LabelConfig) -> Unknown:

@@ -114,8 +114,11 @@ class Fitter:
     ) -> str:
         if demanded:
             return "Start Training was pressed"
-        if version is not None and self._registry.card(project, version).labels != config.labels:
+        card = self._registry.card(project, version) if version is not None else None
+        if card and card.labels != config.labels:
             return "the project's labels changed"
+        if card and card.texts not in ("", _texts(config)):  # it would be given what it was not fitted on
+            return "what makes the text changed"
         if pending >= self._settings.fit_every:
             return f"{pending} new labels"
         if pending and waited_s >= self._settings.fit_max_wait_s:
@@ -331,6 +334,7 @@ class Fitter:
             created_at=created.isoformat(),
             reason=reason,
             scored=len(result.pool.examples),
+            texts=_texts(config),
         )
 
     def _done(self, project: int, card: Card) -> None:
@@ -362,6 +366,10 @@ class Fitter:
             failures_in_a_row=status.failures_in_a_row + 1,
         )
         self._jobs.hint(project)
+
+
+def _texts(config: LabelConfig) -> str:
+    return ", ".join(config.fields)
 
 
 def _fingerprint(holdout: Sequence[tuple[Example, str]]) -> str:

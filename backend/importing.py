@@ -58,7 +58,7 @@ class Imported:
     """A complete project: how many tasks and labels of the corpus it holds, and what that took.
 
     `lost` labels were dropped by Label Studio; all is there after `repairs` further rounds. `relabelled` tasks have
-    another label than the corpus gives them: a person's. `unanswered` imports have not arrived until now.
+    another label than the corpus gives them: a person's. `unanswered` imports have not been seen to arrive.
     """
 
     project: int

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,15 +84,23 @@ class LabelConfig:
 
     @cached_property
     def known(self) -> Mapping[str, str]:
-        """The label that each known spelling stands for: its own, without the blanks around it, one that is mapped."""
-        trimmed = Counter(label.strip() for label in self.labels)
-        spellings = {label.strip(): label for label in self.labels if trimmed[label.strip()] == 1}
+        """The label that each known spelling stands for: its own, one that looks the same, one that is mapped."""
+        alike = Counter(map(_as_seen, self.labels))
+        spellings = {_as_seen(label): label for label in self.labels if alike[_as_seen(label)] == 1}
         mapped = {old: new for old, new in self.label_map.items() if new in self.labels}
-        return {**mapped, **spellings, **{label: label for label in self.labels}}
+        seen_mapped = {_as_seen(old): new for old, new in mapped.items()}
+        return {**seen_mapped, **mapped, **spellings, **{label: label for label in self.labels}}
 
     def label_of(self, given: str) -> str | None:
         """The config's label that an annotation's text stands for; None when there is none."""
-        return self.known.get(given) or self.known.get(given.strip())
+        return self.known.get(given) or self.known.get(_as_seen(given))
+
+
+def _as_seen(label: str) -> str:
+    """The same for labels that no person can tell from each other: composed, without characters of no width, with one
+    plain blank for all blanks between words."""
+    shown = (c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(shown).split())
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
@@ -344,8 +353,11 @@ def _read_text(text: TextField, data: Mapping[str, Any]) -> _Reading:
         whole = _encodable(_decoded(whole, text.encoding))
     except (binascii.Error, UnicodeError):
         return _Reading("", f"the field {text.field!r} is not {text.encoding}, as the labelling config says")
-    whole = text_of_html(whole) if text.html else whole
-    return _Reading(whole[:MAX_TEXT]) if whole.strip() else _Reading("", f"the field {text.field!r} is empty")
+    shown = text_of_html(whole) if text.html else whole
+    if shown.strip():
+        return _Reading(shown[:MAX_TEXT])
+    beside = "apart from its HTML tags " if whole.strip() else ""
+    return _Reading("", f"the field {text.field!r} is {beside}empty")
 
 
 MISSING = object()
@@ -442,12 +454,14 @@ def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
         return NOTHING_CHOSEN
     ours = [item for item in items if item.get("from_name") == config.from_name]
     if not ours:
-        others = sorted({str(item.get("from_name")) for item in items})
-        return f"{OTHER_QUESTION} {', '.join(others)}"
+        others = ", ".join(sorted({str(item.get("from_name")) for item in items}))
+        renamed = any(item.get("type") == "choices" for item in items)  # for there is one Choices
+        name = f"the name of the question is {others}, in the labelling config it is {config.from_name}"
+        return name if renamed else f"{OTHER_QUESTION} {others}"
     if len(_labels_in(config, _items(config, annotation))) > 1:
         return "several labels are given"
     kinds = sorted({str(item.get("type", "missing")) for item in ours} - {"choices"})
-    return f'the type is {", ".join(kinds)} in the place of "choices"' if kinds else NOTHING_CHOSEN
+    return f'the type is {", ".join(kinds)} in the place of "choices"' if kinds else _why_no_label(ours)
 
 
 NOTHING_CHOSEN, OTHER_QUESTION = "nothing is chosen", "only other questions are answered:"
@@ -461,11 +475,24 @@ def _items(config: LabelConfig, annotation: Mapping[str, Any]) -> list[Mapping[s
 
 def _labels_in(config: LabelConfig, items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The different labels of these items. One alone may stand without a list; what is given twice counts once."""
-    values = [item.get("value") for item in items]
-    given = [value.get("choices") for value in values if isinstance(value, Mapping)]
-    labels = [_label_text(one) for some in given for one in (some if isinstance(some, list) else [some])]
+    labels = [_label_text(one) for one in _given(items)]
     stand_for = {config.label_of(label) or label: label for label in labels if label.strip()}
     return list(stand_for.values())
+
+
+def _given(items: Sequence[Mapping[str, Any]]) -> list[object]:
+    """Each choice of these items, whatever it is."""
+    values = [item.get("value") for item in items]
+    given = [value.get("choices") for value in values if isinstance(value, Mapping)]
+    return [one for some in given for one in (some if isinstance(some, list) else [some])]
+
+
+def _why_no_label(items: Sequence[Mapping[str, Any]]) -> str:
+    values = [item.get("value") for item in items]
+    if not all(isinstance(value, Mapping) and "choices" in value for value in values):
+        return 'the value has no "choices"'
+    odd = any(isinstance(one, Mapping | list) and one for one in _given(items))
+    return 'the "choices" are not a plain list of labels' if odd else NOTHING_CHOSEN
 
 
 def _label_text(value: object) -> str:

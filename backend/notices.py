@@ -4,6 +4,10 @@ A sentence names the thing, how often it is so, a task of which it is so, and wh
 """
 
 import difflib
+import html
+import re
+import shlex
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,7 +95,7 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
     count = _total(words)
     if count > MOST * survey.tasks:
         all_of_them = count == survey.tasks
-        left = "nothing is left to learn from" if all_of_them else f"{survey.tasks - count} are left to learn from"
+        left = "nothing is left to learn from" if all_of_them else f"{_are(survey.tasks - count)} left to learn from"
         yield Notice(
             "Tasks that are held out",
             f"{_capital(_of(count, survey.tasks, 'task'))} {'is' if count == 1 else 'are'} held out by the word in "
@@ -105,7 +109,7 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
         yield Notice(
             "Words in split",
             f"{_tasks(_total(unknown))} with a word in `split` that is not known are learnt from: {_listed(unknown)}. "
-            f"Held out are {', '.join(sorted(HOLDOUT_WORDS))}.",
+            f"If they should be held out, use one of these words: {', '.join(sorted(HOLDOUT_WORDS))}.",
             harmless=not alike,
         )
 
@@ -114,13 +118,17 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
     unknown = {label: seen for label, seen in survey.votes.items() if config.label_of(label) is None}
     if unknown:
         yield _unknown_labels(survey, config, project, unknown)
-    nowhere = {old: new for old, new in config.label_map.items() if new not in config.labels}
+    nowhere = {
+        old: new
+        for old, new in config.label_map.items()
+        if new not in config.labels and config.label_of(old) is None  # otherwise the map has nothing to say
+    }
     if nowhere:
-        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED])
+        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
         yield Notice(
             "Labels that are mapped",
-            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them anew with "
-            f"{CONNECT} --project {project} --map-label OLD=NEW, or not at all with --map-label OLD=.",
+            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
+            f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
         )
     given = {config.label_of(label) for label in survey.votes}
     absent = [label for label in config.labels if label not in given]
@@ -141,21 +149,26 @@ def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: 
     example = min(seen.task_id for seen in unknown.values())
     accepted = sum(survey.accepted.get(label, 0) for label in unknown)
     filled_in = f" {accepted} of them were submitted as an old prediction had filled them in." if accepted else ""
-    meant = proposals(survey, config)
-    remedy = (
-        "If they mean the same, have them learnt as labels of the config, with nothing changed in Label Studio: "
-        + " ".join(
-            [f"{CONNECT} --project {project}", *(f"--map-label {_quoted(f'{o}={n}')}" for o, n in meant.items())]
-        )
-        if meant
-        else "Add them to the config, label these tasks anew, or say what they mean with "
-        f"{CONNECT} --project {project} --map-label OLD=NEW"
-    )
+    remedy = _remedy(project, unknown, proposals(survey, config))
     return Notice(
         "Labels that the config does not have",
         f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config does not have "
-        f"and are not learnt from: {names} (such as task {example}).{filled_in} {remedy}.",
+        f"and {'is' if count == 1 else 'are'} not learnt from: {names} (such as task {example}).{filled_in} {remedy}.",
         first=count > known,
+    )
+
+
+def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str]) -> str:
+    if not meant:
+        return (
+            "Add them to the config, label these tasks anew, or say what they mean with "
+            f"{CONNECT} --project {project} --map-label OLD=NEW"
+        )
+    others = [repr(label) for label in unknown if label not in meant]
+    and_others = f"; of {', '.join(others[:NAMED])}{_more(len(others))}, nothing is proposed" if others else ""
+    return (
+        "If they mean the same, have them learnt as labels of the config, with nothing changed in Label Studio: "
+        f"{_command(project, meant)}{and_others}"
     )
 
 
@@ -163,7 +176,8 @@ def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
     """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
     unknown = [label for label in survey.votes if config.label_of(label) is None]
     free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
-    return {old: new for old in unknown if (new := _meant(old, unknown, free, config)) is not None}
+    found = {old: _meant(old, unknown, free, config) for old in unknown if "=" not in old}
+    return {old: new for old, new in found.items() if new is not None}
 
 
 def _meant(old: str, unknown: Sequence[str], free: Sequence[str], config: LabelConfig) -> str | None:
@@ -174,8 +188,9 @@ def _meant(old: str, unknown: Sequence[str], free: Sequence[str], config: LabelC
         return spelt[0]
     if len(unknown) == len(free) == 1:
         return free[0]
-    begun = [label for label in free if min(_plain(label), _plain(old)) and _begins(_plain(label), _plain(old))]
-    alike = begun or difflib.get_close_matches(old, free, 1, 0.7)
+    possible = [label for label in free if not _differs(_plain(label), _plain(old))]
+    begun = [label for label in possible if _begins(_plain(label), _plain(old))]
+    alike = begun or difflib.get_close_matches(old, possible, 1, 0.7)
     return alike[0] if len(alike) == 1 else None
 
 
@@ -183,12 +198,28 @@ def _begins(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
+def _differs(one: str, other: str) -> bool:
+    """Whether it is another class however alike it is written: class 1 and class 10, relevant and irrelevant."""
+    return re.findall(r"\d+", one) != re.findall(r"\d+", other) or one.endswith(other) or other.endswith(one)
+
+
 def _plain(label: str) -> str:
-    return "".join(c for c in label.casefold() if c.isalnum()) or label
+    """Without what people write in one way or the other: case, accents, and what stands between words. A sign at the
+    beginning or the end (-1 and +1, C and C++) and a point between digits make another label."""
+    letters = unicodedata.normalize("NFKD", html.unescape(label)).casefold()
+    unaccented = "".join(c for c in letters if not unicodedata.combining(c))
+    return BETWEEN_WORDS.sub("", unaccented).strip(" .,:;!?_'\"") or label
 
 
-def _quoted(text: str) -> str:
-    return text if text.replace("=", "").replace("_", "").isalnum() else f"'{text}'"
+GAP = r"[\s_.,:;/&'\u2019-]+"
+BETWEEN_WORDS = re.compile(rf"(?<=[^\W\d_]){GAP}(?=[^\W_])|(?<=[^\W_]){GAP}(?=[^\W\d_])")
+
+
+def _command(project: int, meant: Mapping[str, str]) -> str:
+    """To be pasted into a shell."""
+    option = {old: "--map-label=" if old.startswith("-") else "--map-label " for old in meant}
+    maps = (f"{option[old]}{shlex.quote(f'{old}={new}')}" for old, new in meant.items())
+    return " ".join([f"{CONNECT} --project {project}", *maps])
 
 
 def _on_uncounted(survey: Survey) -> Iterator[Notice]:
@@ -198,7 +229,8 @@ def _on_uncounted(survey: Survey) -> Iterator[Notice]:
     if wrong:
         yield Notice(
             "Annotations that do not count",
-            f"{_annotations(_total(wrong))} of which no label can be read are not learnt from: {_listed(wrong)}. Label "
+            f"{_annotations(_total(wrong))} of which no label can be read {'is' if _total(wrong) == 1 else 'are'} not "
+            f"learnt from: {_listed(wrong)}. Label "
             "these tasks anew, or correct the annotations and import them again.",
             first=_total(wrong) > _total(survey.votes),
         )
@@ -259,14 +291,16 @@ def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: Lab
     )
 
 
-def on_unknown_words(unknown: Unknown, base_model: str) -> Iterator[Notice]:
-    """When the tokenizer cannot tell texts from each other."""
+def on_unknown_words(unknown: Unknown, base_model: str, survey: Survey) -> Iterator[Notice]:
+    """When the tokenizer cannot tell texts from each other, unless there is nothing to tell: that is said already."""
+    if _total(survey.noted(NOT_WORDS)) >= MOST * survey.readable:
+        return
     if unknown.looked and unknown.count >= SOME * unknown.looked:
         yield Notice(
             "Texts in a script that the model does not know",
             f"{_capital(_of(unknown.count, unknown.looked, 'text'))} that were looked at consist mostly of what the "
             f"tokenizer of {base_model} does not know (such as task {unknown.task_id}): the model cannot tell them "
-            "from each other. Set BASE_MODEL to a checkpoint for this language, such as a multilingual one.",
+            "from each other. Set BASE_MODEL to a checkpoint that knows this script, such as a multilingual one.",
             harmless=unknown.count < MOST * unknown.looked,
             first=unknown.count >= MOST * unknown.looked,
         )
@@ -331,6 +365,10 @@ def _of(count: int, total: int, one: str, many: str = "") -> str:
 
 def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
+
+
+def _are(count: int) -> str:
+    return "1 is" if count == 1 else f"{count} are"
 
 
 def _tasks(count: int) -> str:

@@ -20,7 +20,8 @@ SHORTEST_ENCODED = 20  # characters: a shorter one may be a word
 
 
 def not_words(text: str) -> str:
-    """What stands in the place of words: "an address", "a file name", "base64" or "an identifier"; else empty."""
+    """What stands in the place of words: "an address", "a file name", "base64", "a number" or
+    "an identifier"; else empty."""
     stripped = text.strip()
     if len(stripped) <= LONGEST:
         if ADDRESS.fullmatch(stripped) or LOCAL_FILES.fullmatch(stripped):
@@ -28,7 +29,7 @@ def not_words(text: str) -> str:
         if _names_a_file(stripped):
             return "a file name"
         if IDENTIFIER.fullmatch(stripped) and not _is_encoded(stripped):
-            return "an identifier"
+            return "an identifier" if any(c.isalpha() for c in stripped) else "a number"
     return "base64" if _is_encoded(stripped) else ""
 
 

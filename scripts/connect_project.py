@@ -5,7 +5,7 @@ import argparse
 
 from _script import run, studio_from_settings
 
-from backend.connecting import Credentials, connect, disconnect, what_is_read
+from backend.connecting import Credentials, connect, disconnect, find_backend, what_is_read
 from backend.settings import load_settings
 
 
@@ -13,7 +13,9 @@ def main() -> None:
     """Parse the command line and connect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
-    parser.add_argument("--backend-url", help="where Label Studio reaches the backend (default: http://localhost:PORT)")
+    parser.add_argument(
+        "--backend-url", help="where Label Studio reaches the backend (default: as before, else http://localhost:PORT)"
+    )
     parser.add_argument(
         "--show-predictions", action="store_true", help="show the model's guess to annotators (default: hidden)"
     )
@@ -33,11 +35,12 @@ def main() -> None:
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
     options = parser.parse_args()
     settings, studio = load_settings(), studio_from_settings()
-    url = options.backend_url or f"http://localhost:{settings.port}"
     if options.disconnect:
         done = disconnect(studio, options.project, options.backend_url or "")
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
+        known = None if options.backend_url else find_backend(studio, options.project)
+        url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped)
         done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]

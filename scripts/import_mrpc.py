@@ -48,8 +48,8 @@ def _tell(done: Imported) -> None:
         print(f"{done.relabelled} tasks have another label than MRPC gives them; it was left as it is.")
     if done.unanswered:
         print(
-            f"{done.unanswered} requests were never answered. Should tasks turn up twice, run this again with "
-            f"--project {done.project}: it takes the second ones away."
+            f"{done.unanswered} of the requests had no answer in time. Should tasks turn up twice, run this again "
+            f"with --project {done.project}: it takes the second ones away."
         )
 
 

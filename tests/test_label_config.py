@@ -388,7 +388,7 @@ def test_a_config_without_a_text_is_refused_by_the_name_of_what_it_shows(tag: st
 
 def test_html_without_text_is_empty() -> None:
     answer = to_example(HTML, {"id": 1, "data": {"text": "<p> <br/>&nbsp;</p>"}})
-    assert answer == Unreadable(1, "the field 'text' is empty")
+    assert answer == Unreadable(1, "the field 'text' is apart from its HTML tags empty")
 
 
 def test_a_task_without_anything_is_unreadable() -> None:
@@ -519,6 +519,33 @@ def test_a_label_of_the_config_may_have_blanks_around_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("label", "given"),
+    [
+        ("Größe", "Gro\u0308ße"),
+        ("Gro\u0308ße", "Größe"),
+        ("very good", "very\u00a0good"),
+        ("very good", "very  good\n"),
+        ("pos", "\ufeffpos\u200b"),
+        ("👩\u200d💻", "👩\u200d💻"),
+    ],
+)
+def test_labels_that_look_the_same_are_the_same(label: str, given: str) -> None:
+    config = parse_label_config(view(text("text"), choices(labels=f'<Choice value="{label}"/><Choice value="neg"/>')))
+    assert config.label_of(given) == label
+
+
+def test_labels_of_the_config_that_look_the_same_are_told_apart_by_their_letters_alone() -> None:
+    config = parse_label_config(view(text("text"), choices(labels='<Choice value="a b"/><Choice value="a\u00a0b"/>')))
+    assert [config.label_of(given) for given in ("a b", "a\u00a0b")] == ["a b", "a\u00a0b"]
+
+
+def test_a_map_that_was_pasted_without_its_odd_blank_works() -> None:
+    options = ProjectOptions(label_map={"very nice": "pos"})
+    config = parse_label_config(view(text("text"), choices()), options)
+    assert config.label_of("very\u00a0nice") == "pos"
+
+
 def test_a_mapped_label_counts_as_the_one_it_is_mapped_to() -> None:
     config = parse_label_config(view(text("text"), choices()), ProjectOptions(label_map={"good": "pos", "bad": "gone"}))
     assert [config.label_of(given) for given in ("good", " good ", "bad", "pos")] == ["pos", "pos", None, "pos"]
@@ -528,6 +555,10 @@ WHY = {
     "nothing": ([], "nothing is chosen"),
     "an empty choice": ([result(value={"choices": []})], "nothing is chosen"),
     "another question": ([result(from_name="ner", kind="labels")], "only other questions are answered: ner"),
+    "a question of another name": (
+        [result(from_name="sentiment")],
+        "the name of the question is sentiment, in the labelling config it is label",
+    ),
     "no type": (
         [{"from_name": "label", "to_name": "text", "value": {"choices": ["pos"]}}],
         'the type is missing in the place of "choices"',

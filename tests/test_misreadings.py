@@ -3,6 +3,10 @@
 Against a real Label Studio, with web process and trainer running: what the page and the doctor say, what is fitted on.
 """
 
+import os
+import shlex
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,11 +20,12 @@ from ports import own_port
 from backend.connecting import Credentials, connect, disconnect, what_is_read
 from backend.doctor import Finding, examine
 from backend.errors import RefusedConfigError
-from backend.registry import Registry
+from backend.registry import Card, Registry
 from backend.sandbox import LocalBackend, LocalStudio
 from backend.status import QueueStatus, StatusBoard
 from backend.studio import Studio
 
+ROOT = Path(__file__).resolve().parent.parent
 FIT_EVERY = 6
 Data = dict[str, Any]
 
@@ -82,6 +87,10 @@ class Misread:
         version = self.registry.current(self.id)
         assert version is not None
         return self.registry.fitted_labels(self.id, version)
+
+    def card(self) -> Card:
+        """That of the version in force."""
+        return self.registry.card(self.id, self.registry.current(self.id) or "")
 
     def said(self, words: str) -> str:
         """The sentence with these words, once the page has it."""
@@ -227,6 +236,17 @@ def test_an_identifier_beside_the_text_is_left_out_until_somebody_wants_it(
     assert (after.sampling, after.show_predictions) == (before.sampling, before.show_predictions), "is remembered"
 
 
+def test_other_fields_are_learnt_from_at_once(project: MakeProject) -> None:
+    here = project(xml(PAIR), tasks(20, 10, lambda i: {"title": f"Visit {i}", "body": text_of(i)}))
+    here.connect()
+    here.fitted()
+    here.connect(fields=("body", "title"))
+    wait_until(lambda: here.card().texts == "body, title", "a version that was fitted on the texts in this order")
+    assert here.card().reason == "what makes the text changed"
+    here.connect(fields=("body",))
+    wait_until(lambda: here.card().texts == "body", "a version that was fitted on the one text")
+
+
 def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, studio: Studio) -> None:
     def mail(i: int) -> Data:
         return {"text": "<blockquote><div>" * 200 + text_of(i) + "</div></blockquote>" * 200 + "<p>Yours</p>"}
@@ -323,6 +343,49 @@ def test_a_map_to_a_label_that_does_not_exist_is_refused(project: MakeProject) -
         here.connect(label_map={"pos": "positiv"})
 
 
+@pytest.mark.parametrize("label_map", [{"pos": "neg"}, {"pos": "neg", "neg": "pos"}], ids=["one", "a swap"])
+def test_a_label_of_the_config_is_not_mapped(label_map: dict[str, str], project: MakeProject) -> None:
+    here = project(xml(), tasks(6, 2))
+    with pytest.raises(RefusedConfigError, match="'pos' cannot be learnt as 'neg', because it is a label of the label"):
+        here.connect(label_map=label_map)
+    here.connect(label_map={"pos": "pos"})
+
+
+def pasted(command: str, here: Misread) -> None:
+    """The command of a sentence, in a shell. The settings are those of the backend, which is not at the default URL."""
+    environment = {
+        **os.environ,
+        "LABEL_STUDIO_URL": here.studio.url,
+        "LABEL_STUDIO_API_KEY": here.studio._api_key,
+        "MODEL_DIR": str(here.backend.model_dir),
+    }
+    line = command.replace("scripts/", f"{shlex.quote(sys.executable)} scripts/", 1)
+    subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+
+def test_the_commands_of_the_sentences_can_be_pasted_and_leave_nothing_behind(project: MakeProject) -> None:
+    names = ("don't know", "-1")
+    choices = "".join(f'<Choice value="{name}"/>' for name in names)
+    given = tasks(20, 12)
+    for i in range(12):
+        given[i]["annotations"][0]["result"] = answer([("Don't know", "- 1")[i % 2]])
+    here = project(xml(choices=choices), given)
+    here.connect()
+    said = here.said("carry labels that the labelling config does not have")
+    pasted(said[said.index("scripts/") : -1], here)
+    assert sorted(here.fitted().values()) == sorted(names * 6)
+    wait_until(lambda: silent(here.status()), "the sentence to go")
+    assert [backend.url for backend in here.studio.ml_backends(here.id)] == [here.backend.url], "no second one"
+    here.studio.update_project(here.id, label_config=xml(choices='<Choice value="no"/><Choice value="yes"/>'))
+    said = here.said("Labels are to be learnt as others")
+    pasted(said[said.index("scripts/") : -1], here)
+    wait_until(lambda: not any("are to be learnt" in s for s in here.status().warnings), "the map to be empty")
+    here.studio.update_project(
+        here.id, label_config=xml(choices="".join(f'<Choice value="{n}"/>' for n in ("Don't know", "- 1")))
+    )
+    wait_until(lambda: silent(here.status()), "the old labels to be those of the config", 60)
+
+
 def test_most_tasks_without_a_text_come_first_and_the_rest_is_learnt(project: MakeProject) -> None:
     here = project(xml(), tasks(6, 6))
     here.studio.update_project(here.id, label_config=xml('<Text name="text" value="$body"/>'))
@@ -333,6 +396,21 @@ def test_most_tasks_without_a_text_come_first_and_the_rest_is_learnt(project: Ma
         "6 of 9 tasks cannot be read, though 6 labels stand on them: the field 'body' is missing (6, "
     )
     assert here.status().first == said
+
+
+def test_what_was_said_of_a_project_goes_when_it_is_no_longer_served(project: MakeProject) -> None:
+    here = project(xml(), tasks(8, 8, lambda i: {"text": text_of(i), "split": "test"}))
+    here.connect()
+    here.said("held out")
+    two = xml().replace("</View>", f'<Choices name="second" toName="text">{POS_NEG}</Choices></View>')
+    here.studio.update_project(here.id, label_config=two)
+    wait_until(lambda: here.status().state == "refused", "the refusal")
+    assert silent(here.status())
+    here.studio.update_project(here.id, label_config=xml())
+    here.said("held out")
+    disconnect(here.studio, here.id)
+    wait_until(lambda: here.status().state == "disconnected", "the trainer to know it")
+    assert silent(here.status())
 
 
 # All is well

@@ -121,6 +121,8 @@ def test_when_all_or_most_is_held_out_that_is_said_first(say: Say) -> None:
     most = only(say(config(), *(task(i, text="A text.", split="val") for i in range(4, 8)), *plain(2, 20)))
     assert "4 of 6 tasks are held out by the word in `split`: val (4, such as task 4); 2 are left to learn" in most.text
     assert (most.first, most.harmless) == (True, True)
+    but_one = only(say(config(), *(task(i, text="A text.", split="val") for i in range(4, 8)), *plain(1, 20)))
+    assert "; 1 is left to learn from. Tasks" in but_one.text
 
 
 @pytest.mark.parametrize(("word", "harmless"), [("Validation matched", False), ("test2015", False), ("A", True)])
@@ -129,7 +131,7 @@ def test_an_unknown_split_is_said_once(say: Say, word: str, harmless: bool) -> N
     assert (
         f"3 tasks with a word in `split` that is not known are learnt from: {word} (3, such as task 1)" in notice.text
     )
-    assert "valid, validation" in notice.text
+    assert "If they should be held out, use one of these words: dev, " in notice.text
     assert notice.harmless == harmless
 
 
@@ -166,6 +168,13 @@ MEANT = {
     ),
     "a removed label": (POS_NEG, ("pos", "neg", "unsure"), {}),
     "two removed ones": (POS_NEG, ("pos", "neg", "unsure", "other"), {}),
+    "accents": (('value="très bien"', 'value="mal"'), ("Tres-bien", "mal"), {"Tres-bien": "très bien"}),
+    "HTML": (('value="R&amp;D"', 'value="Q&amp;A"'), ("R&amp;D", "Q&amp;A"), {"R&amp;D": "R&D", "Q&amp;A": "Q&A"}),
+    "another sign": (('value="+1"', 'value="0"', 'value="x"', 'value="y"'), ("-1", "0"), {}),
+    "another symbol": (('value="C++"', 'value="C#"'), ("c++", "c#", "C"), {"c++": "C++", "c#": "C#"}),
+    "another number": (('value="topic 13"', 'value="0"', 'value="x"'), ("topic 12", "0"), {}),
+    "the opposite": (('value="relevant"', 'value="0"', 'value="x"'), ("irrelevant", "0"), {}),
+    "an equals sign, which the command does not take": (('value="x=0"', 'value="0"'), ("X=0", "0"), {}),
     "a slip of the pen": (
         ('value="negative"', 'value="positive"', 'value="x"'),
         ("negativ", "positive"),
@@ -180,11 +189,33 @@ def test_what_labels_may_mean(look: Look, labels: Sequence[str], given: Sequence
     assert proposals(look(read_with, *labelled(12, labels=given)), read_with) == meant
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "option"),
+    [
+        ("Don't know", "don't know", """--map-label 'Don'"'"'t know=don'"'"'t know'"""),
+        ("- 1", "-1", "--map-label='- 1=-1'"),
+        ("$Low", "$low", "--map-label '$Low=$low'"),
+    ],
+)
+def test_a_proposal_can_be_pasted_into_a_shell(say: Say, old: str, new: str, option: str) -> None:
+    read_with = config(labels=(f'value="{new}"', 'value="0"', 'value="x"'))
+    notice = only([n for n in say(read_with, *labelled(9, labels=(old, "0", "x"))) if not n.harmless])
+    assert notice.text.endswith(f"scripts/connect_project.py --project 7 {option}.")
+
+
+def test_labels_without_a_proposal_are_named_beside_those_with_one(say: Say) -> None:
+    notice = only([n for n in say(config(), *labelled(9, labels=("Pos", "neg", "unsure"))) if not n.harmless])
+    assert notice.text.endswith(" --map-label Pos=pos; of 'unsure', nothing is proposed.")
+
+
 def test_mapped_labels_are_labels_and_a_map_to_nowhere_is_said(say: Say) -> None:
     mapped = config(options=ProjectOptions(label_map={"Pos": "pos", "Neg": "neg"}))
     assert say(mapped, *labelled(10, 1, ("Pos", "Neg"))) == []
     nowhere = only(say(config(options=ProjectOptions(label_map={"old": "gone"})), *labelled(10)))
     assert "'old' as 'gone'" in nowhere.text
+    assert nowhere.text.endswith("or end that: scripts/connect_project.py --project 7 --map-label old=.")
+    needless = config(options=ProjectOptions(label_map={"pos": "positive"}))
+    assert say(needless, *labelled(10)) == [], "pos is a label again"
 
 
 def test_classes_without_a_label_are_named(say: Say) -> None:
@@ -204,6 +235,22 @@ def test_annotations_that_give_no_label_are_counted_by_reason(say: Say) -> None:
         '"choices" (2, such as task 20); several labels are given (1, such as task 22).'
     )
     assert only([n for n in say(config(), task(20, result=no_type), task(21, result=several)) if n.first])
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({"choices": [["pos"]]}, 'the "choices" are not a plain list of labels'),
+        ({"choices": {"pos": True}}, 'the "choices" are not a plain list of labels'),
+        ({"labels": ["pos"]}, 'the value has no "choices"'),
+        ("pos", 'the value has no "choices"'),
+    ],
+)
+def test_a_choice_in_another_form_is_not_called_none(say: Say, value: object, why: str) -> None:
+    result = [{"from_name": "label", "to_name": "text", "type": "choices", "value": value}]
+    notice = only(say(config(), *labelled(6), task(20, result=result)))
+    assert f"is not learnt from: {why} (1, such as task 20). Label" in notice.text
+    assert not notice.harmless
 
 
 def test_answers_to_other_questions_and_none_at_all_are_a_remark(say: Say) -> None:
@@ -254,14 +301,21 @@ def test_base64_has_its_own_remedy_and_so_has_a_half_of_identifiers(say: Say) ->
     assert "Leave it out with scripts/connect_project.py --project 7 --fields body;" in half.text
 
 
-def test_a_script_that_the_tokenizer_does_not_know_is_said() -> None:
-    notice = only(list(on_unknown_words(Unknown(24, 24, 5), "some-model")))
+def test_a_script_that_the_tokenizer_does_not_know_is_said(look: Look) -> None:
+    words = look(config(), *plain(24, 1))
+    notice = only(list(on_unknown_words(Unknown(24, 24, 5), "some-model", words)))
     assert (
         "All 24 texts that were looked at consist mostly of what the tokenizer of some-model does not kn" in notice.text
     )
     assert (notice.first, notice.harmless) == (True, False)
-    assert only(list(on_unknown_words(Unknown(100, 20, 5), "m"))).harmless
-    assert list(on_unknown_words(Unknown(100, 2, 5), "m")) == list(on_unknown_words(Unknown(0, 0, 0), "m")) == []
+    assert only(list(on_unknown_words(Unknown(100, 20, 5), "m", words))).harmless
+    assert list(on_unknown_words(Unknown(100, 2, 5), "m", words)) == []
+    assert list(on_unknown_words(Unknown(0, 0, 0), "m", look(config()))) == []
+
+
+def test_another_model_is_no_remedy_for_texts_that_are_no_words(look: Look) -> None:
+    encoded = look(config(), *(task(i, text="VGhpcyBpcyBhIHRleHQsIHJlYWxseS4=") for i in range(1, 5)))
+    assert list(on_unknown_words(Unknown(4, 4, 1), "m", encoded)) == []
 
 
 # Together
