@@ -45,8 +45,9 @@ def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, pr
     yield from _project(studio, found, backend)
     yield from _registered(studio, found, backend, url, credentials)
     if backend is not None and all(f.ok for f in reachable):
-        yield from _round_trip(studio, found, url, credentials)
-        yield from _said_by_trainer(found, url, credentials)
+        trip = list(_round_trip(studio, found, url, credentials))
+        yield from trip
+        yield from _said_by_trainer(found, url, credentials, works=all(f.ok for f in trip))
 
 
 def _token(studio: Studio, api_key: str) -> list[Finding]:
@@ -197,10 +198,13 @@ def _round_trip(studio: Studio, project: Project, url: str, credentials: Credent
         )
 
 
-def _said_by_trainer(project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
-    """What the page shows: the trainer knows all tasks, and its own device."""
+def _said_by_trainer(project: Project, url: str, credentials: Credentials, works: bool) -> Iterator[Finding]:
+    """What the page shows: the trainer knows all tasks, and its own device. Nothing when it is known not to work, and
+    does not know the project yet."""
     try:
         answer = httpx.get(f"{url}/api/projects/{project.id}", headers=credentials.headers(), timeout=5)
+        if answer.status_code == 404 and not works:
+            return
         answer.raise_for_status()
         said = answer.json()
         queue, base_model = said["queue"], said["base_model"]

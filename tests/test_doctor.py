@@ -41,6 +41,16 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     assert "Sequential sampling" in sick[0].answer
 
 
+def test_a_trainer_that_was_never_started_is_said_once(
+    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    backend = start_backend("web")
+    project = import_corpus(studio, few_pairs, "doctor without trainer", 10, seed=0)
+    connect(studio, project, backend.url, Credentials(), show_predictions=False)
+    sick = bad(list(examine(studio, label_studio.login.token, backend.url, Credentials(), project)))
+    assert [finding.answer for finding in sick] == ["The trainer does nothing."]
+
+
 def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_a_wrong_one(
     label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
