@@ -517,7 +517,7 @@ def _why_fp32(classifier: Classifier, recipe: Recipe) -> str:
     if classifier.precision != torch.float32:
         return ""
     asked = recipe.precision == "fp32"
-    return classifier.why_fp32 or ("it was asked for" if asked else f"bf16 is not faster on {classifier.device}")
+    return classifier.why_fp32 or ("PRECISION asks for it" if asked else f"bf16 is not faster on {classifier.device}")
 
 
 def fit(

@@ -87,7 +87,7 @@ def connect(
     project = studio.project(project_id)
     url = checked_url(url)
     backend = find_backend(studio, project_id, url)
-    before = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+    before = _options_of(backend)
     options = _changed(before, fields, label_map or {})
     config = parse_label_config(project.label_config, options)
     _require_map(config, label_map or {})
@@ -96,7 +96,7 @@ def connect(
     if backend is None:
         _register(studio, project, url, credentials, options)
         done.append(f"registered the ML backend {without_password(url)}")
-    elif backend.state != "Connected" or options != before:
+    elif backend.state != "Connected" or options.put_into(backend.extra_params) != backend.extra_params:
         # When it is not connected, the credentials are most likely other ones than at registration.
         extra = options.put_into(backend.extra_params)
         studio.update_ml_backend(
@@ -106,6 +106,14 @@ def connect(
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
     done += _set_queue(studio, studio.project(project_id), show_predictions)
     return done
+
+
+def _options_of(backend: MLBackend | None) -> ProjectOptions:
+    """Those that are kept with the backend; none where somebody spoilt them, so that this mends it."""
+    try:
+        return ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+    except RefusedConfigError:
+        return NO_OPTIONS
 
 
 def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: Mapping[str, str]) -> ProjectOptions:

@@ -117,7 +117,9 @@ class Fitter:
         card = self._registry.card(project, version) if version is not None else None
         if card and card.labels != config.labels:
             return "the project's labels changed"
-        if card and card.texts not in ("", _texts(config)):  # it would be given what it was not fitted on
+        # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
+        # was left out.
+        if card and card.texts != _texts(config) and (card.texts or config.left_out):
             return "what makes the text changed"
         if pending >= self._settings.fit_every:
             return f"{pending} new labels"

@@ -356,8 +356,8 @@ def _read_text(text: TextField, data: Mapping[str, Any]) -> _Reading:
     shown = text_of_html(whole) if text.html else whole
     if shown.strip():
         return _Reading(shown[:MAX_TEXT])
-    beside = "apart from its HTML tags " if whole.strip() else ""
-    return _Reading("", f"the field {text.field!r} is {beside}empty")
+    tags = ", apart from its HTML tags" if whole.strip() else ""
+    return _Reading("", f"the field {text.field!r} is empty{tags}")
 
 
 MISSING = object()
@@ -396,7 +396,7 @@ def _shown(value: object) -> str | None:
 def _why_empty(text: TextField, values: Mapping[str, object]) -> str:
     odd = next((value for value in values.values() if isinstance(value, Mapping | list)), None)
     if odd is not None:
-        return f"the field {text.field!r} is of type {type(odd).__name__}, not a text"
+        return f"the field {text.field!r} holds {'a list' if isinstance(odd, list) else 'an object'}, not a text"
     missing = all(value is MISSING for value in values.values())
     return f"the field {text.field!r} is {'missing' if missing else 'empty'}"
 

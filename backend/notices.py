@@ -1,6 +1,7 @@
 """What a person should hear of a project, each sentence in one place. Pure; docs/troubleshooting.md explains each.
 
-A sentence names the thing, how often it is so, a task of which it is so, and what to do.
+A sentence names the thing, how often it is so, a task of which it is so, and what to do. What is to be pasted into a
+shell stands in backticks, so that no full stop is copied along.
 """
 
 import difflib
@@ -80,7 +81,7 @@ def _on_unreadable(survey: Survey) -> Iterator[Notice]:
     if not count:
         return
     labelled = f", though {_labels(survey.unused)} on them" if survey.unused else ""
-    blank = all(reason.endswith("empty") for reason in reasons)
+    blank = all(" is empty" in reason for reason in reasons)
     yield Notice(
         "Tasks that cannot be read",
         f"{_capital(_of(count, survey.tasks, 'task'))} cannot be read{labelled}: {_listed(reasons)}. Correct the value "
@@ -153,7 +154,8 @@ def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: 
     return Notice(
         "Labels that the config does not have",
         f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config does not have "
-        f"and {'is' if count == 1 else 'are'} not learnt from: {names} (such as task {example}).{filled_in} {remedy}.",
+        f"and {'is' if count == 1 else 'are'} not learnt from: {names} (for example task {example}).{filled_in} "
+        f"{remedy}.",
         first=count > known,
     )
 
@@ -162,7 +164,7 @@ def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str])
     if not meant:
         return (
             "Add them to the config, label these tasks anew, or say what they mean with "
-            f"{CONNECT} --project {project} --map-label OLD=NEW"
+            f"`{CONNECT} --project {project} --map-label OLD=NEW`"
         )
     others = [repr(label) for label in unknown if label not in meant]
     and_others = f"; of {', '.join(others[:NAMED])}{_more(len(others))}, nothing is proposed" if others else ""
@@ -176,8 +178,8 @@ def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
     """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
     unknown = [label for label in survey.votes if config.label_of(label) is None]
     free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
-    found = {old: _meant(old, unknown, free, config) for old in unknown if "=" not in old}
-    return {old: new for old, new in found.items() if new is not None}
+    found = {old: _meant(old, unknown, free, config) for old in unknown}
+    return {old: new for old, new in found.items() if new is not None and "=" not in new}  # which ends a map's option
 
 
 def _meant(old: str, unknown: Sequence[str], free: Sequence[str], config: LabelConfig) -> str | None:
@@ -219,7 +221,7 @@ def _command(project: int, meant: Mapping[str, str]) -> str:
     """To be pasted into a shell."""
     option = {old: "--map-label=" if old.startswith("-") else "--map-label " for old in meant}
     maps = (f"{option[old]}{shlex.quote(f'{old}={new}')}" for old, new in meant.items())
-    return " ".join([f"{CONNECT} --project {project}", *maps])
+    return f"`{' '.join([f'{CONNECT} --project {project}', *maps])}`"
 
 
 def _on_uncounted(survey: Survey) -> Iterator[Notice]:
@@ -248,7 +250,7 @@ def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
         yield Notice(
             "Fields that make the text",
             f"The text is made of {_and(config.fields)}; {', '.join(config.left_out)}. "
-            f"{CONNECT} --project {project} --fields chooses others.",
+            f"`{CONNECT} --project {project} --fields A,B` chooses others.",
             harmless=True,
         )
 
@@ -259,8 +261,8 @@ def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
         if seen.count >= MOST * survey.readable:
             yield Notice(
                 "Pairs of which one half is missing",
-                f"In {_of(seen.count, survey.readable, 'task')} {why} (such as task {seen.task_id}), so that the other "
-                "text is read alone"
+                f"In {_of(seen.count, survey.readable, 'task')} {why} (for example task {seen.task_id}), so that the "
+                "other text is read alone"
                 + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
                 harmless=not everywhere,
             )
@@ -279,13 +281,13 @@ def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: Lab
     count = _total(kinds)
     others = [field for field in config.fields if field != name]
     encoded = 'Set encoding="base64" where the config shows it (base64unicode for UTF-8)' if "base64" in kinds else ""
-    apart = f"Leave it out with {CONNECT} --project {project} --fields {others[0]}" if others else ""
+    apart = f"Leave it out with `{CONNECT} --project {project} --fields {others[0]}`" if others else ""
     remedy = encoded or apart or "Import the texts themselves"
     return Notice(
         "Texts that are no words",
         f"In {_of(count, survey.readable, 'task')} the field {name!r} holds no words: {_listed(kinds)}. A model can "
         f"only learn from what stands there. {remedy}; if it is what is to be classified, say so with "
-        f"{CONNECT} --project {project} --fields {','.join(config.fields)}.",
+        f"`{CONNECT} --project {project} --fields {shlex.quote(','.join(config.fields))}`.",
         harmless=count < MOST * survey.readable,
         first=count >= MOST * survey.readable and not others,
     )
@@ -299,7 +301,7 @@ def on_unknown_words(unknown: Unknown, base_model: str, survey: Survey) -> Itera
         yield Notice(
             "Texts in a script that the model does not know",
             f"{_capital(_of(unknown.count, unknown.looked, 'text'))} that were looked at consist mostly of what the "
-            f"tokenizer of {base_model} does not know (such as task {unknown.task_id}): the model cannot tell them "
+            f"tokenizer of {base_model} does not know (for example task {unknown.task_id}): the model cannot tell them "
             "from each other. Set BASE_MODEL to a checkpoint that knows this script, such as a multilingual one.",
             harmless=unknown.count < MOST * unknown.looked,
             first=unknown.count >= MOST * unknown.looked,
@@ -316,7 +318,7 @@ def sampling_changed(sampling: str) -> Notice:
     return Notice(
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
-        "left alone; connect_project.py sets it again.",
+        "left alone; `connect_project.py` sets it again.",
     )
 
 
@@ -325,7 +327,7 @@ def follows_another(version: str | None) -> Notice:
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
-        "connect_project.py sets it back.",
+        "`connect_project.py` sets it back.",
     )
 
 
@@ -335,7 +337,7 @@ def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
     return Notice(
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
-        "be fitted (Start Training); scripts/versions.py lists and promotes versions.",
+        "be fitted (Start Training); `scripts/versions.py` lists and promotes versions.",
     )
 
 
@@ -349,7 +351,7 @@ def _total(found: Mapping[str, Seen]) -> int:
 def _listed(found: Mapping[str, Seen]) -> str:
     """Each detail with how often it is so and a task of which it is so."""
     some = list(found.items())[:NAMED]
-    return "; ".join(f"{detail} ({seen.count}, such as task {seen.task_id})" for detail, seen in some) + _more(
+    return "; ".join(f"{detail} ({seen.count}, for example task {seen.task_id})" for detail, seen in some) + _more(
         len(found)
     )
 

@@ -32,9 +32,14 @@ class ProjectOptions:
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
-        kept = dict(extra_params) if isinstance(extra_params, Mapping) else {}
+        kept = (
+            {key: value for key, value in extra_params.items() if key != KEY}
+            if isinstance(extra_params, Mapping)
+            else {}
+        )
         ours = {**of_ours(extra_params), "fields": list(self.fields), "label_map": dict(self.label_map)}
-        return {**kept, KEY: {name: value for name, value in ours.items() if value}}
+        ours = {name: value for name, value in ours.items() if value}
+        return {**kept, KEY: ours} if ours else kept
 
 
 def of_ours(extra_params: object) -> Mapping[str, Any]:

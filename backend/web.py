@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request
+from markupsafe import Markup, escape
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, TooManyRequests
 
@@ -73,6 +75,7 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
     app.url_map.merge_slashes = False
+    app.jinja_env.filters["with_code"] = _with_code
     registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     resident = Resident(settings, registry, RESIDENT_VERSIONS, niceness=NICENESS)
@@ -85,6 +88,11 @@ def create_app(settings: Settings) -> Flask:
     _add_protocol(app, rooms)
     _add_pages(app, rooms)
     return app
+
+
+def _with_code(sentence: str) -> Markup:
+    """What stands in backticks as code, to be copied as it is."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def _add_guard(app: Flask, settings: Settings) -> None:

@@ -49,8 +49,8 @@ def main() -> None:
 
 
 def mapping(text: str) -> tuple[str, str]:
-    """An old label and the one that it is learnt as."""
-    old, equals, new = text.partition("=")
+    """An old label, which may hold an equals sign, and the one that it is learnt as."""
+    old, equals, new = text.rpartition("=")
     if not equals or not old:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form OLD=NEW, such as pos=positive")
     return old, new

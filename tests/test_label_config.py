@@ -218,8 +218,8 @@ def test_html_is_read_as_a_person_sees_it(html: str, read: str) -> None:
         ({"s1": ""}, "the field 's1' is empty and the field 's2' is missing"),
         ({"s1": None, "s2": None}, "the field 's1' is empty and the field 's2' is empty"),
         ({"s1": " \t\n\u00a0\u3000", "s2": " "}, "'s1' is empty"),
-        ({"s1": [], "s2": [{"author": "a", "text": "b"}]}, "'s2' is of type list, not a text"),
-        ({"s1": {"a": 1}}, "'s1' is of type dict, not a text"),
+        ({"s1": [], "s2": [{"author": "a", "text": "b"}]}, "'s2' holds a list, not a text"),
+        ({"s1": {"a": 1}}, "'s1' holds an object, not a text"),
         (None, "no data"),
         ("first", "no data"),
     ],
@@ -288,8 +288,8 @@ def test_a_value_is_read_as_the_editor_reads_it(value: str, read: str) -> None:
         ("$texts[2]", "the field 'texts[2]' is missing"),
         ("$body.text", "the field 'body.text' is missing"),
         ("Ticket: $number", "the field 'Ticket: $number' is missing"),
-        ("$review", "the field 'review' is of type dict, not a text"),
-        ("$review.parts", "the field 'review.parts' is of type list, not a text"),
+        ("$review", "the field 'review' holds an object, not a text"),
+        ("$review.parts", "the field 'review.parts' holds a list, not a text"),
     ],
 )
 def test_a_value_that_leads_nowhere_is_named(value: str, reason: str) -> None:
@@ -388,7 +388,7 @@ def test_a_config_without_a_text_is_refused_by_the_name_of_what_it_shows(tag: st
 
 def test_html_without_text_is_empty() -> None:
     answer = to_example(HTML, {"id": 1, "data": {"text": "<p> <br/>&nbsp;</p>"}})
-    assert answer == Unreadable(1, "the field 'text' is apart from its HTML tags empty")
+    assert answer == Unreadable(1, "the field 'text' is empty, apart from its HTML tags")
 
 
 def test_a_task_without_anything_is_unreadable() -> None:

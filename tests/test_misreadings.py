@@ -271,7 +271,7 @@ def test_labels_of_another_spelling_are_counted_and_a_command_has_them_learnt(pr
     said = here.said("carry labels that the labelling config does not have")
     first = here.first_task()
     assert said.startswith("12 annotations carry labels")
-    assert f"'Pos' 6, 'Neg' 6 (such as task {first})" in said
+    assert f"'Pos' 6, 'Neg' 6 (for example task {first})" in said
     assert f"--project {here.id} --map-label Pos=pos --map-label Neg=neg" in said
     assert here.status().first == said
     assert said in [finding.answer for finding in here.doctor() if not finding.ok]
@@ -308,7 +308,7 @@ def test_annotations_without_a_type_are_counted(project: MakeProject) -> None:
 def test_when_all_is_held_out_that_comes_first(project: MakeProject) -> None:
     here = project(xml(), tasks(14, 14, lambda i: {"text": text_of(i), "split": "Eval"}))
     here.connect()
-    assert "All 14 tasks are held out by the word in `split`: eval (14, such as task" in here.said("held out")
+    assert "All 14 tasks are held out by the word in `split`: eval (14, for example task" in here.said("held out")
     assert here.status().first
 
 
@@ -317,7 +317,7 @@ def test_texts_that_are_paths_and_a_script_that_is_unknown_are_said(project: Mak
     thai = project(xml(), tasks(12, 4, lambda i: {"text": "ร้านนี้ดีมาก อาหารอร่อย" + "ๆ" * i}))
     for here in (paths, thai):
         here.connect()
-    assert "the field 'text' holds no words: an address (12, such as task" in paths.said("no words")
+    assert "the field 'text' holds no words: an address (12, for example task" in paths.said("no words")
     said = thai.said("tokenizer")
     assert said.startswith("All 12 texts that were looked at consist mostly of what the tokenizer of")
     assert thai.status().first == said
@@ -372,13 +372,13 @@ def test_the_commands_of_the_sentences_can_be_pasted_and_leave_nothing_behind(pr
     here = project(xml(choices=choices), given)
     here.connect()
     said = here.said("carry labels that the labelling config does not have")
-    pasted(said[said.index("scripts/") : -1], here)
+    pasted(said.split("`")[-2], here)
     assert sorted(here.fitted().values()) == sorted(names * 6)
     wait_until(lambda: silent(here.status()), "the sentence to go")
     assert [backend.url for backend in here.studio.ml_backends(here.id)] == [here.backend.url], "no second one"
     here.studio.update_project(here.id, label_config=xml(choices='<Choice value="no"/><Choice value="yes"/>'))
     said = here.said("Labels are to be learnt as others")
-    pasted(said[said.index("scripts/") : -1], here)
+    pasted(said.split("`")[-2], here)
     wait_until(lambda: not any("are to be learnt" in s for s in here.status().warnings), "the map to be empty")
     here.studio.update_project(
         here.id, label_config=xml(choices="".join(f'<Choice value="{n}"/>' for n in ("Don't know", "- 1")))

@@ -92,8 +92,8 @@ def test_tasks_of_another_field_are_named_first(say: Say) -> None:
     tasks = [task(3, "pos", body="A"), task(4, "neg", body="B"), task(5, body="C")]
     notice = only([n for n in say(config(), *tasks) if n.first])
     assert notice.text == (
-        "All 3 tasks cannot be read, though 2 labels stand on them: the field 'text' is missing (3, such as task 3). "
-        "Correct the value of the text in the labelling config, or the data of the tasks."
+        "All 3 tasks cannot be read, though 2 labels stand on them: the field 'text' is missing (3, for example "
+        "task 3). Correct the value of the text in the labelling config, or the data of the tasks."
     )
     assert not notice.harmless
 
@@ -101,7 +101,7 @@ def test_tasks_of_another_field_are_named_first(say: Say) -> None:
 def test_a_few_unreadable_tasks_are_a_warning_and_blank_ones_a_remark(say: Say) -> None:
     some = only(say(config(), *labelled(6), task(9, body="A")))
     assert (some.first, some.harmless) == (False, False)
-    assert "1 of 7 tasks cannot be read: the field 'text' is missing (1, such as task 9)." in some.text
+    assert "1 of 7 tasks cannot be read: the field 'text' is missing (1, for example task 9)." in some.text
     blank = only(say(config(), *labelled(6), task(9, text=" ")))
     assert (blank.first, blank.harmless) == (False, True)
 
@@ -115,11 +115,14 @@ def test_a_label_on_a_blank_task_is_no_small_thing(say: Say) -> None:
 def test_when_all_or_most_is_held_out_that_is_said_first(say: Say) -> None:
     every = only(say(config(), *(task(i, "pos", text="A text.", split="Test") for i in range(4, 8))))
     assert every.text.startswith(
-        "All 4 tasks are held out by the word in `split`: test (4, such as task 4); nothing is "
+        "All 4 tasks are held out by the word in `split`: test (4, for example task 4); nothing is "
     )
     assert (every.first, every.harmless) == (True, False)
     most = only(say(config(), *(task(i, text="A text.", split="val") for i in range(4, 8)), *plain(2, 20)))
-    assert "4 of 6 tasks are held out by the word in `split`: val (4, such as task 4); 2 are left to learn" in most.text
+    assert (
+        "4 of 6 tasks are held out by the word in `split`: val (4, for example task 4); 2 are left to learn"
+        in most.text
+    )
     assert (most.first, most.harmless) == (True, True)
     but_one = only(say(config(), *(task(i, text="A text.", split="val") for i in range(4, 8)), *plain(1, 20)))
     assert "; 1 is left to learn from. Tasks" in but_one.text
@@ -129,7 +132,8 @@ def test_when_all_or_most_is_held_out_that_is_said_first(say: Say) -> None:
 def test_an_unknown_split_is_said_once(say: Say, word: str, harmless: bool) -> None:
     notice = only(say(config(), *(task(i, text="A text.", split=word) for i in range(1, 4)), *plain(9, 20)))
     assert (
-        f"3 tasks with a word in `split` that is not known are learnt from: {word} (3, such as task 1)" in notice.text
+        f"3 tasks with a word in `split` that is not known are learnt from: {word} (3, for example task 1)"
+        in notice.text
     )
     assert "If they should be held out, use one of these words: dev, " in notice.text
     assert notice.harmless == harmless
@@ -139,8 +143,8 @@ def test_labels_that_the_config_does_not_have_are_counted_by_name_and_their_mean
     notice = only(say(config(), *labelled(10, 1, ("Pos", "Neg ")), *labelled(20, 30)))
     assert notice.text == (
         "10 annotations carry labels that the labelling config does not have and are not learnt from: 'Pos' 5, "
-        "'Neg ' 5 (such as task 1). If they mean the same, have them learnt as labels of the config, with nothing "
-        "changed in Label Studio: scripts/connect_project.py --project 7 --map-label Pos=pos --map-label 'Neg =neg'."
+        "'Neg ' 5 (for example task 1). If they mean the same, have them learnt as labels of the config, with nothing "
+        "changed in Label Studio: `scripts/connect_project.py --project 7 --map-label Pos=pos --map-label 'Neg =neg'`."
     )
     assert not notice.first
     assert only([n for n in say(config(), *labelled(10, 1, ("Pos", "Neg"))) if n.first]).topic == notice.topic
@@ -148,7 +152,10 @@ def test_labels_that_the_config_does_not_have_are_counted_by_name_and_their_mean
 
 def test_a_label_that_was_submitted_as_an_old_prediction_said_is_told_so(say: Say) -> None:
     notice = only(say(config(), *labelled(9), task(20, "old", origin="prediction"), task(21, "old")))
-    assert "'old' 2 (such as task 20). 1 of them were submitted as an old prediction had filled them in." in notice.text
+    assert (
+        "'old' 2 (for example task 20). 1 of them were submitted as an old prediction had filled them in."
+        in notice.text
+    )
     assert "--map-label OLD=NEW" in notice.text
 
 
@@ -200,12 +207,12 @@ def test_what_labels_may_mean(look: Look, labels: Sequence[str], given: Sequence
 def test_a_proposal_can_be_pasted_into_a_shell(say: Say, old: str, new: str, option: str) -> None:
     read_with = config(labels=(f'value="{new}"', 'value="0"', 'value="x"'))
     notice = only([n for n in say(read_with, *labelled(9, labels=(old, "0", "x"))) if not n.harmless])
-    assert notice.text.endswith(f"scripts/connect_project.py --project 7 {option}.")
+    assert notice.text.endswith(f"`scripts/connect_project.py --project 7 {option}`.")
 
 
 def test_labels_without_a_proposal_are_named_beside_those_with_one(say: Say) -> None:
     notice = only([n for n in say(config(), *labelled(9, labels=("Pos", "neg", "unsure"))) if not n.harmless])
-    assert notice.text.endswith(" --map-label Pos=pos; of 'unsure', nothing is proposed.")
+    assert notice.text.endswith(" --map-label Pos=pos`; of 'unsure', nothing is proposed.")
 
 
 def test_mapped_labels_are_labels_and_a_map_to_nowhere_is_said(say: Say) -> None:
@@ -213,7 +220,7 @@ def test_mapped_labels_are_labels_and_a_map_to_nowhere_is_said(say: Say) -> None
     assert say(mapped, *labelled(10, 1, ("Pos", "Neg"))) == []
     nowhere = only(say(config(options=ProjectOptions(label_map={"old": "gone"})), *labelled(10)))
     assert "'old' as 'gone'" in nowhere.text
-    assert nowhere.text.endswith("or end that: scripts/connect_project.py --project 7 --map-label old=.")
+    assert nowhere.text.endswith("or end that: `scripts/connect_project.py --project 7 --map-label old=`.")
     needless = config(options=ProjectOptions(label_map={"pos": "positive"}))
     assert say(needless, *labelled(10)) == [], "pos is a label again"
 
@@ -232,7 +239,7 @@ def test_annotations_that_give_no_label_are_counted_by_reason(say: Say) -> None:
     found = say(config(), *labelled(10), task(20, result=no_type), task(21, result=no_type), task(22, result=several))
     assert only(found).text.startswith(
         "3 annotations of which no label can be read are not learnt from: the type is missing in the place of "
-        '"choices" (2, such as task 20); several labels are given (1, such as task 22).'
+        '"choices" (2, for example task 20); several labels are given (1, for example task 22).'
     )
     assert only([n for n in say(config(), task(20, result=no_type), task(21, result=several)) if n.first])
 
@@ -249,7 +256,7 @@ def test_annotations_that_give_no_label_are_counted_by_reason(say: Say) -> None:
 def test_a_choice_in_another_form_is_not_called_none(say: Say, value: object, why: str) -> None:
     result = [{"from_name": "label", "to_name": "text", "type": "choices", "value": value}]
     notice = only(say(config(), *labelled(6), task(20, result=result)))
-    assert f"is not learnt from: {why} (1, such as task 20). Label" in notice.text
+    assert f"is not learnt from: {why} (1, for example task 20). Label" in notice.text
     assert not notice.harmless
 
 
@@ -257,8 +264,8 @@ def test_answers_to_other_questions_and_none_at_all_are_a_remark(say: Say) -> No
     ner = [{"from_name": "ner", "to_name": "text", "type": "labels", "value": {"labels": ["PER"]}}]
     notice = only(say(config(), *labelled(10), task(20, result=ner), task(21, result=[])))
     assert notice.harmless
-    assert "only other questions are answered: ner (1, such as task 20)" in notice.text
-    assert "nothing is chosen (1, such as task 21)" in notice.text
+    assert "only other questions are answered: ner (1, for example task 20)" in notice.text
+    assert "nothing is chosen (1, for example task 21)" in notice.text
 
 
 def test_what_is_left_out_of_the_text_is_a_remark_until_a_person_has_chosen(say: Say) -> None:
@@ -274,11 +281,12 @@ def test_a_half_that_is_often_missing_is_a_remark_and_one_that_always_is_a_warni
     half = [task(i, title="", body="A body.") for i in range(20, 36)]
     often = only(say(config(PAIR), *whole, *half))
     assert (
-        "In 16 of 24 tasks the field 'title' is empty (such as task 20), so that the other text is read" in often.text
+        "In 16 of 24 tasks the field 'title' is empty (for example task 20), so that the other text is read"
+        in often.text
     )
     assert often.harmless
     always = only(say(config(PAIR), *(task(i, body="A body.") for i in range(1, 9))))
-    assert always.text.startswith("In all 8 tasks the field 'title' is missing (such as task 1), so that the other")
+    assert always.text.startswith("In all 8 tasks the field 'title' is missing (for example task 1), so that the other")
     assert not always.harmless
 
 
@@ -287,7 +295,7 @@ ADDRESSES = [task(i, text=f"/data/local-files/?d=texts/{i}.txt") for i in range(
 
 def test_texts_that_are_addresses_are_said_first_until_a_person_has_said_that_they_are_meant(say: Say) -> None:
     notice = only(say(config(), *ADDRESSES))
-    assert "the field 'text' holds no words: an address (8, such as task 1)." in notice.text
+    assert "the field 'text' holds no words: an address (8, for example task 1)." in notice.text
     assert (notice.first, notice.harmless) == (True, False)
     assert say(config(options=ProjectOptions(fields=("text",))), *ADDRESSES) == []
     assert only(say(config(), *ADDRESSES, *plain(20, 50))).harmless
@@ -297,8 +305,8 @@ def test_base64_has_its_own_remedy_and_so_has_a_half_of_identifiers(say: Say) ->
     encoded = only(say(config(), *(task(i, text="VGhpcyBpcyBhIHRleHQsIHJlYWxseS4=") for i in range(1, 5))))
     assert 'Set encoding="base64"' in encoded.text
     half = only(say(config(PAIR), *(task(i, title=f"T-{i}", body="A body.") for i in range(1, 5))))
-    assert "the field 'title' holds no words: an identifier (4, such as task 1)" in half.text
-    assert "Leave it out with scripts/connect_project.py --project 7 --fields body;" in half.text
+    assert "the field 'title' holds no words: an identifier (4, for example task 1)" in half.text
+    assert "Leave it out with `scripts/connect_project.py --project 7 --fields body`;" in half.text
 
 
 def test_a_script_that_the_tokenizer_does_not_know_is_said(look: Look) -> None:

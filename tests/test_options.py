@@ -28,3 +28,8 @@ def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, o
     [name] = ours
     with pytest.raises(RefusedConfigError, match=rf"nextlabel\.{name}=.*; expected .* such as"):
         ProjectOptions.of({"nextlabel": ours})
+
+
+def test_options_that_say_nothing_leave_nothing_behind() -> None:
+    assert NO_OPTIONS.put_into(None) == NO_OPTIONS.put_into({}) == {}
+    assert NO_OPTIONS.put_into({"other": 1, "nextlabel": {"fields": ["a"]}}) == {"other": 1}
