@@ -1,5 +1,6 @@
 """When a fit is due, and which of its versions come into force. With a real model, however small."""
 
+import json
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -393,3 +394,29 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     assert "scripts/versions.py deletes old versions" in status.message
     new = fitted.fit_on_demand()
     assert fitted.in_force == new != version
+
+
+# Another text
+
+
+WITH_ID = CONFIG.replace("<Text ", '<Text name="key" value="$text_id"/><Text ', 1)
+
+
+@pytest.mark.parametrize(
+    ("texts", "config", "reason"),
+    [
+        ("text", CONFIG, ""),
+        ("title, text", CONFIG, "what makes the text changed"),
+        ("", CONFIG, ""),  # a card of a release that left nothing out
+        ("", WITH_ID, "what makes the text changed"),  # that release took the identifier for half of a pair
+        ("text", WITH_ID, ""),
+    ],
+    ids=["the same", "chosen anew", "an old card", "an old card of a pair", "left out before"],
+)
+def test_a_version_that_was_fitted_on_other_fields_is_made_anew(
+    fitted: House, texts: str, config: str, reason: str
+) -> None:
+    path = fitted.registry.path(PROJECT, fitted.in_force) / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "texts": texts}))
+    fitted.pool.put("label_config", config)
+    assert fitted.look().reason == reason

@@ -3,12 +3,15 @@
 Against a real Label Studio, with web process and trainer running: what the page and the doctor say, what is fitted on.
 """
 
+import json
 import os
 import shlex
+import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +336,21 @@ def test_a_project_of_which_no_task_can_be_read_is_refused_before_anything_is_to
         here.connect()
     assert here.studio.project(here.id) == before
     assert here.studio.ml_backends(here.id) == []
+
+
+def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProject, label_studio: LocalStudio) -> None:
+    here = project(xml(), tasks(6, 2))
+    here.connect(label_map={"Pos": "pos"})
+    [backend] = here.studio.ml_backends(here.id)
+    with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
+        spoilt = json.dumps(
+            {"nextlabel": {"fields": 7}, "other": 1}
+        )  # Label Studio itself asks us, and would refuse it
+        database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (spoilt, backend.id))
+    wait_until(lambda: "extra_params in Label Studio have nextlabel.fields=7" in here.status().message, "it to be said")
+    here.connect(label_map={"Pos": "pos"})
+    [mended] = here.studio.ml_backends(here.id)
+    assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}}, "other": 1}
 
 
 def test_a_map_to_a_label_that_does_not_exist_is_refused(project: MakeProject) -> None:

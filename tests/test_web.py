@@ -771,6 +771,27 @@ def test_the_page_shows_html_of_others_as_text(fresh: FlaskClient, tmp_path: Pat
         assert f"&lt;script&gt;alert(&#39;{part}&#39;)&lt;/script&gt;" in shown
 
 
+def test_the_page_shows_what_is_to_be_pasted_as_code(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    board = StatusBoard(tmp_path)
+    board.put_queue(PROJECT, 0.0, first="Run `map 'a&b'=<c>`.", warnings=("Half a `tick.",), remarks=("`x` and `y`.",))
+    shown = page(fresh)
+    assert "Run <code>map &#39;a&amp;b&#39;=&lt;c&gt;</code>." in shown
+    assert "Half a `tick." in shown
+    assert "<code>x</code> and <code>y</code>." in shown
+
+
+def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_path: Path) -> None:
+    missing = fresh.get(f"/api/projects/{PROJECT}")
+    assert missing.status_code == 404
+    assert f"connect_project.py --project {PROJECT}" in missing.get_json()["error"]
+    Registry(tmp_path).know(PROJECT)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, first="One thing.", warnings=("Another.",), state="waiting")
+    said = fresh.get(f"/api/projects/{PROJECT}").get_json()
+    assert (said["id"], said["queue"]["first"], said["queue"]["warnings"]) == (PROJECT, "One thing.", ["Another."])
+    assert (said["fit"]["state"], said["base_model"]["state"]) == ("idle", "unknown")
+
+
 @pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/openapi.json", "/nowhere", "/predict"])
 def test_every_answer_tells_browsers_to_do_nothing_but_show_it(path: str, fresh: FlaskClient) -> None:
     headers = fresh.get(path).headers
