@@ -33,8 +33,8 @@ PAIR_CONFIG = f"""<View>
 </View>"""
 
 # On SQLite, Label Studio drops all labels of an import beside which anything else is written in the wrong moment, and
-# answers 201. No size is safe; the larger, the likelier: beside 5 to 50 writes a second 8 of 9 imports of 1000 tasks lost
-# theirs, and 3 of 9 of 250.
+# answers 201. No size is safe; the larger, the likelier: beside 5 to 50 writes a second 8 of 9 imports of 1000 tasks
+# lost theirs, and 3 of 9 of 250.
 BATCH, SMALLEST_BATCH, SHRINK = 250, 100, 2  # tasks per request, and by what a loss divides them
 BULK_ROUNDS = 4  # after that, labels that are still lost are added one by one, which loses none
 RETRIED_CODES = (408, 409, 413, 425, 429)  # refusals that another try, with a smaller batch, may get past
