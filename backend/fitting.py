@@ -21,6 +21,7 @@ from backend.examples import Example
 from backend.jobs import JobQueue
 from backend.label_config import LabelConfig, parse_label_config
 from backend.learning import Round, class_numbers, loss_of, missing_labels, round_seed, run_round
+from backend.notices import missing_everywhere
 from backend.pool import Pool, pool_path
 from backend.processes import give_back_memory, yield_to_others
 from backend.registry import Busy, Card, Registry, version_name, version_number
@@ -77,7 +78,7 @@ class Fitter:
         reason = self._reason(project, version, config, demanded, pending, waited_s)
         message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
         if reason:
-            obstacle = self._obstacle(project, config, list(labels.values()))
+            obstacle = self._obstacle(pool, project, config, list(labels.values()))
             message = obstacle or f"Fitting: {reason}"
             reason = "" if obstacle else reason
         elif pool.get("due_at"):
@@ -127,7 +128,9 @@ class Fitter:
             return f"{pending} new labels have waited {waited_s:.0f} s"
         return ""
 
-    def _obstacle(self, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
+    def _obstacle(self, pool: Pool, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
+        if nowhere := missing_everywhere(pool.survey()):
+            return f"Waiting for the texts: {nowhere}."
         complaint = missing_labels(config.labels, labels)
         if complaint:
             return f"Waiting for labels: {complaint}"

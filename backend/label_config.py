@@ -360,7 +360,7 @@ def _read_text(text: TextField, data: Mapping[str, Any]) -> _Reading:
     return _Reading("", f"the field {text.field!r} is empty{tags}")
 
 
-MISSING = object()
+NOWHERE = object()
 
 
 def _at(data: Mapping[str, Any], path: str) -> object:
@@ -375,7 +375,7 @@ def _at(data: Mapping[str, Any], path: str) -> object:
         elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
             value = value[int(key)]
         else:
-            return MISSING
+            return NOWHERE
     return value
 
 
@@ -393,12 +393,15 @@ def _shown(value: object) -> str | None:
     return None
 
 
+MISSING = "is missing"
+
+
 def _why_empty(text: TextField, values: Mapping[str, object]) -> str:
     odd = next((value for value in values.values() if isinstance(value, Mapping | list)), None)
     if odd is not None:
         return f"the field {text.field!r} holds {'a list' if isinstance(odd, list) else 'an object'}, not a text"
-    missing = all(value is MISSING for value in values.values())
-    return f"the field {text.field!r} is {'missing' if missing else 'empty'}"
+    missing = all(value is NOWHERE for value in values.values())
+    return f"the field {text.field!r} {MISSING if missing else 'is empty'}"
 
 
 def _decoded(text: str, encoding: str) -> str:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backend.label_config import HOLDOUT_WORDS, NOTHING_CHOSEN, OTHER_QUESTION, LabelConfig
+from backend.label_config import HOLDOUT_WORDS, MISSING, NOTHING_CHOSEN, OTHER_QUESTION, LabelConfig
 from backend.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Seen, Survey
 
 CONNECT = "scripts/connect_project.py"
@@ -256,6 +256,14 @@ def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
 
 
 def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
+    if nowhere := missing_everywhere(survey):
+        yield Notice(
+            "A field that no task has",
+            f"{_capital(nowhere)}. Nothing is fitted on the other half of the pairs alone: correct the labelling "
+            "config, or the data of the tasks, or choose the field with --fields.",
+            first=True,
+        )
+        return
     for why, seen in survey.noted(HALF).items():
         everywhere = seen.count == survey.readable
         if seen.count >= MOST * survey.readable:
@@ -266,6 +274,13 @@ def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
                 + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
                 harmless=not everywhere,
             )
+
+
+def missing_everywhere(survey: Survey) -> str:
+    """In words, the half of a pair that no task has, as after a slip of the pen in the labelling config; else empty."""
+    found = ((why, seen) for why, seen in survey.noted(HALF).items() if why.endswith(MISSING))
+    nowhere = [why for why, seen in found if seen.count == survey.readable]
+    return f"in {_of(survey.readable, survey.readable, 'task')} {nowhere[0]}" if nowhere else ""
 
 
 def _on_words(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:

@@ -67,7 +67,7 @@ def export(studio: Studio, label_studio: LocalStudio, tmp_path_factory: pytest.T
         if key not in projects:
             projects[key] = studio.create_project("Exports", CONFIG)
             tasks = [{"data": {"text": TEXTS[n], **data}, "annotations": found} for n, found in enumerate(TASKS)]
-            assert studio.import_tasks(projects[key], tasks) == len(TASKS)
+            assert studio.import_tasks(projects[key], tasks).tasks == len(TASKS)
         params = {"exportType": format, "download_all_tasks": str(not only_labelled).lower()}
         token = {"Authorization": f"Token {label_studio.login.token}"}
         url = f"{label_studio.url}/api/projects/{projects[key]}/export"

@@ -119,9 +119,14 @@ def test_a_field_that_is_renamed_in_mid_fit_is_said_and_when_it_is_back_all_is_r
     before = project.label_and_hold("fitting")
     change_config(project, "$sentence1", "$headline")
     project.go_on()
-    wait_until(says(project, "No usable label yet"), "what is missing to be said")
-    wait_until(lambda: project.board.queue(project.id).unreadable == len(project.corpus.train + project.corpus.holdout),
-               "the tasks without a text to be counted")  # fmt: skip
+    count = len(project.corpus.train + project.corpus.holdout)
+    said = f"In all {count} tasks the field 'headline' is missing"
+    wait_until(lambda: project.board.queue(project.id).first.startswith(said), "what is missing to be said")
+    wait_until(says(project, "Waiting for the texts: in all"), "no fit on half of the pairs")
+    versions = project.registry.versions(project.id)
+    looks = project.board.queue(project.id).reconciles
+    wait_until(lambda: project.board.queue(project.id).reconciles > looks + 2, "some looks")
+    assert project.registry.versions(project.id) == versions
     change_config(project, "$headline", "$sentence1")
     project.check_right(before)
 

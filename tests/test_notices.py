@@ -285,9 +285,17 @@ def test_a_half_that_is_often_missing_is_a_remark_and_one_that_always_is_a_warni
         in often.text
     )
     assert often.harmless
-    always = only(say(config(PAIR), *(task(i, body="A body.") for i in range(1, 9))))
-    assert always.text.startswith("In all 8 tasks the field 'title' is missing (for example task 1), so that the other")
-    assert not always.harmless
+    always = only(say(config(PAIR), *(task(i, title=" ", body="A body.") for i in range(1, 9))))
+    assert always.text.startswith("In all 8 tasks the field 'title' is empty (for example task 1), so that the other")
+    assert (always.first, always.harmless) == (False, False)
+
+
+def test_a_half_that_no_task_has_comes_first_and_only_until_one_has_it(say: Say) -> None:
+    tasks = [task(i, body="A body.") for i in range(1, 9)]
+    nowhere = only(say(config(PAIR), *tasks))
+    assert nowhere.text.startswith("In all 8 tasks the field 'title' is missing. Nothing is fitted on the other half")
+    assert (nowhere.first, nowhere.harmless) == (True, False)
+    assert not only(say(config(PAIR), *tasks, task(9, title="A title.", body="A body."))).first
 
 
 ADDRESSES = [task(i, text=f"/data/local-files/?d=texts/{i}.txt") for i in range(1, 9)]
