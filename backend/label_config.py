@@ -397,7 +397,7 @@ MISSING = "is missing"
 
 
 def _why_empty(text: TextField, values: Mapping[str, object]) -> str:
-    odd = next((value for value in values.values() if isinstance(value, Mapping | list)), None)
+    odd = next((value for value in values.values() if isinstance(value, Mapping | list) and value), None)
     if odd is not None:
         return f"the field {text.field!r} holds {'a list' if isinstance(odd, list) else 'an object'}, not a text"
     missing = all(value is NOWHERE for value in values.values())

@@ -128,6 +128,7 @@ def test_a_field_that_is_renamed_in_mid_fit_is_said_and_when_it_is_back_all_is_r
     wait_until(lambda: project.board.queue(project.id).reconciles > looks + 2, "some looks")
     assert project.registry.versions(project.id) == versions
     change_config(project, "$headline", "$sentence1")
+    wait_until(lambda: not project.board.queue(project.id).first, "the right field to be read")
     project.check_right(before)
 
 
