@@ -242,13 +242,14 @@ def _chosen(shown: Sequence[Element], fields: Sequence[str]) -> tuple[tuple[Text
 def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[TextField, ...], tuple[str, ...]]:
     """The texts that a person reads and a class may depend on: neither hidden, nor a repetition, nor an identifier."""
     hidden = _hidden(root)
-    some_always = any(element not in hidden for element in shown)
+    always = {element.get("value", "") for element in shown if element not in hidden}
     texts: list[TextField] = []
     left_out: list[str] = []
     for element in shown:
         text = _field_of(element)
-        if element in hidden and some_always:
-            left_out.append(f"{text.field!r} is not always shown")
+        if element in hidden and always:
+            if text.value not in always:
+                left_out.append(f"{text.field!r} is not always shown")
         elif any(text.value == other.value for other in texts):
             left_out.append(f"{text.field!r} is shown twice")
         elif IDENTIFIER.search(text.field) and len(shown) > 1:

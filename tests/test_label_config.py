@@ -348,6 +348,13 @@ def test_what_is_no_text_to_judge_is_left_out_and_said(
     assert [reason for reason in config.left_out if said in reason]
 
 
+def test_a_text_that_is_shown_once_more_at_times_is_nothing_to_say() -> None:
+    again = '<View visibleWhen="region-selected"><Text name="again" value="$text"/></View>'
+    for texts in ((text("text"), again), (again, text("text"))):
+        config = parse_label_config(view(*texts, choices()))
+        assert (config.fields, config.left_out) == (("text",), ())
+
+
 def test_an_identifier_alone_is_the_text() -> None:
     config = parse_label_config(view(text("text_id"), choices('toName="text_id"')))
     assert (config.fields, config.left_out) == (("text_id",), ())
