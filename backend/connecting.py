@@ -73,14 +73,16 @@ def connect(
     project_id: int,
     url: str,
     credentials: Credentials,
-    show_predictions: bool,
+    show_predictions: bool | None = None,
     fields: Sequence[str] | None = None,
     label_map: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Register the backend and its webhook, set uncertainty sampling, hide predictions; returns what was changed.
 
-    `fields` make the text (None: as before; empty: what the labelling config shows). `label_map` adds to what labels
-    are learnt as; an empty new label takes an old one out.
+    `show_predictions`: None leaves a project that was connected before as it is, and hides them in a new one. `fields`
+    make the text (None: as before; empty: what the labelling config shows). `label_map` adds to what labels are learnt
+    as; an empty new label takes an old one out.
+
     Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
     cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
     """
@@ -104,8 +106,15 @@ def connect(
         )
         done.append(f"corrected the ML backend {without_password(url)}")
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
-    done += _set_queue(studio, studio.project(project_id), show_predictions)
+    done += _set_queue(studio, studio.project(project_id), _shown(project, backend, show_predictions))
     return done
+
+
+def _shown(project: Project, backend: MLBackend | None, wanted: bool | None) -> bool:
+    """Whether predictions are to be shown. Of a backend that Label Studio's own form registered nothing was decided."""
+    if wanted is not None:
+        return wanted
+    return backend is not None and "before" in of_ours(backend.extra_params) and project.show_predictions
 
 
 def _options_of(backend: MLBackend | None) -> ProjectOptions:

@@ -17,7 +17,9 @@ def main() -> None:
         "--backend-url", help="where Label Studio reaches the backend (default: as before, else http://localhost:PORT)"
     )
     parser.add_argument(
-        "--show-predictions", action="store_true", help="show the model's guess to annotators (default: hidden)"
+        "--show-predictions",
+        action=argparse.BooleanOptionalAction,
+        help="show the model's guess to annotators (default: as before; hidden in a project that is not connected yet)",
     )
     parser.add_argument(
         "--fields",

@@ -338,6 +338,20 @@ def test_a_project_of_which_no_task_can_be_read_is_refused_before_anything_is_to
     assert here.studio.ml_backends(here.id) == []
 
 
+def test_a_map_of_labels_leaves_predictions_shown_as_somebody_wanted_them(project: MakeProject) -> None:
+    here = project(xml(), tasks(6, 2))
+
+    def connected(**options: Any) -> bool:
+        connect(here.studio, here.id, here.backend.url, Credentials(), **options)
+        return here.studio.project(here.id).show_predictions
+
+    assert not connected(), "hidden in a new project"
+    assert connected(show_predictions=True)
+    assert connected(label_map={"Pos": "pos"})
+    assert not connected(show_predictions=False)
+    assert not connected(label_map={"Neg": "neg"})
+
+
 def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProject, label_studio: LocalStudio) -> None:
     here = project(xml(), tasks(6, 2))
     here.connect(label_map={"Pos": "pos"})
