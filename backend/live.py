@@ -42,14 +42,15 @@ class Loop:
     model_dir: Path
 
     def wait(self, newer_than: str | None) -> Card:
-        """Until a newer version orders the queue. Raises `NextlabelError` when the fit failed or its version was
+        """Until a newer version orders the queue and its whole window is there: who takes no time to think would empty
+        the head of it before the rest is written. Raises `NextlabelError` when the fit failed or its version was
         refused."""
         registry, board = Registry(self.model_dir), StatusBoard(self.model_dir)
         while True:
             version = registry.current(self.project)
             if version is not None and version != newer_than:
                 card = registry.card(self.project, version)
-                if card.pool == 0 or self.annotators[0].project(self.project).model_version == version:
+                if card.pool == 0 or self._filled(board, version):
                     return card
             newest = next(iter(registry.cards(self.project)), None)
             if newest is not None and newest.refused and newest.parent == newer_than:
@@ -58,6 +59,11 @@ class Loop:
             if fit.state == "failed":
                 raise NextlabelError(f"The fit failed: {fit.message}")
             time.sleep(LOOK_S)
+
+    def _filled(self, board: StatusBoard, version: str) -> bool:
+        known = board.queue(self.project)
+        there = known.state == "published" and known.version == version
+        return there and self.annotators[0].project(self.project).model_version == version
 
 
 def play(
