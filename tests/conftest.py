@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import pytest
-from ports import own_port
+from helpers.ports import own_port
 
-from backend.corpora import Corpus, Pair, own_pairs
-from backend.demo import small_checkpoint
-from backend.processes import yield_cores_while_waiting
-from backend.sandbox import LocalBackend, LocalStudio
-from backend.studio import Studio
+from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
+from nextlabel.lab.demo import small_checkpoint
+from nextlabel.processes import yield_cores_while_waiting
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import Studio
 
 if TYPE_CHECKING:
-    from queue_servers import PostgresqlServer, QueueServer, RedisServer
+    from helpers.queue_servers import PostgresqlServer, QueueServer, RedisServer
 
     AnyServer = TypeVar("AnyServer", bound=QueueServer)
 
@@ -81,7 +81,7 @@ def running(server: "AnyServer") -> "Iterator[AnyServer]":
 @pytest.fixture(scope="session")
 def redis_server() -> "Iterator[RedisServer]":
     """A real Redis server, one for all tests."""
-    from queue_servers import RedisServer
+    from helpers.queue_servers import RedisServer
 
     yield from running(RedisServer())
 
@@ -89,7 +89,7 @@ def redis_server() -> "Iterator[RedisServer]":
 @pytest.fixture(scope="session")
 def postgresql_server() -> "Iterator[PostgresqlServer]":
     """A real PostgreSQL server, one for all tests."""
-    from queue_servers import PostgresqlServer
+    from helpers.queue_servers import PostgresqlServer
 
     yield from running(PostgresqlServer())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from backend.settings import Settings
+from nextlabel.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

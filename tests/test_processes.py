@@ -8,7 +8,7 @@ import pytest
 
 HEAPS = """
 import ctypes, tempfile, threading
-from backend.processes import share_heaps
+from nextlabel.processes import share_heaps
 
 {before}
 libc = ctypes.CDLL(None)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from backend.acquisition import SERVABLE
-from backend.errors import BadSettingError
-from backend.settings import Settings, load_settings
+from nextlabel.learning.strategies import SERVABLE
+from nextlabel.errors import BadSettingError
+from nextlabel.settings import Settings, load_settings
 
 SECRET = "open-sesame"
 

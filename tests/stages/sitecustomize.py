@@ -90,10 +90,10 @@ time.time = SetClock()
 
 if "trainer" in sys.orig_argv:
     # None of these imports torch, which the trainer has to find as it sets it up.
-    from backend.pool import Pool
-    from backend.registry import Registry
-    from backend.status import StatusBoard
-    from backend.studio import Studio
+    from nextlabel.store.pool import Pool
+    from nextlabel.versions.registry import Registry
+    from nextlabel.store.status import StatusBoard
+    from nextlabel.labelstudio.client import Studio
 
     for method in (
         "tasks_changed_since", "create_prediction", "update_prediction", "set_model_version", "delete_prediction",

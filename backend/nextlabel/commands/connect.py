@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Connects a Label Studio project to the backend, or disconnects it. Run again, it changes nothing."""
+
+import argparse
+
+from _script import run, studio_from_settings
+
+from nextlabel.labelstudio.connection import (
+    Credentials,
+    connect,
+    disconnect,
+    find_backend,
+    what_is_read,
+)
+from nextlabel.settings import load_settings
+
+
+def main() -> None:
+    """Parse the command line and connect."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
+    parser.add_argument(
+        "--backend-url", help="where Label Studio reaches the backend (default: as before, else http://localhost:PORT)"
+    )
+    parser.add_argument(
+        "--show-predictions",
+        action=argparse.BooleanOptionalAction,
+        help="show the model's guess to annotators (default: as before; hidden in a project that is not connected yet)",
+    )
+    parser.add_argument(
+        "--fields",
+        metavar="A[,B]",
+        help="the field or the two fields that make the text, in this order; empty: what the labelling config shows",
+    )
+    parser.add_argument(
+        "--map-label",
+        action="append",
+        type=mapping,
+        default=[],
+        metavar="OLD=NEW",
+        help="learn annotations that say OLD as NEW, changing nothing in Label Studio; an empty NEW undoes it",
+    )
+    parser.add_argument("--disconnect", action="store_true", help="undo the connection")
+    options = parser.parse_args()
+    settings, studio = load_settings(), studio_from_settings()
+    if options.disconnect:
+        done = disconnect(studio, options.project, options.backend_url or "")
+    else:
+        fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
+        known = None if options.backend_url else find_backend(studio, options.project)
+        url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
+        credentials, mapped = Credentials.of(settings), dict(options.map_label)
+        done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped)
+        done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
+    for what in done or ["nothing to change"]:
+        print(f"project {options.project}: {what}")
+
+
+def mapping(text: str) -> tuple[str, str]:
+    """An old label, which may hold an equals sign, and the one that it is learnt as."""
+    old, equals, new = text.rpartition("=")
+    if not equals or not old:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form OLD=NEW, such as pos=positive")
+    return old, new
+
+
+if __name__ == "__main__":
+    run(main)

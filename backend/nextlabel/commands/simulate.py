@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Replays active learning with a simulated oracle, offline, and records every round in OUT/rounds.jsonl.
+
+A run that was stopped goes on when the same command is given again. Afterwards: scripts/report.py OUT
+"""
+
+import argparse
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from _script import run
+from tqdm import tqdm
+
+from nextlabel.simulation.datasets import corpora, overlaps, textsets
+from nextlabel.learning.strategies import rank_alike
+from nextlabel.learning.start_set import seed_size
+from nextlabel.simulation.curves import SPAN
+from nextlabel.simulation.experiment import Event, Experiment, Plan
+from nextlabel.learning.rounds import QUERY_STRATEGIES
+from nextlabel.simulation.replay import (
+    START_BY,
+    TUTORIAL,
+    TUTORIAL_SEED,
+    Protocol,
+    arms,
+    check,
+    deviations,
+    rounds_in,
+)
+from nextlabel.simulation.datasets.textsets import TextSet
+
+SHORTEST = 8  # word pieces, as in the settings
+FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
+
+
+def main() -> int:
+    """Parse the command line and play."""
+    parser = make_parser()
+    options = parser.parse_args()
+    if options.stop_at is not None and not options.reproduce_tutorial:
+        parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
+    data = read_data(options, parser)
+    protocol = make_protocol(options, data)
+    strategies, seeds = choose_arms(options)
+    differing = deviations(data, protocol, strategies, seeds) if options.reproduce_tutorial else None
+    experiment = Experiment(options.out, data, protocol, differing)
+    check(data, experiment.protocol, seeds)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = options.threads or max(1, cores // options.workers)
+    plan = Plan(arms(strategies, seeds), options.rounds, options.workers, threads)
+    introduce(data, protocol, plan)
+    try:
+        with experiment:
+            failures = play(experiment, plan)
+    except KeyboardInterrupt:
+        print("Stopped. The finished rounds are kept; the same command goes on from them.", file=sys.stderr)
+        raise
+    for failure in failures:
+        print(f"Seed {failure.arm.seed}, {failure.arm.strategy}: {failure.failed}", file=sys.stderr)
+    print(f"Rounds: {options.out / 'rounds.jsonl'}\nReport: scripts/report.py {options.out}")
+    return 1 if failures else 0
+
+
+def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
+    """Play with a progress bar; rounds on disk count as done."""
+    total = {arm: rounds_in(experiment.data, experiment.protocol, arm, plan.rounds) for arm in plan.arms}
+    done = experiment.done()
+    for arm, records in done.items():
+        if arm in total and not records[-1].chosen:  # it ended before the most rounds it could have had
+            total[arm] = len(records)
+    finished = sum(min(len(done.get(arm, [])), total[arm]) for arm in plan.arms)
+    quiet_s = 0.5 if sys.stderr.isatty() else 30
+    with tqdm(total=sum(total.values()), initial=finished, unit="round", mininterval=quiet_s) as bar:
+
+        def show(event: Event) -> None:
+            record = event.record
+            if record is None:
+                return
+            score = f"dev {record.dev['combined']:.3f}"
+            bar.set_postfix_str(f"seed {record.seed} {record.strategy}: {record.labels} labels, {score}", refresh=False)
+            bar.update()
+            if not record.chosen:
+                bar.total -= max(0, total[event.arm] - record.round - 1)
+
+        return experiment.play(plan, shlex.join(["scripts/simulate.py", *sys.argv[1:]]), show)
+
+
+def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
+    """Say what is about to be played, and what a reviewer would object to."""
+    print(f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test")
+    for note in data.notes:
+        print(note)
+    if len(data.labels) == 2:
+        print(f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}")
+    seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
+    names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
+    print(f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {protocol.batch} labels a round")
+    for warning in warnings(data, protocol, plan, names):
+        print(f"Warning: {warning}")
+
+
+def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]) -> Iterator[str]:
+    """What does not hinder a run and weakens what can be concluded from it."""
+    yield from dependent(data)
+    for group in textsets.alike(data.labels):
+        yield f"{' and '.join(map(repr, group))} are taken as different classes; write them alike if they are one"
+    for part, counts in data.counts().items():
+        missing = [label for label, count in counts.items() if not count]
+        if missing:
+            yield f"{part} has no example of {', '.join(missing)}"
+    rounds = max(rounds_in(data, protocol, arm, plan.rounds) for arm in plan.arms)
+    if rounds < SPAN:
+        yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
+    elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
+        yield "the pool is smaller than a batch: the first batch takes all of it"
+    for group in rank_alike(names, len(data.labels)):
+        if len(group) > 1:
+            yield f"with two classes {' and '.join(group)} choose the same examples: one of them would do"
+    epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)
+    if epochs < FULL_EPOCHS - 0.1:
+        yield f"the baseline sees the data {epochs:.1f} times; fewer than {FULL_EPOCHS} lower the target: --full-steps"
+
+
+def dependent(data: TextSet) -> Iterator[str]:
+    """Examples that are not independent of each other; a leak is what is learnt from and judged by."""
+    for words, count in data.leaks().items():
+        yield f"a leak: {count} {words}, word for word"
+    for words, count in data.repeats().items():
+        yield f"{count} {words}, word for word"
+    torn = overlaps.contradictions(data.parts())
+    if torn:
+        count = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"
+        yield f"{count} under different labels ({torn.examples} examples), such as {torn.one}"
+    for part, joined in overlaps.joined_to_train(data.parts()).items():
+        yield (
+            f"{joined.joined} of {joined.pairs} {part} pairs share a sentence with train ({joined.directly}) or are "
+            f"joined to it by a chain of pairs that share one, such as {joined.one}"
+        )
+
+
+def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
+    """The data set that the options name."""
+    given = [options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
+    if sum(source is not None for source in given) > 1:
+        parser.error("give only one of --mrpc-dir, --train, --dataset, --own-pairs")
+    if options.mrpc_dir:
+        return textsets.of_pairs(corpora.read_mrpc(options.mrpc_dir))
+    if options.own_pairs:
+        return textsets.of_pairs(corpora.own_pairs())
+    columns = (options.text, options.pair, options.label)
+    if options.train:
+        if not options.dev or not options.text or not options.label:
+            parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN (or the control of an export)")
+        return textsets.read_files(
+            options.train, options.dev, options.test, *columns, id=options.id, positive=options.positive
+        )
+    if options.dataset:
+        if not options.text or not options.label:
+            parser.error("--dataset needs --text COLUMN and --label COLUMN")
+        splits = tuple(options.splits.split(","))
+        return textsets.download(options.dataset, options.config, *columns, splits=splits, positive=options.positive)
+    return textsets.of_pairs(corpora.download_mrpc())
+
+
+def make_protocol(options: argparse.Namespace, data: TextSet) -> Protocol:
+    """The tutorial's protocol with what the options change; only a reproduction stops at the tutorial's target.
+
+    The baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
+    """
+    recipe = {
+        "base_model": options.base_model,
+        "steps": options.steps,
+        "learning_rate": options.lr,
+        "batch_size": options.batch_size,
+        "max_length": options.max_length,
+        "warmup": options.warmup,
+        "device": options.device,
+        "precision": options.precision,
+    }
+    given = {"start": options.start, "start_by": options.start_by, "batch": options.batch, "stop_at": options.stop_at}
+    base = TUTORIAL if options.reproduce_tutorial else replace(TUTORIAL, training_seed=None, stop_at=None)
+    protocol = replace(base, recipe=replace(base.recipe, **only_given(recipe)), **only_given(given))
+    three_epochs = int(FULL_EPOCHS * len(data.train) / protocol.recipe.batch_size)
+    return replace(protocol, full_steps=options.full_steps or max(protocol.recipe.steps, three_epochs))
+
+
+def only_given(options: dict[str, object]) -> dict[str, object]:
+    """The options that are on the command line."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def choose_arms(options: argparse.Namespace) -> tuple[list[str], list[int]]:
+    """Strategies and seeds. Random sampling is always among the strategies, but for the tutorial, which had none."""
+    if options.reproduce_tutorial:
+        return options.strategy or ["entropy"], options.seeds or [TUTORIAL_SEED]
+    return ["random", *(options.strategy or ["entropy"])], options.seeds or list(range(10))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
+    data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
+    data.add_argument(
+        "--train",
+        type=Path,
+        metavar="FILE",
+        help="examples to learn from: .tsv, .csv, .jsonl, .json; also Label Studio's JSON, JSON_MIN, CSV, TSV exports",
+    )
+    data.add_argument("--dev", type=Path, metavar="FILE", help="examples that decide when the target is reached")
+    data.add_argument("--test", type=Path, metavar="FILE", help="examples that nothing is decided by")
+    data.add_argument("--dataset", metavar="NAME", help="a data set on the Hugging Face hub, e.g. nyu-mll/glue")
+    data.add_argument("--config", metavar="NAME", help="its configuration, e.g. sst2")
+    data.add_argument("--splits", default="train,validation,test", help="its splits (default: %(default)s)")
+    data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel: to try it out")
+    data.add_argument("--text", metavar="COLUMN", help="column (in an export: key of the data) with the text")
+    data.add_argument("--pair", metavar="COLUMN", help="column with the second text of a pair")
+    data.add_argument(
+        "--label", metavar="COLUMN", help="column with the label; in Label Studio's JSON the control's name"
+    )
+    data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the row's number)")
+    data.add_argument("--positive", metavar="LABEL", help="class that F1 is of, when there are two")
+    model = parser.add_argument_group("model and its fit (defaults: the tutorial's)")
+    tutorial = TUTORIAL.recipe
+    model.add_argument("--base-model", metavar="NAME", help=f"hub name or directory ({tutorial.base_model})")
+    model.add_argument("--steps", type=positive, help=f"optimiser steps a round ({tutorial.steps})")
+    model.add_argument(
+        "--full-steps", type=positive, help="of the full-data baseline (--steps, or three epochs if that is more)"
+    )
+    model.add_argument("--lr", type=learning_rate, help=f"learning rate ({tutorial.learning_rate})")
+    model.add_argument("--batch-size", type=positive, help=f"examples a step ({tutorial.batch_size})")
+    model.add_argument("--max-length", type=length, help=f"word pieces that are read ({tutorial.max_length})")
+    model.add_argument("--warmup", type=share, help=f"share of the steps before full rate ({tutorial.warmup:g})")
+    model.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (auto)")
+    model.add_argument("--precision", choices=("auto", "bf16", "fp32"), help="of matrix products (auto)")
+    play = parser.add_argument_group("protocol")
+    play.add_argument("--strategy", action="append", choices=QUERY_STRATEGIES, metavar="NAME", help=STRATEGY_HELP)
+    play.add_argument(
+        "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"
+    )
+    play.add_argument("--start", type=amount, help="labels at the start: a share below 1, or a count (0.3)")
+    play.add_argument("--start-by", choices=START_BY, help="how the start set is drawn (random)")
+    play.add_argument("--batch", type=positive, help="labels a round (64)")
+    play.add_argument("--rounds", type=positive, metavar="N", help="rounds of labelling (default: until none is left)")
+    play.add_argument("--stop-at", type=share, metavar="SCORE", help="of a reproduction (0.8568)")
+    play.add_argument(
+        "--reproduce-tutorial",
+        action="store_true",
+        help="its strategy, its seeds, its stop at a first look of 0.8568: a reproduction, not evidence",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (default: all cores shared)")
+    return parser
+
+
+STRATEGY_HELP = f"may be given several times; one of {', '.join(QUERY_STRATEGIES)} (random and entropy)"
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def length(text: str) -> int:
+    """A whole number of word pieces that leaves room for some words."""
+    if positive(text) < SHORTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than {SHORTEST} word pieces")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """A share above 0 and below 1, or a whole number."""
+    number = as_number(text)
+    if number <= 0 or (number >= 1 and number != int(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a share between 0 and 1 nor a whole number")
+    return number
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    number = as_number(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1 (scores run from 0 to 1, not to 100)")
+    return number
+
+
+def learning_rate(text: str) -> float:
+    """A number above 0 and below 1."""
+    number = as_number(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and below 1")
+    return number
+
+
+def as_number(text: str) -> float:
+    """A finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return number
+
+
+def seeds(text: str) -> list[int]:
+    """How many seeds from 0 on, or the seeds themselves, separated by commas."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number of seeds (20) nor a list of them (0,1,2; one: 0,)"
+        )
+    return [int(part) for part in parts] if "," in text or text.strip() == "0" else list(range(positive(text)))
+
+
+if __name__ == "__main__":
+    run(main)

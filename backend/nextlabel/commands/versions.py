@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Lists a project's versions, puts one in force, goes back to the one before, or deletes old ones.
+
+Works on MODEL_DIR, with the same environment (.env) as the backend. The trainer brings Label Studio's queue into the
+order of the version in force by itself; that version stays in force until a fit gives one that is not clearly worse.
+"""
+
+import argparse
+from datetime import datetime, timezone
+from pathlib import Path
+
+from _script import run
+
+from nextlabel.errors import BadSettingError, NoModelError
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.versions import Card
+from nextlabel.versions.registry import Registry
+from nextlabel.settings import Settings, load_settings
+
+HEADER = ("number", "version", "labels", "accuracy", "F1", "combined", "size", "age", "state")
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    options = _options()
+    settings = load_settings()
+    registry = Registry(settings.model_dir)
+    if not registry.versions(options.project):
+        raise BadSettingError(
+            f"MODEL_DIR={settings.model_dir} holds no version of project {options.project}, but projects "
+            f"{registry.projects()}. Set MODEL_DIR to the backend's, and --project to the number in its address."
+        )
+    if options.action == "list":
+        _print_table([HEADER, *(_row(registry, card) for card in registry.cards(options.project))])
+    elif options.action == "prune":
+        for version in registry.prune(options.project, options.keep) or ["nothing"]:
+            print(f"deleted {version}")
+    else:
+        named = _named(registry, options.project, options.version) if options.action == "promote" else None
+        _promote(settings, registry, options.project, named or _previous(registry, options.project))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="every version, newest first")
+    promote = actions.add_parser("promote", help="put a version in force, a refused one too")
+    promote.add_argument("version", help="its name or its number")
+    actions.add_parser("rollback", help="put the version in force that was so before the present one")
+    prune = actions.add_parser("prune", help="delete all but the newest versions and the one in force")
+    prune.add_argument("--keep", type=_positive, required=True, metavar="N", help="how many of the newest to keep")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of versions, at least 1")
+    return int(text)
+
+
+def _named(registry: Registry, project: int, name: str) -> str:
+    cards = registry.cards(project)
+    found = [card.version for card in cards if name in (card.version, str(card.number))]
+    if len(found) != 1:
+        known = ", ".join(card.version for card in cards)
+        raise NoModelError(
+            f"Project {project} has {len(found)} versions that {name!r} names: give one of {known} in full."
+        )
+    return found[0]
+
+
+def _previous(registry: Registry, project: int) -> str:
+    current = registry.current(project)
+    before = registry.before(project, current) if current else None
+    if before is None:
+        raise NoModelError(f"Project {project} has no whole version before {current}: promote one that `list` shows.")
+    return before
+
+
+def _promote(settings: Settings, registry: Registry, project: int, version: str) -> None:
+    registry.verify(project, version)
+    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
+    registry.promote(project, version)
+    jobs.hint(project)
+    print(f"{version} is in force; the trainer brings the queue into its order.")
+
+
+def _row(registry: Registry, card: Card) -> tuple[str, ...]:
+    scores = [f"{card.scores[name]:.3f}" if card.scores else "-" for name in ("accuracy", "f1", "combined")]
+    age_h = (datetime.now(timezone.utc) - datetime.fromisoformat(card.created_at)).total_seconds() / 3600
+    return (
+        str(card.number),
+        card.version,
+        str(card.examples),
+        *scores,
+        f"{_bytes(registry.path(card.project, card.version)) / 2**20:.0f} MiB",
+        f"{age_h:.1f} h" if age_h < 48 else f"{age_h / 24:.0f} days",
+        _state(registry, card),
+    )
+
+
+def _state(registry: Registry, card: Card) -> str:
+    damage = registry.damage(card.project, card.version)
+    states = ["in force"] if card.version == registry.current(card.project) else []
+    states += [f"damaged: {damage}"] if damage else []
+    states += [f"refused, because {card.refused}"] if card.refused else []
+    return "; ".join(states)
+
+
+def _bytes(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    run(main)

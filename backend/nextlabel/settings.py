@@ -1,0 +1,157 @@
+"""The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
+
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from nextlabel.learning.strategies import SERVABLE
+from nextlabel.errors import BadSettingError, without_password
+
+YEAR_S = 366 * 86400.0
+QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
+
+
+class Settings(BaseSettings):
+    """Every setting, by its environment name in lower case. Defaults are the MRPC tutorial's."""
+
+    model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    label_studio_url: AnyHttpUrl = Field(
+        AnyHttpUrl("http://localhost:8080"), description="an address such as http://localhost:8080"
+    )
+    label_studio_api_key: SecretStr = Field(
+        SecretStr(""), description="a personal access token or a legacy token of Label Studio"
+    )
+    model_dir: Path = Field(Path("data"), description="a directory for versions, pools and the job queue")
+    # A secret as a whole: a password may stand in several places of such an address.
+    queue_url: SecretStr = Field(
+        SecretStr(""),
+        description="redis://HOST:PORT/NUMBER, rediss://... or postgresql://USER:PASSWORD@HOST:PORT/NAME, with special "
+        "characters of the password written as %XX; empty for a file in MODEL_DIR",
+    )
+    queue_name: str = Field(
+        "nextlabel",
+        pattern=r"^[A-Za-z0-9_]{1,40}$",
+        description="up to 40 letters, digits and underscores, different for each MODEL_DIR on one server",
+    )
+    workers: int = Field(1, ge=1, le=64, description="a whole number of trainers from 1 to 64")
+    basic_auth_user: str = Field("", description="user name that Label Studio must present; empty: no authentication")
+    basic_auth_pass: SecretStr = Field(SecretStr(""), description="the password that goes with BASIC_AUTH_USER")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="16 to 200 letters, digits and other printable ASCII characters without spaces"
+    )
+    host: str = Field("127.0.0.1", description="the address the web process listens on")
+    port: int = Field(9090, ge=1, le=65535, description="a port number from 1 to 65535")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    base_model: str = Field(
+        "google-bert/bert-base-cased", min_length=1, description="a model hub name or a directory with a checkpoint"
+    )
+    fit_every: int = Field(64, ge=1, description="a whole number of new labels, at least 1")
+    fit_max_wait_s: float = Field(600, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
+    fit_steps: int = Field(343, ge=1, description="a whole number of optimiser steps, at least 1")
+    learning_rate: float = Field(2e-5, gt=0, lt=1, description="a number between 0 and 1, such as 2e-5")
+    batch_size: int = Field(32, ge=1, description="a whole number of examples, at least 1")
+    max_length: int = Field(128, ge=8, le=8192, description="a whole number of word pieces from 8 to 8192")
+    query_strategy: str = Field(
+        "entropy",
+        description=f"one of {', '.join(SERVABLE)} (bald and power_bald need dropout passes: for simulations alone)",
+    )
+    window: int = Field(128, ge=1, description="a whole number of tasks, at least 1")
+    reconcile_s: float = Field(60, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1")
+    promote_margin: float = Field(0.05, ge=0, le=1, description="a part of the combined score from 0 to 1 (1: no gate)")
+    keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_with_credentials(cls, given: dict[str, object]) -> dict[str, object]:
+        # Whoever asks for credentials may be reached by others; without any, only who says so with HOST.
+        return {"host": "0.0.0.0", **given} if given.get("basic_auth_user") else given
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _fit_for_a_header(cls, secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"([!-~]{16,200})?", secret.get_secret_value()):
+            raise ValueError("WEBHOOK_SECRET")
+        return secret
+
+    @field_validator("query_strategy")
+    @classmethod
+    def _servable_strategy(cls, name: str) -> str:
+        if name not in SERVABLE:
+            raise ValueError(name)
+        return name
+
+    @field_validator("queue_url")
+    @classmethod
+    def _known_queue(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        # A Redis data base that is no number would silently be number 0; `port` raises ValueError when it is none.
+        if text and (not re.fullmatch(QUEUE_URL, text) or urlsplit(text).port == 0):
+            raise ValueError("QUEUE_URL")
+        return url
+
+    @field_validator("model_dir")
+    @classmethod
+    def _home(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    def lines(self) -> list[str]:
+        """`KEY=value` for every setting, secrets masked, for the log at the start."""
+        return [f"{name.upper()}={_shown(getattr(self, name))}" for name in type(self).model_fields]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else "(not set)"
+    return without_password(value)
+
+
+def load_settings(env_file: str | None = ".env") -> Settings:
+    """Read the environment and `env_file`; what is set in the environment wins.
+
+    Raises `BadSettingError` that names each bad key, its value and what is expected.
+    """
+    try:
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise BadSettingError("\n".join(_complaint(dict(item)) for item in error.errors())) from None
+    except UnicodeDecodeError as error:
+        raise BadSettingError(f"{env_file} is not a UTF-8 text file ({error}). Save it as UTF-8.") from None
+    if bool(settings.basic_auth_user) != bool(settings.basic_auth_pass.get_secret_value()):
+        raise BadSettingError("BASIC_AUTH_USER and BASIC_AUTH_PASS go together: set both, or neither.")
+    if settings.webhook_secret.get_secret_value() and not settings.basic_auth_user:
+        raise BadSettingError(
+            "WEBHOOK_SECRET needs BASIC_AUTH_USER and BASIC_AUTH_PASS too: Label Studio's Start Training comes to "
+            "/webhook with those alone."
+        )
+    return settings
+
+
+def _without_secret(text: str) -> str:
+    scheme, separator, _ = text.partition("://")
+    return f"'{scheme}://********'" if separator else "********"
+
+
+def _complaint(item: dict[str, object]) -> str:
+    location = item["loc"]
+    assert isinstance(location, tuple)
+    name = str(location[0]).lower()
+    field = Settings.model_fields[name]
+    is_secret = field.annotation is SecretStr
+    value = repr(item["input"])
+    if is_secret:
+        value = _without_secret(str(item["input"])) if name == "queue_url" else "********"
+    return f"{name.upper()}={value} is not possible: expected {field.description}."

@@ -1,0 +1,266 @@
+"""What the rows of a file say, also of files that annotation tools export: one label each, or why there is none."""
+
+import ast
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nextlabel.errors import BadCorpusError
+from nextlabel.simulation.datasets.tables import (
+    Row,
+    Table,
+    listed,
+    shown,
+)
+from nextlabel.values.labels import Vote, consensus
+
+Values = Mapping[str, object]
+
+# Columns of Label Studio's JSON_MIN, CSV and TSV, which have a row for each annotation and one for each open task.
+ANNOTATION, ANNOTATOR, TASK, CHANGED = "annotation_id", "annotator", "id", "updated_at"
+COLUMNS = (ANNOTATION, ANNOTATOR, TASK, CHANGED)
+WHOLE_TEXT = ("choices", "rating", "number")  # types of Label Studio's results that say one thing about a whole text
+
+OPEN, SKIPPED, SEVERAL = "open", "skipped", "with several labels"
+NO_LABEL, NO_TEXT, NO_ANSWER = "without a label", "without a text", "without an answer in {!r}"
+ANNOTATIONS, TASKS, PRODIGYS = "Label Studio's annotations", "Label Studio's tasks", "Prodigy's answers"
+PRODIGY = {"accept": "", "reject": "rejected", "ignore": "ignored"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A row's or task's `values` by column, and its `label`, or `why_not` there is none."""
+
+    number: int
+    values: Values
+    label: str = ""
+    why_not: str = ""
+
+
+class Answers(NamedTuple):
+    """All that a file says. `kind` is the export's name, empty for a plain table; `remarks` are whole sentences."""
+
+    kind: str
+    unit: str
+    found: Sequence[Answer]
+    remarks: tuple[str, ...] = ()
+
+
+class NoLabelError(ValueError):
+    """A value that cannot be a label."""
+
+
+def read_answers(table: Table, text: str, label: str) -> Answers:
+    """One answer for each row, or for each task where several people answered one.
+
+    `label` names a column, or the control (`from_name`) in Label Studio's JSON. People's answers to one task are
+    joined by `nextlabel.values.labels.consensus`. `text` names the column that tells tasks with the same id apart.
+
+    Raises `BadCorpusError` for a value that is no label, for a control that nobody answered, or one that labels parts.
+    """
+    if any(_is_task(row) for _, row in table.rows):
+        return _of_tasks(table, label)
+    if table.rows and all(set(COLUMNS[:3]) <= set(row) for _, row in table.rows):
+        return _of_annotations(table, text, label)
+    if table.rows and label != "answer" and all(row.get("answer") in [*PRODIGY] for _, row in table.rows):
+        return Answers(PRODIGYS, "row", [_of_prodigy(table, *row, label) for row in table.rows])
+    return Answers("", "row", [_of_row(table, *row, label) for row in table.rows])
+
+
+def labels_in(value: object) -> list[str]:
+    """The different labels that a value holds, as text: none (null, empty, NaN), one, or several.
+
+    A whole number is written without a fraction, JSON's `true` as `true`. Lists, also as text in a table's cell, and
+    Label Studio's `{"choices": ["a", "b"]}` and `[{"rating": 4}]` hold what is in them. Raises `NoLabelError` for
+    anything else.
+    """
+    if isinstance(value, str):
+        value = _unpacked(value.strip())
+    items = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(name for item in items for name in _labels_of(item)))
+
+
+def _labels_of(item: object) -> list[str]:
+    if isinstance(item, Mapping) and len(item) == 1 and set(item) <= set(WHOLE_TEXT):
+        return labels_in(*item.values())
+    return _label_of(item)
+
+
+def _unpacked(text: str) -> object:
+    """The list or object that a cell holds, as JSON or as Python writes it; else the text itself."""
+    for read in (json.loads, ast.literal_eval) if text[:1] in ("[", "{") else ():
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, list | dict):
+            return value
+    return text
+
+
+def _label_of(value: object) -> list[str]:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return []
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, float) and value.is_integer():  # what pandas makes of 1
+        return [str(int(value))]
+    if not isinstance(value, int | str):
+        raise NoLabelError
+    return [str(value).strip()] if str(value).strip() else []
+
+
+def _labels_at(table: Table, number: int, value: object, label: str) -> list[str]:
+    try:
+        return labels_in(value)
+    except NoLabelError:
+        raise BadCorpusError(
+            f"{table.place} {number}: expected a label (a word, a whole number, true or false) in column {label!r}, "
+            f"found {shown(value)}. Mend or remove the row."
+        ) from None
+
+
+def _of_row(table: Table, number: int, row: Values, label: str) -> Answer:
+    labels = _labels_at(table, number, row.get(label), label)
+    if len(labels) != 1:
+        return Answer(number, row, why_not=SEVERAL if labels else NO_LABEL)
+    return Answer(number, row, labels[0])
+
+
+def _of_prodigy(table: Table, number: int, row: Values, label: str) -> Answer:
+    """That a text does not have a label is not learnt from."""
+    why_not = PRODIGY[str(row["answer"])]
+    return Answer(number, row, why_not=why_not) if why_not else _of_row(table, number, row, label)
+
+
+# Label Studio: several people's answers to one task
+
+
+def _joined(number: int, values: Values, answers: Sequence[tuple[Sequence[str], Vote]], no_votes: str) -> Answer:
+    """One answer of each annotation's labels; only an annotation with a single label votes."""
+    votes = [vote for labels, vote in answers if len(labels) == 1]
+    label = consensus(votes, str)
+    if label is not None:
+        return Answer(number, values, label)
+    several = any(len(labels) > 1 for labels, _ in answers)
+    return Answer(number, values, why_not=SEVERAL if several else no_votes)
+
+
+def _vote(labels: Sequence[str], ground_truth: object, when: object) -> tuple[Sequence[str], Vote]:
+    return labels, Vote(labels[0] if labels else "", bool(ground_truth), str(when or ""))
+
+
+def _disputes(table: Table, votes: Mapping[int, Sequence[tuple[Sequence[str], Vote]]], rule: str) -> tuple[str, ...]:
+    differing = [n for n, answers in votes.items() if len({v.label for labels, v in answers if len(labels) == 1}) > 1]
+    if not differing:
+        return ()
+    count = "1 task has" if len(differing) == 1 else f"{len(differing)} tasks have"
+    return (f"{count} answers that differ (the first: {table.place.rpartition(' ')[2]} {differing[0]}); {rule}",)
+
+
+def _of_annotations(table: Table, text: str, label: str) -> Answers:
+    """JSON_MIN, CSV, TSV: rows with one task's id and text are several people's answers to it."""
+    tasks: dict[tuple[str, str], list[Row]] = {}
+    for number, row in table.rows:
+        _require_answer(table, number, row, label)
+        tasks.setdefault((str(row[TASK]), str(row.get(text))), []).append((number, row))
+    votes, found = {}, []
+    for rows in tasks.values():
+        number, first = rows[0]
+        votes[number] = [_vote(_labels_at(table, n, row.get(label), label), False, row.get(CHANGED)) for n, row in rows]
+        annotated = any(row[ANNOTATION] not in (None, "") for _, row in rows)
+        no_votes = NO_ANSWER.format(label) if annotated else OPEN
+        found.append(_joined(number, _numbers_as_text(first), votes[number], no_votes))
+    rule = "the majority decides, else the latest. Ground truth is told by Label Studio's JSON export alone."
+    return Answers(ANNOTATIONS, "task", found, _disputes(table, votes, rule))
+
+
+def _require_answer(table: Table, number: int, row: Values, label: str) -> None:
+    """A data field of the control's name stands in JSON_MIN in the answer's place; in CSV it is called `_data_…`."""
+    if row[ANNOTATION] is None and row.get(label) not in (None, ""):
+        raise BadCorpusError(
+            f"{table.place} {number}: nobody has answered this task, and yet it has {shown(row[label])} in {label!r}: "
+            "the tasks' own data have a field of that name, and JSON_MIN does not tell it from an answer. Export as "
+            "JSON or CSV."
+        )
+
+
+def _is_task(row: Values) -> bool:
+    return isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations"), list)
+
+
+def _of_tasks(table: Table, label: str) -> Answers:
+    """Label Studio's JSON."""
+    controls: Counter[str] = Counter()
+    votes, found = {}, []
+    for number, task in table.rows:
+        annotations = _annotations(table, number, task)
+        kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+        for annotation in kept:
+            controls.update({str(item.get("from_name")) for item in _items(annotation)})
+        votes[number] = [_annotators_vote(table, number, annotation, label) for annotation in kept]
+        no_votes = NO_ANSWER.format(label) if kept else SKIPPED if annotations else OPEN
+        found.append(_joined(number, _data(task), votes[number], no_votes))
+    if controls and label not in controls:
+        raise BadCorpusError(_unknown_control(table, label, controls, found))
+    rule = "ground truth decides, else the majority, else the latest."
+    return Answers(TASKS, "task", found, _disputes(table, votes, rule))
+
+
+def _annotations(table: Table, number: int, task: Values) -> list[Values]:
+    annotations = task.get("annotations")
+    if not _is_task(task) or not isinstance(annotations, list):
+        raise BadCorpusError(
+            f"{table.place} {number}: expected a task with data and annotations, as others in the file are, found "
+            f"{listed(task) or 'nothing'}. Mend or remove it."
+        )
+    return [annotation for annotation in annotations if isinstance(annotation, Mapping)]
+
+
+def _annotators_vote(table: Table, number: int, annotation: Values, label: str) -> tuple[Sequence[str], Vote]:
+    labels = _labels_of_control(table, number, _items(annotation), label)
+    return _vote(labels, annotation.get("ground_truth"), annotation.get("updated_at") or annotation.get("created_at"))
+
+
+def _data(task: Values) -> Values:
+    data = task["data"]
+    assert isinstance(data, Mapping)
+    return _numbers_as_text({**data, TASK: task.get(TASK)})
+
+
+def _numbers_as_text(row: Values) -> Values:
+    """As the live loop reads tasks, and as they stand in CSV."""
+    is_number = {name: isinstance(value, int | float) and not isinstance(value, bool) for name, value in row.items()}
+    return {name: str(value) if is_number[name] else value for name, value in row.items()}
+
+
+def _items(annotation: Values) -> list[Values]:
+    result = annotation.get("result")
+    return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+
+
+def _labels_of_control(table: Table, number: int, items: Sequence[Values], label: str) -> list[str]:
+    found: dict[str, None] = {}
+    for item in items:
+        if item.get("from_name") != label:
+            continue
+        kind, value = item.get("type"), item.get("value")
+        if kind not in WHOLE_TEXT:
+            raise BadCorpusError(
+                f"{table.place} {number}: the control {label!r} gives {kind!r}, which is no single label of a whole "
+                f"text; {', '.join(WHOLE_TEXT)} are. Give another control to --label."
+            )
+        if isinstance(value, Mapping):
+            found |= dict.fromkeys(_labels_at(table, number, value.get(str(kind)), label))
+    return list(found)
+
+
+def _unknown_control(table: Table, label: str, controls: Counter[str], found: Sequence[Answer]) -> str:
+    known = ", ".join(f"{name!r} ({count} annotations)" for name, count in controls.most_common())
+    is_data = any(label in answer.values for answer in found)
+    also = f" {label!r} is a field of the tasks' data, which nobody answered." if is_data else ""
+    file = table.place.rpartition(",")[0]
+    return f"{file}: no annotation answers a control named {label!r}; they answer {known}.{also} Name one of these."

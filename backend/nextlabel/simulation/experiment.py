@@ -1,0 +1,306 @@
+"""A simulation on disk: plays what its directory does not hold yet, arms side by side, each round written at once."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import queue
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from nextlabel import __version__
+from nextlabel.simulation import records
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.devices import describe, pick_device, pick_precision
+from nextlabel.errors import BadRunError, DivergedError, NextlabelError
+from nextlabel.processes import die_with
+from nextlabel.simulation.records import (
+    INVOCATIONS,
+    ROUNDS,
+    SETTING,
+    Record,
+)
+from nextlabel.simulation.replay import Arm, Protocol, replay
+from nextlabel.simulation.datasets.textsets import TextSet
+
+LOOK_S = 1.0  # how often it is seen whether a worker is still alive
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: arms, each with `rounds` of labelling (None: until the pool is empty), on `workers`."""
+
+    arms: Sequence[Arm]
+    rounds: int | None = None
+    workers: int = 1
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to an arm: a `record` was made, or it `failed` and why."""
+
+    arm: Arm
+    record: Record | None = None
+    failed: str = ""
+
+
+Show = Callable[[Event], None]
+
+
+class Experiment:
+    """One directory of rounds of one setting. Raises `BadRunError` when it holds rounds of another setting.
+
+    Only one process at a time may work on a directory; it alone writes, whatever the number of workers.
+    """
+
+    def __init__(self, out: Path, data: TextSet, protocol: Protocol, deviations: Sequence[str] | None = None):
+        """`deviations` from the tutorial's experiment are given when it is to be reproduced. Writes nothing."""
+        self.out, self.data = out, data
+        with _disk(out):
+            self._known = records.read_json(out / SETTING) if records.read_rounds(out / ROUNDS) else None
+        self.protocol = _pinned(protocol, self._known)
+        self.setting = setting_of(data, self.protocol, deviations)
+        self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
+        self._lock = FileLock(out / "run.lock", timeout=0)
+
+    def __enter__(self) -> "Experiment":
+        with _disk(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise BadRunError(
+                    f"Another process is working on {self.out}. Wait for it, or give another --out."
+                ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def play(self, plan: Plan, command: str, show: Show = lambda event: None) -> list[Event]:
+        """Play what is not yet recorded; returns the arms that failed, each with its reason.
+
+        A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
+        """
+        self.begin(command, plan)
+        done = self.done()
+        failures: list[Event] = []
+        jobs = [(arm, done.get(arm, [])) for arm in plan.arms]
+        make = _one_after_other if plan.workers == 1 else _side_by_side
+        for event in make(self.data, self.protocol, jobs, plan):
+            if event.record is not None:
+                self.write(event.record)
+            if event.failed:
+                failures.append(event)
+                self._note_failures(failures)
+            show(event)
+        return failures
+
+    def _note_failures(self, failures: Sequence[Event]) -> None:
+        run = records.read_json(self.out / INVOCATIONS)
+        assert run is not None
+        why = [{"seed": f.arm.seed, "strategy": f.arm.strategy, "why": f.failed} for f in failures]
+        run["invocations"][-1]["failures"] = why
+        with _disk(self.out):
+            records.write_json(self.out / INVOCATIONS, run)
+
+    def done(self) -> dict[Arm, list[Record]]:
+        """The rounds on disk, by arm, in order."""
+        found: dict[Arm, list[Record]] = {}
+        for record in records.read_rounds(self.out / ROUNDS):
+            found.setdefault(Arm(record.seed, record.strategy), []).append(record)
+        return found
+
+    def begin(self, command: str, plan: Plan) -> None:
+        """Mend what a killed process left, check that this is the same setting and device, note this start."""
+        differing = records.differences(self._known, self.setting) if self._known is not None else []
+        if differing:
+            raise BadRunError(
+                f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
+                "same options, or another --out."
+            )
+        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if self._known else []
+        now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
+        if before and before[0]["device"] != now["device"]:
+            raise BadRunError(
+                f"{self.out} was made on {before[0]['device']}, this is {now['device']}: the same seed would give "
+                "other rounds. Give the same --device and --threads, or another --out."
+            )
+        with _disk(self.out):
+            records.repair(self.out / ROUNDS)
+            records.write_json(self.out / SETTING, self.setting)
+            records.write_json(self.out / INVOCATIONS, {"invocations": [*before, now]})
+
+    def write(self, record: Record) -> Record:
+        """Add a finished round; returns it as written."""
+        record = replace(record, setting=self.digest)
+        with _disk(self.out):
+            records.append(self.out / ROUNDS, record)
+        return record
+
+
+@contextmanager
+def _disk(out: Path) -> Iterator[None]:
+    """Says in one sentence what the disk refused."""
+    try:
+        yield
+    except OSError as error:
+        raise BadRunError(
+            f"Cannot read or write {error.filename or out}: {error.strerror}. The rounds finished before are kept; "
+            "mend that, or give another --out, and give the command again."
+        ) from None
+
+
+Jobs = Sequence[tuple[Arm, Sequence[Record]]]
+
+
+def _one_after_other(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
+    torch.set_num_threads(plan.threads)
+    for arm, done in jobs:
+        yield from _play(data, protocol, arm, done, plan.rounds)
+
+
+def _play(data: TextSet, protocol: Protocol, arm: Arm, done: Sequence[Record], rounds: int | None) -> Iterator[Event]:
+    try:
+        for record in replay(data, protocol, arm, done, rounds):
+            yield Event(arm, record)
+    except DivergedError as error:
+        yield Event(arm, failed=str(error))
+
+
+def _side_by_side(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
+    """Arms in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
+    context = multiprocessing.get_context("spawn")  # CUDA cannot be used in a forked process
+    wanted, results = context.Queue(), context.Queue()  # their threads write: no put waits for a reader
+    for job in [*jobs, *([None] * plan.workers)]:
+        wanted.put(job)
+    workers = [
+        context.Process(
+            target=_work, args=(os.getpid(), data, _on_gpu(protocol, i), plan, wanted, results), daemon=True
+        )
+        for i in range(plan.workers)
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        yield from _results(results, workers)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+
+
+def _results(results: Any, workers: Sequence[Any]) -> Iterator[Event]:
+    working = len(workers)
+    while working:
+        try:
+            result = results.get(timeout=LOOK_S)
+        except queue.Empty:
+            killed = [w.exitcode for w in workers if w.exitcode not in (None, 0)]
+            if killed:
+                raise BadRunError(
+                    f"A worker stopped with exit code {killed[0]} (-9: killed, often for want of memory). The rounds "
+                    "finished before are kept; give the same command again, with fewer --workers."
+                ) from None
+            continue
+        if isinstance(result, NextlabelError):
+            raise result
+        if result is None:
+            working -= 1
+        else:
+            yield result
+
+
+def _work(supervisor: int, data: TextSet, protocol: Protocol, plan: Plan, wanted: Any, results: Any) -> None:
+    die_with(supervisor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to heed
+    torch.set_num_threads(plan.threads)
+    try:
+        while (job := wanted.get()) is not None:
+            arm, done = job
+            for event in _play(data, protocol, arm, done, plan.rounds):
+                results.put(event)
+        results.put(None)
+    except NextlabelError as error:
+        results.put(error)
+
+
+def _on_gpu(protocol: Protocol, worker: int) -> Protocol:
+    gpus = torch.cuda.device_count()
+    if protocol.recipe.device != "cuda" or gpus < 2:
+        return protocol
+    return replace(protocol, recipe=replace(protocol.recipe, device=f"cuda:{worker % gpus}"))
+
+
+def _pinned(protocol: Protocol, known: Mapping[str, Any] | None) -> Protocol:
+    """With device and precision as they are found here, so that every worker and every later start has the same."""
+    device, precision = pick_device(protocol.recipe.device), protocol.recipe.precision
+    if precision == "auto" and known is not None:  # a measurement on a busy machine could come out another way
+        precision = known["recipe"]["precision"]
+    precision = "bf16" if pick_precision(precision, device) == torch.bfloat16 else "fp32"
+    return replace(protocol, recipe=replace(protocol.recipe, device=str(device), precision=precision))
+
+
+def setting_of(data: TextSet, protocol: Protocol, deviations: Sequence[str] | None) -> dict[str, Any]:
+    """All that must be equal for rounds to be compared. Names a checkpoint by its content, not by where it lies."""
+    recipe = asdict(protocol.recipe)
+    base_model = classifiers.identity(recipe.pop("base_model"))
+    for not_a_setting in ("seed", "device"):
+        del recipe[not_a_setting]
+    return {
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "labels": list(data.labels),
+            "train": len(data.train),
+            "dev": len(data.dev),
+            "test": len(data.test),
+            "counts": data.counts(),
+            "shared": {**data.leaks(), **data.repeats()},
+        },
+        "base_model": base_model,
+        "recipe": recipe,
+        "start": protocol.start,
+        "start_by": protocol.start_by,
+        "batch": protocol.batch,
+        "full_steps": protocol.full_steps,
+        "training_seed": protocol.training_seed,
+        "stop_at": protocol.stop_at,
+        "reproduction": deviations is not None,
+        "deviations": list(deviations or ()),
+    }
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _place(protocol: Protocol, plan: Plan) -> dict[str, Any]:
+    torch.set_num_threads(plan.threads)
+    return {
+        "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
+        "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
+        "rounds": plan.rounds,
+        "device": describe(protocol.recipe.device),
+        "machine": machine(),
+        "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},
+    }
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, system."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"

@@ -1,0 +1,442 @@
+"""The local copy of a project's tasks, labels, scores and published predictions. SQLite; no network, no models.
+
+Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from nextlabel.values.arrays import Array
+from nextlabel.errors import PoolError
+from nextlabel.values.examples import Example
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.values.labels import TaskRow
+from nextlabel.values.queue import Published, Ranked
+from nextlabel.values.survey import Note, Seen, Survey
+from nextlabel.values.labels import Vote, consensus
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS task (
+    id INTEGER PRIMARY KEY,
+    text TEXT, pair TEXT,                    -- text is NULL for a task that cannot be read
+    holdout INTEGER NOT NULL,
+    skipped INTEGER NOT NULL,
+    annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
+    votes TEXT NOT NULL,
+    notes TEXT NOT NULL,                     -- what a person should hear of it
+    open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
+    closed INTEGER NOT NULL                  -- Label Studio no longer serves it, counted as `annotations` are
+);
+CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
+CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
+CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
+CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
+CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
+CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
+CREATE TABLE IF NOT EXISTS score (
+    task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
+    truncated INTEGER NOT NULL,              -- only the beginning of the text was read
+    PRIMARY KEY (task_id, version)
+);
+CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
+CREATE TABLE IF NOT EXISTS published (
+    prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL,
+    choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
+);
+"""
+SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
+
+PATIENCE_S = 10.0  # with another writer
+PIECE = 10_000  # rows
+LAST = 2**63 - 1  # SQLite's highest id
+UNSCORED = (
+    "FROM task LEFT JOIN score ON task_id = id AND version = ? WHERE open AND task_id IS NULL AND id BETWEEN ? AND ?"
+)
+VOTED = "FROM task WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scored open task: what a prediction is made of. `probs_C` in the order of the version's labels.
+
+    `truncated` when the version read only the beginning of the text.
+    """
+
+    task_id: int
+    value: float
+    probs_C: Array
+    truncated: bool
+
+
+class Pool:
+    """One project's copy. Every thread opens its own; writers take turns.
+
+    When the file cannot be used, opening it and the `with` block raise `PoolError`. A damaged one is thrown away.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._make_tables()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise _unusable(path, error) from error
+
+    def _make_tables(self) -> None:
+        if self._count("PRAGMA user_version") == SCHEMA_NUMBER:
+            return
+        with self.transaction():
+            if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
+                return
+            for table in ("meta", "task", "score", "published"):
+                self._db.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, kind: object = None, error: object = None, traceback: TracebackType | None = None) -> None:
+        self._db.close()
+        if isinstance(error, sqlite3.Error):
+            raise _unusable(self._path, error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and one write to disk."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # What is remembered about the copy itself
+
+    def get(self, key: str, default: str = "") -> str:
+        """A remembered word about the copy."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else default
+
+    def put(self, key: str, value: str) -> None:
+        """Remember a word about the copy."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # Tasks
+
+    def upsert(self, rows: Iterable[TaskRow]) -> int:
+        """Take over tasks as they are now; returns how many differ from before. A changed text loses its scores."""
+        with self.transaction():
+            return sum(self._upsert(row) for row in rows)
+
+    def _upsert(self, row: TaskRow) -> bool:
+        text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
+        votes = json.dumps([asdict(v) for v in row.votes])
+        notes = json.dumps([[note.kind, note.detail] for note in row.notes])
+        states = (int(row.open), int(row.closed))
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, *states)
+        old = self._db.execute(
+            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open, closed FROM task WHERE id = ?",
+            (row.id,),
+        ).fetchone()
+        if old == new:
+            return False
+        if old is not None and old[:2] != new[:2]:
+            self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
+        if row.open:
+            self.put("scored", "")
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
+        return True
+
+    def forget(self, task_ids: Collection[int]) -> None:
+        """Drop tasks that Label Studio deleted, with their predictions, which it deleted too."""
+        with self.transaction():
+            for table, key in (("task", "id"), ("score", "task_id"), ("published", "task_id")):
+                self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
+
+    def clear(self) -> None:
+        """Forget every task and score, for another way of reading the tasks; what is published stays known."""
+        with self.transaction():
+            self._db.execute("DELETE FROM task")
+            self._db.execute("DELETE FROM score")
+            about_the_copy = (
+                "reading", "complete", "watermark", "settled", "difference", "accepted", "scored", "verified_to",
+                "unknown_words_of",
+            )  # fmt: skip
+            self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
+
+    def task_ids(self, first: int = 0, last: int = LAST) -> set[int]:
+        """Every task known, with ids from `first` to `last`."""
+        return {row[0] for row in self._db.execute("SELECT id FROM task WHERE id BETWEEN ? AND ?", (first, last))}
+
+    def size(self) -> int:
+        """How many tasks are known."""
+        return self._count("SELECT COUNT(*) FROM task")
+
+    def annotations(self) -> int:
+        """How many annotations Label Studio counted on the known tasks."""
+        return self._count("SELECT COALESCE(SUM(annotations), 0) FROM task")
+
+    def closed_size(self) -> int:
+        """How many tasks Label Studio no longer serves."""
+        return self._count("SELECT COUNT(*) FROM task WHERE closed = 1")
+
+    def last_id(self) -> int:
+        """The highest task id known; 0 when none is."""
+        return self._count("SELECT COALESCE(MAX(id), 0) FROM task")
+
+    def annotated(self) -> list[int]:
+        """Tasks on which Label Studio counted an annotation."""
+        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0 ORDER BY id")]
+
+    def open_size(self) -> int:
+        """How many tasks are in the pool."""
+        return self._count("SELECT COUNT(*) FROM task WHERE open")
+
+    def unreadable(self) -> int:
+        """How many tasks hold nothing that can be classified."""
+        return self._count("SELECT COUNT(*) FROM task WHERE text IS NULL")
+
+    def _count(self, sql: str, *args: object) -> int:
+        return int(self._db.execute(sql, args).fetchone()[0])
+
+    # Labels
+
+    def labels(self, config: LabelConfig, holdout: bool) -> dict[int, str]:
+        """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
+        rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
+        found = ((task_id, _consensus(votes, config)) for task_id, votes in rows)
+        return {task_id: label for task_id, label in found if label is not None}
+
+    def labelled(self, config: LabelConfig, holdout: bool) -> list[tuple[Example, str]]:
+        """The same with the tasks' texts, in the order of their ids."""
+        rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
+        found = ((Example(*example), _consensus(votes, config)) for *example, votes in rows)
+        return [(example, label) for example, label in found if label is not None]
+
+    # What a person should know
+
+    def survey(self) -> Survey:
+        """What there is, and what is odd about it. Costs next to nothing while nothing is odd."""
+        notes = self._db.execute(
+            "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), COUNT(*), MIN(task.id) "
+            "FROM task, json_each(notes) WHERE notes != '[]' GROUP BY 1, 2 ORDER BY 3 DESC, 4"
+        )
+        votes = self._db.execute(
+            "SELECT json_extract(value, '$.label'), COUNT(*), MIN(task.id), SUM(json_extract(value, '$.accepted')) "
+            "FROM task, json_each(votes) WHERE votes != '[]' GROUP BY 1 ORDER BY 2 DESC, 3"
+        ).fetchall()
+        size = self.size()
+        return Survey(
+            tasks=size,
+            readable=size - self.unreadable(),
+            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND votes != '[]'"),
+            notes={Note(kind, detail): Seen(count, task_id) for kind, detail, count, task_id in notes},
+            votes={label: Seen(count, task_id) for label, count, task_id, _ in votes},
+            accepted={label: int(accepted) for label, _, _, accepted in votes if accepted},
+        )
+
+    def sample(self, size: int) -> list[Example]:
+        """Up to `size` readable tasks from all over the project, the same ones as long as it does not change."""
+        ids = [row[0] for row in self._db.execute("SELECT id FROM task WHERE text IS NOT NULL ORDER BY id")]
+        chosen = ids[:: max(1, len(ids) // size)][:size]
+        sql = "SELECT id, text, pair FROM task WHERE id = ?"
+        return [example for task_id in chosen for example in self._examples(sql, task_id)]
+
+    # The pool and its scores
+
+    def open_examples(self) -> list[Example]:
+        """The pool, by task id."""
+        return self._examples("SELECT id, text, pair FROM task WHERE open ORDER BY id")
+
+    def first_to_score(self, limit: int, previous: str | None, rng: np.random.Generator) -> list[Example]:
+        """By task id, what a new version should score before all else: the pool, if it is no larger than `limit`.
+
+        Otherwise half are what the `previous` version found most informative, the rest is drawn.
+        """
+        if self.open_size() <= limit:
+            return self.open_examples()
+        likely = {task.task_id for task in self.ranked(previous or "", limit // 2, skipped=False)}
+        ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
+        size = min(limit - len(likely), len(ids_N))  # some may just have been labelled
+        drawn = rng.choice(ids_N, size=size, replace=False).tolist()
+        sql = "SELECT id, text, pair FROM task WHERE id = ?"
+        return [example for task_id in sorted([*likely, *drawn]) for example in self._examples(sql, task_id)]
+
+    def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
+        """Pool tasks with ids from `first` to `last` that `version` has not seen: new ones, edited ones, and those that
+        lost their label."""
+        return self._examples(f"SELECT id, text, pair {UNSCORED} ORDER BY id", version, first, last)
+
+    def unscored_size(self, version: str) -> int:
+        """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
+        if self.get("scored") == version:
+            return 0
+        with self.transaction():  # no task may come between the count and the note
+            count = self._count(f"SELECT COUNT(*) {UNSCORED}", version, 0, LAST)
+            self.put("scored", "" if count else version)
+        return count
+
+    def has_unscored(self, version: str) -> bool:
+        """Whether there is a pool task that `version` has not seen. Costs less than to count them."""
+        return bool(self._examples(f"SELECT id, text, pair {UNSCORED} LIMIT 1", version, 0, LAST))
+
+    def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
+        """First and last id of the stretches of `size` ids in which there are tasks that `version` has not seen.
+
+        The stretches are the same whichever tasks they hold at the moment.
+        """
+        rows = self._db.execute(f"SELECT DISTINCT id / ? {UNSCORED} ORDER BY 1", (size, version, 0, LAST))
+        return [(row[0] * size, (row[0] + 1) * size - 1) for row in rows]
+
+    def _examples(self, sql: str, *args: object) -> list[Example]:
+        return [Example(*row) for row in self._db.execute(sql, args)]
+
+    def put_scores(
+        self,
+        version: str,
+        examples: Sequence[Example],
+        values_N: Array,
+        probs_NC: Array,
+        exact: bool,
+        truncated: Sequence[bool] = (),
+    ) -> None:
+        """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. Other
+        versions' scores stay until `keep_scores_of`."""
+        cuts_N = truncated or [False] * len(examples)
+        rows = (
+            (version, float(value), int(exact), probs_C.astype(np.float64).tobytes(), int(cut), e.id, e.text, e.pair)
+            for e, value, probs_C, cut in zip(examples, values_N, probs_NC, cuts_N, strict=True)
+        )
+        # A text that was edited in the meantime keeps no score of the old one.
+        sql = "INSERT OR REPLACE INTO score SELECT id, ?, ?, ?, ?, ? FROM task WHERE id = ? AND text IS ? AND pair IS ?"
+        with self.transaction():
+            self._db.executemany(sql, rows)
+
+    def ranked(self, version: str, limit: int, skipped: bool) -> list[Ranked]:
+        """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`.
+
+        Either the tasks that somebody has skipped, or those that nobody has.
+        """
+        rows = self._db.execute(
+            "SELECT id, value FROM score JOIN task ON id = task_id "
+            "WHERE version = ? AND open AND skipped = ? ORDER BY value DESC, task_id LIMIT ?",
+            (version, int(skipped), limit),
+        )
+        return [Ranked(task_id, value) for task_id, value in rows]
+
+    def keep_scores_of(self, version: str) -> None:
+        """Drop the scores of every other version, some at a time, so that other threads can write in between."""
+        sql = "DELETE FROM score WHERE rowid IN (SELECT rowid FROM score WHERE version != ? LIMIT ?)"
+        while self._db.execute(sql, (version, PIECE)).rowcount == PIECE:
+            pass
+        if self.get("scored") != version:
+            self.put("scored", "")  # that version has no scores any more, and may be in force again
+
+    def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks that are in the pool and have no exact score under `version`: theirs was computed in the
+        fast precision, or is that of a text that was edited since."""
+        sql = (
+            "SELECT id, text, pair FROM task LEFT JOIN score ON task_id = id AND version = ? "
+            "WHERE id = ? AND open AND exact IS NOT 1"
+        )
+        return [example for task_id in task_ids for example in self._examples(sql, version, task_id)]
+
+    def open_values(self, version: str, task_ids: Collection[int]) -> dict[int, float]:
+        """The value of each of these tasks that is still in the pool, under `version`."""
+        found = {}
+        for task_id in task_ids:
+            row = self._db.execute(
+                "SELECT value FROM score JOIN task ON id = task_id WHERE task_id = ? AND version = ? AND open",
+                (task_id, version),
+            ).fetchone()
+            if row is not None:
+                found[task_id] = float(row[0])
+        return found
+
+    def misplaced(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""
+        sql = "SELECT id FROM task WHERE id = ? AND (holdout OR text IS NULL)"
+        return {row[0] for task_id in task_ids for row in self._db.execute(sql, (task_id,))}
+
+    def candidate(self, version: str, task_id: int) -> Candidate | None:
+        """What to publish for a task; None when it has left the pool in the meantime."""
+        row = self._db.execute(
+            "SELECT value, probs, truncated FROM score JOIN task ON id = task_id "
+            "WHERE task_id = ? AND version = ? AND open",
+            (task_id, version),
+        ).fetchone()
+        if row is None:
+            return None
+        value, probs, truncated = row
+        return Candidate(task_id, float(value), np.frombuffer(probs), bool(truncated))
+
+    # What Label Studio holds of ours
+
+    def published(self) -> list[Published]:
+        """Every prediction of ours in Label Studio, as far as we know."""
+        rows = self._db.execute(
+            "SELECT prediction_id, task_id, version, score, choice FROM published ORDER BY prediction_id"
+        )
+        return [Published(*row) for row in rows]
+
+    def waiting(self, version: str) -> set[int]:
+        """Predictions of this version whose tasks nobody has labelled."""
+        sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
+        return {row[0] for row in self._db.execute(sql, (version,))}
+
+    def note_published(self, *predictions: Published) -> None:
+        """Remember predictions that were written."""
+        rows = [(p.prediction_id, p.task_id, p.version, p.score, p.choice) for p in predictions]
+        self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?)", rows)
+
+    def note_withdrawn(self, prediction_id: int) -> None:
+        """Remember that a prediction is gone."""
+        self._db.execute("DELETE FROM published WHERE prediction_id = ?", (prediction_id,))
+
+    def replace_published(self, predictions: Collection[Published]) -> None:
+        """Take over Label Studio's own list."""
+        with self.transaction():
+            self._db.execute("DELETE FROM published")
+            self.note_published(*predictions)
+
+
+def _consensus(votes: str, config: LabelConfig) -> str | None:
+    read = json.loads(votes)
+    if len(read) > 1:
+        return consensus([Vote(**vote) for vote in read], config.label_of)
+    return config.label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
+    if type(error) is sqlite3.DatabaseError:  # no data base, or one with a hole in it
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+            file.unlink(missing_ok=True)
+        return PoolError(f"The copy of the project in {path} was damaged ({error}); it is read again.")
+    return PoolError(
+        f"The copy of the project in {path} cannot be used ({error}): stop what has locked it, or make room there."
+    )
+
+
+def pool_path(model_dir: Path, project: int) -> Path:
+    """Where the copy of a project is."""
+    return model_dir / "pools" / f"{project}.sqlite"
+
+
+def tokens_path(model_dir: Path, project: int) -> Path:
+    """Where the token ids of its texts are."""
+    return model_dir / "pools" / f"{project}.tokens"

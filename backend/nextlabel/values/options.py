@@ -1,0 +1,58 @@
+"""What a person decided for one project. Knows only the JSON in which Label Studio keeps it with the ML backend."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nextlabel.errors import RefusedConfigError
+
+KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
+
+
+@dataclass(frozen=True)
+class ProjectOptions:
+    """`fields`: the one or two fields that make the text, in this order; empty: what the labelling config shows.
+
+    `label_map`: labels that the config does not have, and the one that each is learnt as.
+    """
+
+    fields: tuple[str, ...] = ()
+    label_map: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, extra_params: object) -> "ProjectOptions":
+        """Those in an ML backend's `extra_params`. Raises `RefusedConfigError` when they are none."""
+        ours = of_ours(extra_params)
+        fields, label_map = ours.get("fields", []), ours.get("label_map", {})
+        if not isinstance(fields, list) or not all(isinstance(name, str) for name in fields):
+            raise _not_possible("fields", fields, 'a list of field names such as ["title", "body"]')
+        if not isinstance(label_map, dict) or not all(isinstance(new, str) for new in label_map.values()):
+            raise _not_possible("label_map", label_map, 'old and new labels such as {"pos": "positive"}')
+        return cls(tuple(fields), label_map)
+
+    def put_into(self, extra_params: object) -> dict[str, Any]:
+        """The same `extra_params` with these options; whatever else stands there is kept."""
+        kept = (
+            {key: value for key, value in extra_params.items() if key != KEY}
+            if isinstance(extra_params, Mapping)
+            else {}
+        )
+        ours = {**of_ours(extra_params), "fields": list(self.fields), "label_map": dict(self.label_map)}
+        ours = {name: value for name, value in ours.items() if value}
+        return {**kept, KEY: ours} if ours else kept
+
+
+def of_ours(extra_params: object) -> Mapping[str, Any]:
+    """Our part of an ML backend's `extra_params`; empty when there is none."""
+    ours = extra_params.get(KEY) if isinstance(extra_params, Mapping) else None
+    return ours if isinstance(ours, Mapping) else {}
+
+
+def _not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
+    return RefusedConfigError(
+        f"The ML backend's extra_params in Label Studio have {KEY}.{name}={value!r:.80}; expected {expected}. Correct "
+        "them under Settings > Model, or run scripts/connect_project.py again."
+    )
+
+
+NO_OPTIONS = ProjectOptions()

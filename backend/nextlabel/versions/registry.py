@@ -1,0 +1,355 @@
+"""Versions of a project's classifier on disk. Knows directories and cards, not models.
+
+`models/<project>/<version>/` is written beside, renamed, then pointed to by the file `models/<project>/CURRENT`: a
+crash leaves either the old state or the new one. What a version is never changes; only its card learns what it took.
+`manifest.json` says how its files were written, so that a damaged version is not taken for a whole one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nextlabel.errors import NoModelError, RefusedConfigError
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+
+PREFIX = "nextlabel-"
+UNTRAINED = f"{PREFIX}untrained"
+POINTER, UNFINISHED = "CURRENT", "UNFINISHED"
+CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
+OPTIONS = "options.json"  # of a project, as Label Studio had them when it was last asked
+CHUNK = 2**20  # bytes
+
+
+def is_ours(version: str | None) -> bool:
+    """Whether a model version in Label Studio was written by this backend."""
+    return bool(version) and str(version).startswith(PREFIX)
+
+
+def version_name(number: int, now: datetime) -> str:
+    """Ordered for people, and unique even if MODEL_DIR was lost and numbering began again."""
+    return f"{PREFIX}{number}-{now:%Y%m%dT%H%M%S}"
+
+
+def version_number(version: str) -> int:
+    """The number in a version name; 0 when there is none."""
+    number = version.removeprefix(PREFIX).partition("-")[0]
+    return int(number) if number.isdigit() else 0
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
+
+    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
+    many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
+    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order. Fields with a
+    default are absent from cards of earlier releases.
+    """
+
+    version: str
+    number: int
+    project: int
+    parent: str | None
+    labels: tuple[str, ...]
+    label_counts: dict[str, int]
+    base_model: str
+    strategy: str
+    seed: int
+    recipe: dict[str, Any]
+    scores: dict[str, float] | None
+    pool: int
+    seconds: dict[str, float]
+    device: str
+    precision: str
+    libraries: dict[str, str]
+    created_at: str
+    reason: str
+    holdout: str = ""
+    refused: str = ""
+    scored: int = 0
+    due_at: float = 0.0
+    texts: str = ""
+
+    @property
+    def examples(self) -> int:
+        """How many labelled examples the version was fitted on."""
+        return sum(self.label_counts.values())
+
+
+class Registry:
+    """The versions of all projects below one directory."""
+
+    def __init__(self, model_dir: Path):
+        self.root = model_dir / "models"
+        self._locks = model_dir / "locks"
+        self._looked_at: set[Path] = set()  # whole when they were first looked at
+        self._unloadable: dict[Path, tuple[str, list[tuple[str, int, int]]]] = {}  # what was wrong with which files
+
+    def projects(self) -> list[int]:
+        """Ids of projects that have a directory here, versions or not."""
+        if not self.root.is_dir():
+            return []
+        return sorted(int(d.name) for d in self.root.iterdir() if d.is_dir() and d.name.isdigit())
+
+    def know(self, project: int) -> None:
+        """Remember a project, so that the clock looks after it."""
+        (self.root / str(project)).mkdir(parents=True, exist_ok=True)
+
+    def options(self, project: int) -> ProjectOptions:
+        """What a person decided for the project, as far as it is known here; Label Studio keeps it."""
+        try:
+            return ProjectOptions.of(json.loads(self._read(project, OPTIONS) or "{}"))
+        except (ValueError, RefusedConfigError):  # damaged: the next thorough look writes it again
+            return NO_OPTIONS
+
+    def put_options(self, project: int, options: ProjectOptions) -> None:
+        """Take over what Label Studio says. Readers see the old or the new ones."""
+        if options != self.options(project):
+            path = self.root / str(project) / OPTIONS
+            beside = path.with_suffix(".new")
+            beside.write_text(json.dumps(options.put_into({})), encoding="utf-8")
+            os.replace(beside, path)
+
+    def versions(self, project: int) -> list[str]:
+        """Versions with a readable card, newest first."""
+        return list(self._cards(project))
+
+    def cards(self, project: int) -> list[Card]:
+        """The cards of all versions, newest first."""
+        return list(self._cards(project).values())
+
+    def _cards(self, project: int) -> dict[str, Card]:
+        home = self.root / str(project)
+        if not home.is_dir():
+            return {}
+        found = {d.name: self._read_card(d) for d in home.iterdir() if is_ours(d.name)}
+        cards = {version: card for version, card in found.items() if card is not None}
+        return dict(sorted(cards.items(), key=lambda item: (version_number(item[0]), item[0]), reverse=True))
+
+    def promoted(self, project: int) -> str:
+        """The version that was promoted last, whatever has become of it; empty when that is not known."""
+        return self._read(project, POINTER)
+
+    def _read(self, project: int, name: str) -> str:
+        try:
+            return (self.root / str(project) / name).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):  # none yet, or a damaged one
+            return ""
+
+    def current(self, project: int) -> str | None:
+        """The version in force: the promoted one or, when it is lost or damaged, the newest whole one, a refused one
+        only when there is no other."""
+        cards, promoted = self._cards(project), self.promoted(project)
+        cards.pop(self.unfinished(project), None)
+        by_merit = sorted(cards, key=lambda version: (version != promoted, bool(cards[version].refused)))
+        return self._first_whole(project, by_merit)
+
+    def newest(self, project: int) -> str | None:
+        """The newest whole version whose fit came to its end: it was promoted, or refused."""
+        unfinished = self.unfinished(project)
+        return self._first_whole(project, [v for v in self.versions(project) if v != unfinished])
+
+    def unfinished(self, project: int) -> str:
+        """The announced version that is not promoted yet, or never will be as its trainer was killed; empty when there
+        is none."""
+        marked = self._read(project, UNFINISHED)
+        return "" if marked == self.promoted(project) else marked
+
+    def before(self, project: int, version: str) -> str | None:
+        """The whole version to go back to: the one that was in force when `version` was fitted or, without it, the
+        newest of the older ones that were not refused."""
+        cards = self._cards(project)
+        names = list(cards)
+        older = [name for name in names[names.index(version) + 1 :] if not cards[name].refused]
+        parent = cards[version].parent
+        return self._first_whole(project, [*([parent] if parent in cards else []), *older])
+
+    def _first_whole(self, project: int, versions: Iterable[str]) -> str | None:
+        return next((version for version in versions if not self.damage(project, version)), None)
+
+    def damage(self, project: int, version: str) -> str:
+        """What is wrong with a version's files, in words; empty when nothing is known to be.
+
+        Looks once at what a look tells: missing files and sizes. What could not be loaded stays known to this process
+        until its files change.
+        """
+        directory = self.path(project, version)
+        why, files = self._unloadable.get(directory, ("", []))
+        if why and files == _files(directory):
+            return why
+        if why:
+            self._unloadable.pop(directory, None)
+            self._looked_at.discard(directory)
+        if directory in self._looked_at:
+            return ""
+        found = _damage(directory, _size)
+        if not found:
+            self._looked_at.add(directory)
+        return found
+
+    def verify(self, project: int, version: str) -> None:
+        """Read a version's files. Raises `NoModelError` when one is not as it was written."""
+        found = _damage(self.path(project, version), _size_and_digest)
+        if found:
+            raise NoModelError(f"Version {version} of project {project} is damaged: {found}.")
+
+    def note_unloadable(self, project: int, version: str, why: str) -> None:
+        """A version could not be loaded: in this process it counts as damaged, until somebody repairs it."""
+        directory = self.path(project, version)
+        self._unloadable[directory] = why, _files(directory)
+
+    def path(self, project: int, version: str) -> Path:
+        """The directory of a version; `from_pretrained` loads it."""
+        return self.root / str(project) / version
+
+    def card(self, project: int, version: str) -> Card:
+        """What the version is."""
+        card = self._read_card(self.path(project, version))
+        if card is None:
+            raise NoModelError(f"Version {version} of project {project} is gone or damaged.")
+        return card
+
+    def _read_card(self, directory: Path) -> Card | None:
+        """None without a readable card: a version that is damaged or of an incompatible release counts as none."""
+        try:
+            raw = json.loads((directory / CARD).read_text(encoding="utf-8"))
+            given = [field.name for field in fields(Card) if field.name in raw or field.default is MISSING]
+            known: dict[str, Any] = {name: raw[name] for name in given}
+            return Card(**{**known, "labels": tuple(known["labels"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def fitted_labels(self, project: int, version: str) -> dict[int, str]:
+        """The label of every task that the version was fitted on, by task id; none when the file is damaged."""
+        try:
+            raw = json.loads((self.path(project, version) / LABELS).read_text(encoding="utf-8"))
+            return {int(task): label for task, label in raw.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def announce(self, project: int, version: str) -> None:
+        """Say that a version is about to be saved and promoted. Until it is promoted, it is not in force, whole or not,
+        and nobody counts on it."""
+        self.know(project)
+        (self.root / str(project) / UNFINISHED).write_text(version)
+
+    def save(self, card: Card, labels: Mapping[int, str], write_model: Callable[[Path], None]) -> Path:
+        """Write a complete version and give it its name in one rename; leaves nothing behind when it fails."""
+        home = self.root / str(card.project)
+        home.mkdir(parents=True, exist_ok=True)
+        for leftover in home.glob(".writing-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        beside = home / f".writing-{card.version}"
+        beside.mkdir()
+        try:
+            write_model(beside)
+            _write_json(beside / LABELS, {str(task): label for task, label in labels.items()})
+            files = [file for file in sorted(beside.iterdir()) if file.name not in (CARD, MANIFEST)]
+            _write_json(beside / MANIFEST, {file.name: _size_and_digest(file) for file in files})
+            _write_json(beside / CARD, asdict(card))
+            for file in beside.iterdir():
+                file.chmod(0o644)  # safetensors files come out private, and the web process may be another user
+                _to_disk(file)  # a power cut after the rename must not leave a hollow version
+            final = home / card.version
+            beside.rename(final)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        return final
+
+    def promote(self, project: int, version: str) -> None:
+        """Point to a version. Readers see the old or the new one, never none."""
+        pointer = self.root / str(project) / POINTER
+        beside = pointer.with_suffix(".new")
+        beside.write_text(version)
+        os.replace(beside, pointer)
+        self._finish(project, version)
+
+    def _finish(self, project: int, version: str) -> None:
+        if self._read(project, UNFINISHED) == version:
+            (self.root / str(project) / UNFINISHED).unlink(missing_ok=True)
+
+    def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
+        """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
+        with self.lock(f"card.{project}").acquire(timeout=10):
+            card = self.card(project, version)
+            beside = self.path(project, version) / ".card.json"
+            _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
+            os.replace(beside, beside.with_name(CARD))
+
+    def discard(self, project: int, version: str) -> None:
+        """Delete a version that was not promoted."""
+        shutil.rmtree(self.path(project, version), ignore_errors=True)
+        self._finish(project, version)
+
+    def prune(self, project: int, keep: int) -> list[str]:
+        """Delete all but the `keep` newest versions and the current one; returns the deleted names."""
+        current = self.current(project)
+        surplus = [v for v in self.versions(project)[keep:] if v != current]
+        for version in surplus:
+            # The card goes first: without it the directory is no version, even if the deletion is cut short.
+            (self.path(project, version) / CARD).unlink(missing_ok=True)
+            shutil.rmtree(self.path(project, version), ignore_errors=True)
+        return surplus
+
+    def lock(self, name: str) -> FileLock:
+        """A lock among all threads and processes of this machine; it dies with its holder."""
+        self._locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._locks / f"{name}.lock", timeout=0, thread_local=False)
+
+
+Busy = Timeout  # what entering a held lock raises
+
+
+def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:
+    """In which file a version differs from its manifest; empty when in none, or when it has no manifest."""
+    if not (directory / MANIFEST).exists():
+        return ""  # of an earlier release
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        for name, written in manifest.items():
+            state = state_of(directory / name)
+            differing = [what for what in state if state[what] != written[what]]
+            if differing:
+                what = differing[0]
+                return f"{name} has {what} {state[what]}, not {written[what]}"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return f"a file cannot be read ({error})"
+    return ""
+
+
+def _files(directory: Path) -> list[tuple[str, int, int]]:
+    """What tells whether files were changed since."""
+    try:
+        return sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in directory.glob("*"))
+    except OSError:  # being deleted
+        return []
+
+
+def _size(file: Path) -> dict[str, Any]:
+    return {"size": file.stat().st_size}
+
+
+def _size_and_digest(file: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    return {**_size(file), "sha256": digest.hexdigest()}
+
+
+def _to_disk(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -1,0 +1,222 @@
+"""What a version has yet to score: a few on the spot, many in parts, and always behind a fit. With a real model."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_resident import EXAMPLES, card
+
+from nextlabel.loop.backlog import FEW, PART, Backlog
+from nextlabel.loop.compute_gate import Turn
+from nextlabel.model.classifier import Recipe, fit
+from nextlabel.values.examples import Example
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.labels import TaskRow
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.versions.registry import Registry
+from nextlabel.versions.loaded import SLICE, Resident
+from nextlabel.settings import Settings
+
+PROJECT = 1
+VERSION = card(1).version
+
+
+class Worker:
+    """Notes the parts that it is asked for."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, str, int, int]] = []
+        self.hints: list[int] = []
+
+    def reconcile(self, project: int, thorough: bool) -> None:
+        self.hints.append(project)
+
+    def fit(self, project: int) -> None:
+        raise AssertionError("nobody asked for a fit")
+
+    def score(self, project: int, version: str, first: int, last: int) -> None:
+        self.parts.append((project, version, first, last))
+
+    def forget(self, project: int, task_ids: object) -> None:
+        raise AssertionError("nothing was deleted")
+
+
+class House:
+    """A version in force, a pool, and a queue that is worked on when the test says so."""
+
+    def __init__(self, model_dir: Path, tiny: Path):
+        settings = Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32")
+        self.registry = Registry(model_dir)
+        classifier = fit(
+            Recipe(str(tiny), 1, 5e-4, 4, 32, 0, "cpu", "fp32"), ("pos", "neg"), EXAMPLES, np.arange(4) % 2
+        )
+        for number in (1, 2):
+            self.registry.save(card(number), {}, classifier.save)
+        self.registry.promote(PROJECT, VERSION)
+        self.worker = Worker()
+        self.jobs = JobQueue(model_dir, worker=self.worker)
+        self.turn = Turn()
+        self.backlog = Backlog(settings, self.registry, self.jobs, Resident(settings, self.registry, 1), self.turn)
+        self.pool = Pool(pool_path(model_dir, PROJECT))
+
+    def add(self, *ids: int) -> None:
+        rows = [TaskRow(i, Example(i, f"text {i}"), False, False, False, 0, ()) for i in ids]
+        self.pool.upsert(rows)
+
+    def look(self) -> int:
+        return self.backlog.look(self.pool, card(1))
+
+    def work(self) -> list[tuple[int, str, int, int]]:
+        """Take every job that can be begun now; the parts among them."""
+        self.worker.parts = []
+        while task := self.jobs.huey.dequeue():
+            self.jobs.huey.execute(task)
+        return self.worker.parts
+
+    def waiting(self) -> int:
+        return self.jobs.waiting()
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
+    made = House(tmp_path, tiny)
+    yield made
+    made.pool.__exit__()
+
+
+def test_a_few_new_tasks_are_scored_on_the_spot(house: House) -> None:
+    house.add(*range(1, FEW + 1))
+    assert house.look() == 0
+    assert house.pool.unscored(VERSION) == []
+    assert house.waiting() == 0
+    values = [ranked.value for ranked in house.pool.ranked(VERSION, FEW, skipped=False)]
+    assert len(values) == FEW
+    assert 0 < min(values) <= max(values) <= 1
+
+
+def test_of_many_the_parts_are_asked_for_once_each(house: House) -> None:
+    ids = [*range(1, FEW), PART, 2 * PART - 1, 7 * PART]
+    house.add(*ids)
+    assert house.look() == len(ids)
+    assert house.look() == len(ids)
+    parts = house.work()
+    assert sorted(parts) == [(PROJECT, VERSION, n * PART, n * PART + PART - 1) for n in (0, 1, 7)]
+    assert house.look() == len(ids), "nothing was scored, so the parts are asked for again"
+    assert sorted(house.work()) == sorted(parts)
+
+
+def test_after_the_last_part_and_no_earlier_the_project_is_looked_at_again(house: House) -> None:
+    house.add(*range(1, SLICE + 10), PART + 1)
+    for _ in range(2):
+        house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+        assert [e.id for e in house.pool.unscored(VERSION)] == [PART + 1]
+    house.work()
+    assert house.worker.hints == []
+    house.backlog.score(PROJECT, VERSION, PART, 2 * PART - 1)
+    house.work()
+    assert house.worker.hints == [PROJECT]
+
+
+def test_the_parts_of_a_version_that_is_not_in_force_any_more_are_dropped(house: House) -> None:
+    house.add(1, 2)
+    house.registry.promote(PROJECT, card(2).version)
+    house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert len(house.pool.unscored(VERSION)) == 2
+    assert house.waiting() == 0
+
+
+def test_while_a_fit_has_the_turn_a_part_comes_later(house: House) -> None:
+    house.add(1, 2)
+    with house.turn.for_fit() as ours:
+        assert ours
+        house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert len(house.pool.unscored(VERSION)) == 2
+    assert house.waiting() == 1
+    house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert house.pool.unscored(VERSION) == []
+
+
+@pytest.mark.parametrize(("method", "left"), [("_score", 2), ("_give_way", 3)], ids=["between two", "within one"])
+def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit comes after the first slice, or after its first batch; what is done of a slice is then dropped."""
+    house.add(*range(1, 3 * SLICE + 1))
+    fitting, done = threading.Event(), threading.Event()
+
+    def fit_now() -> None:
+        with house.turn.for_fit() as ours:
+            assert ours
+            fitting.set()
+            done.wait(30)
+
+    watched, fits = getattr(Backlog, method), []
+
+    def a_fit_comes(self: Backlog, *args: object) -> None:
+        if method == "_score":
+            watched(self, *args)
+        if not fits:
+            fits.append(threading.Thread(target=fit_now))
+            fits[0].start()
+            while not house.turn.fit_comes:
+                pass
+        if method == "_give_way":
+            watched(self, *args)
+
+    monkeypatch.setattr(Backlog, method, a_fit_comes)
+    house.backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert fitting.wait(30), "the turn was given to the fit"
+    done.set()
+    assert len(house.pool.unscored(VERSION)) == left * SLICE
+    assert house.waiting() == 1, "the rest of the part is asked for"
+
+
+def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
+    turn = Turn()
+    with turn.for_fit() as first, turn.for_fit() as second:
+        assert (first, second) == (True, False)
+    with turn.for_fit() as after:
+        assert after
+    assert not turn.fit_comes
+
+
+def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
+    turn = Turn()
+
+    def fit_when_free() -> None:
+        with turn.for_fit() as ours:
+            assert ours
+
+    fitting = threading.Thread(target=fit_when_free)
+    with turn.for_scoring() as scoring:
+        assert scoring
+        fitting.start()
+        while not turn.fit_comes:
+            pass
+        with turn.for_fit() as second:
+            assert not second
+        assert turn.fit_comes
+    fitting.join(30)
+    assert not fitting.is_alive()
+
+
+def test_a_fit_waits_for_a_slice_however_many_parts_are_refused_meanwhile() -> None:
+    turn, got = Turn(), threading.Event()
+
+    def fit_when_free() -> None:
+        with turn.for_fit() as ours:
+            assert ours
+            got.set()
+
+    fitting = threading.Thread(target=fit_when_free)
+    with turn.for_scoring() as scoring, turn.for_scoring() as another:
+        assert (scoring, another) == (True, False)
+        fitting.start()
+        while not turn.fit_comes:
+            pass
+        with turn.for_scoring() as third:
+            assert not third
+        assert not got.is_set()
+    fitting.join(30)
+    assert got.is_set()
+    assert not turn.fit_comes

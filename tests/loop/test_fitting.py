@@ -1,0 +1,429 @@
+"""When a fit is due, and which of its versions come into force. With a real model, however small."""
+
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from nextlabel.loop.compute_gate import Turn
+from nextlabel.values.examples import Example
+from nextlabel.loop.fitting import (
+    FIRST,
+    LEAST,
+    MOST,
+    Fitter,
+    Outlook,
+)
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.labels import TaskRow
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.versions.registry import Registry
+from nextlabel.versions.loaded import Resident
+from nextlabel.settings import Settings
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.labels import Vote
+
+PROJECT = 1
+FIT_EVERY = 8
+RIGHT = {"yes": "pos", "no": "neg"}
+WRONG = {"yes": "neg", "no": "pos"}
+CHOICES = '<Choice value="pos"/><Choice value="neg"/>'
+CONFIG = f'<View><Text name="text" value="$text"/><Choices name="label" toName="text">{CHOICES}</Choices></View>'
+TRAIN, HOLDOUT, POOL = range(1, 25), range(101, 141), range(201, 231)
+
+
+class House:
+    """A project whose texts say yes or no, and its fitter."""
+
+    def __init__(self, model_dir: Path, tiny: Path, **settings: object):
+        quick = {"fit_every": FIT_EVERY, "fit_steps": 40, "learning_rate": 5e-3, "batch_size": 16, "max_length": 16}
+        self.settings = Settings(
+            _env_file=None, model_dir=model_dir, base_model=str(tiny), device="cpu", precision="fp32",
+            **{**quick, **settings},  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.registry, self.board = Registry(model_dir), StatusBoard(model_dir)
+        self.jobs, self.now = JobQueue(model_dir), 1000.0
+        self.fitter = Fitter(
+            self.settings, self.registry, self.board, self.jobs, Resident(self.settings, self.registry, 2), Turn(),
+            lambda project: None, lambda: self.now,
+        )  # fmt: skip
+        self.pool = Pool(pool_path(model_dir, PROJECT))
+        self.pool.put("complete", "yes")
+        self.pool.put("label_config", CONFIG)
+        self.label(POOL, {})
+
+    def label(self, ids: range, by: Mapping[str, str], holdout: bool = False) -> None:
+        """Every other text says yes. What `by` has no label for gets none."""
+        rows = []
+        for i in ids:
+            word = ("yes", "no")[i % 2]
+            votes = (Vote(by[word], False, ""),) if word in by else ()
+            example = Example(i, f"{word}, {word}, number {i}")
+            rows.append(TaskRow(i, example, holdout, False, False, len(votes), votes))
+        self.pool.upsert(rows)
+
+    def look(self) -> Outlook:
+        return self.fitter.look(self.pool, PROJECT, parse_label_config(self.pool.get("label_config")))
+
+    def fit(self) -> str:
+        """Whatever is due; returns the newest version."""
+        self.now += 60
+        self.fitter.fit(PROJECT)
+        return self.registry.newest(PROJECT) or ""
+
+    def fit_on_demand(self) -> str:
+        self.jobs.demand_fit(PROJECT)
+        return self.fit()
+
+    @property
+    def in_force(self) -> str:
+        return self.registry.current(PROJECT) or ""
+
+    def combined(self, version: str) -> float:
+        scores = self.registry.card(PROJECT, version).scores
+        assert scores is not None
+        return scores["combined"]
+
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def house_of(tmp_path: Path, tiny: Path) -> Iterator[MakeHouse]:
+    made: list[House] = []
+
+    def make(base_model: Path = tiny, **settings: object) -> House:
+        made.append(House(tmp_path, base_model, **settings))
+        return made[-1]
+
+    yield make
+    for house in made:
+        house.pool.__exit__()
+
+
+@pytest.fixture
+def fitted(house_of: MakeHouse) -> House:
+    """A house with a good version in force."""
+    house = house_of()
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, RIGHT)
+    assert house.combined(house.fit()) > 0.8
+    return house
+
+
+@pytest.mark.parametrize(
+    ("scored", "seconds", "base_model", "first"),
+    [
+        (3000, 2.0, None, 6000),
+        (3000, 60.0, None, LEAST),
+        (3000, 0.0, None, MOST),
+        (0, 0.0, None, FIRST),
+        (3000, 2.0, "another", FIRST),
+    ],
+    ids=["as fast as before", "slow", "very fast", "unknown", "another model"],
+)
+def test_as_many_tasks_are_scored_first_as_some_seconds_allow(
+    scored: int, seconds: float, base_model: str | None, first: int, fitted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = fitted.registry.card(PROJECT, fitted.in_force)
+    assert card.scored == len(POOL)
+    card = replace(
+        card,
+        scored=scored,
+        seconds={**card.seconds, "score": seconds},
+        base_model=base_model or card.base_model,
+    )
+    monkeypatch.setattr(fitted.registry, "card", lambda project, version: card)
+    assert fitted.fitter._first(PROJECT) == first
+
+
+def test_the_first_version_of_a_project_scores_a_fixed_number_first(house_of: MakeHouse) -> None:
+    assert house_of().fitter._first(PROJECT) == FIRST
+
+
+def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    fitted.pool.put("due_at", "1.0")
+    second = fitted.fit()
+    assert fitted.in_force == second != first
+    card = fitted.registry.card(PROJECT, second)
+    assert (card.parent, card.refused, card.due_at) == (first, "", 1.0)
+    assert (fitted.board.fit(PROJECT).fits, fitted.board.fit(PROJECT).refused) == (2, 0)
+
+
+def test_a_worse_version_is_kept_and_changes_nothing(fitted: House) -> None:
+    good = fitted.in_force
+    ranked = fitted.pool.ranked(good, 100, skipped=False)
+    assert len(ranked) == len(POOL)
+    fitted.pool.put("due_at", "1.0")
+    fitted.label(TRAIN, WRONG)
+    bad = fitted.fit()
+    assert fitted.in_force == good != bad
+    assert fitted.pool.ranked(good, 100, skipped=False) == ranked
+    assert fitted.pool.ranked(bad, 100, skipped=False) == []
+    assert fitted.pool.get("due_at") == ""
+    card = fitted.registry.card(PROJECT, bad)
+    loss = fitted.combined(good) - fitted.combined(bad)
+    assert loss > 0.5
+    assert card.refused == (
+        f"its combined score on the holdout, {fitted.combined(bad):.3f}, is {loss:.3f} below that of {good}, "
+        "more than PROMOTE_MARGIN=0.05"
+    )
+    status = fitted.board.fit(PROJECT)
+    assert (status.state, status.fits, status.refused, status.failures) == ("idle", 2, 1, 0)
+    assert status.message == f"{bad} was not promoted: {card.refused}"
+
+
+def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -> None:
+    fitted.label(TRAIN, WRONG)
+    bad = fitted.fit()
+    fitted.now += 10 * fitted.settings.fit_max_wait_s
+    assert (fitted.look().reason, fitted.look().pending) == ("", 0)
+    assert fitted.fit() == bad
+    fitted.label(POOL[: FIT_EVERY - 1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    assert fitted.look().reason == f"{FIT_EVERY} new labels"
+
+
+def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: House) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    first = fitted.in_force
+    second = fitted.fit_on_demand()
+    assert second != first
+    assert fitted.look().reason == ""
+    assert fitted.fit() == second, "no other label is known yet"
+    assert fitted.jobs.demanded(PROJECT)
+    fitted.pool.put("synced_at", repr(fitted.now))
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == "Start Training was pressed"
+    third = fitted.fit()
+    assert third != second
+    assert fitted.look().reason == ""
+
+
+def test_a_demand_that_stands_is_met_when_the_next_look_finds_no_other_labels(fitted: House) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    second = fitted.fit_on_demand()
+    fitted.pool.put("synced_at", repr(fitted.now))
+    assert fitted.look().reason == ""
+    assert fitted.jobs.demanded(PROJECT) == ""
+    assert fitted.fit() == second
+
+
+def test_a_demand_stands_although_label_studio_was_read_while_its_fit_ran(
+    fitted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted.now = time.time()
+    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    make = Fitter._round
+
+    def read_meanwhile(fitter: Fitter, *arguments: Any) -> Any:
+        fitted.pool.put("synced_at", repr(fitted.now))
+        fitted.label(POOL[:1], RIGHT)
+        return make(fitter, *arguments)
+
+    monkeypatch.setattr(Fitter, "_round", read_meanwhile)
+    fitted.fit_on_demand()
+    assert fitted.look().reason == "Start Training was pressed"
+
+
+def test_what_fell_due_before_the_last_fit_ended_is_not_due_for_ever(fitted: House) -> None:
+    fitted.pool.put("due_at", "1.0")
+    assert fitted.look().reason == ""
+    assert fitted.pool.get("due_at") == ""
+
+
+def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.now -= 3600
+    assert fitted.look().reason == ""
+    fitted.now += fitted.settings.fit_max_wait_s
+    assert "1 new labels have waited" in fitted.look().reason
+
+
+def test_a_failed_fit_is_tried_again_although_the_clock_was_set_back(fitted: House) -> None:
+    fitted.board.put_fit(PROJECT, fitted.now, state="failed", failures_in_a_row=1)
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    assert fitted.look().message.startswith("The last fit failed; the next try is in 60 s")
+    fitted.now -= 3600
+    assert fitted.look().reason == f"{FIT_EVERY} new labels"
+
+
+def test_once_the_labels_are_right_again_so_is_the_version(fitted: House) -> None:
+    good = fitted.in_force
+    fitted.label(TRAIN, WRONG)
+    fitted.fit()
+    fitted.label(TRAIN, RIGHT)
+    third = fitted.fit_on_demand()
+    assert fitted.in_force == third
+    assert fitted.registry.card(PROJECT, third).parent == good
+    assert fitted.jobs.demanded(PROJECT) == ""
+
+
+def test_a_demanded_version_can_be_refused_too(fitted: House) -> None:
+    good = fitted.in_force
+    fitted.label(TRAIN, WRONG)
+    assert fitted.registry.card(PROJECT, fitted.fit_on_demand()).refused
+    assert fitted.in_force == good
+    assert fitted.jobs.demanded(PROJECT) == ""
+
+
+def test_with_a_margin_of_one_every_version_is_promoted(house_of: MakeHouse) -> None:
+    house = house_of(promote_margin=1)
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, RIGHT)
+    assert house.combined(house.fit()) > 0.8
+    house.label(TRAIN, WRONG)
+    bad = house.fit()
+    assert house.combined(bad) < 0.5
+    assert house.in_force == bad
+
+
+def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
+    house = house_of()
+    house.label(HOLDOUT, WRONG, holdout=True)
+    house.label(TRAIN, RIGHT)
+    good = house.fit()
+    assert house.combined(good) < 0.2
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    house.label(TRAIN, WRONG)
+    bad = house.fit()
+    assert house.combined(bad) < 0.2, "by the cards they are alike"
+    assert house.in_force == good
+    house.label(HOLDOUT, WRONG, holdout=True)
+    new = house.fit_on_demand()
+    assert house.in_force == new != bad
+
+
+def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> None:
+    house = house_of()
+    house.label(TRAIN, RIGHT)
+    first = house.fit()
+    house.label(TRAIN, WRONG)
+    new = house.fit()
+    assert house.in_force == new != first
+
+
+def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.pool.put("label_config", CONFIG.replace(CHOICES, CHOICES + '<Choice value="other"/>'))
+    fitted.label(TRAIN, WRONG)
+    assert fitted.look().reason == "the project's labels changed"
+    new = fitted.fit()
+    assert fitted.in_force == new != first
+    assert fitted.look().reason == ""
+
+
+def test_a_version_that_cannot_be_loaded_keeps_none_from_its_place(fitted: House, house_of: MakeHouse) -> None:
+    good = fitted.in_force
+    weights = fitted.registry.path(PROJECT, good) / "model.safetensors"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    restarted = house_of()
+    restarted.label(TRAIN, WRONG)
+    assert restarted.in_force == good, "a look does not tell"
+    new = restarted.fit()
+    assert restarted.in_force == new
+    assert restarted.board.fit(PROJECT).refused == 0
+
+
+def test_after_a_rollback_the_older_version_stays_until_the_next_fit(fitted: House) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    second = fitted.fit()
+    fitted.registry.promote(PROJECT, first)
+    fitted.now += 10 * fitted.settings.fit_max_wait_s
+    assert fitted.look().reason == ""
+    assert fitted.fit() == second
+    assert fitted.in_force == first
+    fitted.label(POOL[FIT_EVERY : 2 * FIT_EVERY], RIGHT)
+    third = fitted.fit()
+    assert fitted.in_force == third
+    assert fitted.registry.card(PROJECT, third).parent == first
+
+
+def test_a_damaged_version_is_replaced_by_a_fit_on_the_same_labels(fitted: House, house_of: MakeHouse) -> None:
+    first = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    second = fitted.fit()
+    (fitted.registry.path(PROJECT, second) / "model.safetensors").unlink()
+    restarted = house_of()
+    restarted.label(POOL[:FIT_EVERY], RIGHT)
+    assert restarted.in_force == first
+    assert restarted.look().reason == f"{FIT_EVERY} new labels"
+    third = restarted.fit()
+    assert third not in (first, second)
+    assert restarted.in_force == third
+
+
+def test_a_fit_that_ends_in_no_numbers_changes_nothing(fitted: House, house_of: MakeHouse, tmp_path: Path) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(fitted.settings.base_model)
+    torch.nn.init.constant_(model.classifier.weight, float("nan"))
+    model.save_pretrained(tmp_path / "nan")
+    AutoTokenizer.from_pretrained(fitted.settings.base_model).save_pretrained(tmp_path / "nan")
+    version = fitted.in_force
+    house = house_of(tmp_path / "nan")
+    house.label(POOL[:FIT_EVERY], RIGHT)
+    assert house.fit() == version
+    assert house.in_force == version
+    assert house.board.fit(PROJECT).state == "failed"
+    assert "weights that are not numbers" in house.board.fit(PROJECT).message
+
+
+def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
+    # Real writes fail: no file may become as large as the weights are.
+    version = fitted.in_force
+    fitted.label(POOL[:FIT_EVERY], RIGHT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    try:
+        assert fitted.fit() == version
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert fitted.in_force == version
+    assert {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()} == {version, "CURRENT"}
+    status = fitted.board.fit(PROJECT)
+    assert (status.state, status.failures_in_a_row) == ("failed", 1)
+    assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message
+    assert "File too large" in status.message
+    assert "scripts/versions.py deletes old versions" in status.message
+    new = fitted.fit_on_demand()
+    assert fitted.in_force == new != version
+
+
+# Another text
+
+
+WITH_ID = CONFIG.replace("<Text ", '<Text name="key" value="$text_id"/><Text ', 1)
+
+
+@pytest.mark.parametrize(
+    ("texts", "config", "reason"),
+    [
+        ("text", CONFIG, ""),
+        ("title, text", CONFIG, "what makes the text changed"),
+        ("", CONFIG, ""),  # a card of a release that left nothing out
+        ("", WITH_ID, "what makes the text changed"),  # that release took the identifier for half of a pair
+        ("text", WITH_ID, ""),
+    ],
+    ids=["the same", "chosen anew", "an old card", "an old card of a pair", "left out before"],
+)
+def test_a_version_that_was_fitted_on_other_fields_is_made_anew(
+    fitted: House, texts: str, config: str, reason: str
+) -> None:
+    path = fitted.registry.path(PROJECT, fitted.in_force) / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "texts": texts}))
+    fitted.pool.put("label_config", config)
+    assert fitted.look().reason == reason

@@ -1,0 +1,214 @@
+"""When the queue is switched to a version, and when it had better not be. With a Label Studio that only takes notes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from nextlabel.errors import StudioError
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
+from nextlabel.labelstudio.config import Vote, parse_label_config
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.loop.publishing import (
+    BATCH,
+    DELETIONS,
+    HEAD,
+    LEAST,
+    WRITERS,
+    Publisher,
+    take_back_choices,
+)
+from nextlabel.values.queue import Published
+from nextlabel.labelstudio.client import Project
+
+CONFIG = parse_label_config(
+    '<View><Text name="t" value="$text"/><Choices name="c" toName="t" choice="single">'
+    '<Choice value="yes"/><Choice value="no"/></Choices></View>'
+)
+OLD, NEW = "nextlabel-1", "nextlabel-2"
+POOL = range(1, 101)
+
+
+class Notes:
+    """What was asked of Label Studio."""
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+        self.removed: list[int] = []
+        self.emptied: list[int] = []
+        self.gone: set[int] = set()
+        self.switched_to: str | None = None
+        self._ids = count(1)
+
+    def create_prediction(self, task: int, prediction: object) -> int:
+        self.written.append(task)
+        return next(self._ids)
+
+    def update_prediction(self, prediction: int, result: Sequence[object]) -> bool:
+        assert result == []
+        self.emptied.append(prediction)
+        return prediction not in self.gone
+
+    def delete_prediction(self, prediction: int) -> None:
+        self.removed.append(prediction)
+
+    def set_model_version(self, project: int, version: str) -> None:
+        self.switched_to = version
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Pool(pool_path(tmp_path, 1)) as opened:
+        examples = [Example(i, f"text {i}") for i in POOL]
+        opened.upsert([TaskRow(e.id, e, False, False, False, 0, ()) for e in examples])
+        values_N = np.linspace(0.9, 0.1, len(examples))
+        opened.put_scores(NEW, examples, values_N, np.stack([1 - values_N / 2, values_N / 2], axis=1), exact=True)
+        yield opened
+
+
+def never(examples: Sequence[Example]) -> Any:
+    raise AssertionError("all scores are exact")
+
+
+def publish(pool: Pool, superseded: Callable[[Notes], bool]) -> Notes:
+    notes = Notes()
+    project = Project(1, "one", "", "", OLD, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    with Publisher(studio, pool, CONFIG, card, never, lambda: superseded(notes), lambda: True) as publisher:
+        outcome = publisher.publish(project, depth=64)
+    assert (outcome.seconds_to_switch is not None) == (notes.switched_to == NEW)
+    return notes
+
+
+def test_the_head_is_written_and_then_the_queue_is_switched(pool: Pool) -> None:
+    notes = publish(pool, lambda notes: False)
+    assert sorted(notes.written) == list(POOL[:HEAD])
+    assert notes.switched_to == NEW
+
+
+def test_a_version_that_is_superseded_early_is_not_switched_to(pool: Pool) -> None:
+    notes = publish(pool, lambda notes: len(notes.written) >= 2)
+    assert 2 <= len(notes.written) < HEAD / 2
+    assert notes.switched_to is None
+
+
+def test_when_each_version_is_superseded_late_the_queue_follows_all_the_same(pool: Pool) -> None:
+    notes = publish(pool, lambda notes: len(notes.written) >= HEAD - 2)
+    assert HEAD / 2 < len(notes.written) <= HEAD
+    assert notes.switched_to == NEW
+
+
+@pytest.mark.parametrize(("hinted", "most"), [(False, BATCH), (True, LEAST)], ids=["no labels", "labels"])
+def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
+    hinted: bool, most: int, pool: Pool
+) -> None:
+    pool.replace_published([Published(1000 + task, task, OLD, 0.5) for task in POOL[:40]])
+    notes, depth = Notes(), 61
+    batches: list[int] = []
+    removals: list[int] = []
+    project = Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    while True:
+        with Publisher(
+            studio, pool, CONFIG, card, never, lambda: False, lambda: hinted, rest=lambda s: None
+        ) as publisher:
+            outcome = publisher.publish(project, depth)
+        batches.append(outcome.written)
+        removals.append(outcome.removed)
+        assert outcome.missing == depth - sum(batches)
+        if not outcome.missing + outcome.stale:
+            break
+    assert sorted(notes.written) == list(POOL[:depth])
+    assert sorted(notes.removed) == [1000 + task for task in POOL[:40]]
+    assert sum(batches[:2]) == (depth // 2 if hinted else 2 * BATCH), "up to the half labels wait"
+    assert max(batches[2:]) == min(most, depth - 2 * BATCH)
+    assert max(removals) == min(most, DELETIONS)
+    together = [sum(both) for both in zip(batches[2:], removals[2:], strict=True)]
+    assert max(together) <= (LEAST if hinted else BATCH + DELETIONS)
+
+
+@pytest.mark.parametrize(
+    ("fitting", "stale", "removed"),
+    [(True, 10, 0), (True, 11, 11), (False, 10, 10)],
+    ids=["a fit, a window", "a fit, more than a window", "no fit"],
+)
+def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
+    fitting: bool, stale: int, removed: int, pool: Pool
+) -> None:
+    depth = 10
+    right = [Published(task, task, NEW, 1 - value) for task, value in pool.open_values(NEW, POOL[:depth]).items()]
+    pool.replace_published([*right, *(Published(1000 + task, task, OLD, 0.5) for task in POOL[:stale])])
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    with Publisher(studio, pool, CONFIG, card, never, lambda: False, lambda: False, rest=lambda s: None) as publisher:
+        outcome = publisher.publish(project, depth, fitting=fitting)
+    assert (outcome.written, outcome.removed, outcome.stale) == (0, removed, stale - removed)
+    assert len(notes.removed) == removed
+
+
+# Labels that the config does not have any more
+
+
+def take_back(pool: Pool, notes: Notes, hinted: bool = False) -> int:
+    project, studio = Project(1, "one", "", "", NEW, True, 0, 0, False, False), cast(Any, notes)
+    return take_back_choices(studio, pool, CONFIG, project, lambda: hinted)
+
+
+def test_labels_that_are_gone_are_taken_back_in_the_order_in_which_people_see_them(pool: Pool) -> None:
+    pool.upsert([TaskRow(2, Example(2, "text 2"), False, True, False, 1, (Vote("yes", False, ""),))])
+    pool.replace_published(
+        [
+            Published(10, 1, OLD, 0.1, "maybe"),
+            Published(11, 2, NEW, 0.1, "maybe"),  # labelled
+            Published(12, 3, NEW, 0.4, "maybe"),
+            Published(13, 4, NEW, 0.2, "maybe"),
+            Published(14, 5, NEW, 0.3, "yes"),
+            Published(15, 6, NEW, 0.3, ""),
+        ]
+    )
+    notes = Notes()
+    notes.gone = {12}
+    assert take_back(pool, notes) == 0
+    assert sorted(notes.emptied[:WRITERS]) == [12, 13]
+    assert sorted(notes.emptied[WRITERS:]) == [10, 11], "two at a time, in this order"
+    shown = {p.prediction_id: p.choice for p in pool.published()}
+    assert shown == {10: "", 11: "", 13: "", 14: "yes", 15: ""}
+    assert take_back(pool, notes) == 0
+    assert len(notes.emptied) == 4, "a second time there is nothing to do"
+
+
+def test_what_only_the_quick_view_shows_gives_way_to_a_hint(pool: Pool) -> None:
+    served, seen = 30, 3 * LEAST
+    pool.replace_published(
+        [Published(task, task, NEW, task / 100, "maybe") for task in POOL[:served]]
+        + [Published(1000 + task, task, OLD, task / 100, "maybe") for task in POOL[:seen]]
+    )
+    notes, left = Notes(), []
+    while not left or left[-1]:
+        left.append(take_back(pool, notes, hinted=True))
+    assert left == [2 * LEAST, LEAST, 0]
+    assert sorted(notes.emptied[:served]) == list(POOL[:served])
+
+
+def test_what_was_taken_back_before_a_failure_is_not_taken_back_again(pool: Pool) -> None:
+    class Failing(Notes):
+        def update_prediction(self, prediction: int, result: Sequence[object]) -> bool:
+            if prediction == 7:
+                raise StudioError("away")
+            return super().update_prediction(prediction, result)
+
+    pool.replace_published([Published(task, task, NEW, task / 100, "maybe") for task in POOL[:20]])
+    with pytest.raises(StudioError):
+        take_back(pool, Failing())
+    assert [p.prediction_id for p in pool.published() if not p.choice] == list(range(1, 7))
+    notes = Notes()
+    assert take_back(pool, notes) == 0
+    assert sorted(notes.emptied) == list(range(7, 21))

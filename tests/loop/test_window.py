@@ -1,0 +1,127 @@
+"""The published queue head and the wanted one: what is written, what is taken away, what is left alone."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextlabel.values.queue import Published, Ranked
+from nextlabel.loop.window import WindowPlan, head, plan_window
+
+laws = settings(derandomize=True, deadline=None, max_examples=150)
+OLD, NEW = "nextlabel-1", "nextlabel-2"
+
+
+def ranked(*values: float) -> list[Ranked]:
+    """Tasks 1, 2, 3 … with falling values."""
+    return [Ranked(task_id, value) for task_id, value in enumerate(values, start=1)]
+
+
+def publish(wanted: list[Ranked], version: str = NEW) -> list[Published]:
+    return [Published(100 + task.task_id, task.task_id, version, 1 - task.value) for task in wanted]
+
+
+def values_of(wanted: list[Ranked]) -> dict[int, float]:
+    return {task.task_id: task.value for task in wanted}
+
+
+def test_the_head_is_the_most_informative_tasks() -> None:
+    pool = ranked(0.9, 0.8, 0.7)
+    assert head(pool, [], 2) == pool[:2]
+    assert head(pool, [], 5) == pool
+
+
+def test_skipped_tasks_stay_in_the_head_without_using_up_its_depth() -> None:
+    fresh, skipped = [Ranked(2, 0.8), Ranked(4, 0.6), Ranked(5, 0.5)], [Ranked(1, 0.9), Ranked(3, 0.7), Ranked(6, 0.4)]
+    assert [task.task_id for task in head(fresh, skipped, 2)] == [1, 2, 3, 4]
+    assert [task.task_id for task in head(fresh, skipped, 1)] == [1, 2]
+    assert [task.task_id for task in head(fresh, skipped, 9)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_there_is_nothing_to_do_when_nothing_changed() -> None:
+    wanted = ranked(0.9, 0.8, 0.7)
+    assert plan_window(wanted, publish(wanted), NEW, values_of(wanted)) == WindowPlan((), ())
+
+
+def test_missing_predictions_are_written_best_first() -> None:
+    wanted = [Ranked(7, 0.9), Ranked(3, 0.8), Ranked(5, 0.7), Ranked(1, 0.6)]
+    plan = plan_window(wanted, publish([wanted[1]]), NEW, values_of(wanted))
+    assert plan == WindowPlan(create=(7, 5, 1), delete=())
+
+
+def test_predictions_of_other_versions_go_even_those_of_labelled_tasks() -> None:
+    wanted = ranked(0.9)
+    published = publish([*wanted, Ranked(50, 0.5)], version=OLD)
+    assert plan_window(wanted, published, NEW, values_of(wanted)) == WindowPlan(create=(1,), delete=(101, 150))
+
+
+def test_a_changed_score_is_replaced() -> None:
+    before, after = ranked(0.9, 0.8), ranked(0.9, 0.3)
+    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan(create=(2,), delete=(102,))
+
+
+def test_a_changed_score_outside_the_head_is_only_taken_away() -> None:
+    wanted = ranked(0.9)
+    published = publish([*wanted, Ranked(2, 0.8)])
+    assert plan_window(wanted, published, NEW, {1: 0.9, 2: 0.1}) == WindowPlan(create=(), delete=(102,))
+
+
+def test_the_last_bits_of_a_score_are_no_change() -> None:
+    wanted = ranked(0.9)
+    assert plan_window(wanted, publish(wanted), NEW, {1: 0.9 + 1e-8}) == WindowPlan((), ())
+
+
+def test_an_edited_text_that_is_nearly_as_uncertain_takes_its_new_place() -> None:
+    # As seen: of a hardly fitted version the most uncertain tasks are this near to each other.
+    before = [Ranked(1, 1 - 2.5e-5), Ranked(2, 1 - 2.7e-5)]
+    after = [before[1], Ranked(1, 1 - 8.9e-5)]
+    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan((1,), (101,))
+
+
+def test_predictions_of_labelled_tasks_and_of_tasks_outside_the_head_stay() -> None:
+    wanted = ranked(0.9)
+    published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
+    assert plan_window(wanted, published, NEW, {1: 0.9, 2: 0.8}) == WindowPlan((), ())
+
+
+def test_predictions_of_tasks_that_do_not_belong_in_the_queue_go_labelled_or_not() -> None:
+    wanted = ranked(0.9)
+    published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
+    plan = plan_window(wanted, published, NEW, {1: 0.9}, misplaced={2})
+    assert plan == WindowPlan(create=(), delete=(102,))
+
+
+def test_a_right_prediction_beside_a_wrong_one_is_enough() -> None:
+    published = [Published(1, 1, NEW, 0.5), Published(2, 1, NEW, 0.1), Published(3, 1, OLD, 0.1)]
+    assert plan_window(ranked(0.9), published, NEW, {1: 0.9}) == WindowPlan(create=(), delete=(1, 3))
+
+
+def test_of_equal_predictions_the_oldest_is_enough() -> None:
+    published = [
+        Published(3, 1, NEW, 0.1),
+        Published(2, 1, NEW, 0.1),
+        Published(5, 7, NEW, 0.4),
+        Published(4, 7, NEW, 0.4),
+    ]
+    assert plan_window(ranked(0.9), published, NEW, {1: 0.9}) == WindowPlan(create=(), delete=(3, 5))
+
+
+values = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW]), values), max_size=15)
+
+
+@laws
+@given(open_values=st.dictionaries(st.integers(1, 8), values), depth=st.integers(1, 8), rows=publications)
+def test_carrying_out_the_plan_publishes_the_wanted_head(
+    open_values: dict[int, float], depth: int, rows: list[tuple[int, str, float]]
+) -> None:
+    pool = [Ranked(task, value) for task, value in sorted(open_values.items(), key=lambda item: (-item[1], item[0]))]
+    wanted = head(pool, [], depth)
+    before = [Published(number, *row) for number, row in enumerate(rows)]
+    plan = plan_window(wanted, before, NEW, open_values)
+    written = [Published(1000 + task, task, NEW, 1 - open_values[task]) for task in plan.create]
+    after = [p for p in before if p.prediction_id not in plan.delete] + written
+
+    assert {(p.task_id, p.score) for p in after} >= {(task.task_id, 1 - task.value) for task in wanted}
+    assert all(p.version == NEW for p in after)
+    assert len(after) == len({p.task_id for p in after})
+    assert all(p.score == 1 - open_values[p.task_id] for p in after if p.task_id in open_values)
+    assert plan_window(wanted, after, NEW, open_values) == WindowPlan((), ()), "a second time there is nothing to do"

@@ -1,0 +1,261 @@
+"""A simulation on disk: killed at any point it goes on, other settings are refused, workers change nothing."""
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from nextlabel.simulation import records
+from nextlabel.model.classifier import Recipe
+from nextlabel.simulation.datasets.corpora import own_pairs
+from nextlabel.errors import BadRunError, NoModelError
+from nextlabel.simulation.experiment import Event, Experiment, Plan
+from nextlabel.simulation.records import Record
+from nextlabel.simulation.replay import Arm, Protocol, arms
+from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+
+ARMS = arms(["random", "entropy"], [0, 1])
+PLAN = Plan(ARMS, rounds=2)
+
+
+@pytest.fixture(scope="module")
+def data() -> TextSet:
+    """40 of our own pairs to learn from, 12 dev, 8 test."""
+    pairs = own_pairs()
+    return of_pairs(replace(pairs, train=pairs.train[:40], holdout=pairs.holdout[:12], test=pairs.holdout[12:20]))
+
+
+@pytest.fixture(scope="module")
+def protocol(tiny: Path) -> Protocol:
+    """A few quick steps."""
+    recipe = Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu")
+    return Protocol(recipe, start=16, batch=10, full_steps=4)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> object:
+    """A plan sets the number of torch's threads; other tests want theirs back."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def play(out: Path, data: TextSet, protocol: Protocol, plan: Plan = PLAN) -> tuple[list[Record], list[Event]]:
+    """The new records, in the order played, and the failures."""
+    seen: list[Event] = []
+    with Experiment(out, data, protocol) as experiment:
+        failures = experiment.play(plan, "the command", seen.append)
+    return [event.record for event in seen if event.record], failures
+
+
+def lines(out: Path) -> list[Record]:
+    """What is on disk, by arm, without what no two runs share."""
+    found = records.read_rounds(out / records.ROUNDS)
+    return sorted((replace(r, seconds={}) for r in found), key=lambda r: (r.seed, r.strategy, r.round))
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory, data: TextSet, protocol: Protocol) -> Path:
+    out = tmp_path_factory.mktemp("unbroken")
+    play(out, data, protocol)
+    return out
+
+
+def test_a_directory_says_what_was_played_and_how(unbroken: Path, data: TextSet, tiny: Path) -> None:
+    run = records.read_run(unbroken)
+    assert len(run.rounds) == 2 * (1 + 3 + 3)
+    assert run.setting["data"]["fingerprint"] == data.fingerprint
+    assert run.setting["recipe"]["steps"] == 3
+    assert run.setting["base_model"].startswith(f"{tiny.name} (sha256 ")
+    assert run.setting["recipe"]["precision"] in ("bf16", "fp32")  # as found, not "auto"
+    (invocation,) = run.invocations
+    assert invocation["command"] == "the command"
+    assert invocation["device"] == "cpu (1 thread)"
+    assert {"torch", "transformers", "numpy", "python", "nextlabel"} <= invocation["versions"].keys()
+    assert "cores" in invocation["machine"]
+    keys = {"seed", "strategy", "round", "labels", "dev", "test", "chosen", "seconds", "device", "versions", "setting"}
+    first = json.loads((unbroken / records.ROUNDS).read_text(encoding="utf-8").splitlines()[0])
+    assert first.keys() == keys
+
+
+def test_a_run_cut_anywhere_ends_with_the_same_lines(
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+) -> None:
+    whole = (unbroken / records.ROUNDS).read_bytes()
+    rng = random.Random(0)
+    for number in range(6):
+        out = tmp_path / str(number)
+        out.mkdir()
+        for name in (records.SETTING, records.INVOCATIONS):
+            (out / name).write_bytes((unbroken / name).read_bytes())
+        kept = whole[: rng.randrange(len(whole))]
+        (out / records.ROUNDS).write_bytes(kept)
+        new, _ = play(out, data, protocol)
+        assert len(new) == 14 - kept.count(b"\n")  # no finished round is played again
+        assert lines(out) == lines(unbroken)
+
+
+def test_a_finished_run_plays_nothing(unbroken: Path, data: TextSet, protocol: Protocol) -> None:
+    before = (unbroken / records.ROUNDS).read_bytes()
+    assert play(unbroken, data, protocol) == ([], [])
+    assert (unbroken / records.ROUNDS).read_bytes() == before
+
+
+def test_two_workers_give_the_same_lines_as_one(
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+) -> None:
+    _, failures = play(tmp_path, data, protocol, replace(PLAN, workers=2))
+    assert failures == []
+    assert lines(tmp_path) == lines(unbroken)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch": 11}, "batch: 10, not 11"),
+        ({"start": 12}, "start: 16, not 12"),
+        ({"stop_at": 0.9}, "stop_at: null, not 0.9"),
+        ({"full_steps": 5}, "full_steps: 4, not 5"),
+    ],
+)
+def test_rounds_of_another_setting_are_not_mixed_in(
+    unbroken: Path, data: TextSet, protocol: Protocol, change: dict[str, float], words: str
+) -> None:
+    with pytest.raises(BadRunError, match=f"{words}.*another --out"):
+        play(unbroken, data, replace(protocol, **change))  # type: ignore[arg-type]
+
+
+def test_other_data_and_another_number_of_threads_are_refused(
+    unbroken: Path, data: TextSet, protocol: Protocol
+) -> None:
+    with pytest.raises(BadRunError, match=r"data\.fingerprint"):
+        play(unbroken, replace(data, dev=data.dev[::-1]), protocol)
+    with pytest.raises(BadRunError, match=r"made on cpu \(1 thread\), this is cpu \(2 threads\).*--threads"):
+        play(unbroken, data, protocol, replace(PLAN, threads=2))
+
+
+def test_many_finished_rounds_are_handed_to_workers_without_a_standstill(
+    tmp_path: Path, data: TextSet, protocol: Protocol
+) -> None:
+    """More than fits into a pipe, which nobody reads before the workers have started."""
+    plan = Plan(arms(["random"], range(40)), rounds=1, workers=2)
+    play(tmp_path, data, protocol, replace(plan, workers=1, arms=plan.arms[:4]))
+    (line, *_) = (tmp_path / records.ROUNDS).read_text(encoding="utf-8").splitlines()[1:]
+    many = [json.loads(line) | {"seed": seed, "chosen": [*range(4000)]} for seed in range(2, 40)]
+    with (tmp_path / records.ROUNDS).open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in many)
+    new, _ = play(tmp_path, data, protocol, plan)
+    assert len([r for r in new if r.strategy == "full"]) == 38
+
+
+def test_a_start_that_failed_does_not_bind_the_directory(tmp_path: Path, data: TextSet, protocol: Protocol) -> None:
+    nowhere = replace(protocol, recipe=replace(protocol.recipe, base_model=str(tmp_path / "nowhere")))
+    with pytest.raises(NoModelError):
+        play(tmp_path, data, nowhere)
+    play(tmp_path, data, protocol, Plan(ARMS[:1]))
+    run = records.read_run(tmp_path)
+    assert len(run.rounds) == len(run.invocations) == 1
+    assert run.invocations[0]["seeds"] == [0]
+    assert run.invocations[0]["strategies"] == ["full"]
+
+
+@pytest.mark.parametrize("place", ["a file", "/proc/nextlabel"])
+def test_an_out_that_cannot_be_written_is_named(tmp_path: Path, data: TextSet, protocol: Protocol, place: str) -> None:
+    (tmp_path / "a file").write_text("", encoding="utf-8")
+    with pytest.raises(BadRunError, match=rf"Cannot read or write .*{place}.*another --out"):
+        play(tmp_path / place, data, protocol)
+
+
+def test_only_one_process_works_on_a_directory(unbroken: Path, data: TextSet, protocol: Protocol) -> None:
+    with (
+        Experiment(unbroken, data, protocol),
+        pytest.raises(BadRunError, match="Another process is working on"),
+        Experiment(unbroken, data, protocol),
+    ):
+        pass
+
+
+def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: TextSet, protocol: Protocol) -> None:
+    wild = replace(protocol, recipe=replace(protocol.recipe, learning_rate=1e30, precision="fp32"))
+    new, failures = play(tmp_path, data, wild)
+    assert new == []
+    assert [failure.arm for failure in failures] == ARMS
+    assert all("too high" in failure.failed for failure in failures)
+    run = records.read_json(tmp_path / records.INVOCATIONS)
+    assert run is not None
+    assert [(f["seed"], f["strategy"]) for f in run["invocations"][0]["failures"]] == [
+        (a.seed, a.strategy) for a in ARMS
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_checkpoint_that_is_missing_ends_the_run_with_one_message(
+    tmp_path: Path, data: TextSet, protocol: Protocol, workers: int
+) -> None:
+    nowhere = replace(protocol, recipe=replace(protocol.recipe, base_model=str(tmp_path / "nowhere")))
+    with pytest.raises(NoModelError, match="There is no directory"):
+        play(tmp_path / "out", data, nowhere, replace(PLAN, workers=workers))
+
+
+def test_a_full_disk_keeps_the_rounds_before(
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = records.append
+    written: list[Record] = []
+
+    def until_full(path: Path, record: Record) -> None:
+        if len(written) == 3:
+            with path.open("ab") as file:
+                file.write(b'{"seed": 0, "strat')  # what still went onto the disk
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(path, record)
+        written.append(record)
+
+    monkeypatch.setattr(records, "append", until_full)
+    with pytest.raises(BadRunError, match=r"No space left on device.*are kept"):
+        play(tmp_path, data, protocol)
+    monkeypatch.undo()
+    new, _ = play(tmp_path, data, protocol)
+    assert len(new) == 14 - 3
+    assert lines(tmp_path) == lines(unbroken)
+
+
+def test_a_worker_that_is_killed_ends_the_run_and_loses_no_finished_round(
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+) -> None:
+    def kill_one_worker() -> None:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / records.ROUNDS).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for child in psutil.Process().children(recursive=True):
+            if "spawn_main" in " ".join(child.cmdline()):
+                os.kill(child.pid, signal.SIGKILL)
+                return
+
+    killer = threading.Thread(target=kill_one_worker)
+    killer.start()
+    with pytest.raises(BadRunError, match=r"exit code -9.*are kept.*fewer --workers"):
+        play(tmp_path, data, protocol, replace(PLAN, arms=_many(ARMS), workers=2))
+    killer.join()
+    before = records.read_rounds(tmp_path / records.ROUNDS)
+    assert before
+    new, _ = play(tmp_path, data, protocol)
+    assert not {(*r.arm, r.round) for r in new} & {(*r.arm, r.round) for r in before}
+    assert [r for r in lines(tmp_path) if r.seed < 2] == lines(unbroken)
+
+
+def _many(some: Sequence[Arm]) -> list[Arm]:
+    """Enough work for a worker to be killed in."""
+    return [*some, *(Arm(seed, "random") for seed in range(2, 40))]

@@ -1,0 +1,185 @@
+"""The replayed oracle: who starts with what, what is chosen, where an arm ends, how it is taken up again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
+from nextlabel.simulation.datasets.corpora import own_pairs
+from nextlabel.errors import BadRunError
+from nextlabel.values.examples import Example
+from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
+from nextlabel.learning.metrics import evaluate
+from nextlabel.simulation.records import Record
+from nextlabel.simulation.replay import (
+    TUTORIAL,
+    Arm,
+    Protocol,
+    arms,
+    check,
+    replay,
+    rounds_in,
+    start_set,
+)
+from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+
+START, BATCH = 16, 12
+
+
+@pytest.fixture(scope="module")
+def data() -> TextSet:
+    """40 of our own pairs to learn from, 12 dev, 8 test."""
+    pairs = own_pairs()
+    return of_pairs(replace(pairs, train=pairs.train[:40], holdout=pairs.holdout[:12], test=pairs.holdout[12:20]))
+
+
+@pytest.fixture(scope="module")
+def protocol(tiny: Path) -> Protocol:
+    """A few quick steps; the rate is high enough for the rounds to differ."""
+    return Protocol(Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu"), start=START, batch=BATCH)
+
+
+def played(data: TextSet, protocol: Protocol, arm: Arm, rounds: int | None = None) -> list[Record]:
+    return list(replay(data, protocol, arm, [], rounds))
+
+
+def alike(records: Sequence[Record]) -> list[Record]:
+    """Without what two runs cannot share."""
+    return [replace(record, seconds={}) for record in records]
+
+
+@pytest.mark.parametrize("strategy", QUERY_STRATEGIES)
+def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch(
+    data: TextSet, protocol: Protocol, strategy: str
+) -> None:
+    records = played(data, protocol, Arm(0, strategy))
+    assert [record.labels for record in records] == [16, 28, 40]
+    assert [len(record.chosen) for record in records] == [12, 12, 0]
+    labelled = [*start_set(data, protocol, 0), *(i for record in records for i in record.chosen)]
+    assert sorted(labelled) == [example.id for example, _ in data.train]
+    assert all(record.dev["examples"] == 12 and record.test and record.test["examples"] == 8 for record in records)
+    assert set(records[0].seconds) == {"prepare", "fit", "evaluate", "score", "select"}
+
+
+@pytest.mark.parametrize("strategy", ["random", "entropy", "bald", "diverse_margin", "power_entropy"])
+def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
+    data: TextSet, protocol: Protocol, strategy: str
+) -> None:
+    whole = played(data, protocol, Arm(3, strategy))
+    for stopped_after in range(len(whole) + 1):
+        rest = list(replay(data, protocol, Arm(3, strategy), whole[:stopped_after]))
+        assert alike(rest) == alike(whole[stopped_after:])
+
+
+def test_an_arm_that_was_cut_by_rounds_goes_on_with_more(data: TextSet, protocol: Protocol) -> None:
+    whole = played(data, protocol, Arm(0, "entropy"))
+    first = played(data, protocol, Arm(0, "entropy"), rounds=1)
+    assert alike(first) == alike(whole[:2])
+    assert alike(list(replay(data, protocol, Arm(0, "entropy"), first, rounds=2))) == alike(whole[2:])
+
+
+def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol: Protocol) -> None:
+    first = {name: played(data, protocol, Arm(0, name), rounds=1)[0] for name in ("random", "entropy", "margin")}
+    assert len({str((record.dev, record.test)) for record in first.values()}) == 1
+    assert first["random"].chosen != first["entropy"].chosen
+    assert first["entropy"].chosen == first["margin"].chosen  # two classes
+    other = played(data, protocol, Arm(1, "random"), rounds=1)[0]
+    assert start_set(data, protocol, 0) != start_set(data, protocol, 1)
+    assert other.chosen != first["random"].chosen
+
+
+def test_the_chosen_are_the_most_uncertain_by_the_fp32_model(data: TextSet, protocol: Protocol, minilm: Path) -> None:
+    start = start_set(data, protocol, 0)
+    labelled = [item for item in data.train if item[0].id in start]
+    pool = [example for example, _ in data.train if example.id not in start]
+    # Real weights: a tiny model says the same of all, to within rounding.
+    recipe = replace(protocol.recipe, base_model=str(minilm), learning_rate=1e-4, seed=5, steps=12)
+    outcome = run_round(recipe, data.labels, labelled, pool, data.dev, "entropy")
+    chosen = select(outcome.classifier, outcome.pool, "entropy", 6, recipe.seed)
+    probs_NC = outcome.classifier.predict_proba(pool, exact=True)
+    entropies_N = -(probs_NC * np.log(probs_NC)).sum(axis=1)
+    assert [example.id for example in chosen] == [pool[i].id for i in np.argsort(-entropies_N, kind="stable")[:6]]
+    assert outcome.scores is not None
+    guesses_N = outcome.classifier.predict_proba([e for e, _ in data.dev]).argmax(axis=1)
+    targets_N = np.array([data.labels.index(label) for _, label in data.dev])
+    assert outcome.scores == evaluate(targets_N, guesses_N, 2)
+
+
+def test_the_baseline_is_one_fit_on_all_the_data_with_its_own_steps(
+    data: TextSet, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[tuple[int, int]] = []
+    fit = classifiers.fit
+
+    def noted(recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], *rest: object) -> object:
+        fitted.append((recipe.steps, len(examples)))
+        return fit(recipe, labels, examples, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(classifiers, "fit", noted)
+    records = played(data, replace(protocol, full_steps=7), Arm(0, "full"))
+    assert [(record.round, record.labels, record.chosen) for record in records] == [(0, 40, ())]
+    assert fitted == [(7, 40)]
+
+
+def test_an_arm_ends_where_the_score_is_reached(data: TextSet, protocol: Protocol) -> None:
+    curve = [record.dev["combined"] for record in played(data, protocol, Arm(0, "entropy"))]
+    reached = played(data, replace(protocol, stop_at=curve[0]), Arm(0, "entropy"))
+    assert [(record.round, record.chosen) for record in reached] == [(0, ())]
+    never = played(data, replace(protocol, stop_at=1.0), Arm(0, "entropy"))
+    assert len(never) == 3  # to the empty pool
+
+
+def test_a_start_by_typicality_is_the_same_for_all_arms_and_moves_with_the_seed(
+    data: TextSet, protocol: Protocol
+) -> None:
+    typical = replace(protocol, start_by="typicality")
+    assert start_set(data, typical, 0) == start_set(data, typical, 0) != start_set(data, protocol, 0)
+    assert len(start_set(data, typical, 0)) == START
+    record = played(data, typical, Arm(0, "random"), rounds=1)[0]
+    assert not set(record.chosen) & start_set(data, typical, 0)
+
+
+def test_the_tutorial_is_played_to_the_letter() -> None:
+    pair = of_pairs(own_pairs()).train[0]
+    mrpc = TextSet("as many examples as MRPC", ("a", "b"), (pair,) * 3668, (pair,))
+    recipe = TUTORIAL.recipe
+    assert (recipe.base_model, recipe.max_length, recipe.batch_size) == ("google-bert/bert-base-cased", 128, 32)
+    assert (recipe.learning_rate, recipe.warmup, recipe.steps) == (2e-5, 0.0, int(3668 / 32 * 3))
+    assert (TUTORIAL.full_steps, TUTORIAL.stop_at, TUTORIAL.batch, TUTORIAL.start_by) == (343, 0.8568, 64, "random")
+    # 1100 labels at the start, 40 rounds of 64, and one of the 8 that are left.
+    assert rounds_in(mrpc, TUTORIAL, Arm(123, "entropy"), None) == 1 + 40 + 1
+    assert 1100 + 40 * 64 + 8 == 3668
+
+
+def test_the_tutorial_fits_with_one_seed_in_every_round(data: TextSet, protocol: Protocol) -> None:
+    free, fixed = replace(protocol, full_steps=3), replace(protocol, full_steps=3, training_seed=12)
+    assert played(data, fixed, Arm(0, "full"))[0].dev == played(data, fixed, Arm(9, "full"))[0].dev
+    assert played(data, free, Arm(0, "full"))[0].dev != played(data, free, Arm(9, "full"))[0].dev
+
+
+def test_arms_come_seed_by_seed_with_the_baseline_first_and_none_twice() -> None:
+    assert arms(["random", "entropy", "random"], [4, 2, 4]) == [
+        *(Arm(4, "full"), Arm(4, "random"), Arm(4, "entropy")),
+        *(Arm(2, "full"), Arm(2, "random"), Arm(2, "entropy")),
+    ]
+
+
+@pytest.mark.parametrize(("start", "size"), [(40, 40), (1, 1), (0.01, 0), (4000, 40)])
+def test_a_start_that_leaves_nothing_to_play_is_refused(
+    data: TextSet, protocol: Protocol, start: float, size: int
+) -> None:
+    with pytest.raises(BadRunError, match=rf"--start {start:g} is {size} of the 40 training examples"):
+        check(data, replace(protocol, start=start), [0])
+
+
+def test_a_start_with_one_class_is_refused_before_the_first_fit(data: TextSet, protocol: Protocol) -> None:
+    one_class = [(example, "different") for example, _ in data.train[:39]]
+    lopsided = replace(data, train=(*one_class, (data.train[39][0], "paraphrase")))
+    seeds = [seed for seed in range(20) if data.train[39][0].id not in start_set(lopsided, protocol, seed)]
+    with pytest.raises(BadRunError, match=rf"Seed {seeds[0]} starts .*'different'.*'paraphrase'.* larger --start"):
+        check(lopsided, protocol, range(20))
+    assert check(lopsided, protocol, [seed for seed in range(20) if seed not in seeds]) is None

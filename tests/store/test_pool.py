@@ -1,0 +1,458 @@
+"""The local copy of a project's tasks: increments, labels, scores, and what is published. On a real SQLite file."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nextlabel.errors import PoolError
+from nextlabel.values.examples import Example
+from nextlabel.labelstudio.config import LabelConfig, TextField
+from nextlabel.values.labels import TaskRow
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.values.queue import Published, Ranked
+from nextlabel.values.labels import Vote
+
+LABELS = ("pos", "neg")
+CONFIG = LabelConfig("label", "text", (TextField("$text", "text"),), LABELS)
+V1, V2 = "nextlabel-1", "nextlabel-2"
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Pool(pool_path(tmp_path, 1)) as opened:
+        yield opened
+
+
+def task(task_id: int, *votes: str, text: str | None = None, skipped: bool = False, holdout: bool = False) -> TaskRow:
+    """A task with a text of its own and a vote for each of `votes`."""
+    return TaskRow(
+        id=task_id,
+        example=example(task_id, text),
+        holdout=holdout,
+        closed=bool(votes),
+        skipped=skipped,
+        annotations=len(votes),
+        votes=tuple(Vote(label, False, f"2026-11-2{n}") for n, label in enumerate(votes)),
+    )
+
+
+def example(task_id: int, text: str | None = None) -> Example:
+    return Example(task_id, text or f"text {task_id}")
+
+
+def score(pool: Pool, version: str, values: dict[int, float], exact: bool = False) -> None:
+    probs_NC = np.array([[1 - value / 2, value / 2] for value in values.values()])
+    pool.put_scores(version, [example(i) for i in values], np.array(list(values.values())), probs_NC, exact)
+
+
+def order(pool: Pool, version: str) -> list[int]:
+    """Of the tasks that nobody has skipped."""
+    return [ranked.task_id for ranked in pool.ranked(version, limit=100, skipped=False)]
+
+
+# Increments
+
+
+def test_taking_over_the_same_tasks_again_changes_nothing(pool: Pool) -> None:
+    rows = [task(1), task(2, "pos"), task(3, text="a\0b 🙂"), replace(task(4), example=None)]
+    assert pool.upsert(rows) == 4
+    assert pool.upsert(rows) == 0
+    assert pool.upsert([*rows, task(5), task(1, "neg")]) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        task(1, "pos"),
+        task(1, text="edited"),
+        task(1, skipped=True),
+        task(1, holdout=True),
+        replace(task(1), annotations=1),
+        replace(task(1), closed=True),
+        replace(task(1), example=None),
+        replace(task(1), example=Example(1, "text 1", "")),
+    ],
+    ids=["label", "text", "skip", "holdout", "annotations", "closed", "unreadable", "pair"],
+)
+def test_every_kind_of_change_is_noticed(pool: Pool, changed: TaskRow) -> None:
+    pool.upsert([task(1)])
+    assert pool.upsert([changed]) == 1
+    assert pool.upsert([changed]) == 0
+
+
+def test_the_copy_knows_its_totals(pool: Pool) -> None:
+    assert (pool.size(), pool.last_id(), pool.annotations(), pool.open_size()) == (0, 0, 0, 0)
+    pool.upsert([task(1), task(5, "pos", "neg"), task(9, "pos"), replace(task(7), example=None)])
+    assert (pool.size(), pool.last_id(), pool.annotations(), pool.open_size()) == (4, 9, 3, 1)
+    assert pool.task_ids() == {1, 5, 7, 9}
+    assert pool.annotated() == [5, 9]
+    assert pool.unreadable() == 1
+
+
+def test_the_copy_outlives_its_connection_and_is_seen_by_others(tmp_path: Path) -> None:
+    with Pool(tmp_path / "1.sqlite") as writer, Pool(tmp_path / "1.sqlite") as reader:
+        writer.upsert([task(1)])
+        writer.put("watermark", "2026")
+        assert reader.open_examples() == [example(1)]
+    with Pool(tmp_path / "1.sqlite") as later:
+        assert later.open_examples() == [example(1)]
+        assert later.get("watermark") == "2026"
+        assert later.get("nothing", "default") == "default"
+
+
+def test_an_increment_that_breaks_off_leaves_no_half(pool: Pool) -> None:
+    def rows() -> Iterator[TaskRow]:
+        yield task(1)
+        raise ConnectionError("Label Studio went away")
+
+    with pytest.raises(ConnectionError):
+        pool.upsert(rows())
+    assert pool.size() == 0
+    assert pool.upsert([task(1)]) == 1
+
+
+# The pool
+
+
+def test_only_readable_unlabelled_served_tasks_outside_the_holdout_are_in_the_pool(pool: Pool) -> None:
+    pair = replace(task(6), example=Example(6, "first", "second"))
+    pool.upsert(
+        [
+            pair,
+            task(1, skipped=True),
+            task(2, "pos"),
+            task(3, holdout=True),
+            replace(task(4), example=None),
+            replace(task(5), closed=True),
+            replace(task(7, "pos"), closed=False),
+        ]
+    )
+    assert pool.open_examples() == [example(1), Example(6, "first", "second")]
+
+
+def test_a_labelled_task_leaves_the_pool_and_a_deleted_label_brings_it_back(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    pool.upsert([task(1, "pos")])
+    assert (order(pool, V1), pool.open_size()) == ([2], 1)
+    assert pool.candidate(V1, 1) is None
+    pool.upsert([task(1)])
+    assert order(pool, V1) == [1, 2]
+    assert pool.unscored(V1) == [], "its text is the same, so its score still holds"
+
+
+def test_the_holdout_is_neither_in_the_pool_nor_fitted_on(pool: Pool) -> None:
+    pool.upsert([task(1, holdout=True), task(2, "pos", holdout=True), task(3, "neg")])
+    assert pool.open_examples() == []
+    assert pool.labelled(CONFIG, holdout=False) == [(example(3), "neg")]
+    assert pool.labelled(CONFIG, holdout=True) == [(example(2), "pos")]
+
+
+def test_forgotten_tasks_are_gone_with_all_that_was_known_of_them(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos"), task(3)])
+    score(pool, V1, {1: 0.9, 3: 0.8})
+    pool.note_published(Published(11, 1, V1, 0.1), Published(13, 3, V1, 0.2))
+    pool.forget([1, 2, 99])
+    assert pool.task_ids() == {3}
+    assert pool.labelled(CONFIG, holdout=False) == []
+    assert pool.published() == [Published(13, 3, V1, 0.2)]
+    pool.upsert([task(1)])
+    assert pool.unscored(V1) == [example(1)]
+
+
+def test_clearing_forgets_tasks_and_scores_but_not_what_is_published(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    pool.note_published(Published(11, 1, V1, 0.1))
+    pool.put("reading", "abc")
+    pool.put("watermark", "2026")
+    pool.put("anything else", "stays")
+    pool.clear()
+    assert (pool.size(), pool.get("reading"), pool.get("watermark")) == (0, "", "")
+    assert pool.get("anything else") == "stays"
+    assert pool.published() == [Published(11, 1, V1, 0.1)]
+    pool.upsert([task(1)])
+    assert pool.unscored(V1) == [example(1)]
+
+
+# Labels
+
+
+def test_labels_are_the_consensus_by_task_id(pool: Pool) -> None:
+    pool.upsert([task(3, "pos", "neg", "neg"), task(1, "pos", "neg"), task(2), replace(task(4, "pos"), example=None)])
+    assert pool.labelled(CONFIG, holdout=False) == [(example(1), "neg"), (example(3), "neg")]
+
+
+def test_a_changed_label_replaces_the_old_one(pool: Pool) -> None:
+    pool.upsert([task(1, "pos")])
+    pool.upsert([task(1, "neg")])
+    assert pool.labelled(CONFIG, holdout=False) == [(example(1), "neg")]
+
+
+def test_an_unknown_label_becomes_known_when_the_config_gains_it(pool: Pool) -> None:
+    pool.upsert([task(1, "pos"), task(2, "mixed")])
+    assert pool.labelled(CONFIG, holdout=False) == [(example(1), "pos")]
+    assert pool.open_examples() == [], "an annotator answered, so the task is not asked about again"
+    assert pool.labelled(replace(CONFIG, labels=(*LABELS, "mixed")), holdout=False) == [
+        (example(1), "pos"),
+        (example(2), "mixed"),
+    ]
+
+
+# Scores
+
+
+def test_the_most_informative_come_first_and_equal_values_by_task_id(pool: Pool) -> None:
+    pool.upsert([task(i, skipped=i == 2) for i in (4, 3, 2, 1)])
+    score(pool, V1, {3: 0.5, 1: 0.5, 4: 1.0, 2: 0.7})
+    assert pool.ranked(V1, limit=2, skipped=False) == [Ranked(4, 1.0), Ranked(1, 0.5)]
+    assert order(pool, V1) == [4, 1, 3]
+    assert pool.ranked(V1, limit=2, skipped=True) == [Ranked(2, 0.7)]
+
+
+def test_a_version_knows_which_pool_tasks_it_has_not_seen(pool: Pool) -> None:
+    pool.upsert([task(1), task(2), task(3, "pos"), task(4, holdout=True)])
+    score(pool, V1, {2: 0.5})
+    assert pool.unscored(V1) == [example(1)]
+    assert pool.unscored(V2) == [example(1), example(2)]
+
+
+def test_what_a_version_has_not_seen_is_counted_until_nothing_is_left(pool: Pool) -> None:
+    pool.upsert([task(i) for i in range(1, 6)])
+    score(pool, V1, {1: 0.5, 2: 0.5})
+    assert pool.unscored_size(V1) == 3
+    score(pool, V1, {3: 0.5, 4: 0.5, 5: 0.5})
+    assert pool.unscored_size(V1) == 0
+    assert pool.unscored_size(V2) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (task(9), 1),
+        (task(1, text="edited"), 1),
+        (task(2), 1),
+        (task(1, skipped=True), 0),
+        (task(1, "pos"), 0),
+        (replace(task(9), example=None), 0),
+    ],
+    ids=["new", "edited", "label deleted", "skipped", "labelled", "unreadable"],
+)
+def test_after_all_was_seen_only_what_comes_into_the_pool_is_left(pool: Pool, change: TaskRow, left: int) -> None:
+    pool.upsert([task(1), task(2, "pos"), task(3)])
+    score(pool, V1, {1: 0.9, 3: 0.8})
+    assert pool.unscored_size(V1) == 0
+    pool.upsert([change])
+    assert pool.unscored_size(V1) == left
+
+
+def test_stretches_of_the_unseen_stay_the_same_while_tasks_leave(pool: Pool) -> None:
+    pool.upsert([task(i) for i in (1, 9, 10, 25, 39)])
+    assert pool.unscored_parts(V1, size=10) == [(0, 9), (10, 19), (20, 29), (30, 39)]
+    assert [e.id for e in pool.unscored(V1, 0, 9)] == [1, 9]
+    pool.upsert([task(1, "pos"), task(25, "neg")])
+    score(pool, V1, {10: 0.5})
+    assert pool.unscored_parts(V1, size=10) == [(0, 9), (30, 39)]
+    assert [e.id for e in pool.unscored(V1, 30, 39)] == [39]
+
+
+def test_a_small_pool_is_scored_as_a_whole_and_of_a_large_one_the_likely_half_and_a_draw(pool: Pool) -> None:
+    pool.upsert([task(i) for i in range(1, 101)])
+    assert pool.first_to_score(100, None, np.random.default_rng(0)) == pool.open_examples()
+    drawn = pool.first_to_score(20, None, np.random.default_rng(0))
+    assert len({e.id for e in drawn}) == 20
+    assert drawn == sorted(drawn, key=lambda e: e.id)
+    score(pool, V1, {i: i / 100 for i in range(1, 101)})
+    again = [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(0))]
+    assert set(range(91, 101)) <= set(again)
+    assert len(set(again)) == 20
+    assert again == [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(0))]
+    assert again != [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(1))]
+
+
+@pytest.mark.parametrize("edited", [task(1, text="edited"), replace(task(1), example=Example(1, "text 1", "a pair"))])
+def test_an_edited_text_loses_its_scores(pool: Pool, edited: TaskRow) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    score(pool, V2, {1: 0.9})
+    pool.upsert([edited])
+    assert order(pool, V1) == [2]
+    assert pool.unscored(V1) == [edited.example]
+    assert 1 in {e.id for e in pool.unscored(V2)}
+
+
+def test_other_changes_keep_the_scores(pool: Pool) -> None:
+    pool.upsert([task(1)])
+    score(pool, V1, {1: 0.9})
+    pool.upsert([task(1, skipped=True)])
+    assert pool.ranked(V1, limit=1, skipped=True) == [Ranked(1, 0.9)]
+
+
+def test_a_text_that_was_edited_during_a_fit_gets_no_score_of_the_old_one(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    pool.upsert([task(1, text="edited meanwhile")])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    assert order(pool, V1) == [2]
+    assert [e.id for e in pool.unscored(V1)] == [1]
+
+
+def test_scores_of_two_versions_stand_side_by_side_until_one_is_kept(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.1})
+    score(pool, V2, {1: 0.2, 2: 0.8})
+    assert (order(pool, V1), order(pool, V2)) == ([1, 2], [2, 1])
+    pool.keep_scores_of(V2)
+    assert (order(pool, V1), order(pool, V2)) == ([], [2, 1])
+
+
+def test_a_version_whose_scores_were_dropped_has_all_tasks_before_it_again(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.1})
+    assert pool.unscored_size(V1) == 0
+    pool.keep_scores_of(V2)
+    assert pool.unscored_size(V1) == 2
+
+
+def test_many_scores_are_dropped_in_pieces(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.store.pool.PIECE", 3)
+    pool.upsert([task(i) for i in range(1, 8)])
+    for version in (V1, V2):
+        score(pool, version, dict.fromkeys(range(1, 8), 0.5))
+    pool.keep_scores_of(V2)
+    assert (order(pool, V1), order(pool, V2)) == ([], [1, 2, 3, 4, 5, 6, 7])
+
+
+def test_a_newer_score_of_the_same_version_replaces_the_older(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.9, 2: 0.8})
+    assert pool.inexact(V1, [2, 1]) == [example(2), example(1)]
+    score(pool, V1, {1: 0.7}, exact=True)
+    assert order(pool, V1) == [2, 1]
+    assert pool.inexact(V1, [2, 1]) == [example(2)]
+
+
+def test_an_edited_text_has_no_exact_score_and_what_has_left_the_pool_needs_none(pool: Pool) -> None:
+    pool.upsert([task(1), task(2), task(3)])
+    score(pool, V1, {1: 0.9, 2: 0.8, 3: 0.7}, exact=True)
+    score(pool, V2, {1: 0.9})
+    pool.upsert([task(1, text="edited"), task(3, "pos", text="edited, too")])
+    assert pool.inexact(V1, [1, 2, 3, 99]) == [example(1, "edited")]
+
+
+def test_a_candidate_brings_its_probabilities(pool: Pool) -> None:
+    pool.upsert([task(1)])
+    score(pool, V1, {1: 0.25})
+    candidate = pool.candidate(V1, 1)
+    assert candidate is not None
+    assert (candidate.task_id, candidate.value) == (1, 0.25)
+    assert candidate.probs_C.tolist() == [0.875, 0.125]
+    assert not candidate.truncated
+    assert pool.candidate(V2, 1) is None
+
+
+def test_a_candidate_says_whether_its_text_was_cut(pool: Pool) -> None:
+    pool.upsert([task(1), task(2)])
+    pool.put_scores(V1, [example(1), example(2)], np.ones(2), np.full((2, 2), 0.5), True, [False, True])
+    cuts = {task_id: candidate.truncated for task_id in (1, 2) if (candidate := pool.candidate(V1, task_id))}
+    assert cuts == {1: False, 2: True}
+
+
+def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
+    path = pool_path(tmp_path, 1)
+    with Pool(path) as pool:
+        pool.upsert([task(1)])
+    with Pool(path) as pool:
+        assert pool.size() == 1
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("PRAGMA user_version=0; ALTER TABLE score DROP COLUMN truncated")
+    with Pool(path) as pool:
+        assert pool.size() == 0
+        pool.upsert([task(1)])
+        score(pool, V1, {1: 0.9})
+        assert order(pool, V1) == [1]
+
+
+def test_values_are_told_of_open_tasks_only(pool: Pool) -> None:
+    pool.upsert([task(1), task(2), task(3), task(4)])
+    score(pool, V1, {1: 0.9, 2: 0.8, 3: 0.7})
+    pool.upsert([task(2, "pos")])
+    assert pool.open_values(V1, [1, 2, 4, 99]) == {1: 0.9}
+
+
+def test_what_does_not_belong_in_the_queue_is_told_labelled_or_not(pool: Pool) -> None:
+    held_out, labelled = task(1, holdout=True), task(2, "pos", holdout=True)
+    pool.upsert([held_out, labelled, replace(task(3), example=None), task(4), task(5, "pos")])
+    assert pool.misplaced([1, 2, 3, 4, 5, 99]) == {1, 2, 3}
+
+
+def test_tasks_that_are_no_longer_served_are_counted(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos"), replace(task(3, skipped=True), closed=True)])
+    assert pool.closed_size() == 2
+    assert pool.upsert([task(3, skipped=True), replace(task(2, "pos"), closed=False)]) == 2
+    assert pool.closed_size() == 0
+    assert pool.open_size() == 2
+    plan = pool._db.execute("EXPLAIN QUERY PLAN SELECT COUNT(*) FROM task WHERE closed = 1").fetchone()[-1]
+    assert "COVERING INDEX task_closed" in plan, "texts are not read for it"
+
+
+def test_tasks_of_a_part_are_told(pool: Pool) -> None:
+    pool.upsert([task(i) for i in (1, 5, 9)])
+    assert pool.task_ids(2, 9) == {5, 9}
+    assert pool.task_ids(last=5) == {1, 5}
+
+
+# What is published
+
+
+def test_published_predictions_are_remembered_and_withdrawn(pool: Pool) -> None:
+    first, second, other = Published(5, 1, V1, 0.5, "pos"), Published(3, 2, V1, 0.25), Published(4, 2, V2, 1.0)
+    pool.note_published(first, second)
+    assert pool.published() == [second, first]
+    pool.note_published(replace(first, score=0.75))
+    pool.note_withdrawn(3)
+    assert pool.published() == [replace(first, score=0.75)]
+    pool.replace_published([second, other])
+    assert pool.published() == [second, other]
+
+
+def test_predictions_of_a_version_on_tasks_that_nobody_has_labelled(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos")])
+    pool.note_published(Published(5, 1, V1, 0.5), Published(6, 2, V1, 0.5), Published(7, 1, V2, 0.5))
+    assert pool.waiting(V1) == {5}
+    assert pool.waiting("") == set()
+
+
+def test_a_damaged_copy_is_thrown_away_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "7.sqlite"
+    path.write_bytes(b"no data base at all, but longer than a header " * 100)
+    with pytest.raises(PoolError, match=r"7\.sqlite was damaged \(file is not a database\); it is read again"):
+        Pool(path)
+    with Pool(path) as pool:
+        assert pool.size() == 0
+
+
+def test_a_copy_with_a_hole_in_it_is_thrown_away_when_that_shows(tmp_path: Path) -> None:
+    path = tmp_path / "7.sqlite"
+    with Pool(path) as pool:
+        pool.upsert(task(i) for i in range(2000))
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + bytes(len(content) - 8192))
+    with pytest.raises(PoolError, match="was damaged"), Pool(path) as pool:
+        pool.open_examples()
+    assert not path.exists()
+    with Pool(path) as pool:
+        assert pool.size() == 0
+
+
+def test_a_locked_copy_is_said_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.store.pool.PATIENCE_S", 0.1)
+    path = tmp_path / "7.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(PoolError, match=r"7\.sqlite cannot be used \(database is locked\): stop what"):
+            Pool(path)

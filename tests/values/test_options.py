@@ -1,0 +1,35 @@
+"""What a person decided for a project travels with the ML backend in Label Studio, beside what else stands there."""
+
+import pytest
+
+from nextlabel.errors import RefusedConfigError
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+
+
+@pytest.mark.parametrize("extra_params", [None, {}, [], "", "text", 7, {"nextlabel": None}, {"other": 1}])
+def test_without_ours_nothing_was_decided(extra_params: object) -> None:
+    assert ProjectOptions.of(extra_params) == NO_OPTIONS
+
+
+def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
+    before = {"other": [1], "nextlabel": {"before": {"sampling": "Sequential sampling"}, "fields": ["old"]}}
+    options = ProjectOptions(("title", "body"), {"pos": "positive"})
+    after = options.put_into(before)
+    assert ProjectOptions.of(after) == options
+    assert after["other"] == [1]
+    assert after["nextlabel"]["before"] == before["nextlabel"]["before"]  # type: ignore[index, call-overload]
+    assert NO_OPTIONS.put_into(after)["nextlabel"] == {"before": {"sampling": "Sequential sampling"}}
+
+
+@pytest.mark.parametrize(
+    "ours", [{"fields": "title"}, {"fields": [1]}, {"label_map": ["pos"]}, {"label_map": {"pos": 1}}]
+)
+def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, object]) -> None:
+    [name] = ours
+    with pytest.raises(RefusedConfigError, match=rf"nextlabel\.{name}=.*; expected .* such as"):
+        ProjectOptions.of({"nextlabel": ours})
+
+
+def test_options_that_say_nothing_leave_nothing_behind() -> None:
+    assert NO_OPTIONS.put_into(None) == NO_OPTIONS.put_into({}) == {}
+    assert NO_OPTIONS.put_into({"other": 1, "nextlabel": {"fields": ["a"]}}) == {"other": 1}

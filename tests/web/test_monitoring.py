@@ -1,0 +1,168 @@
+"""/metrics as Prometheus reads it: what the web process counted, and what the trainer said on the status board."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.versions import Card
+from nextlabel.versions.registry import Registry
+from nextlabel.settings import Settings
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.traffic import Traffic
+from nextlabel.web.app import create_app
+
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="label" toName="text">'
+    '<Choice value="pos"/><Choice value="neg"/></Choices></View>'
+)
+PROJECT = 7
+CARD = Card(
+    version="nextlabel-1-20261124T063000",
+    number=1,
+    project=PROJECT,
+    parent=None,
+    labels=("pos", "neg"),
+    label_counts={"pos": 2, "neg": 2},
+    base_model="MiniLM",
+    strategy="entropy",
+    seed=0,
+    recipe={},
+    scores={"accuracy": 0.5, "f1": 0.25, "combined": 0.375},
+    pool=0,
+    seconds={},
+    device="cpu",
+    precision="fp32",
+    libraries={},
+    created_at="",
+    reason="",
+)
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> FlaskClient:
+    return create_app(Settings(_env_file=None, model_dir=tmp_path)).test_client()
+
+
+def scrape(client: FlaskClient) -> dict[tuple[str, ...], float]:
+    """Every sample: its name and the values of its labels, to its value."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(response.get_data(as_text=True)))
+    assert all(family.documentation for family in families)
+    return {(sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples}
+
+
+def put_version(model_dir: Path, card: Card) -> None:
+    Registry(model_dir).save(card, {}, lambda directory: None)
+    Registry(model_dir).promote(card.project, card.version)
+
+
+def test_a_new_backend_has_metrics_and_no_project(client: FlaskClient) -> None:
+    samples = scrape(client)
+    assert samples["nextlabel_jobs_waiting",] == 0
+    assert not [key for key in samples if key[0] in ("nextlabel_labels", "nextlabel_fits_total")]
+
+
+def test_answered_tasks_are_counted(client: FlaskClient) -> None:
+    body = {"tasks": [{"id": 1, "data": {"text": "a"}}] * 3, "project": 7, "label_config": CONFIG}
+    client.post("/predict", json=body)
+    client.post("/predict", json=body)
+    assert scrape(client)["nextlabel_predictions_total", "empty"] == 6
+
+
+def test_requests_are_timed_by_route(client: FlaskClient) -> None:
+    for _ in range(3):
+        client.get("/health")
+    client.get("/no/such/address")
+    client.get("/nor/this?secret=1")
+    samples = scrape(client)
+    assert samples["nextlabel_request_seconds_count", "/health"] == 3
+    assert 0 < samples["nextlabel_request_seconds_sum", "/health"] < 3
+    assert samples["nextlabel_request_seconds_count", "unknown"] == 2, "addresses that strangers make up add no series"
+    assert {key[1] for key in samples if key[0] == "nextlabel_request_seconds_count"} == {"/health", "unknown"}
+
+
+def test_events_are_counted_by_action(client: FlaskClient) -> None:
+    for action in ("ANNOTATION_CREATED", "ANNOTATION_CREATED", "START_TRAINING", "NEWS", "OTHER_NEWS"):
+        client.post("/webhook", json={"action": action, "project": {"id": 7}})
+    samples = scrape(client)
+    assert samples["nextlabel_webhook_events_total", "ANNOTATION_CREATED"] == 2
+    assert samples["nextlabel_webhook_events_total", "START_TRAINING"] == 1
+    assert samples["nextlabel_webhook_events_total", "other"] == 2
+    assert samples["nextlabel_jobs_waiting",] == 1
+
+
+def test_errors_are_counted_by_status(client: FlaskClient) -> None:
+    client.post("/predict", data="rubbish")
+    client.post("/webhook", data="rubbish")
+    client.get("/nowhere")
+    client.get("/predict")
+    client.post("/setup", json={"project": "7", "schema": "<View/>"})
+    errors = {key[1]: value for key, value in scrape(client).items() if key[0] == "nextlabel_web_errors_total"}
+    assert errors == {"400": 2, "404": 1, "405": 1, "422": 1}
+
+
+def test_refused_credentials_count_as_errors(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, model_dir=tmp_path, basic_auth_user="u", basic_auth_pass="p")
+    client = create_app(settings).test_client()
+    client.get("/versions")
+    response = client.get("/metrics", auth=("u", "p"))
+    assert 'nextlabel_web_errors_total{status="401"} 1.0' in response.get_data(as_text=True)
+
+
+def test_the_trainers_numbers_are_told_by_project(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    for project in (PROJECT, 8):
+        Registry(tmp_path).know(project)
+    board.put_queue(PROJECT, 0.0, labels=40, pending=3, pool=500, window=128, reconciles=9, errors=2)
+    board.put_fit(PROJECT, 0.0, fits=4, refused=2, failures=1)
+    samples = scrape(client)
+    told = {"labels": 40, "pending": 3, "pool": 500, "window": 128}
+    told |= {
+        "fits_total": 4,
+        "fits_refused_total": 2,
+        "fit_failures_total": 1,
+        "reconciles_total": 9,
+        "reconcile_errors_total": 2,
+    }
+    for name, value in told.items():
+        assert samples[f"nextlabel_{name}", "7"] == value
+        assert samples[f"nextlabel_{name}", "8"] == 0
+
+
+def test_the_trainers_traffic_with_label_studio_is_told(client: FlaskClient, tmp_path: Path) -> None:
+    assert scrape(client)["nextlabel_label_studio_requests_total",] == 0
+    StatusBoard(tmp_path).put_traffic(Traffic(requests=7, sent=100, received=2000))
+    samples = scrape(client)
+    assert samples["nextlabel_label_studio_requests_total",] == 7
+    assert samples["nextlabel_label_studio_bytes_total", "sent"] == 100
+    assert samples["nextlabel_label_studio_bytes_total", "received"] == 2000
+
+
+def test_each_scrape_reads_anew(client: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    for labels in (1, 2):
+        StatusBoard(tmp_path).put_queue(PROJECT, 0.0, labels=labels)
+        assert scrape(client)["nextlabel_labels", "7"] == labels
+    JobQueue(tmp_path).forget_tasks(PROJECT, [1])
+    assert scrape(client)["nextlabel_jobs_waiting",] == 1
+
+
+def test_the_holdout_score_is_the_current_versions(client: FlaskClient, tmp_path: Path) -> None:
+    put_version(tmp_path, CARD)
+    assert scrape(client)["nextlabel_holdout_score", "7"] == 0.375
+    better = replace(CARD, version="nextlabel-2-20261124T070000", number=2, scores={"combined": 0.75})
+    put_version(tmp_path, better)
+    assert scrape(client)["nextlabel_holdout_score", "7"] == 0.75
+
+
+def test_without_a_holdout_there_is_no_score(client: FlaskClient, tmp_path: Path) -> None:
+    put_version(tmp_path, replace(CARD, scores=None))
+    samples = scrape(client)
+    assert ("nextlabel_labels", "7") in samples
+    assert ("nextlabel_holdout_score", "7") not in samples
