@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 import pytest
 from helpers.ports import own_port
-
-from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
 from nextlabel.lab.demo import small_checkpoint
-from nextlabel.processes import yield_cores_while_waiting
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.processes import yield_cores_while_waiting
+from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
 
 if TYPE_CHECKING:
     from helpers.queue_servers import PostgresqlServer, QueueServer, RedisServer
@@ -64,7 +63,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStud
 
 
 @pytest.fixture(scope="session")
-def studio(label_studio: LocalStudio) -> Studio:
+def studio(label_studio: LocalStudio) -> LabelStudioClient:
     """A client of the real server."""
     return label_studio.connect()
 
@@ -133,7 +132,7 @@ def plain_pairs(count: int, start: int = 0) -> list[Pair]:
     return list(own_pairs().train[start : start + count])
 
 
-def sign_up(label_studio: LocalStudio, email: str) -> Studio:
+def sign_up(label_studio: LocalStudio, email: str) -> LabelStudioClient:
     """Another annotator, who joins by invitation as a person would; returns a client with their token."""
     token = {"Authorization": f"Token {label_studio.login.token}"}
     invitation = httpx.get(f"{label_studio.url}/api/invite", headers=token).json()["invite_url"]
@@ -143,4 +142,4 @@ def sign_up(label_studio: LocalStudio, email: str) -> Studio:
         browser.post(invitation, data=form, headers={"Referer": label_studio.url}).raise_for_status()
         answer = browser.get("/api/current-user/token")
         answer.raise_for_status()
-        return Studio(label_studio.url, answer.json()["token"])
+        return LabelStudioClient(label_studio.url, answer.json()["token"])

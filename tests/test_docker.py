@@ -2,15 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
+from helpers.paths import ROOT
 from nextlabel.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
@@ -108,7 +106,7 @@ def test_the_image_does_not_run_as_root() -> None:
 
 def test_the_image_checks_its_health_and_passes_signals_on() -> None:
     assert "http://localhost:9090/health" in instruction("HEALTHCHECK")
-    assert json.loads(instruction("ENTRYPOINT")) == ["python", "-m", "backend"]  # the exec form
+    assert json.loads(instruction("ENTRYPOINT")) == ["python", "-m", "nextlabel"]  # the exec form
 
 
 def test_the_image_is_made_from_the_pins_on_a_base_of_choice() -> None:

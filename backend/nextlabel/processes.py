@@ -21,7 +21,7 @@ def set_up_logs(level: str, name: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
-def die_with(supervisor: int) -> None:
+def exit_with_parent(supervisor: int) -> None:
     """A supervised process stops when its supervisor is killed, or it would go on holding the port. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -38,7 +38,7 @@ def yield_cores_while_waiting() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def yield_to_others(niceness: int) -> None:
+def lower_priority(niceness: int) -> None:
     """Let threads and processes of a lower niceness (0 to 19) go before the calling thread and those that it starts.
     Linux only: elsewhere niceness is of whole processes."""
     if sys.platform == "linux":
@@ -76,7 +76,7 @@ def share_heaps() -> None:
     _call_glibc("mallopt", M_ARENA_MAX, HEAPS)
 
 
-def give_back_memory() -> None:
+def trim_heap() -> None:
     """Return freed memory to the system: after a fit glibc holds on to a gigabyte or more in pieces. Linux only."""
     _call_glibc("malloc_trim", 0)
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from nextlabel.learning.strategies import SERVABLE
 from nextlabel.errors import BadSettingError, without_password
+from nextlabel.learning.strategies import SERVABLE
 
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import psutil
 from helpers.ports import own_port
-
-from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.corpora import Corpus
 
 StartBackend = Callable[..., LocalBackend]
 
@@ -25,7 +24,7 @@ def run(script: str, *arguments: object, **environment: str) -> subprocess.Compl
 
 
 def test_connect_doctor_and_disconnect_by_command_line(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     backend = start_backend(fit_every=1000, fit_max_wait_s=3600)
     project = import_corpus(studio, few_pairs, "scripts", 10, seed=0)
@@ -50,7 +49,7 @@ def test_connect_doctor_and_disconnect_by_command_line(
 
 
 def test_what_cannot_work_is_refused_in_one_line_before_anything_is_changed(
-    label_studio: LocalStudio, studio: Studio, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, few_pairs: Corpus
 ) -> None:
     project = import_corpus(studio, few_pairs, "refused", 10, seed=0)
     keys = {"LABEL_STUDIO_URL": label_studio.url, "LABEL_STUDIO_API_KEY": label_studio.login.token}

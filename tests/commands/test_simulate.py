@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_layers import SERVER_PACKAGES
-
+from helpers.paths import ROOT
+from nextlabel.commands import simulate
 from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.simulation.experiment import Plan
-from nextlabel.simulation.replay import arms, deviations
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.simulation.experiment import ExperimentPlan
+from nextlabel.simulation.replay import arms, deviations
+from test_house import SERVER_PACKAGES
 
-ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
 
@@ -97,7 +96,7 @@ def test_a_run_and_its_report(quick: tuple[object, ...], tmp_path: Path) -> None
     assert "Supports no claim (2 paired seeds, 10 are needed)" in report
     for name in ("report.html", "summary.md", "statistics.json", "learning-curves.png", "learning-curves.svg"):
         assert (tmp_path / name).stat().st_size > 0
-    assert "scripts/simulate.py --own-pairs" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "nextlabel simulate --own-pairs" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_lines_of_an_unbroken_one(
@@ -220,7 +219,7 @@ def introduced(
     parser = script["make_parser"]()
     parsed = parser.parse_args([str(option) for option in options])
     data = script["read_data"](parsed, parser)
-    plan = Plan(arms(*script["choose_arms"](parsed)))
+    plan = ExperimentPlan(arms(*script["choose_arms"](parsed)))
     script["introduce"](data, script["make_protocol"](parsed, data), plan)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in expected if line not in lines] == []
@@ -254,12 +253,8 @@ def test_pairs_that_are_joined_to_train_by_sentences_are_told(
 
 @pytest.fixture(scope="module")
 def script() -> dict[str, Any]:
-    """The functions of scripts/simulate.py."""
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        return runpy.run_path(str(SCRIPTS / "simulate.py"))
-    finally:
-        sys.path.remove(str(SCRIPTS))
+    """The functions of nextlabel simulate."""
+    return vars(simulate)
 
 
 @pytest.mark.parametrize(

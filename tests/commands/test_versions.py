@@ -12,16 +12,15 @@ import httpx
 import pytest
 from conftest import plain_pairs, wait_until
 from helpers.live_project import LiveProject, kill
+from nextlabel.lab.importing import PAIR_CONFIG, result_of
+from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.versions import version_number
+from nextlabel.versions.registry import Registry
 from test_registry import card, cut, write_weights
 from test_scripts import run
-
-from nextlabel.simulation.datasets.corpora import LABELS, Corpus
-from nextlabel.lab.importing import PAIR_CONFIG, result_of
-from nextlabel.store.jobs import JobQueue
-from nextlabel.versions.registry import Registry
-from nextlabel.values.versions import version_number
-from nextlabel.lab.sandbox import LocalBackend
-from nextlabel.labelstudio.client import Studio
 
 PROJECT = 17
 CURRENT, REFUSED = 2, 3
@@ -138,7 +137,7 @@ def easy() -> Corpus:
 
 
 @pytest.fixture
-def project(studio: Studio, start_backend: StartBackend, easy: Corpus, tiny: Path) -> LiveProject:
+def project(studio: LabelStudioClient, start_backend: StartBackend, easy: Corpus, tiny: Path) -> LiveProject:
     """A project that is fitted on demand only, with two good versions, the second in force."""
     backend = start_backend(
         base_model=tiny, fit_every=1000, fit_max_wait_s=3600, fit_steps=40, learning_rate=2e-3, batch_size=16,

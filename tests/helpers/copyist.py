@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.store.jobs import JobQueue
-from nextlabel.store.locks import Busy
-from nextlabel.versions.registry import Registry
-from nextlabel.settings import Settings
 from nextlabel.loop.trainer import work_off
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.versions.registry import Registry
 
 
 class Notebook:
@@ -49,13 +49,13 @@ class Copyist:
 
     def fit(self, project: int) -> None:
         try:
-            with self._registry.lock(f"fit.{project}"):
+            with lock(self._registry.root.parent, f"fit.{project}"):
                 if not self._version(project).exists():
                     self._notebook.write("begin", project)
                     while (self._home / f"hold-{project}").exists():
                         time.sleep(0.05)
                     self._version(project).touch()
-        except Busy:
+        except LockHeld:
             self.jobs.want_fit(project, delay_s=1.0)
 
     def score(self, project: int, version: str, first: int, last: int) -> None:

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from conftest import wait_until
-from helpers.live_project import LiveProject
-from helpers.ports import own_port
-
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
+
+from helpers.live_project import LiveProject
+from helpers.paths import ROOT, TESTS
+from helpers.ports import own_port
 
 FIT_EVERY = 4
 WINDOW = 12
@@ -21,10 +22,10 @@ STAGES = {
     "saving": "in Registry.save",
     "saved": "before Registry.promote",
     "promoted": "after Registry.promote",
-    "publishing": "after Studio.create_prediction",  # Label Studio has a prediction that we do not know of
-    "switching": "before Studio.set_model_version",
-    "switched": "after Studio.set_model_version",
-    "retiring": "after Studio.delete_prediction",
+    "publishing": "after LabelStudioClient.create_prediction",  # Label Studio has a prediction that we do not know of
+    "switching": "before LabelStudioClient.set_model_version",
+    "switched": "after LabelStudioClient.set_model_version",
+    "retiring": "after LabelStudioClient.delete_prediction",
     "pruning": "before Registry.prune",
 }
 AFTER_PROMOTION = ("publishing", "switching", "switched", "retiring", "pruning")
@@ -93,7 +94,7 @@ def held_backend(
     return LocalBackend(
         label_studio, model_dir, own_port(19100), command, base_model=base_model, fit_every=FIT_EVERY, fit_steps=3,
         learning_rate=1e-4, precision="fp32", window=WINDOW, reconcile_s=2, promote_margin=1, keep_versions=2,
-        pythonpath=os.pathsep.join([str(Path(__file__).parent / "stages"), str(ROOT)]), **settings,
+        pythonpath=os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
     )  # fmt: skip
 
 

@@ -8,16 +8,15 @@ import numpy as np
 import psutil
 import torch
 from conftest import wait_until
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
 from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.importing import import_corpus
+from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import Corpus
-from nextlabel.lab.importing import import_corpus
-from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.store.status import StatusBoard
-from nextlabel.labelstudio.client import Studio
+from nextlabel.versions.registry import Registry
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 SEEDS = 24
 StartBackend = Callable[..., LocalBackend]
@@ -26,7 +25,7 @@ StartBackend = Callable[..., LocalBackend]
 class LiveProject:
     """A connected project, as a test looks at it."""
 
-    def __init__(self, studio: Studio, backend: LocalBackend, corpus: Corpus, start: float = SEEDS):
+    def __init__(self, studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, start: float = SEEDS):
         self.studio, self.backend, self.corpus = studio, backend, corpus
         self.id = import_corpus(studio, corpus, "loop", start, seed=0)
         connect(studio, self.id, backend.url, Credentials(), show_predictions=False)
@@ -51,7 +50,7 @@ class LiveProject:
         assert version is not None
         return version
 
-    def label(self, count: int, studio: Studio | None = None) -> list[int]:
+    def label(self, count: int, studio: LabelStudioClient | None = None) -> list[int]:
         answers = annotate(studio or self.studio, self.id, gold_of(self.corpus))
         return [next(answers).task_id for _ in range(count)]
 

@@ -8,20 +8,21 @@ from unittest.mock import patch
 
 import numpy as np
 from flask.testing import FlaskClient
-
 from nextlabel.model.classifier import Recipe, fit
-from nextlabel.values.examples import Example
+from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
+from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.settings import Settings
 from nextlabel.web.app import create_app
+
+from helpers.paths import TESTS
 
 PROJECT = 1
 AS_SENT = "1.1795444751"  # Label Studio's way to name project 1
 VERSION = "nextlabel-1-20261124T063000"
 # Bodies that a real Label Studio 1.23.2 has sent; tokens, times, names and addresses in them are neutral ones.
-RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parent / "recorded_bodies.json").read_text("utf-8"))
+RECORDED: list[dict[str, Any]] = json.loads((TESTS / "recorded_bodies.json").read_text("utf-8"))
 
 
 def card(labels: Sequence[str]) -> Card:

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import BertModel
-
+from nextlabel.errors import BadRunError
 from nextlabel.lab import benchmark
-from nextlabel.model import classifier as classifiers
 from nextlabel.lab.benchmark import (
     STATUS,
-    Plan,
+    BenchmarkPlan,
     Shape,
     check_readme,
     fit_by_trainer,
@@ -41,10 +39,11 @@ from nextlabel.lab.benchmark import (
     update_readme,
     write_result,
 )
+from nextlabel.model import classifier as classifiers
 from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.errors import BadRunError
-from nextlabel.values.examples import Example
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.values.examples import Example
+from transformers import BertModel
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +56,12 @@ def data() -> TextSet:
 @pytest.fixture(scope="module")
 def result(tiny: Path, data: TextSet) -> Iterator[dict[str, Any]]:
     """A run with as little of everything as can be."""
-    plan = Plan(str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, pool=40, whole_steps=3, memory=False)
+    plan = BenchmarkPlan(
+        str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, pool=40, whole_steps=3, memory=False
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "true")  # what a run sets, and other tests shall not inherit
-        yield measure(data, plan, "scripts/benchmark.py --quick")
+        yield measure(data, plan, "nextlabel benchmark --quick")
 
 
 def numbers_in(value: Any) -> list[float]:
@@ -86,8 +87,8 @@ def test_operations_add_up_over_layers_and_texts() -> None:
 
 
 def test_a_plan_is_settled_on_one_precision(tiny: Path) -> None:
-    assert Plan(str(tiny), "cpu").settled().precision in {"bf16", "fp32"}
-    assert Plan(str(tiny), "cpu", "bf16").settled().recipe(3).precision == "bf16"
+    assert BenchmarkPlan(str(tiny), "cpu").settled().precision in {"bf16", "fp32"}
+    assert BenchmarkPlan(str(tiny), "cpu", "bf16").settled().recipe(3).precision == "bf16"
 
 
 def test_ways_take_turns() -> None:
@@ -153,7 +154,7 @@ def test_a_step_is_the_mean_of_all_but_the_first(monkeypatch: pytest.MonkeyPatch
         for step in range(recipe.steps):
             progress(step + 1, recipe.steps)
 
-    assert seconds_per_step(fit, Plan("none").recipe(5), (), (), np.array([]), torch.device("cpu")) == 3.0
+    assert seconds_per_step(fit, BenchmarkPlan("none").recipe(5), (), (), np.array([]), torch.device("cpu")) == 3.0
 
 
 def weights(classifier: classifiers.Classifier) -> torch.Tensor:
@@ -167,9 +168,9 @@ def learnt(data: TextSet) -> tuple[tuple[str, ...], list[Example], Any]:
 
 
 def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf16(tiny: Path, learnt: Any) -> None:
-    recipe = Plan(str(tiny), "cpu").recipe(3)
+    recipe = BenchmarkPlan(str(tiny), "cpu").recipe(3)
     fitted: dict[str, torch.Tensor] = {}
-    ways = fit_ways(Plan(str(tiny), "cpu"))
+    ways = fit_ways(BenchmarkPlan(str(tiny), "cpu"))
     for name in (*ways, "dynamic"):
         told: list[tuple[int, int]] = []
         before = fitted.get(name)
@@ -183,7 +184,7 @@ def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf
 
 
 def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Any) -> None:
-    standing = replace(Plan(str(tiny), "cpu").recipe(1, seed=3), learning_rate=0.0)
+    standing = replace(BenchmarkPlan(str(tiny), "cpu").recipe(1, seed=3), learning_rate=0.0)
     fits = (partial(fit_by_trainer, padding="max_length"), classifiers.fit)
     theirs, ours = (weights(fit(standing, *learnt, lambda done, total: None)) for fit in fits)
     assert torch.equal(theirs, ours)
@@ -200,7 +201,7 @@ def test_the_tutorials_way_pads_every_text_to_the_full_length(
         return forward(self, input_ids=input_ids, **others)
 
     monkeypatch.setattr(BertModel, "forward", seen)
-    plan = Plan(str(tiny), "cpu", max_length=100)
+    plan = BenchmarkPlan(str(tiny), "cpu", max_length=100)
     for name in ("padded", "dynamic"):
         fit_ways(plan)[name].fit(plan.recipe(1), *learnt, lambda done, total: None)
     assert shapes[0] == (8, 100)
@@ -212,7 +213,7 @@ def test_without_the_rivals_package_a_run_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
     with pytest.raises(BadRunError, match="Run pip install accelerate"):
-        measure(data, Plan(str(tiny), "cpu"), "command")
+        measure(data, BenchmarkPlan(str(tiny), "cpu"), "command")
 
 
 @pytest.mark.skipif(
@@ -220,7 +221,7 @@ def test_without_the_rivals_package_a_run_says_what_to_install(
 )
 @pytest.mark.parametrize("name", ["padded", "dynamic", "dynamic_bf16", "ours"])
 def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path, learnt: Any) -> None:
-    plan = Plan(str(tiny), "cpu")
+    plan = BenchmarkPlan(str(tiny), "cpu")
     peak = peak_memory(fit_ways(plan)[name].fit, plan.recipe(2), *learnt, torch.get_num_threads())
     assert peak["resident_mib"] > 50
 
@@ -269,7 +270,7 @@ def test_a_steps_share_of_the_limit_is_three_forward_passes_over_its_seconds(res
 
 def test_single_texts_and_three_labels_are_measured_alike(tiny: Path, data: TextSet) -> None:
     examples = [Example(example.id, example.text) for example, _ in data.train[:30]]
-    fitted = classifiers.fit(Plan(str(tiny), "cpu").recipe(2), "abc", examples, np.arange(30) % 3)
+    fitted = classifiers.fit(BenchmarkPlan(str(tiny), "cpu").recipe(2), "abc", examples, np.arange(30) % 3)
     ways = measure_scoring(fitted, examples, 1)["ways"]
     assert max(ways[name]["largest_difference"] for name in ("naive", "pipeline", "padded", "ours_fp32")) < 1e-5
 
@@ -290,7 +291,7 @@ def test_random_weights_are_said_to_be_random(result: dict[str, Any]) -> None:
 
 
 def test_quality_is_paired_by_seed_kept_after_each_and_goes_on(tiny: Path, data: TextSet) -> None:
-    plan = Plan(str(tiny), "cpu", learning_rate=1e-2)
+    plan = BenchmarkPlan(str(tiny), "cpu", learning_rate=1e-2)
     kept: list[dict[str, Any]] = []
     measure_quality(data, plan, 2, 8, "command", keep=kept.append)
     assert [[of["seed"] for of in quality["seeds"]] for quality in kept] == [[0], [0, 1]]
@@ -311,13 +312,13 @@ def test_quality_is_paired_by_seed_kept_after_each_and_goes_on(tiny: Path, data:
 
 
 def test_a_single_seed_has_no_spread(tiny: Path, data: TextSet) -> None:
-    alone = measure_quality(data, Plan(str(tiny), "cpu"), 1, 2, "command")
+    alone = measure_quality(data, BenchmarkPlan(str(tiny), "cpu"), 1, 2, "command")
     assert alone["combined"]["dev"]["difference"]["standard deviation"] is None
     assert "not known" in to_markdown({"quality": alone})
 
 
 def test_quality_does_not_go_on_with_another_setting(tiny: Path, data: TextSet) -> None:
-    plan = Plan(str(tiny), "cpu")
+    plan = BenchmarkPlan(str(tiny), "cpu")
     earlier = measure_quality(data, plan, 1, 2, "command")
     with pytest.raises(BadRunError, match=r"recipe\.steps: 3, not 2"):
         measure_quality(data, plan, 2, 3, "command", earlier)
@@ -329,7 +330,7 @@ def test_a_result_is_written_for_machines_and_for_people(result: dict[str, Any],
     assert json.loads(out.read_text(encoding="utf-8")) == result
     page = out.with_suffix(".md").read_text(encoding="utf-8")
     assert "| Nextlabel, fast" in page
-    assert "scripts/benchmark.py --quick" in page
+    assert "nextlabel benchmark --quick" in page
 
 
 @pytest.mark.parametrize("block", ["", "gpu"])

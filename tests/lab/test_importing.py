@@ -26,9 +26,6 @@ from helpers.faulty_studio import (
     to,
     truncated,
 )
-from test_corpora import whole_mrpc
-
-from nextlabel.simulation.datasets.corpora import MRPC_SIZES, Corpus, own_pairs
 from nextlabel.errors import IncompleteImportError, WrongProjectError
 from nextlabel.lab.importing import (
     BATCH,
@@ -44,7 +41,9 @@ from nextlabel.lab.importing import (
     wanted_tasks,
 )
 from nextlabel.lab.sandbox import ROOT, LocalStudio
-from nextlabel.labelstudio.client import Counts, Studio
+from nextlabel.labelstudio.client import Counts, LabelStudioClient
+from nextlabel.simulation.datasets.corpora import MRPC_SIZES, Corpus, own_pairs
+from test_corpora import whole_mrpc
 
 START = 0.5
 IMPORT = to(r"POST /api/projects/\d+/import")
@@ -126,7 +125,7 @@ def test_a_row_with_other_texts_is_foreign() -> None:
 # Label Studio
 
 
-class Watched(Studio):
+class Watched(LabelStudioClient):
     """A client that notes what each import was to create and what it created."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -163,11 +162,11 @@ def somebody_writing(label_studio: LocalStudio, busy_s: float) -> Iterator[None]
         writer.join()
 
 
-def tasks_of(studio: Studio, project: int) -> list[Task]:
+def tasks_of(studio: LabelStudioClient, project: int) -> list[Task]:
     return [task for page in studio.tasks_after(project, 0) for task in page]
 
 
-def assert_complete(studio: Studio, project: int, corpus: Corpus, start: float = START) -> None:
+def assert_complete(studio: LabelStudioClient, project: int, corpus: Corpus, start: float = START) -> None:
     """Looked at without the comparison that the import itself makes."""
     tasks = tasks_of(studio, project)
     gold = {pair.row: pair.label for pair in corpus.train + corpus.holdout}
@@ -179,12 +178,12 @@ def assert_complete(studio: Studio, project: int, corpus: Corpus, start: float =
     assert studio.project(project).annotations == len(seeds)
 
 
-def fill(studio: Studio, project: int, corpus: Corpus, patience: Patience = QUICK) -> Imported:
+def fill(studio: LabelStudioClient, project: int, corpus: Corpus, patience: Patience = QUICK) -> Imported:
     return complete(studio, project, corpus, START, seed=0, patience=patience)
 
 
 @pytest.fixture
-def project(studio: Studio) -> int:
+def project(studio: LabelStudioClient) -> int:
     return studio.create_project("to be filled", PAIR_CONFIG)
 
 
@@ -196,9 +195,9 @@ def proxy(label_studio: LocalStudio) -> Iterator[FaultyStudio]:
 
 
 @pytest.fixture
-def behind(proxy: FaultyStudio) -> Studio:
+def behind(proxy: FaultyStudio) -> LabelStudioClient:
     """A client that reaches Label Studio through the proxy and does not wait long."""
-    return Studio(proxy.url, proxy.login.token, timeout_s=TIMEOUT_S)
+    return LabelStudioClient(proxy.url, proxy.login.token, timeout_s=TIMEOUT_S)
 
 
 def test_labels_that_label_studio_drops_beside_a_writer_are_added_again(
@@ -216,7 +215,7 @@ def test_labels_that_label_studio_drops_beside_a_writer_are_added_again(
     assert_complete(watched, project, few_pairs)
 
 
-class Forgetful(Studio):
+class Forgetful(LabelStudioClient):
     """Label Studio beside a writer that always hits: no import keeps its labels."""
 
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> Counts:
@@ -229,7 +228,7 @@ def test_labels_that_are_dropped_every_time_are_added_one_by_one(
     few = Corpus("fewer", few_pairs.train[:12], few_pairs.holdout[:4])
     done = fill(Forgetful(label_studio.url, label_studio.login.token), project, few, Patience(rounds=6, pause_s=0))
     assert done.held == Counts(16, 10)
-    assert_complete(Studio(label_studio.url, label_studio.login.token), project, few)
+    assert_complete(LabelStudioClient(label_studio.url, label_studio.login.token), project, few)
     assert all(a["ground_truth"] for task in tasks_of(label_studio.connect(), project) for a in task["annotations"])
 
 
@@ -245,7 +244,12 @@ def then(answer: Fault) -> Fault:
 
 @pytest.mark.parametrize("fault", [late, lost, truncated, then(BAD_GATEWAY), then(LOCKED)])
 def test_an_import_whose_answer_was_lost_is_not_made_twice(
-    fault: Fault, proxy: FaultyStudio, behind: Studio, studio: Studio, project: int, few_pairs: Corpus
+    fault: Fault,
+    proxy: FaultyStudio,
+    behind: LabelStudioClient,
+    studio: LabelStudioClient,
+    project: int,
+    few_pairs: Corpus,
 ) -> None:
     with proxy.failing(fault, IMPORT, times=1) as injection:
         done = fill(behind, project, few_pairs)
@@ -256,7 +260,12 @@ def test_an_import_whose_answer_was_lost_is_not_made_twice(
 
 @pytest.mark.parametrize("fault", [reset, LOCKED, json_of(413, {"detail": "too large"})])
 def test_an_import_that_was_not_carried_out_is_made_again(
-    fault: Fault, proxy: FaultyStudio, behind: Studio, studio: Studio, project: int, few_pairs: Corpus
+    fault: Fault,
+    proxy: FaultyStudio,
+    behind: LabelStudioClient,
+    studio: LabelStudioClient,
+    project: int,
+    few_pairs: Corpus,
 ) -> None:
     with proxy.failing(fault, IMPORT, times=1):
         done = fill(behind, project, few_pairs, Patience(rounds=3, pause_s=0.05, settle_s=0.1))
@@ -266,7 +275,7 @@ def test_an_import_that_was_not_carried_out_is_made_again(
 
 
 def test_an_import_that_arrives_after_we_gave_it_up_leaves_no_row_twice(
-    proxy: FaultyStudio, behind: Studio, studio: Studio, project: int, few_pairs: Corpus
+    proxy: FaultyStudio, behind: LabelStudioClient, studio: LabelStudioClient, project: int, few_pairs: Corpus
 ) -> None:
     go, arrived = threading.Event(), []
 
@@ -294,7 +303,7 @@ def run_script(label_studio: LocalStudio, *arguments: object) -> subprocess.Pope
 
 
 def test_a_run_that_was_killed_has_named_its_project_and_is_completed_by_another(
-    label_studio: LocalStudio, studio: Studio, tmp_path: Any
+    label_studio: LocalStudio, studio: LabelStudioClient, tmp_path: Any
 ) -> None:
     arguments = ("--mrpc-dir", whole_mrpc(tmp_path), "--start", 60)
     broken = run_script(label_studio, *arguments)
@@ -332,7 +341,7 @@ def test_nothing_is_sent_to_a_complete_project_and_what_people_did_there_stays(
 
 
 def test_tasks_and_labels_that_went_missing_come_back_and_second_tasks_go(
-    studio: Studio, project: int, few_pairs: Corpus
+    studio: LabelStudioClient, project: int, few_pairs: Corpus
 ) -> None:
     fill(studio, project, few_pairs)
     tasks = tasks_of(studio, project)
@@ -344,7 +353,7 @@ def test_tasks_and_labels_that_went_missing_come_back_and_second_tasks_go(
 
 
 def test_a_refusal_ends_in_one_message_that_names_the_project_and_what_it_holds(
-    proxy: FaultyStudio, behind: Studio, studio: Studio, project: int
+    proxy: FaultyStudio, behind: LabelStudioClient, studio: LabelStudioClient, project: int
 ) -> None:
     corpus = own_pairs()
     size, labels = len(corpus.train) + len(corpus.holdout), len(corpus.train) // 2 + len(corpus.holdout)
@@ -360,13 +369,13 @@ def test_a_refusal_ends_in_one_message_that_names_the_project_and_what_it_holds(
     assert message.startswith(f"Project {project} ({proxy.url}/projects/{project}) is incomplete: ")
     assert f"held {BATCH} of {size} tasks and {first} of {labels} labels." in message
     assert "403" in message
-    assert message.endswith(f"run scripts/import_mrpc.py again with the same options and --project {project}.")
+    assert message.endswith(f"run nextlabel import-mrpc again with the same options and --project {project}.")
     fill(studio, project, corpus)
     assert_complete(studio, project, corpus)
 
 
 def test_a_fault_that_stays_ends_after_some_tries(
-    proxy: FaultyStudio, behind: Studio, project: int, few_pairs: Corpus
+    proxy: FaultyStudio, behind: LabelStudioClient, project: int, few_pairs: Corpus
 ) -> None:
     with proxy.failing(LOCKED, IMPORT) as injection, pytest.raises(IncompleteImportError, match="database is locked"):
         fill(behind, project, few_pairs)
@@ -374,7 +383,7 @@ def test_a_fault_that_stays_ends_after_some_tries(
 
 
 def test_a_project_that_holds_something_else_is_refused_and_left_as_it_is(
-    studio: Studio, project: int, few_pairs: Corpus
+    studio: LabelStudioClient, project: int, few_pairs: Corpus
 ) -> None:
     other = import_corpus(studio, Corpus("others", own_pairs().train[200:203], ()), "others", 0, seed=0)
     with pytest.raises(WrongProjectError, match=rf"Project {other} .* holds 3 tasks that are not of this corpus"):
@@ -385,7 +394,7 @@ def test_a_project_that_holds_something_else_is_refused_and_left_as_it_is(
     assert (studio.project(other).tasks, studio.project(reviews).tasks) == (3, 0)
 
 
-def test_a_task_that_was_labelled_meanwhile_is_not_deleted(studio: Studio, project: int) -> None:
+def test_a_task_that_was_labelled_meanwhile_is_not_deleted(studio: LabelStudioClient, project: int) -> None:
     studio.import_tasks(project, list(wanted(1, 2, labelled=False).values()))
     first, second = tasks_of(studio, project)
     studio.annotate(first["id"], result_of("different"))
@@ -395,7 +404,7 @@ def test_a_task_that_was_labelled_meanwhile_is_not_deleted(studio: Studio, proje
     assert len(tasks_of(studio, project)) == 1
 
 
-def test_a_label_that_is_added_again_is_there_once(studio: Studio, project: int) -> None:
+def test_a_label_that_is_added_again_is_there_once(studio: LabelStudioClient, project: int) -> None:
     studio.import_tasks(project, list(wanted(1, labelled=False).values()))
     [task] = tasks_of(studio, project)
     for _ in range(2):

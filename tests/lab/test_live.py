@@ -11,27 +11,26 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import FIT_EVERY, sign_up
-
-from nextlabel.simulation import records
-from nextlabel.lab.annotators import annotate, gold_of
-from nextlabel.model.classifier import Recipe
-from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.errors import BadRunError
-from nextlabel.simulation.experiment import Experiment, Plan
+from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.live import Loop, partings, play
-from nextlabel.simulation.records import Record
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
-from nextlabel.simulation.replay import Arm, Protocol
-from nextlabel.labelstudio.client import Studio
+from nextlabel.lab.live import Loop, first_differences, play
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.model.classifier import Recipe
+from nextlabel.simulation import records
+from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.simulation.datasets.textsets import of_pairs
+from nextlabel.simulation.experiment import Experiment, ExperimentPlan
+from nextlabel.simulation.records import Record
+from nextlabel.simulation.replay import Arm, RunProtocol
 
 START, SEED = 24, 5
 StartBackend = Callable[..., LocalBackend]
 
 
-def connected(studio: Studio, backend: LocalBackend, corpus: Corpus) -> int:
+def connected(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus) -> int:
     project = import_corpus(studio, corpus, "the experiment", START, SEED)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
     return project
@@ -40,18 +39,18 @@ def connected(studio: Studio, backend: LocalBackend, corpus: Corpus) -> int:
 @pytest.fixture(scope="module")
 def offline(minilm: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The offline simulation with the settings that `start_backend` gives a backend."""
-    protocol = Protocol(
+    protocol = RunProtocol(
         Recipe(str(minilm), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
     )
     arm = Arm(SEED, "entropy")
     threads = torch.get_num_threads()
     with Experiment(tmp_path_factory.mktemp("offline"), of_pairs(few_pairs), protocol) as experiment:
-        experiment.play(Plan([arm], rounds=2, threads=threads), "offline")
+        experiment.play(ExperimentPlan([arm], rounds=2, threads=threads), "offline")
         return experiment.done()[arm]
 
 
 def test_label_studio_serves_what_the_offline_simulation_chooses_also_after_a_kill(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus, offline: list[Record], tmp_path: Path
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus, offline: list[Record], tmp_path: Path
 ) -> None:
     backend = start_backend(seed=SEED)
     project = connected(studio, backend, few_pairs)
@@ -62,7 +61,9 @@ def test_label_studio_serves_what_the_offline_simulation_chooses_also_after_a_ki
     done = play(loop, few_pairs, SEED, FIT_EVERY, 2, tmp_path, "the command")
     assert [(r.round, r.labels, len(r.chosen)) for r in done] == [(0, 24, 12), (1, 36, 12), (2, 48, 0)]
     assert list(done[0].chosen[:5]) == early
-    assert partings(done, offline) == [f"round {n}: 12 of 12 tasks are the same, in the same order" for n in (0, 1)]
+    assert first_differences(done, offline) == [
+        f"round {n}: 12 of 12 tasks are the same, in the same order" for n in (0, 1)
+    ]
     assert [r.dev for r in done] == [r.dev for r in offline]
     assert records.read_run(tmp_path).rounds == done
     assert play(loop, few_pairs, SEED, FIT_EVERY, 2, tmp_path, "the command") == done  # nothing is played twice
@@ -70,7 +71,7 @@ def test_label_studio_serves_what_the_offline_simulation_chooses_also_after_a_ki
 
 def test_several_annotators_at_once_label_the_same_tasks(
     label_studio: LocalStudio,
-    studio: Studio,
+    studio: LabelStudioClient,
     start_backend: StartBackend,
     few_pairs: Corpus,
     offline: list[Record],
@@ -86,7 +87,7 @@ def test_several_annotators_at_once_label_the_same_tasks(
 
 
 def test_by_command_line_the_queue_is_labelled_to_its_end_with_a_short_last_batch(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
 ) -> None:
     corpus = replace(few_pairs, train=few_pairs.train[: START + FIT_EVERY + 5])
     backend = start_backend(seed=SEED)
@@ -94,7 +95,7 @@ def test_by_command_line_the_queue_is_labelled_to_its_end_with_a_short_last_batc
     url, keys, out = f"{label_studio.url}/projects/{project}/data?tab=1", tmp_path / "keys", tmp_path / "out"
     keys.write_text(f"{label_studio.login.token}\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/simulate_live.py", url, "--own-pairs", "--annotators", keys, "--out", out],
+        [sys.executable, "-m", "nextlabel", "simulate-live", url, "--own-pairs", "--annotators", keys, "--out", out],
         env={**os.environ, "MODEL_DIR": str(backend.model_dir), "SEED": str(SEED), "FIT_EVERY": str(FIT_EVERY)},
         capture_output=True,
         text=True,
@@ -111,7 +112,7 @@ def test_by_command_line_the_queue_is_labelled_to_its_end_with_a_short_last_batc
 
 
 def test_a_project_whose_earlier_rounds_are_not_recorded_is_refused(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus, tmp_path: Path
 ) -> None:
     backend = start_backend(seed=SEED)
     loop = Loop([studio], connected(studio, backend, few_pairs), backend.model_dir)
@@ -126,7 +127,7 @@ def test_where_two_runs_part_is_said_in_words() -> None:
 
     live = [record(0, 1, 2, 3), record(1, 4, 5, 6), record(2)]
     other = [record(0, 1, 2, 3), record(1, 4, 6, 7), record(2, 8)]
-    assert partings(live, other) == [
+    assert first_differences(live, other) == [
         "round 0: 3 of 3 tasks are the same, in the same order",
         "round 1: 2 of 3 tasks are the same, first parting at place 2",
     ]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from nextlabel.lab.load import percentiles
 from nextlabel.lab.sandbox import ROOT
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nextlabel.learning.strategies import acquire
 from nextlabel.errors import BadRequestError, RefusedConfigError
-from nextlabel.values.examples import Example, Unreadable
 from nextlabel.labelstudio.config import (
     MAX_CONFIG,
     MAX_TEXT,
@@ -28,6 +25,9 @@ from nextlabel.labelstudio.config import (
     to_score,
     to_vote,
 )
+from nextlabel.learning.strategies import acquire
+from nextlabel.values.examples import Example, Unreadable
+from nextlabel.values.labels import Vote, consensus
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -38,7 +38,6 @@ from nextlabel.values.survey import (
     UNREADABLE,
     Note,
 )
-from nextlabel.values.labels import Vote, consensus
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -123,7 +122,7 @@ REFUSED = {
     "two controls": (view(text("text"), choices(), choices()), "Keep one, or use separate projects"),
     "three texts": (
         view(text("a"), text("b"), text("c"), choices('toName="a"')),
-        "Choose with scripts/connect_project.py --fields a,b",
+        "Choose with nextlabel connect --fields a,b",
     ),
     "no text": (view('<Image name="text" value="$image"/>', choices()), "<Image> is not classified"),
     "no label": (view(text("text"), choices(labels="")), "at least two different"),

@@ -4,9 +4,8 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
-
-from nextlabel.labelstudio.connection import LOOKS, disconnect
 from nextlabel.labelstudio.client import MLBackend, Project
+from nextlabel.labelstudio.connection import LOOKS, disconnect
 
 URL = "http://127.0.0.1:9090"
 BACKEND = MLBackend(7, URL, "Nextlabel", "", "Connected", "", {})

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
+from nextlabel.lab.importing import import_corpus
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, ensure_webhook
-from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.labelstudio.doctor import (
     Finding,
     examine,
     kind_of,
     sum_of,
 )
-from nextlabel.lab.importing import import_corpus
+from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.jobs import JobQueue
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
 
 StartBackend = Callable[..., LocalBackend]
 
@@ -23,7 +23,7 @@ def bad(findings: list[Finding]) -> list[Finding]:
 
 
 def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_remedy(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     seldom = {"fit_every": 1000, "fit_max_wait_s": 3600, "reconcile_s": 3600}
     backend = start_backend("web", **seldom)
@@ -47,7 +47,7 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
 
 
 def test_a_trainer_that_was_never_started_is_said_once(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     backend = start_backend("web")
     project = import_corpus(studio, few_pairs, "doctor without trainer", 10, seed=0)
@@ -57,7 +57,7 @@ def test_a_trainer_that_was_never_started_is_said_once(
 
 
 def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_a_wrong_one(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     ours = Credentials("studio", "s3cret-password", "0123456789abcdef-of-ours")
     secrets = {"basic_auth_pass": ours.password, "webhook_secret": ours.secret}
@@ -96,19 +96,19 @@ def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_
 
 def test_without_backend_or_token_the_doctor_says_so(label_studio: LocalStudio) -> None:
     nobody = "http://127.0.0.1:9"
-    findings = list(examine(Studio(label_studio.url, "0" * 40), "0" * 40, nobody, Credentials(), None))
+    findings = list(examine(LabelStudioClient(label_studio.url, "0" * 40), "0" * 40, nobody, Credentials(), None))
     answers = " ".join(f.answer for f in bad(findings))
     assert "LABEL_STUDIO_API_KEY looks like a legacy token" in answers
     assert "does not answer at http://127.0.0.1:9" in answers
-    away = list(examine(Studio(nobody, "x"), "x", nobody, Credentials(), 1))
+    away = list(examine(LabelStudioClient(nobody, "x"), "x", nobody, Credentials(), 1))
     assert "Label Studio at http://127.0.0.1:9 does not answer" in away[0].answer
 
 
-def test_both_kinds_of_token_are_told_apart_and_accepted(label_studio: LocalStudio, studio: Studio) -> None:
+def test_both_kinds_of_token_are_told_apart_and_accepted(label_studio: LocalStudio, studio: LabelStudioClient) -> None:
     personal = studio._call("POST", "api/token/", json={})["token"]
     assert kind_of(personal) == "personal access token"
     assert kind_of(label_studio.login.token) == "legacy token"
-    assert Studio(label_studio.url, personal).user() == label_studio.login.user
+    assert LabelStudioClient(label_studio.url, personal).user() == label_studio.login.user
 
 
 def test_a_sample_is_read_from_the_metrics() -> None:

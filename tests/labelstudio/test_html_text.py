@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from nextlabel.labelstudio.html_text import text_of_html
 
 DEEP = {

@@ -18,8 +18,11 @@ from typing import Any
 import httpx
 import pytest
 from conftest import wait_until
+from helpers.paths import ROOT
 from helpers.ports import own_port
-
+from nextlabel.errors import RefusedConfigError
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import (
     Credentials,
     connect,
@@ -27,14 +30,10 @@ from nextlabel.labelstudio.connection import (
     what_is_read,
 )
 from nextlabel.labelstudio.doctor import Finding, examine
-from nextlabel.errors import RefusedConfigError
+from nextlabel.store.status import QueueStatus, StatusBoard
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.store.status import QueueStatus, StatusBoard
-from nextlabel.labelstudio.client import Studio
 
-ROOT = Path(__file__).resolve().parent.parent
 FIT_EVERY = 6
 Data = dict[str, Any]
 
@@ -70,7 +69,7 @@ def tasks(count: int, labelled: int, data_of: Callable[[int], Data] = lambda i: 
 class Misread:
     """A project of somebody who has not read all of the documentation."""
 
-    def __init__(self, studio: Studio, backend: LocalBackend, config: str, tasks: Sequence[Data]):
+    def __init__(self, studio: LabelStudioClient, backend: LocalBackend, config: str, tasks: Sequence[Data]):
         self.studio, self.backend = studio, backend
         self.id = studio.create_project("misread", config)
         studio.import_tasks(self.id, list(tasks))
@@ -140,7 +139,7 @@ def backend(
 
 
 @pytest.fixture
-def project(studio: Studio, backend: LocalBackend) -> Iterator[Callable[..., Misread]]:
+def project(studio: LabelStudioClient, backend: LocalBackend) -> Iterator[Callable[..., Misread]]:
     """Makes a project; it is deleted after the test."""
     made: list[Misread] = []
 
@@ -217,7 +216,7 @@ def test_an_empty_title_is_no_reason_to_drop_the_body(project: MakeProject) -> N
 
 
 def test_an_identifier_beside_the_text_is_left_out_until_somebody_wants_it(
-    project: MakeProject, studio: Studio
+    project: MakeProject, studio: LabelStudioClient
 ) -> None:
     config = xml('<Text name="ticket" value="$ticket_id"/><Text name="text" value="$text"/>')
     here = project(config, tasks(20, 10, lambda i: {"ticket_id": f"T-{4000 + i}", "text": text_of(i)}))
@@ -256,7 +255,7 @@ def test_other_fields_are_learnt_from_at_once(project: MakeProject) -> None:
     wait_until(lambda: here.card().texts == "body", "a version that was fitted on the one text")
 
 
-def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, studio: Studio) -> None:
+def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, studio: LabelStudioClient) -> None:
     def mail(i: int) -> Data:
         return {"text": "<blockquote><div>" * 200 + text_of(i) + "</div></blockquote>" * 200 + "<p>Yours</p>"}
 
@@ -397,7 +396,7 @@ def pasted(command: str, here: Misread) -> None:
         "LABEL_STUDIO_API_KEY": here.studio._api_key,
         "MODEL_DIR": str(here.backend.model_dir),
     }
-    line = command.replace("scripts/", f"{shlex.quote(sys.executable)} scripts/", 1)
+    line = command.replace("nextlabel ", f"{shlex.quote(sys.executable)} -m nextlabel ", 1)
     subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
 
 
@@ -472,7 +471,7 @@ def test_a_healthy_project_is_silent_in_each_of_its_states(project: MakeProject)
 
 
 def test_a_base_model_that_is_not_there_is_said_before_the_first_label(
-    studio: Studio, start_backend: Callable[..., LocalBackend]
+    studio: LabelStudioClient, start_backend: Callable[..., LocalBackend]
 ) -> None:
     backend = start_backend(base_model="some-lab/no-such-model")
     here = Misread(studio, backend, xml(), tasks(8, 0))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
+from helpers.paths import ROOT
 from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config, read_task
 from nextlabel.labelstudio.notices import (
@@ -17,11 +17,10 @@ from nextlabel.labelstudio.notices import (
     proposals,
     told,
 )
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.store.pool import Pool
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Survey
 
-ROOT = Path(__file__).parent.parent
 TEXT = '<Text name="text" value="$text"/>'
 PAIR = '<Text name="text" value="$title"/><Text name="body" value="$body"/>'
 POS_NEG = ('value="pos"', 'value="neg"')
@@ -151,7 +150,7 @@ def test_labels_that_the_config_does_not_have_are_counted_by_name_and_their_mean
     assert notice.text == (
         "10 annotations carry labels that the labelling config does not have and are not learnt from: 'Pos' 5, "
         "'Neg ' 5 (for example task 1). If they mean the same, have them learnt as labels of the config, with nothing "
-        "changed in Label Studio: `scripts/connect_project.py --project 7 --map-label Pos=pos --map-label 'Neg =neg'`."
+        "changed in Label Studio: `nextlabel connect --project 7 --map-label Pos=pos --map-label 'Neg =neg'`."
     )
     assert not notice.first
     assert only([n for n in say(config(), *labelled(10, 1, ("Pos", "Neg"))) if n.first]).topic == notice.topic
@@ -214,7 +213,7 @@ def test_what_labels_may_mean(look: Look, labels: Sequence[str], given: Sequence
 def test_a_proposal_can_be_pasted_into_a_shell(say: Say, old: str, new: str, option: str) -> None:
     read_with = config(labels=(f'value="{new}"', 'value="0"', 'value="x"'))
     notice = only([n for n in say(read_with, *labelled(9, labels=(old, "0", "x"))) if not n.harmless])
-    assert notice.text.endswith(f"`scripts/connect_project.py --project 7 {option}`.")
+    assert notice.text.endswith(f"`nextlabel connect --project 7 {option}`.")
 
 
 def test_labels_without_a_proposal_are_named_beside_those_with_one(say: Say) -> None:
@@ -227,7 +226,7 @@ def test_mapped_labels_are_labels_and_a_map_to_nowhere_is_said(say: Say) -> None
     assert say(mapped, *labelled(10, 1, ("Pos", "Neg"))) == []
     nowhere = only(say(config(options=ProjectOptions(label_map={"old": "gone"})), *labelled(10)))
     assert "'old' as 'gone'" in nowhere.text
-    assert nowhere.text.endswith("or end that: `scripts/connect_project.py --project 7 --map-label old=`.")
+    assert nowhere.text.endswith("or end that: `nextlabel connect --project 7 --map-label old=`.")
     needless = config(options=ProjectOptions(label_map={"pos": "positive"}))
     assert say(needless, *labelled(10)) == [], "pos is a label again"
 
@@ -321,7 +320,7 @@ def test_base64_has_its_own_remedy_and_so_has_a_half_of_identifiers(say: Say) ->
     assert 'Set encoding="base64"' in encoded.text
     half = only(say(config(PAIR), *(task(i, title=f"T-{i}", body="A body.") for i in range(1, 5))))
     assert "the field 'title' holds no words: an identifier (4, for example task 1)" in half.text
-    assert "Leave it out with `scripts/connect_project.py --project 7 --fields body`;" in half.text
+    assert "Leave it out with `nextlabel connect --project 7 --fields body`;" in half.text
 
 
 def test_a_script_that_the_tokenizer_does_not_know_is_said(look: Look) -> None:

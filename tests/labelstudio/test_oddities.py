@@ -3,7 +3,6 @@
 import base64
 
 import pytest
-
 from nextlabel.labelstudio.oddities import not_words
 
 ODD = {

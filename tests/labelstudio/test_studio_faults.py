@@ -35,12 +35,11 @@ from helpers.faulty_studio import (
 )
 from helpers.live_project import LiveProject
 from helpers.ports import own_port
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 from nextlabel.errors import StudioError
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 FIT_EVERY, WINDOW = 3, 6  # Label Studio's requests take most of the time
 SWITCH = to(r"^PATCH /api/projects/\d+")
@@ -54,7 +53,7 @@ Record = Callable[[str, object], None]
 class FaultyProject(LiveProject):
     """A project whose backend reaches Label Studio through the proxy. Its annotators do not."""
 
-    def __init__(self, proxy: FaultyStudio, studio: Studio, backend: LocalBackend, corpus: Corpus):
+    def __init__(self, proxy: FaultyStudio, studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus):
         super().__init__(studio, backend, corpus)
         self.proxy = proxy
 
@@ -96,7 +95,7 @@ def checkpoint(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def connect(
-    label_studio: LocalStudio, studio: Studio, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connect]:
     """Starts a backend behind a proxy, with a project; stops them after the tests."""
     started: list[LocalBackend | FaultyStudio] = []
@@ -296,10 +295,10 @@ def test_with_access_tokens_that_die_early_the_loop_goes_on(
     assert "Traceback" not in log_of(project)
 
 
-READING: dict[str, Callable[[Studio], object]] = {
-    "version": Studio.version,
-    "user": Studio.user,
-    "projects": Studio.projects,
+READING: dict[str, Callable[[LabelStudioClient], object]] = {
+    "version": LabelStudioClient.version,
+    "user": LabelStudioClient.user,
+    "projects": LabelStudioClient.projects,
     "project": lambda studio: studio.project(1),
     "tasks": lambda studio: next(studio.tasks_after(1, 0)),
     "part": lambda studio: studio.part_after(1, 0),
@@ -320,7 +319,7 @@ READING: dict[str, Callable[[Studio], object]] = {
 
 @pytest.mark.parametrize("reading", READING)
 def test_no_answer_is_taken_for_label_studios_that_is_none(reading: str, proxy: FaultyStudio) -> None:
-    studio = Studio(proxy.url, proxy.login.token)
+    studio = LabelStudioClient(proxy.url, proxy.login.token)
     for fault in (json_of(200, None), json_of(200, [None]), json_of(200, "fine"), json_of(200, 7), LOGIN_PAGE):
         with (
             proxy.failing(fault),
@@ -338,4 +337,4 @@ def test_no_token_is_read_from_an_answer_that_holds_none(body: object, proxy: Fa
         proxy.failing(fault, to("^POST /api/token/refresh/")),
         pytest.raises(StudioError, match=r"answers to POST api/token/refresh/ is not Label Studio's \(no token\)"),
     ):
-        Studio(proxy.url, personal).user()
+        LabelStudioClient(proxy.url, personal).user()

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nextlabel.values.arrays import Ints
 from nextlabel.learning.metrics import Scores, evaluate, f1_of_class
+from nextlabel.values.arrays import Ints
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 answers = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)
@@ -56,26 +55,26 @@ def test_scores_become_plain_numbers() -> None:
 @laws
 @given(pairs=answers)
 def test_f1_is_the_harmonic_mean_of_precision_and_recall(pairs: list[tuple[int, int]]) -> None:
-    targets_N, guesses_N = columns(pairs)
-    hits = int(np.sum((targets_N == 1) & (guesses_N == 1)))
-    precision, recall = hits / max(1, np.sum(guesses_N == 1)), hits / max(1, np.sum(targets_N == 1))
+    targets_N, predictions_N = columns(pairs)
+    hits = int(np.sum((targets_N == 1) & (predictions_N == 1)))
+    precision, recall = hits / max(1, np.sum(predictions_N == 1)), hits / max(1, np.sum(targets_N == 1))
     expected = 2 * precision * recall / (precision + recall) if hits else 0
-    assert f1_of_class(targets_N, guesses_N, positive=1) == pytest.approx(expected)
+    assert f1_of_class(targets_N, predictions_N, positive=1) == pytest.approx(expected)
 
 
 @laws
 @given(pairs=answers, seed=st.integers(0, 100))
 def test_the_order_of_the_examples_does_not_matter(pairs: list[tuple[int, int]], seed: int) -> None:
-    targets_N, guesses_N = columns(pairs)
+    targets_N, predictions_N = columns(pairs)
     order = np.random.default_rng(seed).permutation(len(pairs))
-    assert evaluate(targets_N, guesses_N, 3) == evaluate(targets_N[order], guesses_N[order], 3)
+    assert evaluate(targets_N, predictions_N, 3) == evaluate(targets_N[order], predictions_N[order], 3)
 
 
 @laws
 @given(pairs=answers)
 def test_right_answers_alone_reach_full_marks(pairs: list[tuple[int, int]]) -> None:
-    targets_N, guesses_N = columns([*pairs, (0, 0), (1, 1), (2, 2)])
+    targets_N, predictions_N = columns([*pairs, (0, 0), (1, 1), (2, 2)])
     assert evaluate(targets_N, targets_N, 3) == Scores(1.0, 1.0, 1.0, len(targets_N))
-    scores = evaluate(targets_N, guesses_N, 3)
-    assert (scores.accuracy == 1) == (scores.f1 == 1) == np.array_equal(targets_N, guesses_N)
+    scores = evaluate(targets_N, predictions_N, 3)
+    assert (scores.accuracy == 1) == (scores.f1 == 1) == np.array_equal(targets_N, predictions_N)
     assert 0 <= scores.f1 <= 1

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
 from nextlabel.learning.rounds import (
     class_numbers,
-    loss_of,
     missing_labels,
     round_seed,
+    score_drop,
 )
 
 
@@ -51,14 +50,14 @@ def test_a_loss_counts_when_more_right_guesses_were_lost_than_chance_explains(
     before_N, after_N = targets_N.copy(), targets_N.copy()
     after_N[:lost] = 1
     before_N[lost : lost + won] = 1
-    assert (loss_of(targets_N, before_N, after_N, 2) > 0) is counts
+    assert (score_drop(targets_N, before_N, after_N, 2) > 0) is counts
 
 
 def test_a_loss_is_that_of_the_combined_score() -> None:
     targets_N = np.arange(40) % 2
-    assert loss_of(targets_N, targets_N, 1 - targets_N, 2) == 1.0
-    assert loss_of(targets_N, targets_N, np.zeros(40, dtype=np.int64), 2) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
-    assert loss_of(targets_N, np.zeros(40, dtype=np.int64), targets_N, 2) == 0
-    assert loss_of(targets_N, np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64), 2) == 0, (
+    assert score_drop(targets_N, targets_N, 1 - targets_N, 2) == 1.0
+    assert score_drop(targets_N, targets_N, np.zeros(40, dtype=np.int64), 2) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
+    assert score_drop(targets_N, np.zeros(40, dtype=np.int64), targets_N, 2) == 0
+    assert score_drop(targets_N, np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64), 2) == 0, (
         "one class alone is as often right as the other, whatever F1 says"
     )

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_resident import EXAMPLES, card
-
 from nextlabel.loop.backlog import FEW, PART, Backlog
-from nextlabel.loop.compute_gate import Turn
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe, fit
-from nextlabel.values.examples import Example
-from nextlabel.store.jobs import JobQueue
-from nextlabel.values.labels import TaskRow
-from nextlabel.store.pool import Pool, pool_path
-from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import SLICE, Resident
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
+from nextlabel.versions.loaded import SLICE, LoadedVersions
+from nextlabel.versions.registry import Registry
+from test_loaded import EXAMPLES, card
 
 PROJECT = 1
 VERSION = card(1).version
@@ -57,8 +56,10 @@ class House:
         self.registry.promote(PROJECT, VERSION)
         self.worker = Worker()
         self.jobs = JobQueue(model_dir, worker=self.worker)
-        self.turn = Turn()
-        self.backlog = Backlog(settings, self.registry, self.jobs, Resident(settings, self.registry, 1), self.turn)
+        self.turn = ComputeGate()
+        self.backlog = Backlog(
+            settings, self.registry, self.jobs, LoadedVersions(settings, self.registry, 1), self.turn
+        )
         self.pool = Pool(pool_path(model_dir, PROJECT))
 
     def add(self, *ids: int) -> None:
@@ -172,7 +173,7 @@ def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, mon
 
 
 def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
-    turn = Turn()
+    turn = ComputeGate()
     with turn.for_fit() as first, turn.for_fit() as second:
         assert (first, second) == (True, False)
     with turn.for_fit() as after:
@@ -181,7 +182,7 @@ def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
 
 
 def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
-    turn = Turn()
+    turn = ComputeGate()
 
     def fit_when_free() -> None:
         with turn.for_fit() as ours:
@@ -201,7 +202,7 @@ def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
 
 
 def test_a_fit_waits_for_a_slice_however_many_parts_are_refused_meanwhile() -> None:
-    turn, got = Turn(), threading.Event()
+    turn, got = ComputeGate(), threading.Event()
 
     def fit_when_free() -> None:
         with turn.for_fit() as ours:

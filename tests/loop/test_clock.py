@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from helpers.held_project import FIT_EVERY, HeldProject, held_backend, some_pairs
-
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
 
 DAY = 86400
 
@@ -22,7 +21,9 @@ def backend(label_studio: LocalStudio, minilm: Path, tmp_path: Path) -> Iterator
 
 
 @pytest.mark.parametrize(("stage", "jump"), [("fitting", -DAY), ("publishing", DAY)])
-def test_the_loop_goes_on_when_the_clock_jumps(studio: Studio, backend: LocalBackend, stage: str, jump: int) -> None:
+def test_the_loop_goes_on_when_the_clock_jumps(
+    studio: LabelStudioClient, backend: LocalBackend, stage: str, jump: int
+) -> None:
     project = HeldProject(studio, backend, some_pairs(), 12)
     before = project.label_and_hold(stage)
     (backend.model_dir / "clock").write_text(str(jump))

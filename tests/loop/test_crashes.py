@@ -8,9 +8,8 @@ import pytest
 from conftest import wait_until
 from helpers.held_project import STAGES, HeldProject, held_backend, some_pairs
 from helpers.live_project import healthy, kill
-
 from nextlabel.lab.sandbox import LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
 
 Record = Callable[[str, object], None]
 WEB_TOO = ("reading", "fitting", "saving", "promoted", "publishing", "retiring")
@@ -18,7 +17,7 @@ WEB_TOO = ("reading", "fitting", "saving", "promoted", "publishing", "retiring")
 
 @pytest.fixture(scope="module")
 def project(
-    label_studio: LocalStudio, studio: Studio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, minilm: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HeldProject]:
     backend = held_backend(label_studio, tmp_path_factory.mktemp("held"), minilm)
     try:
@@ -41,7 +40,7 @@ def test_a_trainer_that_is_killed_loses_nothing(project: HeldProject, stage: str
 
 @pytest.mark.parametrize("stage", WEB_TOO)
 def test_a_web_process_that_is_killed_loses_nothing(
-    project: HeldProject, studio: Studio, stage: str, record_property: Record
+    project: HeldProject, studio: LabelStudioClient, stage: str, record_property: Record
 ) -> None:
     before = project.label_and_hold(stage)
     kill(project.backend, "web")

@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from helpers.served import AS_SENT, PROJECT, RECORDED, VERSION, card, client_of, fit_version, jobs_in
-
-from nextlabel.model.classifier import load
-from nextlabel.loop.controller import Controller
 from nextlabel.errors import NoModelError
-from nextlabel.versions.registry import Registry
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.loop.controller import Controller
+from nextlabel.model.classifier import load
 from nextlabel.settings import Settings
 from nextlabel.store.status import StatusBoard
-from nextlabel.labelstudio.client import Studio
+from nextlabel.versions.registry import Registry
+from safetensors.torch import load_file
 
 LABELS = ("pos", "neg")
 TOKEN = "aaaabbbbccccddddeeeeffff0000111122223333"
@@ -69,7 +68,7 @@ def test_only_the_configured_label_studio_is_called_whatever_setup_names(
     assert client_of(**settings).post("/setup", json=body).status_code == 200
     [(job, arguments)] = jobs_in(tmp_path)
     assert job == "reconcile"
-    studio = Studio(ours.url, "f" * 40)
+    studio = LabelStudioClient(ours.url, "f" * 40)
     Controller(Settings(_env_file=None, **settings), Registry(tmp_path), StatusBoard(tmp_path), studio).reconcile(
         *arguments
     )
@@ -98,7 +97,10 @@ def test_a_token_that_is_sent_is_kept_nowhere(
         answers.append(client.post(recorded["path"], json=body))
         answers.append(client.post(recorded["path"], json={**body, "project": "x", "action": "PROJECT_UPDATED"}))
     controller = Controller(
-        Settings(_env_file=None, **settings), Registry(tmp_path), StatusBoard(tmp_path), Studio(ours.url, TOKEN[::-1])
+        Settings(_env_file=None, **settings),
+        Registry(tmp_path),
+        StatusBoard(tmp_path),
+        LabelStudioClient(ours.url, TOKEN[::-1]),
     )
     controller.reconcile(PROJECT, thorough=True)
     answers += [client.get(path) for path in ("/", "/metrics", "/versions", "/openapi.json", "/health")]

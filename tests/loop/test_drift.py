@@ -10,32 +10,31 @@ from typing import Any
 import pytest
 from conftest import sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend
-
-from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
-from nextlabel.labelstudio.config import parse_label_config, read_task
-from nextlabel.store.pool import Pool
 from nextlabel.lab.sandbox import LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.loop.sync import repair, sync, verify
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
+from nextlabel.store.pool import Pool
 
 CONFIG = parse_label_config(PAIR_CONFIG)
 PART, TASKS = 10, 34
 PARTS = math.ceil(TASKS / PART)
 
 
-def make_project(studio: Studio, tasks: int) -> int:
+def make_project(studio: LabelStudioClient, tasks: int) -> int:
     pairs = tuple(Pair(i, f"Sentence {i:03d}.", f"Phrase {i:03d}.", LABELS[i % 2]) for i in range(tasks))
     return import_corpus(studio, Corpus("numbered pairs", pairs, ()), "drift", 0, seed=0)
 
 
-def act(studio: Studio, project: int, action: str, tasks: Sequence[int], **parameters: str) -> None:
+def act(studio: LabelStudioClient, project: int, action: str, tasks: Sequence[int], **parameters: str) -> None:
     """Press a button of the data manager for some tasks."""
     chosen = {"selectedItems": {"all": False, "included": list(tasks)}, **parameters}
     studio._call("POST", "api/dm/actions", params={"id": action, "project": project}, json=chosen)
 
 
-def set_field(studio: Studio, project: int, tasks: Sequence[int], field: str, value: str) -> None:
+def set_field(studio: LabelStudioClient, project: int, tasks: Sequence[int], field: str, value: str) -> None:
     """Give some tasks' data a field, or another value in it."""
     act(studio, project, "add_data_field", tasks, value_name=field, value_type="String", value=value)
 
@@ -43,7 +42,7 @@ def set_field(studio: Studio, project: int, tasks: Sequence[int], field: str, va
 class Copy:
     """A project and its local copy, which the clock looks at."""
 
-    def __init__(self, studio: Studio, directory: Path):
+    def __init__(self, studio: LabelStudioClient, directory: Path):
         self.studio, self.path, self.now = studio, directory / "pool.sqlite", 1000.0
         self.id = make_project(studio, TASKS)
         self.tasks = sorted(studio.task_ids(self.id))
@@ -84,7 +83,7 @@ class Copy:
     def set_field(self, tasks: Sequence[int], field: str, value: str) -> None:
         set_field(self.studio, self.id, tasks, field, value)
 
-    def skip(self, tasks: Sequence[int], by: Studio | None = None) -> None:
+    def skip(self, tasks: Sequence[int], by: LabelStudioClient | None = None) -> None:
         for task in tasks:
             body = {"result": [], "was_cancelled": True}
             (by or self.studio)._call("POST", f"api/tasks/{task}/annotations/", json=body)
@@ -101,9 +100,11 @@ class Copy:
 
 
 @pytest.fixture
-def copy(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Copy]:
+def copy(studio: LabelStudioClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Copy]:
     monkeypatch.setattr("nextlabel.labelstudio.client.PAGE", PART)
-    monkeypatch.setattr("nextlabel.loop.sync.TRANSACTION_S", 0.0)  # or the increments look back at what the test began with
+    monkeypatch.setattr(
+        "nextlabel.loop.sync.TRANSACTION_S", 0.0
+    )  # or the increments look back at what the test began with
     copy = Copy(studio, tmp_path)
     with copy.pool:
         yield copy
@@ -267,7 +268,7 @@ def test_a_miscount_is_not_chased(copy: Copy) -> None:
 
 
 def test_the_queue_follows_texts_splits_and_skips_that_were_changed_unseen(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(fit_every=1000, fit_max_wait_s=1, reconcile_s=2), few_pairs)
     version = project.wait()

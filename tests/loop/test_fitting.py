@@ -10,26 +10,24 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-from nextlabel.loop.compute_gate import Turn
-from nextlabel.values.examples import Example
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
     LEAST,
     MOST,
+    FitDecision,
     Fitter,
-    Outlook,
 )
-from nextlabel.store.jobs import JobQueue
-from nextlabel.values.labels import TaskRow
-from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.store.pool import Pool, pool_path
-from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import Resident
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.labels import Vote
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 PROJECT = 1
 FIT_EVERY = 8
@@ -52,8 +50,8 @@ class House:
         self.registry, self.board = Registry(model_dir), StatusBoard(model_dir)
         self.jobs, self.now = JobQueue(model_dir), 1000.0
         self.fitter = Fitter(
-            self.settings, self.registry, self.board, self.jobs, Resident(self.settings, self.registry, 2), Turn(),
-            lambda project: None, lambda: self.now,
+            self.settings, self.registry, self.board, self.jobs, LoadedVersions(self.settings, self.registry, 2),
+            ComputeGate(), lambda project: None, lambda: self.now,
         )  # fmt: skip
         self.pool = Pool(pool_path(model_dir, PROJECT))
         self.pool.put("complete", "yes")
@@ -70,7 +68,7 @@ class House:
             rows.append(TaskRow(i, example, holdout, False, False, len(votes), votes))
         self.pool.upsert(rows)
 
-    def look(self) -> Outlook:
+    def look(self) -> FitDecision:
         return self.fitter.look(self.pool, PROJECT, parse_label_config(self.pool.get("label_config")))
 
     def fit(self) -> str:
@@ -398,7 +396,7 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
     assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message
     assert "File too large" in status.message
-    assert "scripts/versions.py deletes old versions" in status.message
+    assert "nextlabel versions deletes old versions" in status.message
     new = fitted.fit_on_demand()
     assert fitted.in_force == new != version
 

@@ -9,21 +9,20 @@ import httpx
 from conftest import FIT_EVERY, sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 from helpers.ports import own_port
-from transformers import AutoTokenizer
-
 from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.importing import import_corpus, result_of
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.simulation.datasets.corpora import Corpus
-from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import UNCERTAINTY, Studio
+from transformers import AutoTokenizer
 
 LENGTH = 40  # word pieces that are read, where texts are to be cut
 
 
 def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weights(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
@@ -41,7 +40,7 @@ def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weight
 
 
 def test_three_annotators_share_the_order_without_gaps(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     expected = project.order_by_entropy(project.wait())
@@ -51,7 +50,7 @@ def test_three_annotators_share_the_order_without_gaps(
 
 
 def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
-    label_studio: LocalStudio, studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     # A window is a multiple of the annotators' pace; these three need no time to think.
     project = LiveProject(studio, start_backend(fit_steps=15, window=60), few_pairs)
@@ -69,7 +68,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
 
 
 def test_the_loop_survives_the_death_of_each_process(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(fit_steps=20), few_pairs)
     version = project.wait()
@@ -113,7 +112,9 @@ def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minil
         server.stop()
 
 
-def test_drift_in_label_studio_is_repaired(studio: Studio, start_backend: StartBackend, few_pairs: Corpus) -> None:
+def test_drift_in_label_studio_is_repaired(
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
     project = LiveProject(studio, start_backend(fit_every=1000, fit_max_wait_s=1), few_pairs)
     version = project.wait()
 
@@ -140,7 +141,9 @@ def test_drift_in_label_studio_is_repaired(studio: Studio, start_backend: StartB
     assert order == [t for t in expected if t in scores]
 
 
-def test_a_lost_deletion_of_tasks_is_noticed(studio: Studio, start_backend: StartBackend, few_pairs: Corpus) -> None:
+def test_a_lost_deletion_of_tasks_is_noticed(
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
     project.backend.stop()
@@ -157,7 +160,7 @@ def test_a_lost_deletion_of_tasks_is_noticed(studio: Studio, start_backend: Star
 
 
 def test_labels_changed_and_deleted_are_corrected_at_the_next_fit(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()
@@ -180,7 +183,7 @@ def test_labels_changed_and_deleted_are_corrected_at_the_next_fit(
 
 
 def test_labels_without_events_are_fitted_after_the_longest_wait(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(fit_max_wait_s=2), few_pairs)
     version = project.wait()
@@ -192,7 +195,7 @@ def test_labels_without_events_are_fitted_after_the_longest_wait(
 
 
 def test_a_published_prediction_says_whether_its_text_was_cut(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(max_length=LENGTH), few_pairs)
     version = project.wait()
@@ -206,7 +209,7 @@ def test_a_published_prediction_says_whether_its_text_was_cut(
 
 
 def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     project.wait()
@@ -217,7 +220,7 @@ def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
 
 
 def test_nothing_is_published_when_nothing_changed(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(reconcile_s=1), few_pairs)
     project.wait()
@@ -228,7 +231,9 @@ def test_nothing_is_published_when_nothing_changed(
     assert sorted(p.prediction_id for p in studio.our_predictions(project.id)) == before
 
 
-def test_with_basic_auth_labels_still_arrive(studio: Studio, start_backend: StartBackend, few_pairs: Corpus) -> None:
+def test_with_basic_auth_labels_still_arrive(
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
     backend = start_backend(basic_auth_user="studio", basic_auth_pass="s3cret", reconcile_s=600)
     assert httpx.get(f"{backend.url}/versions").status_code == 401
     assert httpx.get(f"{backend.url}/health").status_code == 200
@@ -244,7 +249,7 @@ def test_with_basic_auth_labels_still_arrive(studio: Studio, start_backend: Star
 
 
 def test_one_backend_serves_two_projects_each_with_its_own_versions(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     backend = start_backend()
     first, second = LiveProject(studio, backend, few_pairs), LiveProject(studio, backend, few_pairs, start=36)
@@ -255,7 +260,7 @@ def test_one_backend_serves_two_projects_each_with_its_own_versions(
 
 
 def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     backend = start_backend()
     project_id = import_corpus(studio, few_pairs, "connecting", SEEDS, seed=0)
@@ -273,7 +278,7 @@ def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
 
 
 def test_predictions_that_a_person_retrieves_are_those_of_the_queue(
-    studio: Studio, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     version = project.wait()

@@ -10,12 +10,11 @@ import httpx
 import pytest
 from conftest import wait_until
 from helpers.held_project import FIT_EVERY, WINDOW, HeldProject, held_backend, some_pairs
-
-from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.lab.importing import result_of
-from nextlabel.store.pool import pool_path
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.store.pool import pool_path
 
 SEEDS = 12
 
@@ -33,7 +32,7 @@ def backend(
 
 
 @pytest.fixture
-def start_project(studio: Studio, backend: LocalBackend) -> Iterator[Callable[[], HeldProject]]:
+def start_project(studio: LabelStudioClient, backend: LocalBackend) -> Iterator[Callable[[], HeldProject]]:
     """Connects a new project to the one backend, and takes it away after the test."""
     started: list[HeldProject] = []
 

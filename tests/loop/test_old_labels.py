@@ -8,11 +8,10 @@ import pytest
 from conftest import wait_until
 from helpers.held_project import FIT_EVERY, HeldProject, held_backend, some_pairs
 from helpers.live_project import kill
-
-from nextlabel.simulation.datasets.corpora import LABELS
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.corpora import LABELS
 
 SOON_S = 20  # on cores that others use, too
 NEW = {LABELS[0]: "the same", LABELS[1]: "unlike"}
@@ -54,7 +53,7 @@ def backend(
 
 
 @pytest.fixture
-def project(studio: Studio, backend: LocalBackend) -> Iterator[ShownProject]:
+def project(studio: LabelStudioClient, backend: LocalBackend) -> Iterator[ShownProject]:
     """With a version in force, whose predictions are shown."""
     project = ShownProject(studio, backend, some_pairs(), 12)
     project.wait()
@@ -90,7 +89,7 @@ def test_renamed_labels_are_shown_no_more_in_the_same_order_until_the_next_versi
 
 def test_a_trainer_that_is_killed_while_it_takes_labels_back_goes_on_after_the_restart(project: ShownProject) -> None:
     before, order, home = project.choices(), project.queue(), project.backend.model_dir
-    (home / "hold").write_text("after Studio.update_prediction")
+    (home / "hold").write_text("after LabelStudioClient.update_prediction")
     project.rename(NEW)
     wait_until((home / "held").exists, "the trainer to take labels back")
     kill(project.backend, "trainer")
@@ -101,7 +100,9 @@ def test_a_trainer_that_is_killed_while_it_takes_labels_back_goes_on_after_the_r
     assert project.queue() == order
 
 
-def test_hidden_predictions_are_left_alone_until_they_are_shown(project: ShownProject, studio: Studio) -> None:
+def test_hidden_predictions_are_left_alone_until_they_are_shown(
+    project: ShownProject, studio: LabelStudioClient
+) -> None:
     before, version = project.choices(), project.version()
     studio.update_project(project.id, show_collab_predictions=False, model_version=version)
     project.rename(NEW)

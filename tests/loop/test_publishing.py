@@ -8,12 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-
 from nextlabel.errors import StudioError
-from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow
+from nextlabel.labelstudio.client import Project
 from nextlabel.labelstudio.config import Vote, parse_label_config
-from nextlabel.store.pool import Pool, pool_path
 from nextlabel.loop.publishing import (
     BATCH,
     DELETIONS,
@@ -23,8 +20,10 @@ from nextlabel.loop.publishing import (
     Publisher,
     take_back_choices,
 )
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
 from nextlabel.values.queue import Published
-from nextlabel.labelstudio.client import Project
 
 CONFIG = parse_label_config(
     '<View><Text name="t" value="$text"/><Choices name="c" toName="t" choice="single">'

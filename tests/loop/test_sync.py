@@ -8,28 +8,28 @@ from typing import Any
 import pytest
 from conftest import sign_up
 from helpers.served import jobs_in
-
 from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient, Project
+from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.loop.controller import Controller
-from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
-from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
-from nextlabel.labelstudio.config import parse_label_config, read_task
-from nextlabel.store.pool import Pool
-from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.loop.sync import annotators_at_work, sync
 from nextlabel.settings import Settings
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
+from nextlabel.store.locks import lock
+from nextlabel.store.pool import Pool
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.traffic import Traffic
-from nextlabel.labelstudio.client import Project, Studio
-from nextlabel.loop.sync import annotators_at_work, sync
+from nextlabel.versions.registry import Registry
 
 CONFIG = parse_label_config(PAIR_CONFIG)
 PAGE = 20
 NO_SEEDS = 0.0
 
 
-class Watched(Studio):
+class Watched(LabelStudioClient):
     """Does something before each page of tasks that it reads."""
 
     pages = 0
@@ -73,26 +73,26 @@ def numbered(count: int) -> Corpus:
     return Corpus("numbered pairs", tuple(pairs), ())
 
 
-def make_project(studio: Studio, count: int, start: float = NO_SEEDS) -> int:
+def make_project(studio: LabelStudioClient, count: int, start: float = NO_SEEDS) -> int:
     return import_corpus(studio, numbered(count), f"{count:06d} tasks", start, seed=0)
 
 
-def ids_of(studio: Studio, project: int) -> list[int]:
+def ids_of(studio: LabelStudioClient, project: int) -> list[int]:
     return sorted(studio.task_ids(project))
 
 
-def bring_up_to_date(studio: Studio, pool: Pool, project: int, clock: Clock) -> None:
+def bring_up_to_date(studio: LabelStudioClient, pool: Pool, project: int, clock: Clock) -> None:
     sync(studio, pool, CONFIG, studio.project(project), clock)
 
 
 def labels(pool: Pool) -> dict[int, str]:
-    return {example.id: label for example, label in pool.labelled(CONFIG, holdout=False)}
+    return {example.id: label for example, label in pool.labelled(CONFIG.label_of, holdout=False)}
 
 
 # What is read
 
 
-def test_the_fields_that_are_asked_for_tell_all_that_a_whole_task_would(studio: Studio) -> None:
+def test_the_fields_that_are_asked_for_tell_all_that_a_whole_task_would(studio: LabelStudioClient) -> None:
     project = studio.create_project("all kinds of tasks", PAIR_CONFIG)
     pair = {"sentence1": "One.", "sentence2": "Two."}
     label = {"result": result_of(LABELS[0])}
@@ -118,7 +118,9 @@ def test_the_fields_that_are_asked_for_tell_all_that_a_whole_task_would(studio: 
     assert len(str(read)) < len(str(whole)) / 2
 
 
-def test_a_page_may_be_smaller_than_was_asked_for(studio: Studio, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_may_be_smaller_than_was_asked_for(
+    studio: LabelStudioClient, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # As where an administrator has set TASK_API_PAGE_SIZE_MAX.
     project = make_project(studio, 2 * PAGE + 5)
     ask = studio._call
@@ -138,7 +140,7 @@ def test_a_page_may_be_smaller_than_was_asked_for(studio: Studio, pool: Pool, mo
 
 
 def test_a_first_reading_that_was_killed_goes_on_where_it_was_and_misses_no_label(
-    studio: Studio, watched: Watched, pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: LabelStudioClient, watched: Watched, pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = make_project(studio, 5 * PAGE)
     read_before = ids_of(studio, project)[0]
@@ -165,7 +167,7 @@ def test_a_first_reading_that_was_killed_goes_on_where_it_was_and_misses_no_labe
 
 
 def test_who_is_at_work_is_told_by_the_latest_labels(
-    label_studio: LocalStudio, studio: Studio, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    label_studio: LocalStudio, studio: LabelStudioClient, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, clock = make_project(studio, 10), Clock()
     bring_up_to_date(studio, pool, project, clock)
@@ -182,7 +184,7 @@ def test_who_is_at_work_is_told_by_the_latest_labels(
 
 
 def test_a_label_given_while_the_changes_are_read_is_in_the_next_ones(
-    studio: Studio, watched: Watched, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    studio: LabelStudioClient, watched: Watched, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nextlabel.loop.sync.TRANSACTION_S", 0.0)
     clock = Clock()
@@ -206,9 +208,9 @@ def test_a_label_given_while_the_changes_are_read_is_in_the_next_ones(
 
 
 def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
-    label_studio: LocalStudio, studio: Studio, start_backend: Callable[..., LocalBackend], tmp_path: Path
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: Callable[..., LocalBackend], tmp_path: Path
 ) -> None:
-    class Fateful(Studio):
+    class Fateful(LabelStudioClient):
         """Deletes the project as soon as it was found."""
 
         def project(self, project: int, with_counts: bool = True) -> Project:
@@ -231,9 +233,9 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
 
 @pytest.mark.parametrize("thorough", [True, False])
 def test_a_look_that_finds_the_project_taken_comes_again_as_thorough_as_it_was(thorough: bool, tmp_path: Path) -> None:
-    registry, studio = Registry(tmp_path), Studio("http://127.0.0.1:1", "not asked")
+    registry, studio = Registry(tmp_path), LabelStudioClient("http://127.0.0.1:1", "not asked")
     controller = Controller(Settings(_env_file=None, model_dir=tmp_path), registry, StatusBoard(tmp_path), studio)
-    with registry.lock("1.queue"):
+    with lock(tmp_path, "1.queue"):
         controller.reconcile(1, thorough)
     assert jobs_in(tmp_path) == [("reconcile", (1, thorough))]
 
@@ -257,7 +259,7 @@ PART = 100
 @pytest.fixture
 def costs_of(
     label_studio: LocalStudio,
-    studio: Studio,
+    studio: LabelStudioClient,
     start_backend: Callable[..., LocalBackend],
     tiny: Path,
     tmp_path: Path,
@@ -266,7 +268,9 @@ def costs_of(
     """Measures a project of some size, with the trainer's work done by the test, step by step."""
     # How much is read twice would else depend on how fast this machine labels.
     monkeypatch.setattr("nextlabel.loop.sync.TRANSACTION_S", 0.0)
-    monkeypatch.setattr("nextlabel.labelstudio.client.PAGE", PART)  # which the clock verifies, in the smaller project too
+    monkeypatch.setattr(
+        "nextlabel.labelstudio.client.PAGE", PART
+    )  # which the clock verifies, in the smaller project too
     web = start_backend("web", model_dir=tmp_path / "web")
 
     def measure(size: int) -> Costs:

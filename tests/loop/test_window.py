@@ -2,9 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nextlabel.values.queue import Published, Ranked
 from nextlabel.loop.window import WindowPlan, head, plan_window
+from nextlabel.values.queue import Published, Ranked
 
 laws = settings(derandomize=True, deadline=None, max_examples=150)
 OLD, NEW = "nextlabel-1", "nextlabel-2"

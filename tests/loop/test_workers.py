@@ -18,10 +18,9 @@ from conftest import wait_until
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, RedisServer
-
+from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
 from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
 
 PROJECTS = range(1, 13)
 ANSWER_S = 0.9  # Label Studio waits a second for a webhook
@@ -157,7 +156,7 @@ def test_trainers_go_on_by_themselves_when_the_server_is_back(
 
 @pytest.fixture
 def serve(tmp_path: Path, redis_server: RedisServer) -> Iterator[Callable[[], LocalBackend]]:
-    """Starts `python -m backend serve` with two trainers and a queue on Redis; Label Studio is not there."""
+    """Starts `nextlabel serve` with two trainers and a queue on Redis; Label Studio is not there."""
     studio = LocalStudio(tmp_path / "studio", 9)
     started: list[LocalBackend] = []
 
@@ -229,8 +228,8 @@ def refused_in_time(backend: LocalBackend, why: str) -> None:
 def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """`python -m backend` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "backend", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "MODEL_DIR": str(home / "data"), **settings},
+        [sys.executable, "-m", "nextlabel", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "backend"), "MODEL_DIR": str(home / "data"), **settings},
         cwd=home,
         capture_output=True,
         text=True,
@@ -290,7 +289,7 @@ trainer.work_off = work_off
 trainer.run_trainer(load_settings(), 63)
 """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OMP_")}
-    settings = {"PYTHONPATH": str(ROOT), "MODEL_DIR": str(tmp_path), "WORKERS": "64", "DEVICE": "cpu"}
+    settings = {"PYTHONPATH": str(ROOT / "backend"), "MODEL_DIR": str(tmp_path), "WORKERS": "64", "DEVICE": "cpu"}
     run = subprocess.run(
         [sys.executable, "-c", code], env={**kept, **settings}, cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -300,7 +299,6 @@ trainer.run_trainer(load_settings(), 63)
 
 def test_trainers_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch  # here, as the other tests need none
-
     from nextlabel.model.devices import device_of_trainer
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

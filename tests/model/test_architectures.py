@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-
-from check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
-
+from nextlabel.commands.check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
+from nextlabel.errors import BadSettingError, NoModelError
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import (
     Recipe,
@@ -24,10 +19,10 @@ from nextlabel.model.classifier import (
     load,
     load_base,
 )
-from nextlabel.errors import BadSettingError, NoModelError
-from nextlabel.values.examples import Example
 from nextlabel.model.device_tokens import Side
 from nextlabel.model.probing import padding_side, why_not
+from nextlabel.values.examples import Example
+from transformers import AutoTokenizer
 
 BY_NAME = {one.name: one for one in ARCHITECTURES}
 Make = Callable[[str], Path]

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertForSequenceClassification
-
+from helpers.paths import ROOT
+from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
+from nextlabel.lab.demo import SMALL
 from nextlabel.model import checkpoints, hub
 from nextlabel.model.checkpoints import _by_piece
 from nextlabel.model.classifier import (
@@ -29,11 +30,9 @@ from nextlabel.model.classifier import (
     unknown_shares,
 )
 from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.lab.demo import SMALL
-from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.values.examples import Example
+from transformers import BertForSequenceClassification
 
-ROOT = Path(__file__).parent.parent
 LABELS = ("yes", "no")
 PAIRS = [Example(pair.row, pair.sentence1, pair.sentence2) for pair in own_pairs().train[:24]]
 TARGETS_N = np.arange(24) % 2
@@ -268,7 +267,12 @@ def test_without_the_hub_it_is_said_what_there_is(offline: str, tiny: Path, tmp_
     keep(tmp_path, "ours/no-classifier", tiny)
     for config in tmp_path.glob("hub/*no-classifier/snapshots/*/config.json"):
         config.write_text('{"model_type": "vit"}')
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": offline}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "backend"),
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_OFFLINE": offline,
+    }
     environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "*"}
     command = [sys.executable, "-c", SAY]
     refused = subprocess.run(
@@ -325,8 +329,7 @@ def test_our_own_pairs_are_read_whole(minilm: Path) -> None:
 @pytest.fixture
 def tokenizer_of(tmp_path: Path) -> Callable[[str], str]:
     """Writes the tokenizer of an architecture, by name; no weights."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    from check_architectures import ARCHITECTURES
+    from nextlabel.commands.check_architectures import ARCHITECTURES
 
     def made(name: str) -> str:
         (one,) = (one for one in ARCHITECTURES if one.name == name)

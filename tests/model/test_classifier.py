@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, RobertaConfig
-from transformers import RobertaForSequenceClassification as Roberta
-
-from nextlabel.values.arrays import Array
+from helpers.paths import ROOT
+from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import (
     Classifier,
@@ -32,12 +30,13 @@ from nextlabel.model.classifier import (
     load_base,
     package_versions,
 )
-from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
-from nextlabel.values.examples import Example
 from nextlabel.model.tokens import TokenCache, Tokens
+from nextlabel.simulation.datasets.corpora import own_pairs
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, RobertaConfig
+from transformers import RobertaForSequenceClassification as Roberta
 
-ROOT = Path(__file__).parent.parent
 LABELS = ("paraphrase", "different 🙂")
 MAX_LENGTH = 64
 PAIRS = [Example(pair.row, pair.sentence1, pair.sentence2) for pair in own_pairs().train[:112]]
@@ -531,7 +530,7 @@ try:
 except NoModelError as error:
     print(f"{time.monotonic() - start:.1f}", str(error))
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "backend"), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     seconds, words = run.stdout.split(" ", 1)
     assert float(seconds) < 5

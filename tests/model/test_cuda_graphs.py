@@ -1,4 +1,4 @@
-"""When a step is launched, recorded and replayed. Graphs are stand-ins; `scripts/check_gpu.py` makes real ones."""
+"""When a step is launched, recorded and replayed. Graphs are stand-ins; `nextlabel check-gpu` makes real ones."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-
 from nextlabel.model.cuda_graphs import Replayed
 
 CPU = torch.device("cpu")

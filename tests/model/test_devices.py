@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from nextlabel.model.devices import bf16_is_fast, pick_device, pick_precision
 from nextlabel.errors import BadSettingError
+from nextlabel.model.devices import bf16_is_fast, pick_device, pick_precision
 
 CPU = torch.device("cpu")
 ABSENT = [

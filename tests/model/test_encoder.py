@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from nextlabel.model.encoder import BertForward, fast_forward
+from nextlabel.model.kernels import CpuKernels, GpuKernels, Packed
 from torch.nn.functional import cross_entropy
 from transformers import (
     BertConfig,
@@ -14,9 +16,6 @@ from transformers import (
     RobertaConfig,
     RobertaForSequenceClassification,
 )
-
-from nextlabel.model.encoder import BertForward, fast_forward
-from nextlabel.model.kernels import CpuKernels, GpuKernels, Packed
 
 SHAPES = {
     "plain": {},

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-
 from nextlabel.model.parallel import side_by_side
-from nextlabel.processes import yield_to_others
+from nextlabel.processes import lower_priority
 
 CORES = 3
 Call = Callable[[Callable[[int], object], Sequence[int]], list[object]]
@@ -87,7 +86,7 @@ def test_the_callers_niceness_is_that_of_its_threads() -> None:
         return set(side_by_side(niceness, range(8)))
 
     before = torch.get_num_threads()
-    with ThreadPoolExecutor(1, initializer=yield_to_others, initargs=(3,)) as caller:
+    with ThreadPoolExecutor(1, initializer=lower_priority, initargs=(3,)) as caller:
         nicer = caller.submit(each).result()
     torch.set_num_threads(before)
     assert nicer == {niceness(0) + (3 if sys.platform == "linux" else 0)}

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from nextlabel.values.examples import Example
 from nextlabel.model.tokens import (
     MANY,
     TokenCache,
@@ -17,6 +15,7 @@ from nextlabel.model.tokens import (
     joined,
     of_lists,
 )
+from nextlabel.values.examples import Example
 
 
 class Words:

@@ -15,18 +15,17 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-
-from nextlabel.simulation import records
-from nextlabel.model.classifier import Recipe
-from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.errors import BadRunError, NoModelError
-from nextlabel.simulation.experiment import Event, Experiment, Plan
-from nextlabel.simulation.records import Record
-from nextlabel.simulation.replay import Arm, Protocol, arms
+from nextlabel.model.classifier import Recipe
+from nextlabel.simulation import records
+from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
+from nextlabel.simulation.records import Record
+from nextlabel.simulation.replay import Arm, RunProtocol, arms
 
 ARMS = arms(["random", "entropy"], [0, 1])
-PLAN = Plan(ARMS, rounds=2)
+PLAN = ExperimentPlan(ARMS, rounds=2)
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +36,10 @@ def data() -> TextSet:
 
 
 @pytest.fixture(scope="module")
-def protocol(tiny: Path) -> Protocol:
+def protocol(tiny: Path) -> RunProtocol:
     """A few quick steps."""
     recipe = Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu")
-    return Protocol(recipe, start=16, batch=10, full_steps=4)
+    return RunProtocol(recipe, start=16, batch=10, full_steps=4)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +50,9 @@ def _threads() -> object:
     torch.set_num_threads(before)
 
 
-def play(out: Path, data: TextSet, protocol: Protocol, plan: Plan = PLAN) -> tuple[list[Record], list[Event]]:
+def play(
+    out: Path, data: TextSet, protocol: RunProtocol, plan: ExperimentPlan = PLAN
+) -> tuple[list[Record], list[Event]]:
     """The new records, in the order played, and the failures."""
     seen: list[Event] = []
     with Experiment(out, data, protocol) as experiment:
@@ -66,7 +67,7 @@ def lines(out: Path) -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, data: TextSet, protocol: Protocol) -> Path:
+def unbroken(tmp_path_factory: pytest.TempPathFactory, data: TextSet, protocol: RunProtocol) -> Path:
     out = tmp_path_factory.mktemp("unbroken")
     play(out, data, protocol)
     return out
@@ -90,7 +91,7 @@ def test_a_directory_says_what_was_played_and_how(unbroken: Path, data: TextSet,
 
 
 def test_a_run_cut_anywhere_ends_with_the_same_lines(
-    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
     whole = (unbroken / records.ROUNDS).read_bytes()
     rng = random.Random(0)
@@ -106,14 +107,14 @@ def test_a_run_cut_anywhere_ends_with_the_same_lines(
         assert lines(out) == lines(unbroken)
 
 
-def test_a_finished_run_plays_nothing(unbroken: Path, data: TextSet, protocol: Protocol) -> None:
+def test_a_finished_run_plays_nothing(unbroken: Path, data: TextSet, protocol: RunProtocol) -> None:
     before = (unbroken / records.ROUNDS).read_bytes()
     assert play(unbroken, data, protocol) == ([], [])
     assert (unbroken / records.ROUNDS).read_bytes() == before
 
 
 def test_two_workers_give_the_same_lines_as_one(
-    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
     _, failures = play(tmp_path, data, protocol, replace(PLAN, workers=2))
     assert failures == []
@@ -131,14 +132,14 @@ def test_two_workers_give_the_same_lines_as_one(
     ],
 )
 def test_rounds_of_another_setting_are_not_mixed_in(
-    unbroken: Path, data: TextSet, protocol: Protocol, change: dict[str, float], words: str
+    unbroken: Path, data: TextSet, protocol: RunProtocol, change: dict[str, float], words: str
 ) -> None:
     with pytest.raises(BadRunError, match=f"{words}.*another --out"):
         play(unbroken, data, replace(protocol, **change))  # type: ignore[arg-type]
 
 
 def test_other_data_and_another_number_of_threads_are_refused(
-    unbroken: Path, data: TextSet, protocol: Protocol
+    unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
     with pytest.raises(BadRunError, match=r"data\.fingerprint"):
         play(unbroken, replace(data, dev=data.dev[::-1]), protocol)
@@ -147,10 +148,10 @@ def test_other_data_and_another_number_of_threads_are_refused(
 
 
 def test_many_finished_rounds_are_handed_to_workers_without_a_standstill(
-    tmp_path: Path, data: TextSet, protocol: Protocol
+    tmp_path: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
     """More than fits into a pipe, which nobody reads before the workers have started."""
-    plan = Plan(arms(["random"], range(40)), rounds=1, workers=2)
+    plan = ExperimentPlan(arms(["random"], range(40)), rounds=1, workers=2)
     play(tmp_path, data, protocol, replace(plan, workers=1, arms=plan.arms[:4]))
     (line, *_) = (tmp_path / records.ROUNDS).read_text(encoding="utf-8").splitlines()[1:]
     many = [json.loads(line) | {"seed": seed, "chosen": [*range(4000)]} for seed in range(2, 40)]
@@ -160,11 +161,11 @@ def test_many_finished_rounds_are_handed_to_workers_without_a_standstill(
     assert len([r for r in new if r.strategy == "full"]) == 38
 
 
-def test_a_start_that_failed_does_not_bind_the_directory(tmp_path: Path, data: TextSet, protocol: Protocol) -> None:
+def test_a_start_that_failed_does_not_bind_the_directory(tmp_path: Path, data: TextSet, protocol: RunProtocol) -> None:
     nowhere = replace(protocol, recipe=replace(protocol.recipe, base_model=str(tmp_path / "nowhere")))
     with pytest.raises(NoModelError):
         play(tmp_path, data, nowhere)
-    play(tmp_path, data, protocol, Plan(ARMS[:1]))
+    play(tmp_path, data, protocol, ExperimentPlan(ARMS[:1]))
     run = records.read_run(tmp_path)
     assert len(run.rounds) == len(run.invocations) == 1
     assert run.invocations[0]["seeds"] == [0]
@@ -172,13 +173,15 @@ def test_a_start_that_failed_does_not_bind_the_directory(tmp_path: Path, data: T
 
 
 @pytest.mark.parametrize("place", ["a file", "/proc/nextlabel"])
-def test_an_out_that_cannot_be_written_is_named(tmp_path: Path, data: TextSet, protocol: Protocol, place: str) -> None:
+def test_an_out_that_cannot_be_written_is_named(
+    tmp_path: Path, data: TextSet, protocol: RunProtocol, place: str
+) -> None:
     (tmp_path / "a file").write_text("", encoding="utf-8")
     with pytest.raises(BadRunError, match=rf"Cannot read or write .*{place}.*another --out"):
         play(tmp_path / place, data, protocol)
 
 
-def test_only_one_process_works_on_a_directory(unbroken: Path, data: TextSet, protocol: Protocol) -> None:
+def test_only_one_process_works_on_a_directory(unbroken: Path, data: TextSet, protocol: RunProtocol) -> None:
     with (
         Experiment(unbroken, data, protocol),
         pytest.raises(BadRunError, match="Another process is working on"),
@@ -187,7 +190,7 @@ def test_only_one_process_works_on_a_directory(unbroken: Path, data: TextSet, pr
         pass
 
 
-def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: TextSet, protocol: Protocol) -> None:
+def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: TextSet, protocol: RunProtocol) -> None:
     wild = replace(protocol, recipe=replace(protocol.recipe, learning_rate=1e30, precision="fp32"))
     new, failures = play(tmp_path, data, wild)
     assert new == []
@@ -202,7 +205,7 @@ def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: Tex
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_checkpoint_that_is_missing_ends_the_run_with_one_message(
-    tmp_path: Path, data: TextSet, protocol: Protocol, workers: int
+    tmp_path: Path, data: TextSet, protocol: RunProtocol, workers: int
 ) -> None:
     nowhere = replace(protocol, recipe=replace(protocol.recipe, base_model=str(tmp_path / "nowhere")))
     with pytest.raises(NoModelError, match="There is no directory"):
@@ -210,7 +213,7 @@ def test_a_checkpoint_that_is_missing_ends_the_run_with_one_message(
 
 
 def test_a_full_disk_keeps_the_rounds_before(
-    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append = records.append
     written: list[Record] = []
@@ -233,7 +236,7 @@ def test_a_full_disk_keeps_the_rounds_before(
 
 
 def test_a_worker_that_is_killed_ends_the_run_and_loses_no_finished_round(
-    tmp_path: Path, unbroken: Path, data: TextSet, protocol: Protocol
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
     def kill_one_worker() -> None:
         deadline = time.monotonic() + 60

@@ -6,26 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
+from nextlabel.errors import BadRunError
+from nextlabel.learning.metrics import evaluate
+from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.errors import BadRunError
-from nextlabel.values.examples import Example
-from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
-from nextlabel.learning.metrics import evaluate
+from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.records import Record
 from nextlabel.simulation.replay import (
     TUTORIAL,
     Arm,
-    Protocol,
+    RunProtocol,
     arms,
     check,
     replay,
     rounds_in,
     start_set,
 )
-from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.values.examples import Example
 
 START, BATCH = 16, 12
 
@@ -38,12 +37,12 @@ def data() -> TextSet:
 
 
 @pytest.fixture(scope="module")
-def protocol(tiny: Path) -> Protocol:
+def protocol(tiny: Path) -> RunProtocol:
     """A few quick steps; the rate is high enough for the rounds to differ."""
-    return Protocol(Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu"), start=START, batch=BATCH)
+    return RunProtocol(Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu"), start=START, batch=BATCH)
 
 
-def played(data: TextSet, protocol: Protocol, arm: Arm, rounds: int | None = None) -> list[Record]:
+def played(data: TextSet, protocol: RunProtocol, arm: Arm, rounds: int | None = None) -> list[Record]:
     return list(replay(data, protocol, arm, [], rounds))
 
 
@@ -54,7 +53,7 @@ def alike(records: Sequence[Record]) -> list[Record]:
 
 @pytest.mark.parametrize("strategy", QUERY_STRATEGIES)
 def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch(
-    data: TextSet, protocol: Protocol, strategy: str
+    data: TextSet, protocol: RunProtocol, strategy: str
 ) -> None:
     records = played(data, protocol, Arm(0, strategy))
     assert [record.labels for record in records] == [16, 28, 40]
@@ -67,7 +66,7 @@ def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch
 
 @pytest.mark.parametrize("strategy", ["random", "entropy", "bald", "diverse_margin", "power_entropy"])
 def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
-    data: TextSet, protocol: Protocol, strategy: str
+    data: TextSet, protocol: RunProtocol, strategy: str
 ) -> None:
     whole = played(data, protocol, Arm(3, strategy))
     for stopped_after in range(len(whole) + 1):
@@ -75,14 +74,14 @@ def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
         assert alike(rest) == alike(whole[stopped_after:])
 
 
-def test_an_arm_that_was_cut_by_rounds_goes_on_with_more(data: TextSet, protocol: Protocol) -> None:
+def test_an_arm_that_was_cut_by_rounds_goes_on_with_more(data: TextSet, protocol: RunProtocol) -> None:
     whole = played(data, protocol, Arm(0, "entropy"))
     first = played(data, protocol, Arm(0, "entropy"), rounds=1)
     assert alike(first) == alike(whole[:2])
     assert alike(list(replay(data, protocol, Arm(0, "entropy"), first, rounds=2))) == alike(whole[2:])
 
 
-def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol: Protocol) -> None:
+def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol: RunProtocol) -> None:
     first = {name: played(data, protocol, Arm(0, name), rounds=1)[0] for name in ("random", "entropy", "margin")}
     assert len({str((record.dev, record.test)) for record in first.values()}) == 1
     assert first["random"].chosen != first["entropy"].chosen
@@ -92,7 +91,9 @@ def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol
     assert other.chosen != first["random"].chosen
 
 
-def test_the_chosen_are_the_most_uncertain_by_the_fp32_model(data: TextSet, protocol: Protocol, minilm: Path) -> None:
+def test_the_chosen_are_the_most_uncertain_by_the_fp32_model(
+    data: TextSet, protocol: RunProtocol, minilm: Path
+) -> None:
     start = start_set(data, protocol, 0)
     labelled = [item for item in data.train if item[0].id in start]
     pool = [example for example, _ in data.train if example.id not in start]
@@ -104,13 +105,13 @@ def test_the_chosen_are_the_most_uncertain_by_the_fp32_model(data: TextSet, prot
     entropies_N = -(probs_NC * np.log(probs_NC)).sum(axis=1)
     assert [example.id for example in chosen] == [pool[i].id for i in np.argsort(-entropies_N, kind="stable")[:6]]
     assert outcome.scores is not None
-    guesses_N = outcome.classifier.predict_proba([e for e, _ in data.dev]).argmax(axis=1)
+    predictions_N = outcome.classifier.predict_proba([e for e, _ in data.dev]).argmax(axis=1)
     targets_N = np.array([data.labels.index(label) for _, label in data.dev])
-    assert outcome.scores == evaluate(targets_N, guesses_N, 2)
+    assert outcome.scores == evaluate(targets_N, predictions_N, 2)
 
 
 def test_the_baseline_is_one_fit_on_all_the_data_with_its_own_steps(
-    data: TextSet, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+    data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[tuple[int, int]] = []
     fit = classifiers.fit
@@ -125,7 +126,7 @@ def test_the_baseline_is_one_fit_on_all_the_data_with_its_own_steps(
     assert fitted == [(7, 40)]
 
 
-def test_an_arm_ends_where_the_score_is_reached(data: TextSet, protocol: Protocol) -> None:
+def test_an_arm_ends_where_the_score_is_reached(data: TextSet, protocol: RunProtocol) -> None:
     curve = [record.dev["combined"] for record in played(data, protocol, Arm(0, "entropy"))]
     reached = played(data, replace(protocol, stop_at=curve[0]), Arm(0, "entropy"))
     assert [(record.round, record.chosen) for record in reached] == [(0, ())]
@@ -134,7 +135,7 @@ def test_an_arm_ends_where_the_score_is_reached(data: TextSet, protocol: Protoco
 
 
 def test_a_start_by_typicality_is_the_same_for_all_arms_and_moves_with_the_seed(
-    data: TextSet, protocol: Protocol
+    data: TextSet, protocol: RunProtocol
 ) -> None:
     typical = replace(protocol, start_by="typicality")
     assert start_set(data, typical, 0) == start_set(data, typical, 0) != start_set(data, protocol, 0)
@@ -155,7 +156,7 @@ def test_the_tutorial_is_played_to_the_letter() -> None:
     assert 1100 + 40 * 64 + 8 == 3668
 
 
-def test_the_tutorial_fits_with_one_seed_in_every_round(data: TextSet, protocol: Protocol) -> None:
+def test_the_tutorial_fits_with_one_seed_in_every_round(data: TextSet, protocol: RunProtocol) -> None:
     free, fixed = replace(protocol, full_steps=3), replace(protocol, full_steps=3, training_seed=12)
     assert played(data, fixed, Arm(0, "full"))[0].dev == played(data, fixed, Arm(9, "full"))[0].dev
     assert played(data, free, Arm(0, "full"))[0].dev != played(data, free, Arm(9, "full"))[0].dev
@@ -170,13 +171,13 @@ def test_arms_come_seed_by_seed_with_the_baseline_first_and_none_twice() -> None
 
 @pytest.mark.parametrize(("start", "size"), [(40, 40), (1, 1), (0.01, 0), (4000, 40)])
 def test_a_start_that_leaves_nothing_to_play_is_refused(
-    data: TextSet, protocol: Protocol, start: float, size: int
+    data: TextSet, protocol: RunProtocol, start: float, size: int
 ) -> None:
     with pytest.raises(BadRunError, match=rf"--start {start:g} is {size} of the 40 training examples"):
         check(data, replace(protocol, start=start), [0])
 
 
-def test_a_start_with_one_class_is_refused_before_the_first_fit(data: TextSet, protocol: Protocol) -> None:
+def test_a_start_with_one_class_is_refused_before_the_first_fit(data: TextSet, protocol: RunProtocol) -> None:
     one_class = [(example, "different") for example, _ in data.train[:39]]
     lopsided = replace(data, train=(*one_class, (data.train[39][0], "paraphrase")))
     seeds = [seed for seed in range(20) if data.train[39][0].id not in start_set(lopsided, protocol, seed)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from nextlabel.simulation.curves import Curve, crossing
+from helpers.paths import ROOT
+from nextlabel.errors import BadRunError
 from nextlabel.simulation.blocks import (
     Code,
     Paragraph,
@@ -19,8 +19,7 @@ from nextlabel.simulation.blocks import (
     to_html,
     to_markdown,
 )
-from nextlabel.errors import BadRunError
-from nextlabel.simulation.study import headlines, read_study
+from nextlabel.simulation.curves import Curve, crossing
 from nextlabel.simulation.records import (
     Record,
     append,
@@ -28,8 +27,8 @@ from nextlabel.simulation.records import (
     write_json,
 )
 from nextlabel.simulation.report import update_readme, write_report
+from nextlabel.simulation.study import headlines, read_study
 
-ROOT = Path(__file__).parent.parent
 TRAIN = 500
 FIGURES = ("learning-curves", "savings", "seeds")
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -52,7 +51,7 @@ def play(
     directory.mkdir()
     data = {"source": "pairs <b>&</b> | more", "labels": ["ja", "nein"], "train": TRAIN, "dev": 408, "test": 1725}
     write_json(directory / "setting.json", {"data": data, "batch": 50, **setting})
-    started = {"command": f"scripts/simulate.py --out {directory.name}", "machine": "a CPU", "device": "cpu"}
+    started = {"command": f"nextlabel simulate --out {directory.name}", "machine": "a CPU", "device": "cpu"}
     write_json(directory / "run.json", {"invocations": [{**started, "versions": {"numpy": "2"}}]})
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -193,7 +192,7 @@ def test_strategies_that_rank_alike_are_drawn_once_and_tabled_all(reported: Path
 
 def test_what_is_needed_to_repeat_it_is_there(reported: Path) -> None:
     summary = (reported / "summary.md").read_text(encoding="utf-8")
-    for needed in ("scripts/simulate.py --out ten", "scripts/report.py ", "| a CPU |", "numpy 2", '"batch": 50'):
+    for needed in ("nextlabel simulate --out ten", "nextlabel report ", "| a CPU |", "numpy 2", '"batch": 50'):
         assert needed in summary
     assert "| entropy | cpu | 60 | 1.00 | 0.50 |" in summary
     assert "default\\_rng(0).integers(0, S, size=(10000, S))" in summary
@@ -257,7 +256,7 @@ def test_a_variation_of_the_tutorial_is_titled_one_and_lists_how_it_differs(tmp_
 
 
 def planned(directory: Path, **plan: object) -> Path:
-    write_json(directory / "run.json", {"invocations": [{"command": "scripts/simulate.py", **plan}]})
+    write_json(directory / "run.json", {"invocations": [{"command": "nextlabel simulate", **plan}]})
     return directory
 
 
@@ -361,12 +360,12 @@ def test_the_readme_block_is_renewed_and_then_stays(reported: Path, tmp_path: Pa
     readme = tmp_path / "README.md"
     readme.write_text("# Name\n\n<!-- results:mrpc -->\nold\n<!-- /results -->\n\nafter\n", encoding="utf-8")
     for changed in (True, False):
-        assert update_readme(readme, "mrpc", study, tmp_path / "docs" / "results", "scripts/report.py x") is changed
+        assert update_readme(readme, "mrpc", study, tmp_path / "docs" / "results", "nextlabel report x") is changed
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("# Name\n\n<!-- results:mrpc -->\n**10 paired seeds: entropy ")
     assert text.endswith("```\n<!-- /results -->\n\nafter\n")
     assert "](docs/results/learning-curves.svg)" in text
-    assert "scripts/simulate.py --out ten\nscripts/report.py x\n" in text
+    assert "nextlabel simulate --out ten\nscripts/report.py x\n" in text
     with pytest.raises(BadRunError, match=r"Add the two lines <!-- results:other -->"):
         update_readme(readme, "other", study, tmp_path, "")
 
@@ -392,7 +391,7 @@ def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Pa
     refused = subprocess.run([*script, tmp_path / "none"], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert refused.stderr == f"{tmp_path / 'none' / 'setting.json'} is missing. Give a directory that " + (
-        "scripts/simulate.py wrote.\n"
+        "nextlabel simulate wrote.\n"
     )
 
 

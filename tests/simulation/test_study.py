@@ -4,14 +4,14 @@ import re
 from dataclasses import replace
 
 import pytest
-
+from nextlabel.errors import BadRunError
 from nextlabel.simulation.curves import (
     Differences,
     Estimate,
     Outcome,
     Reaching,
 )
-from nextlabel.errors import BadRunError
+from nextlabel.simulation.records import Record, Run
 from nextlabel.simulation.study import (
     at_the_end,
     headlines,
@@ -20,7 +20,6 @@ from nextlabel.simulation.study import (
     sentence,
     study_of,
 )
-from nextlabel.simulation.records import Record, Run
 
 SAVED = Estimate(0.25, 0.1, 0.4, 12)
 GAIN = Estimate(0.1, 0.02, 0.18, 12)

@@ -11,7 +11,6 @@ import pytest
 from conftest import wait_until
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer
-
 from nextlabel.errors import QueueError
 from nextlabel.store.jobs import JobQueue
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from nextlabel.store.status import FitStatus, QueueStatus, StatusBoard
 from nextlabel.values.traffic import Traffic
 

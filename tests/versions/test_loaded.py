@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import wait_until
-
-from nextlabel.values.arrays import Array
+from nextlabel.errors import NoModelError
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import Classifier, Recipe, fit
-from nextlabel.errors import NoModelError
+from nextlabel.settings import Settings
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
+from nextlabel.versions.loaded import SLICE, LoadedVersions
 from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import SLICE, Resident
-from nextlabel.settings import Settings
 
 PROJECT = 1
 EXAMPLES = [Example(i, text) for i, text in enumerate(["good", "what a bad and long idea", "so and so", "a fine day"])]
@@ -73,10 +72,10 @@ def card(number: int) -> Card:
     )
 
 
-def resident_of(registry: Registry, capacity: int = 2, niceness: int = 0) -> Resident:
+def resident_of(registry: Registry, capacity: int = 2, niceness: int = 0) -> LoadedVersions:
     # Another strategy than the cards': a version keeps the strategy that its queue was published with.
     settings = Settings(_env_file=None, device="cpu", precision="fp32", query_strategy="least_confidence")
-    return Resident(settings, registry, capacity, niceness=niceness)
+    return LoadedVersions(settings, registry, capacity, niceness=niceness)
 
 
 def lose(registry: Registry, *numbers: int) -> None:

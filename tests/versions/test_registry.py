@@ -1,7 +1,6 @@
 """Versions on disk: whole or not at all, and one of them current."""
 
 import json
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,7 +8,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-
 from nextlabel.errors import NoModelError
 from nextlabel.values.versions import (
     UNTRAINED,
@@ -18,7 +16,6 @@ from nextlabel.values.versions import (
     version_name,
     version_number,
 )
-from nextlabel.store.locks import Busy
 from nextlabel.versions.registry import Registry
 
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=timezone.utc)
@@ -338,27 +335,3 @@ def test_projects_are_known_with_or_without_versions(registry: Registry) -> None
     save(registry, 1)
     (registry.root / "not-a-project").mkdir()
     assert registry.projects() == [4, PROJECT, 30]
-
-
-def enters(registry: Registry, name: str) -> bool:
-    """Whether another thread gets the lock now."""
-    entered: list[bool] = []
-
-    def attempt() -> None:
-        try:
-            with registry.lock(name):
-                entered.append(True)
-        except Busy:
-            entered.append(False)
-
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    thread.join()
-    return entered[0]
-
-
-def test_a_lock_excludes_other_threads_until_it_is_left(registry: Registry) -> None:
-    with registry.lock("project-17"):
-        assert not enters(registry, "project-17")
-        assert enters(registry, "project-18")
-    assert enters(registry, "project-17")

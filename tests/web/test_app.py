@@ -17,26 +17,25 @@ import numpy as np
 import pytest
 import torch
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from helpers.served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs_in
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from werkzeug.test import TestResponse
-
-from nextlabel.model.classifier import load
 from nextlabel.labelstudio.connection import Credentials
-from nextlabel.values.examples import Example
+from nextlabel.model.classifier import load
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.versions import UNTRAINED
-from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import Resident
-from nextlabel.web.serving import WEB_THREADS
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.examples import Example
+from nextlabel.values.versions import UNTRAINED
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
 from nextlabel.web.app import (
     HINTS,
     MAX_BODY,
     MAX_PREDICTIONS,
     MAX_TASKS,
 )
+from nextlabel.web.serving import WEB_THREADS
+from pydantic import SecretStr
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from werkzeug.test import TestResponse
 
 LABELS = ("pos", "neg", "mixed")
 CHOICES = "".join(f'<Choice value="{label}"/>' for label in LABELS)
@@ -468,14 +467,14 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
     fitted_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, begun, go_on = client_of(fitted_dir), threading.Semaphore(0), threading.Event()
-    score = Resident.predict
+    score = LoadedVersions.predict
 
     def held_up(*arguments: Any, **more: Any) -> Any:
         begun.release()
         assert go_on.wait(60)
         return score(*arguments, **more)
 
-    monkeypatch.setattr(Resident, "predict", held_up)
+    monkeypatch.setattr(LoadedVersions, "predict", held_up)
     with ThreadPoolExecutor(MAX_PREDICTIONS) as threads:
         asked = [
             threads.submit(lambda: client.application.test_client().post("/predict", data=predict_body()).status_code)
@@ -489,9 +488,9 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
         assert client.post("/webhook", json={}).status_code == 200
         go_on.set()
         assert [answer.result() for answer in asked] == [200] * MAX_PREDICTIONS
-    monkeypatch.setattr(Resident, "predict", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(LoadedVersions, "predict", lambda *_, **__: 1 // 0)
     assert [client.post("/predict", data=predict_body()).status_code for _ in asked] == [500] * MAX_PREDICTIONS
-    monkeypatch.setattr(Resident, "predict", score)
+    monkeypatch.setattr(LoadedVersions, "predict", score)
     assert len(predict(client, [task("good")])) == 1, "an error gives its place back"
 
 

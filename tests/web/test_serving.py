@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 from conftest import wait_until
+from helpers.paths import ROOT
 from helpers.ports import own_port
 
-ROOT = Path(__file__).parent.parent
 SECRET = "open-sesame"
 STOP_S = 8.0  # Docker kills after 10
 
@@ -32,7 +32,7 @@ class Served:
         environment |= {key.upper(): str(value) for key, value in settings.items()}
         with self.log_file.open("ab") as out:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "backend", command],
+                [sys.executable, "-m", "nextlabel", command],
                 env=environment,
                 cwd=home,
                 stdin=subprocess.DEVNULL,
@@ -78,7 +78,7 @@ class Served:
 
 def environment_of(home: Path) -> Mapping[str, str]:
     return {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT / "backend"),
         "MODEL_DIR": str(home / "data"),
         "HOST": "127.0.0.1",
         "LABEL_STUDIO_URL": "http://127.0.0.1:9",  # nobody answers there
@@ -100,7 +100,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 def python_backend(arguments: list[str], home: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
     """`python -m backend` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "backend", *arguments],
+        [sys.executable, "-m", "nextlabel", *arguments],
         env={**os.environ, **environment_of(home), **settings},
         cwd=home,
         capture_output=True,

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures scoring, fitting and answering beside the naive ways, all in one run. Prints the tables as Markdown.
 
 With --from FILE.json nothing is measured: the README is renewed from the --out of an earlier run.
@@ -14,19 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from _script import default_model, run
-
+from nextlabel.commands._common import default_model, new_parser
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
-from nextlabel.simulation.records import read_json
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.simulation.records import read_json
 
 if TYPE_CHECKING:
-    from nextlabel.lab.benchmark import Plan
+    from nextlabel.lab.benchmark import BenchmarkPlan
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, write, print."""
-    options = parse(sys.argv[1:])
+    options = parse(arguments)
     # Here, so that --help answers at once.
     import torch
 
@@ -54,7 +52,11 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     from nextlabel.lab import benchmark
 
     earlier = (read_json(options.out) if options.out else None) or {}
-    data, plan, line = read_data(options.mrpc_dir), make_plan(options, directory), command(options.mrpc_dir)
+    data, plan, line = (
+        read_data(options.mrpc_dir),
+        make_plan(options, directory),
+        command(options.arguments, options.mrpc_dir),
+    )
     if not options.quality:
         return {**earlier, **benchmark.measure(data, plan, line, show)}
 
@@ -69,7 +71,7 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """All options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel benchmark", __doc__)
     parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: our own pairs)")
     parser.add_argument("--base-model", metavar="NAME", help="hub name or directory (default: all-MiniLM-L6-v2)")
     parser.add_argument(
@@ -108,7 +110,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--readme", type=Path, help="file whose benchmark block is renewed, between its two markers")
     parser.add_argument("--block", default="", metavar="NAME", help="which of several such blocks, by its name")
     parser.add_argument("--from", dest="saved", type=Path, metavar="FILE.json", help="measure nothing; read this --out")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
     if options.out and options.out.suffix != ".json":
         parser.error(f"--out {options.out} does not end in .json")
     if options.quality and not options.out:
@@ -120,14 +122,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def make_plan(options: argparse.Namespace, directory: Path) -> "Plan":
+def make_plan(options: argparse.Namespace, directory: Path) -> "BenchmarkPlan":
     """What is on the command line, over the defaults or those of --quick."""
-    from nextlabel.lab.benchmark import Plan, random_checkpoint
+    from nextlabel.lab.benchmark import BenchmarkPlan, random_checkpoint
 
     base_model = options.base_model or default_model()
     if options.shape:
         base_model = str(random_checkpoint(base_model, options.shape, directory))
-    plan = Plan(base_model, options.device, options.precision, random_weights=options.shape is not None)
+    plan = BenchmarkPlan(base_model, options.device, options.precision, random_weights=options.shape is not None)
     given = {
         "repeats": options.repeats,
         "warm_steps": options.warm_steps,
@@ -149,13 +151,12 @@ def read_data(mrpc_dir: Path | None) -> TextSet:
     return replace(of_pairs(read_mrpc(mrpc_dir)), source="MRPC, the official files")
 
 
-def command(mrpc_dir: Path | None) -> str:
+def command(arguments: Sequence[str], mrpc_dir: Path | None) -> str:
     """The command line, with DIR in the place of a directory that others do not have."""
-    arguments = sys.argv[1:]
     if mrpc_dir is not None:
         theirs = {str(mrpc_dir): "DIR", f"--mrpc-dir={mrpc_dir}": "--mrpc-dir=DIR"}
         arguments = [theirs.get(argument, argument) for argument in arguments]
-    return shlex.join(["scripts/benchmark.py", *arguments])
+    return shlex.join(["nextlabel", "benchmark", *arguments])
 
 
 def show(line: str) -> None:
@@ -176,7 +177,3 @@ def sizes(text: str) -> tuple[int, ...]:
     if len(found) != 4 or found[1] % found[3]:
         raise argparse.ArgumentTypeError(f"{text!r} is not LAYERSxHIDDENxFEEDFORWARDxHEADS with HEADS dividing HIDDEN")
     return found
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Checks each architecture of text classifier with a tiny checkpoint: fit, predict, save, load, embed.
 
 Makes a checkpoint with random weights and a tokenizer of each, offline, fits it some steps, and compares what the
@@ -20,9 +19,11 @@ import numpy as np
 import tokenizers
 import torch
 import transformers
-from _script import run
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from nextlabel.commands._common import new_parser
+from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
+from nextlabel.learning.rounds import score_pool, select
 from nextlabel.model.classifier import (
     Classifier,
     Recipe,
@@ -30,11 +31,9 @@ from nextlabel.model.classifier import (
     load,
     package_versions,
 )
-from nextlabel.simulation.datasets.corpora import own_pairs
-from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
-from nextlabel.values.examples import Example
-from nextlabel.learning.rounds import score_pool, select
 from nextlabel.model.device_tokens import Side
+from nextlabel.simulation.datasets.corpora import own_pairs
+from nextlabel.values.examples import Example
 
 VOCABULARY = 600
 LENGTH = 48  # word pieces that are read
@@ -43,7 +42,7 @@ DIFFERS = 1e-3  # how far apart the probabilities of two texts must be, or agree
 PADDING = {Side.RIGHT: "", Side.LEFT: "padding on the left", Side.NOWHERE: "no padding: texts of one length together"}
 LABELS = ("yes", "no")
 HEADER = ("architecture", "class", "fits in", "largest difference", "embed", "diverse", "remark")
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 SIZES |= {"max_position_embeddings": 80, "initializer_range": 0.2}  # weights large enough to tell two texts apart
 D_MODEL = {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64, "initializer_range": 0.2}
 FUNNEL = {"d_model": 32, "n_head": 2, "d_head": 16, "d_inner": 64, "block_sizes": [1, 1, 1], "initializer_range": 0.2}
@@ -231,9 +230,9 @@ ARCHITECTURES = (
 )
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Parse the command line, check, print; returns the exit code."""
-    options = _options()
+    options = _options(arguments)
     chosen = [one for one in ARCHITECTURES if not options.only or one.name in options.only]
     if len(chosen) < len(set(options.only)):
         raise BadSettingError(f"--only takes names of {', '.join(repr(one.name) for one in ARCHITECTURES)}.")
@@ -249,15 +248,15 @@ def main() -> int:
     return 0 if all(row.right for row in rows) else 1
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = new_parser("nextlabel check-architectures", __doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="check these alone")
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="bf16", help="asked for (default: %(default)s)"
     )
     parser.add_argument("--steps", type=int, default=6, help="optimiser steps of each fit (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE.md", help="file for the page")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 @dataclass(frozen=True)
@@ -395,7 +394,3 @@ def _page(rows: Sequence[Row], options: argparse.Namespace) -> str:
             "",
         ]
     )
-
-
-if __name__ == "__main__":
-    run(main)

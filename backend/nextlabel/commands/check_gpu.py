@@ -1,16 +1,14 @@
-#!/usr/bin/env python3
 """Checks on an NVIDIA GPU what tests on a CPU cannot see: recorded steps, memory that runs out, threads side by side.
 
 Prints a Markdown table with a row for each check; exit code 1 if any does not hold. Needs nothing of Label Studio.
 """
 
-import argparse
 import gc
 import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,6 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from _script import default_model, run
 from torch.nn.functional import dropout
 from transformers import (
     AutoTokenizer,
@@ -29,8 +26,10 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from nextlabel.learning.strategies import entropy_nats
+from nextlabel.commands._common import default_model, new_parser
+from nextlabel.errors import BadSettingError, NoMemoryError
 from nextlabel.lab.benchmark import spearman, top_overlap
+from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import (
     Classifier,
     Recipe,
@@ -38,9 +37,8 @@ from nextlabel.model.classifier import (
     load,
     package_versions,
 )
-from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.model.cuda_graphs import Replayed, Work
-from nextlabel.errors import BadSettingError, NoMemoryError
+from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import of_pairs
 
 GPU = torch.device("cuda")
@@ -50,12 +48,12 @@ LEARNT, UNSEEN = [e for e, _ in PAIRS.train], [e for e, _ in PAIRS.test or PAIRS
 TARGETS_N = np.array([PAIRS.labels.index(label) for _, label in PAIRS.train])
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run every check, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel check-gpu", __doc__)
     parser.add_argument("--base-model", metavar="DIR", help="a BERT in a directory (default: all-MiniLM-L6-v2)")
     parser.add_argument("--out", type=Path, metavar="FILE.md", help="file for the table")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         raise BadSettingError("There is no GPU that torch can use on this machine. Run this where there is one.")
     recipe = Recipe(options.base_model or default_model(), 120, 1e-4, 32, 128, seed=0, device="cuda", precision="bf16")
@@ -223,7 +221,9 @@ def other_models(recipe: Recipe) -> str:
             tokenizer.save_pretrained(directory)
             classifier = fitted(replace(recipe, base_model=directory, steps=30, max_length=64))
             probs = [classifier.predict_proba(UNSEEN, exact) for exact in (True, False)]
-        require(np.isfinite(probs[0]).all() and float(np.abs(probs[0] - probs[1]).max()) < 0.05, f"{name} went wrong")
+        require(
+            bool(np.isfinite(probs[0]).all()) and float(np.abs(probs[0] - probs[1]).max()) < 0.05, f"{name} went wrong"
+        )
         said.append(f"{name}: {count[0]} graphs")
     require(all(not words.endswith(" 0 graphs") for words in said), "; ".join(said))
     return "; ".join(said)
@@ -354,6 +354,3 @@ CHECKS = (
     side_by_side,
     memory_comes_back,
 )
-
-if __name__ == "__main__":
-    run(main)

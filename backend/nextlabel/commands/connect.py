@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Connects a Label Studio project to the backend, or disconnects it. Run again, it changes nothing."""
 
 import argparse
+from collections.abc import Sequence
 
-from _script import run, studio_from_settings
-
+from nextlabel.commands._common import studio_from_settings
 from nextlabel.labelstudio.connection import (
     Credentials,
     connect,
@@ -15,9 +14,9 @@ from nextlabel.labelstudio.connection import (
 from nextlabel.settings import load_settings
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line and connect."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="nextlabel connect", description=__doc__)
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
     parser.add_argument(
         "--backend-url", help="where Label Studio reaches the backend (default: as before, else http://localhost:PORT)"
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument(
         "--show-predictions",
         action=argparse.BooleanOptionalAction,
-        help="show the model's guess to annotators (default: as before; hidden in a project that is not connected yet)",
+        help="show the model's guesses to annotators (default: as before; a new project hides them)",
     )
     parser.add_argument(
         "--fields",
@@ -41,7 +40,7 @@ def main() -> None:
         help="learn annotations that say OLD as NEW, changing nothing in Label Studio; an empty NEW undoes it",
     )
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.disconnect:
         done = disconnect(studio, options.project, options.backend_url or "")
@@ -62,7 +61,3 @@ def mapping(text: str) -> tuple[str, str]:
     if not equals or not old:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form OLD=NEW, such as pos=positive")
     return old, new
-
-
-if __name__ == "__main__":
-    run(main)

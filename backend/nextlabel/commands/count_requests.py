@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Counts what a label, a new version and the clock cost in requests and bytes, in pools of several sizes.
 
 Prints a Markdown table; also how fast the first synchronisation is beside Label Studio's own export.
@@ -8,16 +7,20 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
-from _script import run, wait_until
 
+from nextlabel.commands._common import wait_until
 from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.demo import small_checkpoint
+from nextlabel.lab.importing import import_corpus
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
@@ -25,15 +28,11 @@ from nextlabel.simulation.datasets.corpora import (
     read_mrpc,
     recombined,
 )
-from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.importing import import_corpus
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.traffic import Traffic
-from nextlabel.labelstudio.client import Studio
+from nextlabel.versions.registry import Registry
 
 T = TypeVar("T")
 
@@ -58,9 +57,9 @@ class Count:
     by_look: Traffic
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, count, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="nextlabel count-requests", description=__doc__)
     parser.add_argument("--pools", type=int, nargs="+", default=[1000, 10_000], help="sizes (default: %(default)s)")
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
     parser.add_argument("--base-model", type=Path, help="directory of a checkpoint (default: the one of the tests)")
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="new versions (default: %(default)s)")
     parser.add_argument("--looks", type=int, default=3, help="looks by the clock (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file for the numbers, as JSON")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
     counts = []
     with ExitStack() as stack:
@@ -147,7 +146,7 @@ def _complete(model_dir: Path, project: int) -> bool:
         return bool(pool.get("complete"))
 
 
-def _fit(studio: Studio, watch: "_Watch", project: int) -> None:
+def _fit(studio: LabelStudioClient, watch: "_Watch", project: int) -> None:
     fits = watch.fits()
     studio.start_training(project)
     wait_until(lambda: watch.fits() > fits)
@@ -213,7 +212,3 @@ def _each(traffic: Traffic, times: int) -> str:
 
 def _speed(tasks: int, seconds: float) -> str:
     return f"{seconds:.1f} s, {tasks / seconds:,.0f} tasks/s"
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,19 +1,18 @@
-#!/usr/bin/env python3
 """Tells what the fault tests did, as a Markdown table, from the record that pytest wrote of them.
 
 scripts/test tests/test_crashes.py tests/test_mishaps.py tests/test_studio_faults.py tests/test_clock.py \\
-    --junitxml faults.xml; scripts/faults.py faults.xml
+    --junitxml faults.xml; nextlabel faults faults.xml
 """
 
-import argparse
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
-from _script import run
 from defusedxml.ElementTree import parse
 
+from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadRunError
 
 INJECTED, LOST, SECONDS = "faults injected", "labels lost", "seconds to a right queue"
@@ -30,11 +29,11 @@ class Case:
     seconds: float | None
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Read, count, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel faults", __doc__)
     parser.add_argument("record", type=Path, help="what pytest --junitxml wrote")
-    cases = _read(parser.parse_args().record)
+    cases = _read(parser.parse_args(arguments).record)
     waits = [case.seconds for case in cases if case.seconds is not None]
     print(f"- tests: {len(cases)}, of which {sum(case.passed for case in cases)} passed")
     print(f"- faults injected: {sum(case.injected for case in cases)}")
@@ -64,7 +63,3 @@ def _case(element: Element) -> Case:
         lost=int(told.get(LOST, 0)),
         seconds=told.get(SECONDS),
     )
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Makes two data sets for simulations from 10,605 sentences of film reviews, each rated by 15 to 29 people.
 
 Ratings go from -4 to 4, and 7,275 sentences have fewer than 20. A sentence is positive when their mean is above 0, else
@@ -13,7 +12,6 @@ Two sentences are rated twice and taken once, as the second time. Sentences of o
 ratings are those of VADER (Hutto & Gilbert 2014, MIT licence); they travel in its source package on PyPI.
 """
 
-import argparse
 import csv
 import hashlib
 import io
@@ -25,8 +23,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from _script import run
 
+from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadCorpusError
 
 PACKAGE = "vaderSentiment==3.2.1"
@@ -38,12 +36,12 @@ POSITIVE, NEGATIVE = "positive", "negative"
 Row = tuple[str, str]  # sentence, class
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, download, split, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel fetch-reviews", __doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/reviews"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--without-undecided", action="store_true", help="leave out sentences with a mean of exactly 0")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     mean = ratings(download())
     rated = [(sentence, POSITIVE if rating > 0 else NEGATIVE) for sentence, rating in mean.items()]
     undecided = {sentence for sentence, rating in mean.items() if rating == 0}
@@ -105,7 +103,3 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
         table.writerows([("sentence", "label"), *rows])
-
-
-if __name__ == "__main__":
-    run(main)

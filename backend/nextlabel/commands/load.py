@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Loads the whole system: annotators at human pace on a real Label Studio, bursts of /predict, webhooks during a fit.
 
 First the annotators work on a project without a backend, then on one in a fixed order, and then on one with the
@@ -26,8 +25,20 @@ from typing import Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]
-from _script import run, wait_until
 
+from nextlabel.commands._common import new_parser, wait_until
+from nextlabel.errors import NextlabelError
+from nextlabel.lab.demo import small_checkpoint
+from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
+from nextlabel.lab.load import (
+    Crew,
+    Machines,
+    personal_access_token,
+    sign_up,
+)
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
+from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
@@ -35,33 +46,21 @@ from nextlabel.simulation.datasets.corpora import (
     read_mrpc,
     recombined,
 )
-from nextlabel.lab.demo import small_checkpoint
-from nextlabel.errors import NextlabelError
-from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
 from nextlabel.store.jobs import JobQueue
-from nextlabel.labelstudio.config import parse_label_config, read_task
-from nextlabel.lab.load import (
-    Crew,
-    Machines,
-    personal_access_token,
-    sign_up,
-)
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.labels import consensus
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
-from nextlabel.store.status import StatusBoard
-from nextlabel.labelstudio.client import UNCERTAINTY, Studio
-from nextlabel.values.labels import consensus
 
 SEED_SET = 0.3  # of the tasks
 LOST = ("confirmed_but_not_held", "missing", "differing")
 EARLIER_S, LATER_S = 3, 6  # around the moment of serving: the looks at the window are a second or more apart
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Parse the command line, load, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel load", __doc__)
     parser.add_argument("--annotators", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=15, help="with us (default: %(default)s)")
     parser.add_argument("--minutes-without", type=float, help="each without us, before that (default: a fifth)")
@@ -73,7 +72,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
     parser.add_argument("--window", type=int, default=128, help="published tasks (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="file for all numbers")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.minutes_without is None:
         options.minutes_without = options.minutes / 5
     with ExitStack() as stack:
@@ -132,7 +131,7 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     return {**about, **{name: vars(options)[name] for name in given}, **findings(alone, fixed, crew, machines, watch)}
 
 
-def fix_order(server: LocalStudio, studio: Studio, project: int) -> None:
+def fix_order(server: LocalStudio, studio: LabelStudioClient, project: int) -> None:
     """Give each task a prediction with a score of its own, by which Label Studio serves them from now on."""
     tasks = sorted(studio.task_ids(project))
     scores = random.Random(0).sample(range(len(tasks)), len(tasks))
@@ -177,7 +176,7 @@ def usage(process: psutil.Process) -> Usage:
 class Watch:
     """Looks at the backend every second, without asking Label Studio anything."""
 
-    def __init__(self, studio: Studio, backend: LocalBackend, project: int, options: argparse.Namespace):
+    def __init__(self, studio: LabelStudioClient, backend: LocalBackend, project: int, options: argparse.Namespace):
         self._studio, self._backend, self._project, self._options = studio, backend, project, options
         self._registry, self.board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
         self.jobs = JobQueue(backend.model_dir)
@@ -343,7 +342,3 @@ def report(result: dict[str, Any]) -> Iterator[str]:
 
 def _listed(numbers: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in numbers.items())
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures the live loop on this machine: label to new order, latencies, memory. Prints a Markdown table."""
 
 import argparse
@@ -6,14 +5,18 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from _script import run, wait_until
 
+from nextlabel.commands._common import wait_until
 from nextlabel.lab.annotators import Answer, annotate, gold_of
+from nextlabel.lab.demo import small_checkpoint
+from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
@@ -21,25 +24,21 @@ from nextlabel.simulation.datasets.corpora import (
     read_mrpc,
     recombined,
 )
-from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
-from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
 from nextlabel.store.status import QueueStatus, StatusBoard
-from nextlabel.labelstudio.client import Studio
+from nextlabel.versions.registry import Registry
 
 Row = tuple[str, str]
 HTTP = httpx.Client(timeout=60)  # one connection: making one takes longer than the answer
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="nextlabel measure-loop", description=__doc__)
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
     parser.add_argument("--pool", type=int, help="pairs to choose from, made by recombining (default: those there are)")
     parser.add_argument("--labels", type=int, default=64, help="labels per round (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
     if options.pool:
         corpus = recombined(corpus, options.pool)
@@ -65,7 +64,7 @@ def main() -> None:
         print(f"| {name} | {value} |")
 
 
-def _measure(studio: Studio, backend: LocalBackend, corpus: Corpus, labels: int) -> Iterator[Row]:
+def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, labels: int) -> Iterator[Row]:
     alone = import_corpus(studio, corpus, "without a backend", 0.3, seed=0)
     yield "annotator without us, next task and submit together", _label(studio, alone, corpus, labels)
     start = time.perf_counter()
@@ -104,7 +103,7 @@ def _at_rest(queue: QueueStatus) -> bool:
     return queue.state == "published" and not (queue.stale or queue.unscored)
 
 
-def _label(studio: Studio, project: int, corpus: Corpus, count: int) -> str:
+def _label(studio: LabelStudioClient, project: int, corpus: Corpus, count: int) -> str:
     answers: Iterator[Answer] = annotate(studio, project, gold_of(corpus))
     next(answers)  # opens the connection
     return _latencies(lambda: next(answers), count - 1)
@@ -133,7 +132,7 @@ def _webhook(backend: LocalBackend, project: int) -> None:
     HTTP.post(f"{backend.url}/webhook", json={"action": "ANNOTATION_UPDATED", "project": {"id": project}})
 
 
-def _wait_for_change(studio: Studio, project: int, version: str) -> str:
+def _wait_for_change(studio: LabelStudioClient, project: int, version: str) -> str:
     wait_until(lambda: studio.project(project).model_version not in (version, "", None))
     return studio.project(project).model_version or ""
 
@@ -148,7 +147,3 @@ def _memory(supervisor: int) -> Iterator[Row]:
     for name in ("web", "trainer"):
         kib = sum(int(rss) for pid, _, rss, args in rows if int(pid) in ours and f"backend {name}" in args)
         yield f"resident memory, {name} process at rest after two fits", f"{kib / 1024:.0f} MiB"
-
-
-if __name__ == "__main__":
-    run(main)

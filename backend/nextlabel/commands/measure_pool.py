@@ -1,20 +1,20 @@
-#!/usr/bin/env python3
 """Measures how a trainer scores a large pool, without Label Studio: seconds to the head, to the end, and memory.
 
 Memory is what the process held at most above what it held with a fitted model and no pool. Linux only.
 """
 
-import argparse
 import multiprocessing
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from _script import run
-
+from nextlabel.commands._common import new_parser
+from nextlabel.errors import NextlabelError
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
     own_pairs,
@@ -28,15 +28,15 @@ PAGE = 1000
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel measure-pool", __doc__)
     parser.add_argument("--tasks", type=int, default=100_000, help="pairs in the pool (default: %(default)s)")
     parser.add_argument("--base-model", help="hub name or directory (default: a random BERT of 2 layers of 32)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)")
     parser.add_argument("--parts", type=int, help="stop after so many parts, and go on in another process")
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="nextlabel-pool-") as directory:
         home = Path(directory)
         base_model = options.base_model or str(small_bert(home / "bert"))
@@ -61,7 +61,11 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> None:
 
 def child(work: Callable[..., None], *arguments: object) -> None:
     """In the new process."""
-    run(lambda: work(*arguments))
+    try:
+        work(*arguments)
+    except NextlabelError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def say(what: str, value: str) -> None:
@@ -107,11 +111,10 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
     say("filling the local copy", f"{time.perf_counter() - start:.1f} s")
 
 
-def pages(corpus: Corpus, labels: Sequence[str]) -> Iterator[list[object]]:
+def pages(corpus: Corpus, labels: Sequence[str]) -> Iterator[list[Any]]:
     """Tasks as a synchronisation reads them; the first ones are labelled."""
     from nextlabel.values.examples import Example
-    from nextlabel.values.labels import TaskRow
-    from nextlabel.values.labels import Vote
+    from nextlabel.values.labels import TaskRow, Vote
 
     def row(number: int, first: str, second: str) -> TaskRow:
         votes = (Vote(labels[number % 2], False, "2026-01-01"),) if number <= LABELLED else ()
@@ -127,22 +130,27 @@ class Trainer:
 
     def __init__(self, home: Path, base_model: str, device: str):
         from nextlabel.loop.backlog import Backlog
-        from nextlabel.loop.compute_gate import Turn
+        from nextlabel.loop.compute_gate import ComputeGate
         from nextlabel.loop.fitting import Fitter
+        from nextlabel.model.tokens import TokenCache
+        from nextlabel.settings import Settings
         from nextlabel.store.jobs import JobQueue
         from nextlabel.store.pool import tokens_path
-        from nextlabel.versions.registry import Registry
-        from nextlabel.versions.loaded import Resident
-        from nextlabel.settings import Settings
         from nextlabel.store.status import StatusBoard
-        from nextlabel.model.tokens import TokenCache
+        from nextlabel.versions.loaded import LoadedVersions
+        from nextlabel.versions.registry import Registry
 
         settings = Settings(
-            _env_file=None, model_dir=home, base_model=base_model, device=device, fit_steps=5, learning_rate=1e-4
+            _env_file=None,  # type: ignore[call-arg]
+            model_dir=home,
+            base_model=base_model,
+            device=device,
+            fit_steps=5,
+            learning_rate=1e-4,
         )
         self.home, self.registry, cache = home, Registry(home), TokenCache(tokens_path(home, PROJECT))
         self.jobs = JobQueue(home, worker=self)
-        resident, turn = Resident(settings, self.registry, 2, lambda project: cache), Turn()
+        resident, turn = LoadedVersions(settings, self.registry, 2, lambda project: cache), ComputeGate()
         self.backlog = Backlog(settings, self.registry, self.jobs, resident, turn)
         self.fitter = Fitter(
             settings, self.registry, StatusBoard(home), self.jobs, resident, turn, lambda project: cache
@@ -226,7 +234,3 @@ def highest_mib() -> float:
 def _status(name: str) -> float:
     (kib,) = re.findall(rf"^{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"), re.MULTILINE)
     return int(kib) / 1024
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Replays active learning with a simulated oracle, offline, and records every round in OUT/rounds.jsonl.
 
-A run that was stopped goes on when the same command is given again. Afterwards: scripts/report.py OUT
+A run that was stopped goes on when the same command is given again. Afterwards: nextlabel report OUT
 """
 
 import argparse
@@ -12,36 +11,37 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from _script import run
 from tqdm import tqdm
 
-from nextlabel.simulation.datasets import corpora, overlaps, textsets
-from nextlabel.learning.strategies import rank_alike
-from nextlabel.learning.start_set import seed_size
-from nextlabel.simulation.curves import SPAN
-from nextlabel.simulation.experiment import Event, Experiment, Plan
+from nextlabel.commands._common import new_parser
 from nextlabel.learning.rounds import QUERY_STRATEGIES
+from nextlabel.learning.start_set import seed_size
+from nextlabel.learning.strategies import rank_alike
+from nextlabel.simulation.curves import SPAN
+from nextlabel.simulation.datasets import corpora, overlaps, textsets
+from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
 from nextlabel.simulation.replay import (
     START_BY,
     TUTORIAL,
     TUTORIAL_SEED,
-    Protocol,
+    RunProtocol,
     arms,
     check,
     deviations,
     rounds_in,
 )
-from nextlabel.simulation.datasets.textsets import TextSet
 
 SHORTEST = 8  # word pieces, as in the settings
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Parse the command line and play."""
     parser = make_parser()
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.stop_at is not None and not options.reproduce_tutorial:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     data = read_data(options, parser)
@@ -52,21 +52,21 @@ def main() -> int:
     check(data, experiment.protocol, seeds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = options.threads or max(1, cores // options.workers)
-    plan = Plan(arms(strategies, seeds), options.rounds, options.workers, threads)
+    plan = ExperimentPlan(arms(strategies, seeds), options.rounds, options.workers, threads)
     introduce(data, protocol, plan)
     try:
         with experiment:
-            failures = play(experiment, plan)
+            failures = play(experiment, plan, shlex.join(["nextlabel", "simulate", *arguments]))
     except KeyboardInterrupt:
         print("Stopped. The finished rounds are kept; the same command goes on from them.", file=sys.stderr)
         raise
     for failure in failures:
         print(f"Seed {failure.arm.seed}, {failure.arm.strategy}: {failure.failed}", file=sys.stderr)
-    print(f"Rounds: {options.out / 'rounds.jsonl'}\nReport: scripts/report.py {options.out}")
+    print(f"Rounds: {options.out / 'rounds.jsonl'}\nReport: nextlabel report {options.out}")
     return 1 if failures else 0
 
 
-def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
+def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence[Event]:
     """Play with a progress bar; rounds on disk count as done."""
     total = {arm: rounds_in(experiment.data, experiment.protocol, arm, plan.rounds) for arm in plan.arms}
     done = experiment.done()
@@ -87,10 +87,10 @@ def play(experiment: Experiment, plan: Plan) -> Sequence[Event]:
             if not record.chosen:
                 bar.total -= max(0, total[event.arm] - record.round - 1)
 
-        return experiment.play(plan, shlex.join(["scripts/simulate.py", *sys.argv[1:]]), show)
+        return experiment.play(plan, command, show)
 
 
-def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
+def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> None:
     """Say what is about to be played, and what a reviewer would object to."""
     print(f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test")
     for note in data.notes:
@@ -104,7 +104,7 @@ def introduce(data: TextSet, protocol: Protocol, plan: Plan) -> None:
         print(f"Warning: {warning}")
 
 
-def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]) -> Iterator[str]:
+def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: Sequence[str]) -> Iterator[str]:
     """What does not hinder a run and weakens what can be concluded from it."""
     yield from dependent(data)
     for group in textsets.alike(data.labels):
@@ -118,9 +118,9 @@ def warnings(data: TextSet, protocol: Protocol, plan: Plan, names: Sequence[str]
         yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
     elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
         yield "the pool is smaller than a batch: the first batch takes all of it"
-    for group in rank_alike(names, len(data.labels)):
-        if len(group) > 1:
-            yield f"with two classes {' and '.join(group)} choose the same examples: one of them would do"
+    for alike in rank_alike(names, len(data.labels)):
+        if len(alike) > 1:
+            yield f"with two classes {' and '.join(alike)} choose the same examples: one of them would do"
     epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)
     if epochs < FULL_EPOCHS - 0.1:
         yield f"the baseline sees the data {epochs:.1f} times; fewer than {FULL_EPOCHS} lower the target: --full-steps"
@@ -134,8 +134,8 @@ def dependent(data: TextSet) -> Iterator[str]:
         yield f"{count} {words}, word for word"
     torn = overlaps.contradictions(data.parts())
     if torn:
-        count = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"
-        yield f"{count} under different labels ({torn.examples} examples), such as {torn.one}"
+        texts = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"
+        yield f"{texts} under different labels ({torn.examples} examples), such as {torn.one}"
     for part, joined in overlaps.joined_to_train(data.parts()).items():
         yield (
             f"{joined.joined} of {joined.pairs} {part} pairs share a sentence with train ({joined.directly}) or are "
@@ -167,7 +167,7 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
     return textsets.of_pairs(corpora.download_mrpc())
 
 
-def make_protocol(options: argparse.Namespace, data: TextSet) -> Protocol:
+def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
     """The tutorial's protocol with what the options change; only a reproduction stops at the tutorial's target.
 
     The baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
@@ -189,7 +189,7 @@ def make_protocol(options: argparse.Namespace, data: TextSet) -> Protocol:
     return replace(protocol, full_steps=options.full_steps or max(protocol.recipe.steps, three_epochs))
 
 
-def only_given(options: dict[str, object]) -> dict[str, object]:
+def only_given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that are on the command line."""
     return {name: value for name, value in options.items() if value is not None}
 
@@ -203,7 +203,7 @@ def choose_arms(options: argparse.Namespace) -> tuple[list[str], list[int]]:
 
 def make_parser() -> argparse.ArgumentParser:
     """All options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel simulate", __doc__)
     data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
     data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
     data.add_argument(
@@ -319,7 +319,3 @@ def seeds(text: str) -> list[int]:
             f"{text!r} is neither a number of seeds (20) nor a list of them (0,1,2; one: 0,)"
         )
     return [int(part) for part in parts] if "," in text or text.strip() == "0" else list(range(positive(text)))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,31 +1,29 @@
-#!/usr/bin/env python3
 """Plays the experiment through Label Studio: simulated annotators label what its queue serves, the live loop refits.
 
-The project is one of scripts/import_mrpc.py, connected by scripts/connect_project.py, with the backend on this machine
+The project is one of nextlabel import-mrpc, connected by nextlabel connect, with the backend on this machine
 and the same environment (.env) as it: LABEL_STUDIO_API_KEY, MODEL_DIR, SEED, FIT_EVERY. Writes the same records as
-scripts/simulate.py; with --compare DIR it says whether an offline run of the same seed chose the same tasks.
+nextlabel simulate; with --compare DIR it says whether an offline run of the same seed chose the same tasks.
 """
 
 import argparse
 import re
 import shlex
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from _script import run
-
-from nextlabel.simulation.datasets import corpora
-from nextlabel.simulation import records
+from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadSettingError
-from nextlabel.lab.live import Loop, partings, play
-from nextlabel.simulation.records import Record
+from nextlabel.lab.live import Loop, first_differences, play
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.settings import load_settings
-from nextlabel.labelstudio.client import Studio
+from nextlabel.simulation import records
+from nextlabel.simulation.datasets import corpora
+from nextlabel.simulation.records import Record
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line, play, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel simulate-live", __doc__)
     parser.add_argument("project", metavar="PROJECT_URL", help="such as http://localhost:8080/projects/7")
     parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: the hub)")
     parser.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel")
@@ -35,7 +33,7 @@ def main() -> None:
     parser.add_argument("--annotators", type=Path, metavar="FILE", help="API keys, one a line, each an annotator")
     parser.add_argument("--out", type=Path, default=Path("runs/live"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--compare", type=Path, metavar="DIR", help="an offline run of the same setting and seed")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     address = re.match(r"(https?://.+)/projects/(\d+)", options.project)
     if address is None:
         parser.error(f"{options.project!r} is not a project's address, such as http://localhost:8080/projects/7")
@@ -44,15 +42,15 @@ def main() -> None:
     if options.annotators:
         keys = api_keys(options.annotators)
     offline = records.read_run(options.compare) if options.compare else None
-    loop = Loop([Studio(address[1], key) for key in keys], int(address[2]), settings.model_dir)
-    command = shlex.join(["scripts/simulate_live.py", *sys.argv[1:]])
+    loop = Loop([LabelStudioClient(address[1], key) for key in keys], int(address[2]), settings.model_dir)
+    command = shlex.join(["nextlabel", "simulate-live", *arguments])
     done = play(loop, corpus(options), settings.seed, settings.fit_every, options.rounds, options.out, command, show)
     print(f"Rounds: {options.out / records.ROUNDS}")
     if offline is not None:
         played = records.read_run(options.out)
         records.require_same(offline.setting, played.setting, str(options.compare), str(options.out))
         same_arm = [record for record in offline.rounds if record.arm == done[0].arm]
-        print("\n".join(partings(done, same_arm)) or f"{options.compare} has no rounds of {done[0].arm}")
+        print("\n".join(first_differences(done, same_arm)) or f"{options.compare} has no rounds of {done[0].arm}")
 
 
 def positive(text: str) -> int:
@@ -86,7 +84,3 @@ def show(record: Record) -> None:
         f", {record.test['combined']:.3f} on test" if record.test else ""
     )
     print(f"round {record.round}: {record.labels} labels, {score}", flush=True)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Runs the web process for long: very many predictions, and new versions at even distances in between.
 
 Looks at its memory, handles and threads, and at the disk, whenever it is at rest before a change of version. Prints a
@@ -22,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]
-from _script import run, wait_until
-from load import usage
 
-from nextlabel.simulation.datasets.corpora import LABELS, own_pairs
+from nextlabel.commands._common import new_parser, wait_until
+from nextlabel.commands.load import usage
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.load import (
     MOST_TASKS,
@@ -33,10 +31,11 @@ from nextlabel.lab.load import (
     TIMEOUT_S,
     prediction_request,
 )
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.simulation.datasets.corpora import LABELS, own_pairs
+from nextlabel.simulation.datasets.textsets import of_pairs
 from nextlabel.values.versions import Card, version_name
 from nextlabel.versions.registry import Registry
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
-from nextlabel.simulation.datasets.textsets import of_pairs
 
 if TYPE_CHECKING:
     from nextlabel.model.classifier import Classifier
@@ -46,14 +45,14 @@ KEPT = 5  # versions
 CLIENTS = 4  # at a time
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Parse the command line, run, print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("nextlabel soak", __doc__)
     parser.add_argument("--predictions", type=int, default=100_000, help="(default: %(default)s)")
     parser.add_argument("--versions", type=int, default=50, help="changes of version (default: %(default)s)")
     parser.add_argument("--base-model", type=Path, metavar="DIR", help="a checkpoint (default: all-MiniLM-L6-v2)")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="file for all numbers")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with ExitStack() as stack:
         result = soak(options, stack)
     if options.out:
@@ -189,7 +188,3 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     yield f"\nMemory grew by {result['mib_per_10000']} MiB per 10,000 predictions in the second half."
     wrong = ", ".join(f"{what}: {count}" for what, count in result["wrong"].items())
     yield f"Wrong answers: {wrong or 'none'}."
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Lists a project's versions, puts one in force, goes back to the one before, or deletes old ones.
 
 Works on MODEL_DIR, with the same environment (.env) as the backend. The trainer brings Label Studio's queue into the
@@ -6,23 +5,23 @@ order of the version in force by itself; that version stays in force until a fit
 """
 
 import argparse
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from _script import run
-
+from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadSettingError, NoModelError
+from nextlabel.settings import Settings, load_settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.settings import Settings, load_settings
 
 HEADER = ("number", "version", "labels", "accuracy", "F1", "combined", "size", "age", "state")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Parse the command line and do what it says."""
-    options = _options()
+    options = _options(arguments)
     settings = load_settings()
     registry = Registry(settings.model_dir)
     if not registry.versions(options.project):
@@ -40,8 +39,8 @@ def main() -> None:
         _promote(settings, registry, options.project, named or _previous(registry, options.project))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = new_parser("nextlabel versions", __doc__)
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="every version, newest first")
@@ -50,7 +49,7 @@ def _options() -> argparse.Namespace:
     actions.add_parser("rollback", help="put the version in force that was so before the present one")
     prune = actions.add_parser("prune", help="delete all but the newest versions and the one in force")
     prune.add_argument("--keep", type=_positive, required=True, metavar="N", help="how many of the newest to keep")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _positive(text: str) -> int:
@@ -116,7 +115,3 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-if __name__ == "__main__":
-    run(main)

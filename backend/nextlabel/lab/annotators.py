@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.errors import BadCorpusError
 from nextlabel.lab.importing import result_of
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.corpora import Corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,10 @@ class Answer:
 
 
 def annotate(
-    studio: Studio, project: int, gold: Callable[[dict[str, Any]], str], pause: Callable[[], None] = lambda: None
+    studio: LabelStudioClient,
+    project: int,
+    gold: Callable[[dict[str, Any]], str],
+    pause: Callable[[], None] = lambda: None,
 ) -> Iterator[Answer]:
     """Label one task after the other as the token's user, until the queue is empty. `pause` is the thinking time."""
     while True:

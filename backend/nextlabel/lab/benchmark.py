@@ -33,10 +33,11 @@ from transformers import (
 )
 
 from nextlabel import __version__
-from nextlabel.model import classifier as classifiers
-from nextlabel.values.arrays import Array
+from nextlabel.errors import BadRunError
+from nextlabel.learning.metrics import evaluate
+from nextlabel.learning.rounds import class_numbers
 from nextlabel.learning.strategies import entropy_nats, most_informative_first
-from nextlabel.values.arrays import Ints
+from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import (
     TOKEN_BUDGET,
     TOKEN_BUDGET_GPU,
@@ -44,16 +45,13 @@ from nextlabel.model.classifier import (
     Progress,
     Recipe,
 )
-from nextlabel.model.devices import describe, pick_device, pick_precision
-from nextlabel.errors import BadRunError
-from nextlabel.values.examples import Example
-from nextlabel.model.devices import machine
+from nextlabel.model.devices import describe, machine, pick_device, pick_precision
 from nextlabel.model.kernels import has_onednn, packed_linear
-from nextlabel.learning.rounds import class_numbers
-from nextlabel.learning.metrics import evaluate
-from nextlabel.simulation.records import require_same, write_json
-from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.model.tokens import TokenCache
+from nextlabel.simulation.datasets.textsets import Labelled, TextSet
+from nextlabel.simulation.records import require_same, write_json
+from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.examples import Example
 
 Result = dict[str, Any]  # plain values, as JSON has them
 Show = Callable[[str], None]
@@ -91,7 +89,7 @@ RANDOM_NOTE = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """How much is measured. `examples` caps the texts that are scored (None: all that were not learnt from)."""
 
     base_model: str
@@ -109,7 +107,7 @@ class Plan:
     memory: bool = True
     random_weights: bool = False  # the base model is a `random_checkpoint`
 
-    def quick(self) -> "Plan":
+    def quick(self) -> "BenchmarkPlan":
         """The least that still says something: less than three minutes for a small model on two cores."""
         return replace(self, repeats=2, warm_steps=30, examples=256, singles=20, fit_steps=2, memory=False)
 
@@ -119,12 +117,12 @@ class Plan:
             self.base_model, steps, self.learning_rate, BATCH, self.max_length, seed, self.device, self.precision
         )
 
-    def settled(self) -> "Plan":
+    def settled(self) -> "BenchmarkPlan":
         """With the precision by its name, so that it is picked once: on a busy machine the next pick may differ."""
         return replace(self, precision=_name(pick_precision(self.precision, pick_device(self.device))))
 
 
-def measure(data: TextSet, plan: Plan, command: str, show: Show = lambda line: None) -> Result:
+def measure(data: TextSet, plan: BenchmarkPlan, command: str, show: Show = lambda line: None) -> Result:
     """Everything, as JSON has it. Fits on `train`; scores `test`, or `dev` where there is no test part.
 
     Raises as `classifier.fit` does, and `BadRunError` for a model whose operations cannot be counted or without the
@@ -157,7 +155,7 @@ def measure(data: TextSet, plan: Plan, command: str, show: Show = lambda line: N
     }
 
 
-def _about(data: TextSet, plan: Plan) -> Result:
+def _about(data: TextSet, plan: BenchmarkPlan) -> Result:
     return {
         "machine": machine(),
         "device": describe(plan.device),
@@ -189,7 +187,7 @@ def random_checkpoint(base_model: str, sizes: Sequence[int], directory: Path) ->
     `sizes`: layers, and the widths of hidden states and feed-forward, and attention heads. Raises as `classifier.fit`.
     """
     layers, hidden, intermediate, heads = sizes
-    tokenizer = classifiers.load_base(Plan(base_model, "cpu").recipe(1)).tokenizer
+    tokenizer = classifiers.load_base(BenchmarkPlan(base_model, "cpu").recipe(1)).tokenizer
     config = BertConfig(
         vocab_size=len(tokenizer),
         num_hidden_layers=layers,
@@ -606,7 +604,7 @@ class FitWay:
     fit: Fit
 
 
-def fit_ways(plan: Plan) -> dict[str, FitWay]:
+def fit_ways(plan: BenchmarkPlan) -> dict[str, FitWay]:
     """The rivals and ours; the first is what the others are compared with."""
     ours = _name(pick_precision(plan.precision, pick_device(plan.device)))
     dynamic = "Trainer, padded to the longest of the batch"
@@ -688,7 +686,7 @@ class _EachStep(TrainerCallback):  # type: ignore[misc]  # transformers has no t
 
 def measure_fit(
     classifier: Classifier,
-    plan: Plan,
+    plan: BenchmarkPlan,
     examples: Sequence[Example],
     targets_N: Ints,
     show: Show = lambda line: None,
@@ -732,7 +730,7 @@ def measure_fit(
 
 def measure_whole_fit(
     labels: Sequence[str],
-    plan: Plan,
+    plan: BenchmarkPlan,
     examples: Sequence[Example],
     targets_N: Ints,
     show: Show = lambda line: None,
@@ -816,7 +814,7 @@ def peak_memory(
 
 def measure_quality(
     data: TextSet,
-    plan: Plan,
+    plan: BenchmarkPlan,
     seeds: int,
     steps: int,
     command: str,
@@ -853,8 +851,8 @@ def _quality_of_seed(data: TextSet, recipe: Recipe, show: Show) -> Result:
         classifier = fit(recipe, data.labels, learnt, targets_N, lambda done, total: None)
         for name, part in judged.items():
             examples, expected_N = _with_targets(data.labels, part)
-            guesses_N = classifier.predict_proba(examples).argmax(axis=1)
-            scores[name][way] = evaluate(expected_N, guesses_N, len(data.labels)).as_dict()
+            predictions_N = classifier.predict_proba(examples).argmax(axis=1)
+            scores[name][way] = evaluate(expected_N, predictions_N, len(data.labels)).as_dict()
     return scores
 
 

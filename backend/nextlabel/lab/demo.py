@@ -15,29 +15,29 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from nextlabel.lab.annotators import annotate, gold_of
-from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import OWN_PAIRS, Corpus, find_corpus
 from nextlabel.errors import NextlabelError
-from nextlabel.model.hub import how_to_install, packaged
+from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import import_corpus
-from nextlabel.values.versions import Card, version_number
-from nextlabel.versions.registry import Registry
 from nextlabel.lab.sandbox import (
     ROOT,
     LocalBackend,
     LocalStudio,
     free_port,
 )
+from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.model.hub import how_to_install, packaged
+from nextlabel.simulation.datasets.corpora import OWN_PAIRS, Corpus, find_corpus
 from nextlabel.store.status import StatusBoard
-from nextlabel.labelstudio.client import Studio, StudioRefusedError
+from nextlabel.values.versions import Card, version_number
+from nextlabel.versions.registry import Registry
 
 SMALL = "all-MiniLM-L6-v2"
 START_SEED = 123
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """What suits a checkpoint and a corpus: labels per round, optimiser steps, learning rate."""
 
     fit_every: int
@@ -139,12 +139,12 @@ def small_checkpoint() -> Path:
     return directory
 
 
-def _plan(options: argparse.Namespace, corpus: Corpus) -> Plan:
+def _plan(options: argparse.Namespace, corpus: Corpus) -> DemoPlan:
     small_corpus = len(corpus.train) < 1000
     small_model = options.base_model == SMALL
     steps = options.steps or (90 if small_corpus else 120)
     # The tutorial's 2e-5 is for BERT base; the small checkpoint hardly moves at that rate.
-    return Plan(32 if small_corpus else 64, steps, 1e-4 if small_model else 2e-5)
+    return DemoPlan(32 if small_corpus else 64, steps, 1e-4 if small_model else 2e-5)
 
 
 def _announced_port(wanted: int, whose: str) -> int:
@@ -154,7 +154,7 @@ def _announced_port(wanted: int, whose: str) -> int:
     return port
 
 
-def _project(client: Studio, corpus: Corpus, memory: Path) -> int:
+def _project(client: LabelStudioClient, corpus: Corpus, memory: Path) -> int:
     """The project of an earlier run on the same corpus, or a new one."""
     try:
         remembered, source = memory.read_text(encoding="utf-8").split(" ", 1)
@@ -190,7 +190,7 @@ def _introduce(studio: LocalStudio, backend: LocalBackend, project: int) -> None
 class _Loop:
     """What the demo waits for and looks at."""
 
-    def __init__(self, client: Studio, backend: LocalBackend, project: int, plan: Plan):
+    def __init__(self, client: LabelStudioClient, backend: LocalBackend, project: int, plan: DemoPlan):
         self.client, self.backend, self.project, self.plan = client, backend, project, plan
         self._registry, self._board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
 

@@ -10,12 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from nextlabel.simulation.datasets.corpora import (
-    LABELS,
-    Corpus,
-    Pair,
-    seed_rows,
-)
 from nextlabel.errors import (
     IncompleteImportError,
     RefusedConfigError,
@@ -23,12 +17,18 @@ from nextlabel.errors import (
     WrongProjectError,
     without_password,
 )
-from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.client import (
     Counts,
-    Studio,
+    LabelStudioClient,
     StudioAwayError,
     StudioRefusedError,
+)
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.simulation.datasets.corpora import (
+    LABELS,
+    Corpus,
+    Pair,
+    seed_rows,
 )
 
 # toName names one text: with two, Label Studio's editor would lose the labels.
@@ -48,7 +48,7 @@ PAIR_CONFIG = f"""<View>
 BATCH, SMALLEST_BATCH, SHRINK = 250, 100, 2  # tasks per request, and by what a loss divides them
 BULK_ROUNDS = 4  # after that, labels that are still lost are added one by one, which loses none
 RETRIED_CODES = (408, 409, 413, 425, 429)  # refusals that another try, with a smaller batch, may get past
-REMEDY = "To complete it, run scripts/import_mrpc.py again with the same options and --project {project}."
+REMEDY = "To complete it, run nextlabel import-mrpc again with the same options and --project {project}."
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _choices(annotation: Mapping[str, Any]) -> list[Any]:
 
 
 def import_corpus(
-    studio: Studio,
+    studio: LabelStudioClient,
     corpus: Corpus,
     title: str,
     start: float,
@@ -192,7 +192,7 @@ def import_corpus(
 
 
 def complete(
-    studio: Studio,
+    studio: LabelStudioClient,
     project: int,
     corpus: Corpus,
     start: float,
@@ -214,7 +214,7 @@ def complete(
     return _Import(studio, project, wanted_tasks(corpus, start, seed), progress, remedy, patience).run()
 
 
-def _require_pairs(studio: Studio, project: int) -> None:
+def _require_pairs(studio: LabelStudioClient, project: int) -> None:
     config = studio.project(project, with_counts=False).label_config
     try:
         same = parse_label_config(config) == parse_label_config(PAIR_CONFIG)
@@ -252,7 +252,7 @@ class _Import:
     SQLite would give the task's id away again, and what a person submits for it would land on another row.
     """
 
-    studio: Studio
+    studio: LabelStudioClient
     project: int
     wanted: Mapping[int, Mapping[str, Any]]
     progress: Callable[[int, int], None]
@@ -376,12 +376,12 @@ def _may_still_arrive(error: StudioError) -> bool:
     return not isinstance(error, StudioAwayError)
 
 
-def project_url(studio: Studio, project: int) -> str:
+def project_url(studio: LabelStudioClient, project: int) -> str:
     """The project's page in Label Studio."""
     return f"{without_password(studio.url)}/projects/{project}"
 
 
-def _place(studio: Studio, project: int) -> str:
+def _place(studio: LabelStudioClient, project: int) -> str:
     return f"Project {project} ({project_url(studio, project)})"
 
 

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import torch
 
-from nextlabel.model import classifier as classifiers
-from nextlabel.simulation import records
-from nextlabel.lab.annotators import annotate, gold_of
-from nextlabel.model.classifier import Recipe
-from nextlabel.simulation.datasets.corpora import Corpus
-from nextlabel.model.devices import describe
 from nextlabel.errors import BadRunError, NextlabelError
-from nextlabel.simulation.experiment import Experiment, Plan
+from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.learning.rounds import score_holdout
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.devices import describe
+from nextlabel.simulation import records
+from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.simulation.experiment import Experiment, ExperimentPlan
 from nextlabel.simulation.records import Record
+from nextlabel.simulation.replay import Arm, RunProtocol
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.simulation.replay import Arm, Protocol
-from nextlabel.store.status import StatusBoard
-from nextlabel.labelstudio.client import Studio
-from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 
 LOOK_S = 0.3
 PATIENCE_S = 120.0  # for a queue that serves nothing although tasks are left: twice the default RECONCILE_S
@@ -38,7 +38,7 @@ PATIENCE_S = 120.0  # for a queue that serves nothing although tasks are left: t
 class Loop:
     """A connected project, the directory of its backend on this machine, and a client for each annotator."""
 
-    annotators: Sequence[Studio]
+    annotators: Sequence[LabelStudioClient]
     project: int
     model_dir: Path
 
@@ -86,7 +86,7 @@ def play(
     card = loop.wait(None)
     with Experiment(out, data, _protocol(card, out, batch)) as experiment:
         arm = Arm(seed, card.strategy)
-        experiment.begin(command, Plan([arm], rounds, threads=torch.get_num_threads()))
+        experiment.begin(command, ExperimentPlan([arm], rounds, threads=torch.get_num_threads()))
         done = experiment.done().get(arm, [])
         if done and not done[-1].chosen:
             return done
@@ -104,11 +104,11 @@ def play(
             card = following
 
 
-def _protocol(card: Card, out: Path, batch: int) -> Protocol:
+def _protocol(card: Card, out: Path, batch: int) -> RunProtocol:
     """What offline does the same: the version's recipe, and as start set as many labels as the first version had."""
     known = records.read_json(out / records.SETTING)
     recipe = Recipe(**{**card.recipe, "seed": 0})
-    return Protocol(recipe, start=known["start"] if known else card.examples, batch=batch, full_steps=recipe.steps)
+    return RunProtocol(recipe, start=known["start"] if known else card.examples, batch=batch, full_steps=recipe.steps)
 
 
 def _require_next(card: Card, done: Sequence[Record], out: Path) -> None:
@@ -139,7 +139,7 @@ def _label(loop: Loop, corpus: Corpus, count: int) -> list[int]:
     given: dict[int, None] = {}
     lock = threading.Lock()
 
-    def work(studio: Studio) -> None:
+    def work(studio: LabelStudioClient) -> None:
         while True:
             try:
                 places.get_nowait()
@@ -156,7 +156,7 @@ def _label(loop: Loop, corpus: Corpus, count: int) -> list[int]:
     return list(given)
 
 
-def _answer_one(studio: Studio, project: int, corpus: Corpus) -> int:
+def _answer_one(studio: LabelStudioClient, project: int, corpus: Corpus) -> int:
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         answer = next(annotate(studio, project, gold_of(corpus)), None)
@@ -165,7 +165,7 @@ def _answer_one(studio: Studio, project: int, corpus: Corpus) -> int:
         time.sleep(LOOK_S)
     raise NextlabelError(
         f"Label Studio's queue of project {project} has served nothing for {PATIENCE_S:.0f} s although tasks are left. "
-        f"Run scripts/doctor.py --project {project}."
+        f"Run nextlabel doctor --project {project}."
     )
 
 
@@ -195,7 +195,7 @@ def _record(loop: Loop, card: Card, data: TextSet, seed: int, number: int, given
     )
 
 
-def partings(live: Sequence[Record], offline: Sequence[Record]) -> list[str]:
+def first_differences(live: Sequence[Record], offline: Sequence[Record]) -> list[str]:
     """Round by round, in words, whether Label Studio's queue and an offline run of the same seed chose the same.
 
     A last live round, which nobody labelled, is left out.

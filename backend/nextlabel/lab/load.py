@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 from nextlabel.lab.annotators import gold_of
-from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.lab.importing import PAIR_CONFIG, result_of
 from nextlabel.lab.sandbox import LocalStudio
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.status import StatusBoard
 
 SKIPS = MISTAKES = 0.02  # of the tasks; a mistake is corrected after the next task

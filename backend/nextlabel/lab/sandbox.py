@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 
 from nextlabel.errors import NextlabelError
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 LABEL_STUDIO = ROOT / ".venv-label-studio" / "bin" / "label-studio"
 FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
 STOP_S = 8.0
@@ -178,9 +178,9 @@ class LocalStudio:
         assert self._process is not None
         return self._process.pid
 
-    def connect(self) -> Studio:
+    def connect(self) -> LabelStudioClient:
         """A client with the account's token."""
-        return Studio(self.url, self.login.token)
+        return LabelStudioClient(self.url, self.login.token)
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
@@ -203,7 +203,7 @@ class LocalBackend:
             "MODEL_DIR": str(model_dir),
             "HOST": "127.0.0.1",
             "PORT": str(port),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             **{key.upper(): str(value) for key, value in settings.items()},
         }
         self._process: Process | None = None
@@ -212,7 +212,7 @@ class LocalBackend:
         """Start and wait until /health answers (the trainer alone: until it runs)."""
         # The working directory holds no .env that could interfere.
         self.model_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "backend", self._command]
+        command = [sys.executable, "-m", "nextlabel", self._command]
         self._process = Process(command, self._environment, self.model_dir / f"{self._command}.log", self.model_dir)
         if self._command != "trainer":
             self._process.wait_for(self._healthy, timeout_s, "The backend")

@@ -17,8 +17,8 @@ from label_studio_sdk.core.api_error import ApiError
 from nextlabel.errors import StudioError, without_password
 from nextlabel.labelstudio.config import TASK_FIELDS, WEBHOOK_ACTIONS, shown_choice
 from nextlabel.values.queue import Published
-from nextlabel.values.versions import is_ours
 from nextlabel.values.traffic import Traffic
+from nextlabel.values.versions import is_ours
 
 Answer = TypeVar("Answer")
 
@@ -102,7 +102,7 @@ class Webhook:
     headers: Mapping[str, str]
 
 
-class Studio:
+class LabelStudioClient:
     """A connection. Every method raises `StudioError` with a remedy when Label Studio refuses or is away."""
 
     def __init__(self, url: str, api_key: str, timeout_s: float = 60):
@@ -485,7 +485,7 @@ def _backend_body(project: int, url: str, title: str, user: str, password: str, 
     return {**body, "auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
 
 
-# Readers of what Label Studio answers: what they raise on something else, `Studio` turns into a sentence.
+# Readers of what Label Studio answers: what they raise on something else, `LabelStudioClient` turns into a sentence.
 
 
 def _rows(raw: Any) -> list[Any]:

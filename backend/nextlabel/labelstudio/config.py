@@ -16,12 +16,13 @@ import numpy as np
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from nextlabel.values.arrays import Array
-from nextlabel.learning.strategies import entropy_nats
 from nextlabel.errors import BadRequestError, RefusedConfigError
-from nextlabel.values.examples import Example, Unreadable
 from nextlabel.labelstudio.html_text import text_of_html
 from nextlabel.labelstudio.oddities import not_words
+from nextlabel.learning.strategies import entropy_nats
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example, Unreadable
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -32,7 +33,6 @@ from nextlabel.values.survey import (
     UNREADABLE,
     Note,
 )
-from nextlabel.values.labels import Vote
 
 TEXT_TAGS = ("Text", "HyperText")
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
@@ -242,7 +242,7 @@ def _chosen(shown: Sequence[Element], fields: Sequence[str]) -> tuple[tuple[Text
     if len(texts) < len(named) or not 1 <= len(texts) <= 2 or len(set(texts)) < len(texts):
         raise RefusedConfigError(
             f"The fields {', '.join(fields)} cannot be the text: one field or two different ones are needed, of "
-            f"{', '.join(text.field for text in known)}. Choose with scripts/connect_project.py --fields."
+            f"{', '.join(text.field for text in known)}. Choose with nextlabel connect --fields."
         )
     others = dict.fromkeys(text.field for text in known if text.value not in {chosen.value for chosen in texts})
     return texts, tuple(f"{name!r} was not chosen" for name in others)
@@ -270,7 +270,7 @@ def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[Text
     if len(texts) > 2:
         raise RefusedConfigError(
             f"The labelling config shows {len(texts)} texts ({', '.join(text.field for text in texts)}); one or a "
-            f"pair of them is classified. Choose with scripts/connect_project.py --fields {texts[0].field},"
+            f"pair of them is classified. Choose with nextlabel connect --fields {texts[0].field},"
             f"{texts[1].field}, or show fewer."
         )
     return tuple(texts), tuple(left_out)
@@ -510,28 +510,6 @@ def _why_no_label(items: Sequence[Mapping[str, Any]]) -> str:
 
 def _label_text(value: object) -> str:
     return (_shown(value) or "") if isinstance(value, str | int | float) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """A task as Label Studio tells it. `example` is None when the task cannot be read.
-
-    `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over.
-    """
-
-    id: int
-    example: Example | None
-    holdout: bool
-    closed: bool
-    skipped: bool
-    annotations: int
-    votes: tuple[Vote, ...]
-    notes: tuple[Note, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether the task is in the pool."""
-        return self.example is not None and not (self.holdout or self.closed or self.votes)
 
 
 # All that is looked at of a task. Label Studio narrows annotations by the same list, so their fields stand in it too.

@@ -9,6 +9,15 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from nextlabel.errors import RefusedConfigError, StudioError, without_password
+from nextlabel.labelstudio.client import (
+    SEQUENTIAL,
+    UNCERTAINTY,
+    LabelStudioClient,
+    MLBackend,
+    Project,
+    StudioRefusedError,
+    Webhook,
+)
 from nextlabel.labelstudio.config import (
     WEBHOOK_ACTIONS,
     LabelConfig,
@@ -16,25 +25,16 @@ from nextlabel.labelstudio.config import (
     read_task,
 )
 from nextlabel.labelstudio.notices import on_tasks, told
+from nextlabel.settings import Settings
+from nextlabel.store.pool import Pool
 from nextlabel.values.options import (
     KEY,
     NO_OPTIONS,
     ProjectOptions,
     of_ours,
 )
-from nextlabel.store.pool import Pool
-from nextlabel.values.versions import is_ours
-from nextlabel.settings import Settings
-from nextlabel.labelstudio.client import (
-    SEQUENTIAL,
-    UNCERTAINTY,
-    MLBackend,
-    Project,
-    Studio,
-    StudioRefusedError,
-    Webhook,
-)
 from nextlabel.values.survey import UNREADABLE
+from nextlabel.values.versions import is_ours
 
 TITLE = "Nextlabel"
 SECRET_HEADER = "X-Nextlabel-Secret"
@@ -70,7 +70,7 @@ class Credentials:
         return {SECRET_HEADER: self.secret} if self.secret else self.headers()
 
 
-def find_backend(studio: Studio, project: int, url: str = "") -> MLBackend | None:
+def find_backend(studio: LabelStudioClient, project: int, url: str = "") -> MLBackend | None:
     """The project's Nextlabel backend: the one at `url`, else the one whose /setup answered with our version name."""
     rows = studio.ml_backends(project)
     if url:
@@ -79,7 +79,7 @@ def find_backend(studio: Studio, project: int, url: str = "") -> MLBackend | Non
 
 
 def connect(
-    studio: Studio,
+    studio: LabelStudioClient,
     project_id: int,
     url: str,
     credentials: Credentials,
@@ -156,7 +156,7 @@ def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
             )
 
 
-def _require_texts(studio: Studio, project: int, config: LabelConfig) -> None:
+def _require_texts(studio: LabelStudioClient, project: int, config: LabelConfig) -> None:
     """Raises when none of the first tasks can be read, nearly always because the config names another field."""
     first = next(studio.tasks_after(project, 0), [])
     rows = [read_task(config, task) for task in first]
@@ -170,7 +170,7 @@ def _require_texts(studio: Studio, project: int, config: LabelConfig) -> None:
         )
 
 
-def what_is_read(studio: Studio, project_id: int) -> list[str]:
+def what_is_read(studio: LabelStudioClient, project_id: int) -> list[str]:
     """Sentences on what makes the text and what the labels, and on what is odd in the project's first tasks."""
     project = studio.project(project_id)
     backend = find_backend(studio, project_id)
@@ -212,7 +212,9 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _register(studio: Studio, project: Project, url: str, credentials: Credentials, options: ProjectOptions) -> None:
+def _register(
+    studio: LabelStudioClient, project: Project, url: str, credentials: Credentials, options: ProjectOptions
+) -> None:
     before = {
         "sampling": project.sampling,
         "show_collab_predictions": project.show_predictions,
@@ -240,7 +242,7 @@ def _remedy(error: StudioRefusedError, url: str) -> str:
     )
 
 
-def ensure_webhook(studio: Studio, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
+def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
     """Make or mend the webhook that tells the backend of labels; returns what was done."""
     target = f"{url.rstrip('/')}/webhook"
     webhook = next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
@@ -261,7 +263,7 @@ def webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
     return webhook.active and webhook.with_payload and tells_all and authenticated
 
 
-def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list[str]:
+def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bool) -> list[str]:
     changes: dict[str, object] = {}
     if project.sampling != UNCERTAINTY:
         changes["sampling"] = UNCERTAINTY
@@ -276,7 +278,9 @@ def _set_queue(studio: Studio, project: Project, show_predictions: bool) -> list
     return [f"set {name} to {value!r}" for name, value in changes.items()]
 
 
-def disconnect(studio: Studio, project_id: int, url: str = "", rest: Callable[[float], None] = time.sleep) -> list[str]:
+def disconnect(
+    studio: LabelStudioClient, project_id: int, url: str = "", rest: Callable[[float], None] = time.sleep
+) -> list[str]:
     """Restore the queue, remove webhook, backend and predictions; returns what was done. May be run again.
 
     The backend's row goes late, because it remembers how the project was before. `rest` pauses between looks.
@@ -299,7 +303,9 @@ def disconnect(studio: Studio, project_id: int, url: str = "", rest: Callable[[f
     return done
 
 
-def _remove_for_good(studio: Studio, project: int, backend: MLBackend, rest: Callable[[float], None]) -> None:
+def _remove_for_good(
+    studio: LabelStudioClient, project: int, backend: MLBackend, rest: Callable[[float], None]
+) -> None:
     # To list backends, as the trainer does, Label Studio asks each how it is and then saves its row (ml/models.py,
     # update_state): one that was removed meanwhile is there again.
     studio.remove_ml_backend(backend.id)
@@ -312,14 +318,14 @@ def _remove_for_good(studio: Studio, project: int, backend: MLBackend, rest: Cal
             away = 0
 
 
-def _remove_webhooks(studio: Studio, project: int, target: str) -> list[str]:
+def _remove_webhooks(studio: LabelStudioClient, project: int, target: str) -> list[str]:
     found = [w for w in studio.webhooks(project) if w.url.rstrip("/") == target]
     for webhook in found:
         studio.remove_webhook(webhook.id)
     return [f"removed the webhook {without_password(target)}" for _ in found]
 
 
-def _restore(studio: Studio, project: Project, before: Mapping[str, object]) -> list[str]:
+def _restore(studio: LabelStudioClient, project: Project, before: Mapping[str, object]) -> list[str]:
     fields: dict[str, object] = {"show_collab_predictions": before.get("show_collab_predictions", True)}
     if project.sampling == UNCERTAINTY:  # otherwise a person has chosen another one since
         fields["sampling"] = before.get("sampling", SEQUENTIAL)

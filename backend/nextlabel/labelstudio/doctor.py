@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import httpx
 import jwt
 
+from nextlabel.errors import NextlabelError, RefusedConfigError, without_password
+from nextlabel.labelstudio.client import (
+    UNCERTAINTY,
+    LabelStudioClient,
+    MLBackend,
+    Project,
+)
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import (
     Credentials,
     find_backend,
     said_of,
     webhook_works,
 )
-from nextlabel.errors import NextlabelError, RefusedConfigError, without_password
-from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import is_ours
-from nextlabel.labelstudio.client import (
-    UNCERTAINTY,
-    MLBackend,
-    Project,
-    Studio,
-)
 
 TRIED = "1.23"  # the Label Studio release that this backend is tested with
 ROUND_TRIP_S = 15.0
@@ -38,7 +38,9 @@ class Finding:
     remedy: str = ""
 
 
-def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, project: int | None) -> Iterator[Finding]:
+def examine(
+    studio: LabelStudioClient, api_key: str, url: str, credentials: Credentials, project: int | None
+) -> Iterator[Finding]:
     """All findings, in the order in which a person would mend them. Stops where later ones make no sense."""
     token = _token(studio, api_key)
     yield from token
@@ -60,7 +62,7 @@ def examine(studio: Studio, api_key: str, url: str, credentials: Credentials, pr
         yield from _said_by_trainer(found, url, credentials, works=all(f.ok for f in trip))
 
 
-def _token(studio: Studio, api_key: str) -> list[Finding]:
+def _token(studio: LabelStudioClient, api_key: str) -> list[Finding]:
     try:
         version = studio.version()
     except NextlabelError as error:
@@ -98,7 +100,7 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
             Finding(
                 False,
                 f"The backend does not answer at {url} ({error}).",
-                "Start it with `python -m backend serve`, or give --backend-url.",
+                "Start it with `nextlabel serve`, or give --backend-url.",
             )
         ]
     ok = answer.status_code == 200
@@ -111,7 +113,7 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
     return findings
 
 
-def _project(studio: Studio, project: Project, backend: MLBackend | None) -> Iterator[Finding]:
+def _project(studio: LabelStudioClient, project: Project, backend: MLBackend | None) -> Iterator[Finding]:
     try:
         options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
         config = parse_label_config(project.label_config, options)
@@ -122,7 +124,7 @@ def _project(studio: Studio, project: Project, backend: MLBackend | None) -> Ite
     yield Finding(
         follows,
         f"Sampling mode: {project.sampling}",
-        "" if follows else "Run scripts/connect_project.py again: the queue does not follow the model.",
+        "" if follows else "Run nextlabel connect again: the queue does not follow the model.",
     )
     yield _model_version(studio, project)
     if project.trains_in_request:
@@ -139,7 +141,7 @@ def _project(studio: Studio, project: Project, backend: MLBackend | None) -> Ite
         )
 
 
-def _model_version(studio: Studio, project: Project) -> Finding:
+def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
     version = project.model_version
     if not version:
         return Finding(True, "Model version: none yet; tasks come in random order until the first fit is published")
@@ -149,18 +151,18 @@ def _model_version(studio: Studio, project: Project) -> Finding:
     return Finding(
         False,
         f"Model version: {version}, with {count} predictions; the queue is in random order.",
-        "Run scripts/connect_project.py again: it lets the project follow this backend.",
+        "Run nextlabel connect again: it lets the project follow this backend.",
     )
 
 
 def _registered(
-    studio: Studio, project: Project, backend: MLBackend | None, url: str, credentials: Credentials
+    studio: LabelStudioClient, project: Project, backend: MLBackend | None, url: str, credentials: Credentials
 ) -> Iterator[Finding]:
     if backend is None:
         yield Finding(
             False,
             f"Project {project.id} has no Nextlabel ML backend.",
-            f"Run scripts/connect_project.py --project {project.id} --backend-url {url}",
+            f"Run nextlabel connect --project {project.id} --backend-url {url}",
         )
         return
     connected = backend.state == "Connected"
@@ -179,11 +181,11 @@ def _registered(
         if works
         else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
         "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Mend that, restart Label Studio, and run "
-        "scripts/connect_project.py again.",
+        "nextlabel connect again.",
     )
 
 
-def _round_trip(studio: Studio, project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
+def _round_trip(studio: LabelStudioClient, project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
     def count(name: str) -> float:
         return sum_of(httpx.get(f"{url}/metrics", headers=credentials.headers(), timeout=5).text, name)
 
@@ -202,9 +204,7 @@ def _round_trip(studio: Studio, project: Project, url: str, credentials: Credent
         yield Finding(
             works,
             "The trainer takes up what the webhook says" if works else "The trainer does nothing.",
-            ""
-            if works
-            else "Start it (`python -m backend serve` or `trainer`) with the same MODEL_DIR as the web process.",
+            "" if works else "Start it (`nextlabel serve` or `trainer`) with the same MODEL_DIR as the web process.",
         )
 
 

@@ -30,7 +30,7 @@ from nextlabel.values.survey import (
     Survey,
 )
 
-CONNECT = "scripts/connect_project.py"
+CONNECT = "nextlabel connect"
 MOST = 0.5  # a share of the tasks of which something is so
 SOME = 0.1  # below, it is an oddity of some texts
 NAMED = 5  # different details in one sentence
@@ -367,7 +367,7 @@ def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
     return Notice(
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
-        "be fitted (Start Training); `scripts/versions.py` lists and promotes versions.",
+        "be fitted (Start Training); `nextlabel versions` lists and promotes versions.",
     )
 
 

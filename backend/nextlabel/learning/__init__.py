@@ -1,0 +1,6 @@
+"""Which label teaches the model most, and the one round that fits, evaluates, scores and orders.
+
+Owns strategies and rounds, live and simulated alike; refuses to know where labels come from.
+"""
+
+__all__ = ["diversity", "metrics", "rounds", "start_set", "strategies"]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from nextlabel.values.arrays import Array
+
 Points = npt.NDArray[np.floating[Any]]
 Positions = npt.NDArray[np.intp]
 

@@ -3,9 +3,8 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from nextlabel.values.arrays import Ints
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Scores:
         return asdict(self)
 
 
-def evaluate(targets_N: Ints, guesses_N: Ints, classes: int) -> Scores:
+def evaluate(targets_N: Ints, predictions_N: Ints, classes: int) -> Scores:
     """Accuracy and F1 of class numbers. F1 is that of the first class when there are two, else the macro mean.
 
     The first label of a labelling config is by custom the positive one. The mean is over the classes that are present
@@ -30,14 +29,14 @@ def evaluate(targets_N: Ints, guesses_N: Ints, classes: int) -> Scores:
     """
     if len(targets_N) == 0:
         raise ValueError("cannot evaluate on 0 examples")
-    accuracy = float(np.mean(targets_N == guesses_N))
-    judged = [0] if classes == 2 else np.union1d(targets_N, guesses_N).tolist()
-    f1 = float(np.mean([f1_of_class(targets_N, guesses_N, c) for c in judged]))
+    accuracy = float(np.mean(targets_N == predictions_N))
+    judged = [0] if classes == 2 else np.union1d(targets_N, predictions_N).tolist()
+    f1 = float(np.mean([f1_of_class(targets_N, predictions_N, c) for c in judged]))
     return Scores(accuracy, f1, (accuracy + f1) / 2, len(targets_N))
 
 
-def f1_of_class(targets_N: Ints, guesses_N: Ints, positive: int) -> float:
+def f1_of_class(targets_N: Ints, predictions_N: Ints, positive: int) -> float:
     """Harmonic mean of precision and recall of one class; 0 when it is neither present nor guessed."""
-    true_positives = int(np.sum((targets_N == positive) & (guesses_N == positive)))
-    wrong = int(np.sum((targets_N == positive) != (guesses_N == positive)))
+    true_positives = int(np.sum((targets_N == positive) & (predictions_N == positive)))
+    wrong = int(np.sum((targets_N == positive) != (predictions_N == positive)))
     return 2 * true_positives / (2 * true_positives + wrong) if true_positives else 0.0

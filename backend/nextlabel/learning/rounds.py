@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.model import classifier as classifiers
+from nextlabel.errors import DivergedError, NotEnoughLabelsError
+from nextlabel.learning.diversity import diverse_batch
+from nextlabel.learning.metrics import Scores, evaluate
 from nextlabel.learning.strategies import (
     STRATEGIES,
     acquire,
@@ -19,16 +21,13 @@ from nextlabel.learning.strategies import (
     most_informative_first,
     needs_passes,
 )
-from nextlabel.values.arrays import Array
+from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
-from nextlabel.learning.diversity import diverse_batch
-from nextlabel.errors import DivergedError, NotEnoughLabelsError
-from nextlabel.values.examples import Example
-from nextlabel.values.arrays import Ints
-from nextlabel.learning.metrics import Scores, evaluate
 from nextlabel.model.tokens import TokenCache
+from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.examples import Example
 
-Progress = Callable[[str, int, int], None]  # stage, done, total
+StageProgress = Callable[[str, int, int], None]  # stage, done, total
 
 CANDIDATES = 10  # informative examples per place in a diverse batch
 PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
@@ -51,14 +50,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Round:
-    """The outcome of a round. `guesses_N` are classes on the labelled holdout, without which `scores` is None.
+    """The outcome of a round. `predictions_N` are classes on the labelled holdout, without which `scores` is None.
 
     `seconds` are by stage.
     """
 
     classifier: Classifier
     scores: Scores | None
-    guesses_N: Ints
+    predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
 
@@ -70,7 +69,7 @@ def run_round(
     pool: Sequence[Example],
     holdout: Sequence[tuple[Example, str]],
     strategy: str,
-    progress: Progress = lambda stage, done, total: None,
+    progress: StageProgress = lambda stage, done, total: None,
     cache: TokenCache | None = None,
 ) -> Round:
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
@@ -101,12 +100,12 @@ def run_round(
         raise DivergedError(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
-    guesses_N = guess(classifier, holdout)
-    scores = _scores(labels, holdout, guesses_N)
+    predictions_N = predict_classes(classifier, holdout)
+    scores = _scores(labels, holdout, predictions_N)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
-    return Round(classifier, scores, guesses_N, scored, clock.seconds)
+    return Round(classifier, scores, predictions_N, scored, clock.seconds)
 
 
 def score_pool(
@@ -177,22 +176,22 @@ def joined(parts: Sequence[Scored]) -> Scored:
 
 def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
     """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
-    return _scores(classifier.labels, holdout, guess(classifier, holdout))
+    return _scores(classifier.labels, holdout, predict_classes(classifier, holdout))
 
 
-def guess(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
+def predict_classes(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
     """The class that it finds likeliest for each example, in the fast precision."""
-    guesses_N: Ints = classifier.predict_proba([example for example, _ in holdout], exact=False).argmax(axis=1)
-    return guesses_N
+    predictions_N: Ints = classifier.predict_proba([example for example, _ in holdout], exact=False).argmax(axis=1)
+    return predictions_N
 
 
-def _scores(labels: Sequence[str], holdout: Sequence[tuple[Example, str]], guesses_N: Ints) -> Scores | None:
+def _scores(labels: Sequence[str], holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
     if not holdout:
         return None
-    return evaluate(class_numbers(labels, [label for _, label in holdout]), guesses_N, len(labels))
+    return evaluate(class_numbers(labels, [label for _, label in holdout]), predictions_N, len(labels))
 
 
-def loss_of(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> float:
+def score_drop(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> float:
     """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
     no more right guesses have become wrong than chance explains.
 
@@ -202,7 +201,7 @@ def loss_of(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> flo
     won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
     if lost - won <= CHANCE * math.sqrt(lost + won):
         return 0.0
-    before, after = (evaluate(targets_N, guesses_N, classes) for guesses_N in (before_N, after_N))
+    before, after = (evaluate(targets_N, predictions_N, classes) for predictions_N in (before_N, after_N))
     return before.combined - after.combined
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from nextlabel.values.arrays import Array
+
 Strategy = Callable[[Array, Array], Array]
 
 

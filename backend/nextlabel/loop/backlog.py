@@ -1,80 +1,34 @@
 """The pool tasks that the version in force has not scored yet: a few at once, many in parts that trainers share."""
 
 import logging
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Progress
-from nextlabel.values.examples import Example
+from nextlabel.processes import trim_heap
+from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.processes import give_back_memory
+from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
+from nextlabel.versions.loaded import SLICE, LoadedVersions
 from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import SLICE, Resident
-from nextlabel.settings import Settings
 
 log = logging.getLogger(__name__)
 
 FEW = 256  # tasks that are scored on the spot: new or edited ones
 PART = 4096  # ids a part
-BUSY_S = 1.0  # when this process is at something else
-GIVE_WAY_S = 60.0  # more than a slice takes, of a large model on few cores too
-
-
-class Turn:
-    """One heavy computation at a time in a process. A fit goes before the scoring of a backlog, which gives way."""
-
-    def __init__(self) -> None:
-        self._taken, self._fits = threading.Lock(), threading.Lock()
-        self._fit_comes = threading.Event()
-
-    @contextmanager
-    def for_fit(self) -> Iterator[bool]:
-        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
-        if not self._fits.acquire(blocking=False):
-            yield False
-            return
-        try:
-            self._fit_comes.set()
-            ours = self._taken.acquire(timeout=GIVE_WAY_S)  # only a backlog can have it
-            self._fit_comes.clear()
-            try:
-                yield ours
-            finally:
-                if ours:
-                    self._taken.release()
-        finally:
-            self._fits.release()
-
-    @contextmanager
-    def for_scoring(self) -> Iterator[bool]:
-        """Whether the turn is ours, until the end or until a fit comes."""
-        ours = self._taken.acquire(blocking=False)
-        try:
-            yield ours
-        finally:
-            if ours:
-                self._taken.release()
-
-    @property
-    def fit_runs(self) -> bool:
-        """Whether a fit has the turn or waits for it."""
-        return self._fits.locked()
-
-    @property
-    def fit_comes(self) -> bool:
-        """Whether a fit waits for the turn."""
-        return self._fit_comes.is_set()
+GATE_BUSY_S = 1.0  # when this process is at something else
 
 
 class Backlog:
     """Scores what is left. Killed anywhere, the next look asks for the parts that are not done."""
 
-    def __init__(self, settings: Settings, registry: Registry, jobs: JobQueue, resident: Resident, turn: Turn):
+    def __init__(
+        self, settings: Settings, registry: Registry, jobs: JobQueue, resident: LoadedVersions, turn: ComputeGate
+    ):
         self._settings, self._registry, self._jobs = settings, registry, jobs
         self._resident, self._turn = resident, turn
 
@@ -98,9 +52,9 @@ class Backlog:
             return
         with self._turn.for_scoring() as ours, Pool(pool_path(self._settings.model_dir, project)) as pool:
             if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
-                self._jobs.want_scores(project, version, first, last, delay_s=BUSY_S)
+                self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
             elif not pool.has_unscored(version):
-                give_back_memory()
+                trim_heap()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
 
     def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:

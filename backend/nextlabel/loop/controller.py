@@ -11,12 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from nextlabel.model import checkpoints
-from nextlabel.labelstudio import notices
-from nextlabel.model import classifier as classifiers
-from nextlabel.loop.backlog import Backlog
-from nextlabel.loop.compute_gate import Turn
-from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
 from nextlabel.errors import (
     NextlabelError,
     NoModelError,
@@ -24,31 +18,25 @@ from nextlabel.errors import (
     StudioError,
     without_password,
 )
-from nextlabel.loop.fitting import Fitter, Outlook
-from nextlabel.store.jobs import JobQueue
+from nextlabel.labelstudio import notices
+from nextlabel.labelstudio.client import (
+    UNCERTAINTY,
+    LabelStudioClient,
+    Project,
+    StudioRefusedError,
+)
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
 from nextlabel.labelstudio.notices import Notice, Unknown, told
-from nextlabel.values.options import ProjectOptions
-from nextlabel.store.pool import Pool, pool_path, tokens_path
-from nextlabel.processes import give_back_memory
+from nextlabel.loop.backlog import Backlog
+from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.publishing import (
     HEAD,
-    Outcome,
+    Publication,
     Publisher,
     check_published,
     take_back_choices,
-)
-from nextlabel.store.locks import Busy
-from nextlabel.versions.registry import Registry
-from nextlabel.values.versions import is_ours
-from nextlabel.versions.loaded import Resident
-from nextlabel.settings import Settings
-from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.labelstudio.client import (
-    UNCERTAINTY,
-    Project,
-    Studio,
-    StudioRefusedError,
 )
 from nextlabel.loop.sync import (
     annotators_at_work,
@@ -56,14 +44,26 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
+from nextlabel.model import checkpoints
+from nextlabel.model import classifier as classifiers
 from nextlabel.model.tokens import TokenCache
+from nextlabel.processes import trim_heap
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.pool import Pool, pool_path, tokens_path
+from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import is_ours
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
-RESIDENT_VERSIONS = 2  # each a model in memory
+LOADED_VERSIONS = 2  # each a model in memory
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
-BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
+PROJECT_BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
 PACE_S = 1.0  # between two looks of which nothing but removals is left
 LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
@@ -79,7 +79,7 @@ class Controller:
         settings: Settings,
         registry: Registry,
         board: StatusBoard,
-        studio: Studio,
+        studio: LabelStudioClient,
         now: Callable[[], float] = time.time,
     ):
         self.jobs = JobQueue(
@@ -87,8 +87,8 @@ class Controller:
         )
         self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
-        self._resident = Resident(settings, registry, RESIDENT_VERSIONS, caches, NICENESS)
-        self._turn, self._base_model = Turn(), threading.Lock()
+        self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
+        self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
 
@@ -106,15 +106,15 @@ class Controller:
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The version in force cannot be loaded: the next look finds another one in force."""
         log.error("project %d: %s", project, error)
-        self.jobs.hint(project, delay_s=BUSY_S)
+        self.jobs.hint(project, delay_s=PROJECT_BUSY_S)
 
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may mend."""
         try:
-            with self._registry.lock(f"{project}.queue"):
+            with lock(self._settings.model_dir, f"{project}.queue"):
                 self._try_to_reconcile(project, thorough)
-        except Busy:
-            self.jobs.hint(project, thorough, BUSY_S)
+        except LockHeld:
+            self.jobs.hint(project, thorough, PROJECT_BUSY_S)
 
     def _try_to_reconcile(self, project: int, thorough: bool) -> None:
         try:
@@ -216,7 +216,7 @@ class Controller:
         pool.put("backend_title", backend.title)
         return True
 
-    def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: Outlook) -> None:
+    def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: FitDecision) -> None:
         found = [*self._on_project(pool, project.id, config), *self._on_queue(pool, project, version)]
         if self._chosen_by_a_person(pool, project, version):
             self._report(pool, project, config, outlook, found, state="published", version=version)
@@ -243,7 +243,7 @@ class Controller:
             outcome = publisher.publish(project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
-            give_back_memory()  # what the exact scores took
+            trim_heap()  # what the exact scores took
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
         if unfinished or (outcome.stale and not fitting):  # a fit's end is a hint, too
             self.jobs.hint(project.id, delay_s=0.0 if unfinished else PACE_S)
@@ -261,7 +261,7 @@ class Controller:
             **self._switched(project.id, version, outcome),
         )
 
-    def _switched(self, project: int, version: str, outcome: Outcome) -> dict[str, float]:
+    def _switched(self, project: int, version: str, outcome: Publication) -> dict[str, float]:
         """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
         fit due, as far as we saw it."""
         if outcome.seconds_to_switch is None:
@@ -374,7 +374,7 @@ class Controller:
         pool: Pool,
         project: Project,
         config: LabelConfig,
-        outlook: Outlook,
+        outlook: FitDecision,
         found: Sequence[Notice],
         **changes: object,
     ) -> None:
@@ -394,7 +394,7 @@ class Controller:
             pool=pool.open_size(),
             labels=outlook.labels,
             pending=outlook.pending,
-            holdout=len(pool.labels(config, holdout=True)),
+            holdout=len(pool.labels(config.label_of, holdout=True)),
             **changes,
         )
 

@@ -12,43 +12,43 @@ from datetime import datetime, timezone
 import numpy as np
 from safetensors import SafetensorError
 
-from nextlabel.model import classifier as classifiers
-from nextlabel.loop.compute_gate import Turn
-from nextlabel.model.classifier import Recipe
-from nextlabel.model.devices import pick_device
 from nextlabel.errors import NextlabelError, NoModelError, QueueError
-from nextlabel.values.examples import Example
-from nextlabel.store.jobs import JobQueue
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning.rounds import (
     Round,
     class_numbers,
-    loss_of,
     missing_labels,
     round_seed,
     run_round,
+    score_drop,
 )
-from nextlabel.labelstudio.notices import missing_everywhere
-from nextlabel.store.pool import Pool, pool_path
-from nextlabel.processes import give_back_memory, yield_to_others
-from nextlabel.store.locks import Busy
-from nextlabel.values.versions import Card, version_name, version_number
-from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import Caches, Resident
+from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.devices import pick_device
+from nextlabel.processes import lower_priority, trim_heap
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.examples import Example
+from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.versions.loaded import Caches, LoadedVersions
+from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
 NICENESS = 10  # predictions, and the threads that keep the queue full, go first
-BUSY_S = 1.0  # when another fit has this process, or the project
+FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version comes into force
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 
 @dataclass(frozen=True)
-class Outlook:
+class FitDecision:
     """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
     differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
     is not made again of the same labels."""
@@ -68,18 +68,18 @@ class Fitter:
         registry: Registry,
         board: StatusBoard,
         jobs: JobQueue,
-        resident: Resident,
-        turn: Turn,
+        resident: LoadedVersions,
+        turn: ComputeGate,
         caches: Caches,
         now: Callable[[], float] = time.time,
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
-        self._rounds = ThreadPoolExecutor(1, "rounds", initializer=yield_to_others, initargs=(NICENESS,))
+        self._rounds = ThreadPoolExecutor(1, "rounds", initializer=lower_priority, initargs=(NICENESS,))
 
-    def look(self, pool: Pool, project: int, config: LabelConfig) -> Outlook:
+    def look(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for."""
-        labels = pool.labels(config, holdout=False)
+        labels = pool.labels(config.label_of, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
@@ -92,7 +92,7 @@ class Fitter:
             reason = "" if obstacle else reason
         elif pool.get("due_at"):
             pool.put("due_at", "")  # noted from what was true before the last fit ended
-        return Outlook(reason, message, len(labels), pending)
+        return FitDecision(reason, message, len(labels), pending)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -162,13 +162,13 @@ class Fitter:
         force. A failed fit keeps its labels."""
         try:
             # The project first: a job too many must not make a backlog give way.
-            with self._registry.lock(f"fit.{project}"), self._turn.for_fit() as ours:
+            with lock(self._settings.model_dir, f"fit.{project}"), self._turn.for_fit() as ours:
                 if ours:
                     self._try_to_fit(project)
                 else:
-                    self._jobs.want_fit(project, delay_s=BUSY_S)
-        except Busy:
-            self._jobs.want_fit(project, delay_s=BUSY_S)
+                    self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
+        except LockHeld:
+            self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
 
     def _try_to_fit(self, project: int) -> None:
         try:
@@ -192,7 +192,7 @@ class Fitter:
             outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
-            labelled = pool.labelled(config, holdout=False)
+            labelled = pool.labelled(config.label_of, holdout=False)
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
@@ -200,7 +200,7 @@ class Fitter:
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             # As in a simulation with the same seed.
             recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
-            holdout = pool.labelled(config, holdout=True)
+            holdout = pool.labelled(config.label_of, holdout=True)
             result = self._round(pool, project, config, recipe, labelled, holdout)
             card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
             card = replace(card, holdout=_fingerprint(holdout))
@@ -209,7 +209,7 @@ class Fitter:
             if card.refused:
                 self._save(card, labels, result)
             else:
-                self._bring_into_force(pool, replace(card, due_at=due_at), labels, result)
+                self._activate(pool, replace(card, due_at=due_at), labels, result)
             pool.put("due_at", "")
             pool.put("demand_fitted", demand)
             self._done(project, card)
@@ -220,7 +220,7 @@ class Fitter:
             # The rest can wait until the queue is in the new order.
             if not card.refused:
                 pool.keep_scores_of(card.version)
-        give_back_memory()
+        trim_heap()
         self._registry.prune(project, self._settings.keep_versions)
 
     def _round(
@@ -274,7 +274,7 @@ class Fitter:
             log.warning("project %d: %s", card.project, error)
             return ""
         targets_N = class_numbers(card.labels, [label for _, label in holdout])
-        loss = loss_of(targets_N, scored.probs_NC.argmax(axis=1), result.guesses_N, len(card.labels))
+        loss = score_drop(targets_N, scored.probs_NC.argmax(axis=1), result.predictions_N, len(card.labels))
         if loss <= margin:
             return ""
         return (
@@ -290,10 +290,10 @@ class Fitter:
         except (OSError, SafetensorError) as error:
             raise NextlabelError(
                 f"{card.version} cannot be saved in MODEL_DIR={self._settings.model_dir} ({error}). Make room there; "
-                f"scripts/versions.py deletes old versions, and KEEP_VERSIONS={self._settings.keep_versions} are kept."
+                f"nextlabel versions deletes old versions, and KEEP_VERSIONS={self._settings.keep_versions} are kept."
             ) from error
 
-    def _bring_into_force(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
+    def _activate(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
         start = time.perf_counter()
         try:
             self._save(card, labels, result)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from nextlabel.values.examples import Example
+from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
 from nextlabel.labelstudio.config import (
     LabelConfig,
     shown_choice,
@@ -15,11 +15,11 @@ from nextlabel.labelstudio.config import (
     to_score,
 )
 from nextlabel.learning.rounds import Scored
-from nextlabel.store.pool import Candidate, Pool
-from nextlabel.values.queue import Published, Ranked
 from nextlabel.loop.window import head, plan_window
+from nextlabel.store.pool import Candidate, Pool
+from nextlabel.values.examples import Example
+from nextlabel.values.queue import Published, Ranked
 from nextlabel.values.versions import Card, is_ours
-from nextlabel.labelstudio.client import Project, Studio, StudioRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ GONE = (400, 404)  # what Label Studio answers to a prediction for a task that w
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Publication:
     """What a publication did. `seconds_to_switch` is None when the version was already in force.
 
     `missing` tasks of the window and `stale` predictions remain for the next reconcile.
@@ -65,7 +65,7 @@ class Publisher:
 
     def __init__(
         self,
-        studio: Studio,
+        studio: LabelStudioClient,
         pool: Pool,
         config: LabelConfig,
         card: Card,
@@ -87,7 +87,7 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self._writers.shutdown()
 
-    def publish(self, project: Project, depth: int, settled: bool = True, fitting: bool = False) -> Outcome:
+    def publish(self, project: Project, depth: int, settled: bool = True, fitting: bool = False) -> Publication:
         """Bring the published head to `depth` tasks that nobody holds. Does nothing at all when nothing changed.
 
         While the order is not `settled`, as the pool is being scored, the head is only kept from running low. During a
@@ -122,7 +122,7 @@ class Publisher:
         written += self._write(rest[:BATCH], hurry=low, at_least=max(LEAST, short))
         removable = () if switching or low or (fitting and len(plan.delete) <= depth) else plan.delete[:DELETIONS]
         removed = self._remove(removable, at_least=LEAST - len(rest))
-        return Outcome(
+        return Publication(
             window=len(wanted),
             written=written,
             removed=removed,
@@ -208,7 +208,7 @@ class Publisher:
         return removed
 
 
-def check_published(studio: Studio, pool: Pool, project: int) -> None:
+def check_published(studio: LabelStudioClient, pool: Pool, project: int) -> None:
     """Notice predictions that came or went without us (a deleted version, a retrieval by a person, a crash).
 
     One small request; the list itself is read only when the numbers differ.
@@ -223,7 +223,12 @@ def check_published(studio: Studio, pool: Pool, project: int) -> None:
 
 
 def take_back_choices(
-    studio: Studio, pool: Pool, config: LabelConfig, project: Project, hinted: Callable[[], bool], others: int = 0
+    studio: LabelStudioClient,
+    pool: Pool,
+    config: LabelConfig,
+    project: Project,
+    hinted: Callable[[], bool],
+    others: int = 0,
 ) -> int:
     """Have our predictions no longer show labels that the config does not have (any more); returns how many still do.
 
@@ -249,7 +254,9 @@ def take_back_choices(
     return len(wrong) - done
 
 
-def _show_nothing(studio: Studio, pool: Pool, predictions: Sequence[Published], writers: ThreadPoolExecutor) -> None:
+def _show_nothing(
+    studio: LabelStudioClient, pool: Pool, predictions: Sequence[Published], writers: ThreadPoolExecutor
+) -> None:
     updates = writers.map(lambda p: studio.update_prediction(p.prediction_id, []), predictions)
     for p, is_there in zip(predictions, updates, strict=True):
         if is_there:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from nextlabel.labelstudio.config import LabelConfig, annotators_of, read_task
-from nextlabel.store.pool import Pool
 from nextlabel.labelstudio.client import (
     LAST,
+    LabelStudioClient,
     Project,
-    Studio,
     moment,
     newest,
 )
+from nextlabel.labelstudio.config import LabelConfig, annotators_of, read_task
+from nextlabel.store.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ NO_DIFFERENCE = "0 0 0"
 
 
 def sync(
-    studio: Studio,
+    studio: LabelStudioClient,
     pool: Pool,
     config: LabelConfig,
     project: Project,
@@ -45,7 +45,7 @@ def sync(
 
 
 def _read_everything(
-    studio: Studio,
+    studio: LabelStudioClient,
     pool: Pool,
     config: LabelConfig,
     project: Project,
@@ -62,7 +62,9 @@ def _read_everything(
     pool.put("complete", "yes")
 
 
-def _read_changes(studio: Studio, pool: Pool, config: LabelConfig, project: int, now: Callable[[], float]) -> None:
+def _read_changes(
+    studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: int, now: Callable[[], float]
+) -> None:
     began = now()
     watermark, seen_at = pool.get("watermark"), float(pool.get("watermark_seen_at"))
     # A task's updated_at is set before its transaction commits, so that an older one may still appear. A watermark is
@@ -106,7 +108,7 @@ def _set_watermark(pool: Pool, watermark: str, began: float, seen_at: float) -> 
         pool.put("overlap_s", repr(overlap_s))
 
 
-def repair(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+def repair(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project) -> None:
     """Find what the increments cannot show, by comparing counts with Label Studio's: deleted tasks, lost labels, and
     tasks that are served again, or no longer, since the handling of skips or the overlap was changed.
 
@@ -135,7 +137,7 @@ def _difference(pool: Pool, project: Project) -> str:
     return " ".join(map(str, off))
 
 
-def _compare_ids(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+def _compare_ids(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project) -> None:
     known, there = pool.task_ids(), studio.task_ids(project.id)
     pool.forget(known - there)
     if there - known:
@@ -147,7 +149,7 @@ def _take_over(pool: Pool, config: LabelConfig, pages: Iterable[Sequence[dict[st
         pool.upsert(read_task(config, task) for task in page)
 
 
-def _reread_annotated(studio: Studio, pool: Pool, config: LabelConfig, project: Project) -> None:
+def _reread_annotated(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project) -> None:
     lost = set(pool.annotated())
     for page in studio.annotated_tasks(project.id):
         pool.upsert(read_task(config, task) for task in page)
@@ -157,7 +159,7 @@ def _reread_annotated(studio: Studio, pool: Pool, config: LabelConfig, project: 
 
 
 def verify(
-    studio: Studio, pool: Pool, config: LabelConfig, project: int, thorough: bool, hinted: Callable[[], bool]
+    studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: int, thorough: bool, hinted: Callable[[], bool]
 ) -> int:
     """Read the next part of the project, `studio.PAGE` tasks by id, and correct the copy where it differs; returns in
     how many tasks it did.

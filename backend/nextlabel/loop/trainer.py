@@ -10,18 +10,18 @@ import threading
 from typing import TYPE_CHECKING
 
 from nextlabel.errors import QueueError
-from nextlabel.store.jobs import JobQueue
 from nextlabel.processes import (
     keep_few_kernels,
+    lower_priority,
     share_cores,
     share_heaps,
     yield_cores_while_waiting,
-    yield_to_others,
 )
-from nextlabel.store.locks import Busy
-from nextlabel.versions.registry import Registry
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.status import StatusBoard
+from nextlabel.versions.registry import Registry
 
 if TYPE_CHECKING:
     from nextlabel.loop.controller import Controller
@@ -43,12 +43,12 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     keep_few_kernels()
     share_heaps()
     share_cores(settings.workers)
+    from nextlabel.labelstudio.client import LabelStudioClient
     from nextlabel.loop.controller import Controller  # here, as it imports torch, which must find all that is set above
-    from nextlabel.labelstudio.client import Studio
 
     settings = _with_own_device(settings, number)
     registry = Registry(settings.model_dir)
-    studio = Studio(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
+    studio = LabelStudioClient(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
     controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio)
     threading.Thread(target=_look_at_base_model, args=(controller,), daemon=True).start()
     work_off(settings, registry, controller.jobs)
@@ -60,7 +60,7 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
 
 def _look_at_base_model(controller: "Controller") -> None:
     """Long before the first fit, so that people hear of it while they set things up."""
-    yield_to_others(NICENESS)
+    lower_priority(NICENESS)
     controller.look_at_base_model()
 
 
@@ -87,12 +87,12 @@ def _keep_clock(settings: Settings, registry: Registry, jobs: JobQueue, stop: th
     """Keep the clock for all trainers, or wait until its keeper is gone: the lock dies with its holder."""
     while not stop.is_set():
         try:
-            with registry.lock("clock"):
+            with lock(settings.model_dir, "clock"):
                 log.info("keeping the clock")
                 with contextlib.suppress(QueueError):  # then the marks of lost jobs wait until they are overdue
                     jobs.restart()
                 _tick(settings, registry, jobs, stop)
-        except Busy:
+        except LockHeld:
             stop.wait(TAKE_OVER_S)
         except Exception:  # such as a full disk; nothing must stop the clock
             log.exception("the clock cannot be kept")

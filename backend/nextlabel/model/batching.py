@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from nextlabel.values.arrays import Ints
+
 GROUP = 8  # batches that are sorted by length together while fitting: enough to save padding, few enough to mix
 
 

@@ -19,9 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
-from nextlabel.values.arrays import Array
 from nextlabel.errors import BadSettingError, NoModelError
-from nextlabel.values.examples import Example
 from nextlabel.model.hub import (
     PACKAGES,
     how_to_install,
@@ -31,6 +29,8 @@ from nextlabel.model.hub import (
     packaged,
     told_to_stay_offline,
 )
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()

@@ -19,8 +19,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import get_linear_schedule_with_warmup
 
-from nextlabel.values.arrays import Array
-from nextlabel.values.arrays import Ints
+from nextlabel.errors import NoMemoryError, NoModelError
 from nextlabel.model.batching import fitting_batches, scoring_batches
 from nextlabel.model.checkpoints import (
     OwnDraws,
@@ -31,12 +30,10 @@ from nextlabel.model.checkpoints import (
     unknown_shares,
 )
 from nextlabel.model.cuda_graphs import Replayed, Work
+from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import pick_device, pick_precision
 from nextlabel.model.encoder import BertForward, fast_forward
-from nextlabel.errors import NoMemoryError, NoModelError
-from nextlabel.values.examples import Example
 from nextlabel.model.kernels import Packed
-from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.parallel import side_by_side
 from nextlabel.model.probing import (
     REFUSALS,
@@ -47,7 +44,6 @@ from nextlabel.model.probing import (
     wants_fewer,
     why_not,
 )
-from nextlabel.processes import give_back_memory
 from nextlabel.model.tokens import (
     TokenCache,
     Tokens,
@@ -55,6 +51,9 @@ from nextlabel.model.tokens import (
     of_lists,
 )
 from nextlabel.model.word_table import rows_in_use
+from nextlabel.processes import trim_heap
+from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.examples import Example
 
 __all__ = ["BaseCheck", "Classifier", "Progress", "Recipe", "check_base", "fit", "load", "load_base"]
 __all__ += ["identity", "package_versions", "unknown_shares"]  # of checkpoints, for those who ask here
@@ -484,7 +483,7 @@ def check_base(recipe: Recipe) -> BaseCheck:
     not disturbed, for nothing is drawn from torch's own generator.
     """
     found = _looked_at(recipe)
-    give_back_memory()
+    trim_heap()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return found

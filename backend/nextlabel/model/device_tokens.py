@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-Ints = npt.NDArray[np.int64]
+from nextlabel.values.arrays import Ints
 
 
 class Side(Enum):

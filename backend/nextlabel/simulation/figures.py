@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nextlabel.simulation.curves import Estimate, Floats
-from nextlabel.values.arrays import Ints
+from nextlabel.simulation.curves import Estimate
+from nextlabel.values.arrays import Array, Ints
 
 # Okabe and Ito's palette, which people with any kind of colour vision can tell apart: jfly.uni-koeln.de/color
 BLACK, GREY = "#000000", "#777777"
@@ -232,7 +232,7 @@ def _percent(of: Estimate) -> str:
     return f"{100 * of.mean:.1f} % [{100 * of.low:.1f}, {100 * of.high:.1f}]"
 
 
-def _spaced(values: Sequence[float]) -> Floats:
+def _spaced(values: Sequence[float]) -> Array:
     """Heights between -1 and 1 that keep points apart; by order in value, not by chance, so that figures repeat."""
     heights = np.empty(len(values))
     heights[np.argsort(values, kind="stable")] = [(-0.9, 0.3, -0.3, 0.9, 0.0)[i % 5] for i in range(len(values))]

@@ -88,7 +88,7 @@ def read_run(directory: Path) -> Run:
     setting, run = _require(directory / SETTING), _require(directory / INVOCATIONS)
     rounds = read_rounds(directory / ROUNDS)
     if not rounds:
-        raise BadRunError(f"{directory / ROUNDS} holds no finished round yet. Let scripts/simulate.py finish one.")
+        raise BadRunError(f"{directory / ROUNDS} holds no finished round yet. Let nextlabel simulate finish one.")
     digests = sorted({record.setting for record in rounds})
     if len(digests) > 1:
         raise BadRunError(f"{directory / ROUNDS} holds rounds of several settings: {', '.join(digests)}. Run it again.")
@@ -284,7 +284,7 @@ def _name(record: Record) -> str:
 def _require(path: Path) -> dict[str, Any]:
     value = read_json(path)
     if value is None:
-        raise BadRunError(f"{path} is missing. Give a directory that scripts/simulate.py wrote.")
+        raise BadRunError(f"{path} is missing. Give a directory that nextlabel simulate wrote.")
     return value
 
 

@@ -12,16 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextlabel.model import classifier as classifiers
-from nextlabel.values.arrays import Array
-from nextlabel.learning.strategies import draws, most_informative_first
-from nextlabel.model.classifier import Recipe
-from nextlabel.simulation.datasets.corpora import MRPC_SIZES
-from nextlabel.learning.start_set import seed_positions, seed_size
-from nextlabel.model.devices import describe
-from nextlabel.learning.diversity import typical
 from nextlabel.errors import BadRunError
-from nextlabel.values.examples import Example
+from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import (
     Round,
     missing_labels,
@@ -30,14 +22,22 @@ from nextlabel.learning.rounds import (
     score_holdout,
     select,
 )
-from nextlabel.simulation.records import FULL, RANDOM, Record
+from nextlabel.learning.start_set import seed_positions, seed_size
+from nextlabel.learning.strategies import draws, most_informative_first
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.devices import describe
+from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation.records import FULL, RANDOM, Record
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example
 
 START_BY = ("random", "typicality")
 
 
 @dataclass(frozen=True)
-class Protocol:
+class RunProtocol:
     """How every arm of a run is played; two runs with another protocol cannot be compared.
 
     `recipe.seed` is set anew for each round. `start` is a share of the training data below 1, else a count; `batch`
@@ -56,7 +56,7 @@ class Protocol:
 
 # "Transformers meet active learning: less data, better performance": 343 = int(3668 / 32 * 3), three epochs of all the
 # data, in every round; its start set has a seed of its own, its training always this one.
-TUTORIAL = Protocol(
+TUTORIAL = RunProtocol(
     Recipe("google-bert/bert-base-cased", 343, 2e-5, 32, max_length=128, seed=0, warmup=0.0),
     training_seed=12,
     stop_at=0.8568,
@@ -80,7 +80,7 @@ def arms(strategies: Sequence[str], seeds: Sequence[int], baseline: bool = True)
     return [Arm(seed, name) for seed in dict.fromkeys(seeds) for name in names]
 
 
-def check(data: TextSet, protocol: Protocol, seeds: Sequence[int]) -> None:
+def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
     """Raises `BadRunError` before the first fit when an arm could not be played to its end.
 
     Loads the checkpoint once, so that one that cannot be loaded is known before anything is written.
@@ -102,7 +102,7 @@ def check(data: TextSet, protocol: Protocol, seeds: Sequence[int]) -> None:
             )
 
 
-def deviations(data: TextSet, protocol: Protocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
+def deviations(data: TextSet, protocol: RunProtocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """In what a run differs from the tutorial's experiment, in words."""
     ours, theirs = _leaves(protocol), _leaves(TUTORIAL)
     found = [f"{name}: {ours[name]}, not {theirs[name]}" for name in theirs if ours[name] != theirs[name]]
@@ -115,12 +115,12 @@ def deviations(data: TextSet, protocol: Protocol, strategies: Sequence[str], see
     return found
 
 
-def _leaves(protocol: Protocol) -> dict[str, object]:
+def _leaves(protocol: RunProtocol) -> dict[str, object]:
     known = {**vars(protocol), **vars(protocol.recipe)}
     return {name: known[name] for name in known if name not in ("recipe", "seed", "device", "precision")}
 
 
-def rounds_in(data: TextSet, protocol: Protocol, arm: Arm, rounds: int | None) -> int:
+def rounds_in(data: TextSet, protocol: RunProtocol, arm: Arm, rounds: int | None) -> int:
     """How many records an arm has when it is played to its end, at most."""
     if arm.strategy == FULL:
         return 1
@@ -131,7 +131,7 @@ def rounds_in(data: TextSet, protocol: Protocol, arm: Arm, rounds: int | None) -
 
 def replay(
     data: TextSet,
-    protocol: Protocol,
+    protocol: RunProtocol,
     arm: Arm,
     done: Sequence[Record],
     rounds: int | None = None,
@@ -155,7 +155,7 @@ def replay(
         goes_on = bool(record.chosen)
 
 
-def _round(data: TextSet, protocol: Protocol, arm: Arm, number: int, labelled: set[int]) -> Record:
+def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled: set[int]) -> Record:
     pool = [example for example, _ in data.train if example.id not in labelled]
     judges = arm.strategy not in (FULL, RANDOM)
     played = run_round(
@@ -188,14 +188,14 @@ def _round(data: TextSet, protocol: Protocol, arm: Arm, number: int, labelled: s
     )
 
 
-def _recipe(protocol: Protocol, arm: Arm, number: int) -> Recipe:
+def _recipe(protocol: RunProtocol, arm: Arm, number: int) -> Recipe:
     seed = round_seed(arm.seed, number) if protocol.training_seed is None else protocol.training_seed
     return replace(
         protocol.recipe, seed=seed, steps=protocol.full_steps if arm.strategy == FULL else protocol.recipe.steps
     )
 
 
-def _choose(played: Round, pool: Sequence[Example], protocol: Protocol, arm: Arm, number: int) -> list[int]:
+def _choose(played: Round, pool: Sequence[Example], protocol: RunProtocol, arm: Arm, number: int) -> list[int]:
     """Ids of the next batch, the most informative first; in the last round whatever is left."""
     if arm.strategy == RANDOM:  # needs no model: the pool was not scored
         draws_N = draws(np.array([e.id for e in pool], dtype=np.int64), round_seed(arm.seed, number))
@@ -204,7 +204,7 @@ def _choose(played: Round, pool: Sequence[Example], protocol: Protocol, arm: Arm
     return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed)]
 
 
-def start_set(data: TextSet, protocol: Protocol, seed: int) -> set[int]:
+def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     """Ids of the examples that are labelled before the first fit: the same for every strategy."""
     examples = [example for example, _ in data.train]
     if protocol.start_by == "random":

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nextlabel.errors import BadRunError
 from nextlabel.simulation import curves, figures
-from nextlabel.simulation.curves import Estimate, Outcome, Reaching
 from nextlabel.simulation.blocks import (
     Block,
     Code,
@@ -21,7 +21,8 @@ from nextlabel.simulation.blocks import (
     to_html,
     to_markdown,
 )
-from nextlabel.errors import BadRunError
+from nextlabel.simulation.curves import Estimate, Outcome, Reaching
+from nextlabel.simulation.records import FULL, RANDOM, Record
 from nextlabel.simulation.study import (
     MINUTES_A_LABEL,
     Study,
@@ -36,7 +37,6 @@ from nextlabel.simulation.study import (
     signed,
 )
 from nextlabel.values.arrays import Ints
-from nextlabel.simulation.records import FULL, RANDOM, Record
 
 FEWEST_EPOCHS = 3  # of the tutorial's baseline
 TOO_FEW = f"fewer than {curves.SPAN} rounds"
@@ -61,7 +61,7 @@ def _write_files(study: Study, directories: Sequence[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     means = {part: _mean_curves(study, part == "test") for part in (["dev", "test"] if study.tested else ["dev"])}
     pictures = list(_pictures(study, means, out))
-    command = "scripts/report.py " + " ".join(str(directory) for directory in directories)
+    command = "nextlabel report " + " ".join(str(directory) for directory in directories)
     blocks = list(_blocks(study, means, pictures, command))
     _write(out / "summary.md", to_markdown(_title(study), blocks))
     _write(out / "report.html", to_html(_title(study), blocks))
@@ -94,7 +94,7 @@ def _readme_block(study: Study, out: Path, base: Path, command: str) -> str:
     made = "\n".join([*_commands(study), command])
     return (
         f"{said}\n\n![{_alt_curves(study)}]({here}/learning-curves.svg)\n\n"
-        f"[Protocol, tables and all numbers]({here}/summary.md). Made by:\n\n```sh\n{made}\n```"
+        f"[RunProtocol, tables and all numbers]({here}/summary.md). Made by:\n\n```sh\n{made}\n```"
     )
 
 

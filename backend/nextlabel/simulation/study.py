@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.simulation import curves
+from nextlabel.errors import BadRunError
 from nextlabel.learning.strategies import STRATEGIES, rank_alike
+from nextlabel.simulation import curves
 from nextlabel.simulation.curves import (
     Arms,
     Baseline,
@@ -17,7 +18,6 @@ from nextlabel.simulation.curves import (
     Outcome,
     Reaching,
 )
-from nextlabel.errors import BadRunError
 from nextlabel.simulation.records import (
     FULL,
     RANDOM,

@@ -1,0 +1,6 @@
+"""What is kept on this machine next to the versions: the copy of a project, jobs, status, locks.
+
+Owns files that can be thrown away; refuses the network and models.
+"""
+
+__all__ = ["jobs", "locks", "pool", "status"]

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nextlabel.values.traffic import Traffic
+
 
 @dataclass(frozen=True)
 class QueueStatus:
@@ -68,21 +70,6 @@ class BaseModelStatus:
     base_model: str = ""
     message: str = ""
     at: float = 0.0
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """What has gone between us and Label Studio: requests, and the bytes of bodies sent and received."""
-
-    requests: int = 0
-    sent: int = 0
-    received: int = 0
-
-    def __add__(self, other: "Traffic") -> "Traffic":
-        return Traffic(self.requests + other.requests, self.sent + other.sent, self.received + other.received)
-
-    def __sub__(self, earlier: "Traffic") -> "Traffic":
-        return Traffic(self.requests - earlier.requests, self.sent - earlier.sent, self.received - earlier.received)
 
 
 Status: TypeAlias = QueueStatus | FitStatus | BaseModelStatus | Traffic

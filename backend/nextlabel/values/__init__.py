@@ -1,0 +1,6 @@
+"""Plain values that wings pass to one another: examples, labels, versions, the queue.
+
+Owns what they mean; refuses files, clocks, models and Label Studio's JSON.
+"""
+
+__all__ = ["arrays", "examples", "labels", "options", "queue", "survey", "traffic", "versions"]

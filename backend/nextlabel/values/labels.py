@@ -1,8 +1,11 @@
-"""What several annotators' answers to one task come to. Knows no config, no format and no files."""
+"""A task with its annotators' answers, and what they come to. Knows no config, no format and no files."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from nextlabel.values.examples import Example
+from nextlabel.values.survey import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,25 @@ def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> s
     most = max(counts.values())
     in_time = sorted(known, key=lambda item: item[0].when)
     return next(label for _, label in reversed(in_time) if counts[label] == most)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task as Label Studio tells it. `example` is None when the task cannot be read.
+
+    `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over.
+    """
+
+    id: int
+    example: Example | None
+    holdout: bool
+    closed: bool
+    skipped: bool
+    annotations: int
+    votes: tuple[Vote, ...]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether the task is in the pool."""
+        return self.example is not None and not (self.holdout or self.closed or self.votes)

@@ -51,7 +51,7 @@ def of_ours(extra_params: object) -> Mapping[str, Any]:
 def _not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
     return RefusedConfigError(
         f"The ML backend's extra_params in Label Studio have {KEY}.{name}={value!r:.80}; expected {expected}. Correct "
-        "them under Settings > Model, or run scripts/connect_project.py again."
+        "them under Settings > Model, or run nextlabel connect again."
     )
 
 

@@ -1,0 +1,6 @@
+"""Versions of a classifier: immutable directories on disk, and those loaded into memory.
+
+Owns saving, activating and pruning; refuses to fit or to publish.
+"""
+
+__all__ = ["loaded", "registry"]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextlabel.errors import NoModelError
+from nextlabel.processes import lower_priority
+from nextlabel.settings import Settings
 from nextlabel.values.examples import Example
-from nextlabel.processes import yield_to_others
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
-from nextlabel.settings import Settings
 
 if TYPE_CHECKING:
-    from nextlabel.model.classifier import Classifier, Progress
     from nextlabel.learning.rounds import Scored
+    from nextlabel.model.classifier import Classifier, Progress
     from nextlabel.model.tokens import TokenCache
 
 SLICE = 512  # examples that go through the model at a time
@@ -24,7 +24,7 @@ SLICE = 512  # examples that go through the model at a time
 Caches = Callable[[int], "TokenCache | None"]  # of a project
 
 
-class Resident:
+class LoadedVersions:
     """The classifiers used last. Thread-safe: one forward pass at a time, as two would fight for the same cores.
 
     Requests that arrive during a pass share the next one, so that many small ones wait for one pass, not for many. All
@@ -42,7 +42,7 @@ class Resident:
     ):
         self._settings, self._registry, self._capacity, self._caches = settings, registry, capacity, caches
         self._held: dict[Path, Classifier] = {}
-        self._passes = ThreadPoolExecutor(1, "passes", initializer=yield_to_others, initargs=(niceness,))
+        self._passes = ThreadPoolExecutor(1, "passes", initializer=lower_priority, initargs=(niceness,))
         self._waiting: list[_Request] = []
         self._arriving = threading.Lock()
 

@@ -10,78 +10,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from datetime import datetime
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nextlabel.errors import NoModelError, RefusedConfigError
+from nextlabel.store.locks import lock
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.versions import Card, is_ours, version_number
 
-PREFIX = "nextlabel-"
-UNTRAINED = f"{PREFIX}untrained"
 POINTER, UNFINISHED = "CURRENT", "UNFINISHED"
 CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
 OPTIONS = "options.json"  # of a project, as Label Studio had them when it was last asked
 CHUNK = 2**20  # bytes
-
-
-def is_ours(version: str | None) -> bool:
-    """Whether a model version in Label Studio was written by this backend."""
-    return bool(version) and str(version).startswith(PREFIX)
-
-
-def version_name(number: int, now: datetime) -> str:
-    """Ordered for people, and unique even if MODEL_DIR was lost and numbering began again."""
-    return f"{PREFIX}{number}-{now:%Y%m%dT%H%M%S}"
-
-
-def version_number(version: str) -> int:
-    """The number in a version name; 0 when there is none."""
-    number = version.removeprefix(PREFIX).partition("-")[0]
-    return int(number) if number.isdigit() else 0
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
-
-    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
-    many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
-    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order. Fields with a
-    default are absent from cards of earlier releases.
-    """
-
-    version: str
-    number: int
-    project: int
-    parent: str | None
-    labels: tuple[str, ...]
-    label_counts: dict[str, int]
-    base_model: str
-    strategy: str
-    seed: int
-    recipe: dict[str, Any]
-    scores: dict[str, float] | None
-    pool: int
-    seconds: dict[str, float]
-    device: str
-    precision: str
-    libraries: dict[str, str]
-    created_at: str
-    reason: str
-    holdout: str = ""
-    refused: str = ""
-    scored: int = 0
-    due_at: float = 0.0
-    texts: str = ""
-
-    @property
-    def examples(self) -> int:
-        """How many labelled examples the version was fitted on."""
-        return sum(self.label_counts.values())
 
 
 class Registry:
@@ -89,7 +30,6 @@ class Registry:
 
     def __init__(self, model_dir: Path):
         self.root = model_dir / "models"
-        self._locks = model_dir / "locks"
         self._looked_at: set[Path] = set()  # whole when they were first looked at
         self._unloadable: dict[Path, tuple[str, list[tuple[str, int, int]]]] = {}  # what was wrong with which files
 
@@ -279,7 +219,7 @@ class Registry:
 
     def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
         """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
-        with self.lock(f"card.{project}").acquire(timeout=10):
+        with lock(self.root.parent, f"card.{project}").acquire(timeout=10):
             card = self.card(project, version)
             beside = self.path(project, version) / ".card.json"
             _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
@@ -299,14 +239,6 @@ class Registry:
             (self.path(project, version) / CARD).unlink(missing_ok=True)
             shutil.rmtree(self.path(project, version), ignore_errors=True)
         return surplus
-
-    def lock(self, name: str) -> FileLock:
-        """A lock among all threads and processes of this machine; it dies with its holder."""
-        self._locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._locks / f"{name}.lock", timeout=0, thread_local=False)
-
-
-Busy = Timeout  # what entering a held lock raises
 
 
 def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:

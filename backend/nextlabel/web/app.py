@@ -19,7 +19,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, TooManyRequests
 
 from nextlabel import __version__
-from nextlabel.labelstudio.connection import SECRET_HEADER
 from nextlabel.errors import (
     BadRequestError,
     NextlabelError,
@@ -27,8 +26,6 @@ from nextlabel.errors import (
     NoProjectError,
     without_password,
 )
-from nextlabel.values.examples import Example, Unreadable
-from nextlabel.store.jobs import JobQueue
 from nextlabel.labelstudio.config import (
     UNREADABLE_SCORE,
     UNTRAINED_SCORE,
@@ -40,14 +37,17 @@ from nextlabel.labelstudio.config import (
     to_example,
     to_prediction,
 )
-from nextlabel.web.monitoring import Metrics
-from nextlabel.values.options import ProjectOptions
-from nextlabel.processes import give_back_memory
-from nextlabel.values.versions import UNTRAINED, Card
-from nextlabel.versions.registry import Registry
-from nextlabel.versions.loaded import Resident
+from nextlabel.labelstudio.connection import SECRET_HEADER
+from nextlabel.processes import trim_heap
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.examples import Example, Unreadable
+from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import UNTRAINED, Card
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+from nextlabel.web.monitoring import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ MAX_PREDICTIONS = 12  # requests for predictions at a time
 MANY_TASKS = 64  # of one /predict, after which memory is given back: it takes some 30 ms
 RETRY_S = 5
 LONGEST_ERROR = 600  # characters: an error may quote what was sent
-RESIDENT_VERSIONS = 2  # each a model in memory
+LOADED_VERSIONS = 2  # each a model in memory
 NICENESS = 5  # of predictions: webhooks and Label Studio's requests on the same machine go first, fits come after them
 HINT_DELAY_S = 0.5  # lets an annotator's next task be served before we ask Label Studio anything
 
@@ -72,7 +72,7 @@ class _Rooms:
     registry: Registry
     board: StatusBoard
     jobs: JobQueue
-    resident: Resident
+    resident: LoadedVersions
     metrics: Metrics
 
 
@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_env.filters["with_code"] = _with_code
     registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
-    resident = Resident(settings, registry, RESIDENT_VERSIONS, niceness=NICENESS)
+    resident = LoadedVersions(settings, registry, LOADED_VERSIONS, niceness=NICENESS)
     metrics = Metrics(registry, board, jobs)
     rooms = _Rooms(settings, registry, board, jobs, resident, metrics)
     _add_guard(app, settings)
@@ -238,7 +238,7 @@ def _add_protocol(app: Flask, rooms: _Rooms) -> None:
         with _one_of(places):  # not before: whoever sends slowly shall take no place
             version, answers = _answers_in_force(registry, project, config, tasks, rooms.resident)
         if len(tasks) >= MANY_TASKS:
-            give_back_memory()
+            trim_heap()
         for answer in answers:
             rooms.metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
         return jsonify(results=answers, model_version=version)
@@ -308,7 +308,7 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
         if project not in registry.projects():
             raise NoProjectError(
                 f"No project {project} is connected to this backend, only {registry.projects()}. Connect it with "
-                f"scripts/connect_project.py --project {project}."
+                f"nextlabel connect --project {project}."
             )
         queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
         return jsonify(id=project, queue=asdict(queue), fit=asdict(fit), base_model=asdict(base_model))
@@ -330,7 +330,7 @@ def _add_pages(app: Flask, rooms: _Rooms) -> None:
 
 
 def _answers_in_force(
-    registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: Resident
+    registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: LoadedVersions
 ) -> tuple[str, list[dict[str, Any]]]:
     """The version in force and its answers. One that cannot be loaded is in force no more, so that another answers."""
     version = registry.current(project)
@@ -344,7 +344,9 @@ def _answers_in_force(
         return _answers_in_force(registry, project, config, tasks, resident)
 
 
-def _answers(config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: Resident) -> list[dict[str, Any]]:
+def _answers(
+    config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: LoadedVersions
+) -> list[dict[str, Any]]:
     """One answer per task, in order, whatever the tasks are."""
     read = [
         to_example(config, task) if isinstance(task, Mapping) else Unreadable(0, "the task is not an object")

@@ -8,8 +8,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from nextlabel.store.jobs import JobQueue
-from nextlabel.versions.registry import Registry
 from nextlabel.store.status import StatusBoard
+from nextlabel.versions.registry import Registry
 
 GAUGES = {
     "labels": "Labelled tasks that a fit would use",

@@ -13,9 +13,9 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from nextlabel.errors import BadSettingError
-from nextlabel.store.jobs import JobQueue
 from nextlabel.processes import keep_few_kernels, yield_cores_while_waiting
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class _Child:
             log.error("the %s process %s; starting it again in %.1f s", self._name, how, self._pause_s)
             self._process = None
         if now >= self._start_at:
-            command = [sys.executable, "-m", "backend", *self._arguments, "--supervised-by", str(os.getpid())]
+            command = [sys.executable, "-m", "nextlabel", *self._arguments, "--supervised-by", str(os.getpid())]
             self._process = subprocess.Popen(command)
             self._started = now
 

@@ -1,12 +1,10 @@
 """MRPC's files, whole and damaged; our own pairs; the seed set; the film reviews."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
-
+from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.corpora import (
     LABELS,
     MRPC_DEV_IDS,
@@ -22,7 +20,6 @@ from nextlabel.simulation.datasets.corpora import (
     recombined,
     seed_rows,
 )
-from nextlabel.errors import BadCorpusError
 
 HEADER = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
 
@@ -222,9 +219,8 @@ def test_the_seed_decides_the_seed_set() -> None:
 def test_undecided_reviews_are_left_out_and_the_others_stay_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scripts = Path(__file__).parent.parent / "scripts"
-    monkeypatch.setattr(sys, "path", [str(scripts), *sys.path])
-    split = runpy.run_path(str(scripts / "fetch_reviews.py"))["split"]
+    from nextlabel.commands.fetch_reviews import split
+
     rows = [(f"sentence {number}", ("positive", "negative")[number % 2]) for number in range(5900)]
     undecided = {sentence for sentence, _ in rows[1:400:40]}
     split(rows, tmp_path / "all", undecided, leave_out=False)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from nextlabel.errors import BadCorpusError
-from nextlabel.simulation.datasets.exports import NoLabelError, labels_in, read_answers
 from nextlabel.lab.sandbox import LocalStudio
-from nextlabel.labelstudio.client import Studio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.simulation.datasets.exports import NoLabelError, labels_in, read_answers
 from nextlabel.simulation.datasets.tables import read_table
 from nextlabel.simulation.datasets.textsets import TextSet, read_files
 
@@ -57,7 +56,9 @@ USED = {0: "good", 1: "b", 7: "b", 8: "good"}
 
 
 @pytest.fixture(scope="module")
-def export(studio: Studio, label_studio: LocalStudio, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def export(
+    studio: LabelStudioClient, label_studio: LocalStudio, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
     """Makes a project of the tasks' data and annotations, once, and exports it."""
     directory = tmp_path_factory.mktemp("exports")
     projects: dict[str, int] = {}

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nextlabel.values.examples import Example
 from nextlabel.simulation.datasets.overlaps import (
     Joined,
     Parts,
@@ -14,6 +12,7 @@ from nextlabel.simulation.datasets.overlaps import (
     leaks,
     repeats,
 )
+from nextlabel.values.examples import Example
 
 laws = settings(derandomize=True, deadline=None, max_examples=200)
 Pairs = Sequence[tuple[str, str]]

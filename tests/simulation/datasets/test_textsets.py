@@ -11,17 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
+from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.corpora import (
     LABELS,
     Corpus,
     Pair,
     own_pairs,
 )
-from nextlabel.errors import BadCorpusError
-from nextlabel.values.examples import Example
 from nextlabel.simulation.datasets.textsets import (
     TextSet,
     alike,
@@ -29,9 +28,9 @@ from nextlabel.simulation.datasets.textsets import (
     of_pairs,
     read_files,
 )
+from nextlabel.values.examples import Example
 
 laws = settings(derandomize=True, deadline=None, max_examples=40)
-ROOT = Path(__file__).parent.parent
 HEADER = ("sentence1", "sentence2", "label")
 Row = tuple[str, str, str]
 ROWS: list[Row] = [("Cats purr.", "A cat purrs.", "1"), ('She said "no.', "Rain, again", "0"), ("Ärger", "日本", "1")]
@@ -699,6 +698,7 @@ def test_without_a_network_files_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_text_sets_need_neither_the_hubs_library_nor_a_web_client() -> None:
-    code = "import nextlabel.simulation.datasets.textsets, sys; print({'datasets', 'httpx', 'huggingface_hub'} & set(sys.modules))"
+    heavy = "{'datasets', 'httpx', 'huggingface_hub'}"
+    code = f"import nextlabel.simulation.datasets.textsets, sys; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"

@@ -7,11 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from nextlabel.errors import BadCorpusError
-from nextlabel.model.hub import hub_answers, told_to_stay_offline
+from nextlabel.learning.start_set import seed_positions
+from nextlabel.model.hub import require_hub
 
 LABELS = ("paraphrase", "different")  # the first is the positive class of F1
 MRPC_TRAIN, MRPC_DEV_IDS = "msr_paraphrase_train.txt", "dev_ids.tsv"
@@ -55,18 +53,9 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
         return own_pairs()
 
 
-def require_hub(title: str) -> None:
-    """Raises `BadCorpusError` when the hub does not answer, unless its client was told to use what it has kept."""
-    if not (told_to_stay_offline() or hub_answers()):
-        raise BadCorpusError(
-            f"{title} cannot be loaded: the Hugging Face hub cannot be reached. Give files (MRPC's by --mrpc-dir DIR), "
-            "or, where the data set has been loaded before, set HF_HUB_OFFLINE=1."
-        )
-
-
 def own_pairs() -> Corpus:
     """The small corpus that ships with this package: 640 pairs written for it."""
-    text = resources.files("backend").joinpath("data/pairs.tsv").read_text(encoding="utf-8")
+    text = resources.files(__package__).joinpath("data/pairs.tsv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
     pairs = [Pair(i, r["sentence1"], r["sentence2"], r["label"]) for i, r in enumerate(rows)]
     split = [row["split"] for row in rows]
@@ -207,13 +196,3 @@ def _hub_pairs(rows: Iterable[dict[str, Any]], after: int = 0) -> tuple[Pair, ..
 def seed_rows(train: Sequence[Pair], start: float, seed: int) -> set[int]:
     """Rows of a random seed set, as `seed_positions` draws them."""
     return {train[i].row for i in seed_positions(len(train), start, seed)}
-
-
-def seed_positions(available: int, start: float, seed: int) -> npt.NDArray[np.int64]:
-    """Positions of a random seed set: a share below 1, else a count; `int(0.3 * 3668)` = 1100 as in the tutorial."""
-    return np.random.default_rng(seed).choice(available, size=seed_size(available, start), replace=False)
-
-
-def seed_size(available: int, start: float) -> int:
-    """How many examples a share below 1, or else a count, of the available ones is."""
-    return min(int(start * available) if start < 1 else int(start), available)

@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from nextlabel.errors import BadCorpusError
+from nextlabel.model.hub import require_hub
 from nextlabel.simulation.datasets import exports, overlaps
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
-from nextlabel.model.hub import require_hub
-from nextlabel.errors import BadCorpusError
-from nextlabel.values.examples import Example
 from nextlabel.simulation.datasets.exports import Answer, Answers
 from nextlabel.simulation.datasets.tables import (
     Table,
@@ -22,6 +21,7 @@ from nextlabel.simulation.datasets.tables import (
     read_table,
     shown,
 )
+from nextlabel.values.examples import Example
 
 Labelled: TypeAlias = tuple[Example, str]
 

@@ -1,0 +1,23 @@
+"""Tasks in the order of a version, and predictions of ours that Label Studio holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An open task in the order of the current version. `value` in [0, 1], high is informative."""
+
+    task_id: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending. `choice` is
+    the label that it shows; empty when it shows none."""
+
+    prediction_id: int
+    task_id: int
+    version: str
+    score: float
+    choice: str = ""

@@ -1,0 +1,64 @@
+"""How versions are named, and what is said of one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+PREFIX = "nextlabel-"
+UNTRAINED = f"{PREFIX}untrained"
+
+
+def is_ours(version: str | None) -> bool:
+    """Whether a model version in Label Studio was written by this backend."""
+    return bool(version) and str(version).startswith(PREFIX)
+
+
+def version_name(number: int, now: datetime) -> str:
+    """Ordered for people, and unique even if MODEL_DIR was lost and numbering began again."""
+    return f"{PREFIX}{number}-{now:%Y%m%dT%H%M%S}"
+
+
+def version_number(version: str) -> int:
+    """The number in a version name; 0 when there is none."""
+    number = version.removeprefix(PREFIX).partition("-")[0]
+    return int(number) if number.isdigit() else 0
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
+
+    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
+    many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
+    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order. Fields with a
+    default are absent from cards of earlier releases.
+    """
+
+    version: str
+    number: int
+    project: int
+    parent: str | None
+    labels: tuple[str, ...]
+    label_counts: dict[str, int]
+    base_model: str
+    strategy: str
+    seed: int
+    recipe: dict[str, Any]
+    scores: dict[str, float] | None
+    pool: int
+    seconds: dict[str, float]
+    device: str
+    precision: str
+    libraries: dict[str, str]
+    created_at: str
+    reason: str
+    holdout: str = ""
+    refused: str = ""
+    scored: int = 0
+    due_at: float = 0.0
+    texts: str = ""
+
+    @property
+    def examples(self) -> int:
+        """How many labelled examples the version was fitted on."""
+        return sum(self.label_counts.values())
