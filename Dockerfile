@@ -36,13 +36,13 @@ ENV PATH=/venv/bin:$PATH \
     MODEL_DIR=/data \
     HF_HOME=/data/hub
 WORKDIR /app
-COPY scripts/*.py scripts/
 COPY backend backend
+ENV PYTHONPATH=/app/backend
 USER 10001:10001
 VOLUME /data
 EXPOSE 9090
 # Not through a proxy, even where the environment names one.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "from urllib.request import *; build_opener(ProxyHandler({})).open('http://localhost:9090/health', timeout=4)"]
-ENTRYPOINT ["python", "-m", "backend"]
+ENTRYPOINT ["python", "-m", "nextlabel"]
 CMD ["serve"]

@@ -33,6 +33,13 @@ def wait_until(done: Callable[[], object], what: str, seconds: float = WAIT_S) -
         time.sleep(0.1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a live Label Studio, through whatever fixture, is marked `server`."""
+    for item in items:
+        if "label_studio" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
+
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """The directory of the all-MiniLM-L6-v2 checkpoint."""

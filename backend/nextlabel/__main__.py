@@ -48,16 +48,16 @@ SAME_MODULE = {"web": "serve", "trainer": "serve"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 1 with one message for an error raised on purpose, 130 for Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    name = given[0] if given else "--help"
+    name = given[0] if given else ""
     if name in ("-h", "--help"):
         print(usage())
-        return 0 if given else 2
+        return 0
     if name in ("-V", "--version"):
         print(f"nextlabel {__version__}")
         return 0
     known = {command for group in COMMANDS.values() for command in group}
     if name not in known:
-        print(f"nextlabel knows no command {name!r}.\n\n{usage()}", file=sys.stderr)
+        print(*([f"nextlabel knows no command {name!r}."] if name else []), usage(), sep="\n", file=sys.stderr)
         return 2
     yield_cores_while_waiting()
     module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")

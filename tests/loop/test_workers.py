@@ -278,7 +278,7 @@ def test_each_trainer_has_its_share_of_the_cores(
 def test_torch_heeds_the_share_in_a_trainer(tmp_path: Path) -> None:
     code = """
 import os
-from backend import trainer
+from nextlabel.loop import trainer
 from nextlabel.settings import load_settings
 
 def work_off(settings, registry, jobs):

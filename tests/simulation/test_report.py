@@ -365,7 +365,7 @@ def test_the_readme_block_is_renewed_and_then_stays(reported: Path, tmp_path: Pa
     assert text.startswith("# Name\n\n<!-- results:mrpc -->\n**10 paired seeds: entropy ")
     assert text.endswith("```\n<!-- /results -->\n\nafter\n")
     assert "](docs/results/learning-curves.svg)" in text
-    assert "nextlabel simulate --out ten\nscripts/report.py x\n" in text
+    assert "nextlabel simulate --out ten\nnextlabel report x\n" in text
     with pytest.raises(BadRunError, match=r"Add the two lines <!-- results:other -->"):
         update_readme(readme, "other", study, tmp_path, "")
 

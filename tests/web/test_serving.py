@@ -196,7 +196,7 @@ def test_a_bad_setting_is_named_and_nothing_starts(command: str, tmp_path: Path)
 def test_a_wrong_command_is_answered_with_the_right_ones(arguments: list[str], tmp_path: Path) -> None:
     run = python_backend(arguments, tmp_path)
     assert run.returncode == 2
-    assert "usage: python -m backend" in run.stderr
+    assert "usage: nextlabel" in run.stderr
     assert "Traceback" not in run.stderr
 
 

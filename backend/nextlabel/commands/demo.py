@@ -1,4 +1,4 @@
-"""Starts Label Studio and the backend, imports sentence pairs, and lets a simulated annotator label, round after round."""
+"""Starts Label Studio and the backend, imports sentence pairs, and lets a simulated annotator label."""
 
 from collections.abc import Sequence
 

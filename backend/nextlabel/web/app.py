@@ -78,7 +78,7 @@ class _Rooms:
 
 def create_app(settings: Settings) -> Flask:
     """The web application. Loads no model until the first prediction is asked for."""
-    app = Flask("backend", static_folder=None)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
     app.url_map.merge_slashes = False

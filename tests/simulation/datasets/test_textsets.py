@@ -689,7 +689,7 @@ def test_damaged_data_are_refused(hub_copy: Path) -> None:
 
 
 def test_without_a_network_files_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextlabel.simulation.datasets.corpora.hub_answers", lambda: False)
+    monkeypatch.setattr("nextlabel.model.hub.hub_answers", lambda: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     message = complaint(lambda: download("nyu-mll/glue", "sst2", "sentence", None, "label"))
     assert message.startswith(
