@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from backend.acquisition import SERVABLE
 from backend.errors import BadSettingError
-from backend.settings import Settings, load_settings
+from backend.settings import Settings, load_settings, settings_page
 
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 SECRET = "open-sesame"
 
 
@@ -219,3 +220,11 @@ def test_every_setting_has_its_line() -> None:
 
 def test_every_setting_says_what_it_expects() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_says_what_is_expected_and_what_it_is_for() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not (field.description and field.title)] == []
+
+
+def test_the_page_of_settings_is_made_from_the_fields() -> None:
+    assert PAGE.read_text(encoding="utf-8") == settings_page()
