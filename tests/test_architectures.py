@@ -54,7 +54,7 @@ def targets() -> Any:
         ("Funnel", "bf16", "no padding"),
         ("FNet", "fp32", "no padding"),
         ("GPT-2", "bf16", "no padding token"),
-        ("GPT-2, padded on the left", "bf16", "not heeded"),
+        ("GPT-2, padded on the left", "bf16", "wrong for its positions, and ignored"),
         ("BART", "bf16", "encoder"),
     ],
 )
