@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import pytest
+
 from helpers.ports import own_port
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio

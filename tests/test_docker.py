@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from helpers.paths import ROOT
 from nextlabel.settings import Settings
 

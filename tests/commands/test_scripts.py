@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+
 from helpers.ports import own_port
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio

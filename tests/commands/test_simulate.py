@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
 from nextlabel.simulation.datasets.corpora import own_pairs

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from test_registry import card, cut, write_weights
+from test_scripts import run
+
 from conftest import plain_pairs, wait_until
 from helpers.live_project import LiveProject, kill
 from nextlabel.lab.importing import PAIR_CONFIG, result_of
@@ -19,8 +22,6 @@ from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import version_number
 from nextlabel.versions.registry import Registry
-from test_registry import card, cut, write_weights
-from test_scripts import run
 
 PROJECT = 17
 CURRENT, REFUSED = 2, 3

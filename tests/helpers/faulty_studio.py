@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+
 from nextlabel.lab.sandbox import LocalStudio
 
 OWN_HEADERS = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}

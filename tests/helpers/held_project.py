@@ -4,12 +4,11 @@ import os
 from pathlib import Path
 
 from conftest import wait_until
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
-
 from helpers.live_project import LiveProject
 from helpers.paths import ROOT, TESTS
 from helpers.ports import own_port
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 FIT_EVERY = 4
 WINDOW = 12

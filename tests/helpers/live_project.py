@@ -7,6 +7,8 @@ import httpx
 import numpy as np
 import psutil
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
 from conftest import wait_until
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import import_corpus
@@ -16,7 +18,6 @@ from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 SEEDS = 24
 StartBackend = Callable[..., LocalBackend]

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import redis
+
 from conftest import wait_until
 from helpers.ports import own_port
 

@@ -8,6 +8,8 @@ from unittest.mock import patch
 
 import numpy as np
 from flask.testing import FlaskClient
+
+from helpers.paths import TESTS
 from nextlabel.model.classifier import Recipe, fit
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
@@ -15,8 +17,6 @@ from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 from nextlabel.web.app import create_app
-
-from helpers.paths import TESTS
 
 PROJECT = 1
 AS_SENT = "1.1795444751"  # Label Studio's way to name project 1

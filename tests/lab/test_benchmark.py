@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import BertModel
+
 from nextlabel.errors import BadRunError
 from nextlabel.lab import benchmark
 from nextlabel.lab.benchmark import (
@@ -43,7 +45,6 @@ from nextlabel.model import classifier as classifiers
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.values.examples import Example
-from transformers import BertModel
 
 
 @pytest.fixture(scope="module")

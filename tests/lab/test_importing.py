@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from test_corpora import whole_mrpc
+
 from helpers.faulty_studio import (
     BAD_GATEWAY,
     LOCKED,
@@ -43,7 +45,6 @@ from nextlabel.lab.importing import (
 from nextlabel.lab.sandbox import ROOT, LocalStudio
 from nextlabel.labelstudio.client import Counts, LabelStudioClient
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES, Corpus, own_pairs
-from test_corpora import whole_mrpc
 
 START = 0.5
 IMPORT = to(r"POST /api/projects/\d+/import")

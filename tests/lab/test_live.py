@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conftest import FIT_EVERY, sign_up
 from nextlabel.errors import BadRunError
 from nextlabel.lab.annotators import annotate, gold_of

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from nextlabel.lab.load import percentiles
 from nextlabel.lab.sandbox import ROOT
 

@@ -4,6 +4,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
+
 from nextlabel.labelstudio.client import MLBackend, Project
 from nextlabel.labelstudio.connection import LOOKS, disconnect
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from nextlabel.labelstudio.html_text import text_of_html
 
 DEEP = {

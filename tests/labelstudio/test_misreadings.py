@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port

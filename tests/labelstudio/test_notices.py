@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from helpers.paths import ROOT
 from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config, read_task

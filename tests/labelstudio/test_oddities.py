@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+
 from nextlabel.labelstudio.oddities import not_words
 
 ODD = {

@@ -11,6 +11,8 @@ from time import monotonic, sleep
 import httpx
 import pytest
 import torch
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
 from conftest import sign_up, wait_until
 from helpers.faulty_studio import (
     BAD_GATEWAY,
@@ -39,7 +41,6 @@ from nextlabel.errors import StudioError
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 FIT_EVERY, WINDOW = 3, 6  # Label Studio's requests take most of the time
 SWITCH = to(r"^PATCH /api/projects/\d+")

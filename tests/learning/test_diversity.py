@@ -9,6 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.cluster import KMeans
+from sklearn.neighbors import NearestNeighbors
+from small_text import EmbeddingKMeans
+from small_text.utils.clustering import init_kmeans_plusplus_safe
+
 from nextlabel.learning import diversity
 from nextlabel.learning.diversity import (
     Points,
@@ -18,10 +23,6 @@ from nextlabel.learning.diversity import (
     typical,
 )
 from nextlabel.values.arrays import Array
-from sklearn.cluster import KMeans
-from sklearn.neighbors import NearestNeighbors
-from small_text import EmbeddingKMeans
-from small_text.utils.clustering import init_kmeans_plusplus_safe
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.learning.metrics import Scores, evaluate, f1_of_class
 from nextlabel.values.arrays import Ints
 

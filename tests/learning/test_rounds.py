@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextlabel.learning.rounds import (
     class_numbers,
     missing_labels,

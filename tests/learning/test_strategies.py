@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from small_text import BALD, BreakingTies, LeastConfidence, PredictionEntropy
+from small_text.query_strategies.bayesian import _bald as bald_of_small_text
+
 from nextlabel.learning.strategies import (
     SERVABLE,
     STRATEGIES,
@@ -21,8 +24,6 @@ from nextlabel.learning.strategies import (
     rank_alike,
 )
 from nextlabel.values.arrays import Array
-from small_text import BALD, BreakingTies, LeastConfidence, PredictionEntropy
-from small_text.query_strategies.bayesian import _bald as bald_of_small_text
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)

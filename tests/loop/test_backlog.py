@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_loaded import EXAMPLES, card
+
 from nextlabel.loop.backlog import FEW, PART, Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe, fit
@@ -16,7 +18,6 @@ from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
 from nextlabel.versions.loaded import SLICE, LoadedVersions
 from nextlabel.versions.registry import Registry
-from test_loaded import EXAMPLES, card
 
 PROJECT = 1
 VERSION = card(1).version

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from helpers.served import AS_SENT, PROJECT, RECORDED, VERSION, card, client_of, fit_version, jobs_in
 from nextlabel.errors import NoModelError
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -18,7 +20,6 @@ from nextlabel.model.classifier import load
 from nextlabel.settings import Settings
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
-from safetensors.torch import load_file
 
 LABELS = ("pos", "neg")
 TOKEN = "aaaabbbbccccddddeeeeffff0000111122223333"

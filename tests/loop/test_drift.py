@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
@@ -27,7 +29,6 @@ from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 PROJECT = 1
 FIT_EVERY = 8

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 
 import httpx
+from transformers import AutoTokenizer
+
 from conftest import FIT_EVERY, sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 from helpers.ports import own_port
@@ -16,7 +18,6 @@ from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.versions.registry import Registry
-from transformers import AutoTokenizer
 
 LENGTH = 40  # word pieces that are read, where texts are to be cut
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from conftest import wait_until
 from helpers.held_project import FIT_EVERY, WINDOW, HeldProject, held_backend, some_pairs
 from nextlabel.lab.importing import result_of

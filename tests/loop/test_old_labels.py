@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import wait_until
 from helpers.held_project import FIT_EVERY, HeldProject, held_backend, some_pairs
 from helpers.live_project import kill

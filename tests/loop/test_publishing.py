@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import Project
 from nextlabel.labelstudio.config import Vote, parse_label_config

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import sign_up
 from helpers.served import jobs_in
 from nextlabel.lab.annotators import annotate, gold_of

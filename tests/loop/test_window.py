@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.loop.window import WindowPlan, head, plan_window
 from nextlabel.values.queue import Published, Ranked
 

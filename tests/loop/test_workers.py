@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 from conftest import wait_until
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
 from helpers.ports import own_port
@@ -299,6 +300,7 @@ trainer.run_trainer(load_settings(), 63)
 
 def test_trainers_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch  # here, as the other tests need none
+
     from nextlabel.model.devices import device_of_trainer
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
+
 from nextlabel.commands.check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
 from nextlabel.errors import BadSettingError, NoModelError
 from nextlabel.model import classifier as classifiers
@@ -22,7 +24,6 @@ from nextlabel.model.classifier import (
 from nextlabel.model.device_tokens import Side
 from nextlabel.model.probing import padding_side, why_not
 from nextlabel.values.examples import Example
-from transformers import AutoTokenizer
 
 BY_NAME = {one.name: one for one in ARCHITECTURES}
 Make = Callable[[str], Path]
@@ -55,7 +56,7 @@ def targets() -> Any:
         ("Funnel", "bf16", "no padding"),
         ("FNet", "fp32", "no padding"),
         ("GPT-2", "bf16", "no padding token"),
-        ("GPT-2, padded on the left", "bf16", "not heeded"),
+        ("GPT-2, padded on the left", "bf16", "wrong for its positions, and ignored"),
         ("BART", "bf16", "encoder"),
     ],
 )

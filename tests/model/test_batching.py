@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.model.batching import GROUP, fitting_batches, scoring_batches
 from nextlabel.values.arrays import Ints
 

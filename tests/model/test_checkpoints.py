@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import BertForSequenceClassification
+
 from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.lab.demo import SMALL
@@ -31,7 +33,6 @@ from nextlabel.model.classifier import (
 )
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.examples import Example
-from transformers import BertForSequenceClassification
 
 LABELS = ("yes", "no")
 PAIRS = [Example(pair.row, pair.sentence1, pair.sentence2) for pair in own_pairs().train[:24]]

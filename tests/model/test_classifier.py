@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, RobertaConfig
+from transformers import RobertaForSequenceClassification as Roberta
+
 from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.learning.strategies import entropy_nats
@@ -34,8 +37,6 @@ from nextlabel.model.tokens import TokenCache, Tokens
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, RobertaConfig
-from transformers import RobertaForSequenceClassification as Roberta
 
 LABELS = ("paraphrase", "different 🙂")
 MAX_LENGTH = 64

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
 from nextlabel.model.cuda_graphs import Replayed
 
 CPU = torch.device("cpu")

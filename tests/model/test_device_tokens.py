@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from nextlabel.model.device_tokens import DeviceTokens, Side
 from nextlabel.model.tokens import Tokens, of_lists
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from nextlabel.errors import BadSettingError
 from nextlabel.model.devices import bf16_is_fast, pick_device, pick_precision
 

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from nextlabel.model.encoder import BertForward, fast_forward
-from nextlabel.model.kernels import CpuKernels, GpuKernels, Packed
 from torch.nn.functional import cross_entropy
 from transformers import (
     BertConfig,
@@ -16,6 +14,9 @@ from transformers import (
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+
+from nextlabel.model.encoder import BertForward, fast_forward
+from nextlabel.model.kernels import CpuKernels, GpuKernels, Packed
 
 SHAPES = {
     "plain": {},

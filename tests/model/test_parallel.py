@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+
 from nextlabel.model.parallel import side_by_side
 from nextlabel.processes import lower_priority
 

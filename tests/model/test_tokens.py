@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel.model.tokens import (
     MANY,
     TokenCache,

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nextlabel.model.word_table import RowsInUse, rows_in_use
 from torch.nn.functional import cross_entropy
 from transformers import (
     BartConfig,
@@ -18,6 +17,8 @@ from transformers import (
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+
+from nextlabel.model.word_table import RowsInUse, rows_in_use
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 32}
 SIZES |= {"num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 20, "pad_token_id": 1}

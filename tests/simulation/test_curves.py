@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.simulation import curves
 from nextlabel.simulation.curves import (
     Arms,

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+
 from nextlabel.errors import BadRunError, NoModelError
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import records

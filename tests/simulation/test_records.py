@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.errors import BadRunError
 from nextlabel.simulation import records
 from nextlabel.simulation.records import (

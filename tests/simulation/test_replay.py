@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel.errors import BadRunError
 from nextlabel.learning.metrics import evaluate
 from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select

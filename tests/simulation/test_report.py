@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.blocks import (

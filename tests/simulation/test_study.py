@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.curves import (
     Differences,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from conftest import wait_until
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer

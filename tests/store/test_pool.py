@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel.errors import PoolError
 from nextlabel.labelstudio.config import LabelConfig, TextField
 from nextlabel.store.pool import Pool, pool_path

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from nextlabel.store.status import FitStatus, QueueStatus, StatusBoard
 from nextlabel.values.traffic import Traffic
 

@@ -1,6 +1,7 @@
 """What a person decided for a project travels with the ML backend in Label Studio, beside what else stands there."""
 
 import pytest
+
 from nextlabel.errors import RefusedConfigError
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import wait_until
 from nextlabel.errors import NoModelError
 from nextlabel.learning.strategies import entropy_nats

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+
 from nextlabel.errors import NoModelError
 from nextlabel.values.versions import (
     UNTRAINED,

@@ -17,6 +17,10 @@ import numpy as np
 import pytest
 import torch
 from flask.testing import FlaskClient
+from pydantic import SecretStr
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from werkzeug.test import TestResponse
+
 from helpers.served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs_in
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.model.classifier import load
@@ -33,9 +37,6 @@ from nextlabel.web.app import (
     MAX_TASKS,
 )
 from nextlabel.web.serving import WEB_THREADS
-from pydantic import SecretStr
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from werkzeug.test import TestResponse
 
 LABELS = ("pos", "neg", "mixed")
 CHOICES = "".join(f'<Choice value="{label}"/>' for label in LABELS)

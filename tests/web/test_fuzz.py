@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from helpers.served import RECORDED, client_of, fit_version, jobs_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from helpers.served import RECORDED, client_of, fit_version, jobs_in
 from nextlabel.store.jobs import JobQueue
 from nextlabel.web.app import HINTS
-from werkzeug.test import TestResponse
 
 MAX_LENGTH = 32
 BIG = 10 * 2**20

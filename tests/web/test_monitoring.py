@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
@@ -12,7 +14,6 @@ from nextlabel.values.traffic import Traffic
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 from nextlabel.web.app import create_app
-from prometheus_client.parser import text_string_to_metric_families
 
 CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="label" toName="text">'

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import schemathesis
 from flask.testing import FlaskClient
-from helpers.served import RECORDED, client_of, fit_version
 from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode, checks
+from schemathesis.specs.openapi import checks as of_openapi
+
+from helpers.served import RECORDED, client_of, fit_version
 from nextlabel import __version__
 from nextlabel.labelstudio.connection import SECRET_HEADER
 from nextlabel.web import app as web
-from schemathesis import Case, GenerationMode, checks
-from schemathesis.specs.openapi import checks as of_openapi
 
 DOCUMENT = json.loads((Path(web.__file__).parent / "openapi.json").read_text("utf-8"))
 OPERATIONS = [(path, method.upper()) for path, operations in DOCUMENT["paths"].items() for method in operations]

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port

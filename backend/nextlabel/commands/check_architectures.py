@@ -210,20 +210,20 @@ ARCHITECTURES = (
     ),
     Architecture("FNet", "FNet", partial(unigrams, "FNetTokenizer", *ALBERT_TOKENS), SIZES),
     Architecture("CANINE", "Canine", transformers.CanineTokenizer, SIZES | {"num_hash_buckets": 64}),
-    Architecture("GPT-2", "GPT2", gpt_2, GPT, "has no padding token: that of the end stands for it"),
+    Architecture("GPT-2", "GPT2", gpt_2, GPT, "has no padding token: the end token serves as one"),
     Architecture(
         "GPT-2, padded on the left",
         "GPT2",
         partial(gpt_2, pad_token="<|endoftext|>", padding_side="left"),
         GPT,
-        "what its tokenizer says of padding is wrong for its positions, and not heeded",
+        "its tokenizer's padding side is wrong for its positions, and ignored",
     ),
     Architecture(
         "Llama",
         "Llama",
         llama,
         SIZES | {"num_key_value_heads": 2},
-        "has no padding token: that of the end stands for it",
+        "has no padding token: the end token serves as one",
     ),
     Architecture("BART", "Bart", roberta, BART, "embeds with its encoder"),
     Architecture("T5", "T5", partial(unigrams, "T5Tokenizer", "<pad>", "</s>", "<unk>"), T5, "embeds with its encoder"),
@@ -382,13 +382,13 @@ def _page(rows: Sequence[Row], options: argparse.Namespace) -> str:
             "",
             f"Made by `{command} --out docs/architectures.md` with {named}, on a CPU.",
             "",
-            "Of each architecture a tiny checkpoint with random weights and a tokenizer of its kind is fitted for "
+            "A tiny checkpoint of each architecture, with random weights and a tokenizer of its kind, is fitted for "
             f"{options.steps} steps on pairs and single texts with `PRECISION={options.precision}`, saved, loaded, "
-            "and compared, before and after, with plain transformers, which reads one text at a time. *Largest "
+            "and compared before and after with plain transformers, which reads one text at a time. *Largest "
             f"difference*: of any probability of {len(mixed())} single texts and pairs of many lengths in one call; "
-            f"below {AGREES:.0e} counts as equal. *Embed*: each text's vector is the same alone and in company. "
+            f"below {AGREES:.0e} counts as equal. *Embed*: each text's vector is the same alone and with others. "
             "*Diverse*: `diverse_entropy` chooses a batch. *Fits in*: fp32 where the architecture cannot compute in "
-            "bf16, which is found out by trying, as is where padding must stand.",
+            "bf16; that, and where padding belongs, is found out by trying.",
             "",
             *("| " + " | ".join(cells) + " |" for cells in table),
             "",

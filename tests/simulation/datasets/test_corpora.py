@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.corpora import (
     LABELS,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from nextlabel.errors import BadCorpusError
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient

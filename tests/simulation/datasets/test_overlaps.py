@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.simulation.datasets.overlaps import (
     Joined,
     Parts,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.tables import read_table
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.paths import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from helpers.paths import ROOT
 from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.corpora import (
     LABELS,
