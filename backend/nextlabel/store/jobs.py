@@ -24,6 +24,10 @@ OVERDUE_S = 60.0
 ANSWER_S = 0.5  # for a server's answer: a webhook is sent inside an annotator's request, and waits up to a second
 PATIENCE_S = 5.0  # the same for a trainer, on whom nobody waits
 
+# A waiting job says which module its task is of. It is the one of release 0.1.0, wherever the tasks lie now, so that
+# releases understand what others asked for.
+STORED_AS = "backend.jobs"
+
 Failures = tuple[type[Exception], ...]
 
 # What huey asks a storage all the time, and what it hears while the server is away, so that it asks again.
@@ -73,19 +77,19 @@ class JobQueue:
         self._doubtful: set[str] = set()
         work = worker or _Nobody()
 
-        @self.huey.task(name="reconcile")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="reconcile", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def reconcile(project: int, thorough: bool) -> None:
             self._begin(_hint_key(project, thorough), lambda: work.reconcile(project, thorough))
 
-        @self.huey.task(name="fit")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="fit", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def fit(project: int) -> None:
             self._begin(f"fit:{project}", lambda: work.fit(project))
 
-        @self.huey.task(name="score")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="score", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def score(project: int, version: str, first: int, last: int) -> None:
             self._begin(_score_key(project, version, first), lambda: work.score(project, version, first, last))
 
-        @self.huey.task(name="forget")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="forget", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
             self._begin("", lambda: work.forget(project, task_ids))
 
