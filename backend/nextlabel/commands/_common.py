@@ -15,6 +15,13 @@ def new_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(prog=prog, description=description, formatter_class=formatter)
 
 
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
 def studio_from_settings() -> "LabelStudioClient":
     """A client for LABEL_STUDIO_URL with LABEL_STUDIO_API_KEY, from the environment or `.env`."""
     # Here, because the simulation runs where neither the settings' library nor Label Studio's SDK is installed.

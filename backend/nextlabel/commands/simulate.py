@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nextlabel.commands._common import new_parser
+from nextlabel.commands._common import new_parser, positive
 from nextlabel.learning.rounds import QUERY_STRATEGIES
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
@@ -260,13 +260,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 STRATEGY_HELP = f"may be given several times; one of {', '.join(QUERY_STRATEGIES)} (random and entropy)"
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def length(text: str) -> int:

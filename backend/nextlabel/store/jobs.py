@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from huey import PostgresHuey, RedisHuey, SqliteHuey
 
-from nextlabel.errors import QueueError
+from nextlabel.errors import QueueError, of_extra
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,8 @@ def _in_file(path: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import redis
+    with of_extra("redis", "QUEUE_URL=redis://..."):
+        import redis
 
     pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=wait_s, socket_timeout=wait_s)
 
@@ -229,7 +230,8 @@ def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_postgresql(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import psycopg
+    with of_extra("postgresql", "QUEUE_URL=postgresql://..."):
+        import psycopg
 
     wait = {"connect_timeout": 2, "tcp_user_timeout": int(PATIENCE_S * 1000)}  # its client knows no less than 2 s
     return (psycopg.Error, OSError), lambda: PostgresHuey(name, dsn=url, results=False, blocking=False, **wait)
