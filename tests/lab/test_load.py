@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from nextlabel.lab.load import percentiles
+from nextlabel.lab.crew import percentiles
 
 WHOSE = ("without us", "in a fixed order", "with us")
 

@@ -1,13 +1,11 @@
 """Checks each architecture of text classifier with a tiny checkpoint: fit, predict, save, load, embed.
 
 Makes a checkpoint with random weights and a tokenizer of each, offline, fits it some steps, and compares what the
-classifier says with plain transformers, one text at a time. Prints a Markdown table; exit code 1 if any row fails.
+classifier says with plain transformers, one text at a time.
 """
 
-import argparse
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -21,7 +19,6 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
 from nextlabel.learning.rounds import score_pool, select
 from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
@@ -225,33 +222,18 @@ ARCHITECTURES = (
 )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, check, print; returns the exit code."""
-    options = _options(arguments)
-    chosen = [one for one in ARCHITECTURES if not options.only or one.name in options.only]
-    if len(chosen) < len(set(options.only)):
+def check_all(names: Sequence[str], precision: str, steps: int, show: Callable[[str], None]) -> tuple[str, bool]:
+    """The architectures of these names, or all: the page as Markdown, and whether every row is right. `show` is given
+    each row as it comes. Raises `BadSettingError` for a name that there is not."""
+    chosen = [one for one in ARCHITECTURES if not names or one.name in names]
+    if len(chosen) < len(set(names)):
         raise BadSettingError(f"--only takes names of {', '.join(repr(one.name) for one in ARCHITECTURES)}.")
-    logging.getLogger("backend").setLevel(logging.ERROR)  # what it warns of is in the table
+    logging.getLogger("nextlabel").setLevel(logging.ERROR)  # what it warns of is in the table
     rows = []
     for one in chosen:
-        rows.append(check(one, options.precision, options.steps))
-        print(" | ".join(rows[-1].cells()), file=sys.stderr, flush=True)
-    page = _page(rows, options)
-    print(page)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
-    return 0 if all(row.right for row in rows) else 1
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = new_parser("nextlabel check-architectures", __doc__)
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="check these alone")
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="bf16", help="asked for (default: %(default)s)"
-    )
-    parser.add_argument("--steps", type=int, default=6, help="optimiser steps of each fit (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="file for the page")
-    return parser.parse_args(arguments)
+        rows.append(check(one, precision, steps))
+        show(" | ".join(rows[-1].cells()))
+    return _page(rows, precision, steps), all(row.right for row in rows)
 
 
 @dataclass(frozen=True)
@@ -366,11 +348,11 @@ def mixed() -> list[Example]:
     return [*several, *short, *long]
 
 
-def _page(rows: Sequence[Row], options: argparse.Namespace) -> str:
+def _page(rows: Sequence[Row], precision: str, steps: int) -> str:
     versions = {**package_versions(), "tokenizers": tokenizers.__version__}
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     table = [HEADER, tuple("---" for _ in HEADER), *(tuple(row.cells()) for row in rows)]
-    command = f"scripts/check_architectures.py{' --precision fp32' if options.precision == 'fp32' else ''}"
+    command = f"nextlabel check-architectures{' --precision fp32' if precision == 'fp32' else ''}"
     return "\n".join(
         [
             "# Architectures",
@@ -378,7 +360,7 @@ def _page(rows: Sequence[Row], options: argparse.Namespace) -> str:
             f"Made by `{command} --out docs/architectures.md` with {named}, on a CPU.",
             "",
             "A tiny checkpoint of each architecture, with random weights and a tokenizer of its kind, is fitted for "
-            f"{options.steps} steps on pairs and single texts with `PRECISION={options.precision}`, saved, loaded, "
+            f"{steps} steps on pairs and single texts with `PRECISION={precision}`, saved, loaded, "
             "and compared before and after with plain transformers, which reads one text at a time. *Largest "
             f"difference*: of any probability of {len(mixed())} single texts and pairs of many lengths in one call; "
             f"below {AGREES:.0e} counts as equal. *Embed*: each text's vector is the same alone and with others. "

@@ -1,14 +1,13 @@
 """Checks on an NVIDIA GPU what tests on a CPU cannot see: recorded steps, memory that runs out, threads side by side.
 
-Prints a Markdown table with a row for each check; exit code 1 if any does not hold. Needs nothing of Label Studio.
+Needs nothing of Label Studio.
 """
 
 import gc
 import logging
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +25,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from nextlabel.commands._common import default_model, new_parser
 from nextlabel.errors import BadSettingError, NoMemoryError
 from nextlabel.lab.benchmark import spearman, top_overlap
+from nextlabel.lab.demo import small_checkpoint
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
 from nextlabel.model.cuda_graphs import Replayed, Work
@@ -43,15 +42,12 @@ LEARNT, UNSEEN = [e for e, _ in PAIRS.train], [e for e, _ in PAIRS.test or PAIRS
 TARGETS_N = np.array([PAIRS.labels.index(label) for _, label in PAIRS.train])
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run every check, print; returns the exit code."""
-    parser = new_parser("nextlabel check-gpu", __doc__)
-    parser.add_argument("--base-model", metavar="DIR", help="a BERT in a directory (default: all-MiniLM-L6-v2)")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="file for the table")
-    options = parser.parse_args(arguments)
+def check_all(base_model: str | None, show: Callable[[str], None]) -> tuple[str, int]:
+    """Every check: the page as Markdown, and how many do not hold. `show` is given each row as it comes."""
     if not torch.cuda.is_available():
         raise BadSettingError("There is no GPU that torch can use on this machine. Run this where there is one.")
-    recipe = Recipe(options.base_model or default_model(), 120, 1e-4, 32, 128, seed=0, device="cuda", precision="bf16")
+    model = base_model or str(small_checkpoint())
+    recipe = Recipe(model, 120, 1e-4, 32, 128, seed=0, device="cuda", precision="bf16")
     rows, failed = [], 0
     for check in CHECKS:
         start = time.perf_counter()
@@ -61,14 +57,11 @@ def main(arguments: Sequence[str]) -> int:
             logging.exception(check.__name__)
             found, failed = f"**does not hold**: {type(error).__name__} {error}", failed + 1
         rows.append(f"| {check.__doc__} | {found} | {time.perf_counter() - start:.1f} |")
-        print(rows[-1], file=sys.stderr, flush=True)
+        show(rows[-1])
     versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
     about = f"{torch.cuda.get_device_name()}; {versions}. {len(CHECKS) - failed} of {len(CHECKS)} hold."
-    table = "\n".join(["# Checks on a GPU", "", about, "", "| check | found | seconds |", "| --- | --- | --- |", *rows])
-    print(table)
-    if options.out:
-        options.out.write_text(table + "\n\n```sh\nscripts/check_gpu.py\n```\n", encoding="utf-8")
-    return 1 if failed else 0
+    head = ["# Checks on a GPU", "", about, "", "| check | found | seconds |", "| --- | --- | --- |"]
+    return "\n".join([*head, *rows]), failed
 
 
 def require(condition: bool, words: str) -> None:

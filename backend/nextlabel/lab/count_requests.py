@@ -1,33 +1,25 @@
-"""Counts what a label, a new version and the clock cost in requests and bytes, in pools of several sizes.
+"""What a label, a new version and the clock cost in requests and bytes, in pools of several sizes.
 
-Prints a Markdown table; also how fast the first synchronisation is beside Label Studio's own export.
+Also how fast the first synchronisation is beside Label Studio's own export.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
-from nextlabel.commands._common import wait_until
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import (
-    Corpus,
-    own_pairs,
-    read_mrpc,
-    recombined,
-)
+from nextlabel.simulation.datasets.corpora import Corpus, recombined
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
@@ -57,32 +49,32 @@ class Count:
     by_look: Traffic
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parse the command line, count, print."""
-    parser = argparse.ArgumentParser(prog="nextlabel count-requests", description=__doc__)
-    parser.add_argument("--pools", type=int, nargs="+", default=[1000, 10_000], help="sizes (default: %(default)s)")
-    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
-    parser.add_argument("--base-model", type=Path, help="directory of a checkpoint (default: the one of the tests)")
-    parser.add_argument("--steps", type=int, default=10, help="optimiser steps per fit (default: %(default)s)")
-    parser.add_argument("--labels", type=int, default=10, help="labels, one at a time (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="new versions (default: %(default)s)")
-    parser.add_argument("--looks", type=int, default=3, help="looks by the clock (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="file for the numbers, as JSON")
-    options = parser.parse_args(arguments)
-    corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
-    counts = []
+@dataclass(frozen=True)
+class CountPlan:
+    """How much: sizes of pools, optimiser steps of a fit, single labels, new versions, looks by the clock."""
+
+    pools: Sequence[int]
+    base_model: Path | None
+    steps: int
+    labels: int
+    rounds: int
+    looks: int
+
+
+def count(corpus: Corpus, plan: CountPlan) -> Iterator[Count]:
+    """Each size of pool, made by recombining the corpus. Starts its own servers."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-count-")))
         studio = LocalStudio(directory / "label-studio", free_port(18250))
         stack.callback(studio.stop)
         studio.start()
-        for pool in options.pools:
+        for pool in plan.pools:
             backend = LocalBackend(
                 studio,
                 directory / f"backend-{pool}",
                 free_port(19250),
-                base_model=options.base_model or small_checkpoint(),
-                fit_steps=options.steps,
+                base_model=plan.base_model or small_checkpoint(),
+                fit_steps=plan.steps,
                 learning_rate=1e-4,
                 promote_margin=1,  # each fit is to give a new order
                 fit_every=64,
@@ -90,15 +82,11 @@ def main(arguments: Sequence[str]) -> None:
                 reconcile_s=NEVER_S,
             )
             stack.callback(backend.stop)
-            counts.append(_count(studio, backend, recombined(corpus, pool), options))
+            yield _count(studio, backend, recombined(corpus, pool), plan)
             backend.stop()
-            print(json.dumps(asdict(counts[-1])), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps([asdict(count) for count in counts], indent=1) + "\n", encoding="utf-8")
-    print("\n".join(_table(counts)))
 
 
-def _count(server: LocalStudio, backend: LocalBackend, corpus: Corpus, options: argparse.Namespace) -> Count:
+def _count(server: LocalStudio, backend: LocalBackend, corpus: Corpus, plan: CountPlan) -> Count:
     studio, pool = server.connect(), len(corpus.train)
     import_s, project = _timed(lambda: import_corpus(studio, corpus, f"{pool} tasks", 64, seed=0))
     export_s, _ = _timed(lambda: _export(server, project))
@@ -111,21 +99,21 @@ def _count(server: LocalStudio, backend: LocalBackend, corpus: Corpus, options: 
     wait_until(lambda: watch.fits() == 1)
     watch.settle()
     jobs = JobQueue(backend.model_dir)
-    by_look = [watch.traffic_of(lambda: jobs.hint(project, thorough=True)) for _ in range(options.looks)]
+    by_look = [watch.traffic_of(lambda: jobs.hint(project, thorough=True)) for _ in range(plan.looks)]
     answers = annotate(studio, project, gold_of(corpus))
-    by_label = [watch.traffic_of(lambda: next(answers)) for _ in range(options.labels)]
-    by_round = [watch.traffic_of(lambda: _fit(studio, watch, project)) for _ in range(options.rounds)]
+    by_label = [watch.traffic_of(lambda: next(answers)) for _ in range(plan.labels)]
+    by_round = [watch.traffic_of(lambda: _fit(studio, watch, project)) for _ in range(plan.rounds)]
     return Count(
         pool=pool,
         import_s=round(import_s, 2),
         export_s=round(export_s, 2),
         first_sync_s=round(first_sync_s, 2),
         first_sync=first_sync,
-        labels=options.labels,
+        labels=plan.labels,
         by_label=sum(by_label, start=Traffic()),
-        rounds=options.rounds,
+        rounds=plan.rounds,
         by_round=sum(by_round, start=Traffic()),
-        looks=options.looks,
+        looks=plan.looks,
         by_look=sum(by_look, start=Traffic()),
     )
 
@@ -190,7 +178,8 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
     return time.perf_counter() - start, done
 
 
-def _table(counts: list[Count]) -> Iterator[str]:
+def table(counts: Sequence[Count]) -> Iterator[str]:
+    """Markdown, a column for each size of pool."""
     yield "| pool | " + " | ".join(f"{count.pool:,}" for count in counts) + " |"
     yield "|---|" + "---|" * len(counts)
     rows: list[tuple[str, Callable[[Count], str]]] = [

@@ -1,18 +1,13 @@
-"""Tells what the fault tests did, as a Markdown table, from the record that pytest wrote of them.
-
-scripts/test tests/test_crashes.py tests/test_mishaps.py tests/test_studio_faults.py tests/test_clock.py \\
-    --junitxml faults.xml; nextlabel faults faults.xml
-"""
+"""What the fault tests did, from the record that pytest wrote of them."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import parse
 
-from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadRunError
 
 INJECTED, LOST, SECONDS = "faults injected", "labels lost", "seconds to a right queue"
@@ -29,21 +24,19 @@ class Case:
     seconds: float | None
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Read, count, print."""
-    parser = new_parser("nextlabel faults", __doc__)
-    parser.add_argument("record", type=Path, help="what pytest --junitxml wrote")
-    cases = _read(parser.parse_args(arguments).record)
+def report(record: Path) -> Iterator[str]:
+    """Lines of Markdown: the sums, and a row for each test. Raises `BadRunError` when `record` is none."""
+    cases = _read(record)
     waits = [case.seconds for case in cases if case.seconds is not None]
-    print(f"- tests: {len(cases)}, of which {sum(case.passed for case in cases)} passed")
-    print(f"- faults injected: {sum(case.injected for case in cases)}")
-    print(f"- labels lost: {sum(case.lost for case in cases)}")
+    yield f"- tests: {len(cases)}, of which {sum(case.passed for case in cases)} passed"
+    yield f"- faults injected: {sum(case.injected for case in cases)}"
+    yield f"- labels lost: {sum(case.lost for case in cases)}"
     if waits:
-        print(f"- seconds to a right queue: median {statistics.median(waits):.1f}, longest {max(waits):.1f}")
-    print("\n| fault | injected | passed | labels lost | seconds to a right queue |\n|---|---|---|---|---|")
+        yield f"- seconds to a right queue: median {statistics.median(waits):.1f}, longest {max(waits):.1f}"
+    yield "\n| fault | injected | passed | labels lost | seconds to a right queue |\n|---|---|---|---|---|"
     for case in cases:
         seconds = "" if case.seconds is None else f"{case.seconds:.1f}"
-        print(f"| {case.name} | {case.injected} | {'yes' if case.passed else 'NO'} | {case.lost} | {seconds} |")
+        yield f"| {case.name} | {case.injected} | {'yes' if case.passed else 'NO'} | {case.lost} | {seconds} |"
 
 
 def _read(record: Path) -> list[Case]:

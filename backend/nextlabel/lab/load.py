@@ -1,15 +1,12 @@
-"""Loads the whole system: annotators at human pace on a real Label Studio, bursts of /predict, webhooks during a fit.
+"""Load on the whole system: annotators at human pace on a real Label Studio, bursts of /predict, webhooks during a fit.
 
 First the annotators work on a project without a backend, then on one in a fixed order, and then on one with the
 backend, so that their waits can be compared. (Label Studio goes through the order until it finds a task that nobody
 holds: any order costs it more the more annotators there are.) The backend has a personal access token. Afterwards all
-labels and the queue are looked at. Prints Markdown tables; exit code 1 if a label was lost or a request failed. Needs
-psutil (requirements-dev.txt).
+labels and the queue are looked at.
 """
 
-import argparse
 import asyncio
-import json
 import math
 import random
 import statistics
@@ -26,17 +23,11 @@ from typing import Any
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from nextlabel.commands._common import new_parser, wait_until
 from nextlabel.errors import NextlabelError
+from nextlabel.lab.crew import Crew, Machines, personal_access_token, sign_up
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
-from nextlabel.lab.load import (
-    Crew,
-    Machines,
-    personal_access_token,
-    sign_up,
-)
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.labelstudio.connection import Credentials, connect
@@ -58,32 +49,31 @@ LOST = ("confirmed_but_not_held", "missing", "differing")
 EARLIER_S, LATER_S = 3, 6  # around the moment of serving: the looks at the window are a second or more apart
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, load, print; returns the exit code."""
-    parser = new_parser("nextlabel load", __doc__)
-    parser.add_argument("--annotators", type=int, default=50, help="(default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=15, help="with us (default: %(default)s)")
-    parser.add_argument("--minutes-without", type=float, help="each without us, before that (default: a fifth)")
-    parser.add_argument("--think", type=float, default=15, help="median seconds on a task (default: %(default)s)")
-    parser.add_argument("--burst", type=int, default=200, help="/predict requests at once (default: %(default)s)")
-    parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: our own pairs)")
-    parser.add_argument("--base-model", type=Path, metavar="DIR", help="a checkpoint (default: all-MiniLM-L6-v2)")
-    parser.add_argument("--labels", type=int, default=64, help="labels per fit (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
-    parser.add_argument("--window", type=int, default=128, help="published tasks (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="file for all numbers")
-    options = parser.parse_args(arguments)
-    if options.minutes_without is None:
-        options.minutes_without = options.minutes / 5
+@dataclass(frozen=True)
+class LoadPlan:
+    """How much: annotators, minutes with us and in each crew before, median seconds on a task, `/predict` requests at
+    once, labels and optimiser steps per fit, published tasks; a corpus and a checkpoint (None: our own, the small one).
+    """
+
+    annotators: int
+    minutes: float
+    minutes_without: float
+    think: float
+    burst: int
+    mrpc_dir: Path | None
+    base_model: Path | None
+    labels: int
+    steps: int
+    window: int
+
+
+def measure(plan: LoadPlan) -> dict[str, Any]:
+    """All numbers, and under `problems` in words what is wrong. Starts its own servers."""
     with ExitStack() as stack:
-        result = asyncio.run(load(options, stack))
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(report(result)))
-    return 1 if result["problems"] else 0
+        return asyncio.run(load(plan, stack))
 
 
-async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
+async def load(plan: LoadPlan, stack: ExitStack) -> dict[str, Any]:
     """Start everything, work without us and then with us, look at what came of it."""
     from nextlabel.model.devices import machine  # imports torch
 
@@ -91,23 +81,23 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     server = LocalStudio(home / "label-studio", free_port(18500))
     stack.callback(server.stop)
     server.start()
-    studio, corpus = server.connect(), enough(options)
-    people = [await sign_up(server, f"annotator{number}@example.com") for number in range(options.annotators)]
-    alone = Crew(people, import_corpus(studio, corpus, "without us", SEED_SET, seed=0), corpus, options.think)
-    await alone.work(60 * options.minutes_without)
-    fixed = Crew(people, import_corpus(studio, corpus, "in a fixed order", SEED_SET, seed=0), corpus, options.think)
+    studio, corpus = server.connect(), enough(plan)
+    people = [await sign_up(server, f"annotator{number}@example.com") for number in range(plan.annotators)]
+    alone = Crew(people, import_corpus(studio, corpus, "without us", SEED_SET, seed=0), corpus, plan.think)
+    await alone.work(60 * plan.minutes_without)
+    fixed = Crew(people, import_corpus(studio, corpus, "in a fixed order", SEED_SET, seed=0), corpus, plan.think)
     fix_order(server, studio, fixed.project)
-    await fixed.work(60 * options.minutes_without)
+    await fixed.work(60 * plan.minutes_without)
 
     backend = LocalBackend(
         server,
         home / "backend",
         free_port(19800),
         label_studio_api_key=personal_access_token(server),
-        base_model=options.base_model or small_checkpoint(),
-        fit_every=options.labels,
-        fit_steps=options.steps,
-        window=options.window,
+        base_model=plan.base_model or small_checkpoint(),
+        fit_every=plan.labels,
+        fit_steps=plan.steps,
+        window=plan.window,
         learning_rate=1e-4,
         promote_margin=1,  # each fit is to give a new order
     )
@@ -115,10 +105,10 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     backend.start()
     project = import_corpus(studio, corpus, "with us", SEED_SET, seed=0)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
-    crew, machines = Crew(people, project, corpus, options.think), Machines(backend.url, project, corpus, options.burst)
-    with Watch(studio, backend, project, options) as watch:
+    crew, machines = Crew(people, project, corpus, plan.think), Machines(backend.url, project, corpus, plan.burst)
+    with Watch(studio, backend, project, plan) as watch:
         wait_until(watch.at_rest)
-        seconds = 60 * options.minutes
+        seconds = 60 * plan.minutes
         await asyncio.gather(crew.work(seconds), machines.bursts(seconds), machines.webhooks(watch.board, seconds))
         # Only then the button: a fit that waits for its turn would take the demand for its own.
         wait_until(watch.at_rest)
@@ -128,7 +118,7 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         await client.aclose()
     given = ("annotators", "think", "minutes_without", "minutes", "burst", "labels", "steps", "window")
     about = {"machine": machine(), "label_studio": studio.version(), "data": corpus.source}
-    return {**about, **{name: vars(options)[name] for name in given}, **findings(alone, fixed, crew, machines, watch)}
+    return {**about, **{name: getattr(plan, name) for name in given}, **findings(alone, fixed, crew, machines, watch)}
 
 
 def fix_order(server: LocalStudio, studio: LabelStudioClient, project: int) -> None:
@@ -147,12 +137,12 @@ def fix_order(server: LocalStudio, studio: LabelStudioClient, project: int) -> N
     studio.update_project(project, sampling=UNCERTAINTY, show_collab_predictions=False, model_version="fixed")
 
 
-def enough(options: argparse.Namespace) -> Corpus:
+def enough(plan: LoadPlan) -> Corpus:
     """A corpus that the annotators do not come to the end of."""
     corpus = own_pairs()
-    if options.mrpc_dir:
-        corpus = replace(read_mrpc(options.mrpc_dir), source="MRPC, the official files")
-    most = options.annotators * (60 * options.minutes / options.think + 1) + 2 * options.window
+    if plan.mrpc_dir:
+        corpus = replace(read_mrpc(plan.mrpc_dir), source="MRPC, the official files")
+    most = plan.annotators * (60 * plan.minutes / plan.think + 1) + 2 * plan.window
     needed = math.ceil(most / (1 - SEED_SET))
     return recombined(corpus, needed) if needed > len(corpus.train) else corpus
 
@@ -176,8 +166,8 @@ def usage(process: psutil.Process) -> Usage:
 class Watch:
     """Looks at the backend every second, without asking Label Studio anything."""
 
-    def __init__(self, studio: LabelStudioClient, backend: LocalBackend, project: int, options: argparse.Namespace):
-        self._studio, self._backend, self._project, self._options = studio, backend, project, options
+    def __init__(self, studio: LabelStudioClient, backend: LocalBackend, project: int, plan: LoadPlan):
+        self._studio, self._backend, self._project, self._plan = studio, backend, project, plan
         self._registry, self.board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
         self.jobs = JobQueue(backend.model_dir)
         self.cards: dict[str, Card] = {}  # also of versions that were pruned since
@@ -215,7 +205,7 @@ class Watch:
         version = self._registry.current(self._project)
         if self.jobs.waiting() or (fit.state, queue.state, queue.version) != ("idle", "published", version):
             return False
-        if queue.pending >= self._options.labels or queue.stale or queue.unscored:
+        if queue.pending >= self._plan.labels or queue.stale or queue.unscored:
             return False
         return self._studio.project(self._project).model_version == version
 
@@ -233,7 +223,7 @@ class Watch:
         ours = [p for p in self._studio.our_predictions(self._project) if p.version == version]
         with self._pool() as pool:
             values = pool.open_values(version, [p.task_id for p in ours])
-            best = {task.task_id for task in pool.ranked(version, self._options.window, skipped=False)}
+            best = {task.task_id for task in pool.ranked(version, self._plan.window, skipped=False)}
         queue = [values[p.task_id] for p in sorted(ours, key=lambda p: (p.score, p.task_id)) if p.task_id in values]
         inversions = sum(later > value + 1e-9 for i, value in enumerate(queue) for later in queue[i + 1 :])
         return {"published": len(queue), "inversions": inversions, "absent": len(best - values.keys())}

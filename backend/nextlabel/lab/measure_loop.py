@@ -1,29 +1,22 @@
-"""Measures the live loop on this machine: label to new order, latencies, memory. Prints a Markdown table."""
+"""The live loop on this machine: seconds from a label to the new order, latencies, memory."""
 
-import argparse
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
-from nextlabel.commands._common import wait_until
 from nextlabel.lab.annotators import Answer, annotate, gold_of
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import (
-    Corpus,
-    own_pairs,
-    read_mrpc,
-    recombined,
-)
+from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.status import QueueStatus, StatusBoard
 from nextlabel.versions.registry import Registry
 
@@ -31,17 +24,8 @@ Row = tuple[str, str]
 HTTP = httpx.Client(timeout=60)  # one connection: making one takes longer than the answer
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parse the command line, measure, print."""
-    parser = argparse.ArgumentParser(prog="nextlabel measure-loop", description=__doc__)
-    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
-    parser.add_argument("--pool", type=int, help="pairs to choose from, made by recombining (default: those there are)")
-    parser.add_argument("--labels", type=int, default=64, help="labels per round (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=60, help="optimiser steps per fit (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
-    if options.pool:
-        corpus = recombined(corpus, options.pool)
+def measure(corpus: Corpus, labels: int, steps: int) -> list[Row]:
+    """Name and value of everything, with so many labels a round and optimiser steps a fit. Starts its own servers."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-measure-")))
         studio = LocalStudio(directory / "label-studio", free_port(18200))
@@ -52,16 +36,13 @@ def main(arguments: Sequence[str]) -> None:
             directory / "backend",
             free_port(19200),
             base_model=small_checkpoint(),
-            fit_every=options.labels,
-            fit_steps=options.steps,
+            fit_every=labels,
+            fit_steps=steps,
             learning_rate=1e-4,
             promote_margin=1,  # each fit is to give a new order
         )
         stack.callback(backend.stop)
-        rows = [("data", corpus.source), *_measure(studio.connect(), backend, corpus, options.labels)]
-    print("| | |\n|---|---|")
-    for name, value in rows:
-        print(f"| {name} | {value} |")
+        return [("data", corpus.source), *_measure(studio.connect(), backend, corpus, labels)]
 
 
 def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, labels: int) -> Iterator[Row]:
@@ -145,5 +126,5 @@ def _memory(supervisor: int) -> Iterator[Row]:
         if int(parent) in ours:
             ours.add(int(pid))
     for name in ("web", "trainer"):
-        kib = sum(int(rss) for pid, _, rss, args in rows if int(pid) in ours and f"backend {name}" in args)
+        kib = sum(int(rss) for pid, _, rss, args in rows if int(pid) in ours and f"nextlabel {name}" in args)
         yield f"resident memory, {name} process at rest after two fits", f"{kib / 1024:.0f} MiB"

@@ -1,4 +1,4 @@
-"""Measures how a trainer scores a large pool, without Label Studio: seconds to the head, to the end, and memory.
+"""How a trainer scores a large pool, without Label Studio: seconds to the head, to the end, and memory.
 
 Memory is what the process held at most above what it held with a fitted model and no pool. Linux only.
 """
@@ -13,14 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nextlabel.commands._common import new_parser
 from nextlabel.errors import NextlabelError
-from nextlabel.simulation.datasets.corpora import (
-    Corpus,
-    own_pairs,
-    read_mrpc,
-    recombined,
-)
+from nextlabel.simulation.datasets.corpora import Corpus, corpus_without_hub, recombined
 
 PROJECT = 1
 LABELLED = 64
@@ -28,24 +22,18 @@ PAGE = 1000
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parse the command line, measure, print."""
-    parser = new_parser("nextlabel measure-pool", __doc__)
-    parser.add_argument("--tasks", type=int, default=100_000, help="pairs in the pool (default: %(default)s)")
-    parser.add_argument("--base-model", help="hub name or directory (default: a random BERT of 2 layers of 32)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)")
-    parser.add_argument("--parts", type=int, help="stop after so many parts, and go on in another process")
-    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
-    options = parser.parse_args(arguments)
+def measure(tasks: int, base_model: str | None, device: str, parts: int | None, mrpc_dir: Path | None) -> None:
+    """Fill a pool, fit, score it, and print a row as each of them is done. With `parts` the scoring stops after so many
+    and goes on in another process."""
     with tempfile.TemporaryDirectory(prefix="nextlabel-pool-") as directory:
         home = Path(directory)
-        base_model = options.base_model or str(small_bert(home / "bert"))
+        base_model = base_model or str(small_bert(home / "bert"))
         print("| | |\n|---|---|")
         # Each in a process of its own, so that the memory of one is not counted for another.
-        in_a_process(fill, home, options.mrpc_dir, options.tasks)
-        in_a_process(fit_and_score, home, base_model, options.device, options.parts)
-        if options.parts:
-            in_a_process(go_on, home, base_model, options.device)
+        in_a_process(fill, home, mrpc_dir, tasks)
+        in_a_process(fit_and_score, home, base_model, device, parts)
+        if parts:
+            in_a_process(go_on, home, base_model, device)
         for name in ("sqlite", "tokens"):
             say(f"on disk, {name}", f"{size_mib(home / 'pools', name):.0f} MiB")
 
@@ -100,7 +88,7 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
     from nextlabel.store.pool import Pool, pool_path
 
     start = time.perf_counter()
-    corpus = recombined(read_mrpc(mrpc_dir) if mrpc_dir else own_pairs(), tasks + LABELLED)
+    corpus = recombined(corpus_without_hub(mrpc_dir), tasks + LABELLED)
     labels = parse_label_config(PAIR_CONFIG).labels
     with Pool(pool_path(home, PROJECT)) as pool:
         for page in pages(corpus, labels):

@@ -74,6 +74,15 @@ def free_port(wanted: int) -> int:
     raise NextlabelError(f"No free port from {wanted} to {wanted + 49}. Stop what uses them, or name another --port.")
 
 
+def wait_until(done: Callable[[], bool], seconds: float = 1800) -> None:
+    """Look twenty times a second until it is so; raises `TimeoutError` when it never is."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("the loop did not move on")
+        time.sleep(0.05)
+
+
 class Process:
     """A child in a process group of its own, with its output in a file, stopped as a whole."""
 

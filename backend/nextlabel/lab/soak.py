@@ -1,11 +1,8 @@
-"""Runs the web process for long: very many predictions, and new versions at even distances in between.
+"""The web process for long: very many predictions, and new versions at even distances in between.
 
-Looks at its memory, handles and threads, and at the disk, whenever it is at rest before a change of version. Prints a
-Markdown table; exit code 1 if any answer was wrong. Needs psutil (requirements-dev.txt).
+Looks at its memory, handles and threads, and at the disk, whenever it is at rest before a change of version.
 """
 
-import argparse
-import json
 import random
 import statistics
 import tempfile
@@ -14,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +19,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from nextlabel.commands._common import new_parser, wait_until
-from nextlabel.commands.load import usage
+from nextlabel.lab.crew import MOST_TASKS, NO_KEEPING, TIMEOUT_S, prediction_request
 from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.load import (
-    MOST_TASKS,
-    NO_KEEPING,
-    TIMEOUT_S,
-    prediction_request,
-)
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
+from nextlabel.lab.load import usage
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.simulation.datasets.corpora import LABELS, own_pairs
 from nextlabel.simulation.datasets.textsets import of_pairs
 from nextlabel.values.versions import Card, version_name
@@ -45,45 +36,43 @@ KEPT = 5  # versions
 CLIENTS = 4  # at a time
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, run, print; returns the exit code."""
-    parser = new_parser("nextlabel soak", __doc__)
-    parser.add_argument("--predictions", type=int, default=100_000, help="(default: %(default)s)")
-    parser.add_argument("--versions", type=int, default=50, help="changes of version (default: %(default)s)")
-    parser.add_argument("--base-model", type=Path, metavar="DIR", help="a checkpoint (default: all-MiniLM-L6-v2)")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="file for all numbers")
-    options = parser.parse_args(arguments)
+@dataclass(frozen=True)
+class SoakPlan:
+    """How many predictions and changes of version, and a checkpoint (None: the small one)."""
+
+    predictions: int
+    versions: int
+    base_model: Path | None
+
+
+def measure(plan: SoakPlan) -> dict[str, Any]:
+    """Ask and change versions in turn; every number. Starts its own web process."""
     with ExitStack() as stack:
-        result = soak(options, stack)
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(report(result)))
-    return 1 if result["wrong"] else 0
+        return _soak(plan, stack)
 
 
-def soak(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
-    """Ask and change versions in turn; every number."""
+def _soak(plan: SoakPlan, stack: ExitStack) -> dict[str, Any]:
     from nextlabel.model.devices import machine  # imports torch
 
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-soak-")))
     # The web process never calls Label Studio, so that none has to run.
     studio, model_dir = LocalStudio(home / "label-studio", free_port(18600)), home / "backend"
-    registry, classifier = Registry(model_dir), fitted(options.base_model or small_checkpoint())
+    registry, classifier = Registry(model_dir), fitted(plan.base_model or small_checkpoint())
     backend = LocalBackend(studio, model_dir, free_port(19850), "web")
     stack.callback(backend.stop)
     backend.start()
     look, wrong, start = Look(backend), Counter[str](), time.perf_counter()
     samples, rng = [look.sample(0)], random.Random(0)
-    for number in range(1, options.versions + 2):  # the first one is no change
+    for number in range(1, plan.versions + 2):  # the first one is no change
         version = change(registry, classifier, number)
         done = samples[-1]["predictions"]
-        sizes = list(portions(options.predictions * number // (options.versions + 1) - done, rng))
+        sizes = list(portions(plan.predictions * number // (plan.versions + 1) - done, rng))
         wrong += ask(backend.url, version, sizes, rng)
         samples.append(look.sample(done + sum(sizes)))
     return {
         "machine": machine(),
         "seconds": round(time.perf_counter() - start, 1),
-        "versions": options.versions,
+        "versions": plan.versions,
         "wrong": dict(wrong),
         **course(samples),
         "samples": samples,

@@ -53,6 +53,11 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
         return own_pairs()
 
 
+def corpus_without_hub(mrpc_dir: Path | None) -> Corpus:
+    """MRPC from a directory of the official files if one is given, else our own pairs."""
+    return read_mrpc(mrpc_dir) if mrpc_dir else own_pairs()
+
+
 def own_pairs() -> Corpus:
     """The small corpus that ships with this package: 640 pairs written for it."""
     text = resources.files(__package__).joinpath("data/pairs.tsv").read_text(encoding="utf-8")

@@ -1,16 +1,4 @@
-"""Makes two data sets for simulations from 10,605 sentences of film reviews, each rated by 15 to 29 people.
-
-Ratings go from -4 to 4, and 7,275 sentences have fewer than 20. A sentence is positive when their mean is above 0, else
-negative. So 37 sentences count as negative whose mean is exactly 0, which means that their raters left them undecided:
-20 of them are in OUT/even, all 37 in OUT/rare. They stay, as the published report was made with them;
---without-undecided leaves them out, and the other sentences where they are.
-
-OUT/even/{train,dev,test}.tsv   of all sentences: half of them positive
-OUT/rare/{train,dev,test}.tsv   of the negative ones and one in nine of the positive: a tenth are positive
-
-Two sentences are rated twice and taken once, as the second time. Sentences of one review may be in different files. The
-ratings are those of VADER (Hutto & Gilbert 2014, MIT licence); they travel in its source package on PyPI.
-"""
+"""Film reviews to simulate with: two data sets of sentences that many people rated. Knows one package on PyPI."""
 
 import csv
 import hashlib
@@ -19,12 +7,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadCorpusError
 
 PACKAGE = "vaderSentiment==3.2.1"
@@ -36,17 +23,16 @@ POSITIVE, NEGATIVE = "positive", "negative"
 Row = tuple[str, str]  # sentence, class
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Parse the command line, download, split, write."""
-    parser = new_parser("nextlabel fetch-reviews", __doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/reviews"), metavar="DIR", help="(%(default)s)")
-    parser.add_argument("--without-undecided", action="store_true", help="leave out sentences with a mean of exactly 0")
-    options = parser.parse_args(arguments)
+def fetch(out: Path, leave_out: bool) -> list[str]:
+    """Download, split, write both data sets below `out`; a line about each file. `leave_out`: the undecided sentences.
+
+    Raises `BadCorpusError` when the package cannot be had or is another one.
+    """
     mean = ratings(download())
     rated = [(sentence, POSITIVE if rating > 0 else NEGATIVE) for sentence, rating in mean.items()]
     undecided = {sentence for sentence, rating in mean.items() if rating == 0}
-    for name, rows in (("even", rated), ("rare", thinned(rated))):
-        split(rows, options.out / name, undecided, leave_out=options.without_undecided)
+    both = {"even": rated, "rare": thinned(rated)}
+    return [line for name, rows in both.items() for line in split(rows, out / name, undecided, leave_out)]
 
 
 def thinned(rated: Sequence[Row]) -> list[Row]:
@@ -55,8 +41,8 @@ def thinned(rated: Sequence[Row]) -> list[Row]:
     return [row for row in rated if row[1] != POSITIVE] + positive[::9]
 
 
-def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leave_out: bool) -> None:
-    """Shuffle, deal out to the three files, and say how many of each kind there are; what is left over is not used."""
+def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leave_out: bool) -> Iterator[str]:
+    """Shuffle, deal out to the three files, and tell how many of each kind there are; what is left over is not used."""
     order = np.random.default_rng(0).permutation(len(rows))
     for part, positions in zip(SIZES, np.split(order, np.cumsum(list(SIZES.values()))), strict=False):
         dealt = [rows[i] for i in positions]
@@ -65,7 +51,7 @@ def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leav
         positive = sum(label == POSITIVE for _, label in chosen)
         zero = sum(sentence in undecided for sentence, _ in dealt)
         place = "left out" if leave_out else "among the negative ones"
-        print(f"{directory / part}.tsv: {len(chosen)} sentences, {positive} positive; {zero} with a mean of 0 {place}")
+        yield f"{directory / part}.tsv: {len(chosen)} sentences, {positive} positive; {zero} with a mean of 0 {place}"
 
 
 def download() -> bytes:
