@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from nextlabel.errors import BadSettingError, NoMemoryError
-from nextlabel.lab.benchmark import spearman, top_overlap
+from nextlabel.lab.benchmark.clock import spearman, top_overlap
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
