@@ -44,15 +44,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Speed or quality, as the options say. `directory` is for a checkpoint of --shape."""
-    import torch
-
     from nextlabel.lab.benchmark.run import run
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
     plan, line = make_plan(options, directory), command(options.arguments, options.mrpc_dir)
     data = read_data(options.mrpc_dir)
-    return run(data, plan, line, options.out, options.quality, options.quality_steps, show)
+    return run(data, plan, line, options.out, options.quality, options.quality_steps, options.threads, show)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

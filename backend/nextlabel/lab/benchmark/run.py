@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nextlabel.lab.benchmark.fitting import measure_fit, measure_whole_fit
 from nextlabel.lab.benchmark.plan import BenchmarkPlan, Result, Show, about, with_targets
@@ -66,10 +67,14 @@ def run(
     out: Path | None = None,
     seeds: int | None = None,
     steps: int = 343,
+    threads: int | None = None,
     show: Show = lambda line: None,
 ) -> Result:
     """The speed, or with `seeds` the quality of fits of so many `steps`, and what an earlier `out` holds of the other.
-    The quality is written to `out` after every seed. Raises as `measure` and `measure_quality`."""
+    The quality is written to `out` after every seed. `threads`: of torch, on the CPU. Raises as `measure` and
+    `measure_quality`."""
+    if threads:
+        torch.set_num_threads(threads)
     earlier = (read_json(out) if out else None) or {}
     if not seeds:
         return {**earlier, **measure(data, plan, command, show)}
