@@ -21,6 +21,7 @@ from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.store.locks import lock
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.traffic import Traffic
 from nextlabel.versions.registry import Registry
@@ -153,7 +154,7 @@ def test_a_first_reading_that_was_killed_goes_on_where_it_was_and_misses_no_labe
     monkeypatch.setattr(watched, "before", die)
     with pytest.raises(KeyboardInterrupt):
         bring_up_to_date(watched, pool, project, Clock())
-    assert (pool.size(), pool.get("complete")) == (2 * PAGE, "")
+    assert (pool.size(), pool.state(SyncState).complete) == (2 * PAGE, False)
     studio.annotate(read_before, result_of(LABELS[0]))
 
     asked_from = watched.pages
