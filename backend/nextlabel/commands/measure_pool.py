@@ -150,7 +150,8 @@ class Trainer:
             learning_rate=1e-4,
         )
         self.home, self.registry, cache = home, Registry(home), TokenCache(tokens_path(home, PROJECT))
-        self.jobs = JobQueue(home, worker=self)
+        self.jobs = JobQueue(home)
+        self.jobs.assign(self)
         resident, turn = LoadedVersions(settings, self.registry, 2, lambda project: cache), ComputeGate()
         self.backlog = Backlog(settings, self.registry, self.jobs, resident, turn)
         self.fitter = Fitter(

@@ -89,7 +89,8 @@ class _Found:
 
 
 class Controller:
-    """Works on jobs. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in this process."""
+    """Does jobs, and asks for more. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in
+    this process."""
 
     def __init__(
         self,
@@ -97,17 +98,16 @@ class Controller:
         registry: Registry,
         board: StatusBoard,
         studio: LabelStudioClient,
+        jobs: JobQueue,
         now: Callable[[], float] = time.time,
     ):
-        self.jobs = JobQueue(
-            settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, worker=self
-        )
-        self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
+        self._settings, self._registry, self._board, self._studio = settings, registry, board, studio
+        self._jobs, self._now = jobs, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
-        self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
-        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
+        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
+        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
@@ -123,7 +123,7 @@ class Controller:
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The version in force cannot be loaded: the next look finds another one in force."""
         log.error("project %d: %s", project, error)
-        self.jobs.hint(project, delay_s=PROJECT_BUSY_S)
+        self._jobs.hint(project, delay_s=PROJECT_BUSY_S)
 
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may mend."""
@@ -135,7 +135,7 @@ class Controller:
             ):
                 self._close_gap(pool, project, thorough)
         except LockHeld:
-            self.jobs.hint(project, thorough, PROJECT_BUSY_S)
+            self._jobs.hint(project, thorough, PROJECT_BUSY_S)
 
     @contextmanager
     def _reported(self, project: int) -> Iterator[None]:
@@ -149,7 +149,7 @@ class Controller:
             log.warning("project %d: %s", project, error)
             self._failed(project, str(error))
             if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
-                self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
+                self._jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NoModelError as error:
             self._failed(project, str(error))
             self._go_on_without(project, error)
@@ -199,7 +199,7 @@ class Controller:
             self._take_back_choices(pool, project, config)  # of those that were not known
         decision = self._fitter.decide(pool, project.id, config)
         if decision.reason:
-            self.jobs.want_fit(project.id)
+            self._jobs.want_fit(project.id)
         if thorough:
             self.look_at_base_model(anew=False)
         found = _Found(project, config, decision, self._registry.current(project.id))
@@ -210,16 +210,16 @@ class Controller:
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
-        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self.jobs.hinted, project.id)):
-            self.jobs.hint(project.id)
+        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
+            self._jobs.hint(project.id)
         self._board.put_traffic(self._studio.traffic())
 
     def _take_back_choices(self, pool: Pool, project: Project, config: LabelConfig) -> None:
         if not project.show_predictions:
             return
-        hinted = functools.partial(self.jobs.hinted, project.id)
+        hinted = functools.partial(self._jobs.hinted, project.id)
         if take_back_choices(self._studio, pool, config, project, hinted, _others_at_work(pool)):
-            self.jobs.hint(project.id)
+            self._jobs.hint(project.id)
 
     def _connected(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         if pool.state(ProjectState).connected and not thorough:
@@ -272,7 +272,7 @@ class Controller:
             card,
             exact=lambda examples: self._resident.predict(card, examples),
             superseded=lambda: self._registry.current(card.project) != card.version,
-            hinted=functools.partial(self.jobs.hinted, card.project),
+            hinted=functools.partial(self._jobs.hinted, card.project),
             others=_others_at_work(pool),
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
@@ -280,9 +280,9 @@ class Controller:
             log.info("project %d: published %d predictions", card.project, outcome.written)
             trim_heap()  # what the exact scores took
         if outcome.missing or outcome.seconds_to_switch is not None:
-            self.jobs.hint(card.project)
+            self._jobs.hint(card.project)
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
-            self.jobs.hint(card.project, delay_s=PACE_S)
+            self._jobs.hint(card.project, delay_s=PACE_S)
         return outcome
 
     def _switched(self, project: int, version: str, outcome: Publication) -> dict[str, float]:
@@ -387,7 +387,7 @@ class Controller:
         if path.exists():
             with Pool(path) as pool:
                 self._forget(pool, project, pool.task_ids() & set(task_ids))
-        self.jobs.hint(project)
+        self._jobs.hint(project)
 
     def _forget(self, pool: Pool, project: int, known: set[int]) -> None:
         if not known:
