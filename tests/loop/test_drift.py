@@ -70,7 +70,7 @@ class Copy:
         """How many tasks are other ones in Label Studio."""
         rows = [read_task(CONFIG, task) for page in self.studio.tasks_after(self.id, 0) for task in page]
         with Pool(self.path.with_name("another.sqlite")) as another:
-            another.clear()
+            another.clear(SyncState())
             another.upsert(rows)
             known, there = self._rows(self.pool), self._rows(another)
         return sum(known.get(task) != there.get(task) for task in known.keys() | there.keys())
