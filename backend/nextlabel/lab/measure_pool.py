@@ -9,12 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from nextlabel.errors import NextlabelError
 from nextlabel.simulation.datasets.corpora import Corpus, corpus_without_hub, recombined
+from nextlabel.store.state import SyncState
 
 PROJECT = 1
 LABELLED = 64
@@ -93,8 +95,7 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
     with Pool(pool_path(home, PROJECT)) as pool:
         for page in pages(corpus, labels):
             pool.upsert(page)
-        pool.put("label_config", PAIR_CONFIG)
-        pool.put("complete", "yes")
+        pool.update(SyncState, lambda state: replace(state, complete=True, label_config=PAIR_CONFIG))
     say("tasks", f"{tasks}")
     say("filling the local copy", f"{time.perf_counter() - start:.1f} s")
 
@@ -137,7 +138,8 @@ class Trainer:
             learning_rate=1e-4,
         )
         self.home, self.registry, cache = home, Registry(home), TokenCache(tokens_path(home, PROJECT))
-        self.jobs = JobQueue(home, worker=self)
+        self.jobs = JobQueue(home)
+        self.jobs.assign(self)
         resident, turn = LoadedVersions(settings, self.registry, 2, lambda project: cache), ComputeGate()
         self.backlog = Backlog(settings, self.registry, self.jobs, resident, turn)
         self.fitter = Fitter(
