@@ -234,7 +234,8 @@ def test_a_job_survives_the_process_that_asked_for_it(open_queue: OpenQueue, dia
 def test_jobs_and_demands_of_release_0_1_0_are_understood(tmp_path: Path, diary: Diary) -> None:
     with closing(sqlite3.connect(tmp_path / "queue.sqlite")) as recorded:
         recorded.executescript(Path(__file__).with_name("queue_of_0_1_0.sql").read_text(encoding="utf-8"))
-    queue = JobQueue(tmp_path, worker=diary)
+    queue = JobQueue(tmp_path, patient=True)
+    queue.assign(diary)
     work(queue)
     assert diary.done == [
         ("reconcile", 1, False),
