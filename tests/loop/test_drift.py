@@ -138,7 +138,7 @@ def test_a_part_costs_one_request_and_what_is_as_it_was_is_not_written(copy: Cop
         before = copy.studio.traffic().requests
         assert copy.verify() == 0
         assert copy.studio.traffic().requests - before == 1
-    assert copy.pool._db.total_changes - writes == 2 * 2 * PARTS, "where to go on, and that nothing is owed"
+    assert copy.pool._db.total_changes - writes == 2 * PARTS, "where to go on, and that nothing is owed"
 
 
 def test_a_project_no_larger_than_a_part_is_verified_as_a_whole_each_time(

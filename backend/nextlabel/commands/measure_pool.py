@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
         in_a_process(fit_and_score, home, base_model, options.device, options.parts)
         if options.parts:
             in_a_process(go_on, home, base_model, options.device)
-        for name in ("sqlite", "tokens"):
+        for name in ("sqlite", "values", "tokens"):
             say(f"on disk, {name}", f"{size_mib(home / 'pools', name):.0f} MiB")
 
 
