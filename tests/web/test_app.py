@@ -787,7 +787,7 @@ def test_the_page_shows_what_is_to_be_pasted_as_code(fresh: FlaskClient, tmp_pat
 def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_path: Path) -> None:
     missing = fresh.get(f"/api/projects/{PROJECT}")
     assert missing.status_code == 404
-    assert f"connect_project.py --project {PROJECT}" in missing.get_json()["error"]
+    assert f"nextlabel connect --project {PROJECT}" in missing.get_json()["error"]
     Registry(tmp_path).know(PROJECT)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, first="One thing.", warnings=("Another.",), state="waiting")
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()
