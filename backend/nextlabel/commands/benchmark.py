@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.commands._common import default_model, new_parser
+from nextlabel.commands._common import default_model, new_parser, positive
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.records import read_json
@@ -162,13 +162,6 @@ def command(arguments: Sequence[str], mrpc_dir: Path | None) -> str:
 def show(line: str) -> None:
     """What is being measured."""
     print(line, file=sys.stderr, flush=True)
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def sizes(text: str) -> tuple[int, ...]:
