@@ -7,10 +7,12 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import chain, count
+from dataclasses import dataclass
+from itertools import chain, count, groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -31,13 +33,18 @@ CREATE TABLE IF NOT EXISTS task (
     holdout INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
-    votes TEXT NOT NULL,
     notes TEXT NOT NULL,                     -- what a person should hear of it
+    voted INTEGER NOT NULL,
     open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
     closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
     number INTEGER NOT NULL                  -- of the text: a new one whenever the task is new or has another text
 );
-CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
+CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
+    task_id INTEGER NOT NULL, place INTEGER NOT NULL,
+    label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
+    PRIMARY KEY (task_id, place)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS task_unused ON task (id) WHERE text IS NULL AND voted;
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
@@ -52,7 +59,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 4  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 5  # raised with every change of a table: a copy with other tables is thrown away
 
 LabelOf = Callable[[str], str | None]  # the label that a vote's text stands for; None when it does not count
 
@@ -61,7 +68,8 @@ _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has lo
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
-VOTED = "FROM task WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted"
+VOTED = "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND text IS NOT NULL ORDER BY task_id, place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "score", "scored", "published"):
+            for table in ("meta", "task", "vote", "score", "scored", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             self._files.keep(())
             for statement in SCHEMA.split(";"):
@@ -176,25 +184,31 @@ class Pool:
 
     def _upsert(self, row: TaskRow, numbers: Iterator[int]) -> bool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
-        votes = json.dumps([asdict(v) for v in row.votes])
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
-        states = (int(row.open), int(row.closed))
-        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, *states)
+        states = (int(bool(row.votes)), int(row.open), int(row.closed))
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open, closed, number FROM task "
+            "SELECT text, pair, holdout, skipped, annotations, notes, voted, open, closed, number FROM task "
             "WHERE id = ?",
             (row.id,),
         ).fetchone()
-        if old is not None and old[:-1] == new:
+        if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
         number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new, number))
+        self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
+        votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
         return True
+
+    def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
+        rows = self._db.execute(f"{VOTES} FROM vote WHERE task_id = ? ORDER BY place", (task_id,))
+        return tuple(map(_vote, rows))
 
     def forget(self, task_ids: Collection[int]) -> None:
         """Drop tasks that Label Studio deleted, with their predictions, which it deleted too."""
         with self.transaction():
-            for table, key in (("task", "id"), ("published", "task_id")):
+            for table, key in (("task", "id"), ("vote", "task_id"), ("published", "task_id")):
                 self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
 
     def clear(self, anew: SyncState) -> None:
@@ -202,6 +216,7 @@ class Pool:
         the place of that. What is published stays known."""
         with self.transaction():
             self._db.execute("DELETE FROM task")
+            self._db.execute("DELETE FROM vote")
             self._db.execute("DELETE FROM scored")
             self._files.keep(())
             self._mapped = None
@@ -247,14 +262,15 @@ class Pool:
 
     def labels(self, label_of: LabelOf, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
-        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in rows)
+        rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
+        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in groupby(rows, itemgetter(0)))
         return {task_id: label for task_id, label in found if label is not None}
 
     def labelled(self, label_of: LabelOf, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
-        rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
-        found = ((Example(*example), _consensus(votes, label_of)) for *example, votes in rows)
+        rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
+        tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
+        found = ((Example(votes[0][0], *votes[0][-2:]), _consensus(votes, label_of)) for votes in tasks)
         return [(example, label) for example, label in found if label is not None]
 
     # What a person should know
@@ -266,14 +282,13 @@ class Pool:
             "FROM task, json_each(notes) WHERE notes != '[]' GROUP BY 1, 2 ORDER BY 3 DESC, 4"
         )
         votes = self._db.execute(
-            "SELECT json_extract(value, '$.label'), COUNT(*), MIN(task.id), SUM(json_extract(value, '$.accepted')) "
-            "FROM task, json_each(votes) WHERE votes != '[]' GROUP BY 1 ORDER BY 2 DESC, 3"
+            "SELECT label, COUNT(*), MIN(task_id), SUM(accepted) FROM vote GROUP BY 1 ORDER BY 2 DESC, 3"
         ).fetchall()
         size = self.size()
         return Survey(
             tasks=size,
             readable=size - self.unreadable(),
-            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND votes != '[]'"),
+            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND voted"),
             notes={Note(kind, detail): Seen(count, task_id) for kind, detail, count, task_id in notes},
             votes={label: Seen(count, task_id) for label, count, task_id, _ in votes},
             accepted={label: int(accepted) for label, _, _, accepted in votes if accepted},
@@ -488,11 +503,16 @@ class Pool:
             self.note_published(*predictions)
 
 
-def _consensus(votes: str, label_of: LabelOf) -> str | None:
-    read = json.loads(votes)
-    if len(read) > 1:
-        return consensus([Vote(**vote) for vote in read], label_of)
-    return label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
+def _vote(row: Sequence[Any]) -> Vote:
+    _, label, ground_truth, given, accepted = row[:5]
+    return Vote(label, bool(ground_truth), given, bool(accepted))
+
+
+def _consensus(rows: Iterable[Sequence[Any]], label_of: LabelOf) -> str | None:
+    first, *others = rows
+    if others:
+        return consensus([_vote(row) for row in (first, *others)], label_of)
+    return label_of(first[1])  # as of most tasks, of which there may be tens of thousands at each look
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:
