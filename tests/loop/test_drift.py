@@ -77,7 +77,9 @@ class Copy:
 
     @staticmethod
     def _rows(pool: Pool) -> dict[int, tuple[Any, ...]]:
-        return {row[0]: row for row in pool._db.execute("SELECT * FROM task")}
+        # The last column counts the texts that the copy has seen.
+        rows = pool._db.execute("SELECT * FROM task").fetchall()
+        return {row[0]: (*row[:-1], pool._votes_of(row[0])) for row in rows}
 
     def act(self, action: str, tasks: Sequence[int], **parameters: str) -> None:
         act(self.studio, self.id, action, tasks, **parameters)
