@@ -120,6 +120,7 @@ def die_in_the_middle(path: Path) -> None:
 def test_what_was_lost_of_a_file_is_unscored_and_scored_again(pool: Pool, path: Path, left: float | None) -> None:
     pool.upsert([task(1), task(2)])
     score(pool, V1, {1: 0.5, 2: 0.75})
+    assert pool.unscored_size(V1) == 0
     if left is None:
         file_of(path, V1).unlink()
     else:
@@ -127,7 +128,7 @@ def test_what_was_lost_of_a_file_is_unscored_and_scored_again(pool: Pool, path: 
     with Pool(path) as later:
         kept = {1: 0.5} if left else {}
         assert scored(later, V1) == kept
-        assert later.has_unscored(V1)
+        assert (later.has_unscored(V1), later.unscored_size(V1)) == (True, 2 - len(kept))
         score(later, V1, {2: 0.125})
         assert scored(later, V1) == {**kept, 2: 0.125}
 
@@ -136,13 +137,21 @@ def test_what_was_lost_of_a_file_is_unscored_and_scored_again(pool: Pool, path: 
 def test_a_record_of_which_a_page_was_lost_does_not_count(pool: Pool, path: Path, lost: slice) -> None:
     pool.upsert([task(1), task(2)])
     score(pool, V1, {1: 0.5, 2: 0.75})
+    assert pool.unscored_size(V1) == 0
     raw = bytearray(file_of(path, V1).read_bytes())
     second = raw[record(2).itemsize :]
     second[lost] = bytes(len(second[lost]))
     file_of(path, V1).write_bytes(raw[: record(2).itemsize] + second)
     with Pool(path) as later:
         assert scored(later, V1) == {1: 0.5}
-        assert later.unscored(V1) == [example(2)]
+        assert (later.unscored(V1), later.unscored_size(V1)) == ([example(2)], 1)
+
+
+def test_no_scores_are_no_file(pool: Pool, path: Path) -> None:
+    score(pool, V1, {1: 0.5})
+    pool.put_scores(V2, [], np.zeros(0), np.zeros((0, 2)), exact=False)
+    assert scored(pool, V1) == scored(pool, V2) == {}
+    assert not file_of(path, V2).exists()
 
 
 def test_threads_that_write_take_turns_and_one_that_reads_sees_whole_scores(path: Path) -> None:

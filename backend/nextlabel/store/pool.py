@@ -1,4 +1,6 @@
-"""The local copy of a project's tasks, labels, scores and published predictions. SQLite; no network, no models.
+"""The local copy of a project's tasks, labels, scores and published predictions. No network, no models.
+
+SQLite, and mapped files beside it for the scores.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
 """
@@ -328,7 +330,7 @@ class Pool:
 
     def unscored_size(self, version: str) -> int:
         """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
-        if self._all_scored_by() == version:
+        if self._all_scored_by() == version and self._values(version).whole:
             return 0
         with self.transaction():  # no task may come between the count and the note
             size = len(self._unscored_ids(version))
@@ -363,7 +365,7 @@ class Pool:
         records, classes = self._db.execute(sql, (version,)).fetchone() or (0, 0)
         if self._mapped is None or self._mapped[0] != (version, records):
             with self._usable():
-                self._mapped = (version, records), Values(self._files.read(version, records, classes))
+                self._mapped = (version, records), Values(self._files.read(version, records, classes), records)
         return self._mapped[1]
 
     @contextmanager
@@ -387,6 +389,8 @@ class Pool:
     ) -> None:
         """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. Other
         versions' scores stay until `keep_scores_of`."""
+        if not examples:
+            return
         records_N = np.zeros(len(examples), record(probs_NC.shape[1]))
         records_N["task"] = [example.id for example in examples]
         records_N["value"], records_N["probs"], records_N["exact"] = values_N, probs_NC, exact
