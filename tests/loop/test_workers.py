@@ -283,7 +283,7 @@ import os
 from nextlabel.loop import trainer
 from nextlabel.settings import load_settings
 
-def work_off(settings, registry, jobs):
+def work_off(settings, registry, jobs, worker):
     import torch
     print(torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"], flush=True)
 

@@ -36,7 +36,7 @@ def measure(tasks: int, base_model: str | None, device: str, parts: int | None, 
         in_a_process(fit_and_score, home, base_model, device, parts)
         if parts:
             in_a_process(go_on, home, base_model, device)
-        for name in ("sqlite", "tokens"):
+        for name in ("sqlite", "values", "tokens"):
             say(f"on disk, {name}", f"{size_mib(home / 'pools', name):.0f} MiB")
 
 
