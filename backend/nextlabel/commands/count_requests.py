@@ -35,4 +35,4 @@ def main(arguments: Sequence[str]) -> None:
         print(json.dumps(asdict(one)), flush=True)
     if options.out:
         options.out.write_text(json.dumps([asdict(one) for one in counts], indent=1) + "\n", encoding="utf-8")
-    print("\n".join(table(counts)))
+    print(table(counts))

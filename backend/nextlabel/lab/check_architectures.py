@@ -25,6 +25,7 @@ from nextlabel.model.classifier import Classifier, Recipe, load, package_version
 from nextlabel.model.device_tokens import Side
 from nextlabel.model.training import fit
 from nextlabel.simulation.datasets.corpora import own_pairs
+from nextlabel.values import markdown
 from nextlabel.values.examples import Example
 
 VOCABULARY = 600
@@ -367,7 +368,7 @@ def _page(rows: Sequence[Row], precision: str, steps: int) -> str:
             "*Diverse*: `diverse_entropy` chooses a batch. *Fits in*: fp32 where the architecture cannot compute in "
             "bf16; that, and where padding belongs, is found out by trying.",
             "",
-            *("| " + " | ".join(cells) + " |" for cells in table),
+            *map(markdown.row, table),
             "",
         ]
     )

@@ -24,6 +24,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values import markdown
 from nextlabel.values.traffic import Traffic
 from nextlabel.versions.registry import Registry
 
@@ -179,10 +180,8 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
     return time.perf_counter() - start, done
 
 
-def table(counts: Sequence[Count]) -> Iterator[str]:
+def table(counts: Sequence[Count]) -> str:
     """Markdown, a column for each size of pool."""
-    yield "| pool | " + " | ".join(f"{count.pool:,}" for count in counts) + " |"
-    yield "|---|" + "---|" * len(counts)
     rows: list[tuple[str, Callable[[Count], str]]] = [
         ("a label: requests, bytes", lambda c: _each(c.by_label, c.labels)),
         ("a new version: requests, bytes", lambda c: _each(c.by_round, c.rounds)),
@@ -192,8 +191,8 @@ def table(counts: Sequence[Count]) -> Iterator[str]:
         ("first synchronisation", lambda c: _speed(c.pool, c.first_sync_s)),
         ("first synchronisation: requests, bytes", lambda c: _each(c.first_sync, 1)),
     ]
-    for name, cell in rows:
-        yield f"| {name} | " + " | ".join(cell(count) for count in counts) + " |"
+    head = ["pool", *(f"{count.pool:,}" for count in counts)]
+    return markdown.table(head, ([name, *map(cell, counts)] for name, cell in rows))
 
 
 def _each(traffic: Traffic, times: int) -> str:

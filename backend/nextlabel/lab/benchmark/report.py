@@ -1,11 +1,12 @@
 """What was measured, as Markdown for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from nextlabel.errors import BadRunError
 from nextlabel.lab.benchmark.plan import DIFFERENCE, OURS, TUTORIAL, Result
+from nextlabel.simulation.blocks import find_block, renew_block
 from nextlabel.simulation.records import write_json
+from nextlabel.values import markdown
 
 RANDOM_NOTE = (
     "Its weights were random before the fit: this shows how fast a model of this shape is, not how good. Its entropies "
@@ -57,9 +58,10 @@ def _scoring_table(result: Result) -> str:
         )
         for way in scoring["ways"].values()
     ]
+    head = ("scoring", "texts a second", "times naive", "smallest to largest", "share of the limit")
     speeds = ", ".join(f"{of['median']:.0f} in {name}" for name, of in scoring["limit_gflops"].items())
     return (
-        f"{_table(('scoring', 'texts a second', 'times naive', 'smallest to largest', 'share of the limit'), rows)}\n\n"
+        f"{markdown.table(head, rows)}\n\n"
         f"{scoring['examples']} texts that were not learnt from, {scoring['tokens_per_example']:.1f} word pieces and "
         f"{scoring['gflop_per_example']:.2f} GFLOP each. The limit is what matrix products of the model's shapes reach "
         f"on this machine, all of it on each product, in GFLOP/s: {speeds}. The share counts real tokens only. Order "
@@ -99,7 +101,7 @@ def _predict_table(result: Result) -> str:
         )
         for way in predict["ways"].values()
     ]
-    return _table(("one text", "p50", "p95", "p50 times naive (less is faster)", "smallest to largest"), rows)
+    return markdown.table(("one text", "p50", "p95", "p50 times naive (less is faster)", "smallest to largest"), rows)
 
 
 def _fit_table(result: Result) -> str:
@@ -122,7 +124,7 @@ def _fit_table(result: Result) -> str:
         "share of the limit",
         "peak memory",
     )
-    return f"{_table(head, rows)}\n\n{fit['note']}"
+    return f"{markdown.table(head, rows)}\n\n{fit['note']}"
 
 
 def _quality_table(quality: Result) -> str:
@@ -135,7 +137,7 @@ def _quality_table(quality: Result) -> str:
     ]
     mean, deviation = ((name, *(_points(of[name]) for _, of in columns)) for name in ("mean", "standard deviation"))
     return (
-        f"{_table(('combined score', *(head for head, _ in columns)), [*seeds, mean, deviation])}\n\n"
+        f"{markdown.table(('combined score', *(head for head, _ in columns)), [*seeds, mean, deviation])}\n\n"
         f"{recipe['steps']} steps of {recipe['batch_size']}, {recipe['warmup']:.0%} of them warm-up to a learning rate "
         f"of {recipe['learning_rate']:g}, on {quality['setting']['data']['learnt_from']} examples. {quality['note']}"
     )
@@ -149,34 +151,17 @@ def _ratio(of: Mapping[str, float]) -> tuple[str, str]:
     return f"{of['median']:.2f}", f"{of['min']:.2f} to {of['max']:.2f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def markers(block: str = "") -> tuple[str, str]:
     """The lines that a benchmark stands between in a README, of which there may be several by name."""
     name = f"benchmark:{block}" if block else "benchmark"
     return f"<!-- {name} -->", f"<!-- /{name} -->"
 
 
-def check_readme(readme: Path, block: str = "") -> str:
-    """The file's text. Raises `BadRunError` when it cannot be read or has not both markers once, in their order."""
-    start, end = markers(block)
-    try:
-        text = readme.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadRunError(f"{readme} cannot be read ({error.strerror}). Give the file to renew as --readme.") from None
-    if text.count(start) != 1 or text.count(end) != 1 or text.index(end) < text.index(start):
-        raise BadRunError(f"{readme} has no place for the benchmark. Add the two lines {start} and {end}.")
-    return text
+def check_readme(readme: Path, block: str = "") -> None:
+    """Raises `BadRunError` when the file cannot be read or has not both markers once, in their order."""
+    find_block(readme, *markers(block), "the benchmark")
 
 
 def update_readme(readme: Path, result: Result, block: str = "") -> bool:
     """Replace what is between the markers; True when that changed the file. Raises as `check_readme`."""
-    text = check_readme(readme, block)
-    start, end = markers(block)
-    before, after = text.partition(start)[0], text.partition(end)[2]
-    new = f"{before}{start}\n{to_markdown(result)}\n{end}{after}"
-    readme.write_text(new, encoding="utf-8")
-    return new != text
+    return renew_block(readme, *markers(block), "the benchmark", to_markdown(result))
