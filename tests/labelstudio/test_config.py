@@ -27,8 +27,9 @@ from nextlabel.labelstudio.config import (
     to_vote,
 )
 from nextlabel.learning.strategies import acquire
+from nextlabel.problems.single_choice import consensus
 from nextlabel.values.examples import Example, Unreadable
-from nextlabel.values.labels import Vote, consensus
+from nextlabel.values.labels import Vote
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.survey import (
     HALF,

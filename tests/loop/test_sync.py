@@ -87,7 +87,7 @@ def bring_up_to_date(studio: LabelStudioClient, pool: Pool, project: int, clock:
 
 
 def labels(pool: Pool) -> dict[int, str]:
-    return {example.id: label for example, label in pool.labelled(CONFIG.label_of, holdout=False)}
+    return {example.id: label for example, label in pool.labelled(CONFIG.question, holdout=False)}
 
 
 # What is read

@@ -49,7 +49,6 @@ from nextlabel.simulation.datasets.corpora import (
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.labels import consensus
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 
@@ -244,7 +243,7 @@ class Watch:
         held: dict[int, str | None] = {}
         for page in self._studio.tasks_after(self._project, 0):
             rows = [row for row in (read_task(config, task) for task in page) if row.votes and not row.holdout]
-            held |= {row.id: consensus(row.votes, config.label_of) for row in rows}
+            held |= {row.id: config.question.consensus(row.votes) for row in rows}
         fitted = self._registry.fitted_labels(self._project, self._registry.current(self._project) or "")
         return {
             "held": len(held),

@@ -34,8 +34,6 @@ from transformers import (
 
 from nextlabel import __version__
 from nextlabel.errors import BadRunError
-from nextlabel.learning.metrics import evaluate
-from nextlabel.learning.rounds import class_numbers
 from nextlabel.learning.strategies import entropy_nats, most_informative_first
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import (
@@ -48,6 +46,8 @@ from nextlabel.model.classifier import (
 from nextlabel.model.devices import describe, machine, pick_device, pick_precision
 from nextlabel.model.kernels import has_onednn, packed_linear
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.metrics import evaluate
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.records import require_same, write_json
 from nextlabel.values.arrays import Array, Ints
@@ -170,7 +170,7 @@ def _about(data: TextSet, plan: BenchmarkPlan) -> Result:
 
 
 def _with_targets(labels: Sequence[str], part: Sequence[Labelled]) -> tuple[list[Example], Ints]:
-    return [example for example, _ in part], class_numbers(labels, [label for _, label in part])
+    return [example for example, _ in part], SingleChoice(tuple(labels)).class_numbers([label for _, label in part])
 
 
 def _unseen(data: TextSet, most: int | None) -> Sequence[Labelled]:

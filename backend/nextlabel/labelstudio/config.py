@@ -4,8 +4,6 @@ import base64
 import binascii
 import hashlib
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +18,7 @@ from nextlabel.errors import BadRequestError, RefusedConfigError
 from nextlabel.labelstudio.html_text import text_of_html
 from nextlabel.labelstudio.oddities import not_words
 from nextlabel.learning.strategies import entropy_nats
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.labels import TaskRow, Vote
@@ -92,24 +91,13 @@ class LabelConfig:
         return hashlib.sha256(repr((READING, self.from_name, self.texts, self.chosen)).encode()).hexdigest()[:16]
 
     @cached_property
-    def known(self) -> Mapping[str, str]:
-        """The label that each known spelling stands for: its own, one that looks the same, one that is mapped."""
-        alike = Counter(map(_as_seen, self.labels))
-        spellings = {_as_seen(label): label for label in self.labels if alike[_as_seen(label)] == 1}
-        mapped = {old: new for old, new in self.label_map.items() if new in self.labels}
-        seen_mapped = {_as_seen(old): new for old, new in mapped.items()}
-        return {**seen_mapped, **mapped, **spellings, **{label: label for label in self.labels}}
+    def question(self) -> SingleChoice:
+        """What the project asks: one label for each task."""
+        return SingleChoice(self.labels, self.label_map)
 
     def label_of(self, given: str) -> str | None:
         """The config's label that an annotation's text stands for; None when there is none."""
-        return self.known.get(given) or self.known.get(_as_seen(given))
-
-
-def _as_seen(label: str) -> str:
-    """The same for labels that no person can tell from each other: composed, without characters of no width, with one
-    plain blank for all blanks between words."""
-    shown = (c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
-    return " ".join("".join(shown).split())
+        return self.question.label_of(given)
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:

@@ -5,7 +5,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ import numpy as np
 
 from nextlabel.errors import DivergedError, NotEnoughLabelsError
 from nextlabel.learning.diversity import diverse_batch
-from nextlabel.learning.metrics import Scores, evaluate
 from nextlabel.learning.strategies import (
     STRATEGIES,
     acquire,
@@ -24,6 +22,8 @@ from nextlabel.learning.strategies import (
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.metrics import Scores
+from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
 
@@ -64,7 +64,7 @@ class Round:
 
 def run_round(
     recipe: Recipe,
-    labels: Sequence[str],
+    question: Question,
     labelled: Sequence[tuple[Example, str]],
     pool: Sequence[Example],
     holdout: Sequence[tuple[Example, str]],
@@ -75,9 +75,10 @@ def run_round(
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
     Pool values come from the fast precision. With a `cache` no text is tokenised twice. Raises `NotEnoughLabelsError`
-    when `missing_labels` has a complaint, `DivergedError` when the weights have become useless.
+    when the question misses labels, `DivergedError` when the weights have become useless.
     """
-    complaint = missing_labels(labels, [label for _, label in labelled])
+    answers = [label for _, label in labelled]
+    complaint = question.missing_labels(answers)
     if complaint:
         raise NotEnoughLabelsError(complaint)
     clock = _Clock()
@@ -89,9 +90,9 @@ def run_round(
 
     classifier = classifiers.fit(
         recipe,
-        labels,
+        question.labels,
         [example for example, _ in labelled],
-        class_numbers(labels, [label for _, label in labelled]),
+        question.class_numbers(answers),
         fitted,
         cache,
     )
@@ -100,8 +101,8 @@ def run_round(
         raise DivergedError(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
-    predictions_N = predict_classes(classifier, holdout)
-    scores = _scores(labels, holdout, predictions_N)
+    predictions_N = predict_classes(question, classifier, holdout)
+    scores = _scores(question, holdout, predictions_N)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
@@ -174,24 +175,23 @@ def joined(parts: Sequence[Scored]) -> Scored:
     )
 
 
-def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
+def score_holdout(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
     """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
-    return _scores(classifier.labels, holdout, predict_classes(classifier, holdout))
+    return _scores(question, holdout, predict_classes(question, classifier, holdout))
 
 
-def predict_classes(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
-    """The class that it finds likeliest for each example, in the fast precision."""
-    predictions_N: Ints = classifier.predict_proba([example for example, _ in holdout], exact=False).argmax(axis=1)
-    return predictions_N
+def predict_classes(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
+    """What the model answers for each example, in the fast precision."""
+    return question.predicted(classifier.predict_proba([example for example, _ in holdout], exact=False))
 
 
-def _scores(labels: Sequence[str], holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
+def _scores(question: Question, holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
     if not holdout:
         return None
-    return evaluate(class_numbers(labels, [label for _, label in holdout]), predictions_N, len(labels))
+    return question.evaluate(question.class_numbers([label for _, label in holdout]), predictions_N)
 
 
-def score_drop(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> float:
+def score_drop(question: Question, targets_N: Ints, before_N: Ints, after_N: Ints) -> float:
     """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
     no more right guesses have become wrong than chance explains.
 
@@ -201,26 +201,8 @@ def score_drop(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> 
     won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
     if lost - won <= CHANCE * math.sqrt(lost + won):
         return 0.0
-    before, after = (evaluate(targets_N, predictions_N, classes) for predictions_N in (before_N, after_N))
+    before, after = (question.evaluate(targets_N, predictions_N) for predictions_N in (before_N, after_N))
     return before.combined - after.combined
-
-
-def missing_labels(labels: Sequence[str], given: Sequence[str]) -> str:
-    """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
-    counts = Counter(given)
-    present = [label for label in labels if counts[label]]
-    if len(present) >= 2:
-        return ""
-    if not present:
-        return "No usable label yet; at least two classes need one label each."
-    absent = [label for label in labels if not counts[label]]
-    return f"All {counts[present[0]]} labels so far are {present[0]!r}; label at least one task as one of {absent}."
-
-
-def class_numbers(labels: Sequence[str], given: Sequence[str]) -> Ints:
-    """Labels as positions in `labels`."""
-    number = {label: i for i, label in enumerate(labels)}
-    return np.array([number[label] for label in given], dtype=np.int64)
 
 
 class _Clock:

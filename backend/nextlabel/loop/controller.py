@@ -394,7 +394,7 @@ class Controller:
             pool=pool.open_size(),
             labels=outlook.labels,
             pending=outlook.pending,
-            holdout=len(pool.labels(config.label_of, holdout=True)),
+            holdout=len(pool.labels(config.question, holdout=True)),
             **changes,
         )
 

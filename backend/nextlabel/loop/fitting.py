@@ -17,8 +17,6 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning.rounds import (
     Round,
-    class_numbers,
-    missing_labels,
     round_seed,
     run_round,
     score_drop,
@@ -27,6 +25,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
+from nextlabel.problems.question import Question
 from nextlabel.processes import lower_priority, trim_heap
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
@@ -79,7 +78,7 @@ class Fitter:
 
     def look(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for."""
-        labels = pool.labels(config.label_of, holdout=False)
+        labels = pool.labels(config.question, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         waited_s = self._waited_s(pool, version, pending)
@@ -140,7 +139,7 @@ class Fitter:
     def _obstacle(self, pool: Pool, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
         if nowhere := missing_everywhere(pool.survey()):
             return f"Waiting for the texts: {nowhere}."
-        complaint = missing_labels(config.labels, labels)
+        complaint = config.question.missing_labels(labels)
         if complaint:
             return f"Waiting for labels: {complaint}"
         rest_s = self._backoff_s(project)
@@ -192,7 +191,7 @@ class Fitter:
             outlook = self.look(pool, project, config)
             if not outlook.reason:
                 return
-            labelled = pool.labelled(config.label_of, holdout=False)
+            labelled = pool.labelled(config.question, holdout=False)
             if unfinished := self._registry.unfinished(project):
                 log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
                 self._registry.discard(project, unfinished)
@@ -200,11 +199,11 @@ class Fitter:
             log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
             # As in a simulation with the same seed.
             recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
-            holdout = pool.labelled(config.label_of, holdout=True)
+            holdout = pool.labelled(config.question, holdout=True)
             result = self._round(pool, project, config, recipe, labelled, holdout)
             card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
             card = replace(card, holdout=_fingerprint(holdout))
-            card = replace(card, refused=self._objection(card, holdout, result))
+            card = replace(card, refused=self._objection(config.question, card, holdout, result))
             labels = {example.id: label for example, label in labelled}
             if card.refused:
                 self._save(card, labels, result)
@@ -236,7 +235,7 @@ class Fitter:
         round_ = self._rounds.submit(
             run_round,
             recipe,
-            config.labels,
+            config.question,
             labelled,
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
@@ -255,7 +254,7 @@ class Fitter:
             return FIRST
         return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
-    def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
+    def _objection(self, question: Question, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
         """Why the version must not take the place of the one in force; empty when it may.
 
         Both are measured on the holdout of today, unless what the cards say already clears the new one.
@@ -273,8 +272,8 @@ class Fitter:
         except NoModelError as error:
             log.warning("project %d: %s", card.project, error)
             return ""
-        targets_N = class_numbers(card.labels, [label for _, label in holdout])
-        loss = score_drop(targets_N, scored.probs_NC.argmax(axis=1), result.predictions_N, len(card.labels))
+        targets_N = question.class_numbers([label for _, label in holdout])
+        loss = score_drop(question, targets_N, question.predicted(scored.probs_NC), result.predictions_N)
         if loss <= margin:
             return ""
         return (

@@ -16,7 +16,6 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import (
     Round,
-    missing_labels,
     round_seed,
     run_round,
     score_holdout,
@@ -94,7 +93,7 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
         )
     for seed in seeds:
         start = start_set(data, protocol, seed)
-        complaint = missing_labels(data.labels, [label for example, label in data.train if example.id in start])
+        complaint = data.question.missing_labels([label for example, label in data.train if example.id in start])
         if complaint:
             raise BadRunError(
                 f"Seed {seed} starts with examples of one class only. {complaint} Give a larger --start than "
@@ -160,14 +159,14 @@ def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled
     judges = arm.strategy not in (FULL, RANDOM)
     played = run_round(
         _recipe(protocol, arm, number),
-        data.labels,
+        data.question,
         [item for item in data.train if item[0].id in labelled],
         pool if judges else [],
         data.dev,
         arm.strategy if judges else RANDOM,
     )
     start_s = time.perf_counter()
-    test = score_holdout(played.classifier, data.test)
+    test = score_holdout(data.question, played.classifier, data.test)
     tested_s = time.perf_counter()
     assert played.scores is not None  # a text set has a dev part
     ends = arm.strategy == FULL or (protocol.stop_at is not None and played.scores.combined >= protocol.stop_at)

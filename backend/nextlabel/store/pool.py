@@ -5,7 +5,7 @@ Label Studio stays the owner of all of it: the copy is kept in step by increment
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from types import TracebackType
 import numpy as np
 
 from nextlabel.errors import PoolError
+from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow, Vote, consensus
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
 from nextlabel.values.survey import Note, Seen, Survey
 
@@ -51,8 +52,6 @@ CREATE TABLE IF NOT EXISTS published (
 );
 """
 SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
-
-LabelOf = Callable[[str], str | None]  # the label that a vote's text stands for; None when it does not count
 
 PATIENCE_S = 10.0  # with another writer
 PIECE = 10_000  # rows
@@ -216,16 +215,16 @@ class Pool:
 
     # Labels
 
-    def labels(self, label_of: LabelOf, holdout: bool) -> dict[int, str]:
+    def labels(self, question: Question, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
         rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
-        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in rows)
+        found = ((task_id, _consensus(votes, question)) for task_id, votes in rows)
         return {task_id: label for task_id, label in found if label is not None}
 
-    def labelled(self, label_of: LabelOf, holdout: bool) -> list[tuple[Example, str]]:
+    def labelled(self, question: Question, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
         rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
-        found = ((Example(*example), _consensus(votes, label_of)) for *example, votes in rows)
+        found = ((Example(*example), _consensus(votes, question)) for *example, votes in rows)
         return [(example, label) for example, label in found if label is not None]
 
     # What a person should know
@@ -415,11 +414,8 @@ class Pool:
             self.note_published(*predictions)
 
 
-def _consensus(votes: str, label_of: LabelOf) -> str | None:
-    read = json.loads(votes)
-    if len(read) > 1:
-        return consensus([Vote(**vote) for vote in read], label_of)
-    return label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
+def _consensus(votes: str, question: Question) -> str | None:
+    return question.consensus([Vote(**vote) for vote in json.loads(votes)])
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
