@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import BadRunError
-from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
+from nextlabel.learning.rounds import run_round, select
+from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import evaluate
@@ -52,7 +53,7 @@ def alike(records: Sequence[Record]) -> list[Record]:
     return [replace(record, seconds={}) for record in records]
 
 
-@pytest.mark.parametrize("strategy", QUERY_STRATEGIES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch(
     data: TextSet, protocol: RunProtocol, strategy: str
 ) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from nextlabel.commands._common import new_parser
-from nextlabel.learning.rounds import QUERY_STRATEGIES
 from nextlabel.learning.start_set import seed_size
-from nextlabel.learning.strategies import rank_alike
+from nextlabel.learning.strategies import STRATEGIES, rank_alike
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import corpora, overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
@@ -239,7 +238,7 @@ def make_parser() -> argparse.ArgumentParser:
     model.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (auto)")
     model.add_argument("--precision", choices=("auto", "bf16", "fp32"), help="of matrix products (auto)")
     play = parser.add_argument_group("protocol")
-    play.add_argument("--strategy", action="append", choices=QUERY_STRATEGIES, metavar="NAME", help=STRATEGY_HELP)
+    play.add_argument("--strategy", action="append", choices=tuple(STRATEGIES), metavar="NAME", help=STRATEGY_HELP)
     play.add_argument(
         "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"
     )
@@ -259,7 +258,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-STRATEGY_HELP = f"may be given several times; one of {', '.join(QUERY_STRATEGIES)} (random and entropy)"
+STRATEGY_HELP = f"may be given several times; one of {', '.join(STRATEGIES)} (random and entropy)"
 
 
 def positive(text: str) -> int:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.errors import DivergedError, NotEnoughLabelsError
-from nextlabel.learning.diversity import diverse_batch
 from nextlabel.learning.strategies import (
     STRATEGIES,
+    Candidates,
+    Strategy,
     acquire,
     draws,
     most_informative_first,
-    needs_passes,
 )
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
@@ -29,11 +29,9 @@ from nextlabel.values.examples import Example
 
 StageProgress = Callable[[str, int, int], None]  # stage, done, total
 
-CANDIDATES = 10  # informative examples per place in a diverse batch
 PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
+NOTHING = np.empty((0, 0))  # embeddings that a strategy does not ask for
 CHANCE = 2.0  # standard errors that a difference on the holdout must exceed
-DIVERSE = "diverse_"
-QUERY_STRATEGIES = (*STRATEGIES, *(DIVERSE + name for name in STRATEGIES if name != "random"))
 
 
 @dataclass(frozen=True)
@@ -117,29 +115,37 @@ def score_pool(
     exact: bool = False,
     progress: classifiers.Progress | None = None,
 ) -> Scored:
-    """Probabilities and values of examples. Of a `diverse_` strategy, the values that it starts from.
+    """Probabilities and values of examples. Of a strategy that picks a batch, the values that it starts from.
 
     Without Monte-Carlo passes an example's value does not depend on what it is batched with.
     """
-    name = strategy.removeprefix(DIVERSE)
-    if needs_passes(name):
+    if STRATEGIES[strategy].passes:
         probs_NKC = classifier.sample_proba(examples, PASSES, seed)
     else:
         probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    return Scored(examples, probs_NKC.mean(axis=1), acquire(name, probs_NKC, draws(ids_N, seed)))
+    return Scored(examples, probs_NKC.mean(axis=1), acquire(strategy, probs_NKC, draws(ids_N, seed)))
 
 
-def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed: int) -> list[Example]:
+def select(
+    classifier: Classifier,
+    pool: Scored,
+    strategy: str,
+    count: int,
+    seed: int,
+    labelled: Sequence[Example] = (),
+) -> list[Example]:
     """The next batch to label: `count` examples of the scored pool, or all when there are fewer.
 
     The same that the live queue would serve: the head is scored again in fp32 until it holds only exact values.
+    `labelled` are the examples labelled so far, for strategies that look at them.
     """
     count = min(count, len(pool.examples))
-    if strategy.startswith(DIVERSE):
-        return _diverse(classifier, pool, count, seed)
+    declared = STRATEGIES[strategy]
+    if declared.batch is not None:
+        return _picked(classifier, pool, declared, count, seed, labelled)
     values_N = pool.values_N.copy()
-    exact_N = np.full(len(values_N), needs_passes(strategy) or strategy == "random")
+    exact_N = np.full(len(values_N), not declared.exact)
     while True:
         order_N = most_informative_first(values_N)
         head = order_N[:count]
@@ -153,12 +159,24 @@ def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed
         exact_N[inexact] = True
 
 
-def _diverse(classifier: Classifier, pool: Scored, count: int, seed: int) -> list[Example]:
-    candidates = most_informative_first(pool.values_N)[: count * CANDIDATES]
-    examples = [pool.examples[i] for i in candidates]
-    rng = np.random.default_rng(seed)
-    chosen = diverse_batch(pool.values_N[candidates], classifier.embed(examples), count, rng, CANDIDATES)
-    return [examples[i] for i in chosen]
+def _picked(
+    classifier: Classifier,
+    pool: Scored,
+    strategy: Strategy,
+    count: int,
+    seed: int,
+    labelled: Sequence[Example],
+) -> list[Example]:
+    assert strategy.batch is not None
+    size = None if strategy.shortlist is None else count * strategy.shortlist
+    shortlist = most_informative_first(pool.values_N)[:size]
+    examples = [pool.examples[i] for i in shortlist]
+    candidates = Candidates(
+        pool.values_N[shortlist],
+        classifier.embed(examples) if strategy.embeddings else NOTHING,
+        classifier.embed(labelled) if strategy.labelled else NOTHING,
+    )
+    return [examples[i] for i in strategy.batch(candidates, count, np.random.default_rng(seed))]
 
 
 def round_seed(seed: int, number: int) -> int:

@@ -22,7 +22,7 @@ from nextlabel.learning.rounds import (
     select,
 )
 from nextlabel.learning.start_set import seed_positions, seed_size
-from nextlabel.learning.strategies import draws, most_informative_first
+from nextlabel.learning.strategies import STRATEGIES, draws, most_informative_first
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import describe
@@ -156,7 +156,7 @@ def replay(
 
 def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled: set[int]) -> Record:
     pool = [example for example, _ in data.train if example.id not in labelled]
-    judges = arm.strategy not in (FULL, RANDOM)
+    judges = arm.strategy != FULL and STRATEGIES[arm.strategy].predictions
     played = run_round(
         _recipe(protocol, arm, number),
         data.question,
@@ -170,7 +170,8 @@ def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled
     tested_s = time.perf_counter()
     assert played.scores is not None  # a text set has a dev part
     ends = arm.strategy == FULL or (protocol.stop_at is not None and played.scores.combined >= protocol.stop_at)
-    chosen = [] if ends else _choose(played, pool, protocol, arm, number)
+    learnt = [example for example, _ in data.train if example.id in labelled]
+    chosen = [] if ends else _choose(played, pool, learnt, protocol, arm, number)
     seconds = {**played.seconds, "select": time.perf_counter() - tested_s}
     seconds["evaluate"] += tested_s - start_s
     return Record(
@@ -194,13 +195,20 @@ def _recipe(protocol: RunProtocol, arm: Arm, number: int) -> Recipe:
     )
 
 
-def _choose(played: Round, pool: Sequence[Example], protocol: RunProtocol, arm: Arm, number: int) -> list[int]:
+def _choose(
+    played: Round,
+    pool: Sequence[Example],
+    labelled: Sequence[Example],
+    protocol: RunProtocol,
+    arm: Arm,
+    number: int,
+) -> list[int]:
     """Ids of the next batch, the most informative first; in the last round whatever is left."""
-    if arm.strategy == RANDOM:  # needs no model: the pool was not scored
+    if not STRATEGIES[arm.strategy].predictions:  # the pool was not scored
         draws_N = draws(np.array([e.id for e in pool], dtype=np.int64), round_seed(arm.seed, number))
         return [pool[i].id for i in most_informative_first(draws_N)[: protocol.batch]]
     seed = _recipe(protocol, arm, number).seed
-    return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed)]
+    return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed, labelled)]
 
 
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
