@@ -10,7 +10,8 @@ import numpy as np
 from flask.testing import FlaskClient
 
 from helpers.paths import TESTS
-from nextlabel.model.classifier import Recipe, fit
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.training import fit
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.examples import Example

@@ -20,6 +20,7 @@ from nextlabel.learning.strategies import (
     most_informative_first,
 )
 from nextlabel.model import classifier as classifiers
+from nextlabel.model import training
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.metrics import Scores
@@ -86,7 +87,7 @@ def run_round(
             clock.stop("prepare")
         progress("fit", done, total)
 
-    classifier = classifiers.fit(
+    classifier = training.fit(
         recipe,
         question.labels,
         [example for example, _ in labelled],
