@@ -18,6 +18,7 @@ from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.loop.sync import repair, sync, verify
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 
 CONFIG = parse_label_config(PAIR_CONFIG)
 PART, TASKS = 10, 34
@@ -178,7 +179,7 @@ def test_the_rotation_survives_a_restart_and_begins_anew_with_a_new_copy(copy: C
     copy.verify()
     changed = {e.id for e in copy.pool.open_examples() if e.text == "One in each part."}
     assert changed == {copy.tasks[PART]}, "the second part"
-    copy.pool.clear()
+    copy.pool.clear(SyncState())
     copy.read()
     copy.set_field(copy.tasks[::PART], "sentence1", "Again.")
     copy.verify()

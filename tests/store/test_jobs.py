@@ -69,7 +69,8 @@ def open_queue(tmp_path: Path, diary: Diary, url: str) -> Iterator[OpenQueue]:
     ours = uuid.uuid4().hex
 
     def open_it(name: str = ours) -> JobQueue:
-        opened.append(JobQueue(tmp_path / "new", url, name, worker=diary))
+        opened.append(JobQueue(tmp_path / "new", url, name, patient=True))
+        opened[-1].assign(diary)
         return opened[-1]
 
     yield open_it
@@ -373,7 +374,8 @@ def answers(queue: JobQueue) -> bool:
 def test_a_job_that_loses_its_server_is_given_up_in_a_sentence(
     server: QueueServer, tmp_path: Path, diary: Diary, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, worker=diary)
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, patient=True)
+    queue.assign(diary)
 
     def lose_it() -> None:
         server.kill()

@@ -30,12 +30,9 @@ from nextlabel.values.examples import Example
 from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
-from nextlabel.web.app import (
-    HINTS,
-    MAX_BODY,
-    MAX_PREDICTIONS,
-    MAX_TASKS,
-)
+from nextlabel.web.app import MAX_BODY
+from nextlabel.web.protocol import HINTS, MAX_TASKS
+from nextlabel.web.services import MAX_PREDICTIONS
 from nextlabel.web.serving import WEB_THREADS
 
 LABELS = ("pos", "neg", "mixed")

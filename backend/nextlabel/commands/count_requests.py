@@ -30,6 +30,7 @@ from nextlabel.simulation.datasets.corpora import (
 )
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.traffic import Traffic
 from nextlabel.versions.registry import Registry
@@ -143,7 +144,7 @@ def _complete(model_dir: Path, project: int) -> bool:
     if not path.exists():
         return False
     with Pool(path) as pool:
-        return bool(pool.get("complete"))
+        return pool.state(SyncState).complete
 
 
 def _fit(studio: LabelStudioClient, watch: "_Watch", project: int) -> None:

@@ -48,6 +48,7 @@ from nextlabel.simulation.datasets.corpora import (
 )
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import QueueState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
@@ -196,8 +197,8 @@ class Watch:
         while not self._stop.wait(1):
             self.cards |= {card.version: card for card in self._registry.cards(self._project)}
             with self._pool() as pool:
-                followed = pool.get("switched").split()  # by Label Studio, before and after the last switch
-                window = frozenset(p.task_id for p in pool.published() if p.version in followed)
+                queue = pool.state(QueueState)
+                window = frozenset(p.task_id for p in pool.published() if p.version in (queue.before, queue.after))
             self._windows.append((time.time(), window))
             with suppress(psutil.NoSuchProcess):
                 for child in psutil.Process(self._backend.pid).children():

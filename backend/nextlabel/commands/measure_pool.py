@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
     from nextlabel.lab.importing import PAIR_CONFIG
     from nextlabel.labelstudio.config import parse_label_config
     from nextlabel.store.pool import Pool, pool_path
+    from nextlabel.store.state import SyncState
 
     start = time.perf_counter()
     corpus = recombined(read_mrpc(mrpc_dir) if mrpc_dir else own_pairs(), tasks + LABELLED)
@@ -105,8 +107,7 @@ def fill(home: Path, mrpc_dir: Path | None, tasks: int) -> None:
     with Pool(pool_path(home, PROJECT)) as pool:
         for page in pages(corpus, labels):
             pool.upsert(page)
-        pool.put("label_config", PAIR_CONFIG)
-        pool.put("complete", "yes")
+        pool.update(SyncState, lambda state: replace(state, complete=True, label_config=PAIR_CONFIG))
     say("tasks", f"{tasks}")
     say("filling the local copy", f"{time.perf_counter() - start:.1f} s")
 
@@ -149,7 +150,8 @@ class Trainer:
             learning_rate=1e-4,
         )
         self.home, self.registry, cache = home, Registry(home), TokenCache(tokens_path(home, PROJECT))
-        self.jobs = JobQueue(home, worker=self)
+        self.jobs = JobQueue(home)
+        self.jobs.assign(self)
         resident, turn = LoadedVersions(settings, self.registry, 2, lambda project: cache), ComputeGate()
         self.backlog = Backlog(settings, self.registry, self.jobs, resident, turn)
         self.fitter = Fitter(

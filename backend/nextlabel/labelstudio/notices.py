@@ -28,6 +28,7 @@ from nextlabel.values.survey import (
     UNREADABLE,
     Seen,
     Survey,
+    UnknownWords,
 )
 
 CONNECT = "nextlabel connect"
@@ -47,15 +48,6 @@ class Notice:
     text: str
     harmless: bool = False
     first: bool = False
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Of `looked` texts, `count` consist mostly of what the tokenizer does not know; `task_id` is one of them."""
-
-    looked: int
-    count: int
-    task_id: int
 
 
 @dataclass(frozen=True)
@@ -323,7 +315,7 @@ def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: Lab
     )
 
 
-def on_unknown_words(unknown: Unknown, base_model: str, survey: Survey) -> Iterator[Notice]:
+def on_unknown_words(unknown: UnknownWords, base_model: str, survey: Survey) -> Iterator[Notice]:
     """When the tokenizer cannot tell texts from each other, unless there is nothing to tell: that is said already."""
     if _total(survey.noted(NOT_WORDS)) >= MOST * survey.readable:
         return

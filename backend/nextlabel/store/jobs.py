@@ -46,50 +46,47 @@ class Worker(Protocol):
         """Drop deleted tasks."""
 
 
-class _Nobody:
-    def reconcile(self, project: int, thorough: bool) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def fit(self, project: int) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def score(self, project: int, version: str, first: int, last: int) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def forget(self, project: int, task_ids: Sequence[int]) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-
 class JobQueue:
     """Hints, waiting to be worked on. Many hints for one project become one job.
 
     `url` is that of a Redis or PostgreSQL server; without one the queue is a file in `model_dir`. Queues with different
-    names do not see each other. Raises `QueueError` when server or file cannot be used, now and in every method.
+    names do not see each other. A `patient` one, which nobody waits for, gives the server more time. Raises
+    `QueueError` when server or file cannot be used, now and in every method.
     """
 
-    def __init__(self, model_dir: Path, url: str = "", name: str = "nextlabel", worker: Worker | None = None):
+    def __init__(self, model_dir: Path, url: str = "", name: str = "nextlabel", patient: bool = False):
         model_dir.mkdir(parents=True, exist_ok=True)
-        self.huey = _open(url, model_dir / "queue.sqlite", name, prompt=worker is None)
+        self.huey = _open(url, model_dir / "queue.sqlite", name, prompt=not patient)
         self._doubtful: set[str] = set()
-        work = worker or _Nobody()
+        self._assigned: Worker | None = None
 
         @self.huey.task(name="reconcile")  # type: ignore[untyped-decorator]
         def reconcile(project: int, thorough: bool) -> None:
-            self._begin(_hint_key(project, thorough), lambda: work.reconcile(project, thorough))
+            self._begin(_hint_key(project, thorough), lambda: self._worker.reconcile(project, thorough))
 
         @self.huey.task(name="fit")  # type: ignore[untyped-decorator]
         def fit(project: int) -> None:
-            self._begin(f"fit:{project}", lambda: work.fit(project))
+            self._begin(f"fit:{project}", lambda: self._worker.fit(project))
 
         @self.huey.task(name="score")  # type: ignore[untyped-decorator]
         def score(project: int, version: str, first: int, last: int) -> None:
-            self._begin(_score_key(project, version, first), lambda: work.score(project, version, first, last))
+            self._begin(_score_key(project, version, first), lambda: self._worker.score(project, version, first, last))
 
         @self.huey.task(name="forget")  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
-            self._begin("", lambda: work.forget(project, task_ids))
+            self._begin("", lambda: self._worker.forget(project, task_ids))
 
         self._reconcile, self._fit, self._score, self._forget = reconcile, fit, score, forget
+
+    def assign(self, worker: Worker) -> None:
+        """Who does the jobs that this process takes from now on."""
+        self._assigned = worker
+
+    @property
+    def _worker(self) -> Worker:
+        if self._assigned is None:
+            raise RuntimeError("only the trainer works on jobs")
+        return self._assigned
 
     def hint(self, project: int, thorough: bool = False, delay_s: float = 0.0) -> None:
         """Something may have changed: reconcile soon. Joins a waiting hint; `thorough` also looks at what no event

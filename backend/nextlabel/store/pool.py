@@ -5,7 +5,7 @@ Label Studio stays the owner of all of it: the copy is kept in step by increment
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
+from nextlabel.store.state import Record, State, SyncState
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -51,7 +52,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 3  # raised with every change of a table: a copy with other tables is thrown away
 
 PATIENCE_S = 10.0  # with another writer
 PIECE = 10_000  # rows
@@ -124,16 +125,38 @@ class Pool:
             raise
         self._db.execute("COMMIT")
 
-    # What is remembered about the copy itself
+    # What is remembered from one job to the next
 
-    def get(self, key: str, default: str = "") -> str:
-        """A remembered word about the copy."""
+    def state(self, kind: type[State]) -> State:
+        """A record of the project's state."""
+        return kind.from_json(self._word(kind.__name__))
+
+    def update(self, kind: type[State], change: Callable[[State], State]) -> State:
+        """Change a record; returns it as it is now. What other threads change of it meanwhile is not lost."""
+        with self.transaction():
+            before = self.state(kind)
+            after = change(before)
+            if after != before:
+                self._put(after)
+        return after
+
+    def _put(self, record: Record) -> None:
+        self._put_word(type(record).__name__, record.to_json())
+
+    def _word(self, key: str) -> str:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else default
+        return str(row[0]) if row else ""
 
-    def put(self, key: str, value: str) -> None:
-        """Remember a word about the copy."""
+    def _put_word(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # The version that has scored the whole pool, as far as is known; empty when there may be none
+
+    def _all_scored_by(self) -> str:
+        return self._word("scored")
+
+    def _put_all_scored_by(self, version: str) -> None:
+        self._put_word("scored", version)
 
     # Tasks
 
@@ -157,7 +180,7 @@ class Pool:
         if old is not None and old[:2] != new[:2]:
             self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
         if row.open:
-            self.put("scored", "")
+            self._put_all_scored_by("")
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
         return True
 
@@ -167,16 +190,14 @@ class Pool:
             for table, key in (("task", "id"), ("score", "task_id"), ("published", "task_id")):
                 self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
 
-    def clear(self) -> None:
-        """Forget every task and score, for another way of reading the tasks; what is published stays known."""
+    def clear(self, anew: SyncState) -> None:
+        """Forget every task and score, for another way of reading the tasks, and how far they were read: `anew` takes
+        the place of that. What is published stays known."""
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM score")
-            about_the_copy = (
-                "reading", "complete", "watermark", "settled", "difference", "accepted", "scored", "verified_to",
-                "unknown_words_of",
-            )  # fmt: skip
-            self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
+            self._put_all_scored_by("")
+            self._put(anew)
 
     def task_ids(self, first: int = 0, last: int = LAST) -> set[int]:
         """Every task known, with ids from `first` to `last`."""
@@ -283,11 +304,11 @@ class Pool:
 
     def unscored_size(self, version: str) -> int:
         """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
-        if self.get("scored") == version:
+        if self._all_scored_by() == version:
             return 0
         with self.transaction():  # no task may come between the count and the note
             count = self._count(f"SELECT COUNT(*) {UNSCORED}", version, 0, LAST)
-            self.put("scored", "" if count else version)
+            self._put_all_scored_by("" if count else version)
         return count
 
     def has_unscored(self, version: str) -> bool:
@@ -343,8 +364,8 @@ class Pool:
         sql = "DELETE FROM score WHERE rowid IN (SELECT rowid FROM score WHERE version != ? LIMIT ?)"
         while self._db.execute(sql, (version, PIECE)).rowcount == PIECE:
             pass
-        if self.get("scored") != version:
-            self.put("scored", "")  # that version has no scores any more, and may be in force again
+        if self._all_scored_by() != version:
+            self._put_all_scored_by("")  # that version has no scores any more, and may be in force again
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks that are in the pool and have no exact score under `version`: theirs was computed in the
