@@ -23,6 +23,7 @@ from nextlabel.labelstudio.config import (
     to_prediction,
 )
 from nextlabel.processes import trim_heap
+from nextlabel.settings import for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.options import ProjectOptions
@@ -55,6 +56,7 @@ def setup() -> Response:
     body, registry = _body(), services().registry
     project = project_id_of(body.get("project"))
     options = ProjectOptions.of(body.get("extra_params"))
+    for_project(services().settings, options)  # refuses impossible ones
     parse_label_config(str(body.get("schema") or ""), options)
     # The trainer asks Label Studio itself: anybody could have sent this.
     if project not in registry.projects() or options != registry.options(project):
