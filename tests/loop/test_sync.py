@@ -13,8 +13,9 @@ from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient, Project
-from nextlabel.labelstudio.config import parse_label_config, read_task
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.loop.controller import Controller
 from nextlabel.loop.sync import annotators_at_work, sync
 from nextlabel.settings import Settings

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nextlabel.problems.metrics import evaluate
-from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.problems.single_choice import SingleChoice, consensus
+from nextlabel.values.labels import Vote
 
 
 @pytest.mark.parametrize("given", [["pos", "neg"], ["neg", "pos", "pos"], ["pos", "mixed"], ["pos", "neg", "gone"]])
@@ -40,3 +41,28 @@ def test_a_prediction_is_the_likeliest_class_and_is_judged_by_the_answers() -> N
 def test_an_answer_that_is_no_label_has_no_number() -> None:
     with pytest.raises(KeyError, match="gone"):
         SingleChoice(("pos", "neg")).class_numbers(["gone"])
+
+
+def vote(label: str, when: int, truth: bool = False) -> Vote:
+    return Vote(label, truth, f"2026-11-23T14:39:{when:02}.000000Z")
+
+
+@pytest.mark.parametrize(
+    ("votes", "label"),
+    [
+        ([], None),
+        ([vote("pos", 1), vote("pos", 2), vote("neg", 3)], "pos"),
+        ([vote("pos", 1), vote("neg", 2)], "neg"),
+        ([vote("neg", 2), vote("pos", 1)], "neg"),
+        ([vote("pos", 1), vote("neg", 2), vote("neg", 3), vote("pos", 4), vote("gone", 5)], "pos"),
+        ([vote("neg", 1, truth=True), vote("pos", 2), vote("pos", 3)], "neg"),
+        ([vote("neg", 1, truth=True), vote("pos", 2, truth=True)], "pos"),
+        ([vote("gone", 1, truth=True), vote("pos", 2)], "pos"),
+    ],
+    ids=[
+        "no vote", "majority", "the latest breaks a tie", "whatever the order", "a tie beside a lost label",
+        "ground truth wins", "the latest ground truth", "ground truth of a lost label",
+    ],
+)  # fmt: skip
+def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | None) -> None:
+    assert consensus(votes, SingleChoice(("pos", "neg")).label_of) == label

@@ -38,8 +38,9 @@ from nextlabel.lab.load import (
 )
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
-from nextlabel.labelstudio.config import parse_label_config, read_task
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
     own_pairs,

@@ -18,13 +18,10 @@ from nextlabel.labelstudio.client import (
     StudioRefusedError,
     Webhook,
 )
-from nextlabel.labelstudio.config import (
-    WEBHOOK_ACTIONS,
-    LabelConfig,
-    parse_label_config,
-    read_task,
-)
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import on_tasks, told
+from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.settings import Settings, is_possible
 from nextlabel.store.pool import Pool
 from nextlabel.values.options import (

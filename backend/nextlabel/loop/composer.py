@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nextlabel.labelstudio.config import to_score
+from nextlabel.labelstudio.predictions import to_score
 from nextlabel.values.queue import Placed, Ranked
 
 INFORMATIVE = "informative"  # the kind that takes every slot which no other one can fill

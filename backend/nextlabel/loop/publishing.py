@@ -8,11 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
-from nextlabel.labelstudio.config import (
-    LabelConfig,
-    shown_choice,
-    to_prediction,
-)
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.predictions import to_prediction
 from nextlabel.learning.rounds import Scored
 from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
 from nextlabel.loop.window import plan_window
