@@ -19,7 +19,7 @@ MODULES = [
     for wing in ("values", "model", "learning", "simulation")
     for path in sorted((PACKAGE / wing).rglob("*.py"))
     if path.stem != "__init__"
-] + ["nextlabel.lab.benchmark"]
+] + ["nextlabel.lab.benchmark.run"]
 SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
 SERVER_PACKAGES += ("lxml", "defusedxml", "jwt", "datasets")
 

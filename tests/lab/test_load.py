@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nextlabel.lab.load import percentiles
-from nextlabel.lab.sandbox import ROOT
+from helpers.paths import ROOT
+from nextlabel.lab.crew import percentiles
 
 WHOSE = ("without us", "in a fixed order", "with us")
 

@@ -71,14 +71,16 @@ class Copy:
         """How many tasks are other ones in Label Studio."""
         rows = [read_task(CONFIG, task) for page in self.studio.tasks_after(self.id, 0) for task in page]
         with Pool(self.path.with_name("another.sqlite")) as another:
-            another.clear()
+            another.clear(SyncState())
             another.upsert(rows)
             known, there = self._rows(self.pool), self._rows(another)
         return sum(known.get(task) != there.get(task) for task in known.keys() | there.keys())
 
     @staticmethod
     def _rows(pool: Pool) -> dict[int, tuple[Any, ...]]:
-        return {row[0]: row for row in pool._db.execute("SELECT * FROM task")}
+        # The last column counts the texts that the copy has seen.
+        rows = pool._db.execute("SELECT * FROM task").fetchall()
+        return {row[0]: (*row[:-1], pool._votes_of(row[0])) for row in rows}
 
     def act(self, action: str, tasks: Sequence[int], **parameters: str) -> None:
         act(self.studio, self.id, action, tasks, **parameters)
@@ -139,7 +141,7 @@ def test_a_part_costs_one_request_and_what_is_as_it_was_is_not_written(copy: Cop
         before = copy.studio.traffic().requests
         assert copy.verify() == 0
         assert copy.studio.traffic().requests - before == 1
-    assert copy.pool._db.total_changes - writes == 2 * 2 * PARTS, "where to go on, and that nothing is owed"
+    assert copy.pool._db.total_changes - writes == 2 * PARTS, "where to go on, and that nothing is owed"
 
 
 def test_a_project_no_larger_than_a_part_is_verified_as_a_whole_each_time(

@@ -284,8 +284,8 @@ def costs_of(
             _env_file=None, model_dir=home, base_model=str(tiny), fit_every=LABELLED, fit_steps=2,
             window=LABELLED, precision="fp32", device="cpu",
         )  # fmt: skip
-        ours, board, clock = label_studio.connect(), StatusBoard(home), Clock()
-        controller = Controller(settings, Registry(home), board, ours, JobQueue(home), clock)
+        ours, board, clock, jobs = label_studio.connect(), StatusBoard(home), Clock(), JobQueue(home)
+        controller = Controller(settings, Registry(home), board, ours, jobs, clock)
         project = make_project(studio, size, start=LABELLED)
         connect(studio, project, web.url, Credentials(), show_predictions=False)
 
@@ -311,7 +311,7 @@ def costs_of(
         controller.fit(project)
         version = work_off()
         assert board.fit(project).fits == 2
-        controller.jobs.restart()  # no hint waits, for which the part that is verified would be put off
+        jobs.restart()  # no hint waits, for which the part that is verified would be put off
         return Costs(labels, version, work_off(thorough=True))
 
     return measure

@@ -17,9 +17,10 @@ import pytest
 
 from conftest import wait_until
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
+from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, RedisServer
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
 
@@ -282,7 +283,7 @@ import os
 from nextlabel.loop import trainer
 from nextlabel.settings import load_settings
 
-def work_off(settings, registry, jobs):
+def work_off(settings, registry, jobs, worker):
     import torch
     print(torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"], flush=True)
 

@@ -318,8 +318,7 @@ def test_a_version_whose_scores_were_dropped_has_all_tasks_before_it_again(pool:
     assert pool.unscored_size(V1) == 2
 
 
-def test_many_scores_are_dropped_in_pieces(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextlabel.store.pool.PIECE", 3)
+def test_many_scores_are_dropped_at_once(pool: Pool) -> None:
     pool.upsert([task(i) for i in range(1, 8)])
     for version in (V1, V2):
         score(pool, version, dict.fromkeys(range(1, 8), 0.5))
@@ -369,7 +368,7 @@ def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
     with Pool(path) as pool:
         assert pool.size() == 1
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("PRAGMA user_version=0; ALTER TABLE score DROP COLUMN truncated")
+        db.executescript("PRAGMA user_version=0; ALTER TABLE scored DROP COLUMN classes")
     with Pool(path) as pool:
         assert pool.size() == 0
         pool.upsert([task(1)])

@@ -336,7 +336,7 @@ def sampling_changed(sampling: str) -> Notice:
     return Notice(
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
-        "left alone; `connect_project.py` sets it again.",
+        f"left alone; `{CONNECT}` sets it again.",
     )
 
 
@@ -345,7 +345,7 @@ def follows_another(version: str | None) -> Notice:
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
-        "`connect_project.py` sets it back.",
+        f"`{CONNECT}` sets it back.",
     )
 
 

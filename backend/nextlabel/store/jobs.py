@@ -16,13 +16,17 @@ from urllib.parse import urlsplit
 
 from huey import PostgresHuey, RedisHuey, SqliteHuey
 
-from nextlabel.errors import QueueError
+from nextlabel.errors import QueueError, of_extra
 
 log = logging.getLogger(__name__)
 
 OVERDUE_S = 60.0
 ANSWER_S = 0.5  # for a server's answer: a webhook is sent inside an annotator's request, and waits up to a second
 PATIENCE_S = 5.0  # the same for a trainer, on whom nobody waits
+
+# A waiting job says which module its task is of. It is the one of release 0.1.0, wherever the tasks lie now, so that
+# releases understand what others asked for.
+STORED_AS = "backend.jobs"
 
 Failures = tuple[type[Exception], ...]
 
@@ -60,19 +64,19 @@ class JobQueue:
         self._doubtful: set[str] = set()
         self._assigned: Worker | None = None
 
-        @self.huey.task(name="reconcile")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="reconcile", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def reconcile(project: int, thorough: bool) -> None:
             self._begin(_hint_key(project, thorough), lambda: self._worker.reconcile(project, thorough))
 
-        @self.huey.task(name="fit")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="fit", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def fit(project: int) -> None:
             self._begin(f"fit:{project}", lambda: self._worker.fit(project))
 
-        @self.huey.task(name="score")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="score", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def score(project: int, version: str, first: int, last: int) -> None:
             self._begin(_score_key(project, version, first), lambda: self._worker.score(project, version, first, last))
 
-        @self.huey.task(name="forget")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="forget", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
             self._begin("", lambda: self._worker.forget(project, task_ids))
 
@@ -209,7 +213,8 @@ def _in_file(path: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import redis
+    with of_extra("redis", "QUEUE_URL=redis://..."):
+        import redis
 
     pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=wait_s, socket_timeout=wait_s)
 
@@ -222,7 +227,8 @@ def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_postgresql(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import psycopg
+    with of_extra("postgresql", "QUEUE_URL=postgresql://..."):
+        import psycopg
 
     wait = {"connect_timeout": 2, "tcp_user_timeout": int(PATIENCE_S * 1000)}  # its client knows no less than 2 s
     return (psycopg.Error, OSError), lambda: PostgresHuey(name, dsn=url, results=False, blocking=False, **wait)
