@@ -1,7 +1,7 @@
 """Query strategies: plain functions, and a declaration of what each needs. Knows numpy, not models nor Label Studio.
 
-To add one that values examples by their probabilities: a function here and an entry in `STRATEGIES`. One that picks a
-batch from embeddings has its function in `diversity`. Nothing else asks for a strategy's name.
+To add one that values examples by their probabilities: a function here and an entry in `VALUED`. One that picks a batch
+from embeddings has its function in `diversity` and an entry in `STRATEGIES`. Nothing else asks for a strategy's name.
 """
 
 from collections.abc import Callable, Iterable, Mapping
