@@ -1,19 +1,18 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import httpx
 import pytest
 
+from helpers.fits import QUICK
 from helpers.ports import own_port
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.processes import yield_cores_while_waiting
-from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
+from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 if TYPE_CHECKING:
     from helpers.queue_servers import PostgresqlServer, QueueServer, RedisServer
@@ -21,17 +20,6 @@ if TYPE_CHECKING:
     AnyServer = TypeVar("AnyServer", bound=QueueServer)
 
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
-
-FIT_EVERY = 12
-WAIT_S = 120.0
-
-
-def wait_until(done: Callable[[], object], what: str, seconds: float = WAIT_S) -> None:
-    """Poll until `done` is true; fails with `what` was waited for."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -114,18 +102,9 @@ def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> It
     started: list[LocalBackend] = []
 
     def start(command: str = "serve", model_dir: Path | None = None, **settings: object) -> LocalBackend:
-        quick = {
-            "base_model": minilm,
-            "fit_every": FIT_EVERY,
-            "fit_steps": 6,
-            "learning_rate": 1e-4,
-            "precision": "fp32",  # after so few steps bf16 may leave one of many near ties out of the window
-            "window": 24,
-            "reconcile_s": 3,
-            "promote_margin": 1,  # fits so short are sometimes worse
-        }
         port = own_port(19100)
-        backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **{**quick, **settings})
+        settings = {"base_model": minilm, **QUICK, **settings}
+        backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **settings)
         started.append(backend)
         backend.start()
         return backend
@@ -133,21 +112,3 @@ def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> It
     yield start
     for backend in started:
         backend.stop()
-
-
-def plain_pairs(count: int, start: int = 0) -> list[Pair]:
-    """Some of our own pairs."""
-    return list(own_pairs().train[start : start + count])
-
-
-def sign_up(label_studio: LocalStudio, email: str) -> LabelStudioClient:
-    """Another annotator, who joins by invitation as a person would; returns a client with their token."""
-    token = {"Authorization": f"Token {label_studio.login.token}"}
-    invitation = httpx.get(f"{label_studio.url}/api/invite", headers=token).json()["invite_url"]
-    with httpx.Client(base_url=label_studio.url, follow_redirects=True) as browser:
-        browser.get(invitation)
-        form = {"email": email, "password": "Passw0rd!x", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-        browser.post(invitation, data=form, headers={"Referer": label_studio.url}).raise_for_status()
-        answer = browser.get("/api/current-user/token")
-        answer.raise_for_status()
-        return LabelStudioClient(label_studio.url, answer.json()["token"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.lab.sandbox import free_port
 
@@ -20,8 +21,6 @@ MODULES = [
     for path in sorted((PACKAGE / wing).rglob("*.py"))
     if path.stem != "__init__"
 ] + ["nextlabel.lab.benchmark"]
-SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
-SERVER_PACKAGES += ("lxml", "defusedxml", "jwt", "datasets")
 
 
 def imports(path: Path) -> set[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """The scripts, run as their users run them."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,19 +8,13 @@ from pathlib import Path
 import psutil
 
 from helpers.ports import own_port
+from helpers.scripts import run
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus
 
 StartBackend = Callable[..., LocalBackend]
-
-
-def run(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
-    return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def test_connect_doctor_and_disconnect_by_command_line(

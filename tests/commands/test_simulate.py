@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import arms, deviations
-from test_house import SERVER_PACKAGES
 
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")

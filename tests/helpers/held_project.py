@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from conftest import wait_until
 from helpers.live_project import LiveProject
 from helpers.paths import ROOT, TESTS
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 

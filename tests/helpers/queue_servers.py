@@ -15,8 +15,8 @@ import psutil
 import psycopg
 import redis
 
-from conftest import wait_until
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 
 PASSWORD = "open%sesame"
 IN_URL = "open%25sesame"

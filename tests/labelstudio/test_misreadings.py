@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.errors import RefusedConfigError
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient

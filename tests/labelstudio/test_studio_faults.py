@@ -13,7 +13,6 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from conftest import sign_up, wait_until
 from helpers.faulty_studio import (
     BAD_GATEWAY,
     EXPIRED,
@@ -37,7 +36,9 @@ from helpers.faulty_studio import (
 )
 from helpers.live_project import LiveProject
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.errors import StudioError
+from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
@@ -131,8 +132,8 @@ def proxy(label_studio: LocalStudio) -> Iterator[FaultyStudio]:
 @pytest.fixture(scope="module")
 def personal(label_studio: LocalStudio) -> str:
     """A personal access token. Label Studio gives each user one, so it is that of a new one."""
-    token = sign_up(label_studio, "robot@example.com")._call("POST", "api/token/", json={})["token"]
-    return str(token)
+    robot = label_studio.connect(sign_up(label_studio, "robot@example.com"))
+    return str(robot._call("POST", "api/token/", json={})["token"])
 
 
 @pytest.fixture(scope="module")

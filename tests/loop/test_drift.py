@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend
+from helpers.waiting import wait_until
+from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -234,7 +235,7 @@ def test_tasks_that_another_overlap_opened_again(settings: dict[str, int], copy:
 
 
 def test_tasks_of_a_user_who_was_deleted(label_studio: LocalStudio, copy: Copy) -> None:
-    other = sign_up(label_studio, "leaver@example.com")
+    other = label_studio.connect(sign_up(label_studio, "leaver@example.com"))
     copy.skip(copy.tasks[:4], by=other)
     for task in copy.tasks[4:8]:
         other.annotate(task, result_of(LABELS[0]))

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 from transformers import AutoTokenizer
 
-from conftest import FIT_EVERY, sign_up, wait_until
+from helpers.fits import FIT_EVERY
 from helpers.live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 from helpers.ports import own_port
-from nextlabel.lab.annotators import annotate, gold_of
+from helpers.waiting import wait_until
+from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
@@ -45,7 +46,7 @@ def test_three_annotators_share_the_order_without_gaps(
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     expected = project.order_by_entropy(project.wait())
-    clients = [studio, *(sign_up(label_studio, f"annotator{n}@example.com") for n in (1, 2))]
+    clients = [studio, *(label_studio.connect(sign_up(label_studio, f"annotator{n}@example.com")) for n in (1, 2))]
     served = [project.label(1, client)[0] for _ in range(FIT_EVERY // 3) for client in clients]
     assert served == expected[:FIT_EVERY]
 
@@ -56,7 +57,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     # A window is a multiple of the annotators' pace; these three need no time to think.
     project = LiveProject(studio, start_backend(fit_steps=15, window=60), few_pairs)
     project.wait()
-    clients = [studio, *(sign_up(label_studio, f"busy{n}@example.com") for n in (1, 2))]
+    clients = [studio, *(label_studio.connect(sign_up(label_studio, f"busy{n}@example.com")) for n in (1, 2))]
     served: list[int] = []
     threads = [threading.Thread(target=lambda c=client: served.extend(project.label(15, c))) for client in clients]
     published = set(project.published())

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conftest import wait_until
 from helpers.held_project import FIT_EVERY, WINDOW, HeldProject, held_backend, some_pairs
+from helpers.waiting import wait_until
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient

@@ -15,10 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from conftest import wait_until
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, RedisServer
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
 from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry

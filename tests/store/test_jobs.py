@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer
+from helpers.waiting import wait_until
 from nextlabel.errors import QueueError
 from nextlabel.store.jobs import JobQueue
 

@@ -9,7 +9,6 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from pydantic import SecretStr
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
-from helpers.served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs_in
+from helpers.served import AS_SENT, PROJECT, VERSION, client_of, fit_version, jobs_in
+from helpers.versions import make_card
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.model.classifier import load
 from nextlabel.store.jobs import JobQueue
@@ -303,7 +303,7 @@ def test_a_new_version_is_served_without_a_restart(fitted_dir: Path, tmp_path: P
 
 def version_two(registry: Registry) -> str:
     """A second version in force, with the weights of the first."""
-    second = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2)
+    second = make_card(2, LABELS)
     first = registry.path(PROJECT, VERSION)
     registry.save(second, {}, lambda directory: shutil.copytree(first, directory, dirs_exist_ok=True) and None)
     registry.promote(PROJECT, second.version)
@@ -524,7 +524,7 @@ def test_an_error_nobody_thought_of_says_nothing_of_the_inside(
 
 
 def test_a_version_with_a_damaged_card_is_none(fresh: FlaskClient, tmp_path: Path) -> None:
-    directory = Registry(tmp_path).save(card(LABELS), {}, lambda directory: None)
+    directory = Registry(tmp_path).save(make_card(1, LABELS), {}, lambda directory: None)
     (directory / "card.json").write_text("{not json")
     assert [answer["model_version"] for answer in predict(fresh, [task("good")])] == [UNTRAINED]
 
@@ -825,7 +825,7 @@ def test_the_page_says_which_version_is_in_force_and_why_another_is_not(fitted_d
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
     assert "not promoted" not in page(client)
-    worse = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2, refused="its score is 0.100 below")
+    worse = make_card(2, LABELS, refused="its score is 0.100 below")
     Registry(tmp_path).save(worse, {}, lambda directory: None)
     shown = page(client)
     assert (

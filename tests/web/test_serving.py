@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 
 SECRET = "open-sesame"
 STOP_S = 8.0  # Docker kills after 10

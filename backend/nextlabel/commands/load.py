@@ -33,8 +33,8 @@ from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
 from nextlabel.lab.load import (
     Crew,
     Machines,
+    joined,
     personal_access_token,
-    sign_up,
 )
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
@@ -92,7 +92,7 @@ async def load(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     stack.callback(server.stop)
     server.start()
     studio, corpus = server.connect(), enough(options)
-    people = [await sign_up(server, f"annotator{number}@example.com") for number in range(options.annotators)]
+    people = [joined(server, f"annotator{number}@example.com") for number in range(options.annotators)]
     alone = Crew(people, import_corpus(studio, corpus, "without us", SEED_SET, seed=0), corpus, options.think)
     await alone.work(60 * options.minutes_without)
     fixed = Crew(people, import_corpus(studio, corpus, "in a fixed order", SEED_SET, seed=0), corpus, options.think)

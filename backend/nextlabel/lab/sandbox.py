@@ -178,9 +178,9 @@ class LocalStudio:
         assert self._process is not None
         return self._process.pid
 
-    def connect(self) -> LabelStudioClient:
-        """A client with the account's token."""
-        return LabelStudioClient(self.url, self.login.token)
+    def connect(self, token: str = "") -> LabelStudioClient:
+        """A client with the token given, or the account's own."""
+        return LabelStudioClient(self.url, token or self.login.token)
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
