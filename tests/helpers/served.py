@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 
 from helpers.paths import TESTS
 from helpers.versions import make_card
-from nextlabel.model.classifier import Recipe, fit
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.training import fit
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.examples import Example

@@ -42,6 +42,7 @@ from nextlabel.lab.benchmark import (
     write_result,
 )
 from nextlabel.model import classifier as classifiers
+from nextlabel.model import training
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.values.examples import Example
@@ -186,7 +187,7 @@ def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf
 
 def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Any) -> None:
     standing = replace(BenchmarkPlan(str(tiny), "cpu").recipe(1, seed=3), learning_rate=0.0)
-    fits = (partial(fit_by_trainer, padding="max_length"), classifiers.fit)
+    fits = (partial(fit_by_trainer, padding="max_length"), training.fit)
     theirs, ours = (weights(fit(standing, *learnt, lambda done, total: None)) for fit in fits)
     assert torch.equal(theirs, ours)
 
@@ -271,7 +272,7 @@ def test_a_steps_share_of_the_limit_is_three_forward_passes_over_its_seconds(res
 
 def test_single_texts_and_three_labels_are_measured_alike(tiny: Path, data: TextSet) -> None:
     examples = [Example(example.id, example.text) for example, _ in data.train[:30]]
-    fitted = classifiers.fit(BenchmarkPlan(str(tiny), "cpu").recipe(2), "abc", examples, np.arange(30) % 3)
+    fitted = training.fit(BenchmarkPlan(str(tiny), "cpu").recipe(2), "abc", examples, np.arange(30) % 3)
     ways = measure_scoring(fitted, examples, 1)["ways"]
     assert max(ways[name]["largest_difference"] for name in ("naive", "pipeline", "padded", "ours_fp32")) < 1e-5
 

@@ -10,7 +10,8 @@ import pytest
 from helpers.versions import EXAMPLES, make_card
 from nextlabel.loop.backlog import FEW, PART, Backlog
 from nextlabel.loop.compute_gate import ComputeGate
-from nextlabel.model.classifier import Recipe, fit
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.training import fit
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path

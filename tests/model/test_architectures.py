@@ -14,15 +14,11 @@ from transformers import AutoTokenizer
 from nextlabel.commands.check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
 from nextlabel.errors import BadSettingError, NoModelError
 from nextlabel.model import classifier as classifiers
-from nextlabel.model.classifier import (
-    Recipe,
-    check_base,
-    fit,
-    load,
-    load_base,
-)
+from nextlabel.model.base_check import check_base
+from nextlabel.model.classifier import Recipe, load, load_base
 from nextlabel.model.device_tokens import Side
 from nextlabel.model.probing import padding_side, why_not
+from nextlabel.model.training import fit
 from nextlabel.values.examples import Example
 
 BY_NAME = {one.name: one for one in ARCHITECTURES}

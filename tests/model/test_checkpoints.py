@@ -20,17 +20,10 @@ from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.lab.demo import SMALL
 from nextlabel.model import checkpoints, hub
-from nextlabel.model.checkpoints import _by_piece
-from nextlabel.model.classifier import (
-    Classifier,
-    Recipe,
-    check_base,
-    fit,
-    identity,
-    load,
-    load_base,
-    unknown_shares,
-)
+from nextlabel.model.base_check import check_base
+from nextlabel.model.checkpoints import _by_piece, identity, unknown_shares
+from nextlabel.model.classifier import Classifier, Recipe, load, load_base
+from nextlabel.model.training import fit
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.examples import Example
 
@@ -175,7 +168,8 @@ from helpers.small_hub import SmallHub
 
 hub, found = SmallHub(Path(sys.argv[1])), []
 os.environ["HF_ENDPOINT"] = hub.url
-from nextlabel.model.classifier import Recipe, check_base, load
+from nextlabel.model.classifier import Recipe, load
+from nextlabel.model.base_check import check_base
 
 recipe = Recipe("ours/tiny", 1, 1e-3, 8, 64, 0, "cpu", "fp32")
 thread = threading.Thread(target=lambda: found.append(check_base(recipe)))
@@ -248,7 +242,9 @@ def keep(home: Path, repository: str, source: Path, without: str = "") -> None:
 
 SAY = """
 import sys
-from nextlabel.model.classifier import Recipe, check_base, unknown_shares
+from nextlabel.model.classifier import Recipe
+from nextlabel.model.base_check import check_base
+from nextlabel.model.checkpoints import unknown_shares
 from nextlabel.errors import NoModelError
 recipe = Recipe(sys.argv[1], 1, 1e-3, 8, 64, 0, "cpu", "fp32")
 for look in (lambda: check_base(recipe), lambda: unknown_shares(sys.argv[1], [])):

@@ -23,17 +23,10 @@ from transformers import RobertaForSequenceClassification as Roberta
 from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.learning.strategies import entropy_nats
-from nextlabel.model.classifier import (
-    Classifier,
-    Recipe,
-    _Step,
-    fit,
-    identity,
-    load,
-    load_base,
-    package_versions,
-)
+from nextlabel.model.checkpoints import identity
+from nextlabel.model.classifier import Classifier, Recipe, load, load_base, package_versions
 from nextlabel.model.tokens import TokenCache, Tokens
+from nextlabel.model.training import _Step, fit
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
@@ -247,10 +240,10 @@ def test_only_a_mixture_is_tokenised_in_two_parts(
     classifier, asked = load(saved, "cpu", "fp32"), list[int]()
     alike = classifier._tokenise_alike
     monkeypatch.setattr(classifier, "_tokenise_alike", lambda some, cut: asked.append(len(some)) or alike(some, cut))
-    together = classifier._encode(examples)
+    together = classifier.encode(examples)
     assert len(asked) == calls
     for i, example in enumerate(examples):
-        alone, row = classifier._encode([example]), together[np.array([i])]
+        alone, row = classifier.encode([example]), together[np.array([i])]
         assert (alone.ids_M.tolist(), alone.types_M.tolist()) == (row.ids_M.tolist(), row.types_M.tolist())
 
 
@@ -331,7 +324,7 @@ def test_with_a_cache_nothing_is_tokenised_twice_and_nothing_else_changes(
     recipe: Recipe, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    tokenise = Classifier._tokenise
+    tokenise = Classifier.tokenise
 
     def counting(self: Classifier, some: Sequence[Example]) -> Tokens:
         asked.extend(example.id for example in some)
@@ -340,7 +333,7 @@ def test_with_a_cache_nothing_is_tokenised_twice_and_nothing_else_changes(
     cache, examples = TokenCache(tmp_path), [*PAIRS[:12], Example(9999, "one text", None)]
     without_NC = load(saved, "cpu", "fp32").predict_proba(examples)
     fitted_without = fit(recipe, LABELS, PAIRS[:12], TARGETS_N).predict_proba(examples)
-    monkeypatch.setattr(Classifier, "_tokenise", counting)
+    monkeypatch.setattr(Classifier, "tokenise", counting)
     with_cache = load(saved, "cpu", "fp32", cache)
     for _ in range(2):
         assert np.array_equal(with_cache.predict_proba(examples), without_NC)
@@ -355,7 +348,7 @@ def test_another_length_has_tokens_of_its_own(saved: Path, tmp_path: Path) -> No
     long, short = (load(saved, "cpu", "fp32", cache) for _ in range(2))
     short.tokenizer.model_max_length = 8
     many = [replace(example, id=i) for i, example in enumerate(PAIRS * 3)]
-    longest = [int(classifier._encode(many).lengths_N.max()) for classifier in (long, short)]
+    longest = [int(classifier.encode(many).lengths_N.max()) for classifier in (long, short)]
     assert 8 < longest[0] <= MAX_LENGTH
     assert longest[1] == 8
     assert len(list(tmp_path.iterdir())) == 1, "the files of the first are gone"
@@ -594,7 +587,7 @@ def gradients(
                 {name: weight.grad.clone() for name, weight in inner.named_parameters() if weight.grad is not None}
             )
 
-    texts = small._placed(small._encode(examples))
+    texts = small.placed(small.encode(examples))
     step = _Step(small, texts, TARGETS_N[: len(examples)], Reader(inner.parameters()), pieces)
     step(texts.batches([np.arange(len(examples))])[0])
     return found, step.pieces, model.seen

@@ -10,7 +10,7 @@ import pytest
 from nextlabel.errors import BadRunError
 from nextlabel.learning.metrics import evaluate
 from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
-from nextlabel.model import classifier as classifiers
+from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -115,13 +115,13 @@ def test_the_baseline_is_one_fit_on_all_the_data_with_its_own_steps(
     data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[tuple[int, int]] = []
-    fit = classifiers.fit
+    fit = training.fit
 
     def noted(recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], *rest: object) -> object:
         fitted.append((recipe.steps, len(examples)))
         return fit(recipe, labels, examples, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(classifiers, "fit", noted)
+    monkeypatch.setattr(training, "fit", noted)
     records = played(data, replace(protocol, full_steps=7), Arm(0, "full"))
     assert [(record.round, record.labels, record.chosen) for record in records] == [(0, 40, ())]
     assert fitted == [(7, 40)]

@@ -15,7 +15,8 @@ from helpers.versions import EXAMPLES, make_card
 from helpers.waiting import wait_until
 from nextlabel.errors import NoModelError
 from nextlabel.learning.strategies import entropy_nats
-from nextlabel.model.classifier import Classifier, Recipe, fit
+from nextlabel.model.classifier import Classifier, Recipe
+from nextlabel.model.training import fit
 from nextlabel.settings import Settings
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example

@@ -24,14 +24,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from nextlabel.commands._common import new_parser
 from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
 from nextlabel.learning.rounds import score_pool, select
-from nextlabel.model.classifier import (
-    Classifier,
-    Recipe,
-    fit,
-    load,
-    package_versions,
-)
+from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
 from nextlabel.model.device_tokens import Side
+from nextlabel.model.training import fit
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.examples import Example
 

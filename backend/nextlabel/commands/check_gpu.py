@@ -30,14 +30,9 @@ from nextlabel.commands._common import default_model, new_parser
 from nextlabel.errors import BadSettingError, NoMemoryError
 from nextlabel.lab.benchmark import spearman, top_overlap
 from nextlabel.learning.strategies import entropy_nats
-from nextlabel.model.classifier import (
-    Classifier,
-    Recipe,
-    fit,
-    load,
-    package_versions,
-)
+from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
 from nextlabel.model.cuda_graphs import Replayed, Work
+from nextlabel.model.training import fit
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import of_pairs
 

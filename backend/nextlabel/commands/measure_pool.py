@@ -190,7 +190,8 @@ def fit_and_score(home: Path, base_model: str, device: str, parts: int | None) -
     """Memory with a fitted model and no pool; then the pool."""
     import numpy as np
 
-    from nextlabel.model.classifier import Recipe, fit
+    from nextlabel.model.classifier import Recipe
+    from nextlabel.model.training import fit
     from nextlabel.values.examples import Example
 
     few = [Example(i, "a text", "another one") for i in range(32)]

@@ -94,7 +94,8 @@ def fitted(checkpoint: Path) -> "Classifier":
     """After a few steps: what it knows does not matter."""
     import numpy as np
 
-    from nextlabel.model.classifier import Recipe, fit
+    from nextlabel.model.classifier import Recipe
+    from nextlabel.model.training import fit
 
     examples, labels = zip(*of_pairs(own_pairs()).train[:64], strict=True)
     recipe = Recipe(str(checkpoint), steps=3, learning_rate=1e-4, batch_size=32, max_length=128, seed=0, device="cpu")

@@ -37,14 +37,9 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.metrics import evaluate
 from nextlabel.learning.rounds import class_numbers
 from nextlabel.learning.strategies import entropy_nats, most_informative_first
+from nextlabel.model import checkpoints, training
 from nextlabel.model import classifier as classifiers
-from nextlabel.model.classifier import (
-    TOKEN_BUDGET,
-    TOKEN_BUDGET_GPU,
-    Classifier,
-    Progress,
-    Recipe,
-)
+from nextlabel.model.classifier import TOKEN_BUDGET, TOKEN_BUDGET_GPU, Classifier, Progress, Recipe
 from nextlabel.model.devices import describe, machine, pick_device, pick_precision
 from nextlabel.model.kernels import has_onednn, packed_linear
 from nextlabel.model.tokens import TokenCache
@@ -125,7 +120,7 @@ class BenchmarkPlan:
 def measure(data: TextSet, plan: BenchmarkPlan, command: str, show: Show = lambda line: None) -> Result:
     """Everything, as JSON has it. Fits on `train`; scores `test`, or `dev` where there is no test part.
 
-    Raises as `classifier.fit` does, and `BadRunError` for a model whose operations cannot be counted or without the
+    Raises as `training.fit` does, and `BadRunError` for a model whose operations cannot be counted or without the
     rivals' package.
     """
     require_trainer()
@@ -135,7 +130,7 @@ def measure(data: TextSet, plan: BenchmarkPlan, command: str, show: Show = lambd
     learnt, targets_N = _with_targets(data.labels, data.train)
     unseen = [example for example, _ in _unseen(data, plan.examples)]
     show(f"fitting {plan.warm_steps} steps")
-    classifier = classifiers.fit(plan.recipe(plan.warm_steps), data.labels, learnt, targets_N)
+    classifier = training.fit(plan.recipe(plan.warm_steps), data.labels, learnt, targets_N)
     scoring = measure_scoring(classifier, unseen, plan.repeats, show)
     predict = measure_predict(classifier, unseen[: plan.singles], plan.repeats, show)
     pool = (
@@ -165,7 +160,7 @@ def _about(data: TextSet, plan: BenchmarkPlan) -> Result:
             **classifiers.package_versions(),
         },
         "data": {"source": data.source, "fingerprint": data.fingerprint, "learnt_from": len(data.train)},
-        "base_model": classifiers.identity(plan.base_model),
+        "base_model": checkpoints.identity(plan.base_model),
     }
 
 
@@ -184,7 +179,7 @@ def _unseen(data: TextSet, most: int | None) -> Sequence[Labelled]:
 def random_checkpoint(base_model: str, sizes: Sequence[int], directory: Path) -> Path:
     """A BERT with random weights and the tokenizer of `base_model`, saved in a directory named by its sizes.
 
-    `sizes`: layers, and the widths of hidden states and feed-forward, and attention heads. Raises as `classifier.fit`.
+    `sizes`: layers, and the widths of hidden states and feed-forward, and attention heads. Raises as `training.fit`.
     """
     layers, hidden, intermediate, heads = sizes
     tokenizer = classifiers.load_base(BenchmarkPlan(base_model, "cpu").recipe(1)).tokenizer
@@ -612,7 +607,7 @@ def fit_ways(plan: BenchmarkPlan) -> dict[str, FitWay]:
         TUTORIAL: FitWay(f"Trainer, padded to {plan.max_length} (the tutorial's way)", "fp32", fit_as_tutorial),
         "dynamic": FitWay(dynamic, "fp32", partial(fit_by_trainer, padding=False)),
         "dynamic_bf16": FitWay(dynamic, "bf16", partial(fit_by_trainer, padding=False, bf16=True)),
-        OURS: FitWay("Nextlabel", ours, classifiers.fit),
+        OURS: FitWay("Nextlabel", ours, training.fit),
     }
 
 
@@ -747,7 +742,7 @@ def measure_whole_fit(
             if done == 0:
                 ready.append(time.perf_counter())
 
-        fitted = classifiers.fit(plan.recipe(plan.whole_steps, repeat), labels, examples, targets_N, progress)
+        fitted = training.fit(plan.recipe(plan.whole_steps, repeat), labels, examples, targets_N, progress)
         steps.append(_clock(fitted.device) - ready[0])
         prepare.append(ready[0] - start)
     return {"steps": plan.whole_steps, "prepare_seconds": spread(prepare), "seconds": spread(steps)}
@@ -825,7 +820,7 @@ def measure_quality(
     """The tutorial's fit and ours on all of `train`, for each seed from 0 on, judged on `dev` and `test`.
 
     `keep` is given the result so far after every seed; the seeds of an `earlier` one are not fitted again. Raises as
-    `classifier.fit` does, and `BadRunError` without the rivals' package or when `earlier` has another setting.
+    `training.fit` does, and `BadRunError` without the rivals' package or when `earlier` has another setting.
     """
     require_trainer()
     recipe = plan.settled().recipe(steps)
@@ -846,7 +841,7 @@ def _quality_of_seed(data: TextSet, recipe: Recipe, show: Show) -> Result:
     learnt, targets_N = _with_targets(data.labels, data.train)
     judged = {name: part for name, part in data.parts().items() if part and name != "train"}
     scores: Result = {name: {} for name in judged}
-    for way, fit in {TUTORIAL: fit_as_tutorial, OURS: classifiers.fit}.items():
+    for way, fit in {TUTORIAL: fit_as_tutorial, OURS: training.fit}.items():
         show(f"quality of {way}, seed {recipe.seed}")
         classifier = fit(recipe, data.labels, learnt, targets_N, lambda done, total: None)
         for name, part in judged.items():

@@ -22,6 +22,7 @@ from nextlabel.learning.strategies import (
     needs_passes,
 )
 from nextlabel.model import classifier as classifiers
+from nextlabel.model import training
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
 from nextlabel.values.arrays import Array, Ints
@@ -87,7 +88,7 @@ def run_round(
             clock.stop("prepare")
         progress("fit", done, total)
 
-    classifier = classifiers.fit(
+    classifier = training.fit(
         recipe,
         labels,
         [example for example, _ in labelled],

@@ -44,8 +44,7 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
-from nextlabel.model import checkpoints
-from nextlabel.model import classifier as classifiers
+from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
 from nextlabel.settings import Settings
@@ -325,7 +324,7 @@ class Controller:
 
     def _checked_base_model(self) -> tuple[str, str]:
         try:
-            check = classifiers.check_base(self._fitter.recipe(seed=self._settings.seed))
+            check = base_check.check_base(self._fitter.recipe(seed=self._settings.seed))
         except NextlabelError as error:
             return "failed", str(error)
         except Exception as error:

@@ -5,7 +5,6 @@ import hashlib
 import inspect
 import json
 import logging
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,28 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from torch.nn.functional import cross_entropy
-from transformers import get_linear_schedule_with_warmup
 
 from nextlabel.errors import NoMemoryError, NoModelError
-from nextlabel.model.batching import fitting_batches, scoring_batches
+from nextlabel.model.batching import scoring_batches
 from nextlabel.model.checkpoints import (
-    OwnDraws,
     checked_length,
     from_pretrained,
-    identity,
-    too_long,
-    unknown_shares,
 )
-from nextlabel.model.cuda_graphs import Replayed, Work
 from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
-from nextlabel.model.devices import pick_device, pick_precision
+from nextlabel.model.devices import name_of, pick_device, pick_precision
 from nextlabel.model.encoder import BertForward, fast_forward
 from nextlabel.model.kernels import Packed
 from nextlabel.model.parallel import side_by_side
 from nextlabel.model.probing import (
     REFUSALS,
     TEXTS,
+    cannot_compute,
     is_out_of_memory,
     padding_side,
     through_all_layers,
@@ -50,13 +43,8 @@ from nextlabel.model.tokens import (
     joined,
     of_lists,
 )
-from nextlabel.model.word_table import rows_in_use
-from nextlabel.processes import trim_heap
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
-
-__all__ = ["BaseCheck", "Classifier", "Progress", "Recipe", "check_base", "fit", "load", "load_base"]
-__all__ += ["identity", "package_versions", "unknown_shares"]  # of checkpoints, for those who ask here
 
 log = logging.getLogger(__name__)
 torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape that it meets, in a tenth of a second
@@ -72,7 +60,6 @@ LENGTH_STEP, LENGTH_STEP_GPU = 8, 16
 RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
 TOKENISED = 4096  # texts at a time
 MORE = 3  # word pieces of padding that even the longest text is tried with
-MAX_GRADIENT_NORM = 1.0
 
 Progress = Callable[[int, int], None]
 Forward = Callable[..., torch.Tensor]  # from a padded batch to logits (N, C)
@@ -136,12 +123,12 @@ class Classifier:
         """
         if not examples:
             return np.zeros((0, len(self.labels)))
-        tokens = self._encode(examples)
-        step = 1 if exact else self._length_step  # mostly few are scored exactly, and a single one waits for no padding
-        batches = self._batches(self._rounded(tokens.lengths_N, step))
+        tokens = self.encode(examples)
+        step = 1 if exact else self.length_step  # mostly few are scored exactly, and a single one waits for no padding
+        batches = self._batches(self.rounded(tokens.lengths_N, step))
         logits, done = [], 0
-        with torch.inference_mode(), _memory_of(self.device):
-            forward, texts = self._forward(fast=not exact), self._placed(tokens)
+        with torch.inference_mode(), memory_of(self.device):
+            forward, texts = self.forward(fast=not exact), self.placed(tokens)
             work = partial(self._in_pieces, forward, texts, step)
             with closing(self._each(work, texts.batches(batches))) as each:  # no batch goes on if progress raises
                 for some in each:
@@ -168,27 +155,28 @@ class Classifier:
             if isinstance(forward, BertForward) and forward.packs:
                 ids, types, positions, starts = texts.packed(batch)
                 return forward.packed(ids, types, positions, Packed(starts, batch.longest))
-            length = int(self._rounded(batch.longest, step))
-            return forward(**self._inputs(texts, batch.rows_R, length, masked=batch.shortest < length)).float()
+            length = int(self.rounded(batch.longest, step))
+            return forward(**self.inputs(texts, batch.rows_R, length, masked=batch.shortest < length)).float()
         except (RuntimeError, ValueError) as error:
             why = wants_fewer(error)
             if not why or len(batch) == 1:
                 raise
-        self._give_back_memory()  # outside the except block: the exception's traceback keeps the activations alive
+        self.release_memory()  # outside the except block: the exception's traceback keeps the activations alive
         log.warning("%s: computing %d texts in halves", why, len(batch))
         return torch.cat([self._in_pieces(forward, texts, step, half) for half in batch.halves()])
 
-    def _give_back_memory(self) -> None:
+    def release_memory(self) -> None:
+        """Give a GPU's cached memory back."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def token_counts(self, examples: Sequence[Example]) -> Ints:
         """How many word pieces of each example are read."""
-        return self._encode(examples).lengths_N
+        return self.encode(examples).lengths_N
 
     def truncated(self, examples: Sequence[Example]) -> list[bool]:
         """Of which examples only the first `max_length` word pieces are read."""
-        lengths_N = self._tokenise(examples, truncation=False).lengths_N if examples else np.zeros(0)
+        lengths_N = self.tokenise(examples, truncation=False).lengths_N if examples else np.zeros(0)
         return [bool(length > self.max_length) for length in lengths_N]
 
     def sample_proba(self, examples: Sequence[Example], passes: int, seed: int) -> Array:
@@ -214,12 +202,12 @@ class Classifier:
         """
         if not examples:
             return np.zeros((0, self.model.config.hidden_size))
-        tokens = self._encode(examples)
+        tokens = self.encode(examples)
         batches, means = self._batches(tokens.lengths_N), []
         with torch.inference_mode(), self._fast(True):
-            texts = self._placed(tokens)
+            texts = self.placed(tokens)
             for batch in texts.batches(batches):
-                mean_ND = self._mean_state(self._inputs(texts, batch.rows_R, batch.longest))
+                mean_ND = self._mean_state(self.inputs(texts, batch.rows_R, batch.longest))
                 means.append(torch.nn.functional.normalize(mean_ND, dim=1).cpu().double())
         return np.asarray(torch.cat(means).numpy()[np.argsort(np.concatenate(batches))])
 
@@ -257,7 +245,8 @@ class Classifier:
         return TOKEN_BUDGET if self.device.type == "cpu" else TOKEN_BUDGET_GPU
 
     @property
-    def _length_step(self) -> int:
+    def length_step(self) -> int:
+        """What lengths are rounded up to a multiple of, where all need not be exact."""
         if self.padding is Side.NOWHERE:
             return 1
         if self.device.type == "cuda":
@@ -265,16 +254,18 @@ class Classifier:
         # In fp32 kernels cost less to make, and so the fast pass is the exact one to the bit.
         return 1 if self.precision == torch.float32 else LENGTH_STEP
 
-    def _rounded(self, length: Any, step: int) -> Any:
+    def rounded(self, length: Any, step: int) -> Any:
         """A number of word pieces, or several, rounded up to a multiple of `step`, but no further than is read."""
         return np.minimum(-(-length // step) * step, np.maximum(length, self.max_length))
 
-    def _encode(self, examples: Sequence[Example]) -> Tokens:
+    def encode(self, examples: Sequence[Example]) -> Tokens:
+        """The word pieces that are read of each example, from the cache where there is one."""
         if self.cache is None or not self._fingerprint:
-            return self._tokenise(examples)
-        return self.cache.tokens(self._fingerprint, examples, self._tokenise)
+            return self.tokenise(examples)
+        return self.cache.tokens(self._fingerprint, examples, self.tokenise)
 
-    def _tokenise(self, examples: Sequence[Example], truncation: bool = True) -> Tokens:
+    def tokenise(self, examples: Sequence[Example], truncation: bool = True) -> Tokens:
+        """Word pieces, made anew; all of them without `truncation`."""
         # Not all at once: the tokenizer's own records of a text are a hundred times what is kept of it.
         starts = range(0, max(1, len(examples)), TOKENISED)
         return joined([self._tokenise_some(examples[start : start + TOKENISED], truncation) for start in starts])
@@ -316,10 +307,11 @@ class Classifier:
         del rules["truncation"], rules["padding"]  # what the last call asked for
         return hashlib.sha256(f"{self.max_length} {json.dumps(rules)}".encode()).hexdigest()[:16]
 
-    def _placed(self, tokens: Tokens) -> DeviceTokens:
+    def placed(self, tokens: Tokens) -> DeviceTokens:
+        """Copied to the device, once."""
         return DeviceTokens(tokens.ids_M, tokens.types_M, tokens.starts_N, tokens.lengths_N, self.device)
 
-    def _inputs(
+    def inputs(
         self, texts: DeviceTokens, rows_R: torch.Tensor, length: int, masked: bool = True
     ) -> dict[str, torch.Tensor]:
         """A batch as the model's arguments. A mask may be spared where nothing is padded."""
@@ -334,7 +326,7 @@ class Classifier:
     def _takes(self, argument: str) -> bool:
         return self._takes_any or argument in self._arguments
 
-    def _forward(self, fast: bool) -> Forward:
+    def forward(self, fast: bool) -> Forward:
         """From a padded batch to logits, with the mode as it is now. While training, to be made anew after a step."""
         if self.model.training:
             return self._made_forward(fast)
@@ -373,7 +365,7 @@ def load(directory: Path, device: str = "auto", precision: str = "auto", cache: 
     on = pick_device(device)
     model, tokenizer = from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    return _made(model, tokenizer, labels, on, precision, cache)
+    return assembled(model, tokenizer, labels, on, precision, cache)
 
 
 def load_base(recipe: Recipe) -> Classifier:
@@ -381,10 +373,10 @@ def load_base(recipe: Recipe) -> Classifier:
     device = pick_device(recipe.device)
     model, tokenizer = from_pretrained(recipe.base_model)
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
-    return _made(model, tokenizer, (), device, recipe.precision)
+    return assembled(model, tokenizer, (), device, recipe.precision)
 
 
-def _made(
+def assembled(
     model: Any,
     tokenizer: Any,
     labels: Sequence[str],
@@ -393,7 +385,7 @@ def _made(
     cache: TokenCache | None = None,
 ) -> Classifier:
     """A classifier whose padding and precision suit its model."""
-    with _memory_of(device):
+    with memory_of(device):
         classifier = Classifier(model, tokenizer, labels, device, pick_precision(precision, device), cache)
         if type(model).__name__ not in RECORDABLE:
             _suit(classifier)
@@ -403,19 +395,19 @@ def _made(
 def _suit(classifier: Classifier) -> None:
     """Try where the model, which is in `eval` mode, wants padding, and whether it computes in the precision."""
     kind = type(classifier.model).__name__
-    tokens = classifier._tokenise([Example(i, text) for i, text in enumerate(TEXTS)])
-    texts = classifier._placed(tokens)
+    tokens = classifier.tokenise([Example(i, text) for i, text in enumerate(TEXTS)])
+    texts = classifier.placed(tokens)
     try:
         classifier.padding = _padding_of(classifier, texts, tokens.lengths_N)
     except REFUSALS as error:
         if is_out_of_memory(error):
             raise
-        raise _cannot_compute(kind, "a short text", error) from error
+        raise cannot_compute(kind, "a short text", error) from error
     if classifier.precision == torch.float32:
         return
-    why = why_not(partial(_in_fast_precision, classifier, texts, tokens.lengths_N))
+    why = why_not(partial(in_fast_precision, classifier, texts, tokens.lengths_N))
     if why:
-        classifier.why_fp32 = f"{kind} cannot compute in {_name(classifier.precision)}: {why}"
+        classifier.why_fp32 = f"{kind} cannot compute in {name_of(classifier.precision)}: {why}"
         classifier.precision = torch.float32
         log.warning("%s. It is fitted and served in fp32", classifier.why_fp32)
 
@@ -424,7 +416,7 @@ def _suit(classifier: Classifier) -> None:
 def _padding_of(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) -> Side:
     def inputs(rows: Sequence[int], length: int, side: Side) -> dict[str, torch.Tensor]:
         classifier.padding = side
-        return classifier._inputs(texts, torch.tensor(rows, device=classifier.device), length)
+        return classifier.inputs(texts, torch.tensor(rows, device=classifier.device), length)
 
     def logits(rows: Sequence[int], length: int, side: Side) -> torch.Tensor:
         return _logits(classifier.model, **inputs(rows, length, side)).float()
@@ -443,13 +435,13 @@ def _pools(classifier: Classifier, inputs: dict[str, torch.Tensor]) -> bool:
         return False  # `embed` will say it, should it be wanted
 
 
-def _in_fast_precision(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) -> torch.Tensor:
+def in_fast_precision(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) -> torch.Tensor:
     """Some of what a fit and a pass over a pool compute, in their ways to compute it."""
     if classifier.padding is Side.NOWHERE:
         rows, length = texts.of_equal_length(torch.arange(len(lengths_N), device=classifier.device))[0]
     else:
         rows, length = torch.arange(len(lengths_N), device=classifier.device), int(lengths_N.max())
-    inputs = classifier._inputs(texts, rows, length)
+    inputs = classifier.inputs(texts, rows, length)
     logits_NC = classifier._mixed_logits(True, **inputs).float()
     gradient = through_all_layers(classifier.model, logits_NC.logsumexp(dim=1).sum())
     with torch.no_grad():
@@ -457,195 +449,13 @@ def _in_fast_precision(classifier: Classifier, texts: DeviceTokens, lengths_N: I
     return torch.cat([some.detach().float().flatten() for some in (logits_NC, gradient, served_NC)])
 
 
-def _name(precision: torch.dtype) -> str:
-    return "fp32" if precision == torch.float32 else "bf16"
-
-
-@dataclass(frozen=True)
-class BaseCheck:
-    """What a base checkpoint turned out to be. `architecture`: its model's class; `parameters`: how many, with a
-    head for two labels; `why_fp32`: empty where fits compute in bf16; `seconds`: what the check took."""
-
-    base_model: str
-    architecture: str
-    device: str
-    precision: str
-    why_fp32: str
-    parameters: int
-    seconds: float
-
-
-def check_base(recipe: Recipe) -> BaseCheck:
-    """Whether fits with this recipe can begin: loads model and tokenizer, reads a text of `max_length` word pieces,
-    goes once forwards and backwards in the precision that fits will use, and keeps nothing.
-
-    Raises `NoModelError`, `BadSettingError` and `NoMemoryError` as `fit` does. A fit may run in another thread: it is
-    not disturbed, for nothing is drawn from torch's own generator.
-    """
-    found = _looked_at(recipe)
-    trim_heap()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return found
-
-
-def _looked_at(recipe: Recipe) -> BaseCheck:
-    start = time.perf_counter()
-    device = pick_device(recipe.device)
-    with OwnDraws():
-        model, tokenizer = from_pretrained(recipe.base_model, num_labels=2, ignore_mismatched_sizes=True)
-    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
-    classifier = _made(model, tokenizer, ("0", "1"), device, recipe.precision)
-    with _memory_of(device):
-        _read_a_long_text(classifier, recipe)
-        _try_to_fit(classifier)
-    return BaseCheck(
-        base_model=recipe.base_model,
-        architecture=type(model).__name__,
-        device=str(device),
-        precision=_name(classifier.precision),
-        why_fp32=_why_fp32(classifier, recipe),
-        parameters=model.num_parameters(),
-        seconds=time.perf_counter() - start,
-    )
-
-
-def _read_a_long_text(classifier: Classifier, recipe: Recipe) -> None:
-    try:
-        classifier.predict_proba([Example(0, "word " * recipe.max_length)])
-    except IndexError as error:  # a table of positions that is not known by its name
-        raise too_long(recipe.max_length, recipe.base_model, f"it fails with '{error}'") from error
-    except REFUSALS as error:
-        if is_out_of_memory(error):
-            raise
-        raise _cannot_compute(type(classifier.model).__name__, f"{recipe.max_length} word pieces", error) from error
-
-
-def _try_to_fit(classifier: Classifier) -> None:
-    tokens = classifier._tokenise([Example(0, TEXTS[0])])
-    work = partial(_in_fast_precision, classifier, classifier._placed(tokens), tokens.lengths_N)
-    why = why_not(work)
-    if why:
-        raise _cannot_compute(type(classifier.model).__name__, "a text to fit on", why)
-
-
-def _cannot_compute(kind: str, what: str, why: object) -> NoModelError:
-    return NoModelError(f"{kind} cannot compute with {what}: {why}. Take another BASE_MODEL.")
-
-
-def _why_fp32(classifier: Classifier, recipe: Recipe) -> str:
-    if classifier.precision != torch.float32:
-        return ""
-    asked = recipe.precision == "fp32"
-    return classifier.why_fp32 or ("PRECISION asks for it" if asked else f"bf16 is not faster on {classifier.device}")
-
-
-def fit(
-    recipe: Recipe,
-    labels: Sequence[str],
-    examples: Sequence[Example],
-    targets_N: Ints,
-    progress: Progress | None = None,
-    cache: TokenCache | None = None,
-) -> Classifier:
-    """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
-
-    The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
-    into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
-    data are ready. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
-    """
-    device = pick_device(recipe.device)
-    torch.manual_seed(recipe.seed)
-    model, tokenizer = from_pretrained(
-        recipe.base_model,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
-        ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
-    )
-    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
-    classifier = _made(model, tokenizer, labels, device, recipe.precision, cache)
-    with _memory_of(device):
-        _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
-    model.eval()
-    return classifier
-
-
-def _optimise(
-    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets_N: Ints, progress: Progress
-) -> None:
-    model = classifier.model.train()
-    tokens = classifier._encode(examples)
-    rng = np.random.default_rng(recipe.seed)
-    batches = list(fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, rng))
-    on_gpu = classifier.device.type == "cuda"
-    # A recorded step reads its rate on the GPU.
-    rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
-    padding = {classifier.tokenizer.pad_token_id, model.config.pad_token_id}  # some models pad further on their own
-    with rows_in_use(model, np.append(tokens.ids_M, sorted(padding))):
-        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
-        schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
-        texts = classifier._placed(tokens)
-        step = _Step(classifier, texts, targets_N, optimiser)
-        progress(0, recipe.steps)
-        for done, batch in enumerate(texts.batches(batches), start=1):
-            step(batch)
-            schedule.step()
-            progress(done, recipe.steps)
-        step.forget_recordings()
-
-
-class _Step:
-    """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU."""
-
-    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
-        self.pieces = pieces
-        self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
-        self._targets = torch.as_tensor(targets_N, device=classifier.device)
-        replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
-        self._replayed: Work | None = Replayed(self._once, classifier.device) if replays else None
-
-    def __call__(self, batch: Batch) -> None:
-        """Take the step."""
-        length = int(self._classifier._rounded(batch.longest, self._classifier._length_step))
-        while True:
-            try:
-                return (self._replayed or self._once)(batch.rows_R, length)
-            except (RuntimeError, ValueError) as error:
-                why = wants_fewer(error)
-                if not why or self.pieces >= len(batch):
-                    raise
-            # Outside the except block: while the exception lives, its traceback keeps the activations alive.
-            self._optimiser.zero_grad()
-            self.forget_recordings()  # they have memory of their own, and are of larger pieces
-            self._classifier._give_back_memory()
-            self.pieces *= 2
-            log.warning("%s: computing each batch in %d pieces; the effective batch stays", why, self.pieces)
-
-    def forget_recordings(self) -> None:
-        """They and the step hold each other, and with it the optimiser's sums, until Python looks for such rings."""
-        self._replayed = None
-
-    def _once(self, rows_R: torch.Tensor, length: int) -> None:
-        for piece, of_length in self._in_pieces(rows_R, length):
-            logits = self._classifier._forward(fast=True)(**self._classifier._inputs(self._texts, piece, of_length))
-            loss = cross_entropy(logits.float(), self._targets[piece], reduction="sum") / len(rows_R)
-            torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
-        self._optimiser.step()
-        self._optimiser.zero_grad()
-
-    def _in_pieces(self, rows_R: torch.Tensor, length: int) -> Iterator[tuple[torch.Tensor, int]]:
-        """What goes through the model together, and the length it is padded to."""
-        for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):
-            if self._classifier.padding is Side.NOWHERE:
-                yield from self._texts.of_equal_length(piece)
-            else:
-                yield piece, length
+def package_versions() -> dict[str, str]:
+    """What a card names so that a version can be made again."""
+    return {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}
 
 
 @contextmanager
-def _memory_of(device: torch.device) -> Iterator[None]:
+def memory_of(device: torch.device) -> Iterator[None]:
     """Says it in a sentence when the device's memory does not suffice."""
     try:
         yield
@@ -657,8 +467,3 @@ def _memory_of(device: torch.device) -> Iterator[None]:
             f"The memory of {device} does not suffice ({reason}). Stop what else uses it, lower MAX_LENGTH, take a "
             "smaller BASE_MODEL, or set DEVICE=cpu."
         ) from error
-
-
-def package_versions() -> dict[str, str]:
-    """What a card names so that a version can be made again."""
-    return {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__}

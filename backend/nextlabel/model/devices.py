@@ -101,4 +101,9 @@ def gpu_count() -> int:
 
 def precision_name(name: str, device: torch.device) -> str:
     """`fp32` or `bf16`: what a setting of PRECISION comes to on this device."""
-    return "bf16" if pick_precision(name, device) == torch.bfloat16 else "fp32"
+    return name_of(pick_precision(name, device))
+
+
+def name_of(precision: torch.dtype) -> str:
+    """`fp32` or `bf16`."""
+    return "fp32" if precision == torch.float32 else "bf16"

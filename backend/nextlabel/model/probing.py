@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nextlabel.errors import NoModelError
 from nextlabel.model.device_tokens import Side
 
 # Texts of several lengths, odd and even ones, which every vocabulary cuts into some pieces.
@@ -74,3 +75,8 @@ def wants_fewer(error: Exception) -> str:
     if is_out_of_memory(error):
         return "out of memory"
     return str(error) if "must have the same number of <eos>" in str(error) else ""
+
+
+def cannot_compute(kind: str, what: str, why: object) -> NoModelError:
+    """The error that says with `what` a model of this `kind` cannot compute, and why."""
+    return NoModelError(f"{kind} cannot compute with {what}: {why}. Take another BASE_MODEL.")

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from nextlabel import __version__
 from nextlabel.errors import BadRunError, DivergedError, NextlabelError
+from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.devices import (
     describe,
@@ -264,7 +265,7 @@ def _pinned(protocol: RunProtocol, known: Mapping[str, Any] | None) -> RunProtoc
 def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] | None) -> dict[str, Any]:
     """All that must be equal for rounds to be compared. Names a checkpoint by its content, not by where it lies."""
     recipe = asdict(protocol.recipe)
-    base_model = classifiers.identity(recipe.pop("base_model"))
+    base_model = checkpoints.identity(recipe.pop("base_model"))
     for not_a_setting in ("seed", "device"):
         del recipe[not_a_setting]
     return {

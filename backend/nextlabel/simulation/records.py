@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.errors import BadRunError
+from nextlabel.store.files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -191,12 +192,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replace a file by an object, whole or not at all. Raises `OSError` when it cannot."""
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=True)
 
 
 def _split(path: Path) -> tuple[bytes, bytes]:

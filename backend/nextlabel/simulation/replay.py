@@ -104,7 +104,7 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
 
 def deviations(data: TextSet, protocol: RunProtocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """In what a run differs from the tutorial's experiment, in words."""
-    ours, theirs = _leaves(protocol), _leaves(TUTORIAL)
+    ours, theirs = _compared(protocol), _compared(TUTORIAL)
     found = [f"{name}: {ours[name]}, not {theirs[name]}" for name in theirs if ours[name] != theirs[name]]
     if (len(data.train), len(data.dev)) != MRPC_SIZES:
         found.append(f"data: {data.source}, not MRPC")
@@ -115,7 +115,7 @@ def deviations(data: TextSet, protocol: RunProtocol, strategies: Sequence[str], 
     return found
 
 
-def _leaves(protocol: RunProtocol) -> dict[str, object]:
+def _compared(protocol: RunProtocol) -> dict[str, object]:
     known = {**vars(protocol), **vars(protocol.recipe)}
     return {name: known[name] for name in known if name not in ("recipe", "seed", "device", "precision")}
 

@@ -94,7 +94,7 @@ def _readme_block(study: Study, out: Path, base: Path, command: str) -> str:
     made = "\n".join([*_commands(study), command])
     return (
         f"{said}\n\n![{_alt_curves(study)}]({here}/learning-curves.svg)\n\n"
-        f"[RunProtocol, tables and all numbers]({here}/summary.md). Made by:\n\n```sh\n{made}\n```"
+        f"[Protocol, tables and all numbers]({here}/summary.md). Made by:\n\n```sh\n{made}\n```"
     )
 
 

@@ -3,11 +3,11 @@
 import json
 import os
 import socket
-import threading
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
 
 
@@ -126,7 +126,4 @@ class StatusBoard:
 
     def _write(self, name: str, status: Status) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
-        path = self._root / f"{name}.json"
-        beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        beside.write_text(json.dumps(asdict(status), ensure_ascii=False), encoding="utf-8")
-        os.replace(beside, path)
+        replace_file(self._root / f"{name}.json", json.dumps(asdict(status), ensure_ascii=False))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.errors import NoModelError, RefusedConfigError
+from nextlabel.store.files import replace_file
 from nextlabel.store.locks import lock
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, is_ours, version_number
@@ -53,10 +54,7 @@ class Registry:
     def put_options(self, project: int, options: ProjectOptions) -> None:
         """Take over what Label Studio says. Readers see the old or the new ones."""
         if options != self.options(project):
-            path = self.root / str(project) / OPTIONS
-            beside = path.with_suffix(".new")
-            beside.write_text(json.dumps(options.put_into({})), encoding="utf-8")
-            os.replace(beside, path)
+            replace_file(self.root / str(project) / OPTIONS, json.dumps(options.put_into({})))
 
     def versions(self, project: int) -> list[str]:
         """Versions with a readable card, newest first."""
@@ -207,10 +205,7 @@ class Registry:
 
     def promote(self, project: int, version: str) -> None:
         """Point to a version. Readers see the old or the new one, never none."""
-        pointer = self.root / str(project) / POINTER
-        beside = pointer.with_suffix(".new")
-        beside.write_text(version)
-        os.replace(beside, pointer)
+        replace_file(self.root / str(project) / POINTER, version)
         self._finish(project, version)
 
     def _finish(self, project: int, version: str) -> None:
@@ -221,9 +216,8 @@ class Registry:
         """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
         with lock(self.root.parent, f"card.{project}").acquire(timeout=10):
             card = self.card(project, version)
-            beside = self.path(project, version) / ".card.json"
-            _write_json(beside, asdict(replace(card, seconds={**card.seconds, **seconds})))
-            os.replace(beside, beside.with_name(CARD))
+            changed = replace(card, seconds={**card.seconds, **seconds})
+            replace_file(self.path(project, version) / CARD, _to_json(asdict(changed)))
 
     def discard(self, project: int, version: str) -> None:
         """Delete a version that was not promoted."""
@@ -284,4 +278,8 @@ def _to_disk(file: Path) -> None:
 
 
 def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    path.write_text(_to_json(content), encoding="utf-8")
+
+
+def _to_json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1)

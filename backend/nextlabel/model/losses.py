@@ -1,0 +1,9 @@
+"""What a fit makes small, one function for each kind of question."""
+
+import torch
+from torch.nn.functional import cross_entropy
+
+
+def single_choice(logits_NC: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of one class for each text, summed over the texts: a scalar."""
+    return cross_entropy(logits_NC, targets_N, reduction="sum")

@@ -1,0 +1,130 @@
+"""How a version is fitted: the steps of an optimiser on labelled texts, from a base checkpoint."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import get_linear_schedule_with_warmup
+
+from nextlabel.model.batching import fitting_batches
+from nextlabel.model.checkpoints import checked_length, from_pretrained
+from nextlabel.model.classifier import RECORDABLE, Classifier, Progress, Recipe, assembled, memory_of
+from nextlabel.model.cuda_graphs import Replayed, Work
+from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
+from nextlabel.model.devices import pick_device
+from nextlabel.model.losses import single_choice
+from nextlabel.model.probing import wants_fewer
+from nextlabel.model.tokens import TokenCache
+from nextlabel.model.word_table import rows_in_use
+from nextlabel.values.arrays import Ints
+from nextlabel.values.examples import Example
+
+log = logging.getLogger(__name__)
+
+MAX_GRADIENT_NORM = 1.0
+
+
+def fit(
+    recipe: Recipe,
+    labels: Sequence[str],
+    examples: Sequence[Example],
+    targets_N: Ints,
+    progress: Progress | None = None,
+    cache: TokenCache | None = None,
+) -> Classifier:
+    """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
+
+    The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
+    into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
+    data are ready. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
+    """
+    device = pick_device(recipe.device)
+    torch.manual_seed(recipe.seed)
+    model, tokenizer = from_pretrained(
+        recipe.base_model,
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
+    )
+    tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
+    classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache)
+    with memory_of(device):
+        _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
+    model.eval()
+    return classifier
+
+
+def _optimise(
+    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets_N: Ints, progress: Progress
+) -> None:
+    model = classifier.model.train()
+    tokens = classifier.encode(examples)
+    rng = np.random.default_rng(recipe.seed)
+    batches = list(fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, rng))
+    on_gpu = classifier.device.type == "cuda"
+    # A recorded step reads its rate on the GPU.
+    rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
+    padding = {classifier.tokenizer.pad_token_id, model.config.pad_token_id}  # some models pad further on their own
+    with rows_in_use(model, np.append(tokens.ids_M, sorted(padding))):
+        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
+        schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
+        texts = classifier.placed(tokens)
+        step = _Step(classifier, texts, targets_N, optimiser)
+        progress(0, recipe.steps)
+        for done, batch in enumerate(texts.batches(batches), start=1):
+            step(batch)
+            schedule.step()
+            progress(done, recipe.steps)
+        step.forget_recordings()
+
+
+class _Step:
+    """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU."""
+
+    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
+        self.pieces = pieces
+        self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
+        self._targets = torch.as_tensor(targets_N, device=classifier.device)
+        replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
+        self._replayed: Work | None = Replayed(self._once, classifier.device) if replays else None
+
+    def __call__(self, batch: Batch) -> None:
+        """Take the step."""
+        length = int(self._classifier.rounded(batch.longest, self._classifier.length_step))
+        while True:
+            try:
+                return (self._replayed or self._once)(batch.rows_R, length)
+            except (RuntimeError, ValueError) as error:
+                why = wants_fewer(error)
+                if not why or self.pieces >= len(batch):
+                    raise
+            # Outside the except block: while the exception lives, its traceback keeps the activations alive.
+            self._optimiser.zero_grad()
+            self.forget_recordings()  # they have memory of their own, and are of larger pieces
+            self._classifier.release_memory()
+            self.pieces *= 2
+            log.warning("%s: computing each batch in %d pieces; the effective batch stays", why, self.pieces)
+
+    def forget_recordings(self) -> None:
+        """They and the step hold each other, and with it the optimiser's sums, until Python looks for such rings."""
+        self._replayed = None
+
+    def _once(self, rows_R: torch.Tensor, length: int) -> None:
+        for piece, of_length in self._in_pieces(rows_R, length):
+            logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
+            loss = single_choice(logits.float(), self._targets[piece]) / len(rows_R)
+            torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+
+    def _in_pieces(self, rows_R: torch.Tensor, length: int) -> Iterator[tuple[torch.Tensor, int]]:
+        """What goes through the model together, and the length it is padded to."""
+        for piece in rows_R.tensor_split(min(self.pieces, len(rows_R))):
+            if self._classifier.padding is Side.NOWHERE:
+                yield from self._texts.of_equal_length(piece)
+            else:
+                yield piece, length

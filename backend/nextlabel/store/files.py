@@ -1,0 +1,24 @@
+"""Files that readers see whole or not at all."""
+
+import os
+import threading
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str, durable: bool = False) -> None:
+    """Put `text` (UTF-8) in the place of a file at once, whichever processes read or write it meanwhile.
+
+    `durable`: it is there after a power cut, too. Raises `OSError` when it cannot be written.
+    """
+    # Writers may meet; each writes a file of its own. Nothing lists hidden files.
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
