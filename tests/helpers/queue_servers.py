@@ -10,6 +10,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -32,7 +33,7 @@ class QueueServer(ABC):
         self.port = own_port(wanted_port)
         # Not in pytest's directory, which only its owner can enter: PostgreSQL refuses to run as root.
         self.home = Path(tempfile.mkdtemp(prefix="nextlabel-queue-"))
-        self._process: psutil.Popen | None = None
+        self._process: Any = None  # a psutil.Popen
 
     @abstractmethod
     def url(self) -> str:

@@ -44,7 +44,7 @@ def client_of(model_dir: Path, **settings: Any) -> FlaskClient:
     return app.test_client()
 
 
-def jobs_in(model_dir: Path) -> list[tuple[str, tuple[object, ...]]]:
+def jobs_in(model_dir: Path) -> list[tuple[str, tuple[Any, ...]]]:
     """Name and arguments of every job that the trainer will find."""
     queue = JobQueue(model_dir)
     found = [(job.name, job.args) for job in (*queue.huey.pending(), *queue.huey.scheduled())]

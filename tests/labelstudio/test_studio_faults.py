@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
@@ -102,10 +103,10 @@ def connect(
     """Starts a backend behind a proxy, with a project; stops them after the tests."""
     started: list[LocalBackend | FaultyStudio] = []
 
-    def start(**settings: object) -> FaultyProject:
+    def start(**settings: Any) -> FaultyProject:
         proxy = FaultyStudio(label_studio)
         started.append(proxy)
-        quick = {
+        quick: dict[str, Any] = {
             "base_model": checkpoint, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
             "reconcile_s": 3, "promote_margin": 1, "device": "cpu", "precision": "fp32",
         }  # fmt: skip

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,7 +154,8 @@ def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, mon
             fitting.set()
             done.wait(30)
 
-    watched, fits = getattr(Backlog, method), []
+    watched = getattr(Backlog, method)
+    fits: list[Any] = []
 
     def a_fit_comes(self: Backlog, *args: object) -> None:
         if method == "_score":

@@ -71,9 +71,8 @@ def test_only_the_configured_label_studio_is_called_whatever_setup_names(
     [(job, arguments)] = jobs_in(tmp_path)
     assert job == "reconcile"
     studio = LabelStudioClient(ours.url, "f" * 40)
-    Controller(Settings(_env_file=None, **settings), Registry(tmp_path), StatusBoard(tmp_path), studio).reconcile(
-        *arguments
-    )
+    controller = Controller(Settings(_env_file=None, **settings), Registry(tmp_path), StatusBoard(tmp_path), studio)
+    controller.reconcile(*arguments)
     [asked] = ours.asked
     assert asked.startswith(f"/api/projects/{PROJECT}")
     assert asked.endswith(f" Token {'f' * 40}"), "our token, not the one that was sent"

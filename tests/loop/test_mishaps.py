@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -244,7 +245,7 @@ def test_doubled_reordered_and_forged_webhooks_change_nothing(project: HeldProje
     before = project.wait()
     labelled = sorted(project.labelled())
     [task] = project.label(1)
-    forged = [
+    forged: list[dict[str, Any]] = [
         {"action": "TASKS_DELETED", "tasks": [{"id": task} for task in labelled]},  # they are still there
         {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}, {"id": 2}]},
         {"action": "ANNOTATION_CREATED", "task": {"id": labelled[0]}, "annotation": {"result": result_of("forged")}},

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -162,7 +163,12 @@ def serve(tmp_path: Path, redis_server: RedisServer) -> Iterator[Callable[[], Lo
     started: list[LocalBackend] = []
 
     def start() -> LocalBackend:
-        own = {"queue_url": redis_server.url(), "queue_name": uuid.uuid4().hex, "workers": 2, "device": "cpu"}
+        own: dict[str, Any] = {
+            "queue_url": redis_server.url(),
+            "queue_name": uuid.uuid4().hex,
+            "workers": 2,
+            "device": "cpu",
+        }
         started.append(LocalBackend(studio, tmp_path / "data", own_port(19500), reconcile_s=1, **own))
         started[-1].start()
         return started[-1]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_a_fit_beside_a_check_gives_what_it_gives_alone(recipe: Recipe, minilm: 
     ids=str,
 )
 def test_a_check_complains_as_a_fit_does(
-    change: dict[str, object], error: type[Exception], words: str, recipe: Recipe
+    change: dict[str, Any], error: type[Exception], words: str, recipe: Recipe
 ) -> None:
     for look in (check_base, lambda bad: fit(bad, LABELS, PAIRS, TARGETS_N)):
         with pytest.raises(error, match=words):

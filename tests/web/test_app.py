@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -301,11 +302,15 @@ def test_a_new_version_is_served_without_a_restart(fitted_dir: Path, tmp_path: P
     assert predict(client, [task("good")])[0]["model_version"] == second
 
 
+def copy_into(source: Path, directory: Path) -> None:
+    shutil.copytree(source, directory, dirs_exist_ok=True)
+
+
 def version_two(registry: Registry) -> str:
     """A second version in force, with the weights of the first."""
     second = make_card(2, LABELS)
     first = registry.path(PROJECT, VERSION)
-    registry.save(second, {}, lambda directory: shutil.copytree(first, directory, dirs_exist_ok=True) and None)
+    registry.save(second, {}, partial(copy_into, first))
     registry.promote(PROJECT, second.version)
     return second.version
 

@@ -48,7 +48,7 @@ class Served:
 
     def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=2).json()["status"] == "UP"
+            return bool(httpx.get(f"{self.url}/health", timeout=2).json()["status"] == "UP")
         except httpx.HTTPError:
             return False
 
@@ -62,7 +62,7 @@ class Served:
 
     def family(self) -> list[psutil.Process]:
         """All that the supervisor started, gunicorn's worker included."""
-        return self.process.children(recursive=True)
+        return list(self.process.children(recursive=True))
 
     def send(self, number: int) -> None:
         self._child.send_signal(number)
@@ -89,7 +89,7 @@ def environment_of(home: Path) -> Mapping[str, str]:
 
 def words_of(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.NoSuchProcess:
         return []
 

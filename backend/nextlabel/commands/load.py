@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from nextlabel.commands._common import new_parser, wait_until
 from nextlabel.errors import NextlabelError

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from nextlabel.commands._common import new_parser, wait_until
 from nextlabel.commands.load import usage

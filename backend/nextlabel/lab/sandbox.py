@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -189,10 +190,17 @@ class LocalStudio:
             self._process = None
 
 
+class Studio(Protocol):
+    """What a backend is told of the Label Studio that it serves."""
+
+    url: str
+    login: Login
+
+
 class LocalBackend:
     """`python -m backend COMMAND` with the given settings, beside what the environment says."""
 
-    def __init__(self, studio: LocalStudio, model_dir: Path, port: int, command: str = "serve", **settings: object):
+    def __init__(self, studio: Studio, model_dir: Path, port: int, command: str = "serve", **settings: object):
         self.url = f"http://127.0.0.1:{port}"
         self.model_dir = model_dir
         self._command = command
