@@ -50,6 +50,19 @@ def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `tiny`, with weights so wide apart that entropies are, too: an order by them is no matter of rounding."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    directory = tmp_path_factory.mktemp("wide")
+    torch.manual_seed(0)
+    BertForSequenceClassification(BertConfig.from_pretrained(tiny, initializer_range=0.5)).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
     server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
@@ -97,13 +110,13 @@ def few_pairs() -> Corpus:
 
 
 @pytest.fixture
-def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> Iterator[Callable[..., LocalBackend]]:
+def start_backend(label_studio: LocalStudio, tmp_path: Path, wide: Path) -> Iterator[Callable[..., LocalBackend]]:
     """Starts a backend against the real server with quick fits; stops it after the test."""
     started: list[LocalBackend] = []
 
     def start(command: str = "serve", model_dir: Path | None = None, **settings: object) -> LocalBackend:
         port = own_port(19100)
-        settings = {"base_model": minilm, **QUICK, **settings}
+        settings = {"base_model": wide, **QUICK, **settings}
         backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **settings)
         started.append(backend)
         backend.start()

@@ -38,10 +38,10 @@ def connected(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus) 
 
 
 @pytest.fixture(scope="module")
-def offline(minilm: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+def offline(wide: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The offline simulation with the settings that `start_backend` gives a backend."""
     protocol = RunProtocol(
-        Recipe(str(minilm), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
+        Recipe(str(wide), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
     )
     arm = Arm(SEED, "entropy")
     threads = torch.get_num_threads()

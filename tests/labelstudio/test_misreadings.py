@@ -124,12 +124,10 @@ def silent(status: QueueStatus) -> bool:
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
     home = tmp_path_factory.mktemp("misreadings")
     running = LocalBackend(
-        label_studio, home, own_port(19100), base_model=minilm, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
+        label_studio, home, own_port(19100), base_model=wide, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
         precision="fp32", window=8, reconcile_s=2, promote_margin=1,
     )  # fmt: skip
     try:

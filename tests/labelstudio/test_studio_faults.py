@@ -11,8 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-import torch
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from helpers.faulty_studio import (
     BAD_GATEWAY,
@@ -87,18 +85,8 @@ Connect = Callable[..., FaultyProject]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `tiny`, with weights so wide apart that entropies are, too."""
-    directory = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    BertForSequenceClassification(BertConfig.from_pretrained(tiny, initializer_range=0.5)).save_pretrained(directory)
-    AutoTokenizer.from_pretrained(tiny).save_pretrained(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def connect(
-    label_studio: LocalStudio, studio: LabelStudioClient, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connect]:
     """Starts a backend behind a proxy, with a project; stops them after the tests."""
     started: list[LocalBackend | FaultyStudio] = []
@@ -107,7 +95,7 @@ def connect(
         proxy = FaultyStudio(label_studio)
         started.append(proxy)
         quick: dict[str, Any] = {
-            "base_model": checkpoint, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
+            "base_model": wide, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
             "reconcile_s": 3, "promote_margin": 1, "device": "cpu", "precision": "fp32",
         }  # fmt: skip
         port = own_port(19700)

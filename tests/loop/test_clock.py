@@ -14,8 +14,8 @@ DAY = 86400
 
 
 @pytest.fixture
-def backend(label_studio: LocalStudio, minilm: Path, tmp_path: Path) -> Iterator[LocalBackend]:
-    backend = held_backend(label_studio, tmp_path / "backend", minilm)
+def backend(label_studio: LocalStudio, wide: Path, tmp_path: Path) -> Iterator[LocalBackend]:
+    backend = held_backend(label_studio, tmp_path / "backend", wide)
     backend.start()
     yield backend
     backend.stop()

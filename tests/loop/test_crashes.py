@@ -18,9 +18,9 @@ WEB_TOO = ("reading", "fitting", "saving", "promoted", "publishing", "retiring")
 
 @pytest.fixture(scope="module")
 def project(
-    label_studio: LocalStudio, studio: LabelStudioClient, minilm: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HeldProject]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("held"), minilm)
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("held"), wide)
     try:
         backend.start()
         yield HeldProject(studio, backend, some_pairs(), 12)

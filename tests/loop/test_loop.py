@@ -55,7 +55,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     # A window is a multiple of the annotators' pace; these three need no time to think.
-    project = LiveProject(studio, start_backend(fit_steps=15, window=60), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=300, window=60), few_pairs)
     project.wait()
     clients = [studio, *(label_studio.connect(sign_up(label_studio, f"busy{n}@example.com")) for n in (1, 2))]
     served: list[int] = []
@@ -72,7 +72,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
 def test_the_loop_survives_the_death_of_each_process(
     studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(fit_steps=20), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=400), few_pairs)
     version = project.wait()
     project.label(FIT_EVERY)
     wait_until(lambda: project.board.fit(project.id).state == "fitting", "the fit to begin")
@@ -87,11 +87,11 @@ def test_the_loop_survives_the_death_of_each_process(
     assert project.registry.card(project.id, version).examples == SEEDS + 2 * FIT_EVERY
 
 
-def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minilm: Path, few_pairs: Corpus) -> None:
+def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, wide: Path, few_pairs: Corpus) -> None:
     server = LocalStudio(tmp_path / "label-studio", own_port(18300))
     server.start()
     backend = LocalBackend(
-        server, tmp_path / "backend", own_port(19300), base_model=minilm, fit_every=FIT_EVERY, fit_steps=6,
+        server, tmp_path / "backend", own_port(19300), base_model=wide, fit_every=FIT_EVERY, fit_steps=6,
         learning_rate=1e-4, precision="fp32", window=40, reconcile_s=3,
     )  # fmt: skip
     try:

@@ -22,10 +22,8 @@ SEEDS = 12
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("mishaps"), minilm)
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("mishaps"), wide)
     try:
         backend.start()
         yield backend
@@ -174,10 +172,10 @@ def test_a_backend_that_is_disconnected_writes_no_more_though_its_webhook_goes_o
 
 
 def test_a_second_trainer_that_is_started_by_mistake_changes_nothing(
-    project: HeldProject, label_studio: LocalStudio, minilm: Path
+    project: HeldProject, label_studio: LocalStudio, wide: Path
 ) -> None:
     before = project.label_and_hold("fitting")
-    second = held_backend(label_studio, project.backend.model_dir, minilm, command="trainer")
+    second = held_backend(label_studio, project.backend.model_dir, wide, command="trainer")
     try:
         second.start()
         wait_until(lambda: "trainer ready" in second.tail(1000), "the second trainer")

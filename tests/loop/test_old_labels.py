@@ -42,10 +42,8 @@ class ShownProject(HeldProject):
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("labels"), minilm)
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("labels"), wide)
     try:
         backend.start()
         yield backend
