@@ -1,5 +1,6 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -9,7 +10,7 @@ import pytest
 from helpers.fits import QUICK
 from helpers.ports import own_port
 from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import LABEL_STUDIO, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.processes import yield_cores_while_waiting
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
@@ -22,21 +23,40 @@ if TYPE_CHECKING:
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
 
+MARKERS = {"label_studio_program": "server", "patience": "long"}
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for a live Label Studio, through whatever fixture, is marked `server`."""
+    """What a test asks for, through whatever fixture, says how it is marked. Files that take longest come first: where
+    several processes share the files, none of them is left with a long one at the end."""
+    slow = Counter[tuple[Path, str]]()
     for item in items:
-        if "label_studio" in getattr(item, "fixturenames", ()):
-            item.add_marker("server")
+        for fixture in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKERS[fixture])
+            slow[item.path, MARKERS[fixture]] += 1
+    items.sort(key=lambda item: [-slow[item.path, marker] for marker in MARKERS.values()])
 
 
 @pytest.fixture(scope="session")
-def minilm() -> Path:
+def patience() -> None:
+    """Asked for by what takes seconds: processes of ours that start, and fits of real weights."""
+
+
+@pytest.fixture(scope="session")
+def label_studio_program() -> Path:
+    """The program, for whoever starts a server of their own, or runs a command that does."""
+    return LABEL_STUDIO
+
+
+@pytest.fixture(scope="session")
+def minilm(patience: None) -> Path:
     """The directory of the all-MiniLM-L6-v2 checkpoint."""
     return small_checkpoint()
 
 
 @pytest.fixture(scope="session")
-def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT with random weights, too small to learn much and quick to fit; the tokenizer is a real one."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
@@ -45,7 +65,7 @@ def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     BertForSequenceClassification(config).save_pretrained(directory)
-    AutoTokenizer.from_pretrained(minilm).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(small_checkpoint()).save_pretrained(directory)
     return directory
 
 
@@ -63,7 +83,7 @@ def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+def label_studio(label_studio_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
     server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
     server.start()

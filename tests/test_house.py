@@ -62,6 +62,7 @@ def python(code: str) -> str:
     return run.stdout.strip()
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_simulates_imports_where_no_server_package_is_installed() -> None:
     code = f"""
 import importlib, sys
@@ -83,6 +84,7 @@ for package in {SERVER_PACKAGES!r}:
     assert python(code).splitlines() == [f"no {package}" for package in SERVER_PACKAGES]
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     slow = {"torch", "transformers", "pandas", "label_studio_sdk.client"}
     loaded = python("import nextlabel.web.app, sys; print(*sys.modules)").split()
@@ -90,6 +92,7 @@ def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     assert slow & set(loaded) == set()
 
 
+@pytest.mark.usefixtures("patience")
 def test_to_speak_to_label_studio_pandas_is_not_needed() -> None:
     code = f"""
 import sys

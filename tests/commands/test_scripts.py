@@ -74,7 +74,7 @@ def test_importing_damaged_mrpc_files_says_which_line(label_studio: LocalStudio,
     assert "msr_paraphrase_train.txt, line 2: expected 5 tab-separated fields, found 4" in refused.stderr
 
 
-def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(label_studio_program: Path, tmp_path: Path) -> None:
     arguments = ["--rounds", "1", "--exit", "--steps", "4", "--no-browser", "--data-dir", str(tmp_path / "demo")]
     ports = ["--port", str(own_port(18400)), "--backend-port", str(own_port(19400))]
     command = [sys.executable, "-m", "nextlabel.lab.demo", *arguments, *ports]

@@ -19,6 +19,8 @@ from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import arms, deviations
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
 

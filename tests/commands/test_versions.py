@@ -24,6 +24,8 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import version_number
 from nextlabel.versions.registry import Registry
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 PROJECT = 17
 CURRENT, REFUSED = 2, 3
 StartBackend = Callable[..., LocalBackend]

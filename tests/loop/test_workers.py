@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_trainers(home: Path, url: str) -> Iterator[Trainers]:
+def start_trainers(home: Path, url: str, patience: None) -> Iterator[Trainers]:
     started: list[multiprocessing.process.BaseProcess] = []
     spawn = multiprocessing.get_context("spawn")
 
@@ -157,7 +157,7 @@ def test_trainers_go_on_by_themselves_when_the_server_is_back(
 
 
 @pytest.fixture
-def serve(tmp_path: Path, redis_server: RedisServer) -> Iterator[Callable[[], LocalBackend]]:
+def serve(tmp_path: Path, redis_server: RedisServer, patience: None) -> Iterator[Callable[[], LocalBackend]]:
     """Starts `nextlabel serve` with two trainers and a queue on Redis; Label Studio is not there."""
     studio = LocalStudio(tmp_path / "studio", 9)
     started: list[LocalBackend] = []
@@ -245,6 +245,7 @@ def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.Com
     )
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("command", ["web", "trainer"])
 def test_a_server_that_is_not_there_at_the_start_is_said_in_a_sentence(command: str, tmp_path: Path) -> None:
     url = f"redis://:{IN_URL}@127.0.0.1:{own_port(16700)}"
@@ -256,6 +257,7 @@ def test_a_server_that_is_not_there_at_the_start_is_said_in_a_sentence(command: 
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("command", ["serve", "trainer"])
 def test_a_bad_number_of_trainers_is_refused(command: str, tmp_path: Path) -> None:
     run = run_backend(tmp_path, command, "--workers", "0", WORKERS="2")
@@ -282,6 +284,7 @@ def test_each_trainer_has_its_share_of_the_cores(
     assert os.environ.get("OMP_NUM_THREADS") == share
 
 
+@pytest.mark.usefixtures("patience")
 def test_torch_heeds_the_share_in_a_trainer(tmp_path: Path) -> None:
     code = """
 import os

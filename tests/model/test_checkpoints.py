@@ -184,6 +184,7 @@ print(loaded.labels, found[0].parameters)
 """
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_version_is_loaded_while_another_thread_downloads_a_base(
     shards: int, recipe: Recipe, tiny: Path, tmp_path: Path
@@ -256,6 +257,7 @@ for look in (lambda: check_base(recipe), lambda: unknown_shares(sys.argv[1], [])
 """
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_without_the_hub_it_is_said_what_there_is(offline: str, tiny: Path, tmp_path: Path) -> None:
     for name in ("ours/tiny-one", "ours/tiny-two"):

@@ -518,6 +518,7 @@ def test_a_damaged_version_is_named_not_guessed(file: str, share: float | None, 
         load(directory, "cpu", "fp32")
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_hub_name_without_the_hub_is_refused_quickly_with_a_remedy(tmp_path: Path) -> None:
     code = """
 from nextlabel.model.classifier import load

@@ -385,6 +385,7 @@ def test_a_readme_block_without_its_own_end_is_refused(reported: Path, tmp_path:
         update_readme(tmp_path / "NONE.md", "one", study, tmp_path, "")
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "scripts" / "report.py")]
     done = subprocess.run([*script, reported, "--out", tmp_path], capture_output=True, text=True, check=False)

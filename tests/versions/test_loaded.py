@@ -27,8 +27,8 @@ PROJECT = 1
 
 
 @pytest.fixture(scope="module")
-def fitted(minilm: Path) -> Classifier:
-    recipe = Recipe(str(minilm), 2, 5e-4, 4, 32, seed=0, device="cpu", precision="fp32")
+def fitted(tiny: Path) -> Classifier:
+    recipe = Recipe(str(tiny), 2, 5e-4, 4, 32, seed=0, device="cpu", precision="fp32")
     return fit(recipe, ("pos", "neg"), EXAMPLES, np.array([0, 1, 1, 0]))
 
 

@@ -50,10 +50,10 @@ TEXTS = ("a fine day", "what a bad and long idea this was", "so and so", "good",
 
 
 @pytest.fixture(scope="module")
-def fitted_dir(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
+def fitted_dir(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """A MODEL_DIR in which project 1 has a version. Not to be changed."""
     model_dir = tmp_path_factory.mktemp("fitted")
-    fit_version(model_dir, minilm, LABELS, TEXTS, MAX_LENGTH)
+    fit_version(model_dir, tiny, LABELS, TEXTS, MAX_LENGTH)
     return model_dir
 
 

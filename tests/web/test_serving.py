@@ -18,6 +18,8 @@ from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 SECRET = "open-sesame"
 STOP_S = 8.0  # Docker kills after 10
 

@@ -703,6 +703,7 @@ def test_without_a_network_files_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+@pytest.mark.usefixtures("patience")
 def test_text_sets_need_neither_the_hubs_library_nor_a_web_client() -> None:
     heavy = "{'datasets', 'httpx', 'huggingface_hub'}"
     code = f"import nextlabel.simulation.datasets.textsets, sys; print({heavy} & set(sys.modules))"
