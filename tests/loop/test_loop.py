@@ -135,7 +135,8 @@ def test_drift_in_label_studio_is_repaired(
 
     task = project.order_by_entropy(version)[0]
     before = project.published()[task]
-    data = {**studio.task(task)["data"], "sentence1": "Nothing of the kind.", "sentence2": "An edited task text."}
+    edited = {"sentence1": "Nothing of the kind was ever said.", "sentence2": "An edited task text."}  # as uncertain
+    data = {**studio.task(task)["data"], **edited}
     studio._call("PATCH", f"api/tasks/{task}/", json={"data": data})
     wait_until(lambda: project.published().get(task, before) != before, "the edited task to be scored again")
     wait_until(project.in_force, "the queue to settle")

@@ -1,7 +1,7 @@
 """Tells what the fault tests did, as a Markdown table, from the record that pytest wrote of them.
 
-scripts/test tests/test_crashes.py tests/test_mishaps.py tests/test_studio_faults.py tests/test_clock.py \\
-    --junitxml faults.xml; nextlabel faults faults.xml
+scripts/test tests/loop/test_crashes.py tests/loop/test_mishaps.py tests/loop/test_clock.py \\
+    tests/labelstudio/test_studio_faults.py --junitxml faults.xml; nextlabel faults faults.xml
 """
 
 import statistics
