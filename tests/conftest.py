@@ -26,7 +26,7 @@ yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests
 MARKERS = {"label_studio_program": "server", "patience": "long"}
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for, through whatever fixture, says how it is marked. Files that take longest come first: where
     several processes share the files, none of them is left with a long one at the end."""
