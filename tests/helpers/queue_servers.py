@@ -52,7 +52,7 @@ class QueueServer(ABC):
             self._process = psutil.Popen(
                 self.command(), cwd=self.home, stdin=subprocess.DEVNULL, stdout=out, stderr=out, user=self.user
             )
-        wait_until(self.answers, f"{self.command()[0]} to answer", 20)
+        wait_until(self.answers, f"{self.command()[0]} to answer")
 
     def kill(self) -> None:
         self._process.send_signal(self.end_at_once)

@@ -18,6 +18,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
 
 LENGTH = 40  # word pieces that are read, where texts are to be cut
@@ -274,6 +275,9 @@ def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
     connected = studio.project(project_id)
     assert (connected.sampling, connected.show_predictions) == (UNCERTAINTY, False)
     assert connect(studio, project_id, backend.url, Credentials(), show_predictions=False) == []
+    queue = StatusBoard(backend.model_dir).queue
+    wait_until(lambda: queue(project_id).state == "published" and queue(project_id).stale == 0, "the whole queue")
+    assert studio.our_predictions(project_id)
     disconnect(studio, project_id, backend.url)
     after = studio.project(project_id)
     assert (after.sampling, after.show_predictions) == (before.sampling, before.show_predictions)

@@ -54,7 +54,7 @@ def start_trainers(home: Path, url: str, patience: None) -> Iterator[Trainers]:
         for process in new:
             process.start()
         started.extend(new)
-        wait_until(lambda: log_of(home).count("trainer ready") == len(started), "the trainers", 20)
+        wait_until(lambda: log_of(home).count("trainer ready") == len(started), "the trainers")
         return [psutil.Process(process.pid) for process in new]
 
     yield start
@@ -95,7 +95,7 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
     hints = queue_of(settings_of(home, url))
     hold(home, PROJECTS)
     trainers = start_trainers(2)
-    wait_until(lambda: len({pid for _, pid in begun(home)}) == 2, "both trainers to begin a fit", 20)
+    wait_until(lambda: len({pid for _, pid in begun(home)}) == 2, "both trainers to begin a fit")
     release(home)
     while done(home) != set(PROJECTS):  # a storm of hints, and marks are lost in it, as when trainers come and go
         for project in PROJECTS:
@@ -103,7 +103,7 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
             hints.want_fit(project)
         hints.restart()
         assert len(Notebook(home / "notebook").lines("look")) < 5000, "the projects are looked at and not fitted"
-    wait_until(lambda: hints.waiting() == 0, "the queue to become empty", 20)
+    wait_until(lambda: hints.waiting() == 0, "the queue to become empty")
     assert sorted(project for project, _ in begun(home)) == list(PROJECTS)
     assert {pid for _, pid in begun(home)} == {process.pid for process in trainers}
     assert len(clock_keepers(home)) == 1
@@ -114,19 +114,19 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
 def test_whoever_is_killed_is_stood_in_for(home: Path, url: str, start_trainers: Trainers) -> None:
     hold(home, [5])
     first, second = start_trainers(2)
-    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one", 20)
+    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one")
     [victim] = [pid for project, pid in begun(home) if project == 5]
     psutil.Process(victim).kill()
     survivor = ({first.pid, second.pid} - {victim}).pop()
-    wait_until(lambda: begun(home)[-1] == (5, survivor), "the other trainer to take over the fit", 20)
+    wait_until(lambda: begun(home)[-1] == (5, survivor), "the other trainer to take over the fit")
     release(home)
-    wait_until(lambda: done(home) == set(PROJECTS), "the last fit", 20)
+    wait_until(lambda: done(home) == set(PROJECTS), "the last fit")
     assert clock_keepers(home)[-1] == survivor
     [third] = start_trainers(1)
     psutil.Process(survivor).kill()
-    wait_until(lambda: clock_keepers(home)[-1] == third.pid, "the third to take the clock", 20)
+    wait_until(lambda: clock_keepers(home)[-1] == third.pid, "the third to take the clock")
     looks = len(Notebook(home / "notebook").lines("thorough look"))
-    wait_until(lambda: len(Notebook(home / "notebook").lines("thorough look")) > looks, "the clock to go on", 20)
+    wait_until(lambda: len(Notebook(home / "notebook").lines("thorough look")) > looks, "the clock to go on")
     assert "Traceback" not in log_of(home)
 
 
@@ -136,17 +136,17 @@ def test_trainers_go_on_by_themselves_when_the_server_is_back(
 ) -> None:
     hold(home, [5])
     trainers = start_trainers(2)
-    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one", 20)
+    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one")
     redis_server.kill()
-    wait_until(lambda: log_of(home).count("It is asked until it answers") >= 2, "both to find out", 20)
-    wait_until(lambda: "the clock missed a tick" in log_of(home), "the clock to find out", 20)
+    wait_until(lambda: log_of(home).count("It is asked until it answers") >= 2, "both to find out")
+    wait_until(lambda: "the clock missed a tick" in log_of(home), "the clock to find out")
     release(home)
-    wait_until(lambda: done(home) == set(PROJECTS), "a fit to end without the server", 20)
+    wait_until(lambda: done(home) == set(PROJECTS), "a fit to end without the server")
     redis_server.start()
-    wait_until(lambda: log_of(home).count("answers again") >= 2, "both to find it", 20)
+    wait_until(lambda: log_of(home).count("answers again") >= 2, "both to find it")
     (home / "version-7").unlink()
     queue_of(settings_of(home, redis_server.url())).hint(7)
-    wait_until(lambda: 7 in done(home), "a new fit", 20)
+    wait_until(lambda: 7 in done(home), "a new fit")
     assert all(process.is_running() for process in trainers)
     assert "Traceback" not in log_of(home)
     assert PASSWORD not in log_of(home)
@@ -197,11 +197,11 @@ def test_serve_runs_trainers_and_outlives_the_queue(
     serve: Callable[[], LocalBackend], redis_server: RedisServer
 ) -> None:
     backend = serve()
-    wait_until(lambda: backend.tail(200).count("trainer ready") == 2, "two trainers", 40)
+    wait_until(lambda: backend.tail(200).count("trainer ready") == 2, "two trainers")
     before = trainers_of(backend)
     assert set(before) == {"0", "1"}
     before["1"].kill()
-    wait_until(lambda: trainers_of(backend).get("1") not in (None, before["1"]), "a new trainer 1", 20)
+    wait_until(lambda: trainers_of(backend).get("1") not in (None, before["1"]), "a new trainer 1")
     assert trainers_of(backend)["0"] == before["0"], "the other one is left alone"
     assert "the trainer 1 process was killed by signal 9; starting it again in 0.5 s" in backend.tail(200)
 
@@ -212,7 +212,7 @@ def test_serve_runs_trainers_and_outlives_the_queue(
     refused_in_time(backend, "Connection refused")
     redis_server.start()
     assert post(backend).status_code == 201, "the first after the outage counts"
-    wait_until(lambda: "project 7: " in backend.tail(200), "a look at the project", 20)
+    wait_until(lambda: "project 7: " in backend.tail(200), "a look at the project")
     log = backend.tail(1000)
     assert "QUEUE_URL=********" in log
     assert PASSWORD not in log
@@ -240,7 +240,7 @@ def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.Com
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
