@@ -19,8 +19,6 @@ from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import arms, deviations
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
 
@@ -70,7 +68,7 @@ def rounds(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def quick(tiny: Path) -> tuple[object, ...]:
+def quick(tiny: Path, patience: None) -> tuple[object, ...]:
     """Options for a few quick rounds of a model that learns little."""
     model = ("--base-model", tiny, "--steps", 3, "--batch-size", 8, "--lr", 1e-3, "--max-length", 48)
     return (*model, "--device", "cpu", "--threads", 1, "--start", 100, "--batch", 150)
