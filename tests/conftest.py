@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def patience() -> None:
-    """Asked for by what takes seconds: processes of ours that start, and fits of real weights."""
+    """Asked for by what takes seconds: processes of ours, fits of real weights, figures, thousands of made-up inputs."""
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def data() -> TextSet:
 
 
 @pytest.fixture(scope="module")
-def result(tiny: Path, data: TextSet) -> Iterator[dict[str, Any]]:
+def result(tiny: Path, data: TextSet, patience: None) -> Iterator[dict[str, Any]]:
     """A run with as little of everything as can be."""
     plan = BenchmarkPlan(
         str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, pool=40, whole_steps=3, memory=False

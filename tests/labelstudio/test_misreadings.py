@@ -360,12 +360,15 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     here = project(xml(), tasks(6, 2))
     here.connect(label_map={"Pos": "pos"})
     [backend] = here.studio.ml_backends(here.id)
-    with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
-        spoilt = json.dumps(
-            {"nextlabel": {"fields": 7}, "other": 1}
-        )  # Label Studio itself asks us, and would refuse it
-        database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (spoilt, backend.id))
-    wait_until(lambda: "extra_params in Label Studio have nextlabel.fields=7" in here.status().message, "it to be said")
+    spoilt = json.dumps({"nextlabel": {"fields": 7}, "other": 1})  # Label Studio itself asks us, and would refuse it
+
+    def said() -> bool:
+        # Again and again: a look of the trainer has Label Studio save the row as it was when the look began.
+        with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
+            database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (spoilt, backend.id))
+        return "extra_params in Label Studio have nextlabel.fields=7" in here.status().message
+
+    wait_until(said, "it to be said")
     here.connect(label_map={"Pos": "pos"})
     [mended] = here.studio.ml_backends(here.id)
     assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}}, "other": 1}

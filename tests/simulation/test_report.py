@@ -32,6 +32,8 @@ from nextlabel.simulation.records import (
 from nextlabel.simulation.report import update_readme, write_report
 from nextlabel.simulation.study import headlines, read_study
 
+pytestmark = pytest.mark.usefixtures("patience")  # each report has its figures
+
 TRAIN = 500
 FIGURES = ("learning-curves", "savings", "seeds")
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -385,7 +387,6 @@ def test_a_readme_block_without_its_own_end_is_refused(reported: Path, tmp_path:
         update_readme(tmp_path / "NONE.md", "one", study, tmp_path, "")
 
 
-@pytest.mark.usefixtures("patience")
 def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "scripts" / "report.py")]
     done = subprocess.run([*script, reported, "--out", tmp_path], capture_output=True, text=True, check=False)
