@@ -1,10 +1,10 @@
 # Nextlabel, with PyTorch for the CPU or for CUDA by build argument. How to build and run it: docs/docker.md
 ARG BASE_IMAGE=python:3.12-slim-bookworm
 
-# PyTorch's pin by itself, so that other changes of requirements.txt do not install PyTorch again.
+# PyTorch's pin by itself, so that other changes of the requirements do not install PyTorch again.
 FROM ${BASE_IMAGE} AS pins
-COPY requirements.txt /
-RUN grep '^torch==' /requirements.txt > /torch.txt
+COPY requirements/model.txt /
+RUN grep '^torch==' /model.txt > /torch.txt
 
 FROM ${BASE_IMAGE} AS packages
 # Where PyTorch comes from: PyTorch's own index has a build for the CPU, PyPI the one for CUDA. Empty: pip's default.
@@ -16,8 +16,13 @@ COPY --from=pins /torch.txt /
 RUN pip --python /venv/bin/python install ${TORCH_INDEX_URL:+--index-url "${TORCH_INDEX_URL}"} -r /torch.txt \
     && torch=$(echo /venv/lib/python3*/site-packages/torch) \
     && rm -rf "${torch}"/test "${torch}"/include "${torch}"/bin/test_* "${torch}"/bin/protoc*
+COPY requirements /requirements
 COPY requirements.txt /
 RUN pip --python /venv/bin/python install -r /requirements.txt
+
+FROM ${BASE_IMAGE} AS wheel
+COPY . /source
+RUN pip wheel --no-deps --no-cache-dir --wheel-dir /wheel /source
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Nextlabel" \
@@ -35,9 +40,10 @@ ENV PATH=/venv/bin:$PATH \
     HOST=0.0.0.0 \
     MODEL_DIR=/data \
     HF_HOME=/data/hub
-WORKDIR /app
-COPY backend backend
-ENV PYTHONPATH=/app/backend
+# A layer of its own after the packages, so that a change of the code costs this one alone.
+COPY --from=wheel /wheel /wheel
+RUN pip --python /venv/bin/python install --no-deps --no-index --no-cache-dir /wheel/*.whl
+WORKDIR /data
 USER 10001:10001
 VOLUME /data
 EXPOSE 9090

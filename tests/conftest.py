@@ -9,8 +9,9 @@ import pytest
 
 from helpers.fits import QUICK
 from helpers.ports import own_port
+from nextlabel.lab import sandbox
 from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.sandbox import LABEL_STUDIO, LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.processes import yield_cores_while_waiting
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
@@ -40,13 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def patience() -> None:
-    """Asked for by what takes seconds: processes of ours, fits of real weights, figures, thousands of made-up inputs."""
+    """Asked for by what takes seconds: processes of ours, fits of real weights, figures, thousands of inputs."""
 
 
 @pytest.fixture(scope="session")
-def label_studio_program() -> Path:
+def label_studio_program() -> str:
     """The program, for whoever starts a server of their own, or runs a command that does."""
-    return LABEL_STUDIO
+    return sandbox.label_studio()
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +84,7 @@ def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_studio(label_studio_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+def label_studio(label_studio_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
     server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
     server.start()

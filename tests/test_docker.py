@@ -113,13 +113,15 @@ def test_the_image_checks_its_health_and_passes_signals_on() -> None:
 def test_the_image_is_made_from_the_pins_on_a_base_of_choice() -> None:
     assert DOCKERFILE.index("ARG BASE_IMAGE=") < DOCKERFILE.index("FROM ${BASE_IMAGE}")
     assert "-r /requirements.txt" in DOCKERFILE
-    assert len(re.findall(r"^torch==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)) == 1
+    model = ROOT / "requirements" / "model.txt"
+    assert len(re.findall(r"^torch==", model.read_text(encoding="utf-8"), re.MULTILINE)) == 1
 
 
 def test_neither_weights_nor_secrets_get_into_the_image() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     kept = {line for line in ignored if line.startswith("!")}
     assert "*" in ignored
-    assert kept == {"!requirements.txt", "!backend", "!scripts", "!scripts/*.py"}
+    sources = {"!pyproject.toml", "!README.md", "!LICENSE", "!backend"}
+    assert kept == {"!requirements.txt", "!requirements", *sources}
     assert {"**/*.safetensors", "**/*.bin", "**/*.pt"} <= set(ignored)
     assert not re.search(r"from_pretrained|snapshot_download|hf download", DOCKERFILE)

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from nextlabel.lab.benchmark import markers, to_markdown
+from nextlabel.lab.benchmark.report import markers, to_markdown
 from nextlabel.simulation.study import headlines, read_study
 
 ROOT = Path(__file__).parent.parent

@@ -20,7 +20,7 @@ MODULES = [
     for wing in ("values", "model", "learning", "simulation")
     for path in sorted((PACKAGE / wing).rglob("*.py"))
     if path.stem != "__init__"
-] + ["nextlabel.lab.benchmark"]
+] + ["nextlabel.lab.benchmark.run"]
 
 
 def imports(path: Path) -> set[tuple[str, str]]:

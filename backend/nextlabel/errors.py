@@ -1,6 +1,8 @@
 """What is raised on purpose: every message names the thing, the value and the remedy."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def without_password(text: object) -> str:
@@ -16,6 +18,22 @@ class NextlabelError(Exception):
 
 class BadSettingError(NextlabelError):
     """A setting in the environment or in `.env` has an impossible value."""
+
+
+class MissingPackageError(NextlabelError):
+    """Something was asked for that needs a package of an extra, and the package is not installed."""
+
+
+@contextmanager
+def of_extra(extra: str, what: str) -> Iterator[None]:
+    """Around the import of a package of `extra`, which `what` needs. Raises `MissingPackageError`, which names both."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{what} needs the package {error.name}, which is not installed: pip install 'nextlabel[{extra}]', "
+            f"or in a checkout pip install -r requirements/{extra}.txt."
+        ) from None
 
 
 class BadRequestError(NextlabelError):

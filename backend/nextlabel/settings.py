@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
 from nextlabel.learning.strategies import SERVABLE
+from nextlabel.values import markdown
 
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
@@ -228,13 +229,14 @@ def _shown(value: object) -> str:
 def settings_page() -> str:
     """The page docs/settings.md as Markdown: every setting, its default, what is expected and what it is for."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
-    return "\n".join([PAGE, "| setting | default | expected | what it is for |", "|---|---|---|---|", *rows, ""])
+    head = ("setting", "default", "expected", "what it is for")
+    return f"{PAGE}\n{markdown.table(head, rows)}\n"
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _row(name: str, field: FieldInfo) -> tuple[str, str, str, str]:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     default = f"`{str(value).rstrip('/')}`" if value != "" else "none"
-    return f"| `{name.upper()}` | {default} | {field.description} | {field.title or ''} |"
+    return f"`{name.upper()}`", default, field.description or "", field.title or ""
 
 
 def load_settings(env_file: str | None = ".env") -> Settings:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import psutil
 
+from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.scripts import run
 from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus
 
@@ -74,10 +75,10 @@ def test_importing_damaged_mrpc_files_says_which_line(label_studio: LocalStudio,
     assert "msr_paraphrase_train.txt, line 2: expected 5 tab-separated fields, found 4" in refused.stderr
 
 
-def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(label_studio_program: Path, tmp_path: Path) -> None:
+def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(label_studio_program: str, tmp_path: Path) -> None:
     arguments = ["--rounds", "1", "--exit", "--steps", "4", "--no-browser", "--data-dir", str(tmp_path / "demo")]
     ports = ["--port", str(own_port(18400)), "--backend-port", str(own_port(19400))]
-    command = [sys.executable, "-m", "nextlabel.lab.demo", *arguments, *ports]
+    command = [sys.executable, "-m", "nextlabel", "demo", *arguments, *ports]
     for labels, first in ((176, True), (208, False)):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -38,14 +38,13 @@ class Copyist:
     As long as there is a file `hold-<project>`, a fit of that project does not end.
     """
 
-    def __init__(self, home: Path, registry: Registry, notebook: Notebook):
-        self._home, self._registry, self._notebook = home, registry, notebook
-        self.jobs: JobQueue
+    def __init__(self, home: Path, registry: Registry, notebook: Notebook, jobs: JobQueue):
+        self._home, self._registry, self._notebook, self._jobs = home, registry, notebook, jobs
 
     def reconcile(self, project: int, thorough: bool) -> None:
         self._notebook.write("thorough look" if thorough else "look", project)
         if not self._version(project).exists():
-            self.jobs.want_fit(project)
+            self._jobs.want_fit(project)
 
     def fit(self, project: int) -> None:
         try:
@@ -56,7 +55,7 @@ class Copyist:
                         time.sleep(0.05)
                     self._version(project).touch()
         except LockHeld:
-            self.jobs.want_fit(project, delay_s=1.0)
+            self._jobs.want_fit(project, delay_s=1.0)
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
         raise AssertionError("nobody asked for it")
@@ -74,8 +73,8 @@ def settings_of(home: Path, url: str) -> Settings:
     )
 
 
-def queue_of(settings: Settings, worker: Copyist | None = None) -> JobQueue:
-    return JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, worker)
+def queue_of(settings: Settings, patient: bool = False) -> JobQueue:
+    return JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, patient)
 
 
 def trainer(home: Path, url: str) -> None:
@@ -83,6 +82,5 @@ def trainer(home: Path, url: str) -> None:
     logging.basicConfig(filename=home / "log", format="%(process)d %(levelname)s %(message)s", level="INFO")
     logging.getLogger("huey").setLevel("WARNING")  # as in the real one
     settings, registry = settings_of(home, url), Registry(home)
-    worker = Copyist(home, registry, Notebook(home / "notebook"))
-    worker.jobs = queue_of(settings, worker)
-    work_off(settings, registry, worker.jobs)
+    jobs = queue_of(settings, patient=True)
+    work_off(settings, registry, jobs, Copyist(home, registry, Notebook(home / "notebook"), jobs))

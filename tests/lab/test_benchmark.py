@@ -14,33 +14,16 @@ import torch
 from transformers import BertModel
 
 from nextlabel.errors import BadRunError
-from nextlabel.lab import benchmark
-from nextlabel.lab.benchmark import (
-    STATUS,
-    BenchmarkPlan,
-    Shape,
-    check_readme,
-    fit_by_trainer,
-    fit_ways,
-    flop,
-    interleave,
-    limit,
-    markers,
-    measure,
-    measure_quality,
-    measure_scoring,
-    peak_memory,
-    random_checkpoint,
-    ranks,
-    seconds_per_step,
-    shape_of,
-    spearman,
-    spread,
-    to_markdown,
-    top_overlap,
-    update_readme,
-    write_result,
-)
+from nextlabel.lab.benchmark import fitting, rivals
+from nextlabel.lab.benchmark.clock import interleave, ranks, spearman, spread, top_overlap
+from nextlabel.lab.benchmark.fitting import STATUS, peak_memory, seconds_per_step
+from nextlabel.lab.benchmark.limits import Shape, flop, limit, shape_of
+from nextlabel.lab.benchmark.plan import BenchmarkPlan, random_checkpoint
+from nextlabel.lab.benchmark.quality import measure_quality
+from nextlabel.lab.benchmark.report import check_readme, markers, to_markdown, update_readme, write_result
+from nextlabel.lab.benchmark.rivals import fit_by_trainer, fit_ways
+from nextlabel.lab.benchmark.run import measure
+from nextlabel.lab.benchmark.scoring import measure_scoring
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.simulation.datasets.corpora import own_pairs
@@ -161,7 +144,7 @@ def test_the_limit_is_a_speed(dtype: torch.dtype) -> None:
 
 def test_a_step_is_the_mean_of_all_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([100.0, 112.0])
-    monkeypatch.setattr(benchmark, "_clock", lambda device: next(seconds))
+    monkeypatch.setattr(fitting, "clock", lambda device: next(seconds))
 
     def fit(recipe: Any, labels: Any, examples: Any, targets_N: Any, progress: Any) -> Any:
         for step in range(recipe.steps):
@@ -226,7 +209,7 @@ def test_the_tutorials_way_pads_every_text_to_the_full_length(
 def test_without_the_rivals_package_a_run_says_what_to_install(
     tiny: Path, data: TextSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    monkeypatch.setattr(rivals, "find_spec", lambda name: None)
     with pytest.raises(BadRunError, match="Run pip install accelerate"):
         measure(data, BenchmarkPlan(str(tiny), "cpu"), "command")
 
@@ -377,5 +360,5 @@ def test_a_readme_without_markers_is_refused_and_left_alone(text: str, tmp_path:
 
 
 def test_a_missing_readme_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadRunError, match=r"none\.md cannot be read"):
+    with pytest.raises(BadRunError, match=r"Cannot read .*none\.md: .*Give another --readme"):
         check_readme(tmp_path / "none.md")

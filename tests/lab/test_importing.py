@@ -28,6 +28,7 @@ from helpers.faulty_studio import (
     truncated,
 )
 from helpers.mrpc import whole_mrpc
+from helpers.paths import ROOT
 from nextlabel.errors import IncompleteImportError, WrongProjectError
 from nextlabel.lab.importing import (
     BATCH,
@@ -42,7 +43,7 @@ from nextlabel.lab.importing import (
     result_of,
     wanted_tasks,
 )
-from nextlabel.lab.sandbox import ROOT, LocalStudio
+from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import Counts, LabelStudioClient
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES, Corpus, own_pairs
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nextlabel.lab.load import percentiles
-from nextlabel.lab.sandbox import ROOT
+from helpers.paths import ROOT
+from nextlabel.lab.crew import percentiles
 
 WHOSE = ("without us", "in a fixed order", "with us")
 
@@ -23,7 +23,7 @@ def result_of(script: str, out: Path, *arguments: object) -> dict[str, Any]:
 
 
 def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(
-    label_studio_program: Path, tmp_path: Path, tiny: Path
+    label_studio_program: str, tmp_path: Path, tiny: Path
 ) -> None:
     quick = ("--annotators", 3, "--minutes", 0.35, "--think", 0.8, "--burst", 30, "--labels", 10, "--window", 64)
     result = result_of("load.py", tmp_path / "load.json", *quick, "--base-model", tiny, "--minutes-without", 0.1)

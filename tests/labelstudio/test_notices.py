@@ -12,15 +12,15 @@ from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config, read_task
 from nextlabel.labelstudio.notices import (
     Notice,
-    Unknown,
     on_tasks,
     on_unknown_words,
     proposals,
     told,
 )
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
-from nextlabel.values.survey import Survey
+from nextlabel.values.survey import Survey, UnknownWords
 
 TEXT = '<Text name="text" value="$text"/>'
 PAIR = '<Text name="text" value="$title"/><Text name="body" value="$body"/>'
@@ -51,7 +51,7 @@ def look(tmp_path: Path) -> Look:
 
     def of(read_with: LabelConfig, *tasks: Task) -> Survey:
         with Pool(tmp_path / "pool.sqlite") as pool:
-            pool.clear()
+            pool.clear(SyncState())
             pool.upsert(read_task(read_with, one) for one in tasks)
             return pool.survey()
 
@@ -326,19 +326,19 @@ def test_base64_has_its_own_remedy_and_so_has_a_half_of_identifiers(say: Say) ->
 
 def test_a_script_that_the_tokenizer_does_not_know_is_said(look: Look) -> None:
     words = look(config(), *plain(24, 1))
-    notice = only(list(on_unknown_words(Unknown(24, 24, 5), "some-model", words)))
+    notice = only(list(on_unknown_words(UnknownWords(24, 24, 5), "some-model", words)))
     assert (
         "All 24 texts that were looked at consist mostly of what the tokenizer of some-model does not kn" in notice.text
     )
     assert (notice.first, notice.harmless) == (True, False)
-    assert only(list(on_unknown_words(Unknown(100, 20, 5), "m", words))).harmless
-    assert list(on_unknown_words(Unknown(100, 2, 5), "m", words)) == []
-    assert list(on_unknown_words(Unknown(0, 0, 0), "m", look(config()))) == []
+    assert only(list(on_unknown_words(UnknownWords(100, 20, 5), "m", words))).harmless
+    assert list(on_unknown_words(UnknownWords(100, 2, 5), "m", words)) == []
+    assert list(on_unknown_words(UnknownWords(0, 0, 0), "m", look(config()))) == []
 
 
 def test_another_model_is_no_remedy_for_texts_that_are_no_words(look: Look) -> None:
     encoded = look(config(), *(task(i, text="VGhpcyBpcyBhIHRleHQsIHJlYWxseS4=") for i in range(1, 5)))
-    assert list(on_unknown_words(Unknown(4, 4, 1), "m", encoded)) == []
+    assert list(on_unknown_words(UnknownWords(4, 4, 1), "m", encoded)) == []
 
 
 # Together

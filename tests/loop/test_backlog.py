@@ -58,7 +58,8 @@ class House:
             self.registry.save(make_card(number), {}, classifier.save)
         self.registry.promote(PROJECT, VERSION)
         self.worker = Worker()
-        self.jobs = JobQueue(model_dir, worker=self.worker)
+        self.jobs = JobQueue(model_dir)
+        self.jobs.assign(self.worker)
         self.turn = ComputeGate()
         self.backlog = Backlog(
             settings, self.registry, self.jobs, LoadedVersions(settings, self.registry, 1), self.turn

@@ -19,6 +19,7 @@ from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.loop.controller import Controller
 from nextlabel.model.classifier import load
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
 
@@ -60,6 +61,11 @@ def listeners() -> Iterator[tuple[Listener, Listener]]:
         listener.server.server_close()
 
 
+def controller_of(settings: dict[str, Any], home: Path, studio: LabelStudioClient) -> Controller:
+    board = StatusBoard(home)
+    return Controller(Settings(_env_file=None, **settings), Registry(home), board, studio, JobQueue(home))
+
+
 def test_only_the_configured_label_studio_is_called_whatever_setup_names(
     tmp_path: Path, listeners: tuple[Listener, Listener]
 ) -> None:
@@ -71,8 +77,7 @@ def test_only_the_configured_label_studio_is_called_whatever_setup_names(
     [(job, arguments)] = jobs_in(tmp_path)
     assert job == "reconcile"
     studio = LabelStudioClient(ours.url, "f" * 40)
-    controller = Controller(Settings(_env_file=None, **settings), Registry(tmp_path), StatusBoard(tmp_path), studio)
-    controller.reconcile(*arguments)
+    controller_of(settings, tmp_path, studio).reconcile(*arguments)
     [asked] = ours.asked
     assert asked.startswith(f"/api/projects/{PROJECT}")
     assert asked.endswith(f" Token {'f' * 40}"), "our token, not the one that was sent"
@@ -97,12 +102,7 @@ def test_a_token_that_is_sent_is_kept_nowhere(
         body = json.loads(json.dumps(recorded["body"]), object_hook=lambda found: {**found, **neutral})
         answers.append(client.post(recorded["path"], json=body))
         answers.append(client.post(recorded["path"], json={**body, "project": "x", "action": "PROJECT_UPDATED"}))
-    controller = Controller(
-        Settings(_env_file=None, **settings),
-        Registry(tmp_path),
-        StatusBoard(tmp_path),
-        LabelStudioClient(ours.url, TOKEN[::-1]),
-    )
+    controller = controller_of(settings, tmp_path, LabelStudioClient(ours.url, TOKEN[::-1]))
     controller.reconcile(PROJECT, thorough=True)
     answers += [client.get(path) for path in ("/", "/metrics", "/versions", "/openapi.json", "/health")]
     assert {answer.status_code for answer in answers} == {200, 201, 400}

@@ -19,6 +19,7 @@ from nextlabel.labelstudio.config import parse_label_config, read_task
 from nextlabel.loop.sync import repair, sync, verify
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 
 CONFIG = parse_label_config(PAIR_CONFIG)
 PART, TASKS = 10, 34
@@ -70,14 +71,16 @@ class Copy:
         """How many tasks are other ones in Label Studio."""
         rows = [read_task(CONFIG, task) for page in self.studio.tasks_after(self.id, 0) for task in page]
         with Pool(self.path.with_name("another.sqlite")) as another:
-            another.clear()
+            another.clear(SyncState())
             another.upsert(rows)
             known, there = self._rows(self.pool), self._rows(another)
         return sum(known.get(task) != there.get(task) for task in known.keys() | there.keys())
 
     @staticmethod
     def _rows(pool: Pool) -> dict[int, tuple[Any, ...]]:
-        return {row[0]: row for row in pool._db.execute("SELECT * FROM task")}
+        # The last column counts the texts that the copy has seen.
+        rows = pool._db.execute("SELECT * FROM task").fetchall()
+        return {row[0]: (*row[:-1], pool._votes_of(row[0])) for row in rows}
 
     def act(self, action: str, tasks: Sequence[int], **parameters: str) -> None:
         act(self.studio, self.id, action, tasks, **parameters)
@@ -138,7 +141,7 @@ def test_a_part_costs_one_request_and_what_is_as_it_was_is_not_written(copy: Cop
         before = copy.studio.traffic().requests
         assert copy.verify() == 0
         assert copy.studio.traffic().requests - before == 1
-    assert copy.pool._db.total_changes - writes == 2 * 2 * PARTS, "where to go on, and that nothing is owed"
+    assert copy.pool._db.total_changes - writes == 2 * PARTS, "where to go on, and that nothing is owed"
 
 
 def test_a_project_no_larger_than_a_part_is_verified_as_a_whole_each_time(
@@ -179,7 +182,7 @@ def test_the_rotation_survives_a_restart_and_begins_anew_with_a_new_copy(copy: C
     copy.verify()
     changed = {e.id for e in copy.pool.open_examples() if e.text == "One in each part."}
     assert changed == {copy.tasks[PART]}, "the second part"
-    copy.pool.clear()
+    copy.pool.clear(SyncState())
     copy.read()
     copy.set_field(copy.tasks[::PART], "sentence1", "Again.")
     copy.verify()

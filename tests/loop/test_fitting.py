@@ -24,6 +24,7 @@ from nextlabel.loop.fitting import (
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -55,8 +56,8 @@ class House:
             ComputeGate(), lambda project: None, lambda: self.now,
         )  # fmt: skip
         self.pool = Pool(pool_path(model_dir, PROJECT))
-        self.pool.put("complete", "yes")
-        self.pool.put("label_config", CONFIG)
+        self.pool.update(SyncState, lambda state: replace(state, complete=True))
+        self.configure(CONFIG)
         self.label(POOL, {})
 
     def label(self, ids: range, by: Mapping[str, str], holdout: bool = False) -> None:
@@ -69,8 +70,18 @@ class House:
             rows.append(TaskRow(i, example, holdout, False, False, len(votes), votes))
         self.pool.upsert(rows)
 
+    def configure(self, label_config: str) -> None:
+        self.pool.update(SyncState, lambda state: replace(state, label_config=label_config))
+
+    def synchronised(self, at: float) -> None:
+        self.pool.update(SyncState, lambda state: replace(state, synced_at=at))
+
+    def due_since(self, at: float) -> None:
+        self.pool.update(FitState, lambda state: replace(state, due_at=at))
+
     def look(self) -> FitDecision:
-        return self.fitter.look(self.pool, PROJECT, parse_label_config(self.pool.get("label_config")))
+        config = parse_label_config(self.pool.state(SyncState).label_config)
+        return self.fitter.decide(self.pool, PROJECT, config)
 
     def fit(self) -> str:
         """Whatever is due; returns the newest version."""
@@ -151,7 +162,7 @@ def test_the_first_version_of_a_project_scores_a_fixed_number_first(house_of: Ma
 def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
     first = fitted.in_force
     fitted.label(POOL[:FIT_EVERY], RIGHT)
-    fitted.pool.put("due_at", "1.0")
+    fitted.due_since(1.0)
     second = fitted.fit()
     assert fitted.in_force == second != first
     card = fitted.registry.card(PROJECT, second)
@@ -163,13 +174,13 @@ def test_a_worse_version_is_kept_and_changes_nothing(fitted: House) -> None:
     good = fitted.in_force
     ranked = fitted.pool.ranked(good, 100, skipped=False)
     assert len(ranked) == len(POOL)
-    fitted.pool.put("due_at", "1.0")
+    fitted.due_since(1.0)
     fitted.label(TRAIN, WRONG)
     bad = fitted.fit()
     assert fitted.in_force == good != bad
     assert fitted.pool.ranked(good, 100, skipped=False) == ranked
     assert fitted.pool.ranked(bad, 100, skipped=False) == []
-    assert fitted.pool.get("due_at") == ""
+    assert fitted.pool.state(FitState).due_at is None
     card = fitted.registry.card(PROJECT, bad)
     loss = fitted.combined(good) - fitted.combined(bad)
     assert loss > 0.5
@@ -196,14 +207,14 @@ def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -
 
 def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: House) -> None:
     fitted.now = time.time()
-    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    fitted.synchronised(fitted.now - 5)
     first = fitted.in_force
     second = fitted.fit_on_demand()
     assert second != first
     assert fitted.look().reason == ""
     assert fitted.fit() == second, "no other label is known yet"
     assert fitted.jobs.demanded(PROJECT)
-    fitted.pool.put("synced_at", repr(fitted.now))
+    fitted.synchronised(fitted.now)
     fitted.label(POOL[:1], RIGHT)
     assert fitted.look().reason == "Start Training was pressed"
     third = fitted.fit()
@@ -213,9 +224,9 @@ def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: H
 
 def test_a_demand_that_stands_is_met_when_the_next_look_finds_no_other_labels(fitted: House) -> None:
     fitted.now = time.time()
-    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    fitted.synchronised(fitted.now - 5)
     second = fitted.fit_on_demand()
-    fitted.pool.put("synced_at", repr(fitted.now))
+    fitted.synchronised(fitted.now)
     assert fitted.look().reason == ""
     assert fitted.jobs.demanded(PROJECT) == ""
     assert fitted.fit() == second
@@ -225,11 +236,11 @@ def test_a_demand_stands_although_label_studio_was_read_while_its_fit_ran(
     fitted: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted.now = time.time()
-    fitted.pool.put("synced_at", repr(fitted.now - 5))
+    fitted.synchronised(fitted.now - 5)
     make = Fitter._round
 
     def read_meanwhile(fitter: Fitter, *arguments: Any) -> Any:
-        fitted.pool.put("synced_at", repr(fitted.now))
+        fitted.synchronised(fitted.now)
         fitted.label(POOL[:1], RIGHT)
         return make(fitter, *arguments)
 
@@ -239,9 +250,9 @@ def test_a_demand_stands_although_label_studio_was_read_while_its_fit_ran(
 
 
 def test_what_fell_due_before_the_last_fit_ended_is_not_due_for_ever(fitted: House) -> None:
-    fitted.pool.put("due_at", "1.0")
+    fitted.due_since(1.0)
     assert fitted.look().reason == ""
-    assert fitted.pool.get("due_at") == ""
+    assert fitted.pool.state(FitState).due_at is None
 
 
 def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:
@@ -254,7 +265,7 @@ def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House)
 
 
 def test_a_failed_fit_is_tried_again_although_the_clock_was_set_back(fitted: House) -> None:
-    fitted.board.put_fit(PROJECT, fitted.now, state="failed", failures_in_a_row=1)
+    fitted.pool.update(FitState, lambda state: replace(state, failures_in_a_row=1, failed_at=fitted.now))
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     assert fitted.look().message.startswith("The last fit failed; the next try is in 60 s")
     fitted.now -= 3600
@@ -318,7 +329,7 @@ def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> Non
 
 def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
     first = fitted.in_force
-    fitted.pool.put("label_config", CONFIG.replace(CHOICES, CHOICES + '<Choice value="other"/>'))
+    fitted.configure(CONFIG.replace(CHOICES, CHOICES + '<Choice value="other"/>'))
     fitted.label(TRAIN, WRONG)
     assert fitted.look().reason == "the project's labels changed"
     new = fitted.fit()
@@ -424,5 +435,5 @@ def test_a_version_that_was_fitted_on_other_fields_is_made_anew(
 ) -> None:
     path = fitted.registry.path(PROJECT, fitted.in_force) / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "texts": texts}))
-    fitted.pool.put("label_config", config)
+    fitted.configure(config)
     assert fitted.look().reason == reason

@@ -89,7 +89,7 @@ def test_the_loop_survives_the_death_of_each_process(
 
 
 def test_label_studio_may_die_while_the_queue_is_published(
-    label_studio_program: Path, tmp_path: Path, wide: Path, few_pairs: Corpus
+    label_studio_program: str, tmp_path: Path, wide: Path, few_pairs: Corpus
 ) -> None:
     server = LocalStudio(tmp_path / "label-studio", own_port(18300))
     server.start()

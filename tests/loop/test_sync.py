@@ -18,8 +18,10 @@ from nextlabel.loop.controller import Controller
 from nextlabel.loop.sync import annotators_at_work, sync
 from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import lock
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.traffic import Traffic
 from nextlabel.versions.registry import Registry
@@ -152,7 +154,7 @@ def test_a_first_reading_that_was_killed_goes_on_where_it_was_and_misses_no_labe
     monkeypatch.setattr(watched, "before", die)
     with pytest.raises(KeyboardInterrupt):
         bring_up_to_date(watched, pool, project, Clock())
-    assert (pool.size(), pool.get("complete")) == (2 * PAGE, "")
+    assert (pool.size(), pool.state(SyncState).complete) == (2 * PAGE, False)
     studio.annotate(read_before, result_of(LABELS[0]))
 
     asked_from = watched.pages
@@ -223,7 +225,7 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
     connect(studio, project, web.url, Credentials(), show_predictions=False)
     settings, board = Settings(_env_file=None, model_dir=tmp_path), StatusBoard(tmp_path)
     fateful = Fateful(label_studio.url, label_studio.login.token)
-    controller = Controller(settings, Registry(tmp_path), board, fateful)
+    controller = Controller(settings, Registry(tmp_path), board, fateful, JobQueue(tmp_path))
     controller.reconcile(project, thorough=False)
     status = board.queue(project)
     assert (status.state, status.message, status.errors) == (
@@ -234,7 +236,8 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
 @pytest.mark.parametrize("thorough", [True, False])
 def test_a_look_that_finds_the_project_taken_comes_again_as_thorough_as_it_was(thorough: bool, tmp_path: Path) -> None:
     registry, studio = Registry(tmp_path), LabelStudioClient("http://127.0.0.1:1", "not asked")
-    controller = Controller(Settings(_env_file=None, model_dir=tmp_path), registry, StatusBoard(tmp_path), studio)
+    settings, jobs = Settings(_env_file=None, model_dir=tmp_path), JobQueue(tmp_path)
+    controller = Controller(settings, registry, StatusBoard(tmp_path), studio, jobs)
     with lock(tmp_path, "1.queue"):
         controller.reconcile(1, thorough)
     assert jobs_in(tmp_path) == [("reconcile", (1, thorough))]
@@ -274,12 +277,13 @@ def costs_of(
     web = start_backend("web", model_dir=tmp_path / "web")
 
     def measure(size: int) -> Costs:
+        home = tmp_path / f"{size}"
         settings = Settings(
-            _env_file=None, model_dir=tmp_path / f"{size}", base_model=str(tiny), fit_every=LABELLED, fit_steps=2,
+            _env_file=None, model_dir=home, base_model=str(tiny), fit_every=LABELLED, fit_steps=2,
             window=LABELLED, precision="fp32", device="cpu",
         )  # fmt: skip
-        ours, board, clock = label_studio.connect(), StatusBoard(settings.model_dir), Clock()
-        controller = Controller(settings, Registry(settings.model_dir), board, ours, clock)
+        ours, board, clock, jobs = label_studio.connect(), StatusBoard(home), Clock(), JobQueue(home)
+        controller = Controller(settings, Registry(home), board, ours, jobs, clock)
         project = make_project(studio, size, start=LABELLED)
         connect(studio, project, web.url, Credentials(), show_predictions=False)
 
@@ -305,7 +309,7 @@ def costs_of(
         controller.fit(project)
         version = work_off()
         assert board.fit(project).fits == 2
-        controller.jobs.restart()  # no hint waits, for which the part that is verified would be put off
+        jobs.restart()  # no hint waits, for which the part that is verified would be put off
         return Costs(labels, version, work_off(thorough=True))
 
     return measure

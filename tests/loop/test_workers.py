@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
+from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, RedisServer
 from helpers.waiting import wait_until
-from nextlabel.lab.sandbox import ROOT, LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
 
@@ -291,7 +292,7 @@ import os
 from nextlabel.loop import trainer
 from nextlabel.settings import load_settings
 
-def work_off(settings, registry, jobs):
+def work_off(settings, registry, jobs, worker):
     import torch
     print(torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"], flush=True)
 

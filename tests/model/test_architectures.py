@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from nextlabel.commands.check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
 from nextlabel.errors import BadSettingError, NoModelError
+from nextlabel.lab.check_architectures import ARCHITECTURES, LABELS, Architecture, check, learnt, mixed, plainly
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.base_check import check_base
 from nextlabel.model.classifier import Recipe, load, load_base

@@ -329,7 +329,7 @@ def test_our_own_pairs_are_read_whole(minilm: Path) -> None:
 @pytest.fixture
 def tokenizer_of(tmp_path: Path) -> Callable[[str], str]:
     """Writes the tokenizer of an architecture, by name; no weights."""
-    from nextlabel.commands.check_architectures import ARCHITECTURES
+    from nextlabel.lab.check_architectures import ARCHITECTURES
 
     def made(name: str) -> str:
         (one,) = (one for one in ARCHITECTURES if one.name == name)

@@ -1,10 +1,12 @@
 """The job queue: many hints become one job, nothing is lost that matters, wherever the queue lies. Jobs are worked off
 without a consumer."""
 
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,8 @@ def open_queue(tmp_path: Path, diary: Diary, url: str) -> Iterator[OpenQueue]:
     ours = uuid.uuid4().hex
 
     def open_it(name: str = ours) -> JobQueue:
-        opened.append(JobQueue(tmp_path / "new", url, name, worker=diary))
+        opened.append(JobQueue(tmp_path / "new", url, name, patient=True))
+        opened[-1].assign(diary)
         return opened[-1]
 
     yield open_it
@@ -228,6 +231,24 @@ def test_a_job_survives_the_process_that_asked_for_it(open_queue: OpenQueue, dia
     assert diary.done == [("reconcile", 1, False)]
 
 
+def test_jobs_and_demands_of_release_0_1_0_are_understood(tmp_path: Path, diary: Diary) -> None:
+    with closing(sqlite3.connect(tmp_path / "queue.sqlite")) as recorded:
+        recorded.executescript(Path(__file__).with_name("queue_of_0_1_0.sql").read_text(encoding="utf-8"))
+    queue = JobQueue(tmp_path, patient=True)
+    queue.assign(diary)
+    work(queue)
+    assert diary.done == [
+        ("reconcile", 1, False),
+        ("reconcile", 1, True),
+        ("reconcile", 2, False),
+        ("fit", 1),
+        ("score", 1, "nextlabel-1-20261129T073214", 1, 50),
+        ("forget", 1, [7, 8]),
+    ]
+    assert queue.demanded(1) == "1795937538.295744"
+    queue.huey.storage.close()
+
+
 def test_ranges_to_score_join_by_version_and_first_id(queue: JobQueue, diary: Diary) -> None:
     for _ in range(3):
         queue.want_scores(1, "v1", 1, 100)
@@ -373,7 +394,8 @@ def answers(queue: JobQueue) -> bool:
 def test_a_job_that_loses_its_server_is_given_up_in_a_sentence(
     server: QueueServer, tmp_path: Path, diary: Diary, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, worker=diary)
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, patient=True)
+    queue.assign(diary)
 
     def lose_it() -> None:
         server.kill()

@@ -12,6 +12,7 @@ import pytest
 from nextlabel.errors import PoolError
 from nextlabel.labelstudio.config import LabelConfig, TextField
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import QueueState, SyncState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
@@ -96,12 +97,12 @@ def test_the_copy_knows_its_totals(pool: Pool) -> None:
 def test_the_copy_outlives_its_connection_and_is_seen_by_others(tmp_path: Path) -> None:
     with Pool(tmp_path / "1.sqlite") as writer, Pool(tmp_path / "1.sqlite") as reader:
         writer.upsert([task(1)])
-        writer.put("watermark", "2026")
+        writer.update(SyncState, lambda state: replace(state, watermark="2026"))
         assert reader.open_examples() == [example(1)]
     with Pool(tmp_path / "1.sqlite") as later:
         assert later.open_examples() == [example(1)]
-        assert later.get("watermark") == "2026"
-        assert later.get("nothing", "default") == "default"
+        assert later.state(SyncState).watermark == "2026"
+        assert later.state(QueueState) == QueueState()
 
 
 def test_an_increment_that_breaks_off_leaves_no_half(pool: Pool) -> None:
@@ -168,12 +169,12 @@ def test_clearing_forgets_tasks_and_scores_but_not_what_is_published(pool: Pool)
     pool.upsert([task(1), task(2)])
     score(pool, V1, {1: 0.9, 2: 0.8})
     pool.note_published(Published(11, 1, V1, 0.1))
-    pool.put("reading", "abc")
-    pool.put("watermark", "2026")
-    pool.put("anything else", "stays")
-    pool.clear()
-    assert (pool.size(), pool.get("reading"), pool.get("watermark")) == (0, "", "")
-    assert pool.get("anything else") == "stays"
+    pool.update(SyncState, lambda state: replace(state, reading="abc", watermark="2026"))
+    pool.update(QueueState, lambda _: QueueState("it", "stays"))
+    pool.clear(SyncState())
+    state = pool.state(SyncState)
+    assert (pool.size(), state.reading, state.watermark) == (0, "", "")
+    assert pool.state(QueueState) == QueueState("it", "stays")
     assert pool.published() == [Published(11, 1, V1, 0.1)]
     pool.upsert([task(1)])
     assert pool.unscored(V1) == [example(1)]
@@ -317,8 +318,7 @@ def test_a_version_whose_scores_were_dropped_has_all_tasks_before_it_again(pool:
     assert pool.unscored_size(V1) == 2
 
 
-def test_many_scores_are_dropped_in_pieces(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextlabel.store.pool.PIECE", 3)
+def test_many_scores_are_dropped_at_once(pool: Pool) -> None:
     pool.upsert([task(i) for i in range(1, 8)])
     for version in (V1, V2):
         score(pool, version, dict.fromkeys(range(1, 8), 0.5))
@@ -368,7 +368,7 @@ def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
     with Pool(path) as pool:
         assert pool.size() == 1
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("PRAGMA user_version=0; ALTER TABLE score DROP COLUMN truncated")
+        db.executescript("PRAGMA user_version=0; ALTER TABLE scored DROP COLUMN classes")
     with Pool(path) as pool:
         assert pool.size() == 0
         pool.upsert([task(1)])

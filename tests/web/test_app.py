@@ -31,12 +31,9 @@ from nextlabel.values.examples import Example
 from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
-from nextlabel.web.app import (
-    HINTS,
-    MAX_BODY,
-    MAX_PREDICTIONS,
-    MAX_TASKS,
-)
+from nextlabel.web.app import MAX_BODY
+from nextlabel.web.protocol import HINTS, MAX_TASKS
+from nextlabel.web.services import MAX_PREDICTIONS
 from nextlabel.web.serving import WEB_THREADS
 
 LABELS = ("pos", "neg", "mixed")
@@ -766,7 +763,7 @@ def page(client: FlaskClient) -> str:
 
 def test_the_page_without_a_project_says_how_to_connect_one(fresh: FlaskClient) -> None:
     assert "No project is connected yet" in page(fresh)
-    assert "connect_project.py" in page(fresh)
+    assert "nextlabel connect --project" in page(fresh)
 
 
 def test_the_page_shows_html_of_others_as_text(fresh: FlaskClient, tmp_path: Path) -> None:
@@ -795,7 +792,7 @@ def test_the_page_shows_what_is_to_be_pasted_as_code(fresh: FlaskClient, tmp_pat
 def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_path: Path) -> None:
     missing = fresh.get(f"/api/projects/{PROJECT}")
     assert missing.status_code == 404
-    assert f"connect_project.py --project {PROJECT}" in missing.get_json()["error"]
+    assert f"nextlabel connect --project {PROJECT}" in missing.get_json()["error"]
     Registry(tmp_path).know(PROJECT)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, first="One thing.", warnings=("Another.",), state="waiting")
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from helpers.served import RECORDED, client_of, fit_version, jobs_in
 from nextlabel.store.jobs import JobQueue
-from nextlabel.web.app import HINTS
+from nextlabel.web.protocol import HINTS
 
 MAX_LENGTH = 32
 BIG = 10 * 2**20

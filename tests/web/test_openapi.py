@@ -15,9 +15,11 @@ from schemathesis.specs.openapi import checks as of_openapi
 from helpers.served import RECORDED, client_of, fit_version
 from nextlabel import __version__
 from nextlabel.labelstudio.connection import SECRET_HEADER
-from nextlabel.web import app as web
+from nextlabel.web.pages import OPENAPI
+from nextlabel.web.protocol import MAX_TASKS
+from nextlabel.web.services import MAX_PREDICTIONS
 
-DOCUMENT = json.loads((Path(web.__file__).parent / "openapi.json").read_text("utf-8"))
+DOCUMENT = json.loads(OPENAPI.read_text("utf-8"))
 OPERATIONS = [(path, method.upper()) for path, operations in DOCUMENT["paths"].items() for method in operations]
 TRIED = [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [
     (path, method, GenerationMode.NEGATIVE)
@@ -83,9 +85,8 @@ def test_the_document_names_version_limits_and_header_as_they_are(client: FlaskC
     assert DOCUMENT["info"]["version"] == __version__
     assert DOCUMENT["components"]["securitySchemes"]["secret"]["name"] == SECRET_HEADER
     predict = DOCUMENT["paths"]["/predict"]["post"]
-    limits = f"At most {web.MAX_TASKS} tasks in one request, and {web.MAX_PREDICTIONS} requests at a time"
+    limits = f"At most {MAX_TASKS} tasks in one request, and {MAX_PREDICTIONS} requests at a time"
     assert limits in predict["description"]
     assert (
-        predict["requestBody"]["content"]["application/json"]["schema"]["properties"]["tasks"]["maxItems"]
-        == web.MAX_TASKS
+        predict["requestBody"]["content"]["application/json"]["schema"]["properties"]["tasks"]["maxItems"] == MAX_TASKS
     )

@@ -1,8 +1,9 @@
 """What several commands need."""
 
 import argparse
-import time
-from collections.abc import Callable
+import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,24 @@ def new_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
     """A parser whose help keeps the lines of the module's docstring."""
     formatter = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(prog=prog, description=description, formatter_class=formatter)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def write_json(out: Path | None, result: object) -> None:
+    """All numbers, into the file that --out names, if it names one."""
+    if out is not None:
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def show(line: str) -> None:
+    """What is being done, beside what is printed for others to read."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def studio_from_settings() -> "LabelStudioClient":
@@ -30,12 +49,3 @@ def default_model() -> str:
     from nextlabel.lab.demo import small_checkpoint
 
     return str(small_checkpoint())
-
-
-def wait_until(done: Callable[[], bool], seconds: float = 1800) -> None:
-    """Look twenty times a second until it is so; raises `TimeoutError` when it never is."""
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError("the loop did not move on")
-        time.sleep(0.05)

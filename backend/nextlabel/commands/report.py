@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser
-from nextlabel.simulation.report import update_readme, write_report
+from nextlabel.errors import of_extra
 from nextlabel.simulation.study import headlines
 
 
@@ -24,6 +24,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if (options.readme is None) != (options.name is None):
         parser.error("--readme and --name go together")
+    with of_extra("simulation", "nextlabel report"):
+        from nextlabel.simulation.report import update_readme, write_report
+
     out = options.out or options.runs[0]
     study = write_report(options.runs, out)
     print("\n".join(headlines(study)))

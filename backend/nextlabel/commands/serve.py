@@ -6,45 +6,47 @@ import os
 import sys
 from collections.abc import Sequence
 
+from nextlabel.commands._common import new_parser
 from nextlabel.errors import NextlabelError
 from nextlabel.processes import exit_with_parent, set_up_logs, stop_when_asked
 from nextlabel.settings import Settings, load_settings
 
 log = logging.getLogger("nextlabel")
 
+COMMANDS = {
+    "serve": "Runs the web process and the trainers, supervised.",
+    "web": "Runs the web process alone.",
+    "trainer": "Runs the trainers alone.",
+}
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, check the settings, run; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="nextlabel", description="The Nextlabel ML backend.")
-    commands = {
-        "serve": "run the web process and the trainers, supervised",
-        "web": "run the web process alone",
-        "trainer": "run the trainers alone",
-    }
-    chosen = parser.add_subparsers(dest="command", required=True)
-    for name, text in commands.items():
-        one = chosen.add_parser(
-            name, help=text, description=f"{text.capitalize()}. Settings: the environment and .env."
-        )
-        one.add_argument("--supervised-by", type=int, metavar="PID", help=argparse.SUPPRESS)
-        if name != "web":
-            one.add_argument("--workers", metavar="N", help="how many trainers; in place of the setting WORKERS")
-        if name == "trainer":
-            one.add_argument("--number", type=int, help=argparse.SUPPRESS)  # which of them, from the supervisor
-    parsed = parser.parse_args(arguments)
-    number = getattr(parsed, "number", None)
-    if getattr(parsed, "workers", None):
-        os.environ["WORKERS"] = parsed.workers  # checked like the setting, and known to the children
+    """Parse the command line, whose first word is which part to run, check the settings, run; the exit code."""
+    command, *rest = arguments
+    options = _parser(command).parse_args(rest)
+    if options.workers:
+        os.environ["WORKERS"] = options.workers  # checked like the setting, and known to the children
     stop_when_asked()
     try:
-        if parsed.supervised_by:
-            exit_with_parent(parsed.supervised_by)
+        if options.supervised_by:
+            exit_with_parent(options.supervised_by)
         settings = load_settings()
-        set_up_logs(settings.log_level, parsed.command if number is None else f"{parsed.command} {number}")
-        return _run(parsed.command, number, settings)
+        set_up_logs(settings.log_level, command if options.number is None else f"{command} {options.number}")
+        return _run(command, options.number, settings)
     except NextlabelError as error:
         print(f"Nextlabel cannot start:\n{error}", file=sys.stderr)
         return 2
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = new_parser(f"nextlabel {command}", f"{COMMANDS[command]} Settings: the environment and .env.")
+    parser.set_defaults(workers=None, number=None)
+    parser.add_argument("--supervised-by", type=int, metavar="PID", help=argparse.SUPPRESS)
+    if command != "web":
+        parser.add_argument("--workers", metavar="N", help="how many trainers; in place of the setting WORKERS")
+    if command == "trainer":
+        parser.add_argument("--number", type=int, help=argparse.SUPPRESS)  # which of them, from the supervisor
+    return parser
 
 
 def _run(command: str, number: int | None, settings: Settings) -> int:

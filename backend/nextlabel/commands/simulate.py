@@ -5,37 +5,21 @@ A run that was stopped goes on when the same command is given again. Afterwards:
 
 import argparse
 import math
-import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from nextlabel.commands._common import new_parser
+from nextlabel.commands._common import new_parser, positive
 from nextlabel.learning.rounds import QUERY_STRATEGIES
-from nextlabel.learning.start_set import seed_size
-from nextlabel.learning.strategies import rank_alike
-from nextlabel.simulation.curves import SPAN
-from nextlabel.simulation.datasets import corpora, overlaps, textsets
+from nextlabel.simulation import session
+from nextlabel.simulation.datasets import corpora, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
-from nextlabel.simulation.replay import (
-    START_BY,
-    TUTORIAL,
-    TUTORIAL_SEED,
-    RunProtocol,
-    arms,
-    check,
-    deviations,
-    rounds_in,
-)
+from nextlabel.simulation.experiment import ExperimentPlan
+from nextlabel.simulation.replay import START_BY, TUTORIAL, TUTORIAL_SEED, RunProtocol
 
 SHORTEST = 8  # word pieces, as in the settings
-FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,18 +29,13 @@ def main(arguments: Sequence[str]) -> int:
     if options.stop_at is not None and not options.reproduce_tutorial:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     data = read_data(options, parser)
-    protocol = make_protocol(options, data)
-    strategies, seeds = choose_arms(options)
-    differing = deviations(data, protocol, strategies, seeds) if options.reproduce_tutorial else None
-    experiment = Experiment(options.out, data, protocol, differing)
-    check(data, experiment.protocol, seeds)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = options.threads or max(1, cores // options.workers)
-    plan = ExperimentPlan(arms(strategies, seeds), options.rounds, options.workers, threads)
+    protocol, chosen = make_protocol(options, data), choose_arms(options)
+    experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
+    plan = session.make_plan(*chosen, options.rounds, options.workers, options.threads)
     introduce(data, protocol, plan)
     try:
         with experiment:
-            failures = play(experiment, plan, shlex.join(["nextlabel", "simulate", *arguments]))
+            failures = session.play(experiment, plan, shlex.join(["nextlabel", "simulate", *arguments]))
     except KeyboardInterrupt:
         print("Stopped. The finished rounds are kept; the same command goes on from them.", file=sys.stderr)
         raise
@@ -66,81 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
-def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence[Event]:
-    """Play with a progress bar; rounds on disk count as done."""
-    total = {arm: rounds_in(experiment.data, experiment.protocol, arm, plan.rounds) for arm in plan.arms}
-    done = experiment.done()
-    for arm, records in done.items():
-        if arm in total and not records[-1].chosen:  # it ended before the most rounds it could have had
-            total[arm] = len(records)
-    finished = sum(min(len(done.get(arm, [])), total[arm]) for arm in plan.arms)
-    quiet_s = 0.5 if sys.stderr.isatty() else 30
-    with tqdm(total=sum(total.values()), initial=finished, unit="round", mininterval=quiet_s) as bar:
-
-        def show(event: Event) -> None:
-            record = event.record
-            if record is None:
-                return
-            score = f"dev {record.dev['combined']:.3f}"
-            bar.set_postfix_str(f"seed {record.seed} {record.strategy}: {record.labels} labels, {score}", refresh=False)
-            bar.update()
-            if not record.chosen:
-                bar.total -= max(0, total[event.arm] - record.round - 1)
-
-        return experiment.play(plan, command, show)
-
-
 def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> None:
     """Say what is about to be played, and what a reviewer would object to."""
-    print(f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test")
-    for note in data.notes:
-        print(note)
-    if len(data.labels) == 2:
-        print(f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}")
-    seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
-    names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
-    print(f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {protocol.batch} labels a round")
-    for warning in warnings(data, protocol, plan, names):
-        print(f"Warning: {warning}")
-
-
-def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: Sequence[str]) -> Iterator[str]:
-    """What does not hinder a run and weakens what can be concluded from it."""
-    yield from dependent(data)
-    for group in textsets.alike(data.labels):
-        yield f"{' and '.join(map(repr, group))} are taken as different classes; write them alike if they are one"
-    for part, counts in data.counts().items():
-        missing = [label for label, count in counts.items() if not count]
-        if missing:
-            yield f"{part} has no example of {', '.join(missing)}"
-    rounds = max(rounds_in(data, protocol, arm, plan.rounds) for arm in plan.arms)
-    if rounds < SPAN:
-        yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
-    elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
-        yield "the pool is smaller than a batch: the first batch takes all of it"
-    for alike in rank_alike(names, len(data.labels)):
-        if len(alike) > 1:
-            yield f"with two classes {' and '.join(alike)} choose the same examples: one of them would do"
-    epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)
-    if epochs < FULL_EPOCHS - 0.1:
-        yield f"the baseline sees the data {epochs:.1f} times; fewer than {FULL_EPOCHS} lower the target: --full-steps"
-
-
-def dependent(data: TextSet) -> Iterator[str]:
-    """Examples that are not independent of each other; a leak is what is learnt from and judged by."""
-    for words, count in data.leaks().items():
-        yield f"a leak: {count} {words}, word for word"
-    for words, count in data.repeats().items():
-        yield f"{count} {words}, word for word"
-    torn = overlaps.contradictions(data.parts())
-    if torn:
-        texts = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"
-        yield f"{texts} under different labels ({torn.examples} examples), such as {torn.one}"
-    for part, joined in overlaps.joined_to_train(data.parts()).items():
-        yield (
-            f"{joined.joined} of {joined.pairs} {part} pairs share a sentence with train ({joined.directly}) or are "
-            f"joined to it by a chain of pairs that share one, such as {joined.one}"
-        )
+    print("\n".join(session.introduction(data, protocol, plan)))
 
 
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
@@ -168,10 +75,7 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
 
 
 def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
-    """The tutorial's protocol with what the options change; only a reproduction stops at the tutorial's target.
-
-    The baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
-    """
+    """The protocol with what the options change."""
     recipe = {
         "base_model": options.base_model,
         "steps": options.steps,
@@ -183,10 +87,9 @@ def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
         "precision": options.precision,
     }
     given = {"start": options.start, "start_by": options.start_by, "batch": options.batch, "stop_at": options.stop_at}
-    base = TUTORIAL if options.reproduce_tutorial else replace(TUTORIAL, training_seed=None, stop_at=None)
-    protocol = replace(base, recipe=replace(base.recipe, **only_given(recipe)), **only_given(given))
-    three_epochs = int(FULL_EPOCHS * len(data.train) / protocol.recipe.batch_size)
-    return replace(protocol, full_steps=options.full_steps or max(protocol.recipe.steps, three_epochs))
+    return session.make_protocol(
+        data, only_given(recipe), only_given(given), options.full_steps, options.reproduce_tutorial
+    )
 
 
 def only_given(options: dict[str, Any]) -> dict[str, Any]:
@@ -204,6 +107,16 @@ def choose_arms(options: argparse.Namespace) -> tuple[list[str], list[int]]:
 def make_parser() -> argparse.ArgumentParser:
     """All options."""
     parser = new_parser("nextlabel simulate", __doc__)
+    _add_data(parser)
+    _add_model(parser)
+    _add_protocol(parser)
+    parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (default: all cores shared)")
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
     data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
     data.add_argument(
@@ -225,6 +138,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the row's number)")
     data.add_argument("--positive", metavar="LABEL", help="class that F1 is of, when there are two")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model and its fit (defaults: the tutorial's)")
     tutorial = TUTORIAL.recipe
     model.add_argument("--base-model", metavar="NAME", help=f"hub name or directory ({tutorial.base_model})")
@@ -238,6 +154,9 @@ def make_parser() -> argparse.ArgumentParser:
     model.add_argument("--warmup", type=share, help=f"share of the steps before full rate ({tutorial.warmup:g})")
     model.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (auto)")
     model.add_argument("--precision", choices=("auto", "bf16", "fp32"), help="of matrix products (auto)")
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
     play = parser.add_argument_group("protocol")
     play.add_argument("--strategy", action="append", choices=QUERY_STRATEGIES, metavar="NAME", help=STRATEGY_HELP)
     play.add_argument(
@@ -253,20 +172,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="its strategy, its seeds, its stop at a first look of 0.8568: a reproduction, not evidence",
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
-    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
-    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (default: all cores shared)")
-    return parser
 
 
 STRATEGY_HELP = f"may be given several times; one of {', '.join(QUERY_STRATEGIES)} (random and entropy)"
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def length(text: str) -> int:

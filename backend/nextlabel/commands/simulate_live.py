@@ -11,9 +11,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser
-from nextlabel.errors import BadSettingError
-from nextlabel.lab.live import Loop, first_differences, play
+from nextlabel.commands._common import new_parser, positive
+from nextlabel.lab.live import Loop, api_keys, first_differences, play
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.settings import load_settings
 from nextlabel.simulation import records
@@ -53,29 +52,11 @@ def main(arguments: Sequence[str]) -> None:
         print("\n".join(first_differences(done, same_arm)) or f"{options.compare} has no rounds of {done[0].arm}")
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 def corpus(options: argparse.Namespace) -> corpora.Corpus:
     """The labels that the annotators know."""
     if options.own_pairs:
         return corpora.own_pairs()
     return corpora.read_mrpc(options.mrpc_dir) if options.mrpc_dir else corpora.download_mrpc()
-
-
-def api_keys(path: Path) -> list[str]:
-    """One key a line."""
-    try:
-        keys = path.read_text(encoding="utf-8").split()
-    except OSError as error:
-        raise BadSettingError(f"--annotators {path} cannot be read: {error.strerror}.") from None
-    if not keys:
-        raise BadSettingError(f"--annotators {path} holds no API key; write one on each line.")
-    return keys
 
 
 def show(record: Record) -> None:

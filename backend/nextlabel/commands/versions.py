@@ -10,10 +10,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser
-from nextlabel.errors import BadSettingError, NoModelError
-from nextlabel.settings import Settings, load_settings
-from nextlabel.store.jobs import JobQueue
+from nextlabel.errors import BadSettingError
+from nextlabel.settings import load_settings
 from nextlabel.values.versions import Card
+from nextlabel.versions import promotion
 from nextlabel.versions.registry import Registry
 
 HEADER = ("number", "version", "labels", "accuracy", "F1", "combined", "size", "age", "state")
@@ -35,8 +35,12 @@ def main(arguments: Sequence[str]) -> None:
         for version in registry.prune(options.project, options.keep) or ["nothing"]:
             print(f"deleted {version}")
     else:
-        named = _named(registry, options.project, options.version) if options.action == "promote" else None
-        _promote(settings, registry, options.project, named or _previous(registry, options.project))
+        if options.action == "promote":
+            version = promotion.named(registry, options.project, options.version)
+        else:
+            version = promotion.previous(registry, options.project)
+        promotion.promote(settings, registry, options.project, version)
+        print(f"{version} is in force; the trainer brings the queue into its order.")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -56,33 +60,6 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of versions, at least 1")
     return int(text)
-
-
-def _named(registry: Registry, project: int, name: str) -> str:
-    cards = registry.cards(project)
-    found = [card.version for card in cards if name in (card.version, str(card.number))]
-    if len(found) != 1:
-        known = ", ".join(card.version for card in cards)
-        raise NoModelError(
-            f"Project {project} has {len(found)} versions that {name!r} names: give one of {known} in full."
-        )
-    return found[0]
-
-
-def _previous(registry: Registry, project: int) -> str:
-    current = registry.current(project)
-    before = registry.before(project, current) if current else None
-    if before is None:
-        raise NoModelError(f"Project {project} has no whole version before {current}: promote one that `list` shows.")
-    return before
-
-
-def _promote(settings: Settings, registry: Registry, project: int, version: str) -> None:
-    registry.verify(project, version)
-    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
-    registry.promote(project, version)
-    jobs.hint(project)
-    print(f"{version} is in force; the trainer brings the queue into its order.")
 
 
 def _row(registry: Registry, card: Card) -> tuple[str, ...]:

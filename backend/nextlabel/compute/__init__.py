@@ -2,3 +2,5 @@
 
 Owns where a fit runs; refuses to know what is computed.
 """
+
+__all__ = ["local"]

@@ -3,4 +3,19 @@
 Owns the demo, the load and the benchmarks; refuses to be needed by the product.
 """
 
-__all__ = ["annotators", "benchmark", "demo", "importing", "live", "load", "sandbox"]
+__all__ = [
+    "annotators",
+    "benchmark",
+    "check_architectures",
+    "check_gpu",
+    "count_requests",
+    "demo",
+    "faults",
+    "importing",
+    "live",
+    "load",
+    "measure_loop",
+    "measure_pool",
+    "sandbox",
+    "soak",
+]

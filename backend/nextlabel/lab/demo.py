@@ -1,12 +1,10 @@
 """The demo: Label Studio, backend and a simulated annotator on this machine, with one command."""
 
-import argparse
-import os
 import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,6 @@ from nextlabel.errors import NextlabelError
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import (
-    ROOT,
     LocalBackend,
     LocalStudio,
     free_port,
@@ -37,6 +34,21 @@ START_SEED = 123
 
 
 @dataclass(frozen=True)
+class DemoOptions:
+    """What a person may choose. Without `steps` the corpus decides; `exit`: stop after the rounds."""
+
+    data_dir: Path
+    rounds: int = 5
+    exit: bool = False
+    port: int = 8080
+    backend_port: int = 9090
+    mrpc_dir: Path | None = None
+    base_model: str = SMALL
+    steps: int | None = None
+    no_browser: bool = False
+
+
+@dataclass(frozen=True)
 class DemoPlan:
     """What suits a checkpoint and a corpus: labels per round, optimiser steps, learning rate."""
 
@@ -45,9 +57,8 @@ class DemoPlan:
     learning_rate: float
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line and run; returns the exit code."""
-    options = _parse(arguments)
+def run(options: DemoOptions) -> int:
+    """Run the demo until its rounds are over, or until Ctrl-C; returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with Ctrl-C ignored
         signal.signal(number, signal.default_int_handler)
     try:
@@ -61,28 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--rounds", type=_positive, default=5, help="rounds to label and refit (default: %(default)s)")
-    parser.add_argument("--exit", action="store_true", help="stop after the rounds instead of leaving all running")
-    parser.add_argument("--port", type=_positive, default=8080, help="Label Studio's port (default: %(default)s)")
-    parser.add_argument("--backend-port", type=_positive, default=9090, help="the backend's (default: %(default)s)")
-    parser.add_argument("--data-dir", type=Path, default=ROOT / ".demo", help="where all data goes (default: .demo)")
-    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files")
-    parser.add_argument("--base-model", default=SMALL, help="hub name or directory (default: %(default)s, offline)")
-    parser.add_argument("--steps", type=_positive, help="optimiser steps per fit")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return number
-
-
-def _run(options: argparse.Namespace, stack: ExitStack) -> None:
+def _run(options: DemoOptions, stack: ExitStack) -> None:
     data_dir = options.data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     stack.enter_context(_only_one(data_dir))
@@ -139,7 +129,7 @@ def small_checkpoint() -> Path:
     return directory
 
 
-def _plan(options: argparse.Namespace, corpus: Corpus) -> DemoPlan:
+def _plan(options: DemoOptions, corpus: Corpus) -> DemoPlan:
     small_corpus = len(corpus.train) < 1000
     small_model = options.base_model == SMALL
     steps = options.steps or (90 if small_corpus else 120)
@@ -269,8 +259,3 @@ def _leave_running(studio: LocalStudio, backend: LocalBackend, project: int) -> 
     while backend.running():
         time.sleep(1)
     raise NextlabelError(f"The backend stopped:\n{backend.tail()}")
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    sys.exit(main())

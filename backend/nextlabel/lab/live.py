@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from nextlabel.errors import BadRunError, NextlabelError
+from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.learning.rounds import score_holdout
@@ -32,6 +32,17 @@ from nextlabel.versions.registry import Registry
 
 LOOK_S = 0.3
 PATIENCE_S = 120.0  # for a queue that serves nothing although tasks are left: twice the default RECONCILE_S
+
+
+def api_keys(path: Path) -> list[str]:
+    """Of each annotator, one a line. Raises `BadSettingError` when the file cannot be read or is empty."""
+    try:
+        keys = path.read_text(encoding="utf-8").split()
+    except OSError as error:
+        raise BadSettingError(f"--annotators {path} cannot be read: {error.strerror}.") from None
+    if not keys:
+        raise BadSettingError(f"--annotators {path} holds no API key; write one on each line.")
+    return keys
 
 
 @dataclass(frozen=True)

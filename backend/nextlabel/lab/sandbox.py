@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,8 +20,7 @@ import httpx
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 
-ROOT = Path(__file__).resolve().parents[3]
-LABEL_STUDIO = ROOT / ".venv-label-studio" / "bin" / "label-studio"
+CHECKOUT = Path(__file__).resolve().parents[3]  # when this is run from one
 FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
 STOP_S = 8.0
 
@@ -46,6 +46,21 @@ def login_of(data_dir: Path) -> Login:
     return login
 
 
+def label_studio() -> str:
+    """Label Studio's program: what LABEL_STUDIO_EXECUTABLE names, else the one of `.venv-label-studio` in the current
+    directory or the checkout, else the one on PATH. Raises `NextlabelError` when there is none."""
+    named = os.environ.get("LABEL_STUDIO_EXECUTABLE")
+    own = [str(home / ".venv-label-studio" / "bin" / "label-studio") for home in (Path.cwd(), CHECKOUT)]
+    found = next(filter(None, map(shutil.which, [named] if named else [*own, "label-studio"])), None)
+    if found is None:
+        where = f"LABEL_STUDIO_EXECUTABLE={named} is no program" if named else "Label Studio is not installed"
+        raise NextlabelError(
+            f"{where}. In a checkout run scripts/setup; elsewhere install it into an environment of its own (its "
+            "pins and ours must not meet) and set LABEL_STUDIO_EXECUTABLE to its bin/label-studio."
+        )
+    return found
+
+
 def free_port(wanted: int) -> int:
     """The first free TCP port from `wanted` on. Label Studio moves on silently, so it must be known beforehand."""
     for port in range(wanted, min(wanted + 50, 65536)):
@@ -58,6 +73,15 @@ def free_port(wanted: int) -> int:
                 continue
             return port
     raise NextlabelError(f"No free port from {wanted} to {wanted + 49}. Stop what uses them, or name another --port.")
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 1800) -> None:
+    """Look twenty times a second until it is so; raises `TimeoutError` when it never is."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("the loop did not move on")
+        time.sleep(0.05)
 
 
 class Process:
@@ -141,10 +165,8 @@ class LocalStudio:
 
     def start(self) -> None:
         """Start and wait until it answers, to us and not to another server on the port."""
-        if not LABEL_STUDIO.exists():
-            raise NextlabelError(f"{LABEL_STUDIO} is missing. Run scripts/setup first.")
         command = [
-            str(LABEL_STUDIO), "start", "--no-browser", "--data-dir", str(self.data_dir),
+            label_studio(), "start", "--no-browser", "--data-dir", str(self.data_dir),
             "--internal-host", "127.0.0.1", "--port", str(self.port),
             "--username", self.login.user, "--password", self.login.password,
             "--user-token", self.login.token, "--enable-legacy-api-token", "--log-level", "WARNING",
@@ -198,7 +220,7 @@ class Studio(Protocol):
 
 
 class LocalBackend:
-    """`python -m backend COMMAND` with the given settings, beside what the environment says."""
+    """`python -m nextlabel COMMAND` with the given settings, beside what the environment says."""
 
     def __init__(self, studio: Studio, model_dir: Path, port: int, command: str = "serve", **settings: object):
         self.url = f"http://127.0.0.1:{port}"
@@ -211,7 +233,6 @@ class LocalBackend:
             "MODEL_DIR": str(model_dir),
             "HOST": "127.0.0.1",
             "PORT": str(port),
-            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             **{key.upper(): str(value) for key, value in settings.items()},
         }
         self._process: Process | None = None

@@ -28,6 +28,7 @@ from nextlabel.values.survey import (
     UNREADABLE,
     Seen,
     Survey,
+    UnknownWords,
 )
 
 CONNECT = "nextlabel connect"
@@ -47,15 +48,6 @@ class Notice:
     text: str
     harmless: bool = False
     first: bool = False
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Of `looked` texts, `count` consist mostly of what the tokenizer does not know; `task_id` is one of them."""
-
-    looked: int
-    count: int
-    task_id: int
 
 
 @dataclass(frozen=True)
@@ -323,7 +315,7 @@ def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: Lab
     )
 
 
-def on_unknown_words(unknown: Unknown, base_model: str, survey: Survey) -> Iterator[Notice]:
+def on_unknown_words(unknown: UnknownWords, base_model: str, survey: Survey) -> Iterator[Notice]:
     """When the tokenizer cannot tell texts from each other, unless there is nothing to tell: that is said already."""
     if _total(survey.noted(NOT_WORDS)) >= MOST * survey.readable:
         return
@@ -348,7 +340,7 @@ def sampling_changed(sampling: str) -> Notice:
     return Notice(
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
-        "left alone; `connect_project.py` sets it again.",
+        f"left alone; `{CONNECT}` sets it again.",
     )
 
 
@@ -357,7 +349,7 @@ def follows_another(version: str | None) -> Notice:
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
-        "`connect_project.py` sets it back.",
+        f"`{CONNECT}` sets it back.",
     )
 
 

@@ -4,12 +4,12 @@ Called by hints and by the clock. Killed anywhere, the next call finishes the wo
 """
 
 import functools
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from nextlabel.errors import (
     NextlabelError,
@@ -27,7 +27,7 @@ from nextlabel.labelstudio.client import (
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
-from nextlabel.labelstudio.notices import Notice, Unknown, told
+from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import FitDecision, Fitter
@@ -51,9 +51,11 @@ from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
+from nextlabel.store.state import ProjectState, QueueState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import ProjectOptions
-from nextlabel.values.versions import is_ours
+from nextlabel.values.survey import UnknownWords
+from nextlabel.values.versions import Card, is_ours
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -68,10 +70,26 @@ LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer 
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
+NO_BACKEND = "the project has no Nextlabel ML backend"
+
+
+class _DisconnectedError(Exception):
+    """The project is none of ours, or not any more."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a reconcile works with. `version` is the one in force; None when there is none yet."""
+
+    project: Project
+    config: LabelConfig
+    decision: FitDecision
+    version: str | None
 
 
 class Controller:
-    """Works on jobs. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in this process."""
+    """Does jobs, and asks for more. Thread-safe: one reconcile and one fit a project at a time, one fit at a time in
+    this process."""
 
     def __init__(
         self,
@@ -79,17 +97,16 @@ class Controller:
         registry: Registry,
         board: StatusBoard,
         studio: LabelStudioClient,
+        jobs: JobQueue,
         now: Callable[[], float] = time.time,
     ):
-        self.jobs = JobQueue(
-            settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, worker=self
-        )
-        self._settings, self._registry, self._board, self._studio, self._now = settings, registry, board, studio, now
+        self._settings, self._registry, self._board, self._studio = settings, registry, board, studio
+        self._jobs, self._now = jobs, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
-        self._backlog = Backlog(settings, registry, self.jobs, self._resident, self._turn)
-        self._fitter = Fitter(settings, registry, board, self.jobs, self._resident, self._turn, caches, now)
+        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
+        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
@@ -105,19 +122,25 @@ class Controller:
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The version in force cannot be loaded: the next look finds another one in force."""
         log.error("project %d: %s", project, error)
-        self.jobs.hint(project, delay_s=PROJECT_BUSY_S)
+        self._jobs.hint(project, delay_s=PROJECT_BUSY_S)
 
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may mend."""
         try:
-            with lock(self._settings.model_dir, f"{project}.queue"):
-                self._try_to_reconcile(project, thorough)
+            with (
+                lock(self._settings.model_dir, f"{project}.queue"),
+                self._reported(project),
+                Pool(pool_path(self._settings.model_dir, project)) as pool,
+            ):
+                self._close_gap(pool, project, thorough)
         except LockHeld:
-            self.jobs.hint(project, thorough, PROJECT_BUSY_S)
+            self._jobs.hint(project, thorough, PROJECT_BUSY_S)
 
-    def _try_to_reconcile(self, project: int, thorough: bool) -> None:
+    @contextmanager
+    def _reported(self, project: int) -> Iterator[None]:
+        """What goes wrong is said, and tried again; what nobody thought of is raised as well."""
         try:
-            self._reconcile(project, thorough)
+            yield
         except RefusedConfigError as error:
             log.warning("project %d cannot be served: %s", project, error)
             self._say(project, state="refused", message=str(error), **NOTHING_SAID)
@@ -125,7 +148,7 @@ class Controller:
             log.warning("project %d: %s", project, error)
             self._failed(project, str(error))
             if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
-                self.jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
+                self._jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NoModelError as error:
             self._failed(project, str(error))
             self._go_on_without(project, error)
@@ -136,71 +159,69 @@ class Controller:
             self._failed(project, f"internal error ({type(error).__name__}); see the trainer's log")
             raise
 
-    def _reconcile(self, project_id: int, thorough: bool) -> None:
-        project = self._project(project_id, thorough)
-        with Pool(pool_path(self._settings.model_dir, project_id)) as pool:
-            if project is None:
-                self._disconnected(pool, project_id, GONE)
-                return
-            try:
-                if self._connected(pool, project_id, thorough):
-                    self._make_right(pool, project, thorough)
-                else:
-                    self._disconnected(pool, project_id, "the project has no Nextlabel ML backend")
-            except StudioRefusedError as error:
-                if error.code != 404 or self._project(project_id, with_counts=False) is not None:
-                    raise
-                self._disconnected(pool, project_id, GONE)
+    def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> None:
+        try:
+            project = self._project(project_id, with_counts=thorough)
+            with self._until_it_is_gone(project_id):
+                if not self._connected(pool, project_id, thorough):
+                    raise _DisconnectedError(NO_BACKEND)
+                self._make_right(pool, project, thorough)
+        except _DisconnectedError as error:
+            pool.update(ProjectState, lambda state: replace(state, connected=False))
+            self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
 
-    def _disconnected(self, pool: Pool, project_id: int, why: str) -> None:
-        pool.put("connected", "")
-        self._say(project_id, state="disconnected", message=why, **NOTHING_SAID)
+    def _project(self, project_id: int, with_counts: bool) -> Project:
+        try:
+            return self._studio.project(project_id, with_counts)
+        except StudioRefusedError as error:
+            if error.code == 404:
+                raise _DisconnectedError(GONE) from error
+            raise
+
+    @contextmanager
+    def _until_it_is_gone(self, project_id: int) -> Iterator[None]:
+        """Label Studio refuses what is asked of a project that was deleted meanwhile."""
+        try:
+            yield
+        except StudioRefusedError as error:
+            if error.code == 404:
+                self._project(project_id, with_counts=False)
+            raise
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
         config = parse_label_config(project.label_config, self._registry.options(project.id))
         self._take_back_choices(pool, project, config)  # first, as annotators see them
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
-        pool.put("label_config", project.label_config)  # what a fit reads, so that it needs no Label Studio
         if thorough:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
             self._take_back_choices(pool, project, config)  # of those that were not known
-        outlook = self._fitter.look(pool, project.id, config)
-        if outlook.reason:
-            pool.put("due_at", pool.get("due_at") or repr(self._now()))
-            self.jobs.want_fit(project.id)
+        decision = self._fitter.decide(pool, project.id, config)
+        if decision.reason:
+            self._jobs.want_fit(project.id)
         if thorough:
             self.look_at_base_model(anew=False)
-        version = self._registry.current(project.id)
-        if version is None:
-            found = [*self._on_project(pool, project.id, config), *self._on_damage(project.id, version)]
-            self._report(pool, project, config, outlook, found, state="waiting")
+        found = _Found(project, config, decision, self._registry.current(project.id))
+        if found.version is None:
+            self._report(pool, found, state="waiting")
         else:
-            self._publish(pool, project, config, version, outlook)
+            self._keep_in_order(pool, found, found.version)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
-        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self.jobs.hinted, project.id)):
-            self.jobs.hint(project.id)
+        if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
+            self._jobs.hint(project.id)
         self._board.put_traffic(self._studio.traffic())
 
     def _take_back_choices(self, pool: Pool, project: Project, config: LabelConfig) -> None:
         if not project.show_predictions:
             return
-        hinted = functools.partial(self.jobs.hinted, project.id)
+        hinted = functools.partial(self._jobs.hinted, project.id)
         if take_back_choices(self._studio, pool, config, project, hinted, _others_at_work(pool)):
-            self.jobs.hint(project.id)
-
-    def _project(self, project_id: int, with_counts: bool) -> Project | None:
-        try:
-            return self._studio.project(project_id, with_counts)
-        except StudioRefusedError as error:
-            if error.code == 404:
-                return None
-            raise
+            self._jobs.hint(project.id)
 
     def _connected(self, pool: Pool, project_id: int, thorough: bool) -> bool:
-        if pool.get("connected") and not thorough:
+        if pool.state(ProjectState).connected and not thorough:
             return True
         backend = find_backend(self._studio, project_id)
         if backend is None:
@@ -211,46 +232,23 @@ class Controller:
         headers = Credentials.of(self._settings).webhook_headers()
         for what in ensure_webhook(self._studio, project_id, backend.url, headers):
             log.warning("project %d: %s", project_id, without_password(what))
-        pool.put("connected", "yes")
-        pool.put("backend_title", backend.title)
+        pool.update(ProjectState, lambda state: replace(state, connected=True, backend_title=backend.title))
         return True
 
-    def _publish(self, pool: Pool, project: Project, config: LabelConfig, version: str, outlook: FitDecision) -> None:
-        found = [*self._on_project(pool, project.id, config), *self._on_queue(pool, project, version)]
+    def _keep_in_order(self, pool: Pool, found: _Found, version: str) -> None:
+        """Have the queue follow the version, unless a person has chosen otherwise."""
+        project = found.project
         if self._chosen_by_a_person(pool, project, version):
-            self._report(pool, project, config, outlook, found, state="published", version=version)
+            self._report(pool, found, state="published", version=version)
             return
         if project.model_version != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
-        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = self._settings.window
-        if unscored:
-            depth = min(depth, max(HEAD, depth // 2))
-        fitting = self._turn.fit_runs
-        with Publisher(
-            self._studio,
-            pool,
-            config,
-            card,
-            exact=lambda examples: self._resident.predict(card, examples),
-            superseded=lambda: self._registry.current(project.id) != version,
-            hinted=functools.partial(self.jobs.hinted, project.id),
-            others=_others_at_work(pool),
-        ) as publisher:
-            outcome = publisher.publish(project, depth, settled=not unscored, fitting=fitting)
-        if outcome.written:
-            log.info("project %d: published %d predictions", project.id, outcome.written)
-            trim_heap()  # what the exact scores took
+        outcome = self._publish(pool, found, card, unscored)
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
-        if unfinished or (outcome.stale and not fitting):  # a fit's end is a hint, too
-            self.jobs.hint(project.id, delay_s=0.0 if unfinished else PACE_S)
         self._report(
             pool,
-            project,
-            config,
-            outlook,
             found,
             state="publishing" if unfinished else "published",
             version=version,
@@ -259,6 +257,32 @@ class Controller:
             unscored=unscored,
             **self._switched(project.id, version, outcome),
         )
+
+    def _publish(self, pool: Pool, found: _Found, card: Card, unscored: int) -> Publication:
+        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
+        depth = self._settings.window
+        if unscored:
+            depth = min(depth, max(HEAD, depth // 2))
+        fitting = self._turn.fit_runs
+        with Publisher(
+            self._studio,
+            pool,
+            found.config,
+            card,
+            exact=lambda examples: self._resident.predict(card, examples),
+            superseded=lambda: self._registry.current(card.project) != card.version,
+            hinted=functools.partial(self._jobs.hinted, card.project),
+            others=_others_at_work(pool),
+        ) as publisher:
+            outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
+        if outcome.written:
+            log.info("project %d: published %d predictions", card.project, outcome.written)
+            trim_heap()  # what the exact scores took
+        if outcome.missing or outcome.seconds_to_switch is not None:
+            self._jobs.hint(card.project)
+        elif outcome.stale and not fitting:  # a fit's end is a hint, too
+            self._jobs.hint(card.project, delay_s=PACE_S)
+        return outcome
 
     def _switched(self, project: int, version: str, outcome: Publication) -> dict[str, float]:
         """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
@@ -274,12 +298,23 @@ class Controller:
     def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
         """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
         followed = project.model_version
-        if not followed or followed in (version, pool.get("backend_title")):
+        if not followed or followed in (version, pool.state(ProjectState).backend_title):
             return False
-        ours = pool.get("switched").split()  # before and after the last switch; empty when MODEL_DIR was lost
-        return not is_ours(followed) or bool(ours and followed not in ours)
+        ours = pool.state(QueueState)  # empty when MODEL_DIR was lost
+        return not is_ours(followed) or (bool(ours.after) and followed not in (ours.before, ours.after))
 
     # What a person should hear
+
+    def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
+        project = found.project
+        notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
+        if found.version is None:
+            return notes
+        if project.sampling != UNCERTAINTY:
+            notes.append(notices.sampling_changed(project.sampling))
+        if self._chosen_by_a_person(pool, project, found.version):
+            notes.append(notices.follows_another(project.model_version))
+        return notes
 
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
         base = self._board.base_model()
@@ -291,23 +326,26 @@ class Controller:
             *notices.on_tasks(survey, config, project),
         ]
 
-    def _unknown_words(self, pool: Pool, config: LabelConfig) -> Unknown:
+    def _unknown_words(self, pool: Pool, config: LabelConfig) -> UnknownWords:
         """Of a sample of the texts, which is drawn anew when the project has doubled."""
-        of = f"{self._settings.base_model} {config.reading} {pool.size().bit_length()}"
-        if pool.get("unknown_words_of") != of:
-            try:
-                unknown = self._counted_unknown(pool)
-            except NextlabelError:  # said by the look at the base checkpoint
-                return Unknown(0, 0, 0)
-            pool.put("unknown_words", json.dumps(asdict(unknown)))
-            pool.put("unknown_words_of", of)
-        return Unknown(**json.loads(pool.get("unknown_words")))
+        known, sample = (
+            pool.state(ProjectState),
+            f"{self._settings.base_model} {config.reading} {pool.size().bit_length()}",
+        )
+        if known.sample == sample:
+            return known.unknown_words
+        try:
+            unknown = self._counted_unknown(pool)
+        except NextlabelError:  # said by the look at the base checkpoint
+            return UnknownWords()
+        pool.update(ProjectState, lambda state: replace(state, sample=sample, unknown_words=unknown))
+        return unknown
 
-    def _counted_unknown(self, pool: Pool) -> Unknown:
+    def _counted_unknown(self, pool: Pool) -> UnknownWords:
         examples = pool.sample(LOOKED_AT)
         shares_N = checkpoints.unknown_shares(self._settings.base_model, examples)
         found = [example.id for example, share in zip(examples, shares_N, strict=True) if share > notices.MOST]
-        return Unknown(len(examples), len(found), min(found, default=0))
+        return UnknownWords(len(examples), len(found), min(found, default=0))
 
     def look_at_base_model(self, anew: bool = True) -> None:
         """Say whether fits can begin with it; not `anew`: only if that is not known, or it could not be used lately."""
@@ -334,14 +372,6 @@ class Controller:
         size = f"{check.parameters / 1e6:.1f} million parameters"
         return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
 
-    def _on_queue(self, pool: Pool, project: Project, version: str) -> list[Notice]:
-        found = self._on_damage(project.id, version)
-        if project.sampling != UNCERTAINTY:
-            found.append(notices.sampling_changed(project.sampling))
-        if self._chosen_by_a_person(pool, project, version):
-            found.append(notices.follows_another(project.model_version))
-        return found
-
     def _on_damage(self, project: int, version: str | None) -> list[Notice]:
         """What to say when the promoted version is not the one in force."""
         promoted = self._registry.promoted(project)
@@ -356,7 +386,7 @@ class Controller:
         if path.exists():
             with Pool(path) as pool:
                 self._forget(pool, project, pool.task_ids() & set(task_ids))
-        self.jobs.hint(project)
+        self._jobs.hint(project)
 
     def _forget(self, pool: Pool, project: int, known: set[int]) -> None:
         if not known:
@@ -368,22 +398,15 @@ class Controller:
 
     # Status
 
-    def _report(
-        self,
-        pool: Pool,
-        project: Project,
-        config: LabelConfig,
-        outlook: FitDecision,
-        found: Sequence[Notice],
-        **changes: object,
-    ) -> None:
-        words, before = told(found), self._board.queue(project.id)
+    def _report(self, pool: Pool, found: _Found, **changes: object) -> None:
+        project, decision = found.project, found.decision
+        words, before = told(self._notices(pool, found)), self._board.queue(project.id)
         if (words.first, words.warnings) != (before.first, before.warnings):
             for sentence in filter(None, (words.first, *words.warnings)):
                 log.warning("project %d: %s", project.id, sentence)
         self._say(
             project.id,
-            message=outlook.message,
+            message=decision.message,
             title=project.title,
             first=words.first,
             warnings=words.warnings,
@@ -391,9 +414,9 @@ class Controller:
             tasks=pool.size(),
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
-            labels=outlook.labels,
-            pending=outlook.pending,
-            holdout=len(pool.labels(config.label_of, holdout=True)),
+            labels=decision.labels,
+            pending=decision.pending,
+            holdout=len(pool.labels(found.config.label_of, holdout=True)),
             **changes,
         )
 

@@ -4,15 +4,16 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 
 import numpy as np
 from safetensors import SafetensorError
 
-from nextlabel.errors import NextlabelError, NoModelError, QueueError
+from nextlabel.compute import local
+from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning.rounds import (
@@ -27,11 +28,12 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
-from nextlabel.processes import lower_priority, trim_heap
+from nextlabel.processes import trim_heap
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card, version_name, version_number
@@ -40,7 +42,6 @@ from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
-NICENESS = 10  # predictions, and the threads that keep the queue full, go first
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version comes into force
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
@@ -75,49 +76,38 @@ class Fitter:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
-        self._rounds = ThreadPoolExecutor(1, "rounds", initializer=lower_priority, initargs=(NICENESS,))
 
-    def look(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
-        """What the labels in the local copy call for."""
+    def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
+        """What the labels in the local copy call for; since when is noted."""
         labels = pool.labels(config.label_of, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
-        waited_s = self._waited_s(pool, version, pending)
-        demanded = self._demand_stands(pool, project, pending)
-        reason = self._reason(project, version, config, demanded, pending, waited_s)
-        message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
-        if reason:
-            obstacle = self._obstacle(pool, project, config, list(labels.values()))
-            message = obstacle or f"Fitting: {reason}"
-            reason = "" if obstacle else reason
-        elif pool.get("due_at"):
-            pool.put("due_at", "")  # noted from what was true before the last fit ended
-        return FitDecision(reason, message, len(labels), pending)
+        state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
+        waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
+        reason = self._reason(project, version, config, self._demand_stands(pool, project, pending), pending, waited_s)
+        if not reason:  # what was noted as due was so before the last fit ended
+            pool.update(FitState, lambda state: replace(state, due_at=None))
+            message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
+            return FitDecision("", message, len(labels), pending)
+        obstacle = self._obstacle(pool, project, config, list(labels.values()))
+        if obstacle:
+            return FitDecision("", obstacle, len(labels), pending)
+        pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
+        return FitDecision(reason, f"Fitting: {reason}", len(labels), pending)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
         another only if labels turn up that the first did not have; if none did, the demand is dropped as met."""
         demand = self._jobs.demanded(project)
-        if not demand or pending or demand != pool.get("demand_fitted"):
+        if not demand or pending or demand != pool.state(FitState).demand_fitted:
             return bool(demand)
-        if float(pool.get("synced_at", "0")) >= float(demand):
+        if pool.state(SyncState).synced_at >= float(demand):
             self._jobs.demand_met(project, demand)
         return False
 
     def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
         fitted = self._registry.fitted_labels(project, version) if version else {}
         return sum(labels.get(task) != fitted.get(task) for task in labels.keys() | fitted.keys())
-
-    def _waited_s(self, pool: Pool, version: str | None, pending: int) -> float:
-        """How long there have been labels that `version` does not know."""
-        of_version, _, since = pool.get("pending_since").partition(" ")
-        if not pending:
-            pool.put("pending_since", "")
-            return 0.0
-        if not since or of_version != str(version) or float(since) > self._now():  # the clock was set back
-            since = repr(self._now())
-            pool.put("pending_since", f"{version} {since}")
-        return self._now() - float(since)
 
     def _reason(
         self, project: int, version: str | None, config: LabelConfig, demanded: bool, pending: int, waited_s: float
@@ -143,18 +133,17 @@ class Fitter:
         complaint = missing_labels(config.labels, labels)
         if complaint:
             return f"Waiting for labels: {complaint}"
-        rest_s = self._backoff_s(project)
+        rest_s = self._backoff_s(project, pool.state(FitState))
         if rest_s > 0:
             return f"The last fit failed; the next try is in {rest_s:.0f} s, or at once with Start Training."
         return ""
 
-    def _backoff_s(self, project: int) -> float:
+    def _backoff_s(self, project: int, state: FitState) -> float:
         """Seconds until a failed fit is tried again; none after a demand made since the failure."""
-        status = self._board.fit(project)
-        if not status.failures_in_a_row or float(self._jobs.demanded(project) or 0) > status.at:
+        if not state.failures_in_a_row or float(self._jobs.demanded(project) or 0) > state.failed_at:
             return 0.0
-        wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(status.failures_in_a_row - 1, 10), LONGEST_BACKOFF_S)
-        since_s = self._now() - status.at
+        wait_s = min(FIRST_BACKOFF_S * 2.0 ** min(state.failures_in_a_row - 1, 10), LONGEST_BACKOFF_S)
+        since_s = self._now() - state.failed_at
         return max(0.0, wait_s - since_s) if since_s >= 0 else 0.0  # less than 0: the clock was set back
 
     def fit(self, project: int) -> None:
@@ -164,15 +153,18 @@ class Fitter:
             # The project first: a job too many must not make a backlog give way.
             with lock(self._settings.model_dir, f"fit.{project}"), self._turn.for_fit() as ours:
                 if ours:
-                    self._try_to_fit(project)
+                    with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
+                        self._fit_if_due(pool, project)
                 else:
                     self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
         except LockHeld:
             self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
 
-    def _try_to_fit(self, project: int) -> None:
+    @contextmanager
+    def _reported(self, project: int) -> Iterator[None]:
+        """What goes wrong is noted and said; what nobody thought of is raised as well."""
         try:
-            self._fit(project)
+            yield
         except QueueError as error:  # what was done is done; the clock asks again for the rest
             log.warning("project %d: %s", project, error)
         except NextlabelError as error:
@@ -182,46 +174,49 @@ class Fitter:
             self._failed(project, f"{type(error).__name__}: {error}")
             raise
 
-    def _fit(self, project: int) -> None:
-        with Pool(pool_path(self._settings.model_dir, project)) as pool:
-            if not pool.get("complete"):  # being read again; a reconcile will ask again
-                return
-            config = parse_label_config(pool.get("label_config"), self._registry.options(project))
-            # Before the labels: what is read from Label Studio from now on is not in this fit.
-            synced_at, demand = float(pool.get("synced_at", "0")), self._jobs.demanded(project)
-            outlook = self.look(pool, project, config)
-            if not outlook.reason:
-                return
-            labelled = pool.labelled(config.label_of, holdout=False)
-            if unfinished := self._registry.unfinished(project):
-                log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
-                self._registry.discard(project, unfinished)
-            due_at = float(pool.get("due_at") or self._now())  # empty when it fell due during the fit before
-            log.info("project %d: fitting on %d labels, because %s", project, len(labelled), outlook.reason)
-            # As in a simulation with the same seed.
-            recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
-            holdout = pool.labelled(config.label_of, holdout=True)
-            result = self._round(pool, project, config, recipe, labelled, holdout)
-            card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, outlook.reason)
-            card = replace(card, holdout=_fingerprint(holdout))
-            card = replace(card, refused=self._objection(card, holdout, result))
-            labels = {example.id: label for example, label in labelled}
-            if card.refused:
-                self._save(card, labels, result)
-            else:
-                self._activate(pool, replace(card, due_at=due_at), labels, result)
-            pool.put("due_at", "")
-            pool.put("demand_fitted", demand)
-            self._done(project, card)
-            self._jobs.hint(project)
-            # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
-            if not synced_at < float(demand or 0) <= self._now():
-                self._jobs.demand_met(project, demand)
-            # The rest can wait until the queue is in the new order.
-            if not card.refused:
-                pool.keep_scores_of(card.version)
+    def _fit_if_due(self, pool: Pool, project: int) -> None:
+        # Before the labels: what is read from Label Studio from now on is not in this fit.
+        sync, demand = pool.state(SyncState), self._jobs.demanded(project)
+        if not sync.complete:  # being read again; a reconcile will ask again
+            return
+        config = parse_label_config(sync.label_config, self._registry.options(project))
+        decision = self.decide(pool, project, config)
+        if not decision.reason:
+            return
+        if unfinished := self._registry.unfinished(project):
+            log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
+            self._registry.discard(project, unfinished)
+        card = self._make_version(pool, project, config, decision.reason)
+        pool.update(FitState, lambda state: replace(state, due_at=None, demand_fitted=demand, failures_in_a_row=0))
+        self._done(project, card)
+        self._jobs.hint(project)
+        # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
+        if not sync.synced_at < float(demand or 0) <= self._now():
+            self._jobs.demand_met(project, demand)
+        # The rest can wait until the queue is in the new order.
+        if not card.refused:
+            pool.keep_scores_of(card.version)
         trim_heap()
         self._registry.prune(project, self._settings.keep_versions)
+
+    def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
+        """The card of a version that is saved, and in force unless it is refused."""
+        due_at = pool.state(FitState).due_at or self._now()
+        labelled = pool.labelled(config.label_of, holdout=False)
+        holdout = pool.labelled(config.label_of, holdout=True)
+        log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
+        # As in a simulation with the same seed.
+        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
+        result = self._round(pool, project, config, recipe, labelled, holdout)
+        card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
+        card = replace(card, holdout=_fingerprint(holdout))
+        card = replace(card, refused=self._objection(card, holdout, result))
+        labels = {example.id: label for example, label in labelled}
+        if card.refused:
+            self._save(card, labels, result)
+        else:
+            self._activate(pool, replace(card, due_at=due_at), labels, result)
+        return card
 
     def _round(
         self,
@@ -233,7 +228,7 @@ class Fitter:
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
-        round_ = self._rounds.submit(
+        return local.run(
             run_round,
             recipe,
             config.labels,
@@ -244,7 +239,6 @@ class Fitter:
             _Reporter(self._board, project, self._now),
             self._caches(project),
         )
-        return round_.result()
 
     def _first(self, project: int) -> int:
         """How many tasks are scored before a version comes into force, from how fast the one before it was."""
@@ -370,16 +364,37 @@ class Fitter:
         )
 
     def _failed(self, project: int, message: str) -> None:
-        status = self._board.fit(project)
+        status, in_a_row = self._board.fit(project), self._one_more_failure(project)
         self._board.put_fit(
             project,
             self._now(),
             state="failed",
             message=message,
             failures=status.failures + 1,
-            failures_in_a_row=status.failures_in_a_row + 1,
+            failures_in_a_row=in_a_row,
         )
         self._jobs.hint(project)
+
+    def _one_more_failure(self, project: int) -> int:
+        def failed(state: FitState) -> FitState:
+            return replace(state, failures_in_a_row=state.failures_in_a_row + 1, failed_at=self._now())
+
+        try:
+            with Pool(pool_path(self._settings.model_dir, project)) as pool:
+                return pool.update(FitState, failed).failures_in_a_row
+        except PoolError as error:  # no look at the project asks for a fit before the copy can be used again
+            log.warning("project %d: %s", project, error)
+            return 1
+
+
+def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:
+    """How long there have been labels that `version` does not know."""
+    if not pending:
+        return replace(state, pending_of="", pending_since=None)
+    since = state.pending_since
+    if since is not None and state.pending_of == version and since <= now:  # later than now: the clock was set back
+        return state
+    return replace(state, pending_of=version, pending_since=now)
 
 
 def _texts(config: LabelConfig) -> str:

@@ -17,6 +17,7 @@ from nextlabel.labelstudio.config import (
 from nextlabel.learning.rounds import Scored
 from nextlabel.loop.window import head, plan_window
 from nextlabel.store.pool import Candidate, Pool
+from nextlabel.store.state import QueueState
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Published, Ranked
 from nextlabel.values.versions import Card, is_ours
@@ -109,7 +110,7 @@ class Publisher:
         in_place = len(wanted) - len(plan.create) + written
         if switching and self._may_switch(len(wanted), in_place):
             # Remembered first: after a crash in between, neither version is taken for a person's choice.
-            self._pool.put("switched", f"{project.model_version or ''} {version}")
+            self._pool.update(QueueState, lambda _: QueueState(project.model_version or "", version))
             self._studio.set_model_version(project.id, version)
             seconds_to_switch = time.perf_counter() - start
             log.info("project %d: the queue is in the order of %s", project.id, version)

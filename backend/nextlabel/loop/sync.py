@@ -1,8 +1,8 @@
 """Keeps the local copy of a project in step with Label Studio by increments. Decides nothing about models."""
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +15,13 @@ from nextlabel.labelstudio.client import (
 )
 from nextlabel.labelstudio.config import LabelConfig, annotators_of, read_task
 from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
 
 log = logging.getLogger(__name__)
 
 TRANSACTION_S = 8.0  # Label Studio waits 5 s for SQLite's lock
 AT_WORK_S = 600.0  # since an annotator's last label
-NO_DIFFERENCE = "0 0 0"
+NO_DIFFERENCE = (0, 0, 0)
 
 
 def sync(
@@ -36,12 +37,12 @@ def sync(
     The cost of an increment grows with the changes, not with the project. `now` gives seconds since the epoch; `tell`
     hears how many tasks are read while all are.
     """
-    if pool.get("reading") != config.reading:
-        pool.clear()
-        pool.put("reading", config.reading)
-    if not pool.get("complete"):
+    state = pool.state(SyncState)
+    if state.reading != config.reading:
+        pool.clear(SyncState(config.reading, annotators=state.annotators, parts_owed=state.parts_owed))
+    if not pool.state(SyncState).complete:
         _read_everything(studio, pool, config, project, now, tell)
-    _read_changes(studio, pool, config, project.id, now)
+    _read_changes(studio, pool, config, project, now)
 
 
 def _read_everything(
@@ -52,60 +53,61 @@ def _read_everything(
     now: Callable[[], float],
     tell: Callable[[int], None],
 ) -> None:
-    if not pool.get("watermark"):
+    if not pool.state(SyncState).watermark:
         began = now()  # before the first page, so that no label given meanwhile is missed
-        _set_watermark(pool, studio.last_change(project.id), began, now())
+        watermark = studio.last_change(project.id)
+        pool.update(SyncState, lambda state: _with_watermark(state, watermark, began, now()))
     for page in studio.tasks_after(project.id, pool.last_id()):
         pool.upsert(read_task(config, task) for task in page)
         log.info("project %d: read %d tasks", project.id, pool.size())
         tell(pool.size())
-    pool.put("complete", "yes")
+    pool.update(SyncState, lambda state: replace(state, complete=True, label_config=project.label_config))
 
 
 def _read_changes(
-    studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: int, now: Callable[[], float]
+    studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project, now: Callable[[], float]
 ) -> None:
-    began = now()
-    watermark, seen_at = pool.get("watermark"), float(pool.get("watermark_seen_at"))
+    began, before = now(), pool.state(SyncState)
     # A task's updated_at is set before its transaction commits, so that an older one may still appear. A watermark is
     # settled by a read that overlapped it and was made longer after it was first seen than a transaction takes.
-    settled = pool.get("settled") == watermark
-    overlap_s = 0.0 if settled else float(pool.get("overlap_s", repr(TRANSACTION_S)))
-    latest = watermark
-    for page in studio.tasks_changed_since(project, watermark, overlap_s):
+    overlap_s = 0.0 if before.settled == before.watermark else before.overlap_s
+    annotators, latest = before.annotators, before.watermark
+    for page in studio.tasks_changed_since(project.id, before.watermark, overlap_s):
         pool.upsert(read_task(config, task) for task in page)
-        _note_annotators(pool, page)
-        latest = newest(page, latest)
-    if latest != watermark:
-        _set_watermark(pool, latest, began, now())
-    elif began - seen_at > TRANSACTION_S:
-        pool.put("settled", watermark)
-    pool.put("synced_at", repr(began))
+        annotators, latest = _seen_on(page, annotators), newest(page, latest)
+
+    def caught_up(state: SyncState) -> SyncState:
+        if latest != state.watermark:
+            state = _with_watermark(state, latest, began, now())
+        elif began - state.watermark_seen_at > TRANSACTION_S:
+            state = replace(state, settled=latest)
+        # The config is for a fit, which needs no Label Studio.
+        return replace(state, annotators=annotators, synced_at=began, label_config=project.label_config)
+
+    pool.update(SyncState, caught_up)
 
 
-def _note_annotators(pool: Pool, page: Sequence[dict[str, Any]]) -> None:
-    seen: dict[str, str] = json.loads(pool.get("annotators", "{}"))
-    before = dict(seen)
+def _seen_on(page: Sequence[dict[str, Any]], before: Mapping[str, str]) -> Mapping[str, str]:
+    """When those who are at work gave their last labels."""
+    seen = dict(before)
     for who, when in (found for task in page for found in annotators_of(task)):
         seen[who] = max(when, seen.get(who, ""))
-    if seen != before:
-        since = moment(max(seen.values())) - timedelta(seconds=AT_WORK_S)
-        pool.put("annotators", json.dumps({who: when for who, when in seen.items() if moment(when) >= since}))
+    if seen == before:
+        return before
+    since = moment(max(seen.values())) - timedelta(seconds=AT_WORK_S)
+    return {who: when for who, when in seen.items() if moment(when) >= since}
 
 
 def annotators_at_work(pool: Pool) -> int:
     """How many people labelled shortly before the last label that was read. Each may hold a task that Label Studio
     serves nobody else."""
-    return len(json.loads(pool.get("annotators", "{}")))
+    return len(pool.state(SyncState).annotators)
 
 
-def _set_watermark(pool: Pool, watermark: str, began: float, seen_at: float) -> None:
+def _with_watermark(state: SyncState, watermark: str, began: float, seen_at: float) -> SyncState:
     # A task may have changed after its page was read, and before the newest one did: hence the length of the reading.
     overlap_s = TRANSACTION_S + max(0.0, seen_at - began)
-    with pool.transaction():
-        pool.put("watermark", watermark)
-        pool.put("watermark_seen_at", repr(seen_at))
-        pool.put("overlap_s", repr(overlap_s))
+    return replace(state, watermark=watermark, watermark_seen_at=seen_at, overlap_s=overlap_s)
 
 
 def repair(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project) -> None:
@@ -114,13 +116,13 @@ def repair(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: 
 
     Work in flight makes counts differ for a moment, so only the same difference seen twice is acted on.
     """
-    difference = _difference(pool, project)
-    if difference in (NO_DIFFERENCE, pool.get("accepted")) or difference != pool.get("difference"):
-        pool.put("difference", difference)
+    difference, known = _difference(pool, project), pool.state(SyncState)
+    if difference in (NO_DIFFERENCE, known.accepted) or difference != known.difference:
+        pool.update(SyncState, lambda state: replace(state, difference=difference))
         return
     what = "tasks, annotations, tasks that are no longer served"
-    log.warning("project %d: local copy is off by %s (%s); repairing", project.id, difference, what)
-    pool.put("difference", "")
+    log.warning("project %d: local copy is off by %d %d %d (%s); repairing", project.id, *difference, what)
+    pool.update(SyncState, lambda state: replace(state, difference=NO_DIFFERENCE))
     if project.tasks != pool.size():
         _compare_ids(studio, pool, config, project)
     if project.annotations != pool.annotations():
@@ -129,12 +131,13 @@ def repair(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: 
         if project.finished != pool.closed_size():
             _take_over(pool, config, read(project.id))
     # What this does not mend is a miscount of Label Studio's, or left to `verify`; it is not chased again.
-    pool.put("accepted", _difference(pool, project))
+    left = _difference(pool, project)
+    pool.update(SyncState, lambda state: replace(state, accepted=left))
 
 
-def _difference(pool: Pool, project: Project) -> str:
-    off = (project.tasks - pool.size(), project.annotations - pool.annotations(), project.finished - pool.closed_size())
-    return " ".join(map(str, off))
+def _difference(pool: Pool, project: Project) -> tuple[int, int, int]:
+    known = (pool.size(), pool.annotations(), pool.closed_size())
+    return project.tasks - known[0], project.annotations - known[1], project.finished - known[2]
 
 
 def _compare_ids(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: Project) -> None:
@@ -170,18 +173,17 @@ def verify(
     project of up to 1,000 tasks within one, in one of 100,000 within 100. While a hint waits, a part is put off, but
     for no longer than until the next thorough look.
     """
-    owed = int(pool.get("parts_owed", "0")) + thorough
+    before = pool.state(SyncState)
+    owed, after = before.parts_owed + thorough, before.verified_to
     if not owed or (owed == 1 and hinted()):
-        if thorough:
-            pool.put("parts_owed", str(owed))
+        pool.update(SyncState, lambda state: replace(state, parts_owed=owed))
         return 0
-    after = int(pool.get("verified_to", "0"))
     page, last = studio.part_after(project, after)
     gone = pool.task_ids(after + 1, last) - {task["id"] for task in page}
     different = pool.upsert(read_task(config, task) for task in page) + len(gone)
     pool.forget(gone)
-    pool.put("verified_to", "0" if last == LAST else str(last))
-    pool.put("parts_owed", str(owed - 1))
+    verified_to = 0 if last == LAST else last
+    pool.update(SyncState, lambda state: replace(state, verified_to=verified_to, parts_owed=owed - 1))
     if different:
         log.info("project %d: %d tasks after %d differed from the local copy unnoticed", project, different, after)
     return different

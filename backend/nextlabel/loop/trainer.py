@@ -18,7 +18,7 @@ from nextlabel.processes import (
     yield_cores_while_waiting,
 )
 from nextlabel.settings import Settings
-from nextlabel.store.jobs import JobQueue
+from nextlabel.store.jobs import JobQueue, Worker
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
@@ -49,9 +49,10 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     settings = _with_own_device(settings, number)
     registry = Registry(settings.model_dir)
     studio = LabelStudioClient(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
-    controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio)
+    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, patient=True)
+    controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio, jobs)
     threading.Thread(target=_look_at_base_model, args=(controller,), daemon=True).start()
-    work_off(settings, registry, controller.jobs)
+    work_off(settings, registry, jobs, controller)
     log.info("trainer stopped")
     logging.shutdown()
     # A fit in a worker thread would hold up the interpreter's exit for minutes; nothing of it needs saving.
@@ -64,8 +65,9 @@ def _look_at_base_model(controller: "Controller") -> None:
     controller.look_at_base_model()
 
 
-def work_off(settings: Settings, registry: Registry, jobs: JobQueue) -> None:
-    """Work on jobs, and keep the clock if nobody does, until SIGTERM or SIGINT."""
+def work_off(settings: Settings, registry: Registry, jobs: JobQueue, worker: Worker) -> None:
+    """Have `worker` do the jobs, and keep the clock if nobody does, until SIGTERM or SIGINT."""
+    jobs.assign(worker)
     stop = threading.Event()
     threading.Thread(target=_keep_clock, args=(settings, registry, jobs, stop), daemon=True).start()
     consumer = jobs.huey.create_consumer(workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.2)

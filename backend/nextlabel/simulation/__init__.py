@@ -3,4 +3,4 @@
 Owns what may be claimed; refuses Label Studio and every server package.
 """
 
-__all__ = ["blocks", "curves", "datasets", "experiment", "records", "replay", "report", "study"]
+__all__ = ["blocks", "curves", "datasets", "experiment", "records", "replay", "report", "session", "study"]

@@ -2,8 +2,12 @@
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from nextlabel.errors import BadRunError
+from nextlabel.values import markdown
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,37 @@ pre { background: #f5f5f5; padding: 0.7rem 0.9rem; font-size: 0.82rem; white-spa
 
 
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
-    """The report with its figures linked as files beside it."""
+    """The report with its figures linked as files next to it."""
     return "\n\n".join([f"# {_md(title)}", *map(_block_md, blocks)]) + "\n"
+
+
+def find_block(page: Path, start: str, end: str, what: str) -> tuple[str, str]:
+    """What stands before and after a block of a page, which begins with the line `start` and ends with the line `end`.
+
+    Raises `BadRunError` when the page cannot be read or has not both lines once, in their order; `what` is to go there.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadRunError(f"Cannot read {page}: {error.strerror}. Give another --readme.") from None
+    before, found, rest = text.partition(start)
+    block, ended, after = rest.partition(end)
+    if not found or not ended or text.count(start) > 1 or any(line in block for line in _openings(start)):
+        raise BadRunError(f"{page} has no place for {what}. Add the two lines {start} and {end}.")
+    return before, after
+
+
+def _openings(start: str) -> list[str]:
+    """How another block of this kind would begin."""
+    return [start.partition(":")[0] + ":", start]
+
+
+def renew_block(page: Path, start: str, end: str, what: str, text: str) -> bool:
+    """Replace what stands between the two lines; True when that changed the page. Raises as `find_block`."""
+    before, after = find_block(page, start, end, what)
+    old, new = page.read_text(encoding="utf-8"), f"{before}{start}\n{text}\n{end}{after}"
+    page.write_text(new, encoding="utf-8")
+    return new != old
 
 
 def to_html(title: str, blocks: Sequence[Block]) -> str:
@@ -104,17 +137,12 @@ def _block_md(block: Block) -> str:
             return "\n".join(f"- {_md(text)}" for text in texts)
         case Table(caption, head, rows):
             rule = ["---", *["---:"] * (len(head) - 1)]
-            lines = [_row(map(_md, head)), _row(rule), *(_row(map(_md, row)) for row in rows)]
-            return f"{_md(caption)}\n\n" + "\n".join(lines)
+            return f"{_md(caption)}\n\n" + markdown.table([*map(_md, head)], (map(_md, row) for row in rows), rule)
         case Code(text):
             fence = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
             return f"{fence}\n{text}\n{fence}"
         case Picture(name, _, alt, caption):
             return f"![{_md(alt)}]({name}.svg)\n\n{_md(caption)}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _md(text: str) -> str:

@@ -18,6 +18,7 @@ from nextlabel.simulation.blocks import (
     Paragraph,
     Picture,
     Table,
+    renew_block,
     to_html,
     to_markdown,
 )
@@ -73,19 +74,8 @@ def update_readme(readme: Path, name: str, study: Study, out: Path, command: str
 
     Raises `BadRunError` when the file or the markers are not there.
     """
-    try:
-        text = readme.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadRunError(f"Cannot read {readme}: {error.strerror}. Give another --readme.") from None
-    start, end = f"<!-- results:{name} -->", "<!-- /results -->"
-    block, found, _ = text.partition(start)[2].partition(end)
-    if text.count(start) != 1 or not found or "<!-- results:" in block:
-        raise BadRunError(f"{readme} has no place for the results. Add the two lines {start} and {end}.")
-    before, _, rest = text.partition(start)
-    after = rest.partition(end)[2]
-    new = f"{before}{start}\n{_readme_block(study, out, readme.parent, command)}\n{end}{after}"
-    _write(readme, new)
-    return new != text
+    block = _readme_block(study, out, readme.parent, command)
+    return renew_block(readme, f"<!-- results:{name} -->", "<!-- /results -->", "the results", block)
 
 
 def _readme_block(study: Study, out: Path, base: Path, command: str) -> str:

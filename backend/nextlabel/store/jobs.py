@@ -16,13 +16,17 @@ from urllib.parse import urlsplit
 
 from huey import PostgresHuey, RedisHuey, SqliteHuey
 
-from nextlabel.errors import QueueError
+from nextlabel.errors import QueueError, of_extra
 
 log = logging.getLogger(__name__)
 
 OVERDUE_S = 60.0
 ANSWER_S = 0.5  # for a server's answer: a webhook is sent inside an annotator's request, and waits up to a second
 PATIENCE_S = 5.0  # the same for a trainer, on whom nobody waits
+
+# A waiting job says which module its task is of. It is the one of release 0.1.0, wherever the tasks lie now, so that
+# releases understand what others asked for.
+STORED_AS = "backend.jobs"
 
 Failures = tuple[type[Exception], ...]
 
@@ -46,50 +50,47 @@ class Worker(Protocol):
         """Drop deleted tasks."""
 
 
-class _Nobody:
-    def reconcile(self, project: int, thorough: bool) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def fit(self, project: int) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def score(self, project: int, version: str, first: int, last: int) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-    def forget(self, project: int, task_ids: Sequence[int]) -> None:
-        raise RuntimeError("only the trainer works on jobs")
-
-
 class JobQueue:
     """Hints, waiting to be worked on. Many hints for one project become one job.
 
     `url` is that of a Redis or PostgreSQL server; without one the queue is a file in `model_dir`. Queues with different
-    names do not see each other. Raises `QueueError` when server or file cannot be used, now and in every method.
+    names do not see each other. A `patient` one, which nobody waits for, gives the server more time. Raises
+    `QueueError` when server or file cannot be used, now and in every method.
     """
 
-    def __init__(self, model_dir: Path, url: str = "", name: str = "nextlabel", worker: Worker | None = None):
+    def __init__(self, model_dir: Path, url: str = "", name: str = "nextlabel", patient: bool = False):
         model_dir.mkdir(parents=True, exist_ok=True)
-        self.huey = _open(url, model_dir / "queue.sqlite", name, prompt=worker is None)
+        self.huey = _open(url, model_dir / "queue.sqlite", name, prompt=not patient)
         self._doubtful: set[str] = set()
-        work = worker or _Nobody()
+        self._assigned: Worker | None = None
 
-        @self.huey.task(name="reconcile")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="reconcile", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def reconcile(project: int, thorough: bool) -> None:
-            self._begin(_hint_key(project, thorough), lambda: work.reconcile(project, thorough))
+            self._begin(_hint_key(project, thorough), lambda: self._worker.reconcile(project, thorough))
 
-        @self.huey.task(name="fit")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="fit", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def fit(project: int) -> None:
-            self._begin(f"fit:{project}", lambda: work.fit(project))
+            self._begin(f"fit:{project}", lambda: self._worker.fit(project))
 
-        @self.huey.task(name="score")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="score", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def score(project: int, version: str, first: int, last: int) -> None:
-            self._begin(_score_key(project, version, first), lambda: work.score(project, version, first, last))
+            self._begin(_score_key(project, version, first), lambda: self._worker.score(project, version, first, last))
 
-        @self.huey.task(name="forget")  # type: ignore[untyped-decorator]
+        @self.huey.task(name="forget", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
-            self._begin("", lambda: work.forget(project, task_ids))
+            self._begin("", lambda: self._worker.forget(project, task_ids))
 
         self._reconcile, self._fit, self._score, self._forget = reconcile, fit, score, forget
+
+    def assign(self, worker: Worker) -> None:
+        """Who does the jobs that this process takes from now on."""
+        self._assigned = worker
+
+    @property
+    def _worker(self) -> Worker:
+        if self._assigned is None:
+            raise RuntimeError("only the trainer works on jobs")
+        return self._assigned
 
     def hint(self, project: int, thorough: bool = False, delay_s: float = 0.0) -> None:
         """Something may have changed: reconcile soon. Joins a waiting hint; `thorough` also looks at what no event
@@ -212,7 +213,8 @@ def _in_file(path: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import redis
+    with of_extra("redis", "QUEUE_URL=redis://..."):
+        import redis
 
     pool = redis.ConnectionPool.from_url(url, socket_connect_timeout=wait_s, socket_timeout=wait_s)
 
@@ -225,7 +227,8 @@ def _on_redis(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[]
 
 
 def _on_postgresql(url: str, name: str, wait_s: float) -> tuple[Failures, Callable[[], Any]]:
-    import psycopg
+    with of_extra("postgresql", "QUEUE_URL=postgresql://..."):
+        import psycopg
 
     wait = {"connect_timeout": 2, "tcp_user_timeout": int(PATIENCE_S * 1000)}  # its client knows no less than 2 s
     return (psycopg.Error, OSError), lambda: PostgresHuey(name, dsn=url, results=False, blocking=False, **wait)

@@ -1,4 +1,6 @@
-"""The local copy of a project's tasks, labels, scores and published predictions. SQLite; no network, no models.
+"""The local copy of a project's tasks, labels, scores and published predictions. No network, no models.
+
+SQLite, and mapped files beside it for the scores.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
 """
@@ -7,14 +9,19 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import chain, count, groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from nextlabel.errors import PoolError
-from nextlabel.values.arrays import Array
+from nextlabel.store.arrays import Records, ValueFiles, Values, record
+from nextlabel.store.state import Record, State, SyncState
+from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote, consensus
 from nextlabel.values.queue import Published, Ranked
@@ -28,39 +35,43 @@ CREATE TABLE IF NOT EXISTS task (
     holdout INTEGER NOT NULL,
     skipped INTEGER NOT NULL,
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
-    votes TEXT NOT NULL,
     notes TEXT NOT NULL,                     -- what a person should hear of it
+    voted INTEGER NOT NULL,
     open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
-    closed INTEGER NOT NULL                  -- Label Studio no longer serves it, counted as `annotations` are
+    closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
+    number INTEGER NOT NULL                  -- of the text: a new one whenever the task is new or has another text
 );
-CREATE INDEX IF NOT EXISTS task_voted ON task (id) WHERE votes != '[]';
+CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
+    task_id INTEGER NOT NULL, place INTEGER NOT NULL,
+    label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
+    PRIMARY KEY (task_id, place)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS task_unused ON task (id) WHERE text IS NULL AND voted;
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
-CREATE TABLE IF NOT EXISTS score (
-    task_id INTEGER NOT NULL, version TEXT NOT NULL, value REAL NOT NULL, exact INTEGER NOT NULL, probs BLOB NOT NULL,
-    truncated INTEGER NOT NULL,              -- only the beginning of the text was read
-    PRIMARY KEY (task_id, version)
+CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
+CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
+    version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS score_rank ON score (version, value DESC, task_id);
 CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL,
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 2  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 5  # raised with every change of a table: a copy with other tables is thrown away
 
 LabelOf = Callable[[str], str | None]  # the label that a vote's text stands for; None when it does not count
 
 PATIENCE_S = 10.0  # with another writer
-PIECE = 10_000  # rows
+_UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
+FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
-UNSCORED = (
-    "FROM task LEFT JOIN score ON task_id = id AND version = ? WHERE open AND task_id IS NULL AND id BETWEEN ? AND ?"
-)
-VOTED = "FROM task WHERE votes != '[]' AND holdout = ? AND text IS NOT NULL ORDER BY id"
+AMONG = "id IN (SELECT value FROM json_each(?))"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted"
+VOTED = "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND text IS NOT NULL ORDER BY task_id, place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,8 @@ class Pool:
     """
 
     def __init__(self, path: Path):
-        self._path = path
+        self._path, self._files = path, ValueFiles(path.with_suffix(".values"))
+        self._mapped: tuple[tuple[str, int], Values] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
         try:
@@ -100,8 +112,9 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "score", "published"):
+            for table in ("meta", "task", "vote", "score", "scored", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
+            self._files.keep(())
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
@@ -125,59 +138,92 @@ class Pool:
             raise
         self._db.execute("COMMIT")
 
-    # What is remembered about the copy itself
+    # What is remembered from one job to the next
 
-    def get(self, key: str, default: str = "") -> str:
-        """A remembered word about the copy."""
+    def state(self, kind: type[State]) -> State:
+        """A record of the project's state."""
+        return kind.from_json(self._word(kind.__name__))
+
+    def update(self, kind: type[State], change: Callable[[State], State]) -> State:
+        """Change a record; returns it as it is now. What other threads change of it meanwhile is not lost."""
+        with self.transaction():
+            before = self.state(kind)
+            after = change(before)
+            if after != before:
+                self._put(after)
+        return after
+
+    def _put(self, record: Record) -> None:
+        self._put_word(type(record).__name__, record.to_json())
+
+    def _word(self, key: str) -> str:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else default
+        return str(row[0]) if row else ""
 
-    def put(self, key: str, value: str) -> None:
-        """Remember a word about the copy."""
+    def _put_word(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # The version that has scored the whole pool, as far as is known; empty when there may be none
+
+    def _all_scored_by(self) -> str:
+        return self._word("scored")
+
+    def _put_all_scored_by(self, version: str) -> None:
+        self._put_word("scored", version)
 
     # Tasks
 
     def upsert(self, rows: Iterable[TaskRow]) -> int:
         """Take over tasks as they are now; returns how many differ from before. A changed text loses its scores."""
         with self.transaction():
-            return sum(self._upsert(row) for row in rows)
+            numbers = count(int(self._word("numbers") or 1))
+            changed = [row for row in rows if self._upsert(row, numbers)]
+            if changed:
+                self._put_word("numbers", str(next(numbers)))
+            if any(row.open for row in changed):
+                self._put_all_scored_by("")
+        return len(changed)
 
-    def _upsert(self, row: TaskRow) -> bool:
+    def _upsert(self, row: TaskRow, numbers: Iterator[int]) -> bool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
-        votes = json.dumps([asdict(v) for v in row.votes])
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
-        states = (int(row.open), int(row.closed))
-        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, votes, notes, *states)
+        states = (int(bool(row.votes)), int(row.open), int(row.closed))
+        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, annotations, votes, notes, open, closed FROM task WHERE id = ?",
+            "SELECT text, pair, holdout, skipped, annotations, notes, voted, open, closed, number FROM task "
+            "WHERE id = ?",
             (row.id,),
         ).fetchone()
-        if old == new:
+        if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
-        if old is not None and old[:2] != new[:2]:
-            self._db.execute("DELETE FROM score WHERE task_id = ?", (row.id,))
-        if row.open:
-            self.put("scored", "")
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new))
+        number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new, number))
+        self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
+        votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
         return True
+
+    def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
+        rows = self._db.execute(f"{VOTES} FROM vote WHERE task_id = ? ORDER BY place", (task_id,))
+        return tuple(map(_vote, rows))
 
     def forget(self, task_ids: Collection[int]) -> None:
         """Drop tasks that Label Studio deleted, with their predictions, which it deleted too."""
         with self.transaction():
-            for table, key in (("task", "id"), ("score", "task_id"), ("published", "task_id")):
+            for table, key in (("task", "id"), ("vote", "task_id"), ("published", "task_id")):
                 self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
 
-    def clear(self) -> None:
-        """Forget every task and score, for another way of reading the tasks; what is published stays known."""
+    def clear(self, anew: SyncState) -> None:
+        """Forget every task and score, for another way of reading the tasks, and how far they were read: `anew` takes
+        the place of that. What is published stays known."""
         with self.transaction():
             self._db.execute("DELETE FROM task")
-            self._db.execute("DELETE FROM score")
-            about_the_copy = (
-                "reading", "complete", "watermark", "settled", "difference", "accepted", "scored", "verified_to",
-                "unknown_words_of",
-            )  # fmt: skip
-            self._db.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in about_the_copy])
+            self._db.execute("DELETE FROM vote")
+            self._db.execute("DELETE FROM scored")
+            self._files.keep(())
+            self._mapped = None
+            self._put_all_scored_by("")
+            self._put(anew)
 
     def task_ids(self, first: int = 0, last: int = LAST) -> set[int]:
         """Every task known, with ids from `first` to `last`."""
@@ -218,14 +264,15 @@ class Pool:
 
     def labels(self, label_of: LabelOf, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(f"SELECT id, votes {VOTED}", (int(holdout),))
-        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in rows)
+        rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
+        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in groupby(rows, itemgetter(0)))
         return {task_id: label for task_id, label in found if label is not None}
 
     def labelled(self, label_of: LabelOf, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
-        rows = self._db.execute(f"SELECT id, text, pair, votes {VOTED}", (int(holdout),))
-        found = ((Example(*example), _consensus(votes, label_of)) for *example, votes in rows)
+        rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
+        tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
+        found = ((Example(votes[0][0], *votes[0][-2:]), _consensus(votes, label_of)) for votes in tasks)
         return [(example, label) for example, label in found if label is not None]
 
     # What a person should know
@@ -237,14 +284,13 @@ class Pool:
             "FROM task, json_each(notes) WHERE notes != '[]' GROUP BY 1, 2 ORDER BY 3 DESC, 4"
         )
         votes = self._db.execute(
-            "SELECT json_extract(value, '$.label'), COUNT(*), MIN(task.id), SUM(json_extract(value, '$.accepted')) "
-            "FROM task, json_each(votes) WHERE votes != '[]' GROUP BY 1 ORDER BY 2 DESC, 3"
+            "SELECT label, COUNT(*), MIN(task_id), SUM(accepted) FROM vote GROUP BY 1 ORDER BY 2 DESC, 3"
         ).fetchall()
         size = self.size()
         return Survey(
             tasks=size,
             readable=size - self.unreadable(),
-            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND votes != '[]'"),
+            unused=self._count("SELECT COUNT(*) FROM task WHERE text IS NULL AND voted"),
             notes={Note(kind, detail): Seen(count, task_id) for kind, detail, count, task_id in notes},
             votes={label: Seen(count, task_id) for label, count, task_id, _ in votes},
             accepted={label: int(accepted) for label, _, _, accepted in votes if accepted},
@@ -254,8 +300,7 @@ class Pool:
         """Up to `size` readable tasks from all over the project, the same ones as long as it does not change."""
         ids = [row[0] for row in self._db.execute("SELECT id FROM task WHERE text IS NOT NULL ORDER BY id")]
         chosen = ids[:: max(1, len(ids) // size)][:size]
-        sql = "SELECT id, text, pair FROM task WHERE id = ?"
-        return [example for task_id in chosen for example in self._examples(sql, task_id)]
+        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", json.dumps(chosen))
 
     # The pool and its scores
 
@@ -274,34 +319,61 @@ class Pool:
         ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
         size = min(limit - len(likely), len(ids_N))  # some may just have been labelled
         drawn = rng.choice(ids_N, size=size, replace=False).tolist()
-        sql = "SELECT id, text, pair FROM task WHERE id = ?"
-        return [example for task_id in sorted([*likely, *drawn]) for example in self._examples(sql, task_id)]
+        ids = json.dumps([*likely, *drawn])
+        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", ids)
 
     def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
         """Pool tasks with ids from `first` to `last` that `version` has not seen: new ones, edited ones, and those that
         lost their label."""
-        return self._examples(f"SELECT id, text, pair {UNSCORED} ORDER BY id", version, first, last)
+        ids = json.dumps(self._unscored_ids(version, first, last).tolist())
+        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND open ORDER BY id", ids)
 
     def unscored_size(self, version: str) -> int:
         """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
-        if self.get("scored") == version:
+        if self._all_scored_by() == version and self._values(version).whole:
             return 0
         with self.transaction():  # no task may come between the count and the note
-            count = self._count(f"SELECT COUNT(*) {UNSCORED}", version, 0, LAST)
-            self.put("scored", "" if count else version)
-        return count
+            size = len(self._unscored_ids(version))
+            self._put_all_scored_by("" if size else version)
+        return size
 
     def has_unscored(self, version: str) -> bool:
-        """Whether there is a pool task that `version` has not seen. Costs less than to count them."""
-        return bool(self._examples(f"SELECT id, text, pair {UNSCORED} LIMIT 1", version, 0, LAST))
+        """Whether there is a pool task that `version` has not seen."""
+        return len(self._unscored_ids(version)) > 0
 
     def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
         """First and last id of the stretches of `size` ids in which there are tasks that `version` has not seen.
 
         The stretches are the same whichever tasks they hold at the moment.
         """
-        rows = self._db.execute(f"SELECT DISTINCT id / ? {UNSCORED} ORDER BY 1", (size, version, 0, LAST))
-        return [(row[0] * size, (row[0] + 1) * size - 1) for row in rows]
+        parts = np.unique(self._unscored_ids(version) // size).tolist()
+        return [(part * size, (part + 1) * size - 1) for part in parts]
+
+    def _unscored_ids(self, version: str, first: int = 0, last: int = LAST) -> Ints:
+        sql = "SELECT id, number FROM task WHERE open AND id BETWEEN ? AND ? ORDER BY id"
+        ids_N, numbers_N = self._numbered(sql, first, last)
+        return ids_N[~self._values(version).knows(numbers_N)]
+
+    def _numbered(self, sql: str, *args: object) -> tuple[Ints, Ints]:
+        """Ids of tasks and numbers of their texts."""
+        rows_N2 = np.fromiter(chain.from_iterable(self._db.execute(sql, args)), np.int64).reshape(-1, 2)
+        return rows_N2[:, 0], rows_N2[:, 1]
+
+    def _values(self, version: str) -> Values:
+        """What is known of the version's values, read anew when there are more."""
+        sql = "SELECT records, classes FROM scored WHERE version = ?"
+        records, classes = self._db.execute(sql, (version,)).fetchone() or (0, 0)
+        if self._mapped is None or self._mapped[0] != (version, records):
+            with self._usable():
+                self._mapped = (version, records), Values(self._files.read(version, records, classes), records)
+        return self._mapped[1]
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PoolError(_UNUSABLE.format(self._path, error)) from error
 
     def _examples(self, sql: str, *args: object) -> list[Example]:
         return [Example(*row) for row in self._db.execute(sql, args)]
@@ -317,56 +389,80 @@ class Pool:
     ) -> None:
         """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. Other
         versions' scores stay until `keep_scores_of`."""
-        cuts_N = truncated or [False] * len(examples)
-        rows = (
-            (version, float(value), int(exact), probs_C.astype(np.float64).tobytes(), int(cut), e.id, e.text, e.pair)
-            for e, value, probs_C, cut in zip(examples, values_N, probs_NC, cuts_N, strict=True)
-        )
-        # A text that was edited in the meantime keeps no score of the old one.
-        sql = "INSERT OR REPLACE INTO score SELECT id, ?, ?, ?, ?, ? FROM task WHERE id = ? AND text IS ? AND pair IS ?"
+        if not examples:
+            return
+        records_N = np.zeros(len(examples), record(probs_NC.shape[1]))
+        records_N["task"] = [example.id for example in examples]
+        records_N["value"], records_N["probs"], records_N["exact"] = values_N, probs_NC, exact
+        records_N["truncated"] = truncated or False
         with self.transaction():
-            self._db.executemany(sql, rows)
+            records_N["text"] = records_N["again"] = self._numbers_of(examples)
+            self._append(version, records_N[records_N["text"] > 0])
+
+    def _numbers_of(self, examples: Sequence[Example]) -> list[int]:
+        """The numbers of the texts; 0 for one that was edited in the meantime, which keeps no score of the old one."""
+        sql = f"SELECT id, text, pair, number FROM task WHERE {AMONG}"
+        rows = self._db.execute(sql, (json.dumps([example.id for example in examples]),))
+        known = {task_id: (text, pair, number) for task_id, text, pair, number in rows}
+        found = ((known.get(example.id, (None, None, 0)), example) for example in examples)
+        return [number if (text, pair) == (e.text, e.pair) else 0 for (text, pair, number), e in found]
+
+    def _append(self, version: str, records_N: Records) -> None:
+        classes = records_N["probs"].shape[1]
+        sql = "SELECT records FROM scored WHERE version = ? AND classes = ?"
+        (counted,) = self._db.execute(sql, (version, classes)).fetchone() or (0,)
+        with self._usable():
+            counted = self._files.append(version, counted, records_N)
+        self._mapped = None
+        self._db.execute("INSERT OR REPLACE INTO scored VALUES (?, ?, ?)", (version, counted, classes))
 
     def ranked(self, version: str, limit: int, skipped: bool) -> list[Ranked]:
         """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`.
 
         Either the tasks that somebody has skipped, or those that nobody has.
         """
-        rows = self._db.execute(
-            "SELECT id, value FROM score JOIN task ON id = task_id "
-            "WHERE version = ? AND open AND skipped = ? ORDER BY value DESC, task_id LIMIT ?",
-            (version, int(skipped), limit),
-        )
-        return [Ranked(task_id, value) for task_id, value in rows]
+        values = self._values(version)
+        if skipped:
+            return _in_order(values, *self._numbered("SELECT id, number FROM task WHERE open AND skipped"), limit)
+        # Those that were labelled since, or are skipped, are few among the first.
+        ids_M, lowest = values.highest(FIRST * limit)
+        sql = "SELECT id, number FROM task WHERE open AND NOT skipped"
+        found = _in_order(values, *self._numbered(f"{sql} AND {AMONG}", json.dumps(ids_M.tolist())), limit)
+        if len(found) == limit and found[-1].value >= lowest:
+            return found
+        return _in_order(values, *self._numbered(sql), limit)
 
     def keep_scores_of(self, version: str) -> None:
-        """Drop the scores of every other version, some at a time, so that other threads can write in between."""
-        sql = "DELETE FROM score WHERE rowid IN (SELECT rowid FROM score WHERE version != ? LIMIT ?)"
-        while self._db.execute(sql, (version, PIECE)).rowcount == PIECE:
-            pass
-        if self.get("scored") != version:
-            self.put("scored", "")  # that version has no scores any more, and may be in force again
+        """Drop the scores of every other version."""
+        with self.transaction():
+            self._db.execute("DELETE FROM scored WHERE version != ?", (version,))
+            self._files.keep((version,))
+            self._mapped = None
+            if self._all_scored_by() != version:
+                self._put_all_scored_by("")  # that version has no scores any more, and may be in force again
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks that are in the pool and have no exact score under `version`: theirs was computed in the
         fast precision, or is that of a text that was edited since."""
-        sql = (
-            "SELECT id, text, pair FROM task LEFT JOIN score ON task_id = id AND version = ? "
-            "WHERE id = ? AND open AND exact IS NOT 1"
-        )
-        return [example for task_id in task_ids for example in self._examples(sql, version, task_id)]
+        ids_N, records_N = self._open_records(version, task_ids)
+        exact = set(ids_N[records_N["exact"]].tolist())
+        ids = json.dumps([task_id for task_id in task_ids if task_id not in exact])
+        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND open"
+        found = {example.id: example for example in self._examples(sql, ids)}
+        return [found[task_id] for task_id in task_ids if task_id in found]
 
     def open_values(self, version: str, task_ids: Collection[int]) -> dict[int, float]:
         """The value of each of these tasks that is still in the pool, under `version`."""
-        found = {}
-        for task_id in task_ids:
-            row = self._db.execute(
-                "SELECT value FROM score JOIN task ON id = task_id WHERE task_id = ? AND version = ? AND open",
-                (task_id, version),
-            ).fetchone()
-            if row is not None:
-                found[task_id] = float(row[0])
-        return found
+        ids_N, records_N = self._open_records(version, task_ids)
+        return dict(zip(ids_N.tolist(), records_N["value"].tolist(), strict=True))
+
+    def _open_records(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Records]:
+        """Ids of those of the tasks that are in the pool and scored, and what was said of them."""
+        sql = f"SELECT id, number FROM task WHERE {AMONG} AND open"
+        ids_N, numbers_N = self._numbered(sql, json.dumps(list(task_ids)))
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])
 
     def misplaced(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""
@@ -375,15 +471,11 @@ class Pool:
 
     def candidate(self, version: str, task_id: int) -> Candidate | None:
         """What to publish for a task; None when it has left the pool in the meantime."""
-        row = self._db.execute(
-            "SELECT value, probs, truncated FROM score JOIN task ON id = task_id "
-            "WHERE task_id = ? AND version = ? AND open",
-            (task_id, version),
-        ).fetchone()
-        if row is None:
+        _, records_N = self._open_records(version, [task_id])
+        if not len(records_N):
             return None
-        value, probs, truncated = row
-        return Candidate(task_id, float(value), np.frombuffer(probs), bool(truncated))
+        found = records_N[0]
+        return Candidate(task_id, float(found["value"]), found["probs"], bool(found["truncated"]))
 
     # What Label Studio holds of ours
 
@@ -415,11 +507,23 @@ class Pool:
             self.note_published(*predictions)
 
 
-def _consensus(votes: str, label_of: LabelOf) -> str | None:
-    read = json.loads(votes)
-    if len(read) > 1:
-        return consensus([Vote(**vote) for vote in read], label_of)
-    return label_of(read[0]["label"])  # as of most tasks, of which there may be tens of thousands at each look
+def _vote(row: Sequence[Any]) -> Vote:
+    _, label, ground_truth, given, accepted = row[:5]
+    return Vote(label, bool(ground_truth), given, bool(accepted))
+
+
+def _consensus(rows: Iterable[Sequence[Any]], label_of: LabelOf) -> str | None:
+    first, *others = rows
+    if others:
+        return consensus([_vote(row) for row in (first, *others)], label_of)
+    return label_of(first[1])  # as of most tasks, of which there may be tens of thousands at each look
+
+
+def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:
+    known_N = values.knows(numbers_N)
+    ids_M, values_M = ids_N[known_N], values.of(numbers_N[known_N])["value"]
+    order = np.lexsort((ids_M, -values_M))[:limit]
+    return list(map(Ranked, ids_M[order].tolist(), values_M[order].tolist()))
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
@@ -427,9 +531,7 @@ def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
         for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
             file.unlink(missing_ok=True)
         return PoolError(f"The copy of the project in {path} was damaged ({error}); it is read again.")
-    return PoolError(
-        f"The copy of the project in {path} cannot be used ({error}): stop what has locked it, or make room there."
-    )
+    return PoolError(_UNUSABLE.format(path, error))
 
 
 def pool_path(model_dir: Path, project: int) -> Path:

@@ -25,6 +25,15 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class UnknownWords:
+    """Of `looked` texts, `count` consist mostly of what the tokenizer does not know; `task_id` is one of them."""
+
+    looked: int = 0
+    count: int = 0
+    task_id: int = 0
+
+
+@dataclass(frozen=True)
 class Survey:
     """The tasks of a project. `votes` by the label as Label Studio stores it; of them `accepted` were submitted as a
     prediction had filled them in. `unused` tasks have a vote and cannot be read."""

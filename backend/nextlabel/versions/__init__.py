@@ -3,4 +3,4 @@
 Owns saving, activating and pruning; refuses to fit or to publish.
 """
 
-__all__ = ["loaded", "registry"]
+__all__ = ["loaded", "promotion", "registry"]

@@ -124,7 +124,7 @@ def _trainers(workers: int) -> "list[_Child]":
 
 
 class _Child:
-    """One supervised process: `python -m backend ARGUMENTS`."""
+    """One supervised process: `python -m nextlabel ARGUMENTS`."""
 
     def __init__(self, name: str, *arguments: str):
         self._name, self._arguments = name, arguments

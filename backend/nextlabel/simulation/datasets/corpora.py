@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nextlabel.errors import BadCorpusError
+from nextlabel.errors import BadCorpusError, MissingPackageError, of_extra
 from nextlabel.learning.start_set import seed_positions
 from nextlabel.model.hub import require_hub
 
@@ -49,8 +49,13 @@ def find_corpus(mrpc_dir: Path | None) -> Corpus:
         return read_mrpc(mrpc_dir)
     try:
         return download_mrpc()
-    except BadCorpusError:
+    except (BadCorpusError, MissingPackageError):
         return own_pairs()
+
+
+def corpus_without_hub(mrpc_dir: Path | None) -> Corpus:
+    """MRPC from a directory of the official files if one is given, else our own pairs."""
+    return read_mrpc(mrpc_dir) if mrpc_dir else own_pairs()
 
 
 def own_pairs() -> Corpus:
@@ -166,15 +171,16 @@ def _mrpc_rows(path: Path) -> list[tuple[Pair, tuple[str, str]]]:
 
 def download_mrpc() -> Corpus:
     """MRPC from the Hugging Face hub, with GLUE's numbers as rows. Raises `BadCorpusError` when it cannot be had."""
-    require_hub(f"MRPC ({'/'.join(MRPC_HUB)})")
-    try:
+    title = f"MRPC ({'/'.join(MRPC_HUB)})"
+    require_hub(title)
+    with of_extra("hub", title):
         from datasets import load_dataset
-
+    try:
         data = load_dataset(*MRPC_HUB)
         train, holdout = _hub_pairs(data["train"]), _hub_pairs(data["validation"])
         last = max(pair.row for pair in (*train, *holdout))  # GLUE numbers the test set from 0 again
         test = _hub_pairs(data["test"], after=last + 1)
-    except (ImportError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BadCorpusError(
             f"MRPC cannot be loaded from the hub ({type(error).__name__}: {str(error)[:200]}). Give a directory with "
             f"the official files {MRPC_TRAIN} and {MRPC_DEV_IDS}."

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from nextlabel.errors import BadCorpusError
+from nextlabel.errors import BadCorpusError, of_extra
 from nextlabel.model.hub import require_hub
 from nextlabel.simulation.datasets import exports, overlaps
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
@@ -439,11 +439,9 @@ def _load(name: str, config: str | None, title: str) -> Any:
     """The data set, split by split. Asks first whether the hub answers, for its own client tries for half a minute."""
     if not Path(name).is_dir():
         require_hub(title)
-    try:
+    with of_extra("hub", title):
         from datasets import load_dataset
         from datasets.exceptions import DatasetsError
-    except ImportError:
-        raise BadCorpusError(f"{title} needs the package 'datasets': pip install datasets, or give files.") from None
     try:
         return load_dataset(name, config)
     except ConnectionError as error:

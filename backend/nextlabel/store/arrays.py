@@ -1,0 +1,92 @@
+"""What a version said of the texts of a project: one file of records for each version, appended to and mapped.
+
+How many records count is the local copy's to say: what was written and not counted does not exist.
+"""
+
+import contextlib
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.values.arrays import Ints
+
+Records = npt.NDArray[np.void]
+Bools = npt.NDArray[np.bool_]
+
+
+def record(classes: int) -> np.dtype[np.void]:
+    """What is said of a text. `task` is the task's id, `text` and `again` the number of its text, from 1."""
+    head = [("text", "<i8"), ("task", "<i8"), ("value", "<f8"), ("exact", "?"), ("truncated", "?")]
+    return np.dtype([*head, ("probs", "<f8", (classes,)), ("again", "<i8")])
+
+
+class Values:
+    """The latest record of each text, by the number of the text. `whole`: none of the `counted` records was lost."""
+
+    def __init__(self, records_N: Records, counted: int):
+        # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
+        texts_N = np.where(records_N["text"] == records_N["again"], records_N["text"], 0)
+        self.whole = len(records_N) == counted and bool(texts_N.all())
+        self._records_N = records_N
+        self._latest = np.full(int(texts_N.max(initial=0)) + 1, -1)
+        self._latest[texts_N] = np.arange(len(texts_N))  # of several the last one stays
+        self._latest[0] = -1
+
+    def knows(self, texts_N: Ints) -> Bools:
+        """Of which of the texts there is a record."""
+        known_N: Bools = self._places(texts_N) >= 0
+        return known_N
+
+    def of(self, texts_N: Ints) -> Records:
+        """The records of texts of which there is one."""
+        found: Records = self._records_N[self._places(texts_N)]
+        return found
+
+    def highest(self, size: int) -> tuple[Ints, float]:
+        """The ids of the tasks with the highest values, some of which may have another text by now: all whose value is
+        not below the one that comes with them, and at least `size` if there are as many."""
+        places_M = self._latest[self._latest >= 0]
+        values_M, lowest = self._records_N["value"][places_M], -np.inf
+        if size < len(places_M):
+            lowest = float(np.partition(values_M, -size)[-size])
+        return self._records_N["task"][places_M[values_M >= lowest]], lowest
+
+    def _places(self, texts_N: Ints) -> Ints:
+        within_N = texts_N < len(self._latest)
+        return np.where(within_N, self._latest[np.where(within_N, texts_N, 0)], -1)
+
+
+class ValueFiles:
+    """The files of a project. One writer at a time, which whoever calls has to see to."""
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+
+    def append(self, version: str, counted: int, records_N: Records) -> int:
+        """Write records after those that count; returns how many there are then."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path, size = self._directory / version, records_N.dtype.itemsize
+        if not counted:
+            path.unlink(missing_ok=True)
+        path.touch()
+        with path.open("r+b") as out:  # which never becomes shorter: another thread may have mapped it
+            start = min(counted, path.stat().st_size // size)
+            out.seek(start * size)
+            out.write(records_N.tobytes())
+        return start + len(records_N)
+
+    def read(self, version: str, counted: int, classes: int) -> Records:
+        """The records that count; fewer when some were lost."""
+        kind, path = record(classes), self._directory / version
+        with contextlib.suppress(FileNotFoundError):
+            if there := min(counted, path.stat().st_size // kind.itemsize):
+                return np.memmap(path, kind, "r", shape=(there,))
+        return np.empty(0, kind)
+
+    def keep(self, versions: Collection[str]) -> None:
+        """Delete the files of all other versions."""
+        for path in self._directory.glob("*"):
+            if path.name not in versions:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""What is remembered of a project from one job to the next. One module writes each record, any may read it.
+
+Lies in the project's local copy, and can be thrown away with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from nextlabel.values.survey import UnknownWords
+
+State = TypeVar("State", bound="Record")
+
+
+class Record:
+    """What is stored as one row."""
+
+    def to_json(self) -> str:
+        """As it is stored."""
+        return _ADAPTERS[type(self)].dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls: type[State], text: str) -> State:
+        """What was stored; what a damaged row held is not known, as nothing is in the beginning."""
+        try:
+            read: State = _ADAPTERS[cls].validate_json(text)
+        except ValidationError:
+            return cls()
+        return read
+
+
+@dataclass(frozen=True)
+class SyncState(Record):
+    """How far the copy is in step with Label Studio. `loop.sync` writes it.
+
+    `reading` names the way in which the tasks were read, and `complete` says that all were; `label_config` is the
+    project's as of then. Changes were read up to `watermark`, an `updated_at` of Label Studio's; it is to be overlapped
+    by `overlap_s` until it is the `settled` one. `watermark_seen_at` and `synced_at` are in seconds since the epoch.
+    `annotators` gives the time of each one's last label, of those at work. `difference` and `accepted` are of tasks,
+    annotations and closed tasks. All tasks up to id `verified_to` were compared, and `parts_owed` more parts are due.
+    """
+
+    reading: str = ""
+    complete: bool = False
+    label_config: str = ""
+    watermark: str = ""
+    watermark_seen_at: float = 0.0
+    overlap_s: float = 0.0
+    settled: str = ""
+    synced_at: float = 0.0
+    annotators: Mapping[str, str] = field(default_factory=dict)
+    difference: tuple[int, int, int] = (0, 0, 0)
+    accepted: tuple[int, int, int] = (0, 0, 0)
+    verified_to: int = 0
+    parts_owed: int = 0
+
+
+@dataclass(frozen=True)
+class FitState(Record):
+    """What tells whether a fit is due, besides the labels. `loop.fitting` writes it.
+
+    Times are in seconds since the epoch. A fit has been due since `due_at`; there have been labels that
+    version `pending_of` does not know since `pending_since`. `demand_fitted` is the last demand that was answered.
+    """
+
+    due_at: float | None = None
+    pending_of: str = ""
+    pending_since: float | None = None
+    demand_fitted: str = ""
+    failures_in_a_row: int = 0
+    failed_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class QueueState(Record):
+    """Which versions Label Studio's queue followed `before` and `after` our last switch, both empty when there was
+    none. `loop.publishing` writes it."""
+
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectState(Record):
+    """The project's connection with us, as it was found. `loop.controller` writes it.
+
+    `unknown_words` are of the sample that `sample` names.
+    """
+
+    connected: bool = False
+    backend_title: str = ""
+    sample: str = ""
+    unknown_words: UnknownWords = field(default_factory=UnknownWords)
+
+
+_ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, ProjectState)
+}

@@ -1,0 +1,63 @@
+"""What people and their monitoring read: the page, the status of a project, the metrics, the description of all."""
+
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Response, jsonify, render_template
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from nextlabel import __version__
+from nextlabel.errors import NoProjectError, without_password
+from nextlabel.web.services import services
+
+OPENAPI = Path(__file__).parent / "openapi.json"
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.get("/metrics")
+def metrics() -> Response:
+    """For Prometheus."""
+    return Response(generate_latest(services().metrics.collector), content_type=CONTENT_TYPE_LATEST)
+
+
+@pages.get("/openapi.json")
+def openapi() -> Response:
+    """Every route, described."""
+    return Response(_openapi(), content_type="application/json")
+
+
+@cache
+def _openapi() -> str:
+    return OPENAPI.read_text(encoding="utf-8")
+
+
+@pages.get("/api/projects/<int:project>")
+def status(project: int) -> Response:
+    """What the trainer says of a project."""
+    board, known = services().board, services().registry.projects()
+    if project not in known:
+        raise NoProjectError(
+            f"No project {project} is connected to this backend, only {known}. Connect it with "
+            f"nextlabel connect --project {project}."
+        )
+    queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
+    return jsonify(id=project, queue=asdict(queue), fit=asdict(fit), base_model=asdict(base_model))
+
+
+@pages.get("/")
+def overview() -> str:
+    """The page for people."""
+    board, registry, settings = services().board, services().registry, services().settings
+    projects = [
+        {"id": p, "queue": board.queue(p), "fit": board.fit(p), "cards": registry.cards(p)} for p in registry.projects()
+    ]
+    return render_template(
+        "overview.html",
+        projects=projects,
+        settings=settings,
+        base_model=board.base_model(),
+        url=without_password(settings.label_studio_url),
+        version=__version__,
+    )

@@ -1,0 +1,194 @@
+"""Label Studio's ML backend protocol. Never trains: what a request changes is only hinted at."""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, TooManyRequests
+
+from nextlabel import __version__
+from nextlabel.errors import BadRequestError, NoModelError
+from nextlabel.labelstudio.config import (
+    UNREADABLE_SCORE,
+    UNTRAINED_SCORE,
+    WEBHOOK_ACTIONS,
+    LabelConfig,
+    no_prediction,
+    parse_label_config,
+    project_id_of,
+    to_example,
+    to_prediction,
+)
+from nextlabel.processes import trim_heap
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.examples import Example, Unreadable
+from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import UNTRAINED, Card
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+from nextlabel.web.services import MAX_PREDICTIONS, services
+
+log = logging.getLogger(__name__)
+
+MAX_TASKS = 10_000  # of one /predict: Label Studio sends all that a person selected, and waits 100 s
+MANY_TASKS = 64  # of one /predict, after which memory is given back: it takes some 30 ms
+RETRY_S = 5
+HINT_DELAY_S = 0.5  # lets an annotator's next task be served before we ask Label Studio anything
+
+HINTS = frozenset({*WEBHOOK_ACTIONS, "START_TRAINING"})
+
+protocol = Blueprint("protocol", __name__)
+
+
+@protocol.get("/health")
+def health() -> Response:
+    """That the web process answers."""
+    return jsonify(status="UP", version=__version__, model_class="nextlabel")
+
+
+@protocol.post("/setup")
+def setup() -> Response:
+    """Whether the project can be served, and its version in force."""
+    body, registry = _body(), services().registry
+    project = project_id_of(body.get("project"))
+    options = ProjectOptions.of(body.get("extra_params"))
+    parse_label_config(str(body.get("schema") or ""), options)
+    # The trainer asks Label Studio itself: anybody could have sent this.
+    if project not in registry.projects() or options != registry.options(project):
+        services().jobs.hint(project, thorough=True, delay_s=HINT_DELAY_S)
+    return jsonify(model_version=registry.current(project) or UNTRAINED)
+
+
+@protocol.route("/versions", methods=["GET", "POST"])
+def versions() -> Response:
+    """The versions of a project, or of all."""
+    registry = services().registry
+    named = request.args.get("project") or (_body().get("project") if request.method == "POST" else None)
+    projects = registry.projects() if named is None else [project_id_of(named)]
+    return jsonify(versions=[version for project in projects for version in registry.versions(project)])
+
+
+@protocol.post("/predict")
+def predict() -> Response:
+    """Predictions of the version in force, one for each task."""
+    body, registry, metrics = _body(), services().registry, services().metrics
+    tasks = _tasks(body)
+    project = project_id_of(body.get("project"))
+    config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
+    with _one_of(services().places):  # not before: whoever sends slowly shall take no place
+        version, answers = _answers_in_force(registry, project, config, tasks, services().resident)
+    if len(tasks) >= MANY_TASKS:
+        trim_heap()
+    for answer in answers:
+        metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
+    return jsonify(results=answers, model_version=version)
+
+
+@protocol.post("/webhook")
+def webhook() -> tuple[Response, int]:
+    """Take a hint."""
+    body = _body()
+    action = str(body.get("action") or "")
+    known = action in HINTS
+    services().metrics.events.labels(action if known else "other").inc()
+    if known:
+        _take_hint(services().jobs, action, body)
+    return jsonify(status="queued" if known else "ignored", action=action[:60]), 201 if known else 200
+
+
+@contextmanager
+def _one_of(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """One of the places, or an error: whoever waits takes a thread from webhooks, for which annotators wait."""
+    if not places.acquire(blocking=False):
+        raise TooManyRequests(
+            f"{MAX_PREDICTIONS} requests for predictions are being answered; ask again in {RETRY_S} seconds.",
+            retry_after=RETRY_S,
+        )
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _tasks(body: Mapping[str, Any]) -> list[Any]:
+    tasks = body.get("tasks")
+    if not isinstance(tasks, list):
+        raise BadRequestError(f"tasks={tasks!r:.60} is not a list of Label Studio tasks.")
+    if len(tasks) > MAX_TASKS:
+        raise BadRequestError(
+            f"tasks has {len(tasks)} items, and {MAX_TASKS} are the most in one request; select fewer tasks."
+        )
+    return tasks
+
+
+def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
+    raw = body.get("project")
+    project = project_id_of(raw.get("id") if isinstance(raw, Mapping) else raw)
+    if action == "START_TRAINING":
+        jobs.demand_fit(project)
+    if action == "TASKS_DELETED":
+        jobs.forget_tasks(project, _ids(body.get("tasks")))
+    # A person waits for the button; in all other cases an annotator's next request should go first.
+    jobs.hint(project, delay_s=0 if action == "START_TRAINING" else HINT_DELAY_S)
+
+
+def _answers_in_force(
+    registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: LoadedVersions
+) -> tuple[str, list[dict[str, Any]]]:
+    """The version in force and its answers. One that cannot be loaded is in force no more, so that another answers."""
+    version = registry.current(project)
+    try:
+        card = registry.card(project, version) if version else None
+        return version or UNTRAINED, _answers(config, tasks, card, resident)
+    except NoModelError as error:
+        if registry.current(project) == version:
+            raise
+        log.error("project %d: %s", project, error)
+        return _answers_in_force(registry, project, config, tasks, resident)
+
+
+def _answers(
+    config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: LoadedVersions
+) -> list[dict[str, Any]]:
+    """One answer per task, in order, whatever the tasks are."""
+    read = [
+        to_example(config, task) if isinstance(task, Mapping) else Unreadable(0, "the task is not an object")
+        for task in tasks
+    ]
+    examples = [e for e in read if isinstance(e, Example)]
+    if card is None:
+        return [no_prediction(UNTRAINED_SCORE, UNTRAINED, "no version is fitted yet") for _ in read]
+    # For a single task a person waits, and it is on the screen already: its score orders nothing any more. Several are
+    # retrieved for the queue's sake: in fp32, as in the published head, so that both give a task the same score.
+    scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1)
+    by_position = iter(zip(scored.probs_NC, scored.values_N, truncated, strict=True))
+    answers = []
+    for item in read:
+        if isinstance(item, Unreadable):
+            answers.append(no_prediction(UNREADABLE_SCORE, card.version, item.reason))
+        else:
+            probs_C, value, cut = next(by_position)
+            answers.append(to_prediction(config, card.labels, probs_C, value, card.version, cut))
+    return answers
+
+
+def _body() -> dict[str, Any]:
+    try:
+        body = request.get_json(force=True, silent=True)
+    except (HTTPException, RecursionError):
+        raise
+    except Exception as error:
+        raise BadRequestError("The body cannot be read to its end; send it again.") from error
+    if not isinstance(body, dict):
+        raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
+    return body
+
+
+def _ids(items: object) -> list[int]:
+    if not isinstance(items, list):
+        return []
+    ids = [item.get("id") for item in items if isinstance(item, Mapping)]
+    return [i for i in ids if isinstance(i, int) and not isinstance(i, bool) and 0 <= i < 2**63]
