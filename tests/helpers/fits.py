@@ -7,6 +7,6 @@ QUICK: dict[str, object] = {
     "learning_rate": 1e-4,
     "precision": "fp32",  # after so few steps bf16 may leave one of many near ties out of the window
     "window": 24,
-    "reconcile_s": 3,
+    "reconcile_s": 1,
     "promote_margin": 1,  # fits so short are sometimes worse
 }

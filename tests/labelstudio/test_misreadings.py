@@ -128,7 +128,7 @@ def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.Temp
     home = tmp_path_factory.mktemp("misreadings")
     running = LocalBackend(
         label_studio, home, own_port(19100), base_model=wide, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
-        precision="fp32", window=8, reconcile_s=2, promote_margin=1,
+        precision="fp32", window=8, reconcile_s=1, promote_margin=1,
     )  # fmt: skip
     try:
         running.start()

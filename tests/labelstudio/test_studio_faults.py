@@ -96,7 +96,7 @@ def connect(
         started.append(proxy)
         quick: dict[str, Any] = {
             "base_model": wide, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
-            "reconcile_s": 3, "promote_margin": 1, "device": "cpu", "precision": "fp32",
+            "reconcile_s": 1, "promote_margin": 1, "device": "cpu", "precision": "fp32",
         }  # fmt: skip
         port = own_port(19700)
         backend = LocalBackend(proxy, tmp_path_factory.mktemp("backend"), port, **{**quick, **settings})

@@ -95,7 +95,7 @@ def test_label_studio_may_die_while_the_queue_is_published(
     server.start()
     backend = LocalBackend(
         server, tmp_path / "backend", own_port(19300), base_model=wide, fit_every=FIT_EVERY, fit_steps=6,
-        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=3,
+        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=1,
     )  # fmt: skip
     try:
         backend.start()
