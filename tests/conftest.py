@@ -1,19 +1,20 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import httpx
 import pytest
 
+from helpers.fits import QUICK
 from helpers.ports import own_port
+from nextlabel.lab import sandbox
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.processes import yield_cores_while_waiting
-from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
+from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 if TYPE_CHECKING:
     from helpers.queue_servers import PostgresqlServer, QueueServer, RedisServer
@@ -22,33 +23,41 @@ if TYPE_CHECKING:
 
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
-FIT_EVERY = 12
-WAIT_S = 120.0
+
+MARKERS = {"label_studio_program": "server", "patience": "long"}
 
 
-def wait_until(done: Callable[[], object], what: str, seconds: float = WAIT_S) -> None:
-    """Poll until `done` is true; fails with `what` was waited for."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for a live Label Studio, through whatever fixture, is marked `server`."""
+    """What a test asks for, through whatever fixture, says how it is marked. Files that take longest come first: where
+    several processes share the files, none of them is left with a long one at the end."""
+    slow = Counter[tuple[Path, str]]()
     for item in items:
-        if "label_studio" in getattr(item, "fixturenames", ()):
-            item.add_marker("server")
+        for fixture in MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKERS[fixture])
+            slow[item.path, MARKERS[fixture]] += 1
+    items.sort(key=lambda item: [-slow[item.path, marker] for marker in MARKERS.values()])
 
 
 @pytest.fixture(scope="session")
-def minilm() -> Path:
+def patience() -> None:
+    """Asked for by what takes seconds: processes of ours, fits of real weights, figures, thousands of inputs."""
+
+
+@pytest.fixture(scope="session")
+def label_studio_program() -> str:
+    """The program, for whoever starts a server of their own, or runs a command that does."""
+    return sandbox.label_studio()
+
+
+@pytest.fixture(scope="session")
+def minilm(patience: None) -> Path:
     """The directory of the all-MiniLM-L6-v2 checkpoint."""
     return small_checkpoint()
 
 
 @pytest.fixture(scope="session")
-def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT with random weights, too small to learn much and quick to fit; the tokenizer is a real one."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
@@ -57,12 +66,25 @@ def tiny(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     BertForSequenceClassification(config).save_pretrained(directory)
-    AutoTokenizer.from_pretrained(minilm).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(small_checkpoint()).save_pretrained(directory)
     return directory
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `tiny`, with weights so wide apart that entropies are, too: an order by them is no matter of rounding."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    directory = tmp_path_factory.mktemp("wide")
+    torch.manual_seed(0)
+    BertForSequenceClassification(BertConfig.from_pretrained(tiny, initializer_range=0.5)).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def label_studio(label_studio_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
     server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
     server.start()
@@ -109,23 +131,14 @@ def few_pairs() -> Corpus:
 
 
 @pytest.fixture
-def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> Iterator[Callable[..., LocalBackend]]:
+def start_backend(label_studio: LocalStudio, tmp_path: Path, wide: Path) -> Iterator[Callable[..., LocalBackend]]:
     """Starts a backend against the real server with quick fits; stops it after the test."""
     started: list[LocalBackend] = []
 
     def start(command: str = "serve", model_dir: Path | None = None, **settings: object) -> LocalBackend:
-        quick = {
-            "base_model": minilm,
-            "fit_every": FIT_EVERY,
-            "fit_steps": 6,
-            "learning_rate": 1e-4,
-            "precision": "fp32",  # after so few steps bf16 may leave one of many near ties out of the window
-            "window": 24,
-            "reconcile_s": 3,
-            "promote_margin": 1,  # fits so short are sometimes worse
-        }
         port = own_port(19100)
-        backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **{**quick, **settings})
+        settings = {"base_model": wide, **QUICK, **settings}
+        backend = LocalBackend(label_studio, model_dir or tmp_path / "backend", port, command, **settings)
         started.append(backend)
         backend.start()
         return backend
@@ -133,21 +146,3 @@ def start_backend(label_studio: LocalStudio, tmp_path: Path, minilm: Path) -> It
     yield start
     for backend in started:
         backend.stop()
-
-
-def plain_pairs(count: int, start: int = 0) -> list[Pair]:
-    """Some of our own pairs."""
-    return list(own_pairs().train[start : start + count])
-
-
-def sign_up(label_studio: LocalStudio, email: str) -> LabelStudioClient:
-    """Another annotator, who joins by invitation as a person would; returns a client with their token."""
-    token = {"Authorization": f"Token {label_studio.login.token}"}
-    invitation = httpx.get(f"{label_studio.url}/api/invite", headers=token).json()["invite_url"]
-    with httpx.Client(base_url=label_studio.url, follow_redirects=True) as browser:
-        browser.get(invitation)
-        form = {"email": email, "password": "Passw0rd!x", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-        browser.post(invitation, data=form, headers={"Referer": label_studio.url}).raise_for_status()
-        answer = browser.get("/api/current-user/token")
-        answer.raise_for_status()
-        return LabelStudioClient(label_studio.url, answer.json()["token"])

@@ -25,7 +25,7 @@ def environment(service: str) -> dict[str, str]:
 
 def instruction(name: str, text: str = FINAL_STAGE) -> str:
     """The argument of the last such instruction, its lines joined."""
-    return re.findall(rf"^{name} (.+)$", text.replace("\\\n", " "), re.MULTILINE)[-1]
+    return str(re.findall(rf"^{name} (.+)$", text.replace("\\\n", " "), re.MULTILINE)[-1])
 
 
 @pytest.mark.parametrize("switch", ["ML_BLOCK_LOCAL_IP", "SSRF_PROTECTION_ENABLED"])
@@ -52,7 +52,7 @@ def test_every_setting_can_be_set_in_compose() -> None:
 @pytest.mark.parametrize("service", OURS)
 def test_the_defaults_in_compose_are_those_of_the_settings(service: str) -> None:
     own_values = {"LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"}
-    defaults = {}
+    defaults: dict[str, Any] = {}
     for key, text in environment(service).items():
         if key not in own_values | NOT_SETTINGS:
             match = re.fullmatch(rf"\$\{{{key}:-(.*)\}}", text)

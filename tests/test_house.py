@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.lab.sandbox import free_port
 
@@ -20,8 +21,6 @@ MODULES = [
     for path in sorted((PACKAGE / wing).rglob("*.py"))
     if path.stem != "__init__"
 ] + ["nextlabel.lab.benchmark.run"]
-SERVER_PACKAGES = ("flask", "label_studio_sdk", "huey", "gunicorn", "prometheus_client", "pydantic_settings")
-SERVER_PACKAGES += ("lxml", "defusedxml", "jwt", "datasets")
 
 
 def imports(path: Path) -> set[tuple[str, str]]:
@@ -69,6 +68,7 @@ def python(code: str) -> str:
     return run.stdout.strip()
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_simulates_imports_where_no_server_package_is_installed() -> None:
     code = f"""
 import importlib, sys
@@ -90,6 +90,7 @@ for package in {SERVER_PACKAGES!r}:
     assert python(code).splitlines() == [f"no {package}" for package in SERVER_PACKAGES]
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     slow = {"torch", "transformers", "pandas", "label_studio_sdk.client"}
     loaded = python("import nextlabel.web.app, sys; print(*sys.modules)").split()
@@ -97,6 +98,7 @@ def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     assert slow & set(loaded) == set()
 
 
+@pytest.mark.usefixtures("patience")
 def test_to_speak_to_label_studio_pandas_is_not_needed() -> None:
     code = f"""
 import sys

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel import __version__
 from nextlabel.__main__ import COMMANDS, main, usage
 from nextlabel.settings import settings_page
@@ -42,13 +42,14 @@ def requirements(path: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory, patience: None) -> Path:
     """Built from the tracked files alone: what lies in the checkout beside them must not get in."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in FILES:
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name, **({"ignore": ignored} if copy is shutil.copytree else {}))
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out]
     subprocess.run([*map(str, command), str(source)], check=True, timeout=120)
     [built] = out.iterdir()
@@ -168,7 +169,7 @@ def test_the_installed_package_serves(served: str) -> None:
         except OSError:
             return False
 
-    wait_until(answers, 60)
+    wait_until(answers, "the installed backend to answer")
     with urllib.request.urlopen(served, timeout=10) as page:
         assert "<!doctype html>" in page.read().decode()
 
@@ -202,6 +203,7 @@ def test_the_help_fits_a_terminal() -> None:
     assert max(map(len, usage().splitlines())) <= 100
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_command_of_release_0_1_0_says_the_new_one() -> None:
     old = subprocess.run(
         [sys.executable, "-m", "backend", "web"], cwd=ROOT, capture_output=True, text=True, check=False

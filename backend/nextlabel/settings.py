@@ -342,7 +342,7 @@ def load_settings(env_file: str | None = ".env") -> Settings:
     Raises `BadSettingError` that names each bad key, its value and what is expected.
     """
     try:
-        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]
+        settings = Settings(_env_file=env_file)
     except ValidationError as error:
         raise BadSettingError("\n".join(_complaint(dict(item)) for item in error.errors())) from None
     except UnicodeDecodeError as error:

@@ -1,6 +1,5 @@
 """The scripts, run as their users run them."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,19 +9,13 @@ import psutil
 
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.scripts import run
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus
 
 StartBackend = Callable[..., LocalBackend]
-
-
-def run(script: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
-    return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def test_connect_doctor_and_disconnect_by_command_line(
@@ -82,7 +75,7 @@ def test_importing_damaged_mrpc_files_says_which_line(label_studio: LocalStudio,
     assert "msr_paraphrase_train.txt, line 2: expected 5 tab-separated fields, found 4" in refused.stderr
 
 
-def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(label_studio_program: str, tmp_path: Path) -> None:
     arguments = ["--rounds", "1", "--exit", "--steps", "4", "--no-browser", "--data-dir", str(tmp_path / "demo")]
     ports = ["--port", str(own_port(18400)), "--backend-port", str(own_port(19400))]
     command = [sys.executable, "-m", "nextlabel", "demo", *arguments, *ports]

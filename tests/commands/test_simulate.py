@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import arms, deviations
-from test_house import SERVER_PACKAGES
 
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
@@ -68,7 +68,7 @@ def rounds(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def quick(tiny: Path) -> tuple[object, ...]:
+def quick(tiny: Path, patience: None) -> tuple[object, ...]:
     """Options for a few quick rounds of a model that learns little."""
     model = ("--base-model", tiny, "--steps", 3, "--batch-size", 8, "--lr", 1e-3, "--max-length", 48)
     return (*model, "--device", "cpu", "--threads", 1, "--start", 100, "--batch", 150)

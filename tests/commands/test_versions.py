@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
 import httpx
 import pytest
-from test_registry import card, cut, write_weights
-from test_scripts import run
 
-from conftest import plain_pairs, wait_until
-from helpers.live_project import LiveProject, kill
+from helpers.live_project import LiveProject, kill, plain_pairs
+from helpers.scripts import run
+from helpers.versions import cut, make_card, write_weights
+from helpers.waiting import wait_until
 from nextlabel.lab.importing import PAIR_CONFIG, result_of
 from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -23,9 +24,12 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import version_number
 from nextlabel.versions.registry import Registry
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 PROJECT = 17
 CURRENT, REFUSED = 2, 3
 StartBackend = Callable[..., LocalBackend]
+card = partial(make_card, project=PROJECT, label_counts={"pos": 3, "neg": 4})
 
 
 # The script alone

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from conftest import wait_until
 from helpers.live_project import LiveProject
 from helpers.paths import ROOT, TESTS
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
@@ -92,7 +92,7 @@ def held_backend(
     """
     return LocalBackend(
         label_studio, model_dir, own_port(19100), command, base_model=base_model, fit_every=FIT_EVERY, fit_steps=3,
-        learning_rate=1e-4, precision="fp32", window=WINDOW, reconcile_s=2, promote_margin=1, keep_versions=2,
+        learning_rate=1e-4, precision="fp32", window=WINDOW, reconcile_s=1, promote_margin=1, keep_versions=2,
         pythonpath=os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
     )  # fmt: skip
 

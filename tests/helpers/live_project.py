@@ -9,13 +9,13 @@ import psutil
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from conftest import wait_until
+from helpers.waiting import wait_until
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
-from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.simulation.datasets.corpora import Corpus, Pair, own_pairs
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
 
@@ -113,3 +113,8 @@ def healthy(backend: LocalBackend) -> bool:
         return httpx.get(f"{backend.url}/health", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def plain_pairs(count: int, start: int = 0) -> list[Pair]:
+    """Some of our own pairs."""
+    return list(own_pairs().train[start : start + count])

@@ -10,13 +10,14 @@ import tempfile
 from abc import ABC, abstractmethod
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 import redis
 
-from conftest import wait_until
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 
 PASSWORD = "open%sesame"
 IN_URL = "open%25sesame"
@@ -32,7 +33,7 @@ class QueueServer(ABC):
         self.port = own_port(wanted_port)
         # Not in pytest's directory, which only its owner can enter: PostgreSQL refuses to run as root.
         self.home = Path(tempfile.mkdtemp(prefix="nextlabel-queue-"))
-        self._process: psutil.Popen | None = None
+        self._process: Any = None  # a psutil.Popen
 
     @abstractmethod
     def url(self) -> str:
@@ -51,7 +52,7 @@ class QueueServer(ABC):
             self._process = psutil.Popen(
                 self.command(), cwd=self.home, stdin=subprocess.DEVNULL, stdout=out, stderr=out, user=self.user
             )
-        wait_until(self.answers, f"{self.command()[0]} to answer", 20)
+        wait_until(self.answers, f"{self.command()[0]} to answer")
 
     def kill(self) -> None:
         self._process.send_signal(self.end_at_once)

@@ -10,12 +10,12 @@ import numpy as np
 from flask.testing import FlaskClient
 
 from helpers.paths import TESTS
+from helpers.versions import make_card
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.training import fit
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.examples import Example
-from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 from nextlabel.web.app import create_app
 
@@ -26,36 +26,13 @@ VERSION = "nextlabel-1-20261124T063000"
 RECORDED: list[dict[str, Any]] = json.loads((TESTS / "recorded_bodies.json").read_text("utf-8"))
 
 
-def card(labels: Sequence[str]) -> Card:
-    return Card(
-        version=VERSION,
-        number=1,
-        project=PROJECT,
-        parent=None,
-        labels=tuple(labels),
-        label_counts=dict.fromkeys(labels, 2),
-        base_model="MiniLM",
-        strategy="entropy",
-        seed=0,
-        recipe={},
-        scores={"accuracy": 0.5, "f1": 0.25, "combined": 0.375},
-        pool=0,
-        seconds={"fit": 1.0, "score": 0.5},
-        device="cpu",
-        precision="fp32",
-        libraries={},
-        created_at="2026-11-24T06:30:00+00:00",
-        reason="6 new labels",
-    )
-
-
 def fit_version(model_dir: Path, checkpoint: Path, labels: Sequence[str], texts: Sequence[str], length: int) -> None:
     """Project 1 has a version in force afterwards, fitted with as many labels for each class."""
     recipe = Recipe(str(checkpoint), 3, 5e-4, 6, length, seed=0, device="cpu", precision="fp32")
     examples = [Example(i, text) for i, text in enumerate(texts)]
     classifier = fit(recipe, labels, examples, np.arange(len(texts)) % len(labels))
     registry = Registry(model_dir)
-    registry.save(card(labels), dict(enumerate(labels)), classifier.save)
+    registry.save(make_card(1, labels), dict(enumerate(labels)), classifier.save)
     registry.promote(PROJECT, VERSION)
 
 
@@ -67,7 +44,7 @@ def client_of(model_dir: Path, **settings: Any) -> FlaskClient:
     return app.test_client()
 
 
-def jobs_in(model_dir: Path) -> list[tuple[str, tuple[object, ...]]]:
+def jobs_in(model_dir: Path) -> list[tuple[str, tuple[Any, ...]]]:
     """Name and arguments of every job that the trainer will find."""
     queue = JobQueue(model_dir)
     found = [(job.name, job.args) for job in (*queue.huey.pending(), *queue.huey.scheduled())]

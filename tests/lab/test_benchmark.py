@@ -28,7 +28,10 @@ from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
+from nextlabel.values.arrays import Ints
 from nextlabel.values.examples import Example
+
+Learnt = tuple[tuple[str, ...], list[Example], Ints]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def data() -> TextSet:
 
 
 @pytest.fixture(scope="module")
-def result(tiny: Path, data: TextSet) -> Iterator[dict[str, Any]]:
+def result(tiny: Path, data: TextSet, patience: None) -> Iterator[dict[str, Any]]:
     """A run with as little of everything as can be."""
     plan = BenchmarkPlan(
         str(tiny), "cpu", repeats=2, warm_steps=3, singles=3, fit_steps=2, pool=40, whole_steps=3, memory=False
@@ -80,7 +83,11 @@ def test_ways_take_turns() -> None:
     turns: list[tuple[str, int]] = []
 
     def action(name: str) -> Any:
-        return lambda repeat: turns.append((name, repeat)) or float(len(turns))
+        def act(repeat: int) -> float:
+            turns.append((name, repeat))
+            return float(len(turns))
+
+        return act
 
     measured = interleave({name: action(name) for name in "ABC"}, repeats=2)
     assert turns == [(name, repeat) for repeat in (0, 1) for name in "ABC"]
@@ -91,7 +98,11 @@ def test_what_is_over_soon_takes_a_turn_after_each_of_the_others_and_its_mean_co
     turns: list[str] = []
 
     def action(name: str) -> Any:
-        return lambda repeat: turns.append(name) or float(len(turns))
+        def act(repeat: int) -> float:
+            turns.append(name)
+            return float(len(turns))
+
+        return act
 
     measured = interleave({name: action(name) for name in "AB"}, repeats=2, after_each={"x": action("x")})
     assert turns == ["A", "x", "B", "x"] * 2
@@ -147,28 +158,30 @@ def weights(classifier: classifiers.Classifier) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def learnt(data: TextSet) -> tuple[tuple[str, ...], list[Example], Any]:
+def learnt(data: TextSet) -> Learnt:
     """Labels, examples and targets, as every fit takes them."""
     return data.labels, [example for example, _ in data.train[:8]], np.array([0, 1] * 4)
 
 
-def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf16(tiny: Path, learnt: Any) -> None:
+def note(told: list[tuple[int, ...]], *step: int) -> None:
+    told.append(step)
+
+
+def test_every_fit_tells_each_step_and_the_trainers_learn_in_fp32_again_after_bf16(tiny: Path, learnt: Learnt) -> None:
     recipe = BenchmarkPlan(str(tiny), "cpu").recipe(3)
     fitted: dict[str, torch.Tensor] = {}
     ways = fit_ways(BenchmarkPlan(str(tiny), "cpu"))
     for name in (*ways, "dynamic"):
-        told: list[tuple[int, int]] = []
+        told: list[tuple[int, ...]] = []
         before = fitted.get(name)
-        fitted[name] = weights(
-            ways[name].fit(recipe, *learnt, lambda done, total, told=told: told.append((done, total)))
-        )
+        fitted[name] = weights(ways[name].fit(recipe, *learnt, partial(note, told)))
         assert [step for step in told if step != (0, 3)] == [(1, 3), (2, 3), (3, 3)]
     assert before is not None
     assert torch.equal(fitted["dynamic"], before)
     assert not torch.equal(fitted["dynamic"], fitted["dynamic_bf16"])
 
 
-def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Any) -> None:
+def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Learnt) -> None:
     standing = replace(BenchmarkPlan(str(tiny), "cpu").recipe(1, seed=3), learning_rate=0.0)
     fits = (partial(fit_by_trainer, padding="max_length"), training.fit)
     theirs, ours = (weights(fit(standing, *learnt, lambda done, total: None)) for fit in fits)
@@ -176,7 +189,7 @@ def test_both_fits_of_a_seed_begin_with_the_same_weights(tiny: Path, learnt: Any
 
 
 def test_the_tutorials_way_pads_every_text_to_the_full_length(
-    tiny: Path, learnt: Any, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, learnt: Learnt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes: list[tuple[int, ...]] = []
     forward = BertModel.forward
@@ -205,7 +218,7 @@ def test_without_the_rivals_package_a_run_says_what_to_install(
     not STATUS.exists(), reason="peaks are read from Linux's /proc; elsewhere the benchmark leaves them out"
 )
 @pytest.mark.parametrize("name", ["padded", "dynamic", "dynamic_bf16", "ours"])
-def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path, learnt: Any) -> None:
+def test_the_peak_of_a_fit_is_more_than_its_weights(name: str, tiny: Path, learnt: Learnt) -> None:
     plan = BenchmarkPlan(str(tiny), "cpu")
     peak = peak_memory(fit_ways(plan)[name].fit, plan.recipe(2), *learnt, torch.get_num_threads())
     assert peak["resident_mib"] > 50

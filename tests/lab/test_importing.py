@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from test_corpora import whole_mrpc
 
 from helpers.faulty_studio import (
     BAD_GATEWAY,
@@ -28,6 +27,7 @@ from helpers.faulty_studio import (
     to,
     truncated,
 )
+from helpers.mrpc import whole_mrpc
 from helpers.paths import ROOT
 from nextlabel.errors import IncompleteImportError, WrongProjectError
 from nextlabel.lab.importing import (

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import FIT_EVERY, sign_up
+from helpers.fits import FIT_EVERY
 from nextlabel.errors import BadRunError
-from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.live import Loop, first_differences, play
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
@@ -38,10 +38,10 @@ def connected(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus) 
 
 
 @pytest.fixture(scope="module")
-def offline(minilm: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+def offline(wide: Path, few_pairs: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The offline simulation with the settings that `start_backend` gives a backend."""
     protocol = RunProtocol(
-        Recipe(str(minilm), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
+        Recipe(str(wide), 6, 1e-4, 32, 128, seed=0, precision="fp32"), start=START, batch=FIT_EVERY, full_steps=6
     )
     arm = Arm(SEED, "entropy")
     threads = torch.get_num_threads()
@@ -80,7 +80,7 @@ def test_several_annotators_at_once_label_the_same_tasks(
 ) -> None:
     backend = start_backend(seed=SEED)
     project = connected(studio, backend, few_pairs)
-    others = [sign_up(label_studio, f"live-{i}@example.com") for i in range(2)]
+    others = [label_studio.connect(sign_up(label_studio, f"live-{i}@example.com")) for i in range(2)]
     loop = Loop([studio, *others], project, backend.model_dir)
     (first, _) = play(loop, few_pairs, SEED, FIT_EVERY, 1, tmp_path, "the command")
     # Served in order, but three people finish in any order; a lock may let one of them skip to the next task.

@@ -15,14 +15,16 @@ WHOSE = ("without us", "in a fixed order", "with us")
 
 
 def result_of(script: str, out: Path, *arguments: object) -> dict[str, Any]:
-    command = [sys.executable, ROOT / "scripts" / script, "--out", out, *map(str, arguments)]
+    command = [sys.executable, str(ROOT / "scripts" / script), "--out", str(out), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return result
 
 
-def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(tmp_path: Path, tiny: Path) -> None:
+def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(
+    label_studio_program: str, tmp_path: Path, tiny: Path
+) -> None:
     quick = ("--annotators", 3, "--minutes", 0.35, "--think", 0.8, "--burst", 30, "--labels", 10, "--window", 64)
     result = result_of("load.py", tmp_path / "load.json", *quick, "--base-model", tiny, "--minutes-without", 0.1)
 
@@ -47,6 +49,7 @@ def test_under_load_no_label_is_lost_and_only_published_tasks_are_served(tmp_pat
     assert all(course["handles"]["start"] > 0 for course in result["processes"].values())
 
 
+@pytest.mark.usefixtures("patience")
 def test_in_the_long_run_no_handle_and_no_answer_is_lost(tmp_path: Path, tiny: Path) -> None:
     arguments = ("--predictions", 2000, "--versions", 6, "--base-model", tiny)
     result = result_of("soak.py", tmp_path / "soak.json", *arguments)

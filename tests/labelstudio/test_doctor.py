@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from helpers.waiting import wait_until
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -28,6 +29,7 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     seldom = {"fit_every": 1000, "fit_max_wait_s": 3600, "reconcile_s": 3600}
     backend = start_backend("web", **seldom)
     trainer = start_backend("trainer", model_dir=backend.model_dir, **seldom)
+    wait_until(lambda: "trainer ready" in trainer.tail(1000), "the trainer")
     project = import_corpus(studio, few_pairs, "doctor", 10, seed=0)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
 

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.errors import RefusedConfigError
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -124,13 +124,11 @@ def silent(status: QueueStatus) -> bool:
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
     home = tmp_path_factory.mktemp("misreadings")
     running = LocalBackend(
-        label_studio, home, own_port(19100), base_model=minilm, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
-        precision="fp32", window=8, reconcile_s=2, promote_margin=1,
+        label_studio, home, own_port(19100), base_model=wide, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
+        precision="fp32", window=8, reconcile_s=1, promote_margin=1,
     )  # fmt: skip
     try:
         running.start()
@@ -362,12 +360,15 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     here = project(xml(), tasks(6, 2))
     here.connect(label_map={"Pos": "pos"})
     [backend] = here.studio.ml_backends(here.id)
-    with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
-        spoilt = json.dumps(
-            {"nextlabel": {"fields": 7}, "other": 1}
-        )  # Label Studio itself asks us, and would refuse it
-        database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (spoilt, backend.id))
-    wait_until(lambda: "extra_params in Label Studio have nextlabel.fields=7" in here.status().message, "it to be said")
+    spoilt = json.dumps({"nextlabel": {"fields": 7}, "other": 1})  # Label Studio itself asks us, and would refuse it
+
+    def said() -> bool:
+        # Again and again: a look of the trainer has Label Studio save the row as it was when the look began.
+        with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
+            database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (spoilt, backend.id))
+        return "extra_params in Label Studio have nextlabel.fields=7" in here.status().message
+
+    wait_until(said, "it to be said")
     here.connect(label_map={"Pos": "pos"})
     [mended] = here.studio.ml_backends(here.id)
     assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}}, "other": 1}

@@ -80,18 +80,18 @@ def test_no_prediction_shows_nothing_and_says_why() -> None:
     assert no_prediction(1.0, "v", "empty") == {"result": [], "score": 1.0, "model_version": "v", "reason": "empty"}
 
 
+STRANGE: list[object] = [None, {}, "pos", [None], [{}], [{"value": "pos"}], [{"value": {"choices": "pos"}}]]
+STRANGE += [[{"value": {"choices": [1, None]}}]]
+
+
 @pytest.mark.parametrize(
     ("result", "shown"),
     [
         (to_prediction(SINGLE, ("pos", "neg"), np.array([0.25, 0.75]), 0.5, "v")["result"], "neg"),
         (to_prediction(SINGLE, ("pos", "gone"), np.array([0.2, 0.8]), 0.5, "v")["result"], ""),
         ([{"type": "rating", "value": {"rating": 3}}, {"type": "choices", "value": {"choices": ["pos"]}}], "pos"),
-        *(
-            (strange, "")
-            for strange in (None, {}, "pos", [None], [{}], [{"value": "pos"}], [{"value": {"choices": "pos"}}],
-                            [{"value": {"choices": [1, None]}}])
-        ),
+        *((strange, "") for strange in STRANGE),
     ],
-)  # fmt: skip
+)
 def test_what_a_prediction_shows_is_read_from_it(result: object, shown: str) -> None:
     assert shown_choice(result) == shown

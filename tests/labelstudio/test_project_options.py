@@ -11,8 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from conftest import wait_until
 from helpers.live_project import SEEDS, LiveProject
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import Credentials, connect

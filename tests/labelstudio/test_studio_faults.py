@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
-import torch
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from conftest import sign_up, wait_until
 from helpers.faulty_studio import (
     BAD_GATEWAY,
     EXPIRED,
@@ -37,7 +35,9 @@ from helpers.faulty_studio import (
 )
 from helpers.live_project import LiveProject
 from helpers.ports import own_port
+from helpers.waiting import wait_until
 from nextlabel.errors import StudioError
+from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
@@ -85,28 +85,18 @@ Connect = Callable[..., FaultyProject]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `tiny`, with weights so wide apart that entropies are, too."""
-    directory = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    BertForSequenceClassification(BertConfig.from_pretrained(tiny, initializer_range=0.5)).save_pretrained(directory)
-    AutoTokenizer.from_pretrained(tiny).save_pretrained(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def connect(
-    label_studio: LocalStudio, studio: LabelStudioClient, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Connect]:
     """Starts a backend behind a proxy, with a project; stops them after the tests."""
     started: list[LocalBackend | FaultyStudio] = []
 
-    def start(**settings: object) -> FaultyProject:
+    def start(**settings: Any) -> FaultyProject:
         proxy = FaultyStudio(label_studio)
         started.append(proxy)
-        quick = {
-            "base_model": checkpoint, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
-            "reconcile_s": 3, "promote_margin": 1, "device": "cpu", "precision": "fp32",
+        quick: dict[str, Any] = {
+            "base_model": wide, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
+            "reconcile_s": 1, "promote_margin": 1, "device": "cpu", "precision": "fp32",
         }  # fmt: skip
         port = own_port(19700)
         backend = LocalBackend(proxy, tmp_path_factory.mktemp("backend"), port, **{**quick, **settings})
@@ -131,8 +121,8 @@ def proxy(label_studio: LocalStudio) -> Iterator[FaultyStudio]:
 @pytest.fixture(scope="module")
 def personal(label_studio: LocalStudio) -> str:
     """A personal access token. Label Studio gives each user one, so it is that of a new one."""
-    token = sign_up(label_studio, "robot@example.com")._call("POST", "api/token/", json={})["token"]
-    return str(token)
+    robot = label_studio.connect(sign_up(label_studio, "robot@example.com"))
+    return str(robot._call("POST", "api/token/", json={})["token"])
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The laws that every query strategy obeys, the draws that some gamble with, and what small-text says of the same."""
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -294,7 +295,7 @@ class Passes:
         ("least_confidence", LeastConfidence, lambda best_N, classes: (1 - best_N) / (1 - 1 / classes)),
     ],
 )
-def test_small_text_gives_the_same_values(name: str, theirs: type, turned, classes: int) -> None:
+def test_small_text_gives_the_same_values(name: str, theirs: type, turned: Any, classes: int) -> None:
     probs_NKC = np.random.default_rng(classes).dirichlet(np.ones(classes), size=(200, 3))
     strategy = theirs()
     strategy.score(Passes(probs_NKC), None, np.arange(200), None, None)

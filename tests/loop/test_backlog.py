@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from test_loaded import EXAMPLES, card
 
+from helpers.versions import EXAMPLES, make_card
 from nextlabel.loop.backlog import FEW, PART, Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe
@@ -21,7 +22,7 @@ from nextlabel.versions.loaded import SLICE, LoadedVersions
 from nextlabel.versions.registry import Registry
 
 PROJECT = 1
-VERSION = card(1).version
+VERSION = make_card(1).version
 
 
 class Worker:
@@ -54,7 +55,7 @@ class House:
             Recipe(str(tiny), 1, 5e-4, 4, 32, 0, "cpu", "fp32"), ("pos", "neg"), EXAMPLES, np.arange(4) % 2
         )
         for number in (1, 2):
-            self.registry.save(card(number), {}, classifier.save)
+            self.registry.save(make_card(number), {}, classifier.save)
         self.registry.promote(PROJECT, VERSION)
         self.worker = Worker()
         self.jobs = JobQueue(model_dir)
@@ -70,7 +71,7 @@ class House:
         self.pool.upsert(rows)
 
     def look(self) -> int:
-        return self.backlog.look(self.pool, card(1))
+        return self.backlog.look(self.pool, make_card(1))
 
     def work(self) -> list[tuple[int, str, int, int]]:
         """Take every job that can be begun now; the parts among them."""
@@ -125,7 +126,7 @@ def test_after_the_last_part_and_no_earlier_the_project_is_looked_at_again(house
 
 def test_the_parts_of_a_version_that_is_not_in_force_any_more_are_dropped(house: House) -> None:
     house.add(1, 2)
-    house.registry.promote(PROJECT, card(2).version)
+    house.registry.promote(PROJECT, make_card(2).version)
     house.backlog.score(PROJECT, VERSION, 0, PART - 1)
     assert len(house.pool.unscored(VERSION)) == 2
     assert house.waiting() == 0
@@ -154,7 +155,8 @@ def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, mon
             fitting.set()
             done.wait(30)
 
-    watched, fits = getattr(Backlog, method), []
+    watched = getattr(Backlog, method)
+    fits: list[Any] = []
 
     def a_fit_comes(self: Backlog, *args: object) -> None:
         if method == "_score":

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
 from helpers.held_project import STAGES, HeldProject, held_backend, some_pairs
 from helpers.live_project import healthy, kill
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 
@@ -18,9 +18,9 @@ WEB_TOO = ("reading", "fitting", "saving", "promoted", "publishing", "retiring")
 
 @pytest.fixture(scope="module")
 def project(
-    label_studio: LocalStudio, studio: LabelStudioClient, minilm: Path, tmp_path_factory: pytest.TempPathFactory
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HeldProject]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("held"), minilm)
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("held"), wide)
     try:
         backend.start()
         yield HeldProject(studio, backend, some_pairs(), 12)

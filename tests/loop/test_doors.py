@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from helpers.served import AS_SENT, PROJECT, RECORDED, VERSION, card, client_of, fit_version, jobs_in
+from helpers.served import AS_SENT, PROJECT, RECORDED, VERSION, client_of, fit_version, jobs_in
+from helpers.versions import make_card
 from nextlabel.errors import NoModelError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.loop.controller import Controller
@@ -121,7 +122,7 @@ def test_a_token_that_is_sent_is_kept_nowhere(
 def test_a_pointer_cannot_lead_out_of_the_models(pointer: str, tmp_path: Path) -> None:
     model_dir, outside = tmp_path / "data", tmp_path / "outside"
     registry = Registry(model_dir)
-    registry.save(card(LABELS), {}, lambda directory: None)
+    registry.save(make_card(1, LABELS), {}, lambda directory: None)
     shutil.copytree(registry.path(PROJECT, VERSION), outside)
     registry.promote(PROJECT, pointer.replace("{outside}", str(outside)))
     assert registry.current(PROJECT) == VERSION

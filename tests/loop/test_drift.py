@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import sign_up, wait_until
 from helpers.live_project import SEEDS, LiveProject, StartBackend
+from helpers.waiting import wait_until
+from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -238,7 +239,7 @@ def test_tasks_that_another_overlap_opened_again(settings: dict[str, int], copy:
 
 
 def test_tasks_of_a_user_who_was_deleted(label_studio: LocalStudio, copy: Copy) -> None:
-    other = sign_up(label_studio, "leaver@example.com")
+    other = label_studio.connect(sign_up(label_studio, "leaver@example.com"))
     copy.skip(copy.tasks[:4], by=other)
     for task in copy.tasks[4:8]:
         other.annotate(task, result_of(LABELS[0]))
@@ -296,4 +297,4 @@ def test_the_queue_follows_texts_splits_and_skips_that_were_changed_unseen(
 
     studio.update_project(project.id, skip_queue="REQUEUE_FOR_OTHERS", model_version=version)
     wait_until(lambda: project.board.queue(project.id).pool == len(few_pairs.train) - SEEDS - 1, "the skipped task")
-    assert skipped in project.queue()
+    wait_until(lambda: skipped in project.queue(), "the skipped task to be served again")

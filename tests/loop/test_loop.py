@@ -8,15 +8,17 @@ from pathlib import Path
 import httpx
 from transformers import AutoTokenizer
 
-from conftest import FIT_EVERY, sign_up, wait_until
+from helpers.fits import FIT_EVERY
 from helpers.live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 from helpers.ports import own_port
-from nextlabel.lab.annotators import annotate, gold_of
+from helpers.waiting import wait_until
+from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
 
 LENGTH = 40  # word pieces that are read, where texts are to be cut
@@ -45,7 +47,7 @@ def test_three_annotators_share_the_order_without_gaps(
 ) -> None:
     project = LiveProject(studio, start_backend(), few_pairs)
     expected = project.order_by_entropy(project.wait())
-    clients = [studio, *(sign_up(label_studio, f"annotator{n}@example.com") for n in (1, 2))]
+    clients = [studio, *(label_studio.connect(sign_up(label_studio, f"annotator{n}@example.com")) for n in (1, 2))]
     served = [project.label(1, client)[0] for _ in range(FIT_EVERY // 3) for client in clients]
     assert served == expected[:FIT_EVERY]
 
@@ -54,9 +56,9 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     # A window is a multiple of the annotators' pace; these three need no time to think.
-    project = LiveProject(studio, start_backend(fit_steps=15, window=60), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=300, window=60), few_pairs)
     project.wait()
-    clients = [studio, *(sign_up(label_studio, f"busy{n}@example.com") for n in (1, 2))]
+    clients = [studio, *(label_studio.connect(sign_up(label_studio, f"busy{n}@example.com")) for n in (1, 2))]
     served: list[int] = []
     threads = [threading.Thread(target=lambda c=client: served.extend(project.label(15, c))) for client in clients]
     published = set(project.published())
@@ -71,7 +73,7 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
 def test_the_loop_survives_the_death_of_each_process(
     studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(fit_steps=20), few_pairs)
+    project = LiveProject(studio, start_backend(fit_steps=400), few_pairs)
     version = project.wait()
     project.label(FIT_EVERY)
     wait_until(lambda: project.board.fit(project.id).state == "fitting", "the fit to begin")
@@ -86,12 +88,14 @@ def test_the_loop_survives_the_death_of_each_process(
     assert project.registry.card(project.id, version).examples == SEEDS + 2 * FIT_EVERY
 
 
-def test_label_studio_may_die_while_the_queue_is_published(tmp_path: Path, minilm: Path, few_pairs: Corpus) -> None:
+def test_label_studio_may_die_while_the_queue_is_published(
+    label_studio_program: str, tmp_path: Path, wide: Path, few_pairs: Corpus
+) -> None:
     server = LocalStudio(tmp_path / "label-studio", own_port(18300))
     server.start()
     backend = LocalBackend(
-        server, tmp_path / "backend", own_port(19300), base_model=minilm, fit_every=FIT_EVERY, fit_steps=6,
-        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=3,
+        server, tmp_path / "backend", own_port(19300), base_model=wide, fit_every=FIT_EVERY, fit_steps=6,
+        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=1,
     )  # fmt: skip
     try:
         backend.start()
@@ -132,7 +136,8 @@ def test_drift_in_label_studio_is_repaired(
 
     task = project.order_by_entropy(version)[0]
     before = project.published()[task]
-    data = {**studio.task(task)["data"], "sentence1": "Nothing of the kind.", "sentence2": "An edited task text."}
+    edited = {"sentence1": "Nothing of the kind was ever said.", "sentence2": "An edited task text."}  # as uncertain
+    data = {**studio.task(task)["data"], **edited}
     studio._call("PATCH", f"api/tasks/{task}/", json={"data": data})
     wait_until(lambda: project.published().get(task, before) != before, "the edited task to be scored again")
     wait_until(project.in_force, "the queue to settle")
@@ -270,6 +275,9 @@ def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
     connected = studio.project(project_id)
     assert (connected.sampling, connected.show_predictions) == (UNCERTAINTY, False)
     assert connect(studio, project_id, backend.url, Credentials(), show_predictions=False) == []
+    queue = StatusBoard(backend.model_dir).queue
+    wait_until(lambda: queue(project_id).state == "published" and queue(project_id).stale == 0, "the whole queue")
+    assert studio.our_predictions(project_id)
     disconnect(studio, project_id, backend.url)
     after = studio.project(project_id)
     assert (after.sampling, after.show_predictions) == (before.sampling, before.show_predictions)

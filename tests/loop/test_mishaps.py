@@ -5,12 +5,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from conftest import wait_until
 from helpers.held_project import FIT_EVERY, WINDOW, HeldProject, held_backend, some_pairs
+from helpers.waiting import wait_until
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -21,10 +22,8 @@ SEEDS = 12
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("mishaps"), minilm)
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("mishaps"), wide)
     try:
         backend.start()
         yield backend
@@ -173,10 +172,10 @@ def test_a_backend_that_is_disconnected_writes_no_more_though_its_webhook_goes_o
 
 
 def test_a_second_trainer_that_is_started_by_mistake_changes_nothing(
-    project: HeldProject, label_studio: LocalStudio, minilm: Path
+    project: HeldProject, label_studio: LocalStudio, wide: Path
 ) -> None:
     before = project.label_and_hold("fitting")
-    second = held_backend(label_studio, project.backend.model_dir, minilm, command="trainer")
+    second = held_backend(label_studio, project.backend.model_dir, wide, command="trainer")
     try:
         second.start()
         wait_until(lambda: "trainer ready" in second.tail(1000), "the second trainer")
@@ -244,7 +243,7 @@ def test_doubled_reordered_and_forged_webhooks_change_nothing(project: HeldProje
     before = project.wait()
     labelled = sorted(project.labelled())
     [task] = project.label(1)
-    forged = [
+    forged: list[dict[str, Any]] = [
         {"action": "TASKS_DELETED", "tasks": [{"id": task} for task in labelled]},  # they are still there
         {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 1}, {"id": 2}]},
         {"action": "ANNOTATION_CREATED", "task": {"id": labelled[0]}, "annotation": {"result": result_of("forged")}},

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
 from helpers.held_project import FIT_EVERY, HeldProject, held_backend, some_pairs
 from helpers.live_project import kill
+from helpers.waiting import wait_until
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
@@ -42,10 +42,8 @@ class ShownProject(HeldProject):
 
 
 @pytest.fixture(scope="module")
-def backend(
-    label_studio: LocalStudio, minilm: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LocalBackend]:
-    backend = held_backend(label_studio, tmp_path_factory.mktemp("labels"), minilm)
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    backend = held_backend(label_studio, tmp_path_factory.mktemp("labels"), wide)
     try:
         backend.start()
         yield backend

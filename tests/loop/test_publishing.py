@@ -66,7 +66,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
     with Pool(pool_path(tmp_path, 1)) as opened:
         examples = [Example(i, f"text {i}") for i in POOL]
         opened.upsert([TaskRow(e.id, e, False, False, False, 0, ()) for e in examples])
-        values_N = np.linspace(0.9, 0.1, len(examples))
+        values_N = np.linspace(0.9, 0.1, len(examples), dtype=np.float64)
         opened.put_scores(NEW, examples, values_N, np.stack([1 - values_N / 2, values_N / 2], axis=1), exact=True)
         yield opened
 
@@ -191,7 +191,7 @@ def test_what_only_the_quick_view_shows_gives_way_to_a_hint(pool: Pool) -> None:
         [Published(task, task, NEW, task / 100, "maybe") for task in POOL[:served]]
         + [Published(1000 + task, task, OLD, task / 100, "maybe") for task in POOL[:seen]]
     )
-    notes, left = Notes(), []
+    notes, left = Notes(), list[int]()
     while not left or left[-1]:
         left.append(take_back(pool, notes, hinted=True))
     assert left == [2 * LEAST, LEAST, 0]

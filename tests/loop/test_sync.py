@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from conftest import sign_up
 from helpers.served import jobs_in
-from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient, Project
@@ -176,7 +175,7 @@ def test_who_is_at_work_is_told_by_the_latest_labels(
     project, clock = make_project(studio, 10), Clock()
     bring_up_to_date(studio, pool, project, clock)
     assert annotators_at_work(pool) == 0
-    for client in (studio, sign_up(label_studio, "at-work@example.com")):
+    for client in (studio, label_studio.connect(sign_up(label_studio, "at-work@example.com"))):
         next(annotate(client, project, gold_of(numbered(10))))
         next(annotate(client, project, gold_of(numbered(10))))
     bring_up_to_date(studio, pool, project, clock)

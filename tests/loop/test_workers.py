@@ -10,16 +10,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from conftest import wait_until
 from helpers.copyist import Notebook, queue_of, settings_of, trainer
 from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, RedisServer
+from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
@@ -45,7 +46,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_trainers(home: Path, url: str) -> Iterator[Trainers]:
+def start_trainers(home: Path, url: str, patience: None) -> Iterator[Trainers]:
     started: list[multiprocessing.process.BaseProcess] = []
     spawn = multiprocessing.get_context("spawn")
 
@@ -54,7 +55,7 @@ def start_trainers(home: Path, url: str) -> Iterator[Trainers]:
         for process in new:
             process.start()
         started.extend(new)
-        wait_until(lambda: log_of(home).count("trainer ready") == len(started), "the trainers", 20)
+        wait_until(lambda: log_of(home).count("trainer ready") == len(started), "the trainers")
         return [psutil.Process(process.pid) for process in new]
 
     yield start
@@ -95,7 +96,7 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
     hints = queue_of(settings_of(home, url))
     hold(home, PROJECTS)
     trainers = start_trainers(2)
-    wait_until(lambda: len({pid for _, pid in begun(home)}) == 2, "both trainers to begin a fit", 20)
+    wait_until(lambda: len({pid for _, pid in begun(home)}) == 2, "both trainers to begin a fit")
     release(home)
     while done(home) != set(PROJECTS):  # a storm of hints, and marks are lost in it, as when trainers come and go
         for project in PROJECTS:
@@ -103,7 +104,7 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
             hints.want_fit(project)
         hints.restart()
         assert len(Notebook(home / "notebook").lines("look")) < 5000, "the projects are looked at and not fitted"
-    wait_until(lambda: hints.waiting() == 0, "the queue to become empty", 20)
+    wait_until(lambda: hints.waiting() == 0, "the queue to become empty")
     assert sorted(project for project, _ in begun(home)) == list(PROJECTS)
     assert {pid for _, pid in begun(home)} == {process.pid for process in trainers}
     assert len(clock_keepers(home)) == 1
@@ -114,19 +115,19 @@ def test_every_project_is_fitted_once_and_both_trainers_work(home: Path, url: st
 def test_whoever_is_killed_is_stood_in_for(home: Path, url: str, start_trainers: Trainers) -> None:
     hold(home, [5])
     first, second = start_trainers(2)
-    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one", 20)
+    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one")
     [victim] = [pid for project, pid in begun(home) if project == 5]
     psutil.Process(victim).kill()
     survivor = ({first.pid, second.pid} - {victim}).pop()
-    wait_until(lambda: begun(home)[-1] == (5, survivor), "the other trainer to take over the fit", 20)
+    wait_until(lambda: begun(home)[-1] == (5, survivor), "the other trainer to take over the fit")
     release(home)
-    wait_until(lambda: done(home) == set(PROJECTS), "the last fit", 20)
+    wait_until(lambda: done(home) == set(PROJECTS), "the last fit")
     assert clock_keepers(home)[-1] == survivor
     [third] = start_trainers(1)
     psutil.Process(survivor).kill()
-    wait_until(lambda: clock_keepers(home)[-1] == third.pid, "the third to take the clock", 20)
+    wait_until(lambda: clock_keepers(home)[-1] == third.pid, "the third to take the clock")
     looks = len(Notebook(home / "notebook").lines("thorough look"))
-    wait_until(lambda: len(Notebook(home / "notebook").lines("thorough look")) > looks, "the clock to go on", 20)
+    wait_until(lambda: len(Notebook(home / "notebook").lines("thorough look")) > looks, "the clock to go on")
     assert "Traceback" not in log_of(home)
 
 
@@ -136,17 +137,17 @@ def test_trainers_go_on_by_themselves_when_the_server_is_back(
 ) -> None:
     hold(home, [5])
     trainers = start_trainers(2)
-    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one", 20)
+    wait_until(lambda: done(home) == set(PROJECTS) - {5}, "all fits but one")
     redis_server.kill()
-    wait_until(lambda: log_of(home).count("It is asked until it answers") >= 2, "both to find out", 20)
-    wait_until(lambda: "the clock missed a tick" in log_of(home), "the clock to find out", 20)
+    wait_until(lambda: log_of(home).count("It is asked until it answers") >= 2, "both to find out")
+    wait_until(lambda: "the clock missed a tick" in log_of(home), "the clock to find out")
     release(home)
-    wait_until(lambda: done(home) == set(PROJECTS), "a fit to end without the server", 20)
+    wait_until(lambda: done(home) == set(PROJECTS), "a fit to end without the server")
     redis_server.start()
-    wait_until(lambda: log_of(home).count("answers again") >= 2, "both to find it", 20)
+    wait_until(lambda: log_of(home).count("answers again") >= 2, "both to find it")
     (home / "version-7").unlink()
     queue_of(settings_of(home, redis_server.url())).hint(7)
-    wait_until(lambda: 7 in done(home), "a new fit", 20)
+    wait_until(lambda: 7 in done(home), "a new fit")
     assert all(process.is_running() for process in trainers)
     assert "Traceback" not in log_of(home)
     assert PASSWORD not in log_of(home)
@@ -157,13 +158,18 @@ def test_trainers_go_on_by_themselves_when_the_server_is_back(
 
 
 @pytest.fixture
-def serve(tmp_path: Path, redis_server: RedisServer) -> Iterator[Callable[[], LocalBackend]]:
+def serve(tmp_path: Path, redis_server: RedisServer, patience: None) -> Iterator[Callable[[], LocalBackend]]:
     """Starts `nextlabel serve` with two trainers and a queue on Redis; Label Studio is not there."""
     studio = LocalStudio(tmp_path / "studio", 9)
     started: list[LocalBackend] = []
 
     def start() -> LocalBackend:
-        own = {"queue_url": redis_server.url(), "queue_name": uuid.uuid4().hex, "workers": 2, "device": "cpu"}
+        own: dict[str, Any] = {
+            "queue_url": redis_server.url(),
+            "queue_name": uuid.uuid4().hex,
+            "workers": 2,
+            "device": "cpu",
+        }
         started.append(LocalBackend(studio, tmp_path / "data", own_port(19500), reconcile_s=1, **own))
         started[-1].start()
         return started[-1]
@@ -192,11 +198,11 @@ def test_serve_runs_trainers_and_outlives_the_queue(
     serve: Callable[[], LocalBackend], redis_server: RedisServer
 ) -> None:
     backend = serve()
-    wait_until(lambda: backend.tail(200).count("trainer ready") == 2, "two trainers", 40)
+    wait_until(lambda: backend.tail(200).count("trainer ready") == 2, "two trainers")
     before = trainers_of(backend)
     assert set(before) == {"0", "1"}
     before["1"].kill()
-    wait_until(lambda: trainers_of(backend).get("1") not in (None, before["1"]), "a new trainer 1", 20)
+    wait_until(lambda: trainers_of(backend).get("1") not in (None, before["1"]), "a new trainer 1")
     assert trainers_of(backend)["0"] == before["0"], "the other one is left alone"
     assert "the trainer 1 process was killed by signal 9; starting it again in 0.5 s" in backend.tail(200)
 
@@ -207,7 +213,7 @@ def test_serve_runs_trainers_and_outlives_the_queue(
     refused_in_time(backend, "Connection refused")
     redis_server.start()
     assert post(backend).status_code == 201, "the first after the outage counts"
-    wait_until(lambda: "project 7: " in backend.tail(200), "a look at the project", 20)
+    wait_until(lambda: "project 7: " in backend.tail(200), "a look at the project")
     log = backend.tail(1000)
     assert "QUEUE_URL=********" in log
     assert PASSWORD not in log
@@ -235,11 +241,12 @@ def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.Com
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("command", ["web", "trainer"])
 def test_a_server_that_is_not_there_at_the_start_is_said_in_a_sentence(command: str, tmp_path: Path) -> None:
     url = f"redis://:{IN_URL}@127.0.0.1:{own_port(16700)}"
@@ -251,6 +258,7 @@ def test_a_server_that_is_not_there_at_the_start_is_said_in_a_sentence(command: 
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("command", ["serve", "trainer"])
 def test_a_bad_number_of_trainers_is_refused(command: str, tmp_path: Path) -> None:
     run = run_backend(tmp_path, command, "--workers", "0", WORKERS="2")
@@ -277,6 +285,7 @@ def test_each_trainer_has_its_share_of_the_cores(
     assert os.environ.get("OMP_NUM_THREADS") == share
 
 
+@pytest.mark.usefixtures("patience")
 def test_torch_heeds_the_share_in_a_trainer(tmp_path: Path) -> None:
     code = """
 import os

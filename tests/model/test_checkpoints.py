@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_a_fit_beside_a_check_gives_what_it_gives_alone(recipe: Recipe, minilm: 
     ids=str,
 )
 def test_a_check_complains_as_a_fit_does(
-    change: dict[str, object], error: type[Exception], words: str, recipe: Recipe
+    change: dict[str, Any], error: type[Exception], words: str, recipe: Recipe
 ) -> None:
     for look in (check_base, lambda bad: fit(bad, LABELS, PAIRS, TARGETS_N)):
         with pytest.raises(error, match=words):
@@ -183,6 +184,7 @@ print(loaded.labels, found[0].parameters)
 """
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_version_is_loaded_while_another_thread_downloads_a_base(
     shards: int, recipe: Recipe, tiny: Path, tmp_path: Path
@@ -255,6 +257,7 @@ for look in (lambda: check_base(recipe), lambda: unknown_shares(sys.argv[1], [])
 """
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_without_the_hub_it_is_said_what_there_is(offline: str, tiny: Path, tmp_path: Path) -> None:
     for name in ("ours/tiny-one", "ours/tiny-two"):

@@ -172,7 +172,8 @@ def test_a_base_checkpoint_that_was_fitted_on_other_labels_gets_a_new_head(recip
 
 def test_probabilities_are_probabilities(fitted: Classifier) -> None:
     probs_NC = fitted.predict_proba(PAIRS[:20])
-    assert (probs_NC.shape, probs_NC.dtype) == ((20, 2), np.float64)
+    assert probs_NC.shape == (20, 2)
+    assert probs_NC.dtype == np.float64
     assert np.allclose(probs_NC.sum(axis=1), 1, atol=1e-12)
     assert probs_NC.min() > 0
     assert fitted.predict_proba([]).shape == (0, 2)
@@ -239,7 +240,12 @@ def test_only_a_mixture_is_tokenised_in_two_parts(
 ) -> None:
     classifier, asked = load(saved, "cpu", "fp32"), list[int]()
     alike = classifier._tokenise_alike
-    monkeypatch.setattr(classifier, "_tokenise_alike", lambda some, cut: asked.append(len(some)) or alike(some, cut))
+
+    def noted(some: Sequence[Example], cut: bool) -> Any:
+        asked.append(len(some))
+        return alike(some, cut)
+
+    monkeypatch.setattr(classifier, "_tokenise_alike", noted)
     together = classifier.encode(examples)
     assert len(asked) == calls
     for i, example in enumerate(examples):
@@ -512,6 +518,7 @@ def test_a_damaged_version_is_named_not_guessed(file: str, share: float | None, 
         load(directory, "cpu", "fp32")
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_hub_name_without_the_hub_is_refused_quickly_with_a_remedy(tmp_path: Path) -> None:
     code = """
 from nextlabel.model.classifier import load
@@ -582,7 +589,7 @@ def gradients(
     class Reader(torch.optim.SGD):
         """Keeps the gradients that it is given, and changes nothing."""
 
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> Any:
             found.update(
                 {name: weight.grad.clone() for name, weight in inner.named_parameters() if weight.grad is not None}
             )

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from nextlabel.model.parallel import side_by_side
 from nextlabel.processes import lower_priority
 
 CORES = 3
-Call = Callable[[Callable[[int], object], Sequence[int]], list[object]]
+Call = Callable[[Callable[[int], Any], Sequence[int]], list[Any]]
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_each_of_several_threads_has_one_core_and_the_caller_keeps_its_own(call:
         return threading.current_thread().name, torch.get_num_threads()
 
     seen = call(work, range(4 * CORES))
-    assert {cores for _, cores in seen} == {1}  # type: ignore[misc]
-    assert len({name for name, _ in seen}) == CORES  # type: ignore[misc]
+    assert {cores for _, cores in seen} == {1}
+    assert len({name for name, _ in seen}) == CORES
     assert call(lambda item: torch.get_num_threads(), [0]) == [CORES]
 
 
@@ -55,7 +56,7 @@ def test_a_thread_that_begins_later_has_all_cores(call: Call) -> None:
 
 def test_few_items_share_the_cores(call: Call) -> None:
     seen = call(lambda item: (threading.get_ident(), torch.get_num_threads()), range(2 * CORES - 1))
-    assert {cores for _, cores in seen} == {CORES}  # type: ignore[misc]
+    assert {cores for _, cores in seen} == {CORES}
     assert len(set(seen)) == 1
 
 

@@ -42,7 +42,7 @@ def train(model: Any, steps: int = 3) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
     for _ in range(steps):
         logits = model(input_ids=IDS, attention_mask=(IDS != 1).long()).logits
-        cross_entropy(logits, CLASSES).backward()
+        torch.autograd.backward(cross_entropy(logits, CLASSES))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
         optimiser.step()
         optimiser.zero_grad()

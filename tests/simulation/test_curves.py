@@ -241,8 +241,8 @@ def test_a_higher_curve_never_needs_more_labels(base: int, lift: int) -> None:
 
 def test_the_order_in_which_seeds_are_given_changes_no_digit() -> None:
     arms, full = noisy_arms(5)
-    turned = {name: dict(reversed(by_seed.items())) for name, by_seed in arms.items()}
-    assert compare(arms, full, TRAIN) == compare(turned, dict(reversed(full.items())), TRAIN)
+    turned = {name: dict(reversed(list(by_seed.items()))) for name, by_seed in arms.items()}
+    assert compare(arms, full, TRAIN) == compare(turned, dict(reversed(list(full.items()))), TRAIN)
 
 
 def test_a_mean_curve_has_the_rounds_that_all_seeds_have() -> None:
@@ -279,6 +279,7 @@ def slow_statistics(arms: Arms, full: Full, seeds: Sequence[int], span: int, com
         saved_random.append(1 - min(need, cut) / min(slow_labels(r, target, span), cut))
         saved_second.append(1 - min(slow_labels(a, ends, 3), cut) / min(slow_labels(r, ends, 3), cut))
         if need < math.inf:
+            assert a.test_R is not None
             tests.append(float(a.test_R[a.labels_R.tolist().index(need)]) - (full[s].test or 0))
     return {
         "full": slow_mean(saved_full),

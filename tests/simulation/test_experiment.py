@@ -114,6 +114,7 @@ def test_a_finished_run_plays_nothing(unbroken: Path, data: TextSet, protocol: R
     assert (unbroken / records.ROUNDS).read_bytes() == before
 
 
+@pytest.mark.usefixtures("patience")
 def test_two_workers_give_the_same_lines_as_one(
     tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
@@ -148,6 +149,7 @@ def test_other_data_and_another_number_of_threads_are_refused(
         play(unbroken, data, protocol, replace(PLAN, threads=2))
 
 
+@pytest.mark.usefixtures("patience")
 def test_many_finished_rounds_are_handed_to_workers_without_a_standstill(
     tmp_path: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
@@ -204,6 +206,7 @@ def test_a_fit_that_diverges_ends_its_arm_and_no_other(tmp_path: Path, data: Tex
     ]
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_checkpoint_that_is_missing_ends_the_run_with_one_message(
     tmp_path: Path, data: TextSet, protocol: RunProtocol, workers: int
@@ -236,6 +239,7 @@ def test_a_full_disk_keeps_the_rounds_before(
     assert lines(tmp_path) == lines(unbroken)
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_worker_that_is_killed_ends_the_run_and_loses_no_finished_round(
     tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:

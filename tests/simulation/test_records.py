@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ FIRST = Record(3, "entropy", 0, 1100, SCORES, SCORES, (7, 9), {"fit": 1.5}, "cpu
 SETTING = {"data": {"train": 3668, "labels": ["ja", "nein"]}, "batch": 64}
 
 
-def after(record: Record, **changes: object) -> Record:
+def after(record: Record, **changes: Any) -> Record:
     return replace(record, round=record.round + 1, labels=record.labels + 64, **changes)
 
 

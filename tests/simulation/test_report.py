@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.blocks import (
+    Block,
     Code,
     Paragraph,
     Table,
@@ -29,6 +31,8 @@ from nextlabel.simulation.records import (
 )
 from nextlabel.simulation.report import update_readme, write_report
 from nextlabel.simulation.study import headlines, read_study
+
+pytestmark = pytest.mark.usefixtures("patience")  # each report has its figures
 
 TRAIN = 500
 FIGURES = ("learning-curves", "savings", "seeds")
@@ -46,7 +50,7 @@ def play(
     rounds: int = 6,
     target: float = 0.8,
     full: bool = True,
-    **setting: object,
+    **setting: Any,
 ) -> Path:
     """A run whose arms rise by 0.02 a round, `gains` above random, with a little noise."""
     directory.mkdir()
@@ -241,7 +245,7 @@ def test_a_reproduction_is_labelled_and_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_a_variation_of_the_tutorial_is_titled_one_and_lists_how_it_differs(tmp_path: Path) -> None:
-    setting = {"reproduction": True, "stop_at": 0.82}
+    setting: dict[str, Any] = {"reproduction": True, "stop_at": 0.82}
     other = play(
         tmp_path / "other", range(1), {"entropy": 0.03}, deviations=["base_model: MiniLM, not BERT"], **setting
     )
@@ -296,8 +300,8 @@ def test_what_was_planned_and_not_played_is_told(tmp_path: Path) -> None:
 
 
 def test_the_protocol_says_how_long_models_are_fitted(tmp_path: Path) -> None:
-    recipe = {"steps": 60, "batch_size": 10, "learning_rate": 5e-05, "warmup": 0.1, "precision": "fp32"}
-    setting = {"recipe": recipe, "start": 0.2, "start_by": "random", "full_steps": 60}
+    recipe: dict[str, Any] = {"steps": 60, "batch_size": 10, "learning_rate": 5e-05, "warmup": 0.1, "precision": "fp32"}
+    setting: dict[str, Any] = {"recipe": recipe, "start": 0.2, "start_by": "random", "full_steps": 60}
     directory = play(tmp_path / "run", range(2), {"random": 0.0, "entropy": 0.03}, **setting)
     summary = summary_of(directory)
     for said in (
@@ -398,7 +402,7 @@ def test_the_script_reports_and_refuses_in_one_line(reported: Path, tmp_path: Pa
 
 def test_nothing_in_a_text_is_markup() -> None:
     odd = "<script>a|b*c_d`e`[f](g)\n\nh"
-    blocks = [Paragraph(odd), Table(odd, ["x", odd], [[odd, odd]]), Code("```\n<i>\n````")]
+    blocks: list[Block] = [Paragraph(odd), Table(odd, ["x", odd], [[odd, odd]]), Code("```\n<i>\n````")]
     page = parse(to_html(odd, blocks))
     assert {"script", "i"} & set(page.tags) == set()
     assert page.text.count(odd) == 7  # title, heading, paragraph, caption, head, and both cells

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,8 +108,8 @@ def die_in_the_middle(path: Path) -> None:
     """Of writing two scores, before they count, with half of the second one lost."""
     real = ValueFiles.append
 
-    def append(files: ValueFiles, version: str, counted: int, records_N: object) -> int:
-        real(files, version, counted, records_N)  # type: ignore[arg-type]
+    def append(self: ValueFiles, version: str, counted: int, records_N: Any) -> int:
+        real(self, version, counted, records_N)
         os._exit(9)
 
     ValueFiles.append = append  # type: ignore[method-assign]

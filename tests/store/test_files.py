@@ -20,7 +20,7 @@ def test_readers_see_the_whole_of_one_of_several_writers_texts(tmp_path: Path) -
     path, texts = tmp_path / "CURRENT", ["a" * 20_000, "b" * 20_000]
     replace_file(path, texts[0])
     writers = [
-        threading.Thread(target=lambda text=text: [replace_file(path, text) for _ in range(50)]) for text in texts
+        threading.Thread(target=lambda text=text: [*map(replace_file, [path] * 50, [text] * 50)]) for text in texts
     ]
     for writer in writers:
         writer.start()

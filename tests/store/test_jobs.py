@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
 from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer
+from helpers.waiting import wait_until
 from nextlabel.errors import QueueError
 from nextlabel.store.jobs import JobQueue
 
@@ -379,7 +379,7 @@ def test_a_server_that_hangs_is_not_waited_for(server: QueueServer, tmp_path: Pa
             assert time.monotonic() - start < 0.9
     finally:
         server.thaw()
-    wait_until(lambda: answers(queue), "the queue to answer again", 20)
+    wait_until(lambda: answers(queue), "the queue to answer again")
     queue.hint(1)  # what the server made of the hint above is unknown: a mark without a job must not stop this one
     assert ("reconcile", (1, False)) in [(job.name, job.args) for job in queue.huey.pending()]
 

@@ -53,7 +53,9 @@ def test_a_record_comes_back_as_it_was_put(record: Record, pool: Pool, path: Pat
     assert pool.update(type(record), lambda _: record) == record
     with Pool(path) as later:
         assert later.state(type(record)) == record
-        others = {kind: later.state(kind) for kind in map(type, RECORDS) if kind is not type(record)}
+        others: dict[type, object] = {
+            kind: later.state(kind) for kind in map(type, RECORDS) if kind is not type(record)
+        }
     assert others == {kind: kind() for kind in others}
 
 

@@ -1,5 +1,7 @@
 """What a person decided for a project travels with the ML backend in Label Studio, beside what else stands there."""
 
+from typing import Any
+
 import pytest
 
 from nextlabel.errors import RefusedConfigError
@@ -12,12 +14,15 @@ def test_without_ours_nothing_was_decided(extra_params: object) -> None:
 
 
 def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
-    before = {"other": [1], "nextlabel": {"before": {"sampling": "Sequential sampling"}, "fields": ["old"]}}
+    before: dict[str, Any] = {
+        "other": [1],
+        "nextlabel": {"before": {"sampling": "Sequential sampling"}, "fields": ["old"]},
+    }
     options = ProjectOptions(("title", "body"), {"pos": "positive"}, {"window": 64, "strategy": "margin"})
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
     assert after["other"] == [1]
-    assert after["nextlabel"]["before"] == before["nextlabel"]["before"]  # type: ignore[index, call-overload]
+    assert after["nextlabel"]["before"] == before["nextlabel"]["before"]
     assert NO_OPTIONS.put_into(after)["nextlabel"] == {"before": {"sampling": "Sequential sampling"}}
 
 

@@ -4,56 +4,33 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from helpers.versions import cut, make_card, write_weights
 from nextlabel.errors import NoModelError
 from nextlabel.values.versions import (
     UNTRAINED,
-    Card,
     is_ours,
-    version_name,
     version_number,
 )
 from nextlabel.versions.registry import Registry
 
-NOW = datetime(2026, 11, 24, 6, 30, tzinfo=timezone.utc)
 PROJECT = 17
+card = partial(
+    make_card,
+    labels=("pos", "negativ 🙂"),
+    project=PROJECT,
+    label_counts={"pos": 3, "negativ 🙂": 4},
+    reason="7 new labels",
+)
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path)
-
-
-def card(number: int) -> Card:
-    return Card(
-        version=version_name(number, NOW),
-        number=number,
-        project=PROJECT,
-        parent=None,
-        labels=("pos", "negativ 🙂"),
-        label_counts={"pos": 3, "negativ 🙂": 4},
-        base_model="bert",
-        strategy="entropy",
-        seed=0,
-        recipe={"steps": 3, "learning_rate": 2e-5},
-        scores={"accuracy": 0.5},
-        pool=100,
-        seconds={"fit": 1.5},
-        device="cpu",
-        precision="fp32",
-        libraries={"torch": "2"},
-        created_at=NOW.isoformat(),
-        reason="7 new labels",
-    )
-
-
-def write_weights(directory: Path) -> None:
-    (directory / "model.safetensors").write_bytes(b"weights")
-    (directory / "model.safetensors").chmod(0o600)
 
 
 def save(registry: Registry, *numbers: int) -> list[str]:
@@ -199,10 +176,6 @@ def test_a_version_of_an_earlier_release_is_read_and_counts_as_whole(registry: R
     assert registry.card(PROJECT, version) == card(1)
     assert registry.current(PROJECT) == version
     registry.verify(PROJECT, version)
-
-
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:3])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
-from helpers.served import AS_SENT, PROJECT, VERSION, card, client_of, fit_version, jobs_in
+from helpers.served import AS_SENT, PROJECT, VERSION, client_of, fit_version, jobs_in
+from helpers.versions import make_card
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.model.classifier import load
 from nextlabel.store.jobs import JobQueue
@@ -47,10 +48,10 @@ TEXTS = ("a fine day", "what a bad and long idea this was", "so and so", "good",
 
 
 @pytest.fixture(scope="module")
-def fitted_dir(tmp_path_factory: pytest.TempPathFactory, minilm: Path) -> Path:
+def fitted_dir(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """A MODEL_DIR in which project 1 has a version. Not to be changed."""
     model_dir = tmp_path_factory.mktemp("fitted")
-    fit_version(model_dir, minilm, LABELS, TEXTS, MAX_LENGTH)
+    fit_version(model_dir, tiny, LABELS, TEXTS, MAX_LENGTH)
     return model_dir
 
 
@@ -299,11 +300,15 @@ def test_a_new_version_is_served_without_a_restart(fitted_dir: Path, tmp_path: P
     assert predict(client, [task("good")])[0]["model_version"] == second
 
 
+def copy_into(source: Path, directory: Path) -> None:
+    shutil.copytree(source, directory, dirs_exist_ok=True)
+
+
 def version_two(registry: Registry) -> str:
     """A second version in force, with the weights of the first."""
-    second = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2)
+    second = make_card(2, LABELS)
     first = registry.path(PROJECT, VERSION)
-    registry.save(second, {}, lambda directory: shutil.copytree(first, directory, dirs_exist_ok=True) and None)
+    registry.save(second, {}, partial(copy_into, first))
     registry.promote(PROJECT, second.version)
     return second.version
 
@@ -522,7 +527,7 @@ def test_an_error_nobody_thought_of_says_nothing_of_the_inside(
 
 
 def test_a_version_with_a_damaged_card_is_none(fresh: FlaskClient, tmp_path: Path) -> None:
-    directory = Registry(tmp_path).save(card(LABELS), {}, lambda directory: None)
+    directory = Registry(tmp_path).save(make_card(1, LABELS), {}, lambda directory: None)
     (directory / "card.json").write_text("{not json")
     assert [answer["model_version"] for answer in predict(fresh, [task("good")])] == [UNTRAINED]
 
@@ -843,7 +848,7 @@ def test_the_page_says_which_version_is_in_force_and_why_another_is_not(fitted_d
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
     assert "not promoted" not in page(client)
-    worse = replace(card(LABELS), version="nextlabel-2-20261124T070000", number=2, refused="its score is 0.100 below")
+    worse = make_card(2, LABELS, refused="its score is 0.100 below")
     Registry(tmp_path).save(worse, {}, lambda directory: None)
     shown = page(client)
     assert (

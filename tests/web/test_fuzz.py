@@ -146,6 +146,7 @@ def check_all(client: FlaskClient, home: Path, where: str, raw: bytes, **options
 FUZZ = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.usefixtures("patience")
 @settings(FUZZ, max_examples=2000)
 @given(spoilt())
 def test_spoilt_bodies_are_answered_in_words_and_touch_no_other_project(
@@ -155,6 +156,7 @@ def test_spoilt_bodies_are_answered_in_words_and_touch_no_other_project(
     check_all(client, home, where, raw)
 
 
+@pytest.mark.usefixtures("patience")
 @settings(FUZZ, max_examples=1000)
 @given(st.sampled_from(RECORDED), st.data())
 def test_spoilt_bytes_are_answered_in_words(

@@ -60,7 +60,7 @@ def test_what_the_document_allows_and_what_it_does_not_is_answered_as_it_says(
 ) -> None:
     @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(described[path][method].as_strategy(generation_mode=mode))
-    def send(case: Case) -> None:
+    def send(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS)
 
     send()

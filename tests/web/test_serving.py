@@ -14,9 +14,11 @@ import httpx
 import psutil
 import pytest
 
-from conftest import wait_until
 from helpers.paths import ROOT
 from helpers.ports import own_port
+from helpers.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("patience")
 
 SECRET = "open-sesame"
 STOP_S = 8.0  # Docker kills after 10
@@ -48,7 +50,7 @@ class Served:
 
     def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=2).json()["status"] == "UP"
+            return bool(httpx.get(f"{self.url}/health", timeout=2).json()["status"] == "UP")
         except httpx.HTTPError:
             return False
 
@@ -62,7 +64,7 @@ class Served:
 
     def family(self) -> list[psutil.Process]:
         """All that the supervisor started, gunicorn's worker included."""
-        return self.process.children(recursive=True)
+        return list(self.process.children(recursive=True))
 
     def send(self, number: int) -> None:
         self._child.send_signal(number)
@@ -89,7 +91,7 @@ def environment_of(home: Path) -> Mapping[str, str]:
 
 def words_of(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.NoSuchProcess:
         return []
 
@@ -106,7 +108,7 @@ def python_backend(arguments: list[str], home: Path, **settings: str) -> "subpro
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -141,7 +143,7 @@ def session_of(process: psutil.Process) -> int:
 
 def test_it_answers_and_tells_its_settings_without_secrets(serve: Serve) -> None:
     served = serve(basic_auth_user="me", basic_auth_pass=SECRET + "2")
-    wait_until(served.healthy, "/health", 20)
+    wait_until(served.healthy, "/health")
     log = served.log()
     assert "LABEL_STUDIO_API_KEY=********" in log
     assert "BASIC_AUTH_PASS=********" in log
@@ -153,7 +155,7 @@ def test_it_answers_and_tells_its_settings_without_secrets(serve: Serve) -> None
 
 def test_no_process_has_a_secret_in_its_command_line(serve: Serve) -> None:
     served = serve(basic_auth_user="me", basic_auth_pass=SECRET + "2", webhook_secret=SECRET + "-for-webhooks")
-    wait_until(served.started, "both processes", 30)
+    wait_until(served.started, "both processes")
     shown = [word for process in (served.process, *served.family()) for word in words_of(process)]
     assert len(shown) > 12, "three processes and the supervisor"
     assert not [word for word in shown if SECRET in word]
@@ -170,7 +172,7 @@ def test_no_process_has_a_secret_in_its_command_line(serve: Serve) -> None:
 )
 def test_it_says_whom_it_lets_in(given: dict[str, str], listens: str, said: str, serve: Serve) -> None:
     served = serve("web", **given)
-    wait_until(served.healthy, "/health", 20)
+    wait_until(served.healthy, "/health")
     bound = {
         connection.laddr.ip
         for process in (served.process, *served.family())
@@ -208,9 +210,9 @@ def test_a_taken_port_is_named_and_used_once_it_is_free(serve: Serve) -> None:
         other.listen(1)
         port = other.getsockname()[1]
         served = serve(port=port)
-        wait_until(lambda: f"PORT={port} cannot be listened on" in served.log(), "the complaint", 20)
+        wait_until(lambda: f"PORT={port} cannot be listened on" in served.log(), "the complaint")
         assert "Traceback" not in served.log()
-    wait_until(served.healthy, "the port to be taken over", 20)
+    wait_until(served.healthy, "the port to be taken over")
 
 
 # Dying
@@ -219,27 +221,27 @@ def test_a_taken_port_is_named_and_used_once_it_is_free(serve: Serve) -> None:
 @pytest.mark.parametrize("name", ["web", "trainer"])
 def test_a_killed_process_is_named_in_the_log_and_started_again(name: str, serve: Serve) -> None:
     served = serve()
-    wait_until(served.healthy, "/health", 20)
+    wait_until(served.healthy, "/health")
     other = served.child("trainer" if name == "web" else "web")
     victim = served.child(name)
     assert victim is not None
     victim.kill()
     victim.wait(5)
     ready = served.log().count("trainer ready")
-    wait_until(lambda: served.child(name) not in (None, victim), f"a new {name} process", 20)
+    wait_until(lambda: served.child(name) not in (None, victim), f"a new {name} process")
     assert f"the {name} process was killed by signal 9; starting it again in 0.5 s" in served.log()
     assert served.child("trainer" if name == "web" else "web") == other, "the other one is left alone"
     if name == "web":
-        wait_until(served.healthy, "/health of the new web process", 20)
+        wait_until(served.healthy, "/health of the new web process")
     else:
-        wait_until(lambda: served.log().count("trainer ready") == ready + 1, "the new trainer", 30)
+        wait_until(lambda: served.log().count("trainer ready") == ready + 1, "the new trainer")
     assert served.log().count("starting it again") == 1
 
 
 def test_a_process_that_keeps_dying_is_started_again_less_and_less_often(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("where the directory should be")
     served = serve()
-    wait_until(lambda: "starting it again in 2.0 s" in served.log(), "the third pause", 30)
+    wait_until(lambda: "starting it again in 2.0 s" in served.log(), "the third pause")
     pauses = re.findall(r"the web process .*; starting it again in (\S+) s", served.log())
     assert pauses == ["0.5", "1.0", "2.0"][: len(pauses)]
     assert served.process.is_running(), "the supervisor goes on, as the disk may come back"
@@ -251,7 +253,7 @@ def test_a_process_that_keeps_dying_is_started_again_less_and_less_often(serve: 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_stops_everything_soon_and_cleanly(number: signal.Signals, serve: Serve) -> None:
     served = serve()
-    wait_until(served.started, "both processes", 30)
+    wait_until(served.started, "both processes")
     family = served.family()
     assert len(family) == 3, "web, its gunicorn worker, trainer"
     served.send(number)
@@ -266,7 +268,7 @@ def test_a_signal_stops_everything_soon_and_cleanly(number: signal.Signals, serv
 
 def test_a_signal_while_starting_stops_everything_too(serve: Serve) -> None:
     served = serve()
-    wait_until(lambda: len(served.process.children()) == 2, "the first sign of both", 20)
+    wait_until(lambda: len(served.process.children()) == 2, "the first sign of both")
     family = served.family()
     served.send(signal.SIGTERM)
     assert served.wait(STOP_S) == 0
@@ -275,7 +277,7 @@ def test_a_signal_while_starting_stops_everything_too(serve: Serve) -> None:
 
 def test_nothing_survives_a_killed_supervisor(serve: Serve) -> None:
     served = serve()
-    wait_until(served.started, "both processes", 30)
+    wait_until(served.started, "both processes")
     family = served.family()
     served.process.kill()
     wait_until(lambda: not alive(family), "all children to end", STOP_S)
@@ -283,7 +285,7 @@ def test_nothing_survives_a_killed_supervisor(serve: Serve) -> None:
 
 def test_nothing_survives_a_supervisor_that_is_killed_at_the_start(serve: Serve) -> None:
     served = serve()
-    wait_until(lambda: len(served.process.children()) == 2, "the first sign of both", 20)
+    wait_until(lambda: len(served.process.children()) == 2, "the first sign of both")
     family = served.family()
     served.process.kill()
     wait_until(lambda: not alive(family), "all children to end", STOP_S)
@@ -293,7 +295,7 @@ def test_nothing_survives_a_supervisor_that_is_killed_at_the_start(serve: Serve)
 def test_each_process_stops_alone_as_well(command: str, serve: Serve) -> None:
     served = serve(command)
     ready = served.healthy if command == "web" else (lambda: "trainer ready" in served.log())
-    wait_until(ready, f"the {command} process", 30)
+    wait_until(ready, f"the {command} process")
     served.send(signal.SIGTERM)
     assert served.wait(STOP_S) == 0
     assert "Traceback" not in served.log()

@@ -4,10 +4,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from nextlabel.errors import BadCorpusError
 from nextlabel.lab.importing import result_of
+from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus
+
+
+def sign_up(server: LocalStudio, email: str) -> str:
+    """Another annotator, who joins by invitation as a person would. Returns their token."""
+    owner = {"Authorization": f"Token {server.login.token}"}
+    invitation = httpx.get(f"{server.url}/api/invite", headers=owner).raise_for_status().json()["invite_url"]
+    with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
+        browser.get(invitation)
+        token = browser.cookies["csrftoken"]
+        form = {"email": email, "password": server.login.password, "csrfmiddlewaretoken": token}
+        browser.post(invitation, data=form, headers={"Referer": server.url}).raise_for_status()
+        return str(browser.get("/api/current-user/token").raise_for_status().json()["token"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from nextlabel.lab.annotators import gold_of
+from nextlabel.lab.annotators import gold_of, sign_up
 from nextlabel.lab.importing import PAIR_CONFIG, result_of
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
@@ -68,18 +68,10 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {f"p{n}": round(ordered[math.ceil(n / 100 * len(ordered)) - 1], 1) for n in (50, 95, 99) if ordered}
 
 
-async def sign_up(server: LocalStudio, email: str) -> httpx.AsyncClient:
-    """Another annotator, who joins by invitation as a person would."""
-    person = httpx.AsyncClient(base_url=server.url, follow_redirects=True, timeout=TIMEOUT_S)
-    owner = {"Authorization": f"Token {server.login.token}"}
-    invitation = (await person.get("/api/invite", headers=owner)).raise_for_status().json()["invite_url"]
-    await person.get(invitation)
-    form = {"email": email, "password": server.login.password, "csrfmiddlewaretoken": person.cookies["csrftoken"]}
-    (await person.post(invitation, data=form, headers={"Referer": server.url})).raise_for_status()
-    token = (await person.get("/api/current-user/token")).raise_for_status().json()["token"]
-    person.cookies.clear()
-    person.headers["Authorization"] = f"Token {token}"
-    return person
+def joined(server: LocalStudio, email: str) -> httpx.AsyncClient:
+    """A client of another annotator, who has just joined."""
+    token = {"Authorization": f"Token {sign_up(server, email)}"}
+    return httpx.AsyncClient(base_url=server.url, headers=token, follow_redirects=True, timeout=TIMEOUT_S)
 
 
 def personal_access_token(server: LocalStudio) -> str:

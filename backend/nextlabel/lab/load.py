@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from nextlabel.errors import NextlabelError
-from nextlabel.lab.crew import Crew, Machines, personal_access_token, sign_up
+from nextlabel.lab.crew import Crew, Machines, joined, personal_access_token
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
@@ -83,7 +83,7 @@ async def load(plan: LoadPlan, stack: ExitStack) -> dict[str, Any]:
     stack.callback(server.stop)
     server.start()
     studio, corpus = server.connect(), enough(plan)
-    people = [await sign_up(server, f"annotator{number}@example.com") for number in range(plan.annotators)]
+    people = [joined(server, f"annotator{number}@example.com") for number in range(plan.annotators)]
     alone = Crew(people, import_corpus(studio, corpus, "without us", SEED_SET, seed=0), corpus, plan.think)
     await alone.work(60 * plan.minutes_without)
     fixed = Crew(people, import_corpus(studio, corpus, "in a fixed order", SEED_SET, seed=0), corpus, plan.think)

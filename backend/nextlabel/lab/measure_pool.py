@@ -130,7 +130,7 @@ class Trainer:
         from nextlabel.versions.registry import Registry
 
         settings = Settings(
-            _env_file=None,  # type: ignore[call-arg]
+            _env_file=None,
             model_dir=home,
             base_model=base_model,
             device=device,

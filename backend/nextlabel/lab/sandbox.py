@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -200,9 +201,9 @@ class LocalStudio:
         assert self._process is not None
         return self._process.pid
 
-    def connect(self) -> LabelStudioClient:
-        """A client with the account's token."""
-        return LabelStudioClient(self.url, self.login.token)
+    def connect(self, token: str = "") -> LabelStudioClient:
+        """A client with the token given, or the account's own."""
+        return LabelStudioClient(self.url, token or self.login.token)
 
     def stop(self) -> None:
         """Stop the server; its data stays."""
@@ -211,10 +212,17 @@ class LocalStudio:
             self._process = None
 
 
+class Studio(Protocol):
+    """What a backend is told of the Label Studio that it serves."""
+
+    url: str
+    login: Login
+
+
 class LocalBackend:
     """`python -m nextlabel COMMAND` with the given settings, beside what the environment says."""
 
-    def __init__(self, studio: LocalStudio, model_dir: Path, port: int, command: str = "serve", **settings: object):
+    def __init__(self, studio: Studio, model_dir: Path, port: int, command: str = "serve", **settings: object):
         self.url = f"http://127.0.0.1:{port}"
         self.model_dir = model_dir
         self._command = command

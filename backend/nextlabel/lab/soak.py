@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from nextlabel.lab.crew import MOST_TASKS, NO_KEEPING, TIMEOUT_S, prediction_request
 from nextlabel.lab.demo import small_checkpoint

@@ -5,7 +5,6 @@ What lab plays in a load test, annotators' browsers, speaks to it like browsers.
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -455,18 +454,6 @@ class LabelStudioClient:
     def remove_webhook(self, webhook: int) -> None:
         """Delete a webhook."""
         self._call("DELETE", f"api/webhooks/{webhook}/")
-
-    def wait_until_up(self, seconds: float) -> bool:
-        """Whether Label Studio's /health answers within this time."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if httpx.get(f"{self.url}/health", timeout=2).status_code == 200:
-                    return True
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.3)
-        return False
 
 
 def newest(tasks: Sequence[Mapping[str, Any]], so_far: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,11 +65,13 @@ def export(
     directory = tmp_path_factory.mktemp("exports")
     projects: dict[str, int] = {}
 
-    def make(format: str, only_labelled: bool = False, name: str = "", **data: object) -> Path:
+    def make(format: str, only_labelled: bool = False, name: str = "", **data: Any) -> Path:
         key = json.dumps(data)
         if key not in projects:
             projects[key] = studio.create_project("Exports", CONFIG)
-            tasks = [{"data": {"text": TEXTS[n], **data}, "annotations": found} for n, found in enumerate(TASKS)]
+            tasks: list[dict[str, Any]] = [
+                {"data": {"text": TEXTS[n], **data}, "annotations": found} for n, found in enumerate(TASKS)
+            ]
             assert studio.import_tasks(projects[key], tasks).tasks == len(TASKS)
         params = {"exportType": format, "download_all_tasks": str(not only_labelled).lower()}
         token = {"Authorization": f"Token {label_studio.login.token}"}

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -354,11 +355,15 @@ def test_whatever_bytes_a_file_holds_it_is_read_or_refused(suffix: str, start: b
 
 keys = st.sampled_from(["text", "label", "data", "annotations", "answer", "id", "annotation_id", "annotator", "result"])
 keys |= st.sampled_from(["from_name", "type", "value", "choices", "was_cancelled", "updated_at", "ground_truth"])
-values = st.sampled_from(
+values: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 1, 1.5, float("nan"), "", "a", "label", "choices", "accept", "reject", '["a"]', "{}", [], {}]
 )
-objects = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6))
-good = st.just({"text": "a", "label": "b"}) | st.just({"data": {"text": "a"}, "annotations": []})
+objects: st.SearchStrategy[Any] = st.recursive(
+    values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6)
+)
+good: st.SearchStrategy[Any] = st.just({"text": "a", "label": "b"}) | st.just(
+    {"data": {"text": "a"}, "annotations": []}
+)
 good |= st.fixed_dictionaries(dict.fromkeys(("annotation_id", "annotator", "id", "text", "label"), objects))
 choice = st.fixed_dictionaries({"from_name": st.just("label"), "type": values, "value": objects})
 answer = st.fixed_dictionaries(
@@ -698,6 +703,7 @@ def test_without_a_network_files_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+@pytest.mark.usefixtures("patience")
 def test_text_sets_need_neither_the_hubs_library_nor_a_web_client() -> None:
     heavy = "{'datasets', 'httpx', 'huggingface_hub'}"
     code = f"import nextlabel.simulation.datasets.textsets, sys; print({heavy} & set(sys.modules))"

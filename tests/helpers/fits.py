@@ -1,0 +1,12 @@
+"""Fits that are over soon."""
+
+FIT_EVERY = 12
+QUICK: dict[str, object] = {
+    "fit_every": FIT_EVERY,
+    "fit_steps": 6,
+    "learning_rate": 1e-4,
+    "precision": "fp32",  # after so few steps bf16 may leave one of many near ties out of the window
+    "window": 24,
+    "reconcile_s": 1,
+    "promote_margin": 1,  # fits so short are sometimes worse
+}
