@@ -56,6 +56,12 @@ def test_a_face_names_modules_that_exist(wing: str) -> None:
     assert face(wing) <= there
 
 
+def test_what_an_answer_looks_like_in_label_studio_is_known_in_one_wing() -> None:
+    exports = PACKAGE / "simulation" / "datasets" / "exports.py"  # reads files that Label Studio exported
+    knowing = {path for path in PACKAGE.rglob("*.py") if '"from_name"' in path.read_text() and path != exports}
+    assert {path.relative_to(PACKAGE).parts[0] for path in knowing} == {"labelstudio"}
+
+
 def python(code: str) -> str:
     """What a fresh interpreter prints."""
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

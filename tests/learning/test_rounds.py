@@ -1,36 +1,18 @@
-"""The pure parts of a round: whether there is enough to learn from, labels as numbers, and what a fit has lost."""
+"""The pure parts of a round: its seed, the batch it picks, and what a fit has lost."""
+
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pytest
 
-from nextlabel.learning.rounds import (
-    class_numbers,
-    missing_labels,
-    round_seed,
-    score_drop,
-)
-
-
-@pytest.mark.parametrize("given", [["pos", "neg"], ["neg", "pos", "pos"], ["pos", "mixed"], ["pos", "neg", "gone"]])
-def test_one_label_of_each_of_two_classes_is_enough(given: list[str]) -> None:
-    assert missing_labels(("pos", "neg", "mixed"), given) == ""
-
-
-@pytest.mark.parametrize("given", [[], ["gone", "lost"]], ids=["none", "only labels that the config lost"])
-def test_without_a_usable_label_two_classes_are_asked_for(given: list[str]) -> None:
-    assert "at least two classes need one label each" in missing_labels(("pos", "neg"), given)
-
-
-def test_with_one_class_the_others_are_asked_for() -> None:
-    complaint = missing_labels(("pos", "neg", "mixed"), ["neg", "neg", "neg", "gone"])
-    assert complaint == "All 3 labels so far are 'neg'; label at least one task as one of ['pos', 'mixed']."
-
-
-def test_classes_are_numbered_in_the_order_of_the_labels() -> None:
-    numbers_N = class_numbers(("pos", "neg", "mixed"), ["mixed", "pos", "neg", "pos"])
-    assert numbers_N.tolist() == [2, 0, 1, 0]
-    assert numbers_N.dtype.kind == "i"
-    assert class_numbers(("pos", "neg"), []).shape == (0,)
+from nextlabel.learning.diversity import Positions
+from nextlabel.learning.rounds import Scored, round_seed, score_drop, select
+from nextlabel.learning.strategies import Candidates, Strategy, entropy
+from nextlabel.model.classifier import Classifier
+from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example
 
 
 def test_every_round_of_every_run_has_a_seed_of_its_own() -> None:
@@ -38,6 +20,42 @@ def test_every_round_of_every_run_has_a_seed_of_its_own() -> None:
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert round_seed(3, 4) == round_seed(3, 4)
+
+
+class Embedder:
+    """A model that is asked for embeddings alone: the lengths of texts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def embed(self, examples: Sequence[Example]) -> Array:
+        self.asked += [example.text for example in examples]
+        return np.array([[float(len(example.text))] for example in examples])
+
+
+def farthest(candidates: Candidates, count: int, rng: np.random.Generator) -> Positions:
+    gaps_N = np.abs(candidates.embeddings_ND - candidates.labelled_MD.T).min(axis=1)
+    return np.argsort(-gaps_N, kind="stable")[:count]
+
+
+def test_a_strategy_that_picks_a_batch_is_given_what_it_declares_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = Strategy(entropy, batch=farthest, embeddings=True, labelled=True)
+    monkeypatch.setattr("nextlabel.learning.rounds.STRATEGIES", {"farthest": declared, "first": FIRST})
+    texts = ["a" * length for length in (9, 2, 5)]
+    pool = Scored([Example(i, text) for i, text in enumerate(texts)], np.full((3, 2), 0.5), np.array([0.1, 0.3, 0.2]))
+    model = Embedder()
+    chosen = select(
+        cast(Classifier, model), pool, "farthest", 1, seed=0, labelled=[Example(7, "aa"), Example(8, "aaaaa")]
+    )
+    assert [example.id for example in chosen] == [0]
+    assert sorted(model.asked, key=len) == ["aa", "aa", "aaaaa", "aaaaa", "a" * 9]
+    model.asked.clear()
+    assert [example.id for example in select(cast(Classifier, model), pool, "first", 2, seed=0)] == [1, 2]
+    assert model.asked == []
+
+
+FIRST = Strategy(entropy, batch=lambda candidates, count, rng: np.arange(count), shortlist=1)
+QUESTION = SingleChoice(("pos", "neg"))
 
 
 @pytest.mark.parametrize(
@@ -51,14 +69,14 @@ def test_a_loss_counts_when_more_right_guesses_were_lost_than_chance_explains(
     before_N, after_N = targets_N.copy(), targets_N.copy()
     after_N[:lost] = 1
     before_N[lost : lost + won] = 1
-    assert (score_drop(targets_N, before_N, after_N, 2) > 0) is counts
+    assert (score_drop(QUESTION, targets_N, before_N, after_N) > 0) is counts
 
 
 def test_a_loss_is_that_of_the_combined_score() -> None:
-    targets_N = np.arange(40) % 2
-    assert score_drop(targets_N, targets_N, 1 - targets_N, 2) == 1.0
-    assert score_drop(targets_N, targets_N, np.zeros(40, dtype=np.int64), 2) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
-    assert score_drop(targets_N, np.zeros(40, dtype=np.int64), targets_N, 2) == 0
-    assert score_drop(targets_N, np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64), 2) == 0, (
+    targets_N, zeros_N = np.arange(40) % 2, np.zeros(40, dtype=np.int64)
+    assert score_drop(QUESTION, targets_N, targets_N, 1 - targets_N) == 1.0
+    assert score_drop(QUESTION, targets_N, targets_N, zeros_N) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
+    assert score_drop(QUESTION, targets_N, zeros_N, targets_N) == 0
+    assert score_drop(QUESTION, targets_N, zeros_N, np.ones(40, dtype=np.int64)) == 0, (
         "one class alone is as often right as the other, whatever F1 says"
     )

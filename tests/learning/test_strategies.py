@@ -13,13 +13,14 @@ from small_text.query_strategies.bayesian import _bald as bald_of_small_text
 from nextlabel.learning.strategies import (
     SERVABLE,
     STRATEGIES,
+    VALUED,
+    Candidates,
     acquire,
     bald,
     draws,
     entropy,
     entropy_nats,
     most_informative_first,
-    needs_passes,
     power,
     rank_alike,
 )
@@ -29,6 +30,8 @@ laws = settings(derandomize=True, deadline=None, max_examples=60)
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_judging_strategy = pytest.mark.parametrize("name", ["entropy", "margin", "least_confidence"])
 every_power_strategy = pytest.mark.parametrize("name", [name for name in STRATEGIES if name.startswith("power_")])
+every_batch_strategy = pytest.mark.parametrize("name", [name for name, s in STRATEGIES.items() if s.batch is not None])
+NEED_PASSES = [name for name, strategy in STRATEGIES.items() if strategy.passes]
 ROUNDING = 1e-9
 
 
@@ -49,7 +52,7 @@ def some_draws(probs_NKC: Array) -> Array:
 @laws
 @given(probs_NKC=predictions())
 def test_values_are_finite_and_between_0_and_1(name: str, probs_NKC: Array) -> None:
-    values_N = STRATEGIES[name](probs_NKC, some_draws(probs_NKC))
+    values_N = STRATEGIES[name].value(probs_NKC, some_draws(probs_NKC))
     assert values_N.shape == (len(probs_NKC),)
     assert np.all((values_N >= -ROUNDING) & (values_N <= 1 + ROUNDING))
     exact_N = acquire(name, probs_NKC[:, :1], some_draws(probs_NKC))
@@ -62,8 +65,8 @@ def test_values_are_finite_and_between_0_and_1(name: str, probs_NKC: Array) -> N
 def test_an_example_has_the_same_value_wherever_it_stands(name: str, probs_NKC: Array, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(probs_NKC))
     draws_N = some_draws(probs_NKC)
-    values_N = STRATEGIES[name](probs_NKC, draws_N)
-    np.testing.assert_allclose(STRATEGIES[name](probs_NKC[order], draws_N[order]), values_N[order], atol=ROUNDING)
+    values_N = STRATEGIES[name].value(probs_NKC, draws_N)
+    np.testing.assert_allclose(STRATEGIES[name].value(probs_NKC[order], draws_N[order]), values_N[order], atol=ROUNDING)
 
 
 @every_strategy
@@ -72,8 +75,8 @@ def test_an_example_has_the_same_value_wherever_it_stands(name: str, probs_NKC: 
 def test_the_order_of_the_classes_does_not_matter(name: str, probs_NKC: Array, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(probs_NKC.shape[2])
     draws_N = some_draws(probs_NKC)
-    values_N = STRATEGIES[name](probs_NKC, draws_N)
-    np.testing.assert_allclose(STRATEGIES[name](probs_NKC[:, :, order], draws_N), values_N, atol=ROUNDING)
+    values_N = STRATEGIES[name].value(probs_NKC, draws_N)
+    np.testing.assert_allclose(STRATEGIES[name].value(probs_NKC[:, :, order], draws_N), values_N, atol=ROUNDING)
 
 
 @every_strategy
@@ -81,8 +84,37 @@ def test_the_order_of_the_classes_does_not_matter(name: str, probs_NKC: Array, s
 @given(probs_NKC=predictions(passes=1))
 def test_repeating_a_pass_adds_nothing(name: str, probs_NKC: Array) -> None:
     draws_N = some_draws(probs_NKC)
-    once_N, thrice_N = (STRATEGIES[name](np.repeat(probs_NKC, k, axis=1), draws_N) for k in (1, 3))
+    once_N, thrice_N = (STRATEGIES[name].value(np.repeat(probs_NKC, k, axis=1), draws_N) for k in (1, 3))
     np.testing.assert_allclose(thrice_N, once_N, atol=ROUNDING)
+
+
+@every_strategy
+@laws
+@given(probs_NKC=predictions())
+def test_a_strategy_that_needs_no_predictions_looks_at_none(name: str, probs_NKC: Array) -> None:
+    draws_N, certain_NKC = some_draws(probs_NKC), np.zeros_like(probs_NKC)
+    certain_NKC[..., 0] = 1
+    same = np.array_equal(acquire(name, probs_NKC, draws_N), acquire(name, certain_NKC, draws_N))
+    assert same or STRATEGIES[name].predictions
+
+
+@every_batch_strategy
+@laws
+@given(size=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 100))
+def test_a_batch_has_as_many_examples_as_asked_for_each_once(name: str, size: int, share: float, seed: int) -> None:
+    strategy, count = STRATEGIES[name], int(share * size)
+    given_ND = np.random.default_rng(seed).normal(size=(size + 3, 4))
+    nothing = np.empty((0, 0))
+    candidates = Candidates(
+        np.sort(np.random.default_rng(seed).random(size))[::-1],
+        given_ND[3:] if strategy.embeddings else nothing,
+        given_ND[:3] if strategy.labelled else nothing,
+    )
+    assert strategy.batch is not None
+    once, again = (strategy.batch(candidates, count, np.random.default_rng(seed)).tolist() for _ in range(2))
+    assert once == again
+    assert len(set(once)) == len(once) == count
+    assert set(once) <= set(range(size))
 
 
 @every_judging_strategy
@@ -98,7 +130,7 @@ def test_the_uniform_distribution_is_worth_1_and_certainty_0(name: str, classes:
 @given(probs_NKC=predictions(classes=2))
 def test_with_two_classes_all_rank_alike(name: str, probs_NKC: Array) -> None:
     lead_N = np.abs(np.diff(probs_NKC.mean(axis=1), axis=1)[:, 0])
-    values_N = STRATEGIES[name](probs_NKC, some_draws(probs_NKC))
+    values_N = STRATEGIES[name].value(probs_NKC, some_draws(probs_NKC))
     clearly_closer_NN = lead_N[:, None] < lead_N[None, :] - 1e-6
     assert np.all((values_N[:, None] >= values_N[None, :] - ROUNDING)[clearly_closer_NN])
 
@@ -116,15 +148,16 @@ def test_the_order_of_the_passes_does_not_matter(probs_NKC: Array, seed: int) ->
     order = np.random.default_rng(seed).permutation(probs_NKC.shape[1])
     draws_N = some_draws(probs_NKC)
     for strategy in STRATEGIES.values():
-        np.testing.assert_allclose(strategy(probs_NKC[:, order], draws_N), strategy(probs_NKC, draws_N), atol=ROUNDING)
+        values_N = strategy.value(probs_NKC, draws_N)
+        np.testing.assert_allclose(strategy.value(probs_NKC[:, order], draws_N), values_N, atol=ROUNDING)
 
 
 @laws
 @given(probs_NKC=predictions(passes=1), passes=st.integers(1, 5))
 def test_passes_that_agree_tell_nothing_about_the_weights(probs_NKC: Array, passes: int) -> None:
     agreeing_NKC = np.repeat(probs_NKC, passes, axis=1)
-    for name in filter(needs_passes, STRATEGIES):
-        values_N = STRATEGIES[name](agreeing_NKC, some_draws(probs_NKC))
+    for name in NEED_PASSES:
+        values_N = STRATEGIES[name].value(agreeing_NKC, some_draws(probs_NKC))
         np.testing.assert_allclose(values_N, 0, atol=ROUNDING)
 
 
@@ -188,10 +221,10 @@ def test_a_power_strategy_ranks_as_the_logarithm_of_the_value_plus_gumbel_noise(
     rng = np.random.default_rng(0)
     probs_NKC = rng.dirichlet(np.ones(4), size=(500, 3))
     draws_N = draws(np.arange(500), seed=3)
-    log_values_N = np.log(STRATEGIES[name.removeprefix("power_")](probs_NKC, draws_N))
+    log_values_N = np.log(STRATEGIES[name.removeprefix("power_")].value(probs_NKC, draws_N))
     gumbel_N = -np.log(-np.log(draws_N))
     expected = most_informative_first(log_values_N + gumbel_N)
-    assert most_informative_first(STRATEGIES[name](probs_NKC, draws_N)).tolist() == expected.tolist()
+    assert most_informative_first(STRATEGIES[name].value(probs_NKC, draws_N)).tolist() == expected.tolist()
 
 
 def test_over_seeds_a_batch_is_sampled_without_replacement_in_proportion_to_value() -> None:
@@ -215,7 +248,7 @@ def test_a_live_queue_is_ordered_by_what_one_prediction_says() -> None:
         "power_margin",
         "power_least_confidence",
     )
-    assert [name for name in STRATEGIES if needs_passes(name)] == ["bald", "power_bald"]
+    assert NEED_PASSES == ["bald", "power_bald", "diverse_bald", "diverse_power_bald"]
 
 
 def test_with_two_classes_strategies_that_rank_alike_are_grouped() -> None:
@@ -228,7 +261,7 @@ def test_what_is_grouped_does_rank_alike(group: list[str]) -> None:
     rng = np.random.default_rng(0)
     probs_NKC = rng.dirichlet([1, 1], size=(1000, 3))
     draws_N = draws(np.arange(1000), seed=0)
-    orders = {tuple(most_informative_first(STRATEGIES[name](probs_NKC, draws_N))) for name in group}
+    orders = {tuple(most_informative_first(STRATEGIES[name].value(probs_NKC, draws_N))) for name in group}
     assert len(orders) == 1
 
 
@@ -237,8 +270,8 @@ def test_what_is_not_grouped_ranks_differently() -> None:
     draws_N = draws(np.arange(1000), seed=0)
     for classes in (2, 3):
         probs_NKC = rng.dirichlet(np.ones(classes), size=(1000, 3))
-        leaders = [group[0] for group in rank_alike(STRATEGIES, classes)]
-        orders = {tuple(most_informative_first(STRATEGIES[name](probs_NKC, draws_N))) for name in leaders}
+        leaders = [group[0] for group in rank_alike(VALUED, classes)]
+        orders = {tuple(most_informative_first(STRATEGIES[name].value(probs_NKC, draws_N))) for name in leaders}
         assert len(orders) == len(leaders)
 
 
@@ -265,7 +298,7 @@ def test_small_text_gives_the_same_values(name: str, theirs: type, turned, class
     probs_NKC = np.random.default_rng(classes).dirichlet(np.ones(classes), size=(200, 3))
     strategy = theirs()
     strategy.score(Passes(probs_NKC), None, np.arange(200), None, None)
-    ours_N = STRATEGIES[name](probs_NKC, some_draws(probs_NKC))
+    ours_N = STRATEGIES[name].value(probs_NKC, some_draws(probs_NKC))
     np.testing.assert_allclose(ours_N, turned(strategy.scores_, classes), atol=ROUNDING)
 
 

@@ -14,7 +14,8 @@ from helpers.live_project import SEEDS, LiveProject, StartBackend
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.config import parse_label_config, read_task
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.loop.sync import repair, sync, verify
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.store.pool import Pool

@@ -28,6 +28,7 @@ from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.options import ProjectOptions
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -127,6 +128,22 @@ def fitted(house_of: MakeHouse) -> House:
     house.label(TRAIN, RIGHT)
     assert house.combined(house.fit()) > 0.8
     return house
+
+
+def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: MakeHouse) -> None:
+    house = house_of(fit_every=1000, fit_max_wait_s=3600)
+    house.label(TRAIN, RIGHT)
+    assert house.look().message == f"{len(TRAIN)} of 1000 new labels until the next fit"
+    house.registry.know(PROJECT)
+    own = {"fit_every": 30, "fit_max_wait_s": 90, "fit_steps": 7, "strategy": "least_confidence"}
+    house.registry.put_options(PROJECT, ProjectOptions(own=own))
+    assert house.look().message == f"{len(TRAIN)} of 30 new labels until the next fit"
+    house.now += 90
+    assert house.look().reason == f"{len(TRAIN)} new labels have waited 90 s"
+    house.registry.put_options(PROJECT, ProjectOptions(own={**own, "fit_every": len(TRAIN)}))
+    assert house.look().reason == f"{len(TRAIN)} new labels"
+    card = house.registry.card(PROJECT, house.fit())
+    assert (card.strategy, card.recipe["steps"]) == ("least_confidence", 7)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import Project
-from nextlabel.labelstudio.config import Vote, parse_label_config
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.loop.publishing import (
     BATCH,
     DELETIONS,
@@ -23,7 +23,7 @@ from nextlabel.loop.publishing import (
 )
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published
 
 CONFIG = parse_label_config(

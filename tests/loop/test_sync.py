@@ -13,8 +13,9 @@ from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient, Project
-from nextlabel.labelstudio.config import parse_label_config, read_task
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.loop.controller import Controller
 from nextlabel.loop.sync import annotators_at_work, sync
 from nextlabel.settings import Settings
@@ -89,7 +90,7 @@ def bring_up_to_date(studio: LabelStudioClient, pool: Pool, project: int, clock:
 
 
 def labels(pool: Pool) -> dict[int, str]:
-    return {example.id: label for example, label in pool.labelled(CONFIG.label_of, holdout=False)}
+    return {example.id: label for example, label in pool.labelled(CONFIG.question, holdout=False)}
 
 
 # What is read

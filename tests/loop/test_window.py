@@ -3,37 +3,29 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.loop.window import WindowPlan, head, plan_window
-from nextlabel.values.queue import Published, Ranked
+from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
+from nextlabel.loop.window import WindowPlan, plan_window
+from nextlabel.values.queue import Placed, Published, Ranked
 
 laws = settings(derandomize=True, deadline=None, max_examples=150)
 OLD, NEW = "nextlabel-1", "nextlabel-2"
 
 
-def ranked(*values: float) -> list[Ranked]:
+def placed(task_id: int, value: float) -> Placed:
+    return Placed(task_id, INFORMATIVE, value, 1 - value)
+
+
+def ranked(*values: float) -> list[Placed]:
     """Tasks 1, 2, 3 … with falling values."""
-    return [Ranked(task_id, value) for task_id, value in enumerate(values, start=1)]
+    return [placed(task_id, value) for task_id, value in enumerate(values, start=1)]
 
 
-def publish(wanted: list[Ranked], version: str = NEW) -> list[Published]:
-    return [Published(100 + task.task_id, task.task_id, version, 1 - task.value) for task in wanted]
+def publish(wanted: list[Placed], version: str = NEW) -> list[Published]:
+    return [Published(100 + task.task_id, task.task_id, version, task.score) for task in wanted]
 
 
-def values_of(wanted: list[Ranked]) -> dict[int, float]:
+def values_of(wanted: list[Placed]) -> dict[int, float]:
     return {task.task_id: task.value for task in wanted}
-
-
-def test_the_head_is_the_most_informative_tasks() -> None:
-    pool = ranked(0.9, 0.8, 0.7)
-    assert head(pool, [], 2) == pool[:2]
-    assert head(pool, [], 5) == pool
-
-
-def test_skipped_tasks_stay_in_the_head_without_using_up_its_depth() -> None:
-    fresh, skipped = [Ranked(2, 0.8), Ranked(4, 0.6), Ranked(5, 0.5)], [Ranked(1, 0.9), Ranked(3, 0.7), Ranked(6, 0.4)]
-    assert [task.task_id for task in head(fresh, skipped, 2)] == [1, 2, 3, 4]
-    assert [task.task_id for task in head(fresh, skipped, 1)] == [1, 2]
-    assert [task.task_id for task in head(fresh, skipped, 9)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_there_is_nothing_to_do_when_nothing_changed() -> None:
@@ -42,25 +34,25 @@ def test_there_is_nothing_to_do_when_nothing_changed() -> None:
 
 
 def test_missing_predictions_are_written_best_first() -> None:
-    wanted = [Ranked(7, 0.9), Ranked(3, 0.8), Ranked(5, 0.7), Ranked(1, 0.6)]
+    wanted = [placed(7, 0.9), placed(3, 0.8), placed(5, 0.7), placed(1, 0.6)]
     plan = plan_window(wanted, publish([wanted[1]]), NEW, values_of(wanted))
-    assert plan == WindowPlan(create=(7, 5, 1), delete=())
+    assert plan == WindowPlan(create=(wanted[0], wanted[2], wanted[3]), delete=())
 
 
 def test_predictions_of_other_versions_go_even_those_of_labelled_tasks() -> None:
     wanted = ranked(0.9)
-    published = publish([*wanted, Ranked(50, 0.5)], version=OLD)
-    assert plan_window(wanted, published, NEW, values_of(wanted)) == WindowPlan(create=(1,), delete=(101, 150))
+    published = publish([*wanted, placed(50, 0.5)], version=OLD)
+    assert plan_window(wanted, published, NEW, values_of(wanted)) == WindowPlan(create=(wanted[0],), delete=(101, 150))
 
 
 def test_a_changed_score_is_replaced() -> None:
     before, after = ranked(0.9, 0.8), ranked(0.9, 0.3)
-    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan(create=(2,), delete=(102,))
+    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan(create=(after[1],), delete=(102,))
 
 
 def test_a_changed_score_outside_the_head_is_only_taken_away() -> None:
     wanted = ranked(0.9)
-    published = publish([*wanted, Ranked(2, 0.8)])
+    published = publish([*wanted, placed(2, 0.8)])
     assert plan_window(wanted, published, NEW, {1: 0.9, 2: 0.1}) == WindowPlan(create=(), delete=(102,))
 
 
@@ -71,20 +63,20 @@ def test_the_last_bits_of_a_score_are_no_change() -> None:
 
 def test_an_edited_text_that_is_nearly_as_uncertain_takes_its_new_place() -> None:
     # As seen: of a hardly fitted version the most uncertain tasks are this near to each other.
-    before = [Ranked(1, 1 - 2.5e-5), Ranked(2, 1 - 2.7e-5)]
-    after = [before[1], Ranked(1, 1 - 8.9e-5)]
-    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan((1,), (101,))
+    before = [placed(1, 1 - 2.5e-5), placed(2, 1 - 2.7e-5)]
+    after = [before[1], placed(1, 1 - 8.9e-5)]
+    assert plan_window(after, publish(before), NEW, values_of(after)) == WindowPlan((after[1],), (101,))
 
 
 def test_predictions_of_labelled_tasks_and_of_tasks_outside_the_head_stay() -> None:
     wanted = ranked(0.9)
-    published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
+    published = publish([*wanted, placed(2, 0.8), placed(3, 0.7)])
     assert plan_window(wanted, published, NEW, {1: 0.9, 2: 0.8}) == WindowPlan((), ())
 
 
 def test_predictions_of_tasks_that_do_not_belong_in_the_queue_go_labelled_or_not() -> None:
     wanted = ranked(0.9)
-    published = publish([*wanted, Ranked(2, 0.8), Ranked(3, 0.7)])
+    published = publish([*wanted, placed(2, 0.8), placed(3, 0.7)])
     plan = plan_window(wanted, published, NEW, {1: 0.9}, misplaced={2})
     assert plan == WindowPlan(create=(), delete=(102,))
 
@@ -114,10 +106,10 @@ def test_carrying_out_the_plan_publishes_the_wanted_head(
     open_values: dict[int, float], depth: int, rows: list[tuple[int, str, float]]
 ) -> None:
     pool = [Ranked(task, value) for task, value in sorted(open_values.items(), key=lambda item: (-item[1], item[0]))]
-    wanted = head(pool, [], depth)
+    wanted = compose({INFORMATIVE: pool}, all_informative, depth)
     before = [Published(number, *row) for number, row in enumerate(rows)]
     plan = plan_window(wanted, before, NEW, open_values)
-    written = [Published(1000 + task, task, NEW, 1 - open_values[task]) for task in plan.create]
+    written = [Published(1000 + task.task_id, task.task_id, NEW, task.score) for task in plan.create]
     after = [p for p in before if p.prediction_id not in plan.delete] + written
 
     assert {(p.task_id, p.score) for p in after} >= {(task.task_id, 1 - task.value) for task in wanted}

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import BadRunError
-from nextlabel.learning.metrics import evaluate
-from nextlabel.learning.rounds import QUERY_STRATEGIES, run_round, select
+from nextlabel.learning.rounds import run_round, select
+from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
+from nextlabel.problems.metrics import evaluate
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.records import Record
@@ -52,7 +53,7 @@ def alike(records: Sequence[Record]) -> list[Record]:
     return [replace(record, seconds={}) for record in records]
 
 
-@pytest.mark.parametrize("strategy", QUERY_STRATEGIES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch(
     data: TextSet, protocol: RunProtocol, strategy: str
 ) -> None:
@@ -100,7 +101,7 @@ def test_the_chosen_are_the_most_uncertain_by_the_fp32_model(
     pool = [example for example, _ in data.train if example.id not in start]
     # Real weights: a tiny model says the same of all, to within rounding.
     recipe = replace(protocol.recipe, base_model=str(minilm), learning_rate=1e-4, seed=5, steps=12)
-    outcome = run_round(recipe, data.labels, labelled, pool, data.dev, "entropy")
+    outcome = run_round(recipe, data.question, labelled, pool, data.dev, "entropy")
     chosen = select(outcome.classifier, outcome.pool, "entropy", 6, recipe.seed)
     probs_NC = outcome.classifier.predict_proba(pool, exact=True)
     entropies_N = -(probs_NC * np.log(probs_NC)).sum(axis=1)

@@ -149,8 +149,8 @@ def test_a_labelled_task_leaves_the_pool_and_a_deleted_label_brings_it_back(pool
 def test_the_holdout_is_neither_in_the_pool_nor_fitted_on(pool: Pool) -> None:
     pool.upsert([task(1, holdout=True), task(2, "pos", holdout=True), task(3, "neg")])
     assert pool.open_examples() == []
-    assert pool.labelled(CONFIG.label_of, holdout=False) == [(example(3), "neg")]
-    assert pool.labelled(CONFIG.label_of, holdout=True) == [(example(2), "pos")]
+    assert pool.labelled(CONFIG.question, holdout=False) == [(example(3), "neg")]
+    assert pool.labelled(CONFIG.question, holdout=True) == [(example(2), "pos")]
 
 
 def test_forgotten_tasks_are_gone_with_all_that_was_known_of_them(pool: Pool) -> None:
@@ -159,7 +159,7 @@ def test_forgotten_tasks_are_gone_with_all_that_was_known_of_them(pool: Pool) ->
     pool.note_published(Published(11, 1, V1, 0.1), Published(13, 3, V1, 0.2))
     pool.forget([1, 2, 99])
     assert pool.task_ids() == {3}
-    assert pool.labelled(CONFIG.label_of, holdout=False) == []
+    assert pool.labelled(CONFIG.question, holdout=False) == []
     assert pool.published() == [Published(13, 3, V1, 0.2)]
     pool.upsert([task(1)])
     assert pool.unscored(V1) == [example(1)]
@@ -185,20 +185,20 @@ def test_clearing_forgets_tasks_and_scores_but_not_what_is_published(pool: Pool)
 
 def test_labels_are_the_consensus_by_task_id(pool: Pool) -> None:
     pool.upsert([task(3, "pos", "neg", "neg"), task(1, "pos", "neg"), task(2), replace(task(4, "pos"), example=None)])
-    assert pool.labelled(CONFIG.label_of, holdout=False) == [(example(1), "neg"), (example(3), "neg")]
+    assert pool.labelled(CONFIG.question, holdout=False) == [(example(1), "neg"), (example(3), "neg")]
 
 
 def test_a_changed_label_replaces_the_old_one(pool: Pool) -> None:
     pool.upsert([task(1, "pos")])
     pool.upsert([task(1, "neg")])
-    assert pool.labelled(CONFIG.label_of, holdout=False) == [(example(1), "neg")]
+    assert pool.labelled(CONFIG.question, holdout=False) == [(example(1), "neg")]
 
 
 def test_an_unknown_label_becomes_known_when_the_config_gains_it(pool: Pool) -> None:
     pool.upsert([task(1, "pos"), task(2, "mixed")])
-    assert pool.labelled(CONFIG.label_of, holdout=False) == [(example(1), "pos")]
+    assert pool.labelled(CONFIG.question, holdout=False) == [(example(1), "pos")]
     assert pool.open_examples() == [], "an annotator answered, so the task is not asked about again"
-    assert pool.labelled(replace(CONFIG, labels=(*LABELS, "mixed")).label_of, holdout=False) == [
+    assert pool.labelled(replace(CONFIG, labels=(*LABELS, "mixed")).question, holdout=False) == [
         (example(1), "pos"),
         (example(2), "mixed"),
     ]

@@ -13,7 +13,7 @@ def test_without_ours_nothing_was_decided(extra_params: object) -> None:
 
 def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
     before = {"other": [1], "nextlabel": {"before": {"sampling": "Sequential sampling"}, "fields": ["old"]}}
-    options = ProjectOptions(("title", "body"), {"pos": "positive"})
+    options = ProjectOptions(("title", "body"), {"pos": "positive"}, {"window": 64, "strategy": "margin"})
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
     assert after["other"] == [1]
@@ -32,4 +32,5 @@ def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, o
 
 def test_options_that_say_nothing_leave_nothing_behind() -> None:
     assert NO_OPTIONS.put_into(None) == NO_OPTIONS.put_into({}) == {}
+    assert NO_OPTIONS.put_into({"nextlabel": {"window": 64, "fit_every": 8}}) == {}
     assert NO_OPTIONS.put_into({"other": 1, "nextlabel": {"fields": ["a"]}}) == {"other": 1}

@@ -27,6 +27,7 @@ from nextlabel.model.classifier import load
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
+from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -793,6 +794,26 @@ def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_pa
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()
     assert (said["id"], said["queue"]["first"], said["queue"]["warnings"]) == (PROJECT, "One thing.", ["Another."])
     assert (said["fit"]["state"], said["base_model"]["state"]) == ("idle", "unknown")
+
+
+def test_the_page_and_the_project_say_what_is_active_and_where_it_comes_from(
+    fresh: FlaskClient, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path)
+    registry.know(PROJECT)
+    registry.put_options(PROJECT, ProjectOptions(own={"window": 9}))
+    said = fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]
+    assert (said["window"], said["sources"]["window"], said["sources"]["strategy"]) == (9, "project", "built in")
+    assert "strategy=entropy (built in) · window=9 (project) · fit_every=" in page(fresh)
+    registry.put_options(PROJECT, ProjectOptions(own={"window": 0}))
+    assert fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]["sources"]["window"] == "built in"
+
+
+def test_setup_refuses_an_option_that_cannot_be(fresh: FlaskClient) -> None:
+    body = {"project": AS_SENT, "schema": CONFIG, "extra_params": {"nextlabel": {"fit_every": 0}}}
+    refused = fresh.post("/setup", json=body)
+    assert refused.status_code == 422
+    assert "nextlabel.fit_every=0; expected a whole number of new labels, at least 1." in refused.get_json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/openapi.json", "/nowhere", "/predict"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
-from nextlabel.learning.rounds import QUERY_STRATEGIES
+from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import session
 from nextlabel.simulation.datasets import corpora, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
@@ -158,7 +158,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     play = parser.add_argument_group("protocol")
-    play.add_argument("--strategy", action="append", choices=QUERY_STRATEGIES, metavar="NAME", help=STRATEGY_HELP)
+    play.add_argument("--strategy", action="append", choices=tuple(STRATEGIES), metavar="NAME", help=STRATEGY_HELP)
     play.add_argument(
         "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"
     )
@@ -174,7 +174,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     )
 
 
-STRATEGY_HELP = f"may be given several times; one of {', '.join(QUERY_STRATEGIES)} (random and entropy)"
+STRATEGY_HELP = f"may be given several times; one of {', '.join(STRATEGIES)} (random and entropy)"
 
 
 def length(text: str) -> int:

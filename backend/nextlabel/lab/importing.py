@@ -17,13 +17,15 @@ from nextlabel.errors import (
     WrongProjectError,
     without_password,
 )
+from nextlabel.labelstudio import tasks
 from nextlabel.labelstudio.client import (
     Counts,
     LabelStudioClient,
     StudioAwayError,
     StudioRefusedError,
 )
-from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.config import pair_config, parse_label_config
+from nextlabel.labelstudio.tasks import choices_in
 from nextlabel.simulation.datasets.corpora import (
     LABELS,
     Corpus,
@@ -31,16 +33,7 @@ from nextlabel.simulation.datasets.corpora import (
     seed_rows,
 )
 
-# toName names one text: with two, Label Studio's editor would lose the labels.
-PAIR_CONFIG = f"""<View>
-  <Header value="Do these two sentences say the same?"/>
-  <Text name="sentence1" value="$sentence1"/>
-  <Text name="sentence2" value="$sentence2"/>
-  <Choices name="label" toName="sentence1" choice="single-radio" showInline="true">
-    <Choice value="{LABELS[0]}" hotkey="1"/>
-    <Choice value="{LABELS[1]}" hotkey="2"/>
-  </Choices>
-</View>"""
+PAIR_CONFIG = pair_config("Do these two sentences say the same?", ("sentence1", "sentence2"), LABELS)
 
 # On SQLite, Label Studio drops all labels of an import beside which anything else is written in the wrong moment, and
 # answers 201. No size is safe; the larger, the likelier: beside 5 to 50 writes a second 8 of 9 imports of 1000 tasks
@@ -161,9 +154,9 @@ def _row(data: object) -> int:
 
 
 def _copy(wanted: Mapping[str, Any], task: Mapping[str, Any]) -> _Copy:
-    given = [_choices(annotation) for annotation in wanted.get("annotations", ())]
+    given = [choices_in(annotation) for annotation in wanted.get("annotations", ())]
     annotations = task.get("annotations") or []
-    labels = [_choices(annotation) for annotation in annotations if not annotation.get("was_cancelled")]
+    labels = [choices_in(annotation) for annotation in annotations if not annotation.get("was_cancelled")]
     skipped = len(labels) < len(annotations)
     return _Copy(
         id=int(task["id"]),
@@ -171,10 +164,6 @@ def _copy(wanted: Mapping[str, Any], task: Mapping[str, Any]) -> _Copy:
         worked_on=skipped or labels not in ([], given),
         relabelled=any(label not in given for label in labels),
     )
-
-
-def _choices(annotation: Mapping[str, Any]) -> list[Any]:
-    return [item.get("value", {}).get("choices") for item in annotation.get("result") or []]
 
 
 def import_corpus(
@@ -240,8 +229,8 @@ def _task(pair: Pair, split: str, labelled: bool) -> dict[str, Any]:
 
 
 def result_of(label: str) -> list[dict[str, Any]]:
-    """The annotation result that Label Studio's editor would submit for this label."""
-    return [{"from_name": "label", "to_name": "sentence1", "type": "choices", "value": {"choices": [label]}}]
+    """The annotation result that Label Studio's editor would submit for this label in a project of pairs."""
+    return tasks.result_of(parse_label_config(PAIR_CONFIG), label)
 
 
 @dataclass

@@ -191,7 +191,7 @@ def _record(loop: Loop, card: Card, data: TextSet, seed: int, number: int, given
         raise BadRunError(f"Version {card.version} has no score: the project has no labelled holdout.")
     version = Registry(loop.model_dir).path(loop.project, card.version)
     classifier = classifiers.load(version, card.recipe["device"], card.recipe["precision"])
-    test = score_holdout(classifier, data.test)
+    test = score_holdout(data.question, classifier, data.test)
     return Record(
         seed=seed,
         strategy=card.strategy,

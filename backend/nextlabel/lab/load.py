@@ -29,8 +29,9 @@ from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
-from nextlabel.labelstudio.config import parse_label_config, read_task
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.simulation.datasets.corpora import (
     Corpus,
     own_pairs,
@@ -41,7 +42,6 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import QueueState
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.labels import consensus
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 
@@ -235,7 +235,7 @@ class Watch:
         held: dict[int, str | None] = {}
         for page in self._studio.tasks_after(self._project, 0):
             rows = [row for row in (read_task(config, task) for task in page) if row.votes and not row.holdout]
-            held |= {row.id: consensus(row.votes, config.label_of) for row in rows}
+            held |= {row.id: config.question.consensus(row.votes) for row in rows}
         fitted = self._registry.fitted_labels(self._project, self._registry.current(self._project) or "")
         return {
             "held": len(held),

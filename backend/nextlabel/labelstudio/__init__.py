@@ -1,6 +1,17 @@
 """Label Studio as it really behaves: its API, its JSON, its labelling configs, the connection of a project.
 
-Owns every request to it and alone imports its SDK; refuses to decide what is learnt or served.
+Owns all that the product asks of it, and alone knows its JSON and its SDK; refuses to decide what is learnt or served.
 """
 
-__all__ = ["client", "config", "connection", "doctor", "notices"]
+__all__ = [
+    "client",
+    "config",
+    "connection",
+    "controls",
+    "doctor",
+    "notices",
+    "predictions",
+    "project_options",
+    "requests",
+    "tasks",
+]

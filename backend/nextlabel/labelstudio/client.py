@@ -1,4 +1,7 @@
-"""The only room that speaks to Label Studio, through label-studio-sdk. Knows no models and keeps nothing."""
+"""All that the product asks of Label Studio, through label-studio-sdk. Knows no models and keeps nothing.
+
+What lab plays in a load test, annotators' browsers, speaks to it like browsers.
+"""
 
 import json
 import threading
@@ -15,7 +18,9 @@ from label_studio_sdk.base_client import LabelStudioBase
 from label_studio_sdk.core.api_error import ApiError
 
 from nextlabel.errors import StudioError, without_password
-from nextlabel.labelstudio.config import TASK_FIELDS, WEBHOOK_ACTIONS, shown_choice
+from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
+from nextlabel.labelstudio.tasks import TASK_FIELDS
 from nextlabel.values.queue import Published
 from nextlabel.values.traffic import Traffic
 from nextlabel.values.versions import is_ours

@@ -18,14 +18,11 @@ from nextlabel.labelstudio.client import (
     StudioRefusedError,
     Webhook,
 )
-from nextlabel.labelstudio.config import (
-    WEBHOOK_ACTIONS,
-    LabelConfig,
-    parse_label_config,
-    read_task,
-)
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import on_tasks, told
-from nextlabel.settings import Settings
+from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
+from nextlabel.labelstudio.tasks import read_task
+from nextlabel.settings import Settings, is_possible
 from nextlabel.store.pool import Pool
 from nextlabel.values.options import (
     KEY,
@@ -128,16 +125,17 @@ def _shown(project: Project, backend: MLBackend | None, wanted: bool | None) -> 
 
 
 def _options_of(backend: MLBackend | None) -> ProjectOptions:
-    """Those that are kept with the backend; none where somebody spoilt them, so that this mends it."""
+    """Those that are kept with the backend, without what somebody spoilt, so that this mends it."""
     try:
-        return ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+        options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
     except RefusedConfigError:
         return NO_OPTIONS
+    return replace(options, own={name: value for name, value in options.own.items() if is_possible(name, value)})
 
 
 def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: Mapping[str, str]) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
-    return ProjectOptions(options.fields if fields is None else tuple(fields), mapped)
+    return replace(options, fields=options.fields if fields is None else tuple(fields), label_map=mapped)
 
 
 def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
@@ -225,10 +223,11 @@ def _register(
     try:
         studio.add_ml_backend(project.id, url, TITLE, credentials.user, credentials.password, extra)
     except StudioRefusedError as error:
-        raise StudioError(f"{error} {_remedy(error, url)}") from None
+        raise StudioError(f"{error} {remedy_of(error, url)}") from None
 
 
-def _remedy(error: StudioRefusedError, url: str) -> str:
+def remedy_of(error: StudioRefusedError, url: str) -> str:
+    """What to do when Label Studio refuses to register a backend at this address, or to change one."""
     if error.code == 403:
         return (
             f"Label Studio may not call {url} because it is a private address: start Label Studio with "

@@ -22,7 +22,7 @@ from nextlabel.labelstudio.connection import (
     said_of,
     webhook_works,
 )
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
 from nextlabel.values.versions import is_ours
 
 TRIED = "1.23"  # the Label Studio release that this backend is tested with
@@ -220,6 +220,8 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials, works
         queue, base_model = said["queue"], said["base_model"]
         troubles = [sentence for sentence in (queue["first"], *queue["warnings"]) if sentence]
         remarks = [sentence for sentence in queue["remarks"] if sentence]
+        own = said["settings"]
+        active = ", ".join(f"{name}={own[name]} ({own['sources'][name]})" for name in OWN)
     except (httpx.HTTPError, LookupError, TypeError, ValueError) as error:
         yield Finding(
             False, f"The backend does not say how project {project.id} is ({error}).", "Update and restart it."
@@ -231,6 +233,7 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials, works
         yield Finding(False, sentence)
     for sentence in remarks:
         yield Finding(True, sentence)
+    yield Finding(True, f"Active: {active}")
     yield Finding(True, f"The trainer says: {queue['state']}. {queue['message']}")
 
 

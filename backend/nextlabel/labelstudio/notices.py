@@ -12,13 +12,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nextlabel.labelstudio.config import (
-    HOLDOUT_WORDS,
-    MISSING,
-    NOTHING_CHOSEN,
-    OTHER_QUESTION,
-    LabelConfig,
-)
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
+from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,

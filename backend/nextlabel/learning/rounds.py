@@ -5,36 +5,34 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nextlabel.errors import DivergedError, NotEnoughLabelsError
-from nextlabel.learning.diversity import diverse_batch
-from nextlabel.learning.metrics import Scores, evaluate
 from nextlabel.learning.strategies import (
     STRATEGIES,
+    Candidates,
+    Strategy,
     acquire,
     draws,
     most_informative_first,
-    needs_passes,
 )
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.metrics import Scores
+from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
 
 StageProgress = Callable[[str, int, int], None]  # stage, done, total
 
-CANDIDATES = 10  # informative examples per place in a diverse batch
 PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
+NOTHING = np.empty((0, 0))  # embeddings that a strategy does not ask for
 CHANCE = 2.0  # standard errors that a difference on the holdout must exceed
-DIVERSE = "diverse_"
-QUERY_STRATEGIES = (*STRATEGIES, *(DIVERSE + name for name in STRATEGIES if name != "random"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Round:
 
 def run_round(
     recipe: Recipe,
-    labels: Sequence[str],
+    question: Question,
     labelled: Sequence[tuple[Example, str]],
     pool: Sequence[Example],
     holdout: Sequence[tuple[Example, str]],
@@ -76,9 +74,10 @@ def run_round(
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
     Pool values come from the fast precision. With a `cache` no text is tokenised twice. Raises `NotEnoughLabelsError`
-    when `missing_labels` has a complaint, `DivergedError` when the weights have become useless.
+    when the question misses labels, `DivergedError` when the weights have become useless.
     """
-    complaint = missing_labels(labels, [label for _, label in labelled])
+    answers = [label for _, label in labelled]
+    complaint = question.missing_labels(answers)
     if complaint:
         raise NotEnoughLabelsError(complaint)
     clock = _Clock()
@@ -90,9 +89,9 @@ def run_round(
 
     classifier = training.fit(
         recipe,
-        labels,
+        question.labels,
         [example for example, _ in labelled],
-        class_numbers(labels, [label for _, label in labelled]),
+        question.class_numbers(answers),
         fitted,
         cache,
     )
@@ -101,8 +100,8 @@ def run_round(
         raise DivergedError(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
-    predictions_N = predict_classes(classifier, holdout)
-    scores = _scores(labels, holdout, predictions_N)
+    predictions_N = predict_classes(question, classifier, holdout)
+    scores = _scores(question, holdout, predictions_N)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
@@ -117,29 +116,37 @@ def score_pool(
     exact: bool = False,
     progress: classifiers.Progress | None = None,
 ) -> Scored:
-    """Probabilities and values of examples. Of a `diverse_` strategy, the values that it starts from.
+    """Probabilities and values of examples. Of a strategy that picks a batch, the values that it starts from.
 
     Without Monte-Carlo passes an example's value does not depend on what it is batched with.
     """
-    name = strategy.removeprefix(DIVERSE)
-    if needs_passes(name):
+    if STRATEGIES[strategy].passes:
         probs_NKC = classifier.sample_proba(examples, PASSES, seed)
     else:
         probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    return Scored(examples, probs_NKC.mean(axis=1), acquire(name, probs_NKC, draws(ids_N, seed)))
+    return Scored(examples, probs_NKC.mean(axis=1), acquire(strategy, probs_NKC, draws(ids_N, seed)))
 
 
-def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed: int) -> list[Example]:
+def select(
+    classifier: Classifier,
+    pool: Scored,
+    strategy: str,
+    count: int,
+    seed: int,
+    labelled: Sequence[Example] = (),
+) -> list[Example]:
     """The next batch to label: `count` examples of the scored pool, or all when there are fewer.
 
     The same that the live queue would serve: the head is scored again in fp32 until it holds only exact values.
+    `labelled` are the examples labelled so far, for strategies that look at them.
     """
     count = min(count, len(pool.examples))
-    if strategy.startswith(DIVERSE):
-        return _diverse(classifier, pool, count, seed)
+    declared = STRATEGIES[strategy]
+    if declared.batch is not None:
+        return _picked(classifier, pool, declared, count, seed, labelled)
     values_N = pool.values_N.copy()
-    exact_N = np.full(len(values_N), needs_passes(strategy) or strategy == "random")
+    exact_N = np.full(len(values_N), not declared.exact)
     while True:
         order_N = most_informative_first(values_N)
         head = order_N[:count]
@@ -153,12 +160,24 @@ def select(classifier: Classifier, pool: Scored, strategy: str, count: int, seed
         exact_N[inexact] = True
 
 
-def _diverse(classifier: Classifier, pool: Scored, count: int, seed: int) -> list[Example]:
-    candidates = most_informative_first(pool.values_N)[: count * CANDIDATES]
-    examples = [pool.examples[i] for i in candidates]
-    rng = np.random.default_rng(seed)
-    chosen = diverse_batch(pool.values_N[candidates], classifier.embed(examples), count, rng, CANDIDATES)
-    return [examples[i] for i in chosen]
+def _picked(
+    classifier: Classifier,
+    pool: Scored,
+    strategy: Strategy,
+    count: int,
+    seed: int,
+    labelled: Sequence[Example],
+) -> list[Example]:
+    assert strategy.batch is not None
+    size = None if strategy.shortlist is None else count * strategy.shortlist
+    shortlist = most_informative_first(pool.values_N)[:size]
+    examples = [pool.examples[i] for i in shortlist]
+    candidates = Candidates(
+        pool.values_N[shortlist],
+        classifier.embed(examples) if strategy.embeddings else NOTHING,
+        classifier.embed(labelled) if strategy.labelled else NOTHING,
+    )
+    return [examples[i] for i in strategy.batch(candidates, count, np.random.default_rng(seed))]
 
 
 def round_seed(seed: int, number: int) -> int:
@@ -175,24 +194,23 @@ def joined(parts: Sequence[Scored]) -> Scored:
     )
 
 
-def score_holdout(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
+def score_holdout(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Scores | None:
     """Accuracy, F1 and their mean on the labelled holdout; None when it is empty."""
-    return _scores(classifier.labels, holdout, predict_classes(classifier, holdout))
+    return _scores(question, holdout, predict_classes(question, classifier, holdout))
 
 
-def predict_classes(classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
-    """The class that it finds likeliest for each example, in the fast precision."""
-    predictions_N: Ints = classifier.predict_proba([example for example, _ in holdout], exact=False).argmax(axis=1)
-    return predictions_N
+def predict_classes(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
+    """What the model answers for each example, in the fast precision."""
+    return question.predicted(classifier.predict_proba([example for example, _ in holdout], exact=False))
 
 
-def _scores(labels: Sequence[str], holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
+def _scores(question: Question, holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
     if not holdout:
         return None
-    return evaluate(class_numbers(labels, [label for _, label in holdout]), predictions_N, len(labels))
+    return question.evaluate(question.class_numbers([label for _, label in holdout]), predictions_N)
 
 
-def score_drop(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> float:
+def score_drop(question: Question, targets_N: Ints, before_N: Ints, after_N: Ints) -> float:
     """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
     no more right guesses have become wrong than chance explains.
 
@@ -202,26 +220,8 @@ def score_drop(targets_N: Ints, before_N: Ints, after_N: Ints, classes: int) -> 
     won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
     if lost - won <= CHANCE * math.sqrt(lost + won):
         return 0.0
-    before, after = (evaluate(targets_N, predictions_N, classes) for predictions_N in (before_N, after_N))
+    before, after = (question.evaluate(targets_N, predictions_N) for predictions_N in (before_N, after_N))
     return before.combined - after.combined
-
-
-def missing_labels(labels: Sequence[str], given: Sequence[str]) -> str:
-    """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
-    counts = Counter(given)
-    present = [label for label in labels if counts[label]]
-    if len(present) >= 2:
-        return ""
-    if not present:
-        return "No usable label yet; at least two classes need one label each."
-    absent = [label for label in labels if not counts[label]]
-    return f"All {counts[present[0]]} labels so far are {present[0]!r}; label at least one task as one of {absent}."
-
-
-def class_numbers(labels: Sequence[str], given: Sequence[str]) -> Ints:
-    """Labels as positions in `labels`."""
-    number = {label: i for i, label in enumerate(labels)}
-    return np.array([number[label] for label in given], dtype=np.int64)
 
 
 class _Clock:

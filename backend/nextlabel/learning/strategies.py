@@ -1,18 +1,71 @@
-"""How informative an example is, from class probabilities alone. Knows numpy, not models nor Label Studio.
+"""Query strategies: plain functions, and a declaration of what each needs. Knows numpy, not models nor Label Studio.
 
-A query strategy is a plain function `(probs_NKC, draws_N) -> values_N`: N examples, K stochastic passes (1 for a
-deterministic model), C classes, and one uniform draw from [0, 1) per example for strategies that gamble. The values
-lie in [0, 1], and 1 is the most informative.
+To add one that values examples by their probabilities: a function here and an entry in `VALUED`. One that picks a batch
+from embeddings has its function in `diversity` and an entry in `STRATEGIES`. Nothing else asks for a strategy's name.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.learning.diversity import Points, Positions, diverse_batch
 from nextlabel.values.arrays import Array
 
-Strategy = Callable[[Array, Array], Array]
+# (probs_NKC, draws_N) -> values_N: N examples, K stochastic passes (1 for a deterministic model), C classes, and one
+# uniform draw from [0, 1) per example for strategies that gamble. Values lie in [0, 1]; 1 is the most informative.
+Value = Callable[[Array, Array], Array]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a batch is picked from: N examples by falling value. Embeddings have unit length.
+
+    `embeddings_ND` and those of the M examples labelled so far, `labelled_MD`, have no rows unless they are asked for.
+    """
+
+    values_N: Array
+    embeddings_ND: Points
+    labelled_MD: Points
+
+
+# (candidates, count, generator) -> `count` distinct positions among the candidates, in the order to be labelled.
+Batch = Callable[[Candidates, int, np.random.Generator], Positions]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """What a query strategy computes, and what it needs for that.
+
+    `value` of each example alone; with `predictions` false it looks at no probabilities, with `passes` it compares
+    several of Monte-Carlo dropout and is worth nothing for one. `batch`, where there is one, picks from the examples of
+    the highest values, `shortlist` for each place or else all, and is given the `embeddings` of these and of those
+    `labelled` so far where it says so. Strategies with the same `two_classes` order every pool of two classes alike,
+    but for rounding.
+    """
+
+    value: Value
+    predictions: bool = True
+    passes: bool = False
+    batch: Batch | None = None
+    shortlist: int | None = None
+    embeddings: bool = False
+    labelled: bool = False
+    two_classes: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether computing in fp32 makes values exact that were computed in a fast precision."""
+        return self.predictions and not self.passes
+
+    @property
+    def servable(self) -> bool:
+        """Whether a live queue can be ordered by it: by the value that an example has wherever it stands.
+
+        Dropout differs with what an example is batched with and from call to call: values could not be repeated.
+        """
+        return self.batch is None and not self.passes
 
 
 def entropy_nats(probs_NC: Array) -> Array:
@@ -55,8 +108,13 @@ def bald(probs_NKC: Array, draws_N: Array) -> Array:
     return np.asarray(np.maximum(information_N, 0) / np.log(classes))  # rounding can fall below 0
 
 
-def power(strategy: Strategy) -> Strategy:
-    """The strategy that samples in proportion to `strategy`'s values, so that a batch is not made of near-copies.
+def diverse(candidates: Candidates, count: int, rng: np.random.Generator) -> Positions:
+    """A batch of examples that are informative and unlike each other, see `diverse_batch`."""
+    return diverse_batch(candidates.values_N, candidates.embeddings_ND, count, rng, CANDIDATES)
+
+
+def power(value: Value) -> Value:
+    """The function that samples in proportion to `value`'s values, so that a batch is not made of near-copies.
 
     Its k highest values are k examples drawn without replacement, each with odds proportional to its value: the k
     highest of ln(value) + Gumbel noise, "power acquisition" with beta = 1 (Kirsch et al. 2023; Kool et al. 2019).
@@ -65,7 +123,7 @@ def power(strategy: Strategy) -> Strategy:
     """
 
     def sampled(probs_NKC: Array, draws_N: Array) -> Array:
-        odds_N = np.maximum(strategy(probs_NKC, draws_N), 0)
+        odds_N = np.maximum(value(probs_NKC, draws_N), 0)
         tiny = np.finfo(np.float64).tiny  # keeps a draw of 0 finite, and a draw that rounded to 1 from dividing 0 by 0
         waits_N = np.maximum(-np.log(np.maximum(draws_N, tiny)), tiny)
         return np.asarray(odds_N / (odds_N + waits_N))
@@ -73,39 +131,42 @@ def power(strategy: Strategy) -> Strategy:
     return sampled
 
 
-STRATEGIES: Mapping[str, Strategy] = {
-    "entropy": entropy,
-    "margin": margin,
-    "least_confidence": least_confidence,
-    "random": random,
-    "power_entropy": power(entropy),
-    "power_margin": power(margin),
-    "power_least_confidence": power(least_confidence),
-    "bald": bald,
-    "power_bald": power(bald),
+CANDIDATES = 10  # informative examples for each place in a diverse batch
+
+# With two classes entropy, margin and least confidence all fall with the lead of one class over the other; the last two
+# are even equal, and so are the odds made of them.
+VALUED: Mapping[str, Strategy] = {
+    "entropy": Strategy(entropy, two_classes="lead"),
+    "margin": Strategy(margin, two_classes="lead"),
+    "least_confidence": Strategy(least_confidence, two_classes="lead"),
+    "random": Strategy(random, predictions=False),
+    "power_entropy": Strategy(power(entropy)),
+    "power_margin": Strategy(power(margin), two_classes="odds of the lead"),
+    "power_least_confidence": Strategy(power(least_confidence), two_classes="odds of the lead"),
+    "bald": Strategy(bald, passes=True),
+    "power_bald": Strategy(power(bald), passes=True),
 }
 
+STRATEGIES: Mapping[str, Strategy] = {
+    **VALUED,
+    **{
+        f"diverse_{name}": Strategy(
+            valued.value, passes=valued.passes, batch=diverse, shortlist=CANDIDATES, embeddings=True
+        )
+        for name, valued in VALUED.items()
+        if valued.predictions
+    },
+}
 
-def needs_passes(name: str) -> bool:
-    """Whether the strategy compares stochastic passes, K > 1, and is worth nothing for a deterministic prediction."""
-    return name in ("bald", "power_bald")
-
-
-# What a live queue can be ordered by. Dropout differs with what an example is batched with and from call to call,
-# so the values of a strategy that needs passes could not be repeated.
-SERVABLE = tuple(name for name in STRATEGIES if not needs_passes(name))
-
-# Binary entropy, margin and least confidence all fall with the lead of one class over the other; the last two are
-# even equal, and so are the odds made of them.
-ALIKE_WITH_TWO_CLASSES = (("entropy", "margin", "least_confidence"), ("power_margin", "power_least_confidence"))
+SERVABLE = tuple(name for name, strategy in STRATEGIES.items() if strategy.servable)
 
 
 def rank_alike(names: Iterable[str], classes: int) -> list[list[str]]:
     """The names in groups that order every pool alike, but for rounding; a name that stands alone is its own group."""
-    leader = {name: group[0] for group in ALIKE_WITH_TWO_CLASSES for name in group} if classes == 2 else {}
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(leader.get(name, name), []).append(name)
+        alike = STRATEGIES[name].two_classes if classes == 2 and name in STRATEGIES else ""
+        groups.setdefault(alike or name, []).append(name)
     return list(groups.values())
 
 
@@ -125,7 +186,7 @@ def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:
 
 def acquire(strategy: str, probs_NKC: Array, draws_N: Array) -> Array:
     """The strategy's values; rounding never leaves [0, 1]."""
-    return np.clip(STRATEGIES[strategy](probs_NKC, draws_N), 0.0, 1.0)
+    return np.clip(STRATEGIES[strategy].value(probs_NKC, draws_N), 0.0, 1.0)
 
 
 def most_informative_first(values_N: Array) -> npt.NDArray[np.intp]:

@@ -47,7 +47,7 @@ from nextlabel.loop.sync import (
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import Settings
+from nextlabel.settings import Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
@@ -228,7 +228,9 @@ class Controller:
             return False
         # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
         self._registry.know(project_id)
-        self._registry.put_options(project_id, ProjectOptions.of(backend.extra_params))
+        options = ProjectOptions.of(backend.extra_params)
+        for_project(self._settings, options)  # refuses impossible ones
+        self._registry.put_options(project_id, options)
         headers = Credentials.of(self._settings).webhook_headers()
         for what in ensure_webhook(self._studio, project_id, backend.url, headers):
             log.warning("project %d: %s", project_id, without_password(what))
@@ -260,7 +262,7 @@ class Controller:
 
     def _publish(self, pool: Pool, found: _Found, card: Card, unscored: int) -> Publication:
         # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = self._settings.window
+        depth = for_project(self._settings, self._registry.options(card.project)).window
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
         fitting = self._turn.fit_runs
@@ -362,7 +364,7 @@ class Controller:
 
     def _checked_base_model(self) -> tuple[str, str]:
         try:
-            check = base_check.check_base(self._fitter.recipe(seed=self._settings.seed))
+            check = base_check.check_base(self._fitter.recipe(self._settings.seed, self._settings.fit_steps))
         except NextlabelError as error:
             return "failed", str(error)
         except Exception as error:
@@ -416,7 +418,7 @@ class Controller:
             pool=pool.open_size(),
             labels=decision.labels,
             pending=decision.pending,
-            holdout=len(pool.labels(found.config.label_of, holdout=True)),
+            holdout=len(pool.labels(found.config.question, holdout=True)),
             **changes,
         )
 

@@ -18,8 +18,6 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning.rounds import (
     Round,
-    class_numbers,
-    missing_labels,
     round_seed,
     run_round,
     score_drop,
@@ -28,8 +26,9 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
+from nextlabel.problems.question import Question
 from nextlabel.processes import trim_heap
-from nextlabel.settings import Settings
+from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
@@ -79,21 +78,25 @@ class Fitter:
 
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
-        labels = pool.labels(config.label_of, holdout=False)
+        labels = pool.labels(config.question, holdout=False)
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
-        reason = self._reason(project, version, config, self._demand_stands(pool, project, pending), pending, waited_s)
+        own, demanded = self._own(project), self._demand_stands(pool, project, pending)
+        reason = self._reason(project, version, config, own, demanded, pending, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
-            message = f"{pending} of {self._settings.fit_every} new labels until the next fit"
+            message = f"{pending} of {own.fit_every} new labels until the next fit"
             return FitDecision("", message, len(labels), pending)
         obstacle = self._obstacle(pool, project, config, list(labels.values()))
         if obstacle:
             return FitDecision("", obstacle, len(labels), pending)
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
         return FitDecision(reason, f"Fitting: {reason}", len(labels), pending)
+
+    def _own(self, project: int) -> ProjectSettings:
+        return for_project(self._settings, self._registry.options(project))
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -110,7 +113,14 @@ class Fitter:
         return sum(labels.get(task) != fitted.get(task) for task in labels.keys() | fitted.keys())
 
     def _reason(
-        self, project: int, version: str | None, config: LabelConfig, demanded: bool, pending: int, waited_s: float
+        self,
+        project: int,
+        version: str | None,
+        config: LabelConfig,
+        own: ProjectSettings,
+        demanded: bool,
+        pending: int,
+        waited_s: float,
     ) -> str:
         if demanded:
             return "Start Training was pressed"
@@ -121,16 +131,16 @@ class Fitter:
         # was left out.
         if card and card.texts != _texts(config) and (card.texts or config.left_out):
             return "what makes the text changed"
-        if pending >= self._settings.fit_every:
+        if pending >= own.fit_every:
             return f"{pending} new labels"
-        if pending and waited_s >= self._settings.fit_max_wait_s:
+        if pending and waited_s >= own.fit_max_wait_s:
             return f"{pending} new labels have waited {waited_s:.0f} s"
         return ""
 
     def _obstacle(self, pool: Pool, project: int, config: LabelConfig, labels: Sequence[str]) -> str:
         if nowhere := missing_everywhere(pool.survey()):
             return f"Waiting for the texts: {nowhere}."
-        complaint = missing_labels(config.labels, labels)
+        complaint = config.question.missing_labels(labels)
         if complaint:
             return f"Waiting for labels: {complaint}"
         rest_s = self._backoff_s(project, pool.state(FitState))
@@ -202,15 +212,16 @@ class Fitter:
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
         """The card of a version that is saved, and in force unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
-        labelled = pool.labelled(config.label_of, holdout=False)
-        holdout = pool.labelled(config.label_of, holdout=True)
+        labelled = pool.labelled(config.question, holdout=False)
+        holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
         # As in a simulation with the same seed.
-        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1))
-        result = self._round(pool, project, config, recipe, labelled, holdout)
+        own = self._own(project)
+        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own.fit_steps)
+        result = self._round(pool, project, config, recipe, own.strategy, labelled, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
-        card = replace(card, holdout=_fingerprint(holdout))
-        card = replace(card, refused=self._objection(card, holdout, result))
+        card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
+        card = replace(card, refused=self._objection(config.question, card, holdout, result))
         labels = {example.id: label for example, label in labelled}
         if card.refused:
             self._save(card, labels, result)
@@ -224,6 +235,7 @@ class Fitter:
         project: int,
         config: LabelConfig,
         recipe: Recipe,
+        strategy: str,
         labelled: Sequence[tuple[Example, str]],
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
@@ -231,11 +243,11 @@ class Fitter:
         return local.run(
             run_round,
             recipe,
-            config.labels,
+            config.question,
             labelled,
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
-            self._settings.query_strategy,
+            strategy,
             _Reporter(self._board, project, self._now),
             self._caches(project),
         )
@@ -249,7 +261,7 @@ class Fitter:
             return FIRST
         return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
-    def _objection(self, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
+    def _objection(self, question: Question, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
         """Why the version must not take the place of the one in force; empty when it may.
 
         Both are measured on the holdout of today, unless what the cards say already clears the new one.
@@ -267,8 +279,8 @@ class Fitter:
         except NoModelError as error:
             log.warning("project %d: %s", card.project, error)
             return ""
-        targets_N = class_numbers(card.labels, [label for _, label in holdout])
-        loss = score_drop(targets_N, scored.probs_NC.argmax(axis=1), result.predictions_N, len(card.labels))
+        targets_N = question.class_numbers([label for _, label in holdout])
+        loss = score_drop(question, targets_N, question.predicted(scored.probs_NC), result.predictions_N)
         if loss <= margin:
             return ""
         return (
@@ -303,12 +315,10 @@ class Fitter:
     def _next_number(self, project: int) -> int:
         return version_number(next(iter(self._registry.versions(project)), "")) + 1
 
-    def recipe(self, seed: int) -> Recipe:
+    def recipe(self, seed: int, steps: int) -> Recipe:
         """How the settings have versions fitted."""
         s = self._settings
-        return Recipe(
-            s.base_model, s.fit_steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision
-        )
+        return Recipe(s.base_model, steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision)
 
     def _card(
         self,

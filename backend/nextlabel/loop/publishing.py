@@ -8,18 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
-from nextlabel.labelstudio.config import (
-    LabelConfig,
-    shown_choice,
-    to_prediction,
-    to_score,
-)
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.predictions import to_prediction
 from nextlabel.learning.rounds import Scored
-from nextlabel.loop.window import head, plan_window
+from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
+from nextlabel.loop.window import plan_window
 from nextlabel.store.pool import Candidate, Pool
 from nextlabel.store.state import QueueState
 from nextlabel.values.examples import Example
-from nextlabel.values.queue import Published, Ranked
+from nextlabel.values.queue import Placed, Published
 from nextlabel.values.versions import Card, is_ours
 
 log = logging.getLogger(__name__)
@@ -132,17 +130,17 @@ class Publisher:
             seconds_to_switch=seconds_to_switch,
         )
 
-    def _exact_head(self, depth: int) -> list[Ranked]:
+    def _exact_head(self, depth: int) -> list[Placed]:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         version = self._card.version
         while True:
             fresh = self._pool.ranked(version, depth + depth // 4 + 1, skipped=False)
             skipped = self._pool.ranked(version, depth, skipped=True)
-            wanted = head(fresh, skipped, depth)
+            wanted = compose({INFORMATIVE: fresh}, all_informative, depth, skipped)
             if not self._pool.inexact(version, [task.task_id for task in wanted]):
                 return wanted
-            self._make_exact([task.task_id for task in (*fresh, *wanted)])
+            self._make_exact([*(task.task_id for task in fresh), *(task.task_id for task in wanted)])
 
     def _make_exact(self, task_ids: Sequence[int]) -> None:
         version = self._card.version
@@ -157,16 +155,16 @@ class Publisher:
         # Label Studio refuses a model version without predictions.
         return any(p.version == self._card.version for p in self._pool.published())
 
-    def _write(self, task_ids: Sequence[int], hurry: bool, at_least: int) -> int:
+    def _write(self, tasks: Sequence[Placed], hurry: bool, at_least: int) -> int:
         written, at_once = 0, self._at_once if hurry else 1
         in_flight: deque[tuple[int, Future[Published | None]]] = deque()
-        for task_id in task_ids:
+        for task in tasks:
             if self._superseded() or (written >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
-            candidate = self._pool.candidate(self._card.version, task_id)
-            if candidate is not None:  # it was not labelled in the meantime
-                in_flight.append((task_id, self._writers.submit(self._create, candidate)))
+            candidate = self._pool.candidate(self._card.version, task.task_id)
+            if candidate is not None and candidate.value == task.value:  # neither labelled nor edited in the meantime
+                in_flight.append((task.task_id, self._writers.submit(self._create, candidate, task.score)))
             if len(in_flight) == at_once:
                 self._note(*in_flight.popleft())
             written += 1
@@ -183,18 +181,18 @@ class Publisher:
         else:
             self._pool.note_published(published)
 
-    def _create(self, candidate: Candidate) -> Published | None:
-        """The new prediction; None when the task is gone from Label Studio."""
+    def _create(self, candidate: Candidate, score: float) -> Published | None:
+        """The new prediction, with the composer's score; None when the task is gone from Label Studio."""
         c, card = candidate, self._card
         prediction = to_prediction(self._config, card.labels, c.probs_C, c.value, card.version, c.truncated)
         try:
-            prediction_id = self._studio.create_prediction(c.task_id, prediction)
+            prediction_id = self._studio.create_prediction(c.task_id, {**prediction, "score": score})
         except StudioRefusedError as error:
             if error.code not in GONE:
                 raise
             log.warning("task %d is gone from Label Studio: %s", c.task_id, error)
             return None
-        return Published(prediction_id, c.task_id, card.version, to_score(c.value), shown_choice(prediction["result"]))
+        return Published(prediction_id, c.task_id, card.version, score, shown_choice(prediction["result"]))
 
     def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
         removed = 0

@@ -13,7 +13,8 @@ from nextlabel.labelstudio.client import (
     moment,
     newest,
 )
-from nextlabel.labelstudio.config import LabelConfig, annotators_of, read_task
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.tasks import annotators_of, read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 

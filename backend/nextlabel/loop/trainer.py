@@ -9,7 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from nextlabel.errors import QueueError
+from nextlabel.errors import QueueError, RefusedConfigError
 from nextlabel.processes import (
     keep_few_kernels,
     lower_priority,
@@ -17,7 +17,7 @@ from nextlabel.processes import (
     share_heaps,
     yield_cores_while_waiting,
 )
-from nextlabel.settings import Settings
+from nextlabel.settings import Settings, for_project
 from nextlabel.store.jobs import JobQueue, Worker
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.status import StatusBoard
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
 SCHEDULE_S = 0.25  # how often delayed jobs are looked for
 NICENESS = 5  # of the look at the base checkpoint: projects go first
+SHORTEST_S = 1.0  # between two ticks, whatever a project asks for
 TAKE_OVER_S = 1.0  # how often a trainer without the clock asks whether its keeper is gone
 
 
@@ -103,12 +104,21 @@ def _keep_clock(settings: Settings, registry: Registry, jobs: JobQueue, stop: th
 
 def _tick(settings: Settings, registry: Registry, jobs: JobQueue, stop: threading.Event) -> None:
     while True:
+        pause_s = min(settings.reconcile_s, settings.fit_max_wait_s)
         try:
             for project in registry.projects():
                 jobs.hint(project, thorough=True)
+                pause_s = min(pause_s, max(SHORTEST_S, _max_wait_s(settings, registry, project)))
         except QueueError as error:
             log.warning("the clock missed a tick: %s", error)
         except Exception:  # such as a full disk; nothing must stop the clock
             log.exception("the clock missed a tick")
-        if stop.wait(min(settings.reconcile_s, settings.fit_max_wait_s)):
+        if stop.wait(pause_s):
             return
+
+
+def _max_wait_s(settings: Settings, registry: Registry, project: int) -> float:
+    try:
+        return for_project(settings, registry.options(project)).fit_max_wait_s
+    except RefusedConfigError:  # the page says so
+        return settings.fit_max_wait_s

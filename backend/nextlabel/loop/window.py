@@ -3,38 +3,22 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from nextlabel.values.queue import Published, Ranked
+from nextlabel.values.queue import Placed, Published
 
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
     """What to write, best first, and what to take away once the writing and the version switch are done."""
 
-    create: tuple[int, ...]
+    create: tuple[Placed, ...]
     delete: tuple[int, ...]
 
 
 SCORE_TOLERANCE = 1e-5  # the same text scored in fp32 on another device or in another batch; that is no change
 
 
-def head(fresh: Sequence[Ranked], skipped: Sequence[Ranked], depth: int) -> list[Ranked]:
-    """The `depth` best fresh tasks and, in their places, skipped ones that rank above the last of them.
-
-    Both arguments are in rank order. Another annotator may take a skipped task, so it stays in the queue; but it does
-    not use up the depth, or one annotator who skips a lot would see the queue fall back to random order.
-    """
-    wanted = list(fresh[:depth])
-    last = wanted[-1] if len(wanted) == depth else None
-    wanted += [t for t in skipped if last is None or _rank(t) < _rank(last)]
-    return sorted(wanted, key=_rank)
-
-
-def _rank(task: Ranked) -> tuple[float, int]:
-    return (-task.value, task.task_id)
-
-
 def plan_window(
-    wanted: Sequence[Ranked],
+    wanted: Sequence[Placed],
     published: Collection[Published],
     version: str,
     open_values: Mapping[int, float],
@@ -49,15 +33,17 @@ def plan_window(
     Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more).
     """
     right: dict[int, int] = {}
+    scores = {task_id: 1 - value for task_id, value in open_values.items()}
+    scores |= {task.task_id: task.score for task in wanted}
     by_age = sorted(published, key=lambda p: p.prediction_id)
     for p in by_age:
-        if p.version == version and p.task_id not in misplaced and _is_right(p, open_values):
+        if p.version == version and p.task_id not in misplaced and _is_right(p, scores):
             right.setdefault(p.task_id, p.prediction_id)
-    create = tuple(task.task_id for task in wanted if task.task_id not in right)
+    create = tuple(task for task in wanted if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
     return WindowPlan(create, delete)
 
 
-def _is_right(published: Published, open_values: Mapping[int, float]) -> bool:
-    value = open_values.get(published.task_id)
-    return value is None or abs((1 - value) - published.score) <= SCORE_TOLERANCE
+def _is_right(published: Published, scores: Mapping[int, float]) -> bool:
+    score = scores.get(published.task_id)
+    return score is None or abs(score - published.score) <= SCORE_TOLERANCE

@@ -1,4 +1,6 @@
-"""What a question asks of people and what their answers come to.
+"""What a question asks of people, what their answers come to, and how predictions are judged by them.
 
-Owns the sense of labels; refuses models, Label Studio's JSON and disks.
+Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here.
 """
+
+__all__ = ["metrics", "question", "single_choice"]

@@ -16,14 +16,13 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import (
     Round,
-    missing_labels,
     round_seed,
     run_round,
     score_holdout,
     select,
 )
 from nextlabel.learning.start_set import seed_positions, seed_size
-from nextlabel.learning.strategies import draws, most_informative_first
+from nextlabel.learning.strategies import STRATEGIES, draws, most_informative_first
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import describe
@@ -94,7 +93,7 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
         )
     for seed in seeds:
         start = start_set(data, protocol, seed)
-        complaint = missing_labels(data.labels, [label for example, label in data.train if example.id in start])
+        complaint = data.question.missing_labels([label for example, label in data.train if example.id in start])
         if complaint:
             raise BadRunError(
                 f"Seed {seed} starts with examples of one class only. {complaint} Give a larger --start than "
@@ -157,21 +156,22 @@ def replay(
 
 def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled: set[int]) -> Record:
     pool = [example for example, _ in data.train if example.id not in labelled]
-    judges = arm.strategy not in (FULL, RANDOM)
+    judges = arm.strategy != FULL and STRATEGIES[arm.strategy].predictions
     played = run_round(
         _recipe(protocol, arm, number),
-        data.labels,
+        data.question,
         [item for item in data.train if item[0].id in labelled],
         pool if judges else [],
         data.dev,
         arm.strategy if judges else RANDOM,
     )
     start_s = time.perf_counter()
-    test = score_holdout(played.classifier, data.test)
+    test = score_holdout(data.question, played.classifier, data.test)
     tested_s = time.perf_counter()
     assert played.scores is not None  # a text set has a dev part
     ends = arm.strategy == FULL or (protocol.stop_at is not None and played.scores.combined >= protocol.stop_at)
-    chosen = [] if ends else _choose(played, pool, protocol, arm, number)
+    learnt = [example for example, _ in data.train if example.id in labelled]
+    chosen = [] if ends else _choose(played, pool, learnt, protocol, arm, number)
     seconds = {**played.seconds, "select": time.perf_counter() - tested_s}
     seconds["evaluate"] += tested_s - start_s
     return Record(
@@ -195,13 +195,20 @@ def _recipe(protocol: RunProtocol, arm: Arm, number: int) -> Recipe:
     )
 
 
-def _choose(played: Round, pool: Sequence[Example], protocol: RunProtocol, arm: Arm, number: int) -> list[int]:
+def _choose(
+    played: Round,
+    pool: Sequence[Example],
+    labelled: Sequence[Example],
+    protocol: RunProtocol,
+    arm: Arm,
+    number: int,
+) -> list[int]:
     """Ids of the next batch, the most informative first; in the last round whatever is left."""
-    if arm.strategy == RANDOM:  # needs no model: the pool was not scored
+    if not STRATEGIES[arm.strategy].predictions:  # the pool was not scored
         draws_N = draws(np.array([e.id for e in pool], dtype=np.int64), round_seed(arm.seed, number))
         return [pool[i].id for i in most_informative_first(draws_N)[: protocol.batch]]
     seed = _recipe(protocol, arm, number).seed
-    return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed)]
+    return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed, labelled)]
 
 
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import PoolError
+from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Records, ValueFiles, Values, record
 from nextlabel.store.state import Record, State, SyncState
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow, Vote, consensus
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
 from nextlabel.values.survey import Note, Seen, Survey
 
@@ -64,8 +65,6 @@ CREATE TABLE IF NOT EXISTS published (
 );
 """
 SCHEMA_NUMBER = 6  # raised with every change of a table: a copy with other tables is thrown away
-
-LabelOf = Callable[[str], str | None]  # the label that a vote's text stands for; None when it does not count
 
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
@@ -267,17 +266,23 @@ class Pool:
 
     # Labels
 
-    def labels(self, label_of: LabelOf, holdout: bool) -> dict[int, str]:
+    def labels(self, question: Question, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
         rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
-        found = ((task_id, _consensus(votes, label_of)) for task_id, votes in groupby(rows, itemgetter(0)))
+        found = (
+            (task_id, question.consensus([_vote(vote) for vote in votes]))
+            for task_id, votes in groupby(rows, itemgetter(0))
+        )
         return {task_id: label for task_id, label in found if label is not None}
 
-    def labelled(self, label_of: LabelOf, holdout: bool) -> list[tuple[Example, str]]:
+    def labelled(self, question: Question, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
         rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        found = ((Example(votes[0][0], *votes[0][-2:]), _consensus(votes, label_of)) for votes in tasks)
+        found = (
+            (Example(votes[0][0], *votes[0][-2:]), question.consensus([_vote(vote) for vote in votes]))
+            for votes in tasks
+        )
         return [(example, label) for example, label in found if label is not None]
 
     # What a person should know
@@ -515,13 +520,6 @@ class Pool:
 def _vote(row: Sequence[Any]) -> Vote:
     _, label, ground_truth, given, accepted = row[:5]
     return Vote(label, bool(ground_truth), given, bool(accepted))
-
-
-def _consensus(rows: Iterable[Sequence[Any]], label_of: LabelOf) -> str | None:
-    first, *others = rows
-    if others:
-        return consensus([_vote(row) for row in (first, *others)], label_of)
-    return label_of(first[1])  # as of most tasks, of which there may be tens of thousands at each look
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

@@ -1,7 +1,5 @@
-"""A task with its annotators' answers, and what they come to. Knows no config, no format and no files."""
+"""A task with its annotators' answers. Knows no config, no format and no files."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nextlabel.values.examples import Example
@@ -19,22 +17,6 @@ class Vote:
     ground_truth: bool
     when: str
     accepted: bool = False
-
-
-def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> str | None:
-    """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
-
-    `label_of` tells which label a vote's text stands for; a vote for none (None) does not count. None when no vote is
-    left.
-    """
-    known = [(vote, label) for vote in votes if (label := label_of(vote.label)) is not None]
-    known = [(vote, label) for vote, label in known if vote.ground_truth] or known
-    if not known:
-        return None
-    counts = Counter(label for _, label in known)
-    most = max(counts.values())
-    in_time = sorted(known, key=lambda item: item[0].when)
-    return next(label for _, label in reversed(in_time) if counts[label] == most)
 
 
 @dataclass(frozen=True, slots=True)

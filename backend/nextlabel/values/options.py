@@ -7,17 +7,20 @@ from typing import Any
 from nextlabel.errors import RefusedConfigError
 
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
+OWN = ("strategy", "window", "fit_every", "fit_max_wait_s", "fit_steps")  # in the place of the settings of that name
 
 
 @dataclass(frozen=True)
 class ProjectOptions:
     """`fields`: the one or two fields that make the text, in this order; empty: what the labelling config shows.
 
-    `label_map`: labels that the config does not have, and the one that each is learnt as.
+    `label_map`: labels that the config does not have, and the one that each is learnt as. `own`: values by names of
+    `OWN`, as they stand there; `settings.for_project` says whether they are possible.
     """
 
     fields: tuple[str, ...] = ()
     label_map: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -25,10 +28,10 @@ class ProjectOptions:
         ours = of_ours(extra_params)
         fields, label_map = ours.get("fields", []), ours.get("label_map", {})
         if not isinstance(fields, list) or not all(isinstance(name, str) for name in fields):
-            raise _not_possible("fields", fields, 'a list of field names such as ["title", "body"]')
+            raise not_possible("fields", fields, 'a list of field names such as ["title", "body"]')
         if not isinstance(label_map, dict) or not all(isinstance(new, str) for new in label_map.values()):
-            raise _not_possible("label_map", label_map, 'old and new labels such as {"pos": "positive"}')
-        return cls(tuple(fields), label_map)
+            raise not_possible("label_map", label_map, 'old and new labels such as {"pos": "positive"}')
+        return cls(tuple(fields), label_map, {name: ours[name] for name in OWN if ours.get(name) is not None})
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -37,7 +40,8 @@ class ProjectOptions:
             if isinstance(extra_params, Mapping)
             else {}
         )
-        ours = {**of_ours(extra_params), "fields": list(self.fields), "label_map": dict(self.label_map)}
+        others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
+        ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours = {name: value for name, value in ours.items() if value}
         return {**kept, KEY: ours} if ours else kept
 
@@ -48,7 +52,8 @@ def of_ours(extra_params: object) -> Mapping[str, Any]:
     return ours if isinstance(ours, Mapping) else {}
 
 
-def _not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
+def not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
+    """The error for what somebody has mistyped in Label Studio."""
     return RefusedConfigError(
         f"The ML backend's extra_params in Label Studio have {KEY}.{name}={value!r:.80}; expected {expected}. Correct "
         "them under Settings > Model, or run nextlabel connect again."

@@ -12,6 +12,16 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A task in the head of the queue: of which `kind`, its `value`, and the `score` by which Label Studio sorts it."""
+
+    task_id: int
+    kind: str
+    value: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending. `choice` is
     the label that it shows; empty when it shows none."""

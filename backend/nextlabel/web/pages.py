@@ -8,7 +8,9 @@ from flask import Blueprint, Response, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
-from nextlabel.errors import NoProjectError, without_password
+from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
+from nextlabel.settings import ProjectSettings, for_project
+from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web.services import services
 
 OPENAPI = Path(__file__).parent / "openapi.json"
@@ -43,7 +45,16 @@ def status(project: int) -> Response:
             f"nextlabel connect --project {project}."
         )
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
-    return jsonify(id=project, queue=asdict(queue), fit=asdict(fit), base_model=asdict(base_model))
+    said = {"queue": asdict(queue), "fit": asdict(fit), "base_model": asdict(base_model)}
+    return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
+
+
+def _settings_of(project: int) -> ProjectSettings:
+    """Those that are active; of impossible ones, which the queue's state tells, none are."""
+    try:
+        return for_project(services().settings, services().registry.options(project))
+    except RefusedConfigError:
+        return for_project(services().settings, NO_OPTIONS)
 
 
 @pages.get("/")
@@ -51,7 +62,14 @@ def overview() -> str:
     """The page for people."""
     board, registry, settings = services().board, services().registry, services().settings
     projects = [
-        {"id": p, "queue": board.queue(p), "fit": board.fit(p), "cards": registry.cards(p)} for p in registry.projects()
+        {
+            "id": p,
+            "queue": board.queue(p),
+            "fit": board.fit(p),
+            "cards": registry.cards(p),
+            "own": _settings_of(p),
+        }
+        for p in registry.projects()
     ]
     return render_template(
         "overview.html",

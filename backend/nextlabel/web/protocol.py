@@ -11,18 +11,12 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from nextlabel import __version__
 from nextlabel.errors import BadRequestError, NoModelError
-from nextlabel.labelstudio.config import (
-    UNREADABLE_SCORE,
-    UNTRAINED_SCORE,
-    WEBHOOK_ACTIONS,
-    LabelConfig,
-    no_prediction,
-    parse_label_config,
-    project_id_of,
-    to_example,
-    to_prediction,
-)
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.predictions import UNREADABLE_SCORE, UNTRAINED_SCORE, no_prediction, to_prediction
+from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, project_id_of, project_in, task_ids_in
+from nextlabel.labelstudio.tasks import to_example
 from nextlabel.processes import trim_heap
+from nextlabel.settings import for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.options import ProjectOptions
@@ -55,6 +49,7 @@ def setup() -> Response:
     body, registry = _body(), services().registry
     project = project_id_of(body.get("project"))
     options = ProjectOptions.of(body.get("extra_params"))
+    for_project(services().settings, options)  # refuses impossible ones
     parse_label_config(str(body.get("schema") or ""), options)
     # The trainer asks Label Studio itself: anybody could have sent this.
     if project not in registry.projects() or options != registry.options(project):
@@ -125,12 +120,11 @@ def _tasks(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
-    raw = body.get("project")
-    project = project_id_of(raw.get("id") if isinstance(raw, Mapping) else raw)
+    project = project_in(body)
     if action == "START_TRAINING":
         jobs.demand_fit(project)
     if action == "TASKS_DELETED":
-        jobs.forget_tasks(project, _ids(body.get("tasks")))
+        jobs.forget_tasks(project, task_ids_in(body))
     # A person waits for the button; in all other cases an annotator's next request should go first.
     jobs.hint(project, delay_s=0 if action == "START_TRAINING" else HINT_DELAY_S)
 
@@ -185,10 +179,3 @@ def _body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
     return body
-
-
-def _ids(items: object) -> list[int]:
-    if not isinstance(items, list):
-        return []
-    ids = [item.get("id") for item in items if isinstance(item, Mapping)]
-    return [i for i in ids if isinstance(i, int) and not isinstance(i, bool) and 0 <= i < 2**63]

@@ -13,11 +13,11 @@ from transformers import (
 )
 
 from nextlabel import __version__
-from nextlabel.learning.rounds import class_numbers
 from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import describe, machine, pick_device, pick_precision
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.values.arrays import Ints
 from nextlabel.values.examples import Example
@@ -80,7 +80,7 @@ def about(data: TextSet, plan: BenchmarkPlan) -> Result:
 
 def with_targets(labels: Sequence[str], part: Sequence[Labelled]) -> tuple[list[Example], Ints]:
     """Examples, and the number (N,) of the class of each."""
-    return [example for example, _ in part], class_numbers(labels, [label for _, label in part])
+    return [example for example, _ in part], SingleChoice(tuple(labels)).class_numbers([label for _, label in part])
 
 
 def random_checkpoint(base_model: str, sizes: Sequence[int], directory: Path) -> Path:

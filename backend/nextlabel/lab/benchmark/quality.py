@@ -7,9 +7,9 @@ import numpy as np
 
 from nextlabel.lab.benchmark.plan import DIFFERENCE, OURS, TUTORIAL, BenchmarkPlan, Result, Show, about, with_targets
 from nextlabel.lab.benchmark.rivals import fit_as_tutorial, require_trainer
-from nextlabel.learning.metrics import evaluate
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
+from nextlabel.problems.metrics import evaluate
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.records import require_same
 

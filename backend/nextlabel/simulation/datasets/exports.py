@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.problems.single_choice import consensus
 from nextlabel.simulation.datasets.tables import (
     Row,
     Table,
     listed,
     shown,
 )
-from nextlabel.values.labels import Vote, consensus
+from nextlabel.values.labels import Vote
 
 Values = Mapping[str, object]
 
@@ -57,7 +58,7 @@ def read_answers(table: Table, text: str, label: str) -> Answers:
     """One answer for each row, or for each task where several people answered one.
 
     `label` names a column, or the control (`from_name`) in Label Studio's JSON. People's answers to one task are
-    joined by `nextlabel.values.labels.consensus`. `text` names the column that tells tasks with the same id apart.
+    joined by `consensus`. `text` names the column that tells tasks with the same id apart.
 
     Raises `BadCorpusError` for a value that is no label, for a control that nobody answered, or one that labels parts.
     """

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from nextlabel.errors import BadCorpusError, of_extra
 from nextlabel.model.hub import require_hub
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.simulation.datasets import exports, overlaps
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.simulation.datasets.exports import Answer, Answers
@@ -50,6 +51,11 @@ class TextSet:
     dev: tuple[Labelled, ...]
     test: tuple[Labelled, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def question(self) -> SingleChoice:
+        """What is asked of each example: one of `labels`."""
+        return SingleChoice(self.labels)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.metrics import Scores, evaluate, f1_of_class
+from nextlabel.problems.metrics import Scores, evaluate, f1_of_class
 from nextlabel.values.arrays import Ints
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)

@@ -1,0 +1,36 @@
+"""Shows what was decided for one project, or changes it. It is kept in Label Studio, with the project's ML backend.
+
+Without NAME=VALUE every option is shown with where it comes from: the project, the environment here, or built in.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from nextlabel.commands._common import new_parser, studio_from_settings
+from nextlabel.labelstudio.project_options import change, shown
+from nextlabel.settings import expected_of, load_settings
+from nextlabel.values.options import OWN
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse the command line, change, show."""
+    known = "\n".join(f"  {name}: {expected_of(name)}" for name in OWN)
+    parser = new_parser("nextlabel options", f"{__doc__}\n{known}")
+    parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
+    parser.add_argument(
+        "changes", nargs="*", type=change_of, metavar="NAME=VALUE", help="an empty VALUE takes the option out"
+    )
+    options = parser.parse_args(arguments)
+    settings, studio = load_settings(), studio_from_settings()
+    if options.changes:
+        change(studio, settings, options.project, dict(options.changes))
+    for line in shown(studio, settings, options.project):
+        print(f"project {options.project}: {line}")
+
+
+def change_of(text: str) -> tuple[str, str]:
+    """The name of an option and its new value."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE, such as window=64")
+    return name.strip(), value.strip()

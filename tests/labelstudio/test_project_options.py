@@ -1,0 +1,141 @@
+"""Options of one project, kept in Label Studio: a command sets them, the trainer takes them over, they outlive it."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from conftest import wait_until
+from helpers.live_project import SEEDS, LiveProject
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.doctor import examine
+from nextlabel.simulation.datasets.corpora import Corpus
+
+StartBackend = Callable[..., LocalBackend]
+WINDOW = 10
+
+
+class Command:
+    """`nextlabel options` for one project, in an environment of its own."""
+
+    def __init__(self, label_studio: LocalStudio, project: int, **settings: str):
+        self.project = str(project)
+        keys = {"LABEL_STUDIO_URL": label_studio.url, "LABEL_STUDIO_API_KEY": label_studio.login.token}
+        self.environment = {**os.environ, **keys, **settings}
+
+    def run(self, *changes: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nextlabel", "options", "--project", self.project, *changes]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+
+    def shown(self, *changes: str) -> list[str]:
+        done = self.run(*changes)
+        assert done.returncode == 0, done.stderr
+        return [line.removeprefix(f"project {self.project}: ") for line in done.stdout.splitlines()]
+
+    def refused(self, *changes: str) -> str:
+        done = self.run(*changes)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        return done.stderr.strip()
+
+
+def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    backend = start_backend(fit_every=1000, fit_max_wait_s=3600)
+    project = LiveProject(studio, backend, few_pairs)
+    options = Command(label_studio, project.id, FIT_EVERY="1000")
+    assert options.shown() == [
+        "strategy=entropy (built in)",
+        "window=128 (built in)",
+        "fit_every=1000 (environment)",
+        "fit_max_wait_s=600.0 (built in)",
+        "fit_steps=343 (built in)",
+        "fields= (labelling config)",
+        "label_map= (built in)",
+    ]
+    wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
+    assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"
+
+    shown = options.shown(f"window={WINDOW}", f"fit_every={SEEDS}", "strategy=margin", "fit_steps=4")
+    assert shown[:3] == ["strategy=margin (project)", f"window={WINDOW} (project)", f"fit_every={SEEDS} (project)"]
+    card = project.registry.card(project.id, project.wait())
+    assert (card.strategy, card.recipe["steps"]) == ("margin", 4)
+    wait_until(lambda: len(studio.our_predictions(project.id)) == WINDOW, "a window of the project's own length")
+    active = (
+        f"Active: strategy=margin (project), window={WINDOW} (project), fit_every={SEEDS} (project), fit_max_wait_s"
+    )
+    found = list(examine(studio, label_studio.login.token, backend.url, Credentials(), project.id))
+    assert [finding.answer for finding in found if finding.answer.startswith(active)]
+
+    backend.stop()
+    shutil.rmtree(backend.model_dir)
+    backend.start()
+    studio.ml_backends(project.id)  # as whoever opens the project's settings: Label Studio asks our /setup
+    again = project.registry.card(project.id, project.wait())
+    assert (again.number, again.strategy, again.recipe["steps"]) == (1, "margin", 4)
+    assert again.created_at > card.created_at
+    wait_until(lambda: len(project.published()) == WINDOW, "a window of the project's own length")
+
+    assert options.shown("fit_every=", "strategy=")[:3] == [
+        "strategy=entropy (built in)",
+        f"window={WINDOW} (project)",
+        "fit_every=1000 (environment)",
+    ]
+    [kept] = studio.ml_backends(project.id)
+    assert {name: kept.extra_params["nextlabel"][name] for name in ("window", "fit_steps")} == {
+        "window": WINDOW,
+        "fit_steps": 4,
+    }
+    wait_until(lambda: "of 1000 new labels" in project.board.queue(project.id).message, "the old schedule")
+    assert project.registry.card(project.id, project.wait()).strategy == "margin", "until the next fit"
+
+
+def test_what_is_no_option_is_refused_before_anything_is_changed(
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    project = LiveProject(studio, start_backend("web"), few_pairs)
+    options, before = Command(label_studio, project.id), studio.ml_backends(project.id)
+    assert options.refused("windwo=64") == (
+        "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps."
+    )
+    assert options.refused("fit_every=8", "window=0") == (
+        "window='0' is not possible: expected a whole number of tasks, at least 1."
+    )
+    assert "expected one of entropy, margin" in options.refused("strategy=bald")
+    assert options.refused("fields=text") == "The option fields is changed with nextlabel connect --fields."
+    assert studio.ml_backends(project.id) == before
+
+    elsewhere = studio.create_project("not connected", studio.project(project.id).label_config)
+    assert Command(label_studio, elsewhere).refused() == (
+        f"Project {elsewhere} has no Nextlabel ML backend, with which options are kept. Run nextlabel connect "
+        f"--project {elsewhere}."
+    )
+
+
+def test_a_mistyped_option_is_refused_when_it_is_saved_and_connecting_again_mends_it(
+    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    backend = start_backend()
+    project = LiveProject(studio, backend, few_pairs)
+    [row] = studio.ml_backends(project.id)
+    mistyped = {"nextlabel": {**row.extra_params["nextlabel"], "window": "many", "fit_every": 7}}
+    with pytest.raises(StudioRefusedError, match="422 Client Error"):  # as Label Studio's own dialog, which shows it
+        studio.update_ml_backend(row.id, project.id, row.url, row.title, "", "", mistyped)
+    with closing(sqlite3.connect(label_studio.data_dir / "label_studio.sqlite3", timeout=30)) as database, database:
+        database.execute("UPDATE ml_mlbackend SET extra_params = ? WHERE id = ?", (json.dumps(mistyped), row.id))
+    said = "nextlabel.window='many'; expected a whole number of tasks, at least 1."
+    wait_until(lambda: said in project.board.queue(project.id).message, "it to be said")
+    assert project.board.queue(project.id).state == "refused"
+    connect(studio, project.id, backend.url, Credentials())
+    assert Command(label_studio, project.id).shown()[1:3] == ["window=128 (built in)", "fit_every=7 (project)"]
+    wait_until(lambda: project.board.queue(project.id).state != "refused", "the project to be served again")
