@@ -50,7 +50,8 @@ def scored(pool: Pool, version: str) -> dict[int, float]:
 
 
 def file_of(path: Path, version: str) -> Path:
-    return path.with_suffix(".values") / version
+    [directory] = path.with_suffix(".values").iterdir()
+    return directory / version
 
 
 @pytest.mark.parametrize("limit", [1, 5, 20, 40, 400])
@@ -149,9 +150,10 @@ def test_a_record_of_which_a_page_was_lost_does_not_count(pool: Pool, path: Path
 
 
 def test_no_scores_are_no_file(pool: Pool, path: Path) -> None:
+    pool.upsert([task(1)])
     score(pool, V1, {1: 0.5})
     pool.put_scores(V2, [], np.zeros(0), np.zeros((0, 2)), exact=False)
-    assert scored(pool, V1) == scored(pool, V2) == {}
+    assert (scored(pool, V1), scored(pool, V2)) == ({1: 0.5}, {})
     assert not file_of(path, V2).exists()
 
 
@@ -188,20 +190,34 @@ def test_files_go_with_the_versions_and_with_the_copy(path: Path) -> None:
         score(pool, V1, {1: 0.5})
         score(pool, V2, {1: 0.25})
         pool.keep_scores_of(V2)
-        assert [file.name for file in path.with_suffix(".values").iterdir()] == [V2]
+        assert [file.name for file in file_of(path, V2).parent.iterdir()] == [V2]
         assert (scored(pool, V1), scored(pool, V2)) == ({}, {1: 0.25})
         score(pool, V1, {1: 0.125})
         assert scored(pool, V1) == {1: 0.125}
     path.unlink()
     with Pool(path) as anew:
-        assert list(path.with_suffix(".values").iterdir()) == []
+        assert not path.with_suffix(".values").exists()
         anew.upsert([task(1)])
         assert scored(anew, V1) == {}
 
 
+def test_who_still_has_a_copy_open_that_was_deleted_writes_nothing_into_the_next_one(path: Path) -> None:
+    with Pool(path) as old:
+        old.upsert([task(1), task(2)])
+        score(old, V1, {1: 0.5})
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink()
+        with Pool(path) as anew:
+            anew.upsert([task(2), task(1)])
+            score(anew, V1, {1: 0.25, 2: 0.75})
+            score(old, V1, {2: 0.5})
+            assert scored(anew, V1) == {1: 0.25, 2: 0.75}
+
+
 def test_values_that_cannot_be_written_are_said_to_be_so(pool: Pool, path: Path) -> None:
     pool.upsert([task(1)])
-    file_of(path, V1).mkdir(parents=True)
+    score(pool, V2, {1: 0.5})
+    file_of(path, V1).mkdir()
     with pytest.raises(PoolError, match=r"cannot be used \(.*\): stop what has locked it, or make room there"):
         score(pool, V1, {1: 0.5})
     assert pool.unscored(V1) == [example(1)]

@@ -66,7 +66,7 @@ def test_a_record_comes_back_as_it_was_put(record: Record, pool: Pool, path: Pat
 def test_a_damaged_row_is_as_good_as_none(record: Record, row: str, pool: Pool, path: Path) -> None:
     pool.update(type(record), lambda _: record)
     with closing(sqlite3.connect(path)) as db, db:
-        assert db.execute("UPDATE meta SET value = ?", (row,)).rowcount == 1
+        assert db.execute("UPDATE meta SET value = ? WHERE key = ?", (row, type(record).__name__)).rowcount == 1
     assert pool.state(type(record)) == type(record)()
 
 
@@ -74,7 +74,8 @@ def test_a_damaged_row_is_as_good_as_none(record: Record, row: str, pool: Pool, 
 def test_of_a_row_of_another_release_is_kept_what_is_known(record: Record, pool: Pool, path: Path) -> None:
     pool.update(type(record), lambda _: record)
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE meta SET value = json_set(value, '$.of_the_future', 1)")
+        later = "UPDATE meta SET value = json_set(value, '$.of_the_future', 1) WHERE key = ?"
+        assert db.execute(later, (type(record).__name__,)).rowcount == 1
     assert pool.state(type(record)) == record
 
 

@@ -6,7 +6,9 @@ Label Studio stays the owner of all of it: the copy is kept in step by increment
 """
 
 import json
+import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +64,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 5  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 6  # raised with every change of a table: a copy with other tables is thrown away
 
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
@@ -93,7 +95,7 @@ class Pool:
     """
 
     def __init__(self, path: Path):
-        self._path, self._files = path, ValueFiles(path.with_suffix(".values"))
+        self._path = path
         self._mapped: tuple[tuple[str, int], Values] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
@@ -101,6 +103,7 @@ class Pool:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._make_tables()
+            self._files = ValueFiles(_values_path(path) / self._word("files"))
         except sqlite3.Error as error:
             self._db.close()
             raise _unusable(path, error) from error
@@ -113,9 +116,11 @@ class Pool:
                 return
             for table in ("meta", "task", "vote", "score", "scored", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
-            self._files.keep(())
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
+            shutil.rmtree(_values_path(self._path), ignore_errors=True)
+            # Its own: a thread that still has the copy before this one open must not write into them.
+            self._put_word("files", uuid.uuid4().hex)
             self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
 
     def __enter__(self) -> "Pool":
@@ -535,6 +540,10 @@ def _unusable(path: Path, error: sqlite3.Error) -> PoolError:
 def pool_path(model_dir: Path, project: int) -> Path:
     """Where the copy of a project is."""
     return model_dir / "pools" / f"{project}.sqlite"
+
+
+def _values_path(path: Path) -> Path:
+    return path.with_suffix(".values")
 
 
 def tokens_path(model_dir: Path, project: int) -> Path:
