@@ -37,7 +37,7 @@ card = partial(make_card, project=PROJECT, label_counts={"pos": 3, "neg": 4})
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    """Five versions: the third is refused, the second in force, the fourth damaged."""
+    """Five versions: the third is refused, the second active, the fourth damaged."""
     registry = Registry(tmp_path)
     now = datetime.now(timezone.utc)
     for number in range(1, 6):
@@ -70,7 +70,7 @@ def test_the_list_says_of_each_version_what_it_is(registry: Registry) -> None:
     header, *rows = [re.split(r" {2,}", line) for line in printed.splitlines()]
     assert (code, header[:3], header[-1]) == (0, ["number", "version", "labels"], "state")
     assert [row[:3] for row in rows] == [[str(n), card(n).version, "7"] for n in (5, 4, 3, 2, 1)]
-    assert rows[3][3:] == ["0.750", "0.500", "0.625", "0 MiB", "4 days", "in force"]
+    assert rows[3][3:] == ["0.750", "0.500", "0.625", "0 MiB", "4 days", "active"]
     assert rows[0][3:] == ["-", "-", "-", "0 MiB", "0.0 h"]
     assert rows[1][-1] == "damaged: model.safetensors has size 3, not 7"
     assert rows[2][-1] == "refused, because it is worse"
@@ -79,7 +79,7 @@ def test_the_list_says_of_each_version_what_it_is(registry: Registry) -> None:
 @pytest.mark.parametrize("name", [card(REFUSED).version, str(REFUSED)])
 def test_a_version_is_promoted_by_name_or_number_and_the_trainer_is_told(registry: Registry, name: str) -> None:
     code, printed, _ = versions(registry, "promote", name)
-    assert (code, printed) == (0, f"{card(3).version} is in force; the trainer brings the queue into its order.\n")
+    assert (code, printed) == (0, f"{card(3).version} is active; the trainer brings the queue into its order.\n")
     assert registry.current(PROJECT) == card(3).version
     assert hints(registry) == 1
 
@@ -92,11 +92,11 @@ def test_rollback_goes_back_one_version_at_a_time(registry: Registry) -> None:
     code, _, complaint = versions(registry, "rollback")
     assert (code, complaint) == (
         1,
-        f"Project 17 has no whole version before {card(1).version}: promote one that `list` shows.\n",
+        f"Project 17 has no intact version before {card(1).version}: promote one that `list` shows.\n",
     )
 
 
-def test_pruning_keeps_the_newest_and_the_one_in_force(registry: Registry) -> None:
+def test_pruning_keeps_the_newest_and_the_active_one(registry: Registry) -> None:
     assert versions(registry, "prune", "--keep", 1)[1].split() == [
         word for number in (4, 3, 1) for word in ("deleted", card(number).version)
     ]
@@ -143,7 +143,7 @@ def easy() -> Corpus:
 
 @pytest.fixture
 def project(studio: LabelStudioClient, start_backend: StartBackend, easy: Corpus, tiny: Path) -> LiveProject:
-    """A project that is fitted on demand only, with two good versions, the second in force."""
+    """A project that is fitted on demand only, with two good versions, the second active."""
     backend = start_backend(
         base_model=tiny, fit_every=1000, fit_max_wait_s=3600, fit_steps=40, learning_rate=2e-3, batch_size=16,
         max_length=32, window=8, promote_margin=0.05, reconcile_s=1, precision="fp32",
@@ -156,17 +156,17 @@ def project(studio: LabelStudioClient, start_backend: StartBackend, easy: Corpus
 
 
 def refit(project: LiveProject) -> None:
-    """A fit on demand, and the queue in the order of whatever is in force then."""
+    """A fit on demand, and the queue in the order of whatever is active then."""
     done = project.board.fit(project.id).fits
     project.studio.start_training(project.id)
     wait_until(lambda: project.board.fit(project.id).fits > done, "the fit")
-    wait_until(project.in_force, "the queue to settle")
+    wait_until(project.is_active, "the queue to settle")
 
 
 def switch(project: LiveProject, *arguments: object) -> str:
-    """What the script puts in force, once the queue is in its order."""
+    """What the script makes active, once the queue is in its order."""
     assert versions(project.registry, *arguments, project=project.id)[0] == 0
-    wait_until(project.in_force, "the queue to follow")
+    wait_until(project.is_active, "the queue to follow")
     return project.version() or ""
 
 
@@ -234,11 +234,11 @@ def test_a_damaged_version_is_stood_in_for_and_a_fit_that_is_stopped_goes_on_aft
 
     start_with(project, fit_steps=1_000_000)
     wait_until(lambda: project.studio.project(project.id).model_version == first, "the queue to fall back")
-    wait_until(project.in_force, "the queue to settle")
+    wait_until(project.is_active, "the queue to settle")
     assert serves_in_the_order_of(project, first)
     [warning] = project.board.queue(project.id).warnings
     assert warning.startswith(f"The promoted version {second} is damaged (model.safetensors has size 100000, not ")
-    assert f"{first}, the newest whole one, is in force instead" in warning
+    assert f"{first}, the newest intact one, is active instead" in warning
     assert f"The promoted version {second} is damaged" in text_at(project, "/")
     task = {"id": 1, "data": {"sentence1": "yes", "sentence2": "So it is."}}
     body = {"tasks": [task], "project": project.id, "label_config": PAIR_CONFIG}

@@ -35,7 +35,7 @@ class HeldProject(LiveProject):
 
     def label_and_hold(self, stage: str) -> str:
         """Label as many tasks as make a fit due, and wait until the trainer stands at the stage of that round.
-        Returns the version that was in force before."""
+        Returns the version that was active before."""
         home, before = self.backend.model_dir, self.wait()
         (home / "hold").write_text("after Registry.promote" if stage in AFTER_PROMOTION else STAGES[stage])
         self.label(FIT_EVERY)

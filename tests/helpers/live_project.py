@@ -1,4 +1,4 @@
-"""A project that is connected to a backend, as end-to-end tests look at it: what is in force, what is published, in
+"""A project that is connected to a backend, as end-to-end tests look at it: what is active, what is published, in
 which order it should be."""
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class LiveProject:
     def version(self) -> str | None:
         return self.registry.current(self.id)
 
-    def in_force(self) -> bool:
+    def is_active(self) -> bool:
         """Whether Label Studio follows our current version with a complete window, and nothing is in progress."""
         version, status = self.version(), self.board.queue(self.id)
         return (
@@ -46,7 +46,7 @@ class LiveProject:
         )
 
     def wait(self, newer_than: str | None = None) -> str:
-        wait_until(lambda: self.version() != newer_than and self.in_force(), "a new version in force")
+        wait_until(lambda: self.version() != newer_than and self.is_active(), "a new active version")
         version = self.version()
         assert version is not None
         return version
@@ -93,7 +93,7 @@ class LiveProject:
         return sorted(scores.keys() - labelled, key=lambda task: (scores[task], task))
 
     def published(self) -> dict[int, float]:
-        """Scores in Label Studio of the version in force, by task."""
+        """Scores in Label Studio of the active version, by task."""
         version = self.version()
         return {p.task_id: p.score for p in self.studio.our_predictions(self.id) if p.version == version}
 

@@ -27,7 +27,7 @@ RECORDED: list[dict[str, Any]] = json.loads((TESTS / "recorded_bodies.json").rea
 
 
 def fit_version(model_dir: Path, checkpoint: Path, labels: Sequence[str], texts: Sequence[str], length: int) -> None:
-    """Project 1 has a version in force afterwards, fitted with as many labels for each class."""
+    """Project 1 has an active version afterwards, fitted with as many labels for each class."""
     recipe = Recipe(str(checkpoint), 3, 5e-4, 6, length, seed=0, device="cpu", precision="fp32")
     examples = [Example(i, text) for i, text in enumerate(texts)]
     classifier = fit(recipe, labels, examples, np.arange(len(texts)) % len(labels))

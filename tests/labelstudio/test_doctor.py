@@ -1,4 +1,4 @@
-"""The doctor names what is wrong between Label Studio and the backend, and how to mend it."""
+"""The doctor names what is wrong between Label Studio and the backend, and how to fix it."""
 
 from collections.abc import Callable
 

@@ -91,14 +91,14 @@ class Misread:
         return self.status()
 
     def fitted(self) -> dict[int, str]:
-        """The labels that the version in force was fitted on."""
+        """The labels that the active version was fitted on."""
         wait_until(lambda: self.registry.current(self.id), "a version")
         version = self.registry.current(self.id)
         assert version is not None
         return self.registry.fitted_labels(self.id, version)
 
     def card(self) -> Card:
-        """That of the version in force."""
+        """That of the active version."""
         return self.registry.card(self.id, self.registry.current(self.id) or "")
 
     def said(self, words: str) -> str:

@@ -74,7 +74,7 @@ class FaultyProject(LiveProject):
         there = self.studio.our_predictions(self.id)
         tasks = Counter(p.task_id for p in there)
         return (
-            self.in_force()
+            self.is_active()
             and {p.version for p in there} == {version}
             and set(tasks.values()) == {1}
             and self.queue() == self.order_by_entropy(version)[:WINDOW]

@@ -46,7 +46,7 @@ class Worker:
 
 
 class House:
-    """A version in force, a pool, and a queue that is worked on when the test says so."""
+    """An active version, a pool, and a queue that is worked on when the test says so."""
 
     def __init__(self, model_dir: Path, tiny: Path):
         settings = Settings(_env_file=None, model_dir=model_dir, device="cpu", precision="fp32")
@@ -124,7 +124,7 @@ def test_after_the_last_part_and_no_earlier_the_project_is_looked_at_again(house
     assert house.worker.hints == [PROJECT]
 
 
-def test_the_parts_of_a_version_that_is_not_in_force_any_more_are_dropped(house: House) -> None:
+def test_the_parts_of_a_version_that_is_not_active_any_more_are_dropped(house: House) -> None:
     house.add(1, 2)
     house.registry.promote(PROJECT, make_card(2).version)
     house.backlog.score(PROJECT, VERSION, 0, PART - 1)

@@ -283,7 +283,7 @@ def test_the_queue_follows_texts_splits_and_skips_that_were_changed_unseen(
     body = {"result": [], "was_cancelled": True}
     studio._call("POST", f"api/tasks/{skipped}/annotations/", json=body)
     wait_until(lambda: project.board.queue(project.id).pool == len(few_pairs.train) - SEEDS - 1, "the skip to be seen")
-    wait_until(project.in_force, "the queue to settle")
+    wait_until(project.is_active, "the queue to settle")
     before = project.published()
     assert {edited, held_out} <= before.keys()
 
@@ -291,7 +291,7 @@ def test_the_queue_follows_texts_splits_and_skips_that_were_changed_unseen(
     set_field(studio, project.id, [held_out], "split", "validation")
     wait_until(lambda: held_out not in project.published(), "the task that is held out now to leave the queue")
     wait_until(lambda: project.published().get(edited) != before[edited], "the new text to be scored")
-    wait_until(project.in_force, "the queue to settle")
+    wait_until(project.is_active, "the queue to settle")
     queue = [task for task in project.queue() if task != skipped]
     assert queue == project.order_by_entropy(version)[: len(queue)]
 

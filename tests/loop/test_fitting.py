@@ -1,4 +1,4 @@
-"""When a fit is due, and which of its versions come into force. With a real model, however small."""
+"""When a fit is due, and which of its versions become active. With a real model, however small."""
 
 import json
 import resource
@@ -95,7 +95,7 @@ class House:
         return self.fit()
 
     @property
-    def in_force(self) -> str:
+    def active_version(self) -> str:
         return self.registry.current(PROJECT) or ""
 
     def combined(self, version: str) -> float:
@@ -122,7 +122,7 @@ def house_of(tmp_path: Path, tiny: Path) -> Iterator[MakeHouse]:
 
 @pytest.fixture
 def fitted(house_of: MakeHouse) -> House:
-    """A house with a good version in force."""
+    """A house with a good active version."""
     house = house_of()
     house.label(HOLDOUT, RIGHT, holdout=True)
     house.label(TRAIN, RIGHT)
@@ -160,7 +160,7 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
 def test_as_many_tasks_are_scored_first_as_some_seconds_allow(
     scored: int, seconds: float, base_model: str | None, first: int, fitted: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = fitted.registry.card(PROJECT, fitted.in_force)
+    card = fitted.registry.card(PROJECT, fitted.active_version)
     assert card.scored == len(POOL)
     card = replace(
         card,
@@ -176,25 +176,25 @@ def test_the_first_version_of_a_project_scores_a_fixed_number_first(house_of: Ma
     assert house_of().fitter._first(PROJECT) == FIRST
 
 
-def test_a_version_as_good_as_the_one_in_force_is_promoted(fitted: House) -> None:
-    first = fitted.in_force
+def test_a_version_as_good_as_the_active_one_is_promoted(fitted: House) -> None:
+    first = fitted.active_version
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     fitted.due_since(1.0)
     second = fitted.fit()
-    assert fitted.in_force == second != first
+    assert fitted.active_version == second != first
     card = fitted.registry.card(PROJECT, second)
     assert (card.parent, card.refused, card.due_at) == (first, "", 1.0)
     assert (fitted.board.fit(PROJECT).fits, fitted.board.fit(PROJECT).refused) == (2, 0)
 
 
 def test_a_worse_version_is_kept_and_changes_nothing(fitted: House) -> None:
-    good = fitted.in_force
+    good = fitted.active_version
     ranked = fitted.pool.ranked(good, 100, skipped=False)
     assert len(ranked) == len(POOL)
     fitted.due_since(1.0)
     fitted.label(TRAIN, WRONG)
     bad = fitted.fit()
-    assert fitted.in_force == good != bad
+    assert fitted.active_version == good != bad
     assert fitted.pool.ranked(good, 100, skipped=False) == ranked
     assert fitted.pool.ranked(bad, 100, skipped=False) == []
     assert fitted.pool.state(FitState).due_at is None
@@ -225,7 +225,7 @@ def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -
 def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: House) -> None:
     fitted.now = time.time()
     fitted.synchronised(fitted.now - 5)
-    first = fitted.in_force
+    first = fitted.active_version
     second = fitted.fit_on_demand()
     assert second != first
     assert fitted.look().reason == ""
@@ -290,21 +290,21 @@ def test_a_failed_fit_is_tried_again_although_the_clock_was_set_back(fitted: Hou
 
 
 def test_once_the_labels_are_right_again_so_is_the_version(fitted: House) -> None:
-    good = fitted.in_force
+    good = fitted.active_version
     fitted.label(TRAIN, WRONG)
     fitted.fit()
     fitted.label(TRAIN, RIGHT)
     third = fitted.fit_on_demand()
-    assert fitted.in_force == third
+    assert fitted.active_version == third
     assert fitted.registry.card(PROJECT, third).parent == good
     assert fitted.jobs.demanded(PROJECT) == ""
 
 
 def test_a_demanded_version_can_be_refused_too(fitted: House) -> None:
-    good = fitted.in_force
+    good = fitted.active_version
     fitted.label(TRAIN, WRONG)
     assert fitted.registry.card(PROJECT, fitted.fit_on_demand()).refused
-    assert fitted.in_force == good
+    assert fitted.active_version == good
     assert fitted.jobs.demanded(PROJECT) == ""
 
 
@@ -316,7 +316,7 @@ def test_with_a_margin_of_one_every_version_is_promoted(house_of: MakeHouse) -> 
     house.label(TRAIN, WRONG)
     bad = house.fit()
     assert house.combined(bad) < 0.5
-    assert house.in_force == bad
+    assert house.active_version == bad
 
 
 def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
@@ -329,10 +329,10 @@ def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
     house.label(TRAIN, WRONG)
     bad = house.fit()
     assert house.combined(bad) < 0.2, "by the cards they are alike"
-    assert house.in_force == good
+    assert house.active_version == good
     house.label(HOLDOUT, WRONG, holdout=True)
     new = house.fit_on_demand()
-    assert house.in_force == new != bad
+    assert house.active_version == new != bad
 
 
 def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> None:
@@ -341,58 +341,58 @@ def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> Non
     first = house.fit()
     house.label(TRAIN, WRONG)
     new = house.fit()
-    assert house.in_force == new != first
+    assert house.active_version == new != first
 
 
 def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
-    first = fitted.in_force
+    first = fitted.active_version
     fitted.configure(CONFIG.replace(CHOICES, CHOICES + '<Choice value="other"/>'))
     fitted.label(TRAIN, WRONG)
     assert fitted.look().reason == "the project's labels changed"
     new = fitted.fit()
-    assert fitted.in_force == new != first
+    assert fitted.active_version == new != first
     assert fitted.look().reason == ""
 
 
 def test_a_version_that_cannot_be_loaded_keeps_none_from_its_place(fitted: House, house_of: MakeHouse) -> None:
-    good = fitted.in_force
+    good = fitted.active_version
     weights = fitted.registry.path(PROJECT, good) / "model.safetensors"
     weights.write_bytes(bytes(weights.stat().st_size))
     restarted = house_of()
     restarted.label(TRAIN, WRONG)
-    assert restarted.in_force == good, "a look does not tell"
+    assert restarted.active_version == good, "a look does not tell"
     new = restarted.fit()
-    assert restarted.in_force == new
+    assert restarted.active_version == new
     assert restarted.board.fit(PROJECT).refused == 0
 
 
 def test_after_a_rollback_the_older_version_stays_until_the_next_fit(fitted: House) -> None:
-    first = fitted.in_force
+    first = fitted.active_version
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     second = fitted.fit()
     fitted.registry.promote(PROJECT, first)
     fitted.now += 10 * fitted.settings.fit_max_wait_s
     assert fitted.look().reason == ""
     assert fitted.fit() == second
-    assert fitted.in_force == first
+    assert fitted.active_version == first
     fitted.label(POOL[FIT_EVERY : 2 * FIT_EVERY], RIGHT)
     third = fitted.fit()
-    assert fitted.in_force == third
+    assert fitted.active_version == third
     assert fitted.registry.card(PROJECT, third).parent == first
 
 
 def test_a_damaged_version_is_replaced_by_a_fit_on_the_same_labels(fitted: House, house_of: MakeHouse) -> None:
-    first = fitted.in_force
+    first = fitted.active_version
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     second = fitted.fit()
     (fitted.registry.path(PROJECT, second) / "model.safetensors").unlink()
     restarted = house_of()
     restarted.label(POOL[:FIT_EVERY], RIGHT)
-    assert restarted.in_force == first
+    assert restarted.active_version == first
     assert restarted.look().reason == f"{FIT_EVERY} new labels"
     third = restarted.fit()
     assert third not in (first, second)
-    assert restarted.in_force == third
+    assert restarted.active_version == third
 
 
 def test_a_fit_that_ends_in_no_numbers_changes_nothing(fitted: House, house_of: MakeHouse, tmp_path: Path) -> None:
@@ -400,18 +400,18 @@ def test_a_fit_that_ends_in_no_numbers_changes_nothing(fitted: House, house_of: 
     torch.nn.init.constant_(model.classifier.weight, float("nan"))
     model.save_pretrained(tmp_path / "nan")
     AutoTokenizer.from_pretrained(fitted.settings.base_model).save_pretrained(tmp_path / "nan")
-    version = fitted.in_force
+    version = fitted.active_version
     house = house_of(tmp_path / "nan")
     house.label(POOL[:FIT_EVERY], RIGHT)
     assert house.fit() == version
-    assert house.in_force == version
+    assert house.active_version == version
     assert house.board.fit(PROJECT).state == "failed"
     assert "weights that are not numbers" in house.board.fit(PROJECT).message
 
 
 def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     # Real writes fail: no file may become as large as the weights are.
-    version = fitted.in_force
+    version = fitted.active_version
     fitted.label(POOL[:FIT_EVERY], RIGHT)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
@@ -419,7 +419,7 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
         assert fitted.fit() == version
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert fitted.in_force == version
+    assert fitted.active_version == version
     assert {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()} == {version, "CURRENT"}
     status = fitted.board.fit(PROJECT)
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
@@ -427,7 +427,7 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     assert "File too large" in status.message
     assert "nextlabel versions deletes old versions" in status.message
     new = fitted.fit_on_demand()
-    assert fitted.in_force == new != version
+    assert fitted.active_version == new != version
 
 
 # Another text
@@ -450,7 +450,7 @@ WITH_ID = CONFIG.replace("<Text ", '<Text name="key" value="$text_id"/><Text ', 
 def test_a_version_that_was_fitted_on_other_fields_is_made_anew(
     fitted: House, texts: str, config: str, reason: str
 ) -> None:
-    path = fitted.registry.path(PROJECT, fitted.in_force) / "card.json"
+    path = fitted.registry.path(PROJECT, fitted.active_version) / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "texts": texts}))
     fitted.configure(config)
     assert fitted.look().reason == reason

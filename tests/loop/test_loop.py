@@ -128,7 +128,7 @@ def test_drift_in_label_studio_is_repaired(
 
     path = f"api/projects/{project.id}/model-versions/"
     studio._call("DELETE", path, json={"model_version": version})
-    wait_until(lambda: len(project.published()) == 24 and project.in_force(), "the deleted version to be published")
+    wait_until(lambda: len(project.published()) == 24 and project.is_active(), "the deleted version to be published")
 
     for webhook in studio.webhooks(project.id):
         studio.remove_webhook(webhook.id)
@@ -140,7 +140,7 @@ def test_drift_in_label_studio_is_repaired(
     data = {**studio.task(task)["data"], **edited}
     studio._call("PATCH", f"api/tasks/{task}/", json={"data": data})
     wait_until(lambda: project.published().get(task, before) != before, "the edited task to be scored again")
-    wait_until(project.in_force, "the queue to settle")
+    wait_until(project.is_active, "the queue to settle")
     expected = project.order_by_entropy(version)
     scores = project.published()
     order = sorted(scores, key=lambda t: (scores[t], t))

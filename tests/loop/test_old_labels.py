@@ -53,10 +53,10 @@ def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def project(studio: LabelStudioClient, backend: LocalBackend) -> Iterator[ShownProject]:
-    """With a version in force, whose predictions are shown."""
+    """With an active version, whose predictions are shown."""
     project = ShownProject(studio, backend, some_pairs(), 12)
     project.wait()
-    wait_until(lambda: len(project.choices()) == 12 and project.in_force(), "a whole window")
+    wait_until(lambda: len(project.choices()) == 12 and project.is_active(), "a whole window")
     studio.update_project(project.id, show_collab_predictions=True)
     assert set(project.choices().values()) <= set(LABELS)
     yield project

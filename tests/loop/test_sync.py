@@ -249,7 +249,7 @@ def test_a_look_that_finds_the_project_taken_comes_again_as_thorough_as_it_was(t
 
 @dataclass(frozen=True)
 class Costs:
-    """Traffic of a label, of a new version's publication, and of a look by the clock."""
+    """Traffic of a label, of a new version's publication, and of a check by the clock."""
 
     label: Traffic
     round: Traffic

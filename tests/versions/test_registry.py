@@ -151,7 +151,7 @@ def test_without_a_good_pointer_the_newest_version_is_current(registry: Registry
     assert registry.current(PROJECT) == new
 
 
-def test_a_refused_version_is_in_force_only_when_it_is_promoted_or_alone(registry: Registry) -> None:
+def test_a_refused_version_is_is_active_only_when_it_is_promoted_or_alone(registry: Registry) -> None:
     refused = save_refused(registry, 3)
     assert registry.current(PROJECT) == refused
     old, new = save(registry, 1, 2)
@@ -187,7 +187,7 @@ def test_a_version_of_an_earlier_release_is_read_and_counts_as_whole(registry: R
         ("manifest.json", cut, "a file cannot be read"),
     ],
 )
-def test_a_damaged_version_gives_way_to_the_newest_whole_one(
+def test_a_damaged_version_gives_way_to_the_newest_intact_one(
     registry: Registry, name: str, damage: Callable[[Path], None], words: str
 ) -> None:
     old, new = save(registry, 1, 2)
@@ -206,7 +206,7 @@ def test_a_damaged_version_gives_way_to_the_newest_whole_one(
         registry.verify(PROJECT, newest)
 
 
-def test_without_a_whole_version_none_is_in_force(registry: Registry) -> None:
+def test_without_a_whole_version_none_is_is_active(registry: Registry) -> None:
     (version,) = save(registry, 1)
     cut(weights_of(registry, version))
     assert registry.current(PROJECT) is None

@@ -305,7 +305,7 @@ def copy_into(source: Path, directory: Path) -> None:
 
 
 def version_two(registry: Registry) -> str:
-    """A second version in force, with the weights of the first."""
+    """A second active version, with the weights of the first."""
     second = make_card(2, LABELS)
     first = registry.path(PROJECT, VERSION)
     registry.save(second, {}, partial(copy_into, first))
@@ -315,7 +315,7 @@ def version_two(registry: Registry) -> str:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
 @pytest.mark.parametrize("release", ["this", "an earlier one"])
-def test_a_damaged_version_is_stood_in_for_by_the_newest_whole_one(
+def test_a_damaged_version_is_stood_in_for_by_the_newest_intact_one(
     fitted_dir: Path, tmp_path: Path, name: str, release: str
 ) -> None:
     shutil.copytree(fitted_dir, tmp_path, dirs_exist_ok=True)
@@ -829,7 +829,7 @@ def test_every_answer_tells_browsers_to_do_nothing_but_show_it(path: str, fresh:
     assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
 
 
-def test_the_pages_own_style_is_the_only_one_in_force(fresh: FlaskClient) -> None:
+def test_the_pages_own_style_is_the_only_one_is_active(fresh: FlaskClient) -> None:
     shown = page(fresh)
     style = shown.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -843,7 +843,7 @@ def test_the_page_shows_what_the_board_and_the_cards_say(fitted: FlaskClient, fi
         assert words in shown
 
 
-def test_the_page_says_which_version_is_in_force_and_why_another_is_not(fitted_dir: Path, tmp_path: Path) -> None:
+def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_dir: Path, tmp_path: Path) -> None:
     shutil.copytree(fitted_dir, tmp_path, dirs_exist_ok=True)
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
@@ -855,7 +855,7 @@ def test_the_page_says_which_version_is_in_force_and_why_another_is_not(fitted_d
         f"{worse.version} was not promoted: its score is 0.100 below. The queue stays in the order of {VERSION};"
         in shown
     )
-    assert f'{VERSION} <span class="state published">in force' in shown
+    assert f'{VERSION} <span class="state published">active' in shown
     assert f'{worse.version} <span class="state refused">refused' in shown
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"

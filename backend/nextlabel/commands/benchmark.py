@@ -105,7 +105,7 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto", help="ours (default: auto)")
     parser.add_argument("--threads", type=positive, help="CPU threads of torch (default: all cores)")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.json", help="all numbers; FILE.md, the tables, goes beside it"
+        "--out", type=Path, metavar="FILE.json", help="all numbers; FILE.md, the tables, goes next to it"
     )
     parser.add_argument("--readme", type=Path, help="file whose benchmark block is renewed, between its two markers")
     parser.add_argument("--block", default="", metavar="NAME", help="which of several such blocks, by its name")

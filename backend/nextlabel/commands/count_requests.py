@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--steps", type=positive, default=10, help="optimiser steps per fit (default: %(default)s)")
     parser.add_argument("--labels", type=positive, default=10, help="labels, one at a time (default: %(default)s)")
     parser.add_argument("--rounds", type=positive, default=2, help="new versions (default: %(default)s)")
-    parser.add_argument("--looks", type=positive, default=3, help="looks by the clock (default: %(default)s)")
+    parser.add_argument("--looks", type=positive, default=3, help="checks by the clock (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file for the numbers, as JSON")
     options = parser.parse_args(arguments)
     from nextlabel.lab.count_requests import CountPlan, count, table

@@ -1,7 +1,7 @@
-"""Lists a project's versions, puts one in force, goes back to the one before, or deletes old ones.
+"""Lists a project's versions, makes one active, goes back to the one before, or deletes old ones.
 
 Works on MODEL_DIR, with the same environment (.env) as the backend. The trainer brings Label Studio's queue into the
-order of the version in force by itself; that version stays in force until a fit gives one that is not clearly worse.
+order of the active version by itself; that version stays active until a fit gives one that is not clearly worse.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         else:
             version = promotion.previous(registry, options.project)
         promotion.promote(settings, registry, options.project, version)
-        print(f"{version} is in force; the trainer brings the queue into its order.")
+        print(f"{version} is active; the trainer brings the queue into its order.")
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -48,10 +48,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="every version, newest first")
-    promote = actions.add_parser("promote", help="put a version in force, a refused one too")
+    promote = actions.add_parser("promote", help="make a version active, a refused one too")
     promote.add_argument("version", help="its name or its number")
-    actions.add_parser("rollback", help="put the version in force that was so before the present one")
-    prune = actions.add_parser("prune", help="delete all but the newest versions and the one in force")
+    actions.add_parser("rollback", help="make the version active that was so before this one")
+    prune = actions.add_parser("prune", help="delete all but the newest versions and the active one")
     prune.add_argument("--keep", type=_positive, required=True, metavar="N", help="how many of the newest to keep")
     return parser.parse_args(arguments)
 
@@ -78,7 +78,7 @@ def _row(registry: Registry, card: Card) -> tuple[str, ...]:
 
 def _state(registry: Registry, card: Card) -> str:
     damage = registry.damage(card.project, card.version)
-    states = ["in force"] if card.version == registry.current(card.project) else []
+    states = ["active"] if card.version == registry.current(card.project) else []
     states += [f"damaged: {damage}"] if damage else []
     states += [f"refused, because {card.refused}"] if card.refused else []
     return "; ".join(states)

@@ -53,7 +53,7 @@ class Count:
 
 @dataclass(frozen=True)
 class CountPlan:
-    """How much: sizes of pools, optimiser steps of a fit, single labels, new versions, looks by the clock."""
+    """How much: sizes of pools, optimiser steps of a fit, single labels, new versions, checks by the clock."""
 
     pools: Sequence[int]
     base_model: Path | None
@@ -185,7 +185,7 @@ def table(counts: Sequence[Count]) -> str:
     rows: list[tuple[str, Callable[[Count], str]]] = [
         ("a label: requests, bytes", lambda c: _each(c.by_label, c.labels)),
         ("a new version: requests, bytes", lambda c: _each(c.by_round, c.rounds)),
-        ("a look by the clock: requests, bytes", lambda c: _each(c.by_look, c.looks)),
+        ("a check by the clock: requests, bytes", lambda c: _each(c.by_look, c.looks)),
         ("import", lambda c: f"{c.import_s:.1f} s"),
         ("Label Studio's own export", lambda c: _speed(c.pool, c.export_s)),
         ("first synchronisation", lambda c: _speed(c.pool, c.first_sync_s)),

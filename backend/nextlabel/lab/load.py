@@ -199,7 +199,7 @@ class Watch:
         return Pool(pool_path(self._backend.model_dir, self._project))
 
     def at_rest(self) -> bool:
-        """Whether the queue is that of the version in force, and nothing is left to do."""
+        """Whether the queue is that of the active version, and nothing is left to do."""
         queue, fit = self.board.queue(self._project), self.board.fit(self._project)
         if fit.state == "failed" or not self._backend.running():
             raise NextlabelError(f"The backend failed. {fit.message}\n{self._backend.tail()}")
@@ -230,7 +230,7 @@ class Watch:
         return {"published": len(queue), "inversions": inversions, "absent": len(best - values.keys())}
 
     def labels(self, confirmed: set[int]) -> dict[str, int]:
-        """What Label Studio holds beside what the version in force was fitted on."""
+        """What Label Studio holds beside what the active version was fitted on."""
         config = parse_label_config(PAIR_CONFIG)
         held: dict[int, str | None] = {}
         for page in self._studio.tasks_after(self._project, 0):

@@ -153,7 +153,7 @@ class Trainer:
         """Nothing is deleted."""
 
     def fit(self, project: int) -> None:
-        """The first stage: what comes before a version is in force."""
+        """The first stage: what comes before a version is active."""
         self.fitter.fit(project)
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
@@ -196,7 +196,7 @@ def fit_and_score(home: Path, base_model: str, device: str, parts: int | None) -
     version = trainer.registry.current(PROJECT)
     assert version is not None
     seconds = ", ".join(f"{name} {s:.1f} s" for name, s in trainer.registry.card(PROJECT, version).seconds.items())
-    say("start to a version in force", f"{time.perf_counter() - start:.1f} s: {seconds}")
+    say("start to an active version", f"{time.perf_counter() - start:.1f} s: {seconds}")
     tell_rest(trainer, parts)
     say("highest memory above the model", f"{highest_mib() - before:.0f} MiB")
 

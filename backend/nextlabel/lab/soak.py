@@ -92,7 +92,7 @@ def fitted(checkpoint: Path) -> "Classifier":
 
 
 def change(registry: Registry, classifier: "Classifier", number: int) -> str:
-    """Another version in force, with the same weights; the name of it."""
+    """Another active version, with the same weights; the name of it."""
     now = datetime.now(timezone.utc)
     version, libraries = version_name(number, now), dict[str, str]()
     fit = (registry.current(PROJECT), LABELS, dict.fromkeys(LABELS, 32), "base", "entropy", 0, {"steps": 3}, None, 0)

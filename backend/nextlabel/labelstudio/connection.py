@@ -1,4 +1,4 @@
-"""Ties a Label Studio project to this backend, checks the tie, mends it, and undoes it."""
+"""Ties a Label Studio project to this backend, checks the tie, repairs it, and undoes it."""
 
 import base64
 import time
@@ -125,7 +125,7 @@ def _shown(project: Project, backend: MLBackend | None, wanted: bool | None) -> 
 
 
 def _options_of(backend: MLBackend | None) -> ProjectOptions:
-    """Those that are kept with the backend, without what somebody spoilt, so that this mends it."""
+    """Those that are kept with the backend, without what somebody spoilt, so that this repairs it."""
     try:
         options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
     except RefusedConfigError:
@@ -242,7 +242,7 @@ def remedy_of(error: StudioRefusedError, url: str) -> str:
 
 
 def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
-    """Make or mend the webhook that tells the backend of labels; returns what was done."""
+    """Make or repair the webhook that tells the backend of labels; returns what was done."""
     target = f"{url.rstrip('/')}/webhook"
     webhook = next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
     if webhook is None:

@@ -1,4 +1,4 @@
-"""Looks at every link between Label Studio and the backend, and says what is wrong and how to mend it."""
+"""Looks at every link between Label Studio and the backend, and says what is wrong and how to fix it."""
 
 import re
 import time
@@ -41,7 +41,7 @@ class Finding:
 def examine(
     studio: LabelStudioClient, api_key: str, url: str, credentials: Credentials, project: int | None
 ) -> Iterator[Finding]:
-    """All findings, in the order in which a person would mend them. Stops where later ones make no sense."""
+    """All findings, in the order in which a person would fix them. Stops where later ones make no sense."""
     token = _token(studio, api_key)
     yield from token
     reachable = _backend(url, credentials)
@@ -180,7 +180,7 @@ def _registered(
         ""
         if works
         else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
-        "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Mend that, restart Label Studio, and run "
+        "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Correct that, restart Label Studio, and run "
         "nextlabel connect again.",
     )
 

@@ -341,7 +341,7 @@ def sampling_changed(sampling: str) -> Notice:
 
 
 def follows_another(version: str | None) -> Notice:
-    """When a person had the project follow predictions that are not of the version in force."""
+    """When a person had the project follow predictions that are not of the active version."""
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
@@ -350,8 +350,8 @@ def follows_another(version: str | None) -> Notice:
 
 
 def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
-    """When the promoted version is not the one in force."""
-    other = f"{instead}, the newest whole one, is in force instead" if instead else "there is no other"
+    """When the promoted version is not the active one."""
+    other = f"{instead}, the newest intact one, is active instead" if instead else "there is no other"
     return Notice(
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "

@@ -1,4 +1,4 @@
-"""The pool tasks that the version in force has not scored yet: a few at once, many in parts that trainers share."""
+"""The pool tasks that the active version has not scored yet: a few at once, many in parts that trainers share."""
 
 import logging
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Backlog:
         return size
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
-        """Score a part, unless another version is in force by now."""
+        """Score a part, unless another version is active by now."""
         if self._registry.current(project) != version:
             return
         with self._turn.for_scoring() as ours, Pool(pool_path(self._settings.model_dir, project)) as pool:

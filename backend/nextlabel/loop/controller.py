@@ -79,7 +79,7 @@ class _DisconnectedError(Exception):
 
 @dataclass(frozen=True)
 class _Found:
-    """What a reconcile works with. `version` is the one in force; None when there is none yet."""
+    """What a reconcile works with. `version` is the active one; None when there is none yet."""
 
     project: Project
     config: LabelConfig
@@ -120,12 +120,12 @@ class Controller:
             self._go_on_without(project, error)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
-        """The version in force cannot be loaded: the next look finds another one in force."""
+        """The active version cannot be loaded: the next reconcile finds another active one."""
         log.error("project %d: %s", project, error)
         self._jobs.hint(project, delay_s=PROJECT_BUSY_S)
 
     def reconcile(self, project: int, thorough: bool) -> None:
-        """Make the published queue of a project right. Never raises what a later call may mend."""
+        """Make the published queue of a project right. Never raises what a later call may repair."""
         try:
             with (
                 lock(self._settings.model_dir, f"{project}.queue"),
@@ -375,7 +375,7 @@ class Controller:
         return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
 
     def _on_damage(self, project: int, version: str | None) -> list[Notice]:
-        """What to say when the promoted version is not the one in force."""
+        """What to say when the promoted version is not the active one."""
         promoted = self._registry.promoted(project)
         if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
             return []

@@ -42,7 +42,7 @@ from nextlabel.versions.registry import Registry
 log = logging.getLogger(__name__)
 
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
-FIRST_S = 4.0  # for so long tasks of the pool are scored before a version comes into force
+FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
@@ -210,7 +210,7 @@ class Fitter:
         self._registry.prune(project, self._settings.keep_versions)
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
-        """The card of a version that is saved, and in force unless it is refused."""
+        """The card of a version that is saved, and active unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
         labelled = pool.labelled(config.question, holdout=False)
         holdout = pool.labelled(config.question, holdout=True)
@@ -253,7 +253,7 @@ class Fitter:
         )
 
     def _first(self, project: int) -> int:
-        """How many tasks are scored before a version comes into force, from how fast the one before it was."""
+        """How many tasks are scored before a version becomes active, from how fast the one before it was."""
         current = self._registry.current(project)
         card = self._registry.card(project, current) if current else None
         here = (self._settings.base_model, str(pick_device(self._settings.device)))
@@ -262,7 +262,7 @@ class Fitter:
         return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
     def _objection(self, question: Question, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
-        """Why the version must not take the place of the one in force; empty when it may.
+        """Why the version must not take the place of the active one; empty when it may.
 
         Both are measured on the holdout of today, unless what the cards say already clears the new one.
         """

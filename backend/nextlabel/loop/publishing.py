@@ -33,7 +33,7 @@ GONE = (400, 404)  # what Label Studio answers to a prediction for a task that w
 
 @dataclass(frozen=True)
 class Publication:
-    """What a publication did. `seconds_to_switch` is None when the version was already in force.
+    """What a publication did. `seconds_to_switch` is None when the version was already active.
 
     `missing` tasks of the window and `stale` predictions remain for the next reconcile.
     """

@@ -131,7 +131,7 @@ def repair(studio: LabelStudioClient, pool: Pool, config: LabelConfig, project: 
     for read in (studio.skipped_tasks, studio.annotated_tasks):
         if project.finished != pool.closed_size():
             _take_over(pool, config, read(project.id))
-    # What this does not mend is a miscount of Label Studio's, or left to `verify`; it is not chased again.
+    # What this does not repair is a miscount of Label Studio's, or left to `verify`; it is not chased again.
     left = _difference(pool, project)
     pool.update(SyncState, lambda state: replace(state, accepted=left))
 

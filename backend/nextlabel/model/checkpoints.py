@@ -82,7 +82,7 @@ def _give_padding(name: str, model: Any, tokenizer: Any) -> None:
     if not _is_row(tokenizer.pad_token_id, rows):
         raise NoModelError(
             f"The tokenizer of {name!r} has no padding token, and none for the end of a text that could stand for it. "
-            "Give it one (tokenizer.pad_token), save it beside the weights, and name that directory."
+            "Give it one (tokenizer.pad_token), save it next to the weights, and name that directory."
         )
     if not _is_row(getattr(model.config, "pad_token_id", None), rows):  # some find the last word piece by it
         model.config.pad_token_id = tokenizer.pad_token_id

@@ -129,7 +129,7 @@ class Experiment:
         return found
 
     def begin(self, command: str, plan: ExperimentPlan) -> None:
-        """Mend what a killed process left, check that this is the same setting and device, note this start."""
+        """Repair what a killed process left, check that this is the same setting and device, note this start."""
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
             raise BadRunError(
@@ -164,7 +164,7 @@ def _disk(out: Path) -> Iterator[None]:
     except OSError as error:
         raise BadRunError(
             f"Cannot read or write {error.filename or out}: {error.strerror}. The rounds finished before are kept; "
-            "mend that, or give another --out, and give the command again."
+            "correct that, or give another --out, and give the command again."
         ) from None
 
 

@@ -449,7 +449,7 @@ class Pool:
             self._files.keep((version,))
             self._mapped = None
             if self._all_scored_by() != version:
-                self._put_all_scored_by("")  # that version has no scores any more, and may be in force again
+                self._put_all_scored_by("")  # that version has no scores any more, and may be active again
 
     def inexact(self, version: str, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks that are in the pool and have no exact score under `version`: theirs was computed in the

@@ -23,7 +23,7 @@ def previous(registry: Registry, project: int) -> str:
     current = registry.current(project)
     before = registry.before(project, current) if current else None
     if before is None:
-        raise NoModelError(f"Project {project} has no whole version before {current}: promote one that `list` shows.")
+        raise NoModelError(f"Project {project} has no intact version before {current}: promote one that `list` shows.")
     return before
 
 

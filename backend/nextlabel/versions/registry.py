@@ -83,7 +83,7 @@ class Registry:
             return ""
 
     def current(self, project: int) -> str | None:
-        """The version in force: the promoted one or, when it is lost or damaged, the newest whole one, a refused one
+        """The active version: the promoted one or, when it is lost or damaged, the newest intact one, a refused one
         only when there is no other."""
         cards, promoted = self._cards(project), self.promoted(project)
         cards.pop(self.unfinished(project), None)
@@ -91,7 +91,7 @@ class Registry:
         return self._first_whole(project, by_merit)
 
     def newest(self, project: int) -> str | None:
-        """The newest whole version whose fit came to its end: it was promoted, or refused."""
+        """The newest intact version whose fit came to its end: it was promoted, or refused."""
         unfinished = self.unfinished(project)
         return self._first_whole(project, [v for v in self.versions(project) if v != unfinished])
 
@@ -102,7 +102,7 @@ class Registry:
         return "" if marked == self.promoted(project) else marked
 
     def before(self, project: int, version: str) -> str | None:
-        """The whole version to go back to: the one that was in force when `version` was fitted or, without it, the
+        """The intact version to go back to: the one that was active when `version` was fitted or, without it, the
         newest of the older ones that were not refused."""
         cards = self._cards(project)
         names = list(cards)
@@ -174,7 +174,7 @@ class Registry:
             return {}
 
     def announce(self, project: int, version: str) -> None:
-        """Say that a version is about to be saved and promoted. Until it is promoted, it is not in force, whole or not,
+        """Say that a version is about to be saved and promoted. Until it is promoted, it is not active, intact or not,
         and nobody counts on it."""
         self.know(project)
         (self.root / str(project) / UNFINISHED).write_text(version)

@@ -45,7 +45,7 @@ def health() -> Response:
 
 @protocol.post("/setup")
 def setup() -> Response:
-    """Whether the project can be served, and its version in force."""
+    """Whether the project can be served, and its active version."""
     body, registry = _body(), services().registry
     project = project_id_of(body.get("project"))
     options = ProjectOptions.of(body.get("extra_params"))
@@ -68,13 +68,13 @@ def versions() -> Response:
 
 @protocol.post("/predict")
 def predict() -> Response:
-    """Predictions of the version in force, one for each task."""
+    """Predictions of the active version, one for each task."""
     body, registry, metrics = _body(), services().registry, services().metrics
     tasks = _tasks(body)
     project = project_id_of(body.get("project"))
     config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
     with _one_of(services().places):  # not before: whoever sends slowly shall take no place
-        version, answers = _answers_in_force(registry, project, config, tasks, services().resident)
+        version, answers = _answers_of_active(registry, project, config, tasks, services().resident)
     if len(tasks) >= MANY_TASKS:
         trim_heap()
     for answer in answers:
@@ -129,10 +129,10 @@ def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
     jobs.hint(project, delay_s=0 if action == "START_TRAINING" else HINT_DELAY_S)
 
 
-def _answers_in_force(
+def _answers_of_active(
     registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: LoadedVersions
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The version in force and its answers. One that cannot be loaded is in force no more, so that another answers."""
+    """The active version and its answers. One that cannot be loaded is active no more, so that another answers."""
     version = registry.current(project)
     try:
         card = registry.card(project, version) if version else None
@@ -141,7 +141,7 @@ def _answers_in_force(
         if registry.current(project) == version:
             raise
         log.error("project %d: %s", project, error)
-        return _answers_in_force(registry, project, config, tasks, resident)
+        return _answers_of_active(registry, project, config, tasks, resident)
 
 
 def _answers(

@@ -120,7 +120,7 @@ def _labels_at(table: Table, number: int, value: object, label: str) -> list[str
     except NoLabelError:
         raise BadCorpusError(
             f"{table.place} {number}: expected a label (a word, a whole number, true or false) in column {label!r}, "
-            f"found {shown(value)}. Mend or remove the row."
+            f"found {shown(value)}. Correct or remove the row."
         ) from None
 
 
@@ -216,7 +216,7 @@ def _annotations(table: Table, number: int, task: Values) -> list[Values]:
     if not _is_task(task) or not isinstance(annotations, list):
         raise BadCorpusError(
             f"{table.place} {number}: expected a task with data and annotations, as others in the file are, found "
-            f"{listed(task) or 'nothing'}. Mend or remove it."
+            f"{listed(task) or 'nothing'}. Correct or remove it."
         )
     return [annotation for annotation in annotations if isinstance(annotation, Mapping)]
 

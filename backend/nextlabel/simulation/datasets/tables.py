@@ -120,7 +120,7 @@ def _guess(content: bytes, place: int) -> str:
     """Which encoding it is likely to be, with the words at `place` read so, for a person to judge."""
     others = [char for char in content.decode("utf-8", "replace") if ord(char) > 127]
     if others.count("\ufffd") < len(others) / 2:
-        return "The rest of the file is UTF-8: mend this place, or get the file again."
+        return "The rest of the file is UTF-8: correct this place, or get the file again."
     letters = [byte for byte in content if byte > 127 or chr(byte).isalpha()]
     western = sum(byte > 127 for byte in letters) < len(letters) / 3
     try:
@@ -250,7 +250,7 @@ def _of_columns(
         if len(fields) != len(header):
             raise BadCorpusError(
                 f"{path}, line {number}: expected {len(header)} fields as in the header, found {len(fields)}: "
-                f"{listed(fields, most=5)}. Mend or remove the row."
+                f"{listed(fields, most=5)}. Correct or remove the row."
             )
         found.append((number, {name: fields[place] for name, place in places}))
     return found
@@ -348,8 +348,8 @@ def _of_array(path: Path, text: str) -> list[Row]:
         found = json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         raise BadCorpusError(
-            f"{path}: expected one JSON array of objects, or one JSON object on each line ({error}). Mend the file, or "
-            "get it again."
+            f"{path}: expected one JSON array of objects, or one JSON object on each line ({error}). Correct the file, "
+            "or get it again."
         ) from None
     for number, row in enumerate(found, start=1):
         if not isinstance(row, dict):

@@ -230,7 +230,7 @@ def _with_texts(place: str, answer: Answer, columns: _Columns, bare: bool) -> An
             return Answer(answer.number, answer.values, why_not=exports.NO_TEXT)
         if not isinstance(value, str):
             raise BadCorpusError(
-                f"{place} {answer.number}: expected a text in column {name!r}, found {shown(value)}. Mend or remove "
+                f"{place} {answer.number}: expected a text in column {name!r}, found {shown(value)}. Correct or remove "
                 "the row."
             )
         _require_whole(place, answer.number, value, name)
@@ -249,7 +249,7 @@ def _require_whole(place: str, number: int, text: str, column: str) -> None:
         text.encode()
     except UnicodeEncodeError:  # JSON can escape half a character, which no tokenizer and no file takes
         raise BadCorpusError(
-            f"{place} {number}: the text in column {column!r} holds half a character: {shown(text)}. Mend or remove "
+            f"{place} {number}: the text in column {column!r} holds half a character: {shown(text)}. Correct or remove "
             "the row."
         ) from None
 
