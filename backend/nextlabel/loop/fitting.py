@@ -157,8 +157,8 @@ class Fitter:
         return max(0.0, wait_s - since_s) if since_s >= 0 else 0.0  # less than 0: the clock was set back
 
     def fit(self, project: int) -> None:
-        """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the one in
-        force. A failed fit keeps its labels."""
+        """Fit a version on all labels, if a fit is due, and promote it, unless it is clearly worse than the active
+        one. A failed fit keeps its labels."""
         try:
             # The project first: a job too many must not make a backlog give way.
             with lock(self._settings.model_dir, f"fit.{project}"), self._turn.for_fit() as ours:
