@@ -56,7 +56,8 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
     # A window is a multiple of the annotators' pace; these three need no time to think.
-    project = LiveProject(studio, start_backend(fit_steps=300, window=60), few_pairs)
+    # Nor are versions made as fast as this model would let them be: some seconds of fitting lie between two switches.
+    project = LiveProject(studio, start_backend(fit_steps=1200, window=60), few_pairs)
     project.wait()
     clients = [studio, *(label_studio.connect(sign_up(label_studio, f"busy{n}@example.com")) for n in (1, 2))]
     served: list[int] = []

@@ -1,5 +1,6 @@
 """A simulation on disk: killed at any point it goes on, other settings are refused, workers change nothing."""
 
+import contextlib
 import errno
 import json
 import multiprocessing
@@ -248,9 +249,11 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_no_finished_round(
         while not (tmp_path / records.ROUNDS).exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         for child in psutil.Process().children(recursive=True):
-            if "spawn_main" in " ".join(child.cmdline()):
-                os.kill(child.pid, signal.SIGKILL)
-                return
+            # What tests before this one started may end at any moment.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    os.kill(child.pid, signal.SIGKILL)
+                    return
 
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
