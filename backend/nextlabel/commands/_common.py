@@ -30,7 +30,7 @@ def write_json(out: Path | None, result: object) -> None:
 
 
 def show(line: str) -> None:
-    """What is being done, beside what is printed for others to read."""
+    """What is being done, apart from what is printed for others to read."""
     print(line, file=sys.stderr, flush=True)
 
 

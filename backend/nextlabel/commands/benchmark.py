@@ -1,4 +1,4 @@
-"""Measures scoring, fitting and answering beside the naive ways, all in one run. Prints the tables as Markdown.
+"""Measures scoring, fitting and answering next to the naive ways, all in one run. Prints the tables as Markdown.
 
 With --from FILE.json nothing is measured: the README is renewed from the --out of an earlier run.
 """

@@ -1,6 +1,6 @@
 """Counts what a label, a new version and the clock cost in requests and bytes, in pools of several sizes.
 
-Prints a Markdown table; also how fast the first synchronisation is beside Label Studio's own export.
+Prints a Markdown table; also how fast the first synchronisation is compared with Label Studio's own export.
 """
 
 import json

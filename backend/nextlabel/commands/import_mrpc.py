@@ -1,6 +1,6 @@
 """Makes a Label Studio project from MRPC: sentence pairs, a gold seed set, a held-out validation set.
 
-Nothing is done beside a project that is complete already: run it again with --project as often as you like.
+Nothing is done to a project that is complete already: run it again with --project as often as you like.
 """
 
 import argparse
