@@ -82,7 +82,7 @@ class Spread:
 
 def learning_curves(parts: Sequence[Part]) -> Figure:
     """Dev and test side by side, with 95 % bands over seeds; the full-data mean is dashed."""
-    with _style():
+    with styled():
         figure = Figure(figsize=(5.2 * len(parts) if len(parts) > 1 else 6.4, 4.5), layout="constrained")
         for part, axes in zip(parts, _panels(figure, len(parts), sharey=True), strict=True):
             _draw_curves(axes, part)
@@ -95,7 +95,7 @@ def learning_curves(parts: Sequence[Part]) -> Figure:
 def savings(panels: Mapping[str, Sequence[Saving]]) -> Figure:
     """A panel for each comparison: point and interval of the sustained rule, and, hollow, of the first look."""
     rows = max(len(items) for items in panels.values())
-    with _style():
+    with styled():
         figure = Figure(figsize=(4.1 * len(panels) + 0.9, 1.7 + 0.75 * rows), layout="constrained")
         free = _panels(figure, len(panels), sharey=True, sharex=True)
         for (title, items), axes in zip(panels.items(), free, strict=True):
@@ -113,7 +113,7 @@ def seeds(needed: Sequence[Spread], fewest: int, most: int, areas: Sequence[Spre
     """Every seed as a point: labels to the target, from the start set to all there are; area beyond random's."""
     panels = [bool(needed), bool(areas)]
     rows = max(len(needed), len(areas))
-    with _style():
+    with styled():
         figure = Figure(figsize=(5.0 * sum(panels) + 0.6, 1.6 + 0.75 * rows), layout="constrained")
         free = iter(_panels(figure, sum(panels)))
         if needed:
@@ -126,7 +126,7 @@ def seeds(needed: Sequence[Spread], fewest: int, most: int, areas: Sequence[Spre
 def save(figure: Figure, out: Path, name: str) -> str:
     """Write `NAME.png` and `NAME.svg`, the same bytes for the same figure; returns the SVG."""
     FigureCanvasAgg(figure)
-    with _style():
+    with styled():
         figure.savefig(out / f"{name}.png", dpi=200, metadata={"Software": None})
         buffer = BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -137,7 +137,8 @@ def save(figure: Figure, out: Path, name: str) -> str:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
+    """In here figures are made and drawn as all of ours are."""
     with mpl.rc_context(STYLE):
         yield
 

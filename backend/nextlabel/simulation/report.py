@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from nextlabel.simulation.blocks import (
     to_markdown,
 )
 from nextlabel.simulation.curves import Estimate, Outcome, Reaching
-from nextlabel.simulation.records import FULL, RANDOM, Record
+from nextlabel.simulation.provenance import balance, by_strategy, commands, differing_versions, listing, settled, starts
+from nextlabel.simulation.records import RANDOM, Record
 from nextlabel.simulation.study import (
     MINUTES_A_LABEL,
     Study,
@@ -81,7 +82,7 @@ def update_readme(readme: Path, name: str, study: Study, out: Path, command: str
 def _readme_block(study: Study, out: Path, base: Path, command: str) -> str:
     here = Path(os.path.relpath(out, base)).as_posix()
     said = "\n\n".join(f"**{re.sub(r'([*_<>|`])', _escaped, line)}**" for line in headlines(study))
-    made = "\n".join([*_commands(study), command])
+    made = "\n".join([*commands(study.run), command])
     return (
         f"{said}\n\n![{_alt_curves(study)}]({here}/learning-curves.svg)\n\n"
         f"[Protocol, tables and all numbers]({here}/summary.md). Made by:\n\n```sh\n{made}\n```"
@@ -138,7 +139,7 @@ def _gaps(study: Study) -> Iterator[str]:
             f"Failed: {'; '.join(failed)}. These arms end where their fit diverged, so what is compared depends on "
             f"which fits went well. {shortest}"
         )
-    unplayed = _by_strategy(set(study.run.planned) - {r.arm for r in study.run.rounds} - set(study.run.failures))
+    unplayed = by_strategy(set(study.run.planned) - {r.arm for r in study.run.rounds} - set(study.run.failures))
     if unplayed:
         yield f"Planned, not played: {unplayed}."
     short = {
@@ -149,7 +150,7 @@ def _gaps(study: Study) -> Iterator[str]:
     }
     if short and not study.reproduction:
         yield (
-            f"Fewer than {curves.SPAN} rounds, so that a sustained crossing cannot happen: {_by_strategy(short)}. "
+            f"Fewer than {curves.SPAN} rounds, so that a sustained crossing cannot happen: {by_strategy(short)}. "
             "They count as arms that have not reached the target."
         )
     seeds = {seed for by_seed in study.arms.values() for seed in by_seed} | set(study.full)
@@ -188,7 +189,7 @@ def _weaknesses(study: Study) -> Iterator[str]:
             f"Rounds come from several devices ({'; '.join(devices)}); pairs made on different ones share their start "
             "set, but not exactly their training."
         )
-    differing = list(_differing_versions(study.run.rounds))
+    differing = list(differing_versions(study.run.rounds))
     if differing:
         yield (
             f"Rounds were made with different versions of packages ({'; '.join(differing)}); the same seed need not "
@@ -210,23 +211,6 @@ def _unfinished(study: Study) -> Iterator[str]:
                 yield f"{name}, seed {seed} ({played} of {wanted} rounds)"
             elif planned is None:
                 yield f"{name}, seed {seed} ({played} rounds, planned until no label is left)"
-
-
-def _by_strategy(arms: Collection[tuple[int, str]]) -> str:
-    """`entropy, seeds 3, 4; random, seeds 4`."""
-    names = sorted({name for _, name in arms}, key=lambda name: (name != FULL, name))
-    seeds = {name: sorted(seed for seed, of in arms if of == name) for name in names}
-    return "; ".join(
-        f"{name}, seed{'s' if len(of) > 1 else ''} {', '.join(map(str, of))}" for name, of in seeds.items()
-    )
-
-
-def _differing_versions(rounds: Sequence[Record]) -> Iterator[str]:
-    known = [record.versions for record in rounds if record.versions]
-    for package in dict.fromkeys(package for versions in known for package in versions):
-        found = dict.fromkeys(str(versions.get(package, "none")) for versions in known)
-        if len(found) > 1:
-            yield f"{package} {_and(list(found))}"
 
 
 def _reproduction(study: Study) -> Iterator[Block]:
@@ -292,12 +276,7 @@ def _data_rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
     parts = f"{data['train']} to learn from, {data['dev']} dev, {data.get('test', 0)} test"
     yield f"Data: {data['source']} ({parts}; labels: {', '.join(map(str, data['labels']))}). {_score_words(study)}"
     if data.get("counts"):
-        yield f"Class balance: {'; '.join(_balance(part, of) for part, of in data['counts'].items() if of)}."
-
-
-def _balance(part: str, by_label: Mapping[str, int]) -> str:
-    total = sum(by_label.values()) or 1
-    return f"{part} " + ", ".join(f"{label} {n} ({100 * n / total:.1f} %)" for label, n in by_label.items())
+        yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
 
 
 def _fitting_rules(study: Study) -> Iterator[str]:
@@ -396,7 +375,8 @@ def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
     )
     for group in study.alike:
         yield (
-            f"With two classes {_and(group)} rank every pool alike, but for rounding; the figures show {group[0]} only."
+            f"With two classes {listing(group)} rank every pool alike, but for rounding; the figures show "
+            f"{group[0]} only."
         )
     if len(data["labels"]) == 2 and not study.alike:
         yield "With two classes entropy, margin and least confidence rank every pool alike: one stands for all."
@@ -520,15 +500,10 @@ def _curve_table(part: str, means: MeanCurves, study: Study) -> Table:
 
 def _making(study: Study, command: str) -> Iterator[Block]:
     yield Heading("How it was made")
-    yield Code("\n".join([*_commands(study), command]))
-    rows = [
-        [str(i.get("started", "")), str(i.get("machine", "")), str(i.get("device", "")), _listed(i.get("versions"))]
-        for i in study.run.invocations
-    ]
-    yield Table("Starts of the simulation.", ["started", "machine", "device", "versions"], rows)
+    yield Code("\n".join([*commands(study.run), command]))
+    yield starts(study.run)
     yield _seconds(study)
-    yield Paragraph("Setting, equal for all rounds:")
-    yield Code(json.dumps(study.run.setting, indent=2, ensure_ascii=False))
+    yield from settled(study.run)
 
 
 def _seconds(study: Study) -> Table:
@@ -548,10 +523,6 @@ def _mean_seconds(records: Sequence[Record], stage: str) -> str:
     return f"{sum(known) / len(known):.2f}" if known else ""
 
 
-def _commands(study: Study) -> list[str]:
-    return list(dict.fromkeys(str(i["command"]) for i in study.run.invocations if "command" in i))
-
-
 def _pictures(study: Study, means: Mapping[str, MeanCurves], out: Path) -> Iterator[Picture]:
     svg = figures.save(
         figures.learning_curves([_part(study, part, of) for part, of in means.items()]), out, "learning-curves"
@@ -569,7 +540,7 @@ def _pictures(study: Study, means: Mapping[str, MeanCurves], out: Path) -> Itera
     if needed or areas:
         svg = figures.save(figures.seeds(needed, study.fewest, study.train, areas), out, "seeds")
         caption = "Every paired seed is a point. Coloured bars: medians. Black: mean and 95 % interval."
-        yield Picture("seeds", svg, f"One point for each paired seed of {_and(study.drawn)}.", caption)
+        yield Picture("seeds", svg, f"One point for each paired seed of {listing(study.drawn)}.", caption)
 
 
 def _mean_curves(study: Study, test: bool) -> MeanCurves:
@@ -622,7 +593,7 @@ def _spreads(study: Study) -> tuple[list[figures.Spread], list[figures.Spread]]:
 
 def _alt_curves(study: Study) -> str:
     parts = "dev and test" if study.tested else "dev"
-    return f"Mean {parts} score over labels used, for {_and(study.drawn)}{' and full data' if study.full else ''}"
+    return f"Mean {parts} score over labels used, for {listing(study.drawn)}{' and full data' if study.full else ''}"
 
 
 def _caption_curves(study: Study) -> str:
@@ -666,14 +637,6 @@ def _statistics(study: Study, means: Mapping[str, MeanCurves]) -> dict[str, Any]
 
 def _with_interval(of: Estimate | None) -> str:
     return "" if of is None else f"{of.mean:.4f} {interval(of)}".rstrip()
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _listed(versions: object) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items()) if isinstance(versions, dict) else ""
 
 
 def _write(path: Path, text: str) -> None:
