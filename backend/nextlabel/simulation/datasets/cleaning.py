@@ -11,6 +11,7 @@ from nextlabel.values.examples import Example
 Parts = Mapping[str, Sequence[Labelled]]
 Key = tuple[str, str]
 
+ALL = "all"  # the part of a corpus without an official split
 POOL, DEV, TEST = 3000, 500, 1000
 TEST_SHARE = 4  # of a corpus without a test set, at most one in so many rows becomes one
 
@@ -38,8 +39,9 @@ def cleaned(parts: Parts) -> Cleaned:
 
     torn = _torn(row for part in rows.values() for row in part)
     for name in rows:
-        keep(name, f"{name} rows whose text stands under more than one label", lambda row: key(row[0]) not in torn)
-        keep(name, f"{name} rows that repeat an earlier one", _is_new())
+        those = "rows" if name == ALL else f"{name} rows"
+        keep(name, f"{those} whose text stands under more than one label", lambda row: key(row[0]) not in torn)
+        keep(name, f"{those} that repeat an earlier one", _is_new())
     if "test" in rows:
         judged, learnt = ({key(example) for example, _ in rows[name]} for name in ("test", "train"))
         safe = {label for example, label in rows["train"] if key(example) not in judged}
@@ -86,9 +88,9 @@ def dealt(parts: Parts, whole: bool = False) -> dict[str, list[Labelled]]:
     """Train (the pool), dev and test, drawn at random, always the same way; each class keeps a training row.
 
     At most 3,000, 500 and 1,000 rows. With `whole`, all of `train` but dev is the pool, and `test` stays as it is.
-    Without a `test`, at most a quarter of the rows of `train` become one.
+    A corpus without an official split gives at most a quarter of its rows to `test`.
     """
-    rows = _shuffled(parts["train"])
+    rows = _shuffled(parts[ALL] if ALL in parts else parts["train"])
     kept = list({label: i for i, (_, label) in reversed(list(enumerate(rows)))}.values())  # each class's first
     reserved = set(kept)
     free = [i for i in range(len(rows)) if i not in reserved]

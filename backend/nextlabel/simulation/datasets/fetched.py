@@ -42,12 +42,11 @@ def sizes(data: TextSet) -> str:
 def of_package(corpus: PublicCorpus) -> tuple[TextSet, dict[str, Any]]:
     """The corpus as it is drawn, and what to tell about it."""
     found = corpus.read(packages.download(corpus.package))
-    kept = cleaning.cleaned({"train" if part == "all" else part: rows for part, rows in found.parts.items()})
+    kept = cleaning.cleaned(found.parts)
     parts = cleaning.dealt(kept.parts, corpus.whole)
     labels = sorted({label for _, label in parts["train"]}, key=lambda label: (label != corpus.positive, label))
     train, dev, test = (tuple(parts[part]) for part in PARTS)
     data = TextSet(corpus.title, tuple(labels), train, dev, test)
-    unsplit = "test" not in found.parts
     return data, {
         "title": corpus.title,
         "package": str(corpus.package),
@@ -60,8 +59,8 @@ def of_package(corpus: PublicCorpus) -> tuple[TextSet, dict[str, Any]]:
         "found": found.rows,
         "papers": corpus.papers,
         "removed": {**found.unusable, **kept.removed},
-        "kept": {("all" if unsplit else part): len(rows) for part, rows in kept.parts.items()},
-        "drawn": cleaning.in_words(unsplit, corpus.whole),
+        "kept": {part: len(rows) for part, rows in kept.parts.items()},
+        "drawn": cleaning.in_words(cleaning.ALL in found.parts, corpus.whole),
     }
 
 
@@ -82,7 +81,7 @@ def of_mrpc(directory: Path | None) -> tuple[TextSet, dict[str, Any]]:
         "positive": corpora.LABELS[0],
         "word_pieces": 128,
         "found": found,
-        "papers": {name: f"{count} (Wang et al. 2019)" for name, count in found.items()},
+        "papers": {"Wang et al. 2019": " + ".join(map(str, found.values()))},
         "removed": {},
         "kept": found,
         "drawn": "nothing: the official parts",

