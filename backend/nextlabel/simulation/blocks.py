@@ -84,7 +84,7 @@ pre { background: #f5f5f5; padding: 0.7rem 0.9rem; font-size: 0.82rem; white-spa
 
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
     """The report with its figures linked as files next to it."""
-    return "\n\n".join([f"# {_md(title)}", *map(_block_md, blocks)]) + "\n"
+    return "\n\n".join([f"# {_md(title)}", *map(block_md, blocks)]) + "\n"
 
 
 def find_block(page: Path, start: str, end: str, what: str) -> tuple[str, str]:
@@ -127,7 +127,8 @@ def to_html(title: str, blocks: Sequence[Block]) -> str:
     )
 
 
-def _block_md(block: Block) -> str:
+def block_md(block: Block) -> str:
+    """One block in Markdown."""
     match block:
         case Heading(text):
             return f"## {_md(text)}"

@@ -79,8 +79,9 @@ class BarPanel:
 
 @dataclass(frozen=True)
 class ReliabilityPanel:
-    """Mean confidence, share right and examples of each bin that has any."""
+    """Mean confidence, share right and examples of each bin that is drawn, of the arm `name`."""
 
+    title: str
     name: str
     confidence_B: Sequence[float]
     accuracy_B: Sequence[float]
@@ -319,7 +320,7 @@ def _draw_reliability(axes: Axes, panel: ReliabilityPanel) -> None:
     axes.plot(panel.confidence_B, panel.accuracy_B, color=colour, lw=1.2)
     shares: Array = np.array(panel.counts_B) / max(1, sum(panel.counts_B))
     axes.scatter(panel.confidence_B, panel.accuracy_B, s=8 + 90 * shares, color=colour, marker=marker, lw=0, zorder=3)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), title=panel.name, aspect="equal")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), title=panel.title, aspect="equal")
     axes.text(0.04, 0.97, panel.remark, va="top", fontsize=SMALL)
     axes.set_xticks([0, 0.5, 1])
     axes.set_yticks([0, 0.5, 1])

@@ -1,0 +1,137 @@
+"""What the report of a run with label counts tells of its making: what was chosen, how long it took, by what commands."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nextlabel.simulation import baselines
+from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
+from nextlabel.simulation.comparisons import Arm
+from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
+from nextlabel.simulation.provenance import balance, commands, listing, settled, starts
+from nextlabel.simulation.records import Record
+
+MOST_CLASSES = 10  # whose balance is told in a line; of more the table of classes tells it
+
+
+def chosen_by_label(study: CountStudy, strategy: str, seeds: Sequence[int]) -> dict[str, float]:
+    """How many of each label an arm chose up to the last count that is compared: mean of the seeds."""
+    total: dict[str, int] = {}
+    for record in _choosing(study, strategy, seeds):
+        for label, count in (record.mix or {}).items():
+            total[label] = total.get(label, 0) + count
+    return {label: count / len(seeds) for label, count in total.items()}
+
+
+def _choosing(study: CountStudy, strategy: str, seeds: Sequence[int]) -> list[Record]:
+    """The rounds whose choice was labelled by the last count that is compared."""
+    return [r for seed in seeds for r in study.by_arm[strategy][seed] if r.labels < study.last]
+
+
+def chosen_section(study: CountStudy) -> Iterator[Block]:
+    """Class mix and near-copies of what each arm chose."""
+    yield Heading("What was chosen")
+    head = ["arm", "chosen", "near-copies", "classes met", "largest class", "smallest class of the pool"]
+    yield Table(
+        f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms share: "
+        "mean of a seed. A near-copy's embedding by the base model has a cosine of 0.95 or more with one labelled "
+        "before.",
+        head,
+        [_chosen_row(study, arm) for arm in study.comparison.arms],
+    )
+
+
+def _chosen_row(study: CountStudy, arm: Arm) -> list[str]:
+    records, seeds = _choosing(study, arm.strategy, arm.seeds), len(arm.seeds)
+    chosen = sum(len(record.chosen) for record in records) or 1
+    known = [record.near_copies for record in records if record.near_copies is not None]
+    by_label = chosen_by_label(study, arm.strategy, arm.seeds)
+    met = [sum(n > 0 for n in chosen_by_label(study, arm.strategy, [seed]).values()) for seed in arm.seeds]
+    pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
+    extremes = [pick(pool, key=lambda label: pool[label]) for pick in (max, min)] if pool else []
+    return [
+        arm.strategy,
+        f"{chosen / seeds:.0f}",
+        f"{sum(known) / seeds:.1f} ({100 * sum(known) / chosen:.1f} %)" if known else "not recorded",
+        f"{sum(met) / seeds:.1f} of {len(study.comparison.labels)}",
+        *(_share_chosen(label, by_label, pool, chosen / seeds) for label in extremes),
+    ]
+
+
+def _share_chosen(label: str, chosen: Mapping[str, float], pool: Mapping[str, int], all_chosen: float) -> str:
+    there = 100 * pool[label] / (sum(pool.values()) or 1)
+    return f"{label} {100 * chosen.get(label, 0) / all_chosen:.1f} % (pool {there:.1f} %)"
+
+
+def times_section(study: CountStudy) -> Iterator[Block]:
+    """Seconds a round by stage and processor."""
+    yield Heading("Times")
+    stages = [s for s in dict.fromkeys(s for r in study.run.rounds for s in r.seconds) if s != "shared"]
+    head = ["arm", "machine", "rounds", *stages, "all stages", "of which shared", "hours spent"]
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in study.run.rounds:
+        groups.setdefault((record.strategy, record.machine or record.device), []).append(record)
+    yield Table(
+        "Mean seconds a round by stage, all rounds that were played. Shared seconds were spent for another arm of the "
+        "seed, which begins with the same labels; they are not in the hours.",
+        head,
+        [_time_row(name, machine, of, stages) for (name, machine), of in sorted(groups.items())],
+    )
+
+
+def _time_row(name: str, machine: str, records: Sequence[Record], stages: Sequence[str]) -> list[str]:
+    by_stage = [sum(record.seconds.get(stage, 0.0) for record in records) for stage in stages]
+    shared = sum(record.seconds.get("shared", 0.0) for record in records)
+    means = [f"{seconds / len(records):.2f}" for seconds in (*by_stage, sum(by_stage), shared)]
+    return [name, machine, str(len(records)), *means, f"{(sum(by_stage) - shared) / 3600:.2f}"]
+
+
+def making_section(study: CountStudy, command: str) -> Iterator[Block]:
+    """Protocol, commands, starts, processors and the setting."""
+    yield Heading("How it was made")
+    yield Items(list(_rules(study)))
+    yield Code("\n".join([*commands(study.run), command]))
+    yield starts(study.run)
+    by_machines: dict[str, list[str]] = {}
+    for seed, machines in machines_by_seed(study).items():
+        by_machines.setdefault(" and ".join(machines), []).append(str(seed))
+    rows = [[machines, ", ".join(seeds)] for machines, seeds in by_machines.items()]
+    yield Table("Processors, and the seeds whose arms were played on them.", ["machine", "seeds"], rows)
+    anew = [
+        [str(arm["strategy"]), str(arm["seed"]), str(arm["rounds"]), str(arm["machine"])]
+        for start in study.run.invocations
+        for arm in begun_anew(start)
+    ]
+    if anew:
+        head = ["arm", "seed", "rounds taken out", "made on"]
+        yield Table("Begun anew, because another processor had begun them.", head, anew)
+    yield from settled(study.run)
+
+
+def _rules(study: CountStudy) -> Iterator[str]:
+    setting = study.run.setting
+    data, recipe = setting["data"], setting.get("recipe") or {}
+    yield f"Data: {data['source']} ({data['train']:,} to learn from, {data['dev']:,} dev, {data.get('test', 0):,} test)."
+    if data.get("counts") and len(study.comparison.labels) <= MOST_CLASSES:
+        yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
+    yield (
+        "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives every "
+        "arm the same start set and the same randomness of training, so arms are compared seed by seed."
+    )
+    counts = listing([f"{count:,}" for count in setting["at"]])
+    yield f"Versions are fitted from the base model and tested at {counts} labels, the first of which are drawn at random."
+    if recipe.get("steps") and recipe.get("batch_size"):
+        yield f"Fits: {'; '.join(_fits(study, recipe))}; on all {data['train']:,} {setting['full_steps']:,} steps."
+    live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
+    if live:
+        yield f"live: the order of a new project's queue, by {listing(sorted(live))}."
+    if any(baselines.kind_of(arm.strategy) for arm in study.comparison.arms):
+        yield "tfidf and frozen: logistic regression on words, or on what the base model says before any fit."
+
+
+def _fits(study: CountStudy, recipe: Mapping[str, Any]) -> Iterator[str]:
+    size, epochs = recipe["batch_size"], study.run.setting.get("epochs") or 0.0
+    for count in study.comparison.counts:
+        steps = max(recipe["steps"], -int(-epochs * count // size))
+        known = [r.train_accuracy for r in study.run.rounds if r.labels == count and r.train_accuracy is not None]
+        fitted = f", {100 * sum(known) / len(known):.1f} % of them known afterwards" if known else ""
+        yield f"{count:,} labels {steps:,} steps of {size} ({steps * size / count:.1f} epochs{fitted})"

@@ -1,0 +1,125 @@
+"""What the versions with the last label count are like, from what they said of test: F1 by class, and calibration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nextlabel.errors import BadRunError
+from nextlabel.simulation import curves, measures, probabilities
+from nextlabel.simulation.count_study import CountStudy
+from nextlabel.simulation.curves import Estimate
+from nextlabel.simulation.measures import BINS, Measures
+from nextlabel.simulation.probabilities import Said, Targets
+from nextlabel.simulation.records import FULL, RANDOM, Record, read_run
+from nextlabel.values.arrays import Array, Ints
+
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """All seeds' test examples by confidence: mean confidence, share right and number, of the bins that have any."""
+
+    confidence_B: tuple[float, ...]
+    right_B: tuple[float, ...]
+    counts_B: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """An arm's versions with the last label count on test, over its seeds. `f1_C` are the classes' means.
+
+    `more_C` are those minus random's over the same seeds, None for random and full data. `one_class` counts the
+    versions that answer one class for everything.
+    """
+
+    strategy: str
+    seeds: tuple[int, ...]
+    accuracy: Estimate
+    ece: Estimate
+    brier: Estimate
+    f1_C: tuple[float, ...]
+    more_C: tuple[float, ...] | None
+    one_class: int
+    bins: Bins
+
+
+def qualities(study: CountStudy, directories: Sequence[Path]) -> list[Quality]:
+    """Of every arm, random after the others, and then of full data.
+
+    Raises `BadRunError` when what a version said is missing or damaged, or a recorded score is not that of what it
+    said.
+    """
+    places = _places(directories)
+    targets = {name: probabilities.read_targets(where) for name, where in places.items()}
+    arms = [(arm.strategy, arm.seeds) for arm in study.comparison.arms]
+    full = [(FULL, study.comparison.full.seeds)] if study.comparison.full else []
+    found: dict[str, dict[int, tuple[Measures, Said, Targets]]] = {}
+    for name, seeds in [*arms, *full]:
+        for seed in seeds:
+            record = _last(study, name, seed)
+            where, right = places[record.arm], targets[record.arm]
+            said = probabilities.read(where, seed, name, record.round)[TEST]
+            found.setdefault(name, {})[seed] = measures.measured(where, record, right)[TEST], said, right[TEST]
+    return [_quality(name, by_seed, found.get(RANDOM, {})) for name, by_seed in found.items()]
+
+
+def _places(directories: Sequence[Path]) -> dict[tuple[int, str], Path]:
+    """Where each arm's rounds are, of directories whose scores are those of what was said."""
+    places: dict[tuple[int, str], Path] = {}
+    for directory in directories:
+        run = read_run(directory)
+        if not run.setting["data"].get(TEST):
+            raise BadRunError(f"{directory} has no test part. Play it with one: its report is about test scores.")
+        measures.check(directory, run)
+        places.update({record.arm: directory for record in run.rounds})
+    return places
+
+
+def _last(study: CountStudy, name: str, seed: int) -> Record:
+    records = study.by_arm[name][seed]
+    return records[0] if name == FULL else next(r for r in records if r.labels == study.last)
+
+
+def _quality(
+    name: str,
+    by_seed: Mapping[int, tuple[Measures, Said, Targets]],
+    random: Mapping[int, tuple[Measures, Said, Targets]],
+) -> Quality:
+    of = [measured for measured, _, _ in by_seed.values()]
+    f1_SC = np.array([measured.f1 for measured in of])
+    paired = name not in (RANDOM, FULL)
+    more_SC = f1_SC - np.array([random[seed][0].f1 for seed in by_seed]) if paired else None
+    return Quality(
+        strategy=name,
+        seeds=tuple(by_seed),
+        accuracy=_estimate([measured.accuracy for measured in of]),
+        ece=_estimate([measured.ece for measured in of]),
+        brier=_estimate([measured.brier for measured in of]),
+        f1_C=_means(f1_SC),
+        more_C=None if more_SC is None else _means(more_SC),
+        one_class=sum(len(np.unique(said.classes_N)) == 1 for _, said, _ in by_seed.values()),
+        bins=_bins([(said, right.classes_N) for _, said, right in by_seed.values()]),
+    )
+
+
+def _means(values_SC: Array) -> tuple[float, ...]:
+    return tuple(curves.mean(values_S) for values_S in values_SC.T)
+
+
+def _estimate(values: Sequence[float]) -> Estimate:
+    return curves.estimate(np.array(values), curves.resample(len(values)))
+
+
+def _bins(parts: Sequence[tuple[Said, Ints]]) -> Bins:
+    """The bins of the calibration error, over all parts together."""
+    confidence_N = np.concatenate([said.probs_NC[np.arange(len(right)), said.classes_N] for said, right in parts])
+    right_N = np.concatenate([said.classes_N == right for said, right in parts])
+    bins_N = np.clip(np.ceil(confidence_N * BINS - 1e-9).astype(np.int64) - 1, 0, BINS - 1)
+    counts_B = np.bincount(bins_N, minlength=BINS)
+    some_B = counts_B > 0
+    confidence_B, right_B = (np.bincount(bins_N, weights=of, minlength=BINS) for of in (confidence_N, right_N))
+    means = [tuple((of[some_B] / counts_B[some_B]).tolist()) for of in (confidence_B, right_B)]
+    return Bins(means[0], means[1], tuple(counts_B[some_B].tolist()))

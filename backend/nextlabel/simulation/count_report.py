@@ -1,0 +1,374 @@
+"""The report of a run with label counts: figures, tables and what they support. Computes nothing itself."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextlabel.errors import BadRunError
+from nextlabel.simulation import comparisons, count_figures, figures
+from nextlabel.simulation.blocks import (
+    Block,
+    Code,
+    Heading,
+    Items,
+    Paragraph,
+    Picture,
+    Table,
+    block_md,
+    renew_block,
+    to_html,
+    to_markdown,
+)
+from nextlabel.simulation.comparisons import RANDOM_FINAL, WAYS, Arm, Need
+from nextlabel.simulation.count_figures import Bar, BarPanel, CurvePanel, ReliabilityPanel
+from nextlabel.simulation.count_making import chosen_by_label, chosen_section, making_section, times_section
+from nextlabel.simulation.count_quality import Quality, qualities
+from nextlabel.simulation.count_study import (
+    FEW_EXAMPLES,
+    CountStudy,
+    difference,
+    doubts,
+    headlines,
+    percent,
+)
+from nextlabel.simulation.curves import Estimate
+from nextlabel.simulation.figures import Line
+from nextlabel.simulation.provenance import commands, listing
+from nextlabel.simulation.records import FULL, merge, read_run
+from nextlabel.simulation.study import interval
+
+FEWEST_IN_BIN = 20  # examples of all seeds together, for a point of the reliability figure
+SCORE = "macro-F1"
+
+
+@dataclass(frozen=True)
+class CountReport:
+    """What was written, with all that is in it."""
+
+    study: CountStudy
+    qualities: Sequence[Quality]
+
+
+def write_report(directories: Sequence[Path], out: Path) -> CountReport:
+    """Write figures, `summary.md`, `report.html` and `statistics.json` into `out` from runs of the same setting.
+
+    Raises `BadRunError` when the runs cannot be read or compared, or their scores are not those of what was said.
+    """
+    report = read_report(directories)
+    try:
+        _write_files(report, directories, out)
+    except OSError as error:
+        raise BadRunError(f"Cannot write the report to {out}: {error.strerror}. Give another --out.") from None
+    return report
+
+
+def read_report(directories: Sequence[Path]) -> CountReport:
+    """All that a report tells. Raises `BadRunError` as `write_report` does."""
+    study = read_count_study(directories)
+    return CountReport(study, qualities(study, directories))
+
+
+def read_count_study(directories: Sequence[Path]) -> CountStudy:
+    """The statistics of runs of the same setting. Raises `BadRunError` as `comparisons` does."""
+    run = merge({str(directory): read_run(directory) for directory in directories})
+    return CountStudy(run, comparisons.compare(run, directories[0].resolve().name))
+
+
+def plays_counts(directory: Path) -> bool:
+    """Whether a run plays label counts. Raises `BadRunError` when it cannot be read."""
+    return bool(read_run(directory).setting.get("at"))
+
+
+def update_readme(readme: Path, name: str, report: CountReport, out: Path, command: str) -> bool:
+    """Replace what is between the markers `<!-- results:NAME -->` and `<!-- /results -->`; True when that changed it.
+
+    Raises `BadRunError` when the file or the markers are not there.
+    """
+    here = Path(os.path.relpath(out, readme.parent)).as_posix()
+    said = [block_md(Paragraph(line, strong=True)) for line in headlines(report.study)]
+    made = block_md(Code("\n".join([*commands(report.study.run), command])))
+    figure = f"![{curves_alt(report.study)}]({here}/learning-curves.svg)"
+    text = "\n\n".join([*said, figure, f"[All tables and numbers]({here}/summary.md). Made by:", made])
+    return renew_block(readme, f"<!-- results:{name} -->", "<!-- /results -->", "the results", text)
+
+
+def _write_files(report: CountReport, directories: Sequence[Path], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    command = "nextlabel report " + " ".join(map(str, directories))
+    blocks = list(_blocks(report, out, command))
+    title = f"Does active learning save labels? {report.study.title}"
+    for name, text in (
+        ("summary.md", to_markdown(title, blocks)),
+        ("report.html", to_html(title, blocks)),
+        ("statistics.json", json.dumps(_statistics(report), indent=1, allow_nan=False) + "\n"),
+    ):
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def _statistics(report: CountReport) -> dict[str, Any]:
+    """All numbers unrounded, for machines."""
+    study = report.study
+    return {
+        "setting": study.run.setting,
+        "sentences": headlines(study),
+        "doubts": doubts(study),
+        "comparison": study.comparison.as_dict(),
+        "at_last_count": {quality.strategy: asdict(quality) for quality in report.qualities},
+    }
+
+
+def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
+    study = report.study
+    for line in headlines(study):
+        yield Paragraph(line, strong=True)
+    yield _curves_picture(study, out)
+    yield from _savings_section(study, out)
+    yield from _arms_section(study)
+    yield from _classes_section(report)
+    yield from _calibration_section(report, out)
+    yield from chosen_section(study)
+    yield from times_section(study)
+    yield from making_section(study, command)
+    yield Heading("What a sceptic should distrust")
+    yield Items([*_of_versions(report), *doubts(study)])
+
+
+def _of_versions(report: CountReport) -> Iterator[str]:
+    for quality in report.qualities:
+        if quality.one_class:
+            yield (
+                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer one class for every "
+                "test example: these fits have failed."
+            )
+
+
+def _curves_picture(study: CountStudy, out: Path) -> Picture:
+    figure = count_figures.learning_curves(curve_panel(study, study.title), f"{SCORE} on test")
+    svg = figures.save(figure, out, "learning-curves")
+    full = study.comparison.full
+    seeds = ", ".join(f"{arm.strategy} {len(arm.seeds)}" for arm in study.drawn)
+    also = f"; full data {len(full.seeds)}" if full else ""
+    return Picture(
+        "learning-curves",
+        svg,
+        curves_alt(study),
+        f"Learning curves: mean {SCORE} on {study.run.setting['data']['test']:,} test examples over paired seeds "
+        f"({seeds}{also}), with 95 % bootstrap intervals of the mean. Labels on a logarithmic axis.",
+    )
+
+
+def curves_alt(study: CountStudy) -> str:
+    """What one would see in the figure of the curves."""
+    names = listing([arm.strategy for arm in study.drawn])
+    return f"Mean {SCORE} on test over labels used, for {names}{' and full data' if study.comparison.full else ''}"
+
+
+def curve_panel(study: CountStudy, title: str) -> CurvePanel:
+    """The arms' test curves, with full data."""
+    lines = [
+        Line(arm.strategy, np.array([point.labels for point in arm.curve]), [point.test for point in arm.curve])
+        for arm in study.drawn
+    ]
+    full = study.comparison.full
+    return CurvePanel(title, lines, full.test if full else None, f"full data ({study.comparison.train:,})")
+
+
+def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
+    yield Heading("Labels saved")
+    groups = dict(_saving_groups(study))
+    if not groups:
+        yield Paragraph("There is no arm but random sampling.")
+        return
+    panel = BarPanel("", "labels saved against random sampling (%)", -100, 100, groups, percent=True)
+    svg = figures.save(count_figures.bars([panel]), out, "savings")
+    alt = "; ".join(f"{group}: " + ", ".join(f"{b.name} {b.words}" for b in of) for group, of in groups.items())
+    yield Picture("savings", svg, alt, "Share of random sampling's labels that an arm does without, with its 95 % "
+                  "interval. An arrow: the run cannot tell how far the interval goes, or it leaves the axis. Hollow: "
+                  "beyond the axis. No point: the arm or random does not reach the target.")  # fmt: skip
+    head = ["target", "dev score", "arm", "labels", "random's labels", "saved", "test there"]
+    rows = [_need_row(study, arm, need) for name in (*WAYS, RANDOM_FINAL) for arm, need in _needs(study, name)]
+    yield Table(
+        "Labels needed: the first count, interpolated, at which the mean dev curve reaches the target.", head, rows
+    )
+    yield Paragraph(
+        "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev score "
+        "at the last count. Targets are found on dev; the test score is that of the arm's curve at the same labels. A "
+        "seed takes all its arms along in the bootstrap; where a resample does not reach a target it knows the saving "
+        "within bounds only, and the interval has an open end."
+    )
+
+
+def _needs(study: CountStudy, target: str) -> Iterator[tuple[Arm, Need]]:
+    for arm in study.rivals:
+        need = arm.need(target)
+        if need:
+            yield arm, need
+
+
+def _saving_groups(study: CountStudy) -> Iterator[tuple[str, list[Bar]]]:
+    shown = {arm.strategy for arm in study.drawn}
+    for name in (RANDOM_FINAL, *WAYS):
+        needs = [(arm, need) for arm, need in _needs(study, name) if arm.strategy in shown]
+        if needs:
+            yield _target(study, name), [saving_bar(arm.strategy, need) for arm, need in needs]
+
+
+def _target(study: CountStudy, name: str) -> str:
+    return (
+        f"To random's score with {study.last:,} labels" if name == RANDOM_FINAL else f"{name} % of the way to full data"
+    )
+
+
+def saving_bar(name: str, need: Need) -> Bar:
+    """A saving as a row of a figure, in percent."""
+    saving = need.saving
+    if saving is None or saving.share is None:
+        return Bar(name, None, None, None, _unreached(need))
+    low, high = (None if end is None else 100 * end for end in (saving.low, saving.high))
+    several = saving.low is not None or saving.high is not None
+    return Bar(name, 100 * saving.share, low, high, percent(saving).replace("95 % CI ", ""),
+               least=several and high is None, most=several and low is None)  # fmt: skip
+
+
+def _unreached(need: Need) -> str:
+    if need.labels is None and need.labels_random is None:
+        return f"neither gets there in {need.last:,}"
+    if need.labels is None:
+        return f"not reached in {need.last:,}"
+    return f"random not there in {need.last:,}"
+
+
+def _need_row(study: CountStudy, arm: Arm, need: Need) -> list[str]:
+    beyond = f"not within {need.last:,}"
+    labels, random = (beyond if count is None else f"{count:,}" for count in (need.labels, need.labels_random))
+    saved = percent(need.saving) if need.saving else ""
+    test = "" if need.test is None else f"{need.test:.4f}"
+    return [_target(study, need.target), f"{need.score:.4f}", arm.strategy, labels, random, saved, test]
+
+
+def _arms_section(study: CountStudy) -> Iterator[Block]:
+    yield Heading("Results by arm")
+    head = ["arm", "paired seeds", f"test with {study.last:,}", "minus random", "worse by at most 0.01", "better",
+            "seeds that would decide", f"dev with {study.last:,}", "area (test)", "area minus random"]  # fmt: skip
+    rows = [_arm_row(arm) for arm in study.comparison.arms]
+    full = study.comparison.full
+    if full:
+        rows.append(["full data", str(len(full.seeds)), _scored(full.test), "", "", "", "", _scored(full.dev), "", ""])
+    yield Table(f"Mean {SCORE} over paired seeds [95 % interval]; area over log2 of the labels.", head, rows)
+    yield Paragraph(
+        "Differences are paired by seed. Minus random has Student's interval; a verdict is shown when its lower end is "
+        "above -0.01, or above 0; everything else counts as not shown, and is no sign of the contrary. Verdicts are for "
+        "this corpus alone. Other intervals are percentile bootstraps over seeds (10,000 resamples)."
+    )
+    yield from _curve_tables(study)
+
+
+def _arm_row(arm: Arm) -> list[str]:
+    against = arm.against_random
+    compared = ["", "", "", ""] if against is None else [
+        difference(against.final_test).replace("95 % CI ", ""),
+        _verdict(arm, against.final_test.non_inferiority.verdict),
+        _verdict(arm, against.final_test.superiority.verdict),
+        against.final_test.non_inferiority.needed,
+    ]  # fmt: skip
+    area = (
+        "" if against is None else f"{against.area_test.mean:+.4f} {interval(against.area_test, signed=True)}".rstrip()
+    )
+    scores = _scored(arm.final_dev), _scored(arm.area_test)
+    return [arm.strategy, str(len(arm.seeds)), _scored(arm.final_test), *compared, *scores, area]
+
+
+def _verdict(arm: Arm, said: str) -> str:
+    return said if arm.supports_claim else "too few seeds"
+
+
+def _curve_tables(study: CountStudy) -> Iterator[Table]:
+    for part in ("test", "dev"):
+        rows = [
+            [f"{count:,}", *(_scored(getattr(arm.curve[i], part)) for arm in study.comparison.arms)]
+            for i, count in enumerate(study.comparison.counts)
+        ]
+        head = ["labels", *(arm.strategy for arm in study.comparison.arms)]
+        yield Table(f"Mean {part} {SCORE} [95 % interval] with so many labels.", head, rows)
+
+
+def _scored(of: Estimate) -> str:
+    return f"{of.mean:.4f} {interval(of)}".rstrip()
+
+
+def _classes_section(report: CountReport) -> Iterator[Block]:
+    study = report.study
+    counts = study.run.setting["data"].get("counts") or {}
+    pool, test = counts.get("train") or {}, counts.get("test") or {}
+    order = sorted(study.comparison.labels, key=lambda label: -test.get(label, 0))
+    columns = [_class_columns(study, quality) for quality in report.qualities]
+    head = ["class", "in the pool", "in test", *(name for column in columns for name in column[0])]
+    rows = [
+        [label, str(pool.get(label, "")), str(test.get(label, "")), *(cell for of in columns for cell in of[1][label])]
+        for label in order
+    ]
+    yield Heading(f"Classes, with {study.last:,} labels")
+    yield Table(
+        "Mean F1 on test over seeds, its difference to random, and how many examples of the class were chosen after the "
+        "start, a seed. Without intervals: "
+        f"of a class with fewer than {FEW_EXAMPLES} test examples a difference says little.",
+        head,
+        rows,
+    )
+
+
+def _class_columns(study: CountStudy, quality: Quality) -> tuple[list[str], dict[str, list[str]]]:
+    """Heads, and cells by label, of one arm."""
+    name = quality.strategy
+    mix = {} if name == FULL else chosen_by_label(study, name, quality.seeds)
+    head = [f"{name} F1", *(["minus random"] if quality.more_C else []), *([f"{name} chosen"] if mix else [])]
+    cells = {}
+    for i, label in enumerate(study.comparison.labels):
+        more = [f"{quality.more_C[i]:+.3f}"] if quality.more_C else []
+        cells[label] = [f"{quality.f1_C[i]:.3f}", *more, *([f"{mix.get(label, 0):.1f}"] if mix else [])]
+    return head, cells
+
+
+def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
+    study = report.study
+    shown = {arm.strategy for arm in study.drawn} | {FULL}
+    drawn = [quality for quality in report.qualities if quality.strategy in shown]
+    yield Heading("Calibration")
+    rows = [
+        [_name(of), str(len(of.seeds)), *(_scored(value) for value in (of.ece, of.brier, of.accuracy))]
+        for of in report.qualities
+    ]
+    head = ["arm", "seeds", "ECE", "Brier score", "accuracy"]
+    yield Table(f"On test, with {study.last:,} labels: mean over seeds [95 % interval].", head, rows)
+    svg = figures.save(count_figures.reliability([_reliability(of) for of in drawn]), out, "reliability")
+    yield Picture(
+        "reliability",
+        svg,
+        "Share right over mean confidence, for " + listing([_name(of) for of in drawn]),
+        f"How often versions with {study.last:,} labels are right where they are so sure, over all test examples and "
+        f"seeds; larger points are more examples, bins of fewer than {FEWEST_IN_BIN} are left out. Below the dashed "
+        "line a version is too sure of itself.",
+    )
+    yield Paragraph(
+        "ECE (0 to 1) is over 15 bins of equal width of the confidence in the class that is answered; it is above 0 even "
+        "for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated after "
+        "the fit."
+    )
+
+
+def _name(quality: Quality) -> str:
+    return "full data" if quality.strategy == FULL else quality.strategy
+
+
+def _reliability(of: Quality) -> ReliabilityPanel:
+    enough = [i for i, count in enumerate(of.bins.counts_B) if count >= FEWEST_IN_BIN]
+    confidence, right, counts = (
+        [values[i] for i in enough] for values in (of.bins.confidence_B, of.bins.right_B, of.bins.counts_B)
+    )
+    remark = f"ECE {of.ece.mean:.3f}\nBrier {of.brier.mean:.3f}"
+    return ReliabilityPanel(_name(of), of.strategy, confidence, right, [int(count) for count in counts], remark)

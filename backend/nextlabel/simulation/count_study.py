@@ -1,0 +1,340 @@
+"""What a run with label counts supports, in sentences, and what should make a reader doubt it. Draws nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nextlabel.learning.strategies import rank_alike
+from nextlabel.simulation import baselines
+from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving
+from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
+from nextlabel.simulation.provenance import by_strategy, differing_versions, listing
+from nextlabel.simulation.records import FULL, RANDOM, Record, Run
+from nextlabel.simulation.study import from_to
+from nextlabel.simulation.verdicts import MARGIN, Difference
+
+WELL_FITTED = 0.95  # of its own labels a fit should know at least so many; the field's fits know nearly all
+FEW_EXAMPLES = 10  # of a class in a part: its F1 moves by steps of a tenth
+
+
+@dataclass(frozen=True)
+class CountStudy:
+    """A run with its statistics against random sampling."""
+
+    run: Run
+    comparison: Comparison
+
+    @property
+    def title(self) -> str:
+        """What the corpus is called, without the package that it comes from."""
+        return str(self.run.setting["data"]["source"]).partition(" (")[0]
+
+    @property
+    def last(self) -> int:
+        """The last label count that is compared."""
+        return self.comparison.counts[-1]
+
+    @property
+    def rivals(self) -> list[Arm]:
+        """Every arm but random."""
+        return [arm for arm in self.comparison.arms if arm.strategy != RANDOM]
+
+    @property
+    def random(self) -> Arm:
+        """Random sampling."""
+        return next(arm for arm in self.comparison.arms if arm.strategy == RANDOM)
+
+    @property
+    def alike(self) -> list[list[str]]:
+        """Groups of strategies that order every pool alike, but for rounding."""
+        names = [arm.strategy for arm in self.comparison.arms]
+        return [group for group in rank_alike(names, len(self.comparison.labels)) if len(group) > 1]
+
+    @property
+    def judged(self) -> list[Arm]:
+        """The arms that the headline is about: those that fit the model, one of each group that is alike."""
+        single = [arm for arm in self.rivals if all(arm.strategy not in group[1:] for group in self.alike)]
+        return [arm for arm in single if not baselines.kind_of(arm.strategy)] or single
+
+    @property
+    def drawn(self) -> list[Arm]:
+        """The arms of the figures: as the headline's, with baselines, and random last."""
+        return [arm for arm in self.comparison.arms if all(arm.strategy not in group[1:] for group in self.alike)]
+
+    @cached_property
+    def by_arm(self) -> Mapping[str, Mapping[int, Sequence[Record]]]:
+        """The rounds of each strategy, by seed, in order."""
+        found: dict[str, dict[int, list[Record]]] = {}
+        for record in self.run.rounds:
+            found.setdefault(record.strategy, {}).setdefault(record.seed, []).append(record)
+        return found
+
+    def paired(self, arm: Arm) -> list[Record]:
+        """Every round that counts for an arm."""
+        return [record for seed in arm.seeds for record in self.by_arm[arm.strategy][seed]]
+
+    @property
+    def missing(self) -> set[tuple[int, str]]:
+        """Seed and strategy of what was planned or begun, and has not all the label counts."""
+        asked = len(self.run.setting["at"])
+        ended = {
+            (seed, name)
+            for name, by_seed in self.by_arm.items()
+            for seed, records in by_seed.items()
+            if name == FULL or len(records) >= asked
+        }
+        return ({record.arm for record in self.run.rounds} | set(self.run.planned)) - ended
+
+
+def headlines(study: CountStudy) -> list[str]:
+    """Two sentences: how the arms compare with random at the last label count, and what they save."""
+    if not study.judged:
+        return [
+            f"There is no arm but random sampling, which scores {study.random.final_test.mean:.4f} on test with "
+            f"{study.last:,} labels.",
+            "Nothing is compared, and no saving is claimed.",
+        ]
+    return [_first(study), _second(study)]
+
+
+def _first(study: CountStudy) -> str:
+    said = "; ".join(verdict(arm) for arm in study.judged)
+    score = study.random.final_test.mean
+    return (
+        f"{_seeds(study)}: against random sampling's test macro-F1 of {score:.4f} with {study.last:,} labels, {said}."
+    )
+
+
+def _seeds(study: CountStudy) -> str:
+    counts = [len(arm.seeds) for arm in study.judged]
+    seeds = f"{from_to(counts)} paired seed{'s' if max(counts) > 1 else ''}"
+    if all(arm.supports_claim for arm in study.judged):
+        return seeds
+    return f"Supports no claim ({seeds}, {SEEDS_FOR_A_CLAIM} are needed)"
+
+
+def verdict(arm: Arm) -> str:
+    """What an arm's final test score says against random's, as a clause."""
+    assert arm.against_random is not None
+    of, name = arm.against_random.final_test, arm.strategy
+    shown = difference(of)
+    if not arm.supports_claim:
+        return f"{name} scores {shown}"
+    if of.superiority.shown:
+        return f"{name} is better ({shown})"
+    if of.high is not None and of.high < 0:
+        return f"{name} is worse ({shown})"
+    if of.non_inferiority.shown:
+        return f"{name} is not worse by more than {MARGIN:g}, and not shown to be better ({shown})"
+    return (
+        f"no difference is shown for {name} ({shown}; whether it is worse by more than {MARGIN:g} would take "
+        f"{of.non_inferiority.needed} seeds)"
+    )
+
+
+def difference(of: Difference) -> str:
+    """A difference of scores with its interval."""
+    if of.low is None or of.high is None:
+        return f"{of.mean:+.4f}, no interval"
+    return f"{of.mean:+.4f} [95 % CI {of.low:+.4f} to {of.high:+.4f}]"
+
+
+def _second(study: CountStudy) -> str:
+    needs = [(arm, need) for arm in study.judged if (need := arm.need(RANDOM_FINAL))]
+    said = "; ".join(saved(arm, need) for arm, need in needs)
+    targets = sorted({f"{need.score:.4f}" for _, need in needs})
+    return (
+        f"To random's dev score with {study.last:,} labels ({' to '.join(targets[:: len(targets) - 1 or 1])}), {said}."
+    )
+
+
+def saved(arm: Arm, need: Need) -> str:
+    """What an arm saves on the way to a target, as a clause."""
+    name, saving = arm.strategy, need.saving
+    if need.labels is None:
+        return f"{name} does not get within {need.last:,} labels: no saving is claimed"
+    if need.labels_random is None:
+        return f"{name} needs {need.labels:,} labels and random does not get there within {need.last:,}"
+    assert saving is not None
+    assert saving.share is not None
+    both = f"{name} needs {need.labels:,} labels"
+    if arm.supports_claim and saving.low is not None and saving.low > 0:
+        return f"{both}, {percent(saving)} fewer than random's {need.labels_random:,}"
+    if arm.supports_claim and saving.high is not None and saving.high < 0:
+        return f"{both}, {percent(_negative(saving))} more than random's {need.labels_random:,}"
+    why = "no saving is shown" if arm.supports_claim else "no saving is claimed"
+    return f"{both} and random {need.labels_random:,}, {percent(saving)} saved: {why}"
+
+
+def _negative(saving: Saving) -> Saving:
+    ends = (None if end is None else -end for end in (saving.share, saving.high, saving.low))
+    return Saving(*ends)
+
+
+def percent(saving: Saving) -> str:
+    """A share in percent with its interval; an end that the run cannot tell is open."""
+    share = "not reached" if saving.share is None else f"{100 * saving.share:.0f} %"
+    if saving.low is None and saving.high is None:
+        return share if saving.share is None else f"{share}, no interval"
+    low, high = ("open" if end is None else f"{100 * end:.0f}" for end in (saving.low, saving.high))
+    return f"{share} [95 % CI {low} to {high}]"
+
+
+def doubts(study: CountStudy) -> list[str]:
+    """What a sceptic should distrust in this run, what weighs most first."""
+    return [
+        *_of_seeds(study),
+        *_left_out(study),
+        *_of_fits(study),
+        *_of_classes(study),
+        *_of_making(study),
+        *_of_design(study),
+    ]
+
+
+def _of_seeds(study: CountStudy) -> Iterator[str]:
+    few = [arm.strategy for arm in study.comparison.arms if not arm.supports_claim]
+    if few:
+        yield f"Fewer than {SEEDS_FOR_A_CLAIM} paired seeds: {listing(few)}. Nothing is claimed about them."
+    undecided = [arm for arm in study.judged if arm.against_random and not _decided(arm.against_random.final_test)]
+    for arm in undecided:
+        assert arm.against_random is not None
+        needed = arm.against_random.final_test.non_inferiority.needed
+        yield f"{arm.strategy} is undecided, which counts as not shown: {needed} seeds would decide at today's spread."
+    full = study.comparison.full
+    if full is None:
+        yield "There is no full data: how far the arms are from what all labels give cannot be told."
+    elif len(full.seeds) < SEEDS_FOR_A_CLAIM:
+        yield f"Full data has {len(full.seeds)} seed{'s' if len(full.seeds) > 1 else ''}: its band is rough."
+    if len(study.judged) > 1:
+        yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
+
+
+def _decided(of: Difference) -> bool:
+    return of.non_inferiority.shown or (of.high is not None and of.high < 0)
+
+
+def _left_out(study: CountStudy) -> Iterator[str]:
+    if study.missing:
+        yield f"Left out, unfinished or not played: {by_strategy(study.missing)}. The same command finishes them."
+    failed = [f"{name}, seed {seed} ({why})" for (seed, name), why in sorted(study.run.failures.items())]
+    if failed:
+        yield f"Failed: {'; '.join(failed)}. What is compared depends on which fits went well."
+    unpaired = {
+        (seed, name)
+        for name, by_seed in study.by_arm.items()
+        if name != FULL
+        for seed in by_seed
+        if seed not in next((arm.seeds for arm in study.comparison.arms if arm.strategy == name), ())
+    }
+    if unpaired - study.missing:
+        yield f"Left out, because random has not all counts of the seed: {by_strategy(unpaired - study.missing)}."
+    asked = max(study.run.setting["at"])
+    if study.last < asked:
+        yield f"Random sampling got to {study.last:,} of {asked:,} labels; what other arms did beyond is left out."
+
+
+def _of_fits(study: CountStudy) -> Iterator[str]:
+    short = [
+        f"{name} with {labels:,} labels {100 * share:.0f} %"
+        for name, labels, share in _known_to_fits(study)
+        if share < WELL_FITTED
+    ]
+    if short:
+        yield f"Undertrained: fits know too few of their own labels ({'; '.join(short)}); more steps might help."
+    full = study.comparison.full
+    above = [arm.strategy for arm in study.comparison.arms if full and arm.final_test.mean > full.test.mean]
+    if above:
+        yield f"{listing(above)} with {study.last:,} labels above full data: the fit on all labels may be too short."
+    for arm in study.comparison.arms:
+        for before, after in zip(arm.curve, arm.curve[1:], strict=False):
+            if after.test.mean < before.test.mean:
+                yield (
+                    f"{arm.strategy} falls from {before.test.mean:.4f} with {before.labels:,} labels to "
+                    f"{after.test.mean:.4f} with {after.labels:,}: noise, or fits that do not keep up."
+                )
+
+
+def _known_to_fits(study: CountStudy) -> Iterator[tuple[str, int, float]]:
+    """Strategy, labels and mean accuracy on the labels of the fit, where it was recorded."""
+    groups: dict[tuple[str, int], list[float]] = {}
+    for record in study.run.rounds:
+        if record.train_accuracy is not None:
+            groups.setdefault((record.strategy, record.labels), []).append(record.train_accuracy)
+    for (name, labels), shares in groups.items():
+        yield name, labels, float(np.mean(shares))
+
+
+def _of_classes(study: CountStudy) -> Iterator[str]:
+    counts = study.run.setting["data"].get("counts") or {}
+    for part in ("dev", "test"):
+        by_label = counts.get(part) or {}
+        absent = [label for label in study.comparison.labels if not by_label.get(label)]
+        few = {label: n for label, n in by_label.items() if 0 < n < FEW_EXAMPLES}
+        if by_label and absent:
+            yield f"Without {part} examples, hence in no {part} score: {_some(absent)}."
+        if few:
+            names = _some([f"{label} {n}" for label, n in sorted(few.items(), key=lambda item: item[1])])
+            yield (
+                f"{len(few)} of {len(study.comparison.labels)} classes have fewer than {FEW_EXAMPLES} {part} examples "
+                f"({names}); each weighs as much in macro-F1 as the largest."
+            )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _of_making(study: CountStudy) -> Iterator[str]:
+    for words, count in (study.run.setting["data"].get("shared") or {}).items():
+        if count:
+            yield f"{'A leak' if words.endswith('in train') else 'Repeated'}: {count} {words}."
+    mixed = [str(seed) for seed, machines in machines_by_seed(study).items() if len(machines) > 1]
+    if mixed:
+        yield f"Arms of one seed on several machines, so that its pairs differ in more than the order: {_some(mixed)}."
+    elif len({name for machines in machines_by_seed(study).values() for name in machines}) > 1:
+        yield "Seeds were played on several machines, each seed on one: pairs are whole, seconds cannot be compared."
+    again = [f"{arm['strategy']}, seed {arm['seed']}" for start in study.run.invocations for arm in begun_anew(start)]
+    if again:
+        yield f"Begun anew on another machine: {'; '.join(again)}."
+    differing = list(differing_versions(study.run.rounds))
+    if differing:
+        yield f"Rounds were made with different versions of packages: {'; '.join(differing)}."
+
+
+def begun_anew(start: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+    """The arms that a start took out and played from their beginning, as another machine had begun them."""
+    found = start.get("begun_anew")
+    return found if isinstance(found, list) else []
+
+
+def machines_by_seed(study: CountStudy) -> Mapping[int, list[str]]:
+    """Processors by seed, of its arms; the baseline, which is paired with none, is left out."""
+    found: dict[int, dict[str, None]] = {}
+    for record in study.run.rounds:
+        if record.strategy != FULL:
+            found.setdefault(record.seed, {}).setdefault(record.machine or "not recorded", None)
+    return {seed: list(machines) for seed, machines in sorted(found.items())}
+
+
+def _of_design(study: CountStudy) -> Iterator[str]:
+    for group in study.alike:
+        yield (
+            f"With two classes {listing(group)} order every pool alike, but for rounding: they are one arm, and "
+            f"headline and figures show {group[0]} alone."
+        )
+    yield (
+        "One split: pool, dev and test were drawn once. Intervals speak of other start sets and other fits on these "
+        "texts, not of other texts."
+    )
+    yield (
+        "Dev is used twice: targets and the labels needed for them are both read off it, by the same rule for every "
+        "arm. Test decides nothing, but the same test texts judge all arms and seeds. By which data the recipe was "
+        "chosen is not in the records."
+    )
+    yield (
+        "Labels needed lie between two counts by interpolation; versions were fitted at "
+        f"{listing([f'{count:,}' for count in study.comparison.counts])} labels only."
+    )
