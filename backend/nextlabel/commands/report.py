@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser
 from nextlabel.errors import of_extra
-from nextlabel.simulation.study import headlines
+from nextlabel.simulation import count_study, study
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -25,13 +25,20 @@ def main(arguments: Sequence[str]) -> None:
     if (options.readme is None) != (options.name is None):
         parser.error("--readme and --name go together")
     with of_extra("simulation", "nextlabel report"):
-        from nextlabel.simulation.report import update_readme, write_report
+        from nextlabel.simulation import count_report, report
 
     out = options.out or options.runs[0]
-    study = write_report(options.runs, out)
-    print("\n".join(headlines(study)))
+    command = shlex.join(["nextlabel", "report", *arguments])
+    block = (options.readme, options.name) if options.readme else None
+    if count_report.plays_counts(options.runs[0]):
+        counted = count_report.write_report(options.runs, out)
+        said = count_study.headlines(counted.study)
+        renewed = block and count_report.update_readme(*block, counted, out, command)
+    else:
+        compared = report.write_report(options.runs, out)
+        said = study.headlines(compared)
+        renewed = block and report.update_readme(*block, compared, out, command)
+    print("\n".join(said))
     print(f"Report: {out / 'report.html'}, {out / 'summary.md'}")
-    if options.readme:
-        command = shlex.join(["nextlabel", "report", *arguments])
-        changed = update_readme(options.readme, options.name, study, out, command)
-        print(f"{options.readme}: {'renewed' if changed else 'nothing to change'}")
+    if block:
+        print(f"{options.readme}: {'renewed' if renewed else 'nothing to change'}")

@@ -6,13 +6,16 @@ Owns what may be claimed; refuses Label Studio and every server package.
 __all__ = [
     "baselines",
     "blocks",
+    "comparisons",
     "curves",
     "datasets",
     "experiment",
+    "measures",
     "probabilities",
     "records",
     "replay",
     "report",
     "session",
     "study",
+    "verdicts",
 ]

@@ -1,4 +1,4 @@
-"""What the report of a run with label counts tells of its making: what was chosen, how long it took, by what commands."""
+"""How a run with label counts was made, for its report: what was chosen, how long it took, by what commands."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by
 from nextlabel.simulation.provenance import balance, commands, listing, settled, starts
 from nextlabel.simulation.records import Record
 
-MOST_CLASSES = 10  # whose balance is told in a line; of more the table of classes tells it
+MOST_CLASSES = 3  # whose balance is told in a line; of more the table of classes tells it
 
 
 def chosen_by_label(study: CountStudy, strategy: str, seeds: Sequence[int]) -> dict[str, float]:
@@ -110,15 +110,17 @@ def making_section(study: CountStudy, command: str) -> Iterator[Block]:
 def _rules(study: CountStudy) -> Iterator[str]:
     setting = study.run.setting
     data, recipe = setting["data"], setting.get("recipe") or {}
-    yield f"Data: {data['source']} ({data['train']:,} to learn from, {data['dev']:,} dev, {data.get('test', 0):,} test)."
+    sizes = f"{data['train']:,} to learn from, {data['dev']:,} dev, {data.get('test', 0):,} test"
+    yield f"Data: {data['source']} ({sizes})."
     if data.get("counts") and len(study.comparison.labels) <= MOST_CLASSES:
         yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
     yield (
-        "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives every "
-        "arm the same start set and the same randomness of training, so arms are compared seed by seed."
+        "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives "
+        "every arm the same start set and the same randomness of training, so arms are compared seed by seed."
     )
     counts = listing([f"{count:,}" for count in setting["at"]])
-    yield f"Versions are fitted from the base model and tested at {counts} labels, the first of which are drawn at random."
+    drawn = "drawn at random" if setting.get("start_by") == "random" else f"drawn by {setting.get('start_by')}"
+    yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."
     if recipe.get("steps") and recipe.get("batch_size"):
         yield f"Fits: {'; '.join(_fits(study, recipe))}; on all {data['train']:,} {setting['full_steps']:,} steps."
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}

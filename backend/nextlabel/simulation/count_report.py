@@ -39,11 +39,12 @@ from nextlabel.simulation.count_study import (
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.figures import Line
 from nextlabel.simulation.provenance import commands, listing
-from nextlabel.simulation.records import FULL, merge, read_run
+from nextlabel.simulation.records import FULL, SETTING, merge, read_json, read_run
 from nextlabel.simulation.study import interval
 
 FEWEST_IN_BIN = 20  # examples of all seeds together, for a point of the reliability figure
 SCORE = "macro-F1"
+TARGETS = (RANDOM_FINAL, *WAYS)  # what a reader asks first comes first
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ def read_count_study(directories: Sequence[Path]) -> CountStudy:
 
 
 def plays_counts(directory: Path) -> bool:
-    """Whether a run plays label counts. Raises `BadRunError` when it cannot be read."""
-    return bool(read_run(directory).setting.get("at"))
+    """Whether a directory holds a run with label counts. Raises `BadRunError` when its setting cannot be read."""
+    return bool((read_json(directory / SETTING) or {}).get("at"))
 
 
 def update_readme(readme: Path, name: str, report: CountReport, out: Path, command: str) -> bool:
@@ -142,8 +143,8 @@ def _of_versions(report: CountReport) -> Iterator[str]:
     for quality in report.qualities:
         if quality.one_class:
             yield (
-                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer one class for every "
-                "test example: these fits have failed."
+                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer one class for "
+                "every test example: these fits have failed."
             )
 
 
@@ -180,26 +181,38 @@ def curve_panel(study: CountStudy, title: str) -> CurvePanel:
 
 def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     yield Heading("Labels saved")
-    groups = dict(_saving_groups(study))
-    if not groups:
+    if not study.rivals:
         yield Paragraph("There is no arm but random sampling.")
         return
-    panel = BarPanel("", "labels saved against random sampling (%)", -100, 100, groups, percent=True)
-    svg = figures.save(count_figures.bars([panel]), out, "savings")
-    alt = "; ".join(f"{group}: " + ", ".join(f"{b.name} {b.words}" for b in of) for group, of in groups.items())
-    yield Picture("savings", svg, alt, "Share of random sampling's labels that an arm does without, with its 95 % "
-                  "interval. An arrow: the run cannot tell how far the interval goes, or it leaves the axis. Hollow: "
-                  "beyond the axis. No point: the arm or random does not reach the target.")  # fmt: skip
+    groups = dict(_saving_groups(study))
+    if groups:
+        yield _savings_picture(groups, out)
+    else:
+        yield Paragraph(f"No target is reached by an arm and by random within {study.last:,} labels.")
     head = ["target", "dev score", "arm", "labels", "random's labels", "saved", "test there"]
-    rows = [_need_row(study, arm, need) for name in (*WAYS, RANDOM_FINAL) for arm, need in _needs(study, name)]
+    rows = [_need_row(study, arm, need) for name in TARGETS for arm, need in _needs(study, name)]
     yield Table(
         "Labels needed: the first count, interpolated, at which the mean dev curve reaches the target.", head, rows
     )
     yield Paragraph(
-        "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev score "
-        "at the last count. Targets are found on dev; the test score is that of the arm's curve at the same labels. A "
+        "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev "
+        "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same labels. A "
         "seed takes all its arms along in the bootstrap; where a resample does not reach a target it knows the saving "
         "within bounds only, and the interval has an open end."
+    )
+
+
+def _savings_picture(groups: Mapping[str, Sequence[Bar]], out: Path) -> Picture:
+    panel = BarPanel("", "labels saved against random sampling (%)", -100, 100, groups, percent=True)
+    svg = figures.save(count_figures.bars([panel]), out, "savings")
+    alt = "; ".join(f"{group}: " + ", ".join(f"{b.name} {b.words}" for b in of) for group, of in groups.items())
+    return Picture(
+        "savings",
+        svg,
+        alt,
+        "Share of random sampling's labels that an arm does without, with its 95 % interval. An arrow: the interval "
+        "leaves the axis, or the run cannot tell how far it goes. Hollow: so is the share itself. Targets that are "
+        "not drawn are reached by no arm together with random.",
     )
 
 
@@ -212,9 +225,9 @@ def _needs(study: CountStudy, target: str) -> Iterator[tuple[Arm, Need]]:
 
 def _saving_groups(study: CountStudy) -> Iterator[tuple[str, list[Bar]]]:
     shown = {arm.strategy for arm in study.drawn}
-    for name in (RANDOM_FINAL, *WAYS):
+    for name in TARGETS:
         needs = [(arm, need) for arm, need in _needs(study, name) if arm.strategy in shown]
-        if needs:
+        if any(need.saving and need.saving.share is not None for _, need in needs):
             yield _target(study, name), [saving_bar(arm.strategy, need) for arm, need in needs]
 
 
@@ -262,8 +275,8 @@ def _arms_section(study: CountStudy) -> Iterator[Block]:
     yield Table(f"Mean {SCORE} over paired seeds [95 % interval]; area over log2 of the labels.", head, rows)
     yield Paragraph(
         "Differences are paired by seed. Minus random has Student's interval; a verdict is shown when its lower end is "
-        "above -0.01, or above 0; everything else counts as not shown, and is no sign of the contrary. Verdicts are for "
-        "this corpus alone. Other intervals are percentile bootstraps over seeds (10,000 resamples)."
+        "above -0.01, or above 0; everything else counts as not shown, and is no sign of the contrary. Verdicts are "
+        "for this corpus alone. Other intervals are percentile bootstraps over seeds (10,000 resamples)."
     )
     yield from _curve_tables(study)
 
@@ -277,10 +290,10 @@ def _arm_row(arm: Arm) -> list[str]:
         against.final_test.non_inferiority.needed,
     ]  # fmt: skip
     area = (
-        "" if against is None else f"{against.area_test.mean:+.4f} {interval(against.area_test, signed=True)}".rstrip()
+        "" if against is None else f"{against.area.test.mean:+.4f} {interval(against.area.test, signed=True)}".rstrip()
     )
-    scores = _scored(arm.final_dev), _scored(arm.area_test)
-    return [arm.strategy, str(len(arm.seeds)), _scored(arm.final_test), *compared, *scores, area]
+    scores = _scored(arm.final.dev), _scored(arm.area.test)
+    return [arm.strategy, str(len(arm.seeds)), _scored(arm.final.test), *compared, *scores, area]
 
 
 def _verdict(arm: Arm, said: str) -> str:
@@ -314,8 +327,8 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     ]
     yield Heading(f"Classes, with {study.last:,} labels")
     yield Table(
-        "Mean F1 on test over seeds, its difference to random, and how many examples of the class were chosen after the "
-        "start, a seed. Without intervals: "
+        "Mean F1 on test over seeds, its difference to random, and how many examples of the class a seed has chosen "
+        "after the start. Without intervals: "
         f"of a class with fewer than {FEW_EXAMPLES} test examples a difference says little.",
         head,
         rows,
@@ -355,8 +368,8 @@ def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
         "line a version is too sure of itself.",
     )
     yield Paragraph(
-        "ECE (0 to 1) is over 15 bins of equal width of the confidence in the class that is answered; it is above 0 even "
-        "for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated after "
+        "ECE (0 to 1) is over 15 bins of equal width of the confidence in the class that is answered; it is above 0 "
+        "even for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated after "
         "the fit."
     )
 

@@ -92,7 +92,7 @@ def headlines(study: CountStudy) -> list[str]:
     """Two sentences: how the arms compare with random at the last label count, and what they save."""
     if not study.judged:
         return [
-            f"There is no arm but random sampling, which scores {study.random.final_test.mean:.4f} on test with "
+            f"There is no arm but random sampling, which scores {study.random.final.test.mean:.4f} on test with "
             f"{study.last:,} labels.",
             "Nothing is compared, and no saving is claimed.",
         ]
@@ -101,7 +101,7 @@ def headlines(study: CountStudy) -> list[str]:
 
 def _first(study: CountStudy) -> str:
     said = "; ".join(verdict(arm) for arm in study.judged)
-    score = study.random.final_test.mean
+    score = study.random.final.test.mean
     return (
         f"{_seeds(study)}: against random sampling's test macro-F1 of {score:.4f} with {study.last:,} labels, {said}."
     )
@@ -245,7 +245,7 @@ def _of_fits(study: CountStudy) -> Iterator[str]:
     if short:
         yield f"Undertrained: fits know too few of their own labels ({'; '.join(short)}); more steps might help."
     full = study.comparison.full
-    above = [arm.strategy for arm in study.comparison.arms if full and arm.final_test.mean > full.test.mean]
+    above = [arm.strategy for arm in study.comparison.arms if full and arm.final.test.mean > full.test.mean]
     if above:
         yield f"{listing(above)} with {study.last:,} labels above full data: the fit on all labels may be too short."
     for arm in study.comparison.arms:

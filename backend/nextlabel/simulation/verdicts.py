@@ -4,8 +4,8 @@ The rules, so that anybody can compute the same numbers from the same difference
 
 Difference, of a corpus. One number a paired seed: the arm's final test macro-F1 minus random's. Mean d and standard
 deviation s (divisor n - 1), both from exactly rounded sums (`math.fsum`). The 95 % interval is Student's,
-d -+ t(.975, n - 1) s / sqrt(n), not the bootstrap's: with 10 seeds the percentile bootstrap is too narrow (it leaves the
-truth out in about 9.6 % of cases, not in 5 %). Fewer than 3 seeds have no interval and no p.
+d -+ t(.975, n - 1) s / sqrt(n), not the bootstrap's: with 10 seeds the percentile bootstrap is too narrow (it leaves
+the truth out in about 9.6 % of cases, not in 5 %). Fewer than 3 seeds have no interval and no p.
 
 Verdict. Non-inferior: the truth is above -0.01. Superior: it is above 0. With the margin m of 0.01 or 0, the one-sided
 p is the chance of Student's t with n - 1 degrees of freedom above (d + m) sqrt(n) / s; it is below 0.025 exactly when
@@ -22,19 +22,21 @@ Summary over corpora. The Bayesian signed-rank test (Benavoli et al., "A Bayesia
 Dirichlet process", ICML 2014; "Time for a change", JMLR 18, 2017) with -0.01 to 0.01 as the region of practical
 equivalence. The corpora's mean differences z_1 .. z_k in the order given, and before them z_0 = 0 of weight 0.5, the
 prior. `numpy.random.default_rng(0).dirichlet([0.5, 1, .., 1], 50000)` are draws of their weights w. In each draw
-*better* has the sum of w_i w_j over all i and j (both orders, i = j too) with z_i + z_j above 0.02, *worse* with those
-below -0.02, half of it on the edge, and *equivalent* the rest. A probability is the share of draws in which its name has
-most; equals go to equivalent, then to worse. It is about corpora like these, each counted as one, its mean as known.
+*better* has the sum of w_i w_j over all i and j (both orders, i = j too) with z_i + z_j above 0.02, *worse* of those
+below -0.02, half of what is on the edge, and *equivalent* the rest. A probability is the share of draws in which its
+name has most; equals go to equivalent, then to worse. It is about corpora like these: each counts as one, and its mean
+as known.
 """
 
 import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from nextlabel.errors import of_extra
 from nextlabel.values.arrays import Array
 
 MARGIN = 0.01  # of macro-F1: what may be lost and still count as no loss, and the region of practical equivalence
@@ -125,7 +127,7 @@ def _verdict(mean: float, sd: float | None, seeds: int, margin: float) -> Verdic
     if sd is None or seeds < FEWEST_SEEDS:
         return Verdict(margin, None, None, NOT_SHOWN, None)
     above = mean + margin
-    p = float(stats.t.sf(above * math.sqrt(seeds) / sd, seeds - 1)) if sd else float(above <= 0)
+    p = float(_student(seeds - 1).sf(above * math.sqrt(seeds) / sd)) if sd else float(above <= 0)
     return Verdict(margin, p, p, SHOWN if p < LEVEL else NOT_SHOWN, seeds_needed(above, sd))
 
 
@@ -137,9 +139,15 @@ def seeds_needed(above: float, sd: float) -> int | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _quantile(freedom: int) -> float:
-    return float(stats.t.ppf(1 - LEVEL, freedom))
+    return float(_student(freedom).ppf(1 - LEVEL))
+
+
+def _student(freedom: int) -> Any:
+    with of_extra("simulation", "A verdict"):
+        from scipy import stats  # here, as runs with fixed batches are reported where it is not installed
+    return stats.t(freedom)
 
 
 def holm(ps: Sequence[float | None]) -> list[float]:
