@@ -49,7 +49,7 @@ class CurvePanel:
 class Bar:
     """An arm's number with its interval and, beside it, in words. `mean` is None where there is none to draw.
 
-    `least` and `most`: the number is only known to be at least, or at most, this; drawn as an arrow.
+    `least` and `most`: the interval is open at this end; drawn as an arrow.
     """
 
     name: str
@@ -123,7 +123,7 @@ def bars(panels: Sequence[BarPanel]) -> Figure:
     """Points with intervals, a row each, grouped; panels share their rows, and the words stand right of each panel."""
     rows = _rows(panels[0].groups)
     wide = len(panels) > 1
-    size = (9.4 if wide else 8.4, ROW_IN * (rows[-1][1] + 1) + 1.0)
+    size = (9.4 if wide else 8.4, ROW_IN * (rows[-1][1] + 1) + (1.0 if any(panel.title for panel in panels) else 0.7))
     with styled():
         figure = Figure(figsize=size)
         free = _columns(figure, panels)
@@ -252,7 +252,7 @@ def _columns(figure: Figure, panels: Sequence[BarPanel]) -> list[Axes]:
     width, height = figure.get_size_inches()
     left, words = 1.35 / width, 1.95 / width
     each = (1 - left) / len(panels) - words
-    bottom, top = 0.55 / height, 0.35 / height
+    bottom, top = 0.55 / height, (0.35 if any(panel.title for panel in panels) else 0.05) / height
     return [figure.add_axes((left + i * (each + words), bottom, each, 1 - bottom - top)) for i in range(len(panels))]
 
 
@@ -281,19 +281,28 @@ def _draw_bars(axes: Axes, panel: BarPanel, rows: Sequence[Row]) -> None:
 
 
 def _draw_bar(axes: Axes, bar: Bar, y: float, panel: BarPanel) -> None:
-    if bar.mean is None:
-        return
     colour, marker, _ = look(bar.name)
+    if bar.mean is None:
+        _draw_open(axes, bar, y, panel, colour)
+        return
     room = 0.02 * (panel.high - panel.low)
     inside = min(max(bar.mean, panel.low + room), panel.high - room)
     low, high = (bar.mean if end is None else end for end in (bar.low, bar.high))
     axes.plot([max(low, panel.low), min(high, panel.high)], [y, y], color=colour, lw=2, solid_capstyle="butt")
     if bar.least or high > panel.high:
-        _arrow(axes, inside if bar.least else panel.high - 2 * room, y, panel.high, colour)
+        _arrow(axes, min(inside, panel.high - 2 * room), y, panel.high, colour)
     if bar.most or low < panel.low:
-        _arrow(axes, inside if bar.most else panel.low + 2 * room, y, panel.low, colour)
-    face = "white" if bar.least or bar.most or inside != bar.mean else colour
+        _arrow(axes, max(inside, panel.low + 2 * room), y, panel.low, colour)
+    face = "white" if inside != bar.mean else colour
     axes.plot([inside], [y], marker=marker, markersize=6, mfc=face, mec=colour, ls="")
+
+
+def _draw_open(axes: Axes, bar: Bar, y: float, panel: BarPanel, colour: str) -> None:
+    """An interval with one end that is known, of a number that is not."""
+    if bar.low is not None and bar.high is None:
+        _arrow(axes, max(bar.low, panel.low), y, panel.high, colour)
+    if bar.high is not None and bar.low is None:
+        _arrow(axes, min(bar.high, panel.high), y, panel.low, colour)
 
 
 def _arrow(axes: Axes, start: float, y: float, end: float, colour: str) -> None:
@@ -319,7 +328,16 @@ def _draw_reliability(axes: Axes, panel: ReliabilityPanel) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=(0, (4, 2)))
     axes.plot(panel.confidence_B, panel.accuracy_B, color=colour, lw=1.2)
     shares: Array = np.array(panel.counts_B) / max(1, sum(panel.counts_B))
-    axes.scatter(panel.confidence_B, panel.accuracy_B, s=8 + 90 * shares, color=colour, marker=marker, lw=0, zorder=3)
+    axes.scatter(
+        panel.confidence_B,
+        panel.accuracy_B,
+        s=8 + 90 * shares,
+        color=colour,
+        marker=marker,
+        lw=0,
+        zorder=3,
+        clip_on=False,
+    )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), title=panel.title, aspect="equal")
     axes.text(0.04, 0.97, panel.remark, va="top", fontsize=SMALL)
     axes.set_xticks([0, 0.5, 1])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import BadRunError
-from nextlabel.simulation import comparisons, count_figures, figures
+from nextlabel.simulation import baselines, comparisons, count_figures, figures
 from nextlabel.simulation.blocks import (
     Block,
     Code,
@@ -33,17 +33,20 @@ from nextlabel.simulation.count_study import (
     CountStudy,
     difference,
     doubts,
+    ends_of,
     headlines,
+    is_decided,
     percent,
 )
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.figures import Line
 from nextlabel.simulation.provenance import commands, listing
-from nextlabel.simulation.records import FULL, SETTING, merge, read_json, read_run
+from nextlabel.simulation.records import FULL, RANDOM, SETTING, merge, read_json, read_run
 from nextlabel.simulation.study import interval
 
 FEWEST_IN_BIN = 20  # examples of all seeds together, for a point of the reliability figure
 SCORE = "macro-F1"
+HARD_SPACE = "\u00a0"
 TARGETS = (RANDOM_FINAL, *WAYS)  # what a reader asks first comes first
 
 
@@ -190,15 +193,15 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     else:
         yield Paragraph(f"No target is reached by an arm and by random within {study.last:,} labels.")
     head = ["target", "dev score", "arm", "labels", "random's labels", "saved", "test there"]
-    rows = [_need_row(study, arm, need) for name in TARGETS for arm, need in _needs(study, name)]
+    rows = [row for name in TARGETS for row in _need_rows(study, name)]
     yield Table(
         "Labels needed: the first count, interpolated, at which the mean dev curve reaches the target.", head, rows
     )
     yield Paragraph(
         "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev "
-        "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same labels. A "
-        "seed takes all its arms along in the bootstrap; where a resample does not reach a target it knows the saving "
-        "within bounds only, and the interval has an open end."
+        "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same "
+        "labels. Intervals are a bootstrap over seeds, which take all their arms along; where too many resamples do not reach "
+        "the target, an end is open."
     )
 
 
@@ -210,9 +213,9 @@ def _savings_picture(groups: Mapping[str, Sequence[Bar]], out: Path) -> Picture:
         "savings",
         svg,
         alt,
-        "Share of random sampling's labels that an arm does without, with its 95 % interval. An arrow: the interval "
-        "leaves the axis, or the run cannot tell how far it goes. Hollow: so is the share itself. Targets that are "
-        "not drawn are reached by no arm together with random.",
+        "Share of random sampling's labels that an arm does without on the way to a target, with its 95 % interval. An "
+        "arrow: the interval leaves the axis, or is open, as the run cannot tell how far it goes. Hollow: the share "
+        "itself leaves the axis. Targets that are not drawn are reached by no arm together with random.",
     )
 
 
@@ -232,68 +235,90 @@ def _saving_groups(study: CountStudy) -> Iterator[tuple[str, list[Bar]]]:
 
 
 def _target(study: CountStudy, name: str) -> str:
-    return (
-        f"To random's score with {study.last:,} labels" if name == RANDOM_FINAL else f"{name} % of the way to full data"
-    )
+    if name == RANDOM_FINAL:
+        return f"random's score with {study.last:,} labels"
+    return f"{name} % of the way to full data"
 
 
 def saving_bar(name: str, need: Need) -> Bar:
     """A saving as a row of a figure, in percent."""
     saving = need.saving
-    if saving is None or saving.share is None:
-        return Bar(name, None, None, None, _unreached(need))
+    assert saving is not None  # of an arm that is not random
     low, high = (None if end is None else 100 * end for end in (saving.low, saving.high))
-    several = saving.low is not None or saving.high is not None
-    return Bar(name, 100 * saving.share, low, high, percent(saving).replace("95 % CI ", ""),
-               least=several and high is None, most=several and low is None)  # fmt: skip
+    if saving.share is None:
+        ends = "" if low is None and high is None else " " + ends_of(saving)
+        return Bar(name, None, low, high, _unreached(need) + ends)
+    known = low is not None or high is not None
+    words = f"{100 * saving.share:.0f} %" + (f" {ends_of(saving)}" if known else ", no interval")
+    return Bar(name, 100 * saving.share, low, high, words, known and high is None, known and low is None)
 
 
 def _unreached(need: Need) -> str:
     if need.labels is None and need.labels_random is None:
-        return f"neither gets there in {need.last:,}"
-    if need.labels is None:
-        return f"not reached in {need.last:,}"
-    return f"random not there in {need.last:,}"
+        return "neither gets there"
+    return "not reached" if need.labels is None else "random does not"
 
 
-def _need_row(study: CountStudy, arm: Arm, need: Need) -> list[str]:
-    beyond = f"not within {need.last:,}"
-    labels, random = (beyond if count is None else f"{count:,}" for count in (need.labels, need.labels_random))
-    saved = percent(need.saving) if need.saving else ""
-    test = "" if need.test is None else f"{need.test:.4f}"
-    return [_target(study, need.target), f"{need.score:.4f}", arm.strategy, labels, random, saved, test]
+def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
+    """A row for each arm; one for all where neither an arm nor random gets there."""
+    needs = list(_needs(study, target))
+    beyond = f"not within {study.last:,}"
+    if all(need.labels is None and need.labels_random is None for _, need in needs):
+        for need in [need for _, need in needs][:1]:
+            yield [_target(study, target), f"{need.score:.4f}", "every arm", beyond, beyond, "", ""]
+        return
+    for arm, need in needs:
+        labels, random = (beyond if count is None else f"{count:,}" for count in (need.labels, need.labels_random))
+        saved = percent(need.saving).replace("95 % CI ", "") if need.saving else ""
+        test = "" if need.test is None else f"{need.test:.4f}"
+        yield [_target(study, target), f"{need.score:.4f}", arm.strategy, labels, random, saved, test]
 
 
 def _arms_section(study: CountStudy) -> Iterator[Block]:
     yield Heading("Results by arm")
-    head = ["arm", "paired seeds", f"test with {study.last:,}", "minus random", "worse by at most 0.01", "better",
-            "seeds that would decide", f"dev with {study.last:,}", "area (test)", "area minus random"]  # fmt: skip
-    rows = [_arm_row(arm) for arm in study.comparison.arms]
+    head = ["arm", "paired seeds", "test", "minus random", "worse by at most 0.01", "better", "seeds that would decide"]
+    rows = [_verdict_row(arm) for arm in study.comparison.arms]
     full = study.comparison.full
     if full:
-        rows.append(["full data", str(len(full.seeds)), _scored(full.test), "", "", "", "", _scored(full.dev), "", ""])
-    yield Table(f"Mean {SCORE} over paired seeds [95 % interval]; area over log2 of the labels.", head, rows)
+        rows.append(["full data", str(len(full.seeds)), _scored(full.test), "", "", "", ""])
+    yield Table(f"Mean test {SCORE} with {study.last:,} labels over paired seeds [95 % interval].", head, rows)
     yield Paragraph(
         "Differences are paired by seed. Minus random has Student's interval; a verdict is shown when its lower end is "
-        "above -0.01, or above 0; everything else counts as not shown, and is no sign of the contrary. Verdicts are "
-        "for this corpus alone. Other intervals are percentile bootstraps over seeds (10,000 resamples)."
+        "above -0.01, or above 0. Anything else counts as not shown, which is no proof of the contrary. Verdicts are "
+        "for this corpus alone. All other intervals are percentile bootstraps over seeds (10,000 resamples)."
     )
+    head = ["arm", "dev", "minus random", "area (test)", "minus random"]
+    rows = [_area_row(arm) for arm in study.comparison.arms]
+    yield Table(f"Mean dev {SCORE} with {study.last:,} labels, and mean height of the test curve over log2(labels).",
+                head, rows)  # fmt: skip
     yield from _curve_tables(study)
 
 
-def _arm_row(arm: Arm) -> list[str]:
+def _verdict_row(arm: Arm) -> list[str]:
     against = arm.against_random
-    compared = ["", "", "", ""] if against is None else [
-        difference(against.final_test).replace("95 % CI ", ""),
-        _verdict(arm, against.final_test.non_inferiority.verdict),
-        _verdict(arm, against.final_test.superiority.verdict),
-        against.final_test.non_inferiority.needed,
-    ]  # fmt: skip
-    area = (
-        "" if against is None else f"{against.area.test.mean:+.4f} {interval(against.area.test, signed=True)}".rstrip()
-    )
-    scores = _scored(arm.final.dev), _scored(arm.area.test)
-    return [arm.strategy, str(len(arm.seeds)), _scored(arm.final.test), *compared, *scores, area]
+    if against is None:
+        return [arm.strategy, str(len(arm.seeds)), _scored(arm.final.test), "", "", "", ""]
+    of = against.final_test
+    decided = arm.supports_claim and is_decided(of)
+    return [
+        arm.strategy,
+        str(len(arm.seeds)),
+        _scored(arm.final.test),
+        difference(of).replace("95 % CI ", ""),
+        _verdict(arm, of.non_inferiority.verdict),
+        _verdict(arm, of.superiority.verdict),
+        "decided" if decided else of.non_inferiority.needed,
+    ]
+
+
+def _area_row(arm: Arm) -> list[str]:
+    against = arm.against_random
+    dev, area = ("", "") if against is None else (_more(against.final_dev), _more(against.area.test))
+    return [arm.strategy, _scored(arm.final.dev), dev, _scored(arm.area.test), area]
+
+
+def _more(of: Estimate) -> str:
+    return f"{of.mean:+.4f} {interval(of, signed=True)}".rstrip()
 
 
 def _verdict(arm: Arm, said: str) -> str:
@@ -319,10 +344,15 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     counts = study.run.setting["data"].get("counts") or {}
     pool, test = counts.get("train") or {}, counts.get("test") or {}
     order = sorted(study.comparison.labels, key=lambda label: -test.get(label, 0))
-    columns = [_class_columns(study, quality) for quality in report.qualities]
+    columns = [_class_columns(study, quality) for quality in _in_class_table(report)]
     head = ["class", "in the pool", "in test", *(name for column in columns for name in column[0])]
     rows = [
-        [label, str(pool.get(label, "")), str(test.get(label, "")), *(cell for of in columns for cell in of[1][label])]
+        [
+            label.replace(" ", HARD_SPACE),
+            str(pool.get(label, "")),
+            str(test.get(label, "")),
+            *(cell for of in columns for cell in of[1][label]),
+        ]
         for label in order
     ]
     yield Heading(f"Classes, with {study.last:,} labels")
@@ -335,11 +365,19 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     )
 
 
+def _in_class_table(report: CountReport) -> list[Quality]:
+    """Random, full data and the arms that fit the model; those of baselines are among the statistics."""
+    first = (RANDOM, FULL)
+    known = {quality.strategy: quality for quality in report.qualities}
+    names = [*first, *(name for name in known if name not in first and not baselines.kind_of(name))]
+    return [known[name] for name in names if name in known]
+
+
 def _class_columns(study: CountStudy, quality: Quality) -> tuple[list[str], dict[str, list[str]]]:
     """Heads, and cells by label, of one arm."""
     name = quality.strategy
     mix = {} if name == FULL else chosen_by_label(study, name, quality.seeds)
-    head = [f"{name} F1", *(["minus random"] if quality.more_C else []), *([f"{name} chosen"] if mix else [])]
+    head = [f"{_name(quality)} F1", *(["minus random"] if quality.more_C else []), *([f"{name} chosen"] if mix else [])]
     cells = {}
     for i, label in enumerate(study.comparison.labels):
         more = [f"{quality.more_C[i]:+.3f}"] if quality.more_C else []
@@ -369,8 +407,8 @@ def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
     )
     yield Paragraph(
         "ECE (0 to 1) is over 15 bins of equal width of the confidence in the class that is answered; it is above 0 "
-        "even for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated after "
-        "the fit."
+        "even for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated "
+        "after the fit."
     )
 
 

@@ -77,15 +77,13 @@ class CountStudy:
 
     @property
     def missing(self) -> set[tuple[int, str]]:
-        """Seed and strategy of what was planned or begun, and has not all the label counts."""
+        """Seed and strategy of what was planned or begun, and has not all the label counts.
+
+        Without full data, which mostly has fewer seeds than the arms; of how many were planned nothing is noted.
+        """
         asked = len(self.run.setting["at"])
-        ended = {
-            (seed, name)
-            for name, by_seed in self.by_arm.items()
-            for seed, records in by_seed.items()
-            if name == FULL or len(records) >= asked
-        }
-        return ({record.arm for record in self.run.rounds} | set(self.run.planned)) - ended
+        known = {arm for arm in (*self.run.planned, *(r.arm for r in self.run.rounds)) if arm[1] != FULL}
+        return {(seed, name) for seed, name in known if len(self.by_arm.get(name, {}).get(seed, ())) < asked}
 
 
 def headlines(study: CountStudy) -> list[str]:
@@ -154,7 +152,7 @@ def saved(arm: Arm, need: Need) -> str:
     """What an arm saves on the way to a target, as a clause."""
     name, saving = arm.strategy, need.saving
     if need.labels is None:
-        return f"{name} does not get within {need.last:,} labels: no saving is claimed"
+        return f"{name} does not get there within {need.last:,} labels: no saving is claimed"
     if need.labels_random is None:
         return f"{name} needs {need.labels:,} labels and random does not get there within {need.last:,}"
     assert saving is not None
@@ -174,12 +172,17 @@ def _negative(saving: Saving) -> Saving:
 
 
 def percent(saving: Saving) -> str:
-    """A share in percent with its interval; an end that the run cannot tell is open."""
+    """A share in percent with its interval."""
     share = "not reached" if saving.share is None else f"{100 * saving.share:.0f} %"
     if saving.low is None and saving.high is None:
         return share if saving.share is None else f"{share}, no interval"
+    return f"{share} {ends_of(saving, '95 % CI ')}"
+
+
+def ends_of(saving: Saving, name: str = "") -> str:
+    """The interval of a saving in percent; an end that the run cannot tell is open."""
     low, high = ("open" if end is None else f"{100 * end:.0f}" for end in (saving.low, saving.high))
-    return f"{share} [95 % CI {low} to {high}]"
+    return f"[{name}{low} to {high}]"
 
 
 def doubts(study: CountStudy) -> list[str]:
@@ -194,11 +197,16 @@ def doubts(study: CountStudy) -> list[str]:
     ]
 
 
+def pressing(study: CountStudy) -> list[str]:
+    """The doubts that concern what was played, not how all such runs are designed."""
+    return [*_left_out(study), *_of_fits(study), *_of_making(study)]
+
+
 def _of_seeds(study: CountStudy) -> Iterator[str]:
     few = [arm.strategy for arm in study.comparison.arms if not arm.supports_claim]
     if few:
         yield f"Fewer than {SEEDS_FOR_A_CLAIM} paired seeds: {listing(few)}. Nothing is claimed about them."
-    undecided = [arm for arm in study.judged if arm.against_random and not _decided(arm.against_random.final_test)]
+    undecided = [arm for arm in study.judged if arm.against_random and not is_decided(arm.against_random.final_test)]
     for arm in undecided:
         assert arm.against_random is not None
         needed = arm.against_random.final_test.non_inferiority.needed
@@ -212,7 +220,8 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
         yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
 
 
-def _decided(of: Difference) -> bool:
+def is_decided(of: Difference) -> bool:
+    """Whether the question is settled: not worse by more than the margin, or worse."""
     return of.non_inferiority.shown or (of.high is not None and of.high < 0)
 
 
