@@ -65,7 +65,7 @@ class Bar:
 class BarPanel:
     """Bars by group on one axis from `low` to `high`; what is beyond is cut and drawn as an arrow.
 
-    `line` is a second line beside 0, with what it is called.
+    `line` is where a second line stands beside that at 0.
     """
 
     title: str
@@ -74,7 +74,7 @@ class BarPanel:
     high: float
     groups: Mapping[str, Sequence[Bar]]
     percent: bool = False
-    line: tuple[float, str] | None = None
+    line: float | None = None
 
 
 @dataclass(frozen=True)
@@ -260,8 +260,8 @@ def _draw_bars(axes: Axes, panel: BarPanel, rows: Sequence[Row]) -> None:
     heights = [y for _, y, is_bar in rows if is_bar]
     items = [bar for of in panel.groups.values() for bar in of]
     axes.axvline(0, color=BLACK, lw=0.9)
-    if panel.line:
-        axes.axvline(panel.line[0], color=GREY, lw=0.9, ls=(0, (4, 2)))
+    if panel.line is not None:
+        axes.axvline(panel.line, color=GREY, lw=0.9, ls=(0, (4, 2)))
     for bar, y in zip(items, heights, strict=True):
         _draw_bar(axes, bar, y, panel)
         axes.text(1.04, y, bar.words, transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)

@@ -200,8 +200,8 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     yield Paragraph(
         "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev "
         "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same "
-        "labels. Intervals are a bootstrap over seeds, which take all their arms along; where too many resamples do not reach "
-        "the target, an end is open."
+        "labels. Intervals are a bootstrap over seeds, which take all their arms along; an end is open where too many "
+        "resamples do not reach the target."
     )
 
 
@@ -276,7 +276,7 @@ def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
 
 def _arms_section(study: CountStudy) -> Iterator[Block]:
     yield Heading("Results by arm")
-    head = ["arm", "paired seeds", "test", "minus random", "worse by at most 0.01", "better", "seeds that would decide"]
+    head = ["arm", "paired seeds", "test", "minus random", "at most 0.01 worse", "better", "seeds to decide"]
     rows = [_verdict_row(arm) for arm in study.comparison.arms]
     full = study.comparison.full
     if full:

@@ -1,0 +1,347 @@
+"""The report of runs with label counts on several corpora: one page that says what they show together."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nextlabel.errors import BadRunError
+from nextlabel.simulation import baselines, comparisons, count_figures, figures, measures
+from nextlabel.simulation.blocks import (
+    Block,
+    Code,
+    Heading,
+    Items,
+    Paragraph,
+    Picture,
+    Table,
+    block_md,
+    renew_block,
+    to_html,
+)
+from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Corpora, InCorpus, OverCorpora
+from nextlabel.simulation.count_figures import Bar, BarPanel
+from nextlabel.simulation.count_report import curve_panel, read_count_study, saving_bar
+from nextlabel.simulation.count_study import CountStudy, ends_of, pressing
+from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
+from nextlabel.simulation.provenance import by_strategy, listing
+from nextlabel.simulation.records import differences
+from nextlabel.simulation.verdicts import MARGIN
+
+TITLE = "What active learning saves, corpus by corpus"
+START, END = "<!-- results:corpora -->", "<!-- /results -->"
+FEW_CORPORA = 5
+WIDEST = 0.25  # of the axis of differences, on either side
+SAME_TEXTS = (("r8", "r52"), ("reviews-even", "reviews-rare"))
+
+
+@dataclass(frozen=True)
+class CorporaReport:
+    """The runs, each of a corpus, by the names of their directories, and what they say together."""
+
+    studies: Mapping[str, CountStudy]
+    corpora: Corpora
+
+    @property
+    def judged(self) -> list[OverCorpora]:
+        """The arms that the headline is about: those that fit the model."""
+        return [arm for arm in self.corpora.arms if not baselines.kind_of(arm.strategy)] or list(self.corpora.arms)
+
+    @property
+    def rows(self) -> list[tuple[str, CountStudy, Arm, InCorpus]]:
+        """Every arm but random, corpus by corpus."""
+        found = {(row.corpus, over.strategy): row for over in self.corpora.arms for row in over.corpora}
+        return [
+            (name, study, arm, found[name, arm.strategy])
+            for name, study in self.studies.items()
+            for arm in study.rivals
+        ]
+
+
+def write_report(directories: Sequence[Path], out: Path) -> CorporaReport:
+    """Write figures, `overview.html`, `corpora.json` and `README.md`, or its block for corpora, into `out`.
+
+    Raises `BadRunError` when a run cannot be read or compared, or when two directories have one name.
+    """
+    report = read_report(directories)
+    try:
+        _write_files(report, directories, out)
+    except OSError as error:
+        raise BadRunError(f"Cannot write the report to {out}: {error.strerror}. Give another --out.") from None
+    return report
+
+
+def read_report(directories: Sequence[Path]) -> CorporaReport:
+    """All that the report tells. Raises `BadRunError` as `write_report` does."""
+    names = [directory.resolve().name for directory in directories]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise BadRunError(f"Several directories are called {', '.join(double)}, and each is one corpus. Rename them.")
+    studies = {name: _checked(directory) for name, directory in zip(names, directories, strict=True)}
+    return CorporaReport(studies, comparisons.over_corpora([study.comparison for study in studies.values()]))
+
+
+def _checked(directory: Path) -> CountStudy:
+    study = read_count_study([directory])
+    measures.check(directory, study.run)
+    return study
+
+
+def _write_files(report: CorporaReport, directories: Sequence[Path], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    command = f"nextlabel report-corpora {' '.join(map(str, directories))} --out {out}"
+    blocks = list(_blocks(report, out, command))
+    (out / "overview.html").write_text(to_html(TITLE, blocks), encoding="utf-8")
+    numbers = {"sentences": headlines(report), "doubts": doubts(report), "corpora": report.corpora.as_dict()}
+    (out / "corpora.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    readme = out / "README.md"
+    if not readme.exists():
+        readme.write_text(f"# {TITLE}\n\n{START}\n{END}\n", encoding="utf-8")
+    text = "\n\n".join([*map(block_md, blocks), *_links(directories, out)])
+    renew_block(readme, START, END, "the results over corpora", text)
+
+
+def _links(directories: Sequence[Path], out: Path) -> Iterator[str]:
+    there = [directory for directory in directories if (directory / "summary.md").exists()]
+    if there:
+        links = (f"[{d.resolve().name}]({Path(os.path.relpath(d, out)).as_posix()}/summary.md)" for d in there)
+        yield f"Each corpus has its own report: {', '.join(links)}."
+
+
+def headlines(report: CorporaReport) -> list[str]:
+    """Two sentences: what is shown in which corpora, and what they say together."""
+    if not report.judged:
+        return ["There is no arm but random sampling: nothing is compared."]
+    return [_first(report), _second(report)]
+
+
+def _first(report: CorporaReport) -> str:
+    said = "; ".join(f"{over.strategy} {_counted(report, over)}" for over in report.judged)
+    many = len(report.studies)
+    corpora = "1 corpus" if many == 1 else f"{many} corpora"
+    return f"{corpora}, against random sampling at the last label count: {said}."
+
+
+def _counted(report: CorporaReport, over: OverCorpora) -> str:
+    groups: dict[str, list[str]] = {}
+    for row in over.corpora:
+        groups.setdefault(verdict(row), []).append(report.studies[row.corpus].title)
+    ordered = [name for name in VERDICTS if name in groups]
+    return ", ".join(f"is {name} in {len(groups[name])} ({listing(groups[name])})" for name in ordered)
+
+
+BETTER, NO_WORSE, WORSE = "better", f"not worse by more than {MARGIN:g}", "worse"
+UNDECIDED, TOO_FEW = "undecided", f"without a claim, with fewer than {SEEDS_FOR_A_CLAIM} paired seeds,"
+VERDICTS = (BETTER, NO_WORSE, WORSE, UNDECIDED, TOO_FEW)
+
+
+def verdict(row: InCorpus) -> str:
+    """What is shown of an arm in a corpus, adjusted for the others; worse is not adjusted."""
+    if row.seeds < SEEDS_FOR_A_CLAIM:
+        return TOO_FEW
+    if row.superiority.shown:
+        return BETTER
+    if row.high is not None and row.high < 0:
+        return WORSE
+    return NO_WORSE if row.non_inferiority.shown else UNDECIDED
+
+
+def _second(report: CorporaReport) -> str:
+    several = [over for over in report.judged if len(over.corpora) > 1]
+    if not several:
+        return "One corpus says nothing about others."
+    return f"In a corpus like these, by a Bayesian signed-rank test: {'; '.join(map(_together, several))}."
+
+
+def _together(over: OverCorpora) -> str:
+    of = over.summary
+    return (
+        f"{over.strategy} is better by more than {of.rope:g} with probability {of.better:.2f}, equivalent with "
+        f"{of.equivalent:.2f}, worse with {of.worse:.2f} (mean difference {of.mean:+.4f} in {of.corpora} corpora)"
+    )
+
+
+def _blocks(report: CorporaReport, out: Path, command: str) -> Iterator[Block]:
+    for line in headlines(report):
+        yield Paragraph(line, strong=True)
+    yield from map(Paragraph, _unfinished(report))
+    yield _curves_picture(report, out)
+    if report.judged:
+        yield Heading("Differences and savings")
+        yield _forest_picture(report, out)
+    yield from _table_section(report)
+    yield from _summary_section(report)
+    yield Heading("What to distrust")
+    yield Items(doubts(report))
+    yield Heading("How it was made")
+    yield Code(command)
+
+
+def _unfinished(report: CorporaReport) -> Iterator[str]:
+    missing = [f"{name} ({by_strategy(study.missing)})" for name, study in report.studies.items() if study.missing]
+    if missing:
+        yield f"Unfinished, with the seeds that are missing: {'; '.join(missing)}."
+
+
+def _curves_picture(report: CorporaReport, out: Path) -> Picture:
+    panels = []
+    for study in report.studies.values():
+        panel = curve_panel(study, f"{study.title}, {len(study.comparison.labels)} classes")
+        own = [line for line in panel.lines if not baselines.kind_of(line.name)]
+        panels.append(count_figures.CurvePanel(panel.title, own, panel.full))
+    svg = figures.save(count_figures.small_multiples(panels, "macro-F1 on test"), out, "corpora-curves")
+    return Picture(
+        "corpora-curves",
+        svg,
+        f"Mean macro-F1 on test over labels used, for {listing([study.title for study in report.studies.values()])}",
+        "Mean macro-F1 on test over labels used, means over paired seeds with 95 % bands. Every panel has its own "
+        "scale. With two classes entropy stands for margin, too.",
+    )
+
+
+def _forest_picture(report: CorporaReport, out: Path) -> Picture:
+    shown = [(study, arm, row) for _, study, arm, row in report.rows if arm in study.judged]
+    differing: dict[str, list[Bar]] = {}
+    saving: dict[str, list[Bar]] = {}
+    for study, arm, row in shown:
+        need = arm.need(RANDOM_FINAL)
+        assert need is not None
+        differing.setdefault(study.title, []).append(_difference_bar(arm.strategy, row))
+        saving.setdefault(study.title, []).append(saving_bar(arm.strategy, need))
+    ends = [abs(end) for _, _, row in shown for end in (row.mean, row.low, row.high, 2 * MARGIN) if end is not None]
+    wide = min(WIDEST, 1.08 * max(ends))
+    panels = [
+        BarPanel("Macro-F1 minus random's", "at the last label count, on test", -wide, wide, differing, line=-MARGIN),
+        BarPanel("Labels saved", "to random's last score (%)", -100, 100, saving, percent=True),
+    ]
+    svg = figures.save(count_figures.bars(panels), out, "corpora-savings")
+    said = [f"{study.title}, {arm.strategy}: {row.mean:+.4f}" for study, arm, row in shown]
+    return Picture(
+        "corpora-savings",
+        svg,
+        f"Difference to random in macro-F1 and labels saved. {'; '.join(said)}",
+        f"Left: difference of the final test score, with Student's 95 % interval; dashed at -{MARGIN:g}, above which a "
+        "loss counts as none. Right: share of random's labels that are not needed for random's last dev score, with "
+        "its bootstrap interval. Arrows: beyond the axis, or open. Intervals are not adjusted for the number of corpora.",
+    )
+
+
+def _difference_bar(name: str, row: InCorpus) -> Bar:
+    words = f"{row.mean:+.3f}"
+    if row.low is not None and row.high is not None:
+        words += f" [{row.low:+.3f} to {row.high:+.3f}]"
+    return Bar(name, row.mean, row.low, row.high, words)
+
+
+def _table_section(report: CorporaReport) -> Iterator[Block]:
+    yield Heading("Corpus by corpus")
+    head = ["corpus", "classes", "pool", "largest, smallest class", "labels", "random, test", "full data, test"]
+    yield Table("Macro-F1 on test, at the last label count.", head,
+                [_corpus_row(study) for study in report.studies.values()])  # fmt: skip
+    head = ["corpus", "arm", "seeds", "labels", "random's labels", "saved", "difference", "verdict", "seeds to decide"]
+    yield Table(
+        "Labels for the same dev macro-F1, that of random at the last count, the share saved in % [95 % interval], and "
+        "the difference of the final test score, with its verdict adjusted by Holm over corpora.",
+        head,
+        [_arm_row(*row) for row in report.rows],
+    )
+
+
+def _corpus_row(study: CountStudy) -> list[str]:
+    pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
+    total, full = sum(pool.values()) or 1, study.comparison.full
+    extremes = f"{100 * max(pool.values()) / total:.1f} %, {100 * min(pool.values()) / total:.1f} %" if pool else ""
+    return [
+        study.title,
+        str(len(study.comparison.labels)),
+        f"{study.comparison.train:,}",
+        extremes,
+        f"{study.last:,}",
+        f"{study.random.final.test.mean:.4f} ({len(study.random.seeds)} seeds)",
+        f"{full.test.mean:.4f} ({len(full.seeds)} seeds)" if full else "none",
+    ]
+
+
+def _arm_row(name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[str]:
+    need = arm.need(RANDOM_FINAL)
+    assert need is not None
+    saving = need.saving
+    share = "not reached" if saving is None or saving.share is None else f"{100 * saving.share:.0f} %"
+    known = saving is not None and (saving.low is not None or saving.high is not None)
+    said = verdict(row)
+    return [
+        study.title,
+        arm.strategy,
+        str(row.seeds),
+        "not reached" if need.labels is None else f"{need.labels:,}",
+        "not reached" if need.labels_random is None else f"{need.labels_random:,}",
+        f"{share} {ends_of(saving)}" if saving and known else share,
+        _difference_bar(name, row).words,
+        "too few seeds" if said == TOO_FEW else said,
+        row.non_inferiority.needed if said in (UNDECIDED, TOO_FEW) else "decided",
+    ]
+
+
+def _summary_section(report: CorporaReport) -> Iterator[Block]:
+    if all(len(over.corpora) < 2 for over in report.corpora.arms):
+        return
+    yield Heading("Over corpora")
+    yield Table(
+        f"Probability that in a corpus like these an arm differs from random by more than {MARGIN:g}.",
+        ["arm", "corpora", "mean difference", "worse", "equivalent", "better"],
+        [_summary_row(over) for over in report.corpora.arms if len(over.corpora) > 1],
+    )
+    yield Paragraph(
+        "By the Bayesian signed-rank test (Benavoli et al., ICML 2014 and JMLR 18, 2017) of the corpora's mean "
+        "differences in final test macro-F1, each corpus counted as one, its mean taken as known."
+    )
+
+
+def _summary_row(over: OverCorpora) -> list[str]:
+    of = over.summary
+    probabilities = (f"{chance:.3f}" for chance in (of.worse, of.equivalent, of.better))
+    return [over.strategy, str(of.corpora), f"{of.mean:+.4f}", *probabilities]
+
+
+def doubts(report: CorporaReport) -> list[str]:
+    """What a sceptic should distrust in the corpora together."""
+    return [*_of_corpora(report), *_of_settings(report), *_of_runs(report)]
+
+
+def _of_corpora(report: CorporaReport) -> Iterator[str]:
+    many = len(report.studies)
+    if many < FEW_CORPORA:
+        yield f"{many} corpora are few: what is said over corpora rests on which were taken."
+    yield "Corpora were not drawn from anything: they are those that could be had, English, with one label a text."
+    for pair in SAME_TEXTS:
+        if set(pair) <= set(report.studies):
+            yield f"{listing(list(pair))} are made of the same texts, and count as two."
+    alike = [study.title for study in report.studies.values() if study.alike]
+    if alike:
+        yield f"Two classes, where entropy and margin are one arm under two names: {listing(alike)}."
+    if len(report.judged) > 1:
+        yield f"{len(report.judged)} arms are compared; Holm adjusts for corpora, not for arms."
+    if any(_worse_known(report)):
+        yield "That an arm is worse is read off its own interval, not adjusted for the number of corpora."
+
+
+def _worse_known(report: CorporaReport) -> Iterator[bool]:
+    return (verdict(row) == WORSE for over in report.judged for row in over.corpora)
+
+
+def _of_settings(report: CorporaReport) -> Iterator[str]:
+    keys = ("base_model", "recipe", "at", "epochs", "start_by")
+    shown = {name: {key: study.run.setting.get(key) for key in keys} for name, study in report.studies.items()}
+    (first, base), *others = shown.items()
+    for name, setting in others:
+        differing = differences(setting, base)
+        if differing:
+            yield f"{name} was played otherwise than {first}: {'; '.join(differing)}."
+
+
+def _of_runs(report: CorporaReport) -> Iterator[str]:
+    for name, study in report.studies.items():
+        for doubt in pressing(study):
+            yield f"{name}: {doubt}"
+    yield "One split a corpus; each corpus's own report has more to distrust."
