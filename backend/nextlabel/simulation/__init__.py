@@ -12,6 +12,7 @@ __all__ = [
     "experiment",
     "measures",
     "probabilities",
+    "recipes",
     "records",
     "replay",
     "report",

@@ -41,7 +41,7 @@ from nextlabel.simulation.records import (
     SETTING,
     Record,
 )
-from nextlabel.simulation.replay import Arm, Played, Player, RunProtocol, rounds_in
+from nextlabel.simulation.replay import LIVE, Arm, Played, Player, RunProtocol, rounds_in
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
@@ -357,8 +357,7 @@ def _by_counts(protocol: RunProtocol) -> dict[str, Any]:
     """What a run with label counts is compared by; nothing with fixed batches, whose settings are as they ever were."""
     if not protocol.at:
         return {}
-    told = {"at": list(protocol.at), "epochs": protocol.epochs, "measure": protocol.measure}
-    return {**told, "live": {"strategy": SERVED}}
+    return {"at": list(protocol.at), "epochs": protocol.epochs, "measure": protocol.measure}
 
 
 def _now() -> str:
@@ -371,6 +370,7 @@ def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
         "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
         "rounds": plan.rounds,
+        **({"live": SERVED} if any(arm.strategy == LIVE for arm in plan.arms) else {}),
         "device": describe(protocol.recipe.device),
         "machine": machine(),
         "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},

@@ -29,9 +29,10 @@ class Record:
 
     `dev` and `test` hold accuracy, f1 and combined in [0, 1], macro_f1 since 0.2, and the number of examples; `test` is
     None without a test part. `seconds` by stage, of which `shared` were spent for another arm that began with the same
-    labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those that say nearly
-    the same as one labelled before them. Under the same seed all strategies start from the same labels. `setting` is a
-    digest of the setting it was made under.
+    labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those that say nearly the
+    same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1 says that the fit
+    was too short. Under the same seed all strategies start from the same labels. `setting` is a digest of the setting
+    it was made under.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Record:
     machine: str = ""
     mix: Mapping[str, int] | None = None
     near_copies: int | None = None
+    train_accuracy: float | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -253,6 +255,7 @@ def _parse(line: bytes, where: str) -> Record:
             machine=str(fields.get("machine", "")),
             mix=fields.get("mix"),
             near_copies=fields.get("near_copies"),
+            train_accuracy=fields.get("train_accuracy"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None

@@ -186,6 +186,7 @@ class _Version:
     dev_NC: Array
     test_NC: Array
     seconds: dict[str, float]
+    train_accuracy: float | None = None
     pool_NC: Array | None = None
 
 
@@ -243,6 +244,7 @@ class Player:
                 machine=processor(),
                 mix=dict(Counter(self._labels[id] for id in chosen)),
                 near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
+                train_accuracy=version.train_accuracy,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
@@ -266,7 +268,11 @@ class Player:
         test_NC = played.classifier.predict_proba([example for example, _ in data.test], exact=False)
         seconds = {**played.seconds, "select": 0.0}
         seconds["evaluate"] += time.perf_counter() - start_s
-        return _Version(played.classifier, played.holdout_NC, test_NC, seconds)
+        version = _Version(played.classifier, played.holdout_NC, test_NC, seconds)
+        if self._protocol.at:
+            learnt = self._scores(played.classifier.predict_proba([e for e, _ in items], exact=False), items)
+            version.train_accuracy = learnt["accuracy"] if learnt else None
+        return version
 
     def _fit_baseline(self, kind: str, labelled: set[int]) -> _Version:
         data, start_s = self._data, time.perf_counter()
