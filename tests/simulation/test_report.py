@@ -5,13 +5,13 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from helpers.pages import parse
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.blocks import (
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.usefixtures("patience")  # each report has its figures
 
 TRAIN = 500
 FIGURES = ("learning-curves", "savings", "seeds")
-VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 
 def scores(combined: float, examples: int) -> dict[str, float]:
@@ -72,47 +71,6 @@ def play(
                 record = Record(seed, name, number, labels, scores(dev, 408), scores(test, 1725), chosen, took, "cpu")
                 append(directory / "rounds.jsonl", record)
     return directory
-
-
-class Page(HTMLParser):
-    """Checks nesting, and keeps what a browser would load, all ids and all text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loads: list[str] = []
-        self.ids: list[str] = []
-        self.tags: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "srcset", "data", "action") and not (value or "").startswith("#"):
-                self.loads.append(f"{tag} {name}={value}")
-            if name == "id":
-                self.ids.append(value or "")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parse(html: str) -> Page:
-    page = Page()
-    page.feed(html)
-    page.close()
-    assert page.open == []
-    return page
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ from pathlib import Path
 from nextlabel.commands._common import new_parser, write_json
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Corpora, over_corpora, read_comparison
-from nextlabel.simulation.verdicts import Verdict
+from nextlabel.simulation.verdicts import MARGIN, Verdict
 
-ROW = "{:<16} {:<16} {:>5} {:>28} {:>12} {:>10} {:>24} {:>24}"
+ROW = "{:<16} {:<16} {:>5} {:>28} {:>33} {:>33} {:>24} {:>24}"
 HEAD = (
     "arm",
     "corpus",
     "seeds",
     "test macro-F1 minus random",
-    "no worse",
-    "better",
+    f"above -{MARGIN:g}",
+    "above 0",
     "labels to random's end",
     "saved, %",
 )
@@ -63,7 +63,7 @@ def table(corpora: Corpora, comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _said(verdict: Verdict) -> str:
-    return verdict.verdict if verdict.shown else f"no ({verdict.needed})"
+    return verdict.verdict if verdict.shown else f"not shown ({verdict.needed} seeds)"
 
 
 def _to_random_end(arm: Arm) -> tuple[str, str]:

@@ -15,6 +15,7 @@ __all__ = [
     "experiment",
     "measures",
     "probabilities",
+    "recipes",
     "records",
     "replay",
     "report",

@@ -308,12 +308,13 @@ def _arm(
         return None
     ours_SK2, random_SK2 = (np.array([scores[seed] for seed in seeds]) for scores in (ours, random))
     rows = resample(len(seeds))
+    curve = tuple(Point(count, *_estimates(ours_SK2[:, k], rows)) for k, count in enumerate(counts))
     areas_S2, random_areas_S2 = (_areas(counts, scores_SK2) for scores_SK2 in (ours_SK2, random_SK2))
     return Arm(
         strategy=strategy,
         seeds=seeds,
-        curve=tuple(Point(c, *_estimates(ours_SK2[:, k], rows)) for k, c in enumerate(counts)),
-        final=Parts(*_estimates(ours_SK2[:, -1], rows)),
+        curve=curve,
+        final=Parts(curve[-1].dev, curve[-1].test),
         area=Parts(*_estimates(areas_S2, rows)),
         needs=tuple(_needs(counts, ours_SK2, random_SK2, full, strategy == RANDOM)),
         against_random=None

@@ -27,11 +27,12 @@ from nextlabel.simulation.count_study import CountStudy, ends_of, pressing
 from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import by_strategy, listing
 from nextlabel.simulation.records import differences
+from nextlabel.simulation.study import from_to
 from nextlabel.simulation.verdicts import MARGIN
 
 TITLE = "What active learning saves, corpus by corpus"
 START, END = "<!-- results:corpora -->", "<!-- /results -->"
-FEW_CORPORA = 5
+FEW_CORPORA, MOST_NAMED = 5, 3
 WIDEST = 0.25  # of the axis of differences, on either side
 SAME_TEXTS = (("r8", "r52"), ("reviews-even", "reviews-rare"))
 
@@ -117,7 +118,7 @@ def headlines(report: CorporaReport) -> list[str]:
 
 
 def _first(report: CorporaReport) -> str:
-    said = "; ".join(f"{over.strategy} {_counted(report, over)}" for over in report.judged)
+    said = "; ".join(f"{over.strategy} {_counted(report, over)}{_saved(report, over)}" for over in report.judged)
     many = len(report.studies)
     corpora = "1 corpus" if many == 1 else f"{many} corpora"
     return f"{corpora}, against random sampling at the last label count: {said}."
@@ -127,18 +128,35 @@ def _counted(report: CorporaReport, over: OverCorpora) -> str:
     groups: dict[str, list[str]] = {}
     for row in over.corpora:
         groups.setdefault(verdict(row), []).append(report.studies[row.corpus].title)
-    ordered = [name for name in VERDICTS if name in groups]
-    return ", ".join(f"is {name} in {len(groups[name])} ({listing(groups[name])})" for name in ordered)
+    return "is " + ", ".join(f"{said} in {_named(groups[said])}" for said in VERDICTS if said in groups)
+
+
+def _named(corpora: Sequence[str]) -> str:
+    return f"{len(corpora)} ({listing(corpora)})" if len(corpora) <= MOST_NAMED else str(len(corpora))
+
+
+def _saved(report: CorporaReport, over: OverCorpora) -> str:
+    """In how many corpora an arm is shown to save labels, and how many of them."""
+    shown = [
+        need.saving.share
+        for _, _, arm, _ in report.rows
+        if arm.strategy == over.strategy and arm.supports_claim and (need := arm.need(RANDOM_FINAL))
+        if need.saving and need.saving.share is not None and (need.saving.low or 0) > 0
+    ]
+    if not shown:
+        return " and is not shown to save labels"
+    ends = from_to([round(100 * share) for share in shown])
+    return f" and saves {ends} % of random's labels in {len(shown)} of {len(over.corpora)}"
 
 
 BETTER, NO_WORSE, WORSE = "better", f"not worse by more than {MARGIN:g}", "worse"
-UNDECIDED, TOO_FEW = "undecided", f"without a claim, with fewer than {SEEDS_FOR_A_CLAIM} paired seeds,"
+UNDECIDED, TOO_FEW = "undecided", "not judged for want of seeds"
 VERDICTS = (BETTER, NO_WORSE, WORSE, UNDECIDED, TOO_FEW)
 
 
 def verdict(row: InCorpus) -> str:
     """What is shown of an arm in a corpus, adjusted for the others; worse is not adjusted."""
-    if row.seeds < SEEDS_FOR_A_CLAIM:
+    if _has_few(row):
         return TOO_FEW
     if row.superiority.shown:
         return BETTER
@@ -223,7 +241,7 @@ def _forest_picture(report: CorporaReport, out: Path) -> Picture:
         f"Difference to random in macro-F1 and labels saved. {'; '.join(said)}",
         f"Left: difference of the final test score, with Student's 95 % interval; dashed at -{MARGIN:g}, above which a "
         "loss counts as none. Right: share of random's labels that are not needed for random's last dev score, with "
-        "its bootstrap interval. Arrows: beyond the axis, or open. Intervals are not adjusted for the number of corpora.",
+        "its bootstrap interval. Arrows: beyond the axis, or open. Intervals are those of each corpus alone.",
     )
 
 
@@ -242,7 +260,8 @@ def _table_section(report: CorporaReport) -> Iterator[Block]:
     head = ["corpus", "arm", "seeds", "labels", "random's labels", "saved", "difference", "verdict", "seeds to decide"]
     yield Table(
         "Labels for the same dev macro-F1, that of random at the last count, the share saved in % [95 % interval], and "
-        "the difference of the final test score, with its verdict adjusted by Holm over corpora.",
+        "the difference of the final test score, with its verdict adjusted by Holm over corpora. Seeds to decide "
+        "whether a loss is above 0.01: in this corpus alone, as spread and mean are now.",
         head,
         [_arm_row(*row) for row in report.rows],
     )
@@ -322,12 +341,18 @@ def _of_corpora(report: CorporaReport) -> Iterator[str]:
         yield f"Two classes, where entropy and margin are one arm under two names: {listing(alike)}."
     if len(report.judged) > 1:
         yield f"{len(report.judged)} arms are compared; Holm adjusts for corpora, not for arms."
-    if any(_worse_known(report)):
+    few = {report.studies[row.corpus].title for over in report.judged for row in over.corpora if _has_few(row)}
+    if few:
+        yield (
+            f"Fewer than {SEEDS_FOR_A_CLAIM} paired seeds: {listing(sorted(few))}. Nothing is claimed about these "
+            "alone, but over corpora they count as much as others."
+        )
+    if any(verdict(row) == WORSE for over in report.judged for row in over.corpora):
         yield "That an arm is worse is read off its own interval, not adjusted for the number of corpora."
 
 
-def _worse_known(report: CorporaReport) -> Iterator[bool]:
-    return (verdict(row) == WORSE for over in report.judged for row in over.corpora)
+def _has_few(row: InCorpus) -> bool:
+    return row.seeds < SEEDS_FOR_A_CLAIM
 
 
 def _of_settings(report: CorporaReport) -> Iterator[str]:

@@ -102,7 +102,7 @@ def learning_curves(panel: CurvePanel, score: str) -> Figure:
 
 def small_multiples(panels: Sequence[CurvePanel], score: str) -> Figure:
     """A small panel a corpus, each on its own scale, with one legend for all."""
-    columns = min(COLUMNS, len(panels))
+    columns = 2 if len(panels) == 4 else min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     with styled():
         figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.35 * rows + 0.75), layout="constrained")

@@ -175,7 +175,7 @@ def percent(saving: Saving) -> str:
     """A share in percent with its interval."""
     share = "not reached" if saving.share is None else f"{100 * saving.share:.0f} %"
     if saving.low is None and saving.high is None:
-        return share if saving.share is None else f"{share}, no interval"
+        return share if saving.share is None else f"{share} (no interval)"
     return f"{share} {ends_of(saving, '95 % CI ')}"
 
 

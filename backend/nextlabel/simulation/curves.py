@@ -221,7 +221,7 @@ def means_by_resample(values_S: Array, rows_BS: Ints) -> Array:
 
 def estimate(values_S: Array, rows_BS: Ints) -> Estimate:
     """Mean and interval of a number that each seed has, whatever the other seeds are."""
-    return _estimate_by_resample(np.repeat(values_S[:, None], len(rows_BS), axis=1), rows_BS)
+    return _estimate(means_by_resample(values_S, rows_BS).tolist(), len(values_S))
 
 
 def mean_curve(curves: Sequence[Curve], test: bool = False) -> tuple[Ints, list[Estimate]]:
@@ -384,9 +384,12 @@ def _estimate_by_resample(values_SB: Array, rows_BS: Ints) -> Estimate:
     picked = values_SB[rows_BS, np.arange(len(rows_BS))[:, None]].tolist()
     if np.isnan(values_SB).any():
         picked = [[value for value in row if not math.isnan(value)] for row in picked]
-    means = [math.fsum(row) / len(row) for row in picked if row]
-    seeds = len(picked[0])
+    return _estimate([math.fsum(row) / len(row) for row in picked if row], len(picked[0]))
+
+
+def _estimate(means_B: Sequence[float], seeds: int) -> Estimate:
+    """The first is the mean over all the seeds, the others those of the resamples."""
     if seeds < 2:
-        return Estimate(means[0], None, None, seeds)
-    low, high = np.percentile(means[1:], [2.5, 97.5]).tolist()
-    return Estimate(means[0], low, high, seeds)
+        return Estimate(means_B[0], None, None, seeds)
+    low, high = np.percentile(means_B[1:], [2.5, 97.5]).tolist()
+    return Estimate(means_B[0], low, high, seeds)

@@ -1,0 +1,226 @@
+"""What may be said of a run with label counts, case by case, and what is put before a sceptic."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nextlabel.simulation.comparisons import (
+    Against,
+    Arm,
+    Comparison,
+    FullData,
+    Need,
+    Parts,
+    Point,
+    Saving,
+)
+from nextlabel.simulation.count_study import CountStudy, doubts, headlines
+from nextlabel.simulation.curves import Estimate
+from nextlabel.simulation.records import Record, Run
+from nextlabel.simulation.verdicts import difference
+
+COUNTS = (32, 512)
+
+
+def about(mean: float) -> Estimate:
+    return Estimate(mean, mean - 0.01, mean + 0.01, 10)
+
+
+def arm(
+    name: str,
+    more: float | None,
+    spread: float = 0.002,
+    needs: tuple[int | None, Saving] = (256, Saving(0.5, 0.4, 0.6)),
+    seeds: int = 10,
+    start: float = 0.4,
+) -> Arm:
+    """An arm that ends at 0.7 plus `more`; seeds lie `spread` above and below that in turn."""
+    final = 0.7 + (more or 0)
+    points = [Point(count, about(score), about(score)) for count, score in zip(COUNTS, (start, final), strict=True)]
+    by_seed = [(more or 0) + spread * (-1) ** seed for seed in range(seeds)]
+    labels, saving = needs
+    is_random = more is None
+    return Arm(
+        strategy=name,
+        seeds=tuple(range(seeds)),
+        curve=tuple(points),
+        final=Parts(about(final), about(final)),
+        area=Parts(about(0.6), about(0.6)),
+        needs=(Need("random_final", 0.7, 512, 512 if is_random else labels, 512, 0.7, None if is_random else saving),),
+        against_random=None if is_random else Against(difference(by_seed), about(0.0), Parts(about(0.0), about(0.0))),
+    )
+
+
+def study(
+    *arms: Arm,
+    labels: tuple[str, ...] = ("a", "b", "c"),
+    full: float | None = 0.9,
+    data: dict[str, Any] | None = None,
+    records: tuple[Record, ...] | None = None,
+    start: dict[str, Any] | None = None,
+) -> CountStudy:
+    random = arm("random", None, seeds=len(arms[0].seeds) if arms else 10)
+    whole = FullData((0, 1, 2), about(full), about(full)) if full is not None else None
+    compared = Comparison("letters", labels, 3000, COUNTS, whole, (*arms, random))
+    played = [
+        Record(seed, one.strategy, i, count, {}, {}, (1,), {"fit": 1.0}, "cpu", machine="a CPU")
+        for one in compared.arms
+        for seed in one.seeds
+        for i, count in enumerate(COUNTS)
+    ]
+    setting = {"data": {"source": "Letters (letters==1)", **(data or {})}, "at": list(COUNTS)}
+    return CountStudy(Run(setting, [start or {}], records or played), compared)
+
+
+BEGIN = "10 paired seeds: against random sampling's test macro-F1 of 0.7000 with 512 labels, "
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (arm("margin", 0.03), "margin is better (+0.0300 [95 % CI +0.0285 to +0.0315])."),
+        (arm("margin", -0.03), "margin is worse (-0.0300 [95 % CI -0.0315 to -0.0285])."),
+        (
+            arm("margin", 0.0),
+            "margin is not worse by more than 0.01, and not shown to be better (+0.0000 [95 % CI -0.0015 to +0.0015]).",
+        ),
+        (
+            arm("margin", 0.0, spread=0.02),
+            "no difference is shown for margin (+0.0000 [95 % CI -0.0151 to +0.0151]; whether it is worse by more than "
+            "0.01 would take 20 seeds).",
+        ),
+    ],
+)
+def test_the_first_sentence_says_what_the_seeds_support(one: Arm, said: str) -> None:
+    assert headlines(study(one))[0] == BEGIN + said
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ((256, Saving(0.5, 0.4, 0.6)), "margin needs 256 labels, 50 % [95 % CI 40 to 60] fewer than random's 512."),
+        ((256, Saving(0.5, 0.4, None)), "margin needs 256 labels, 50 % [95 % CI 40 to open] fewer than random's 512."),
+        (
+            (256, Saving(0.5, None, 0.6)),
+            "margin needs 256 labels and random 512, 50 % [95 % CI open to 60] saved: no saving is shown.",
+        ),
+        ((None, Saving(None, None, 0.1)), "margin does not get there within 512 labels: no saving is claimed."),
+    ],
+)
+def test_the_second_sentence_says_what_is_saved(needs: tuple[int | None, Saving], said: str) -> None:
+    second = headlines(study(arm("margin", 0.0, needs=needs)))[1]
+    assert second == "To random's dev score with 512 labels (0.7000), " + said
+
+
+def test_an_arm_that_needs_more_labels_than_random_is_said_to() -> None:
+    slow = arm("margin", -0.01, needs=(500, Saving(-0.25, -0.4, -0.1)))
+    random = replace(slow.needs[0], labels_random=400)
+    said = headlines(study(replace(slow, needs=(random,))))[1]
+    assert said.endswith("margin needs 500 labels, 25 % [95 % CI 10 to 40] more than random's 400.")
+
+
+def test_few_seeds_support_no_claim_whatever_they_show() -> None:
+    first, second = headlines(study(arm("margin", 0.03, seeds=3)))
+    assert first.startswith("Supports no claim (3 paired seeds, 10 are needed): against random sampling's test")
+    assert first.endswith("margin scores +0.0307 [95 % CI +0.0249 to +0.0364].")
+    assert second.endswith(
+        "margin needs 256 labels and random 512, 50 % [95 % CI 40 to 60] saved: no saving is claimed."
+    )
+    assert "better" not in first
+
+
+def test_a_single_seed_has_no_interval() -> None:
+    first, second = headlines(study(arm("margin", 0.03, seeds=1, needs=(256, Saving(0.5, None, None)))))
+    assert first.startswith("Supports no claim (1 paired seed, 10 are needed): ")
+    assert first.endswith("margin scores +0.0320, no interval.")
+    assert second.endswith("margin needs 256 labels and random 512, 50 % (no interval) saved: no saving is claimed.")
+
+
+def test_a_run_of_random_alone_compares_nothing() -> None:
+    assert headlines(study())[1] == "Nothing is compared, and no saving is claimed."
+
+
+def test_several_arms_share_the_two_sentences_and_baselines_have_none() -> None:
+    said = headlines(study(arm("entropy", 0.0), arm("margin", 0.03), arm("tfidf:margin", -0.2)))
+    assert len(said) == 2
+    assert "; margin is better (" in said[0]
+    assert "; margin needs 256 labels, " in said[1]
+    assert "tfidf" not in " ".join(said)
+
+
+def test_with_two_classes_arms_that_order_alike_are_one() -> None:
+    two = study(arm("entropy", 0.03), arm("margin", 0.03), labels=("yes", "no"))
+    assert [one.strategy for one in two.judged] == ["entropy"]
+    assert [one.strategy for one in two.drawn] == ["entropy", "random"]
+    assert "margin" not in headlines(two)[0]
+    assert any(doubt.startswith("With two classes entropy and margin order every pool alike") for doubt in doubts(two))
+
+
+def test_a_sound_run_has_only_the_doubts_of_its_design() -> None:
+    sound = study(arm("margin", 0.03), full=None)
+    assert [doubt.partition(":")[0] for doubt in doubts(sound)] == [
+        "There is no full data",
+        "One split",
+        "Dev is used twice",
+        "Labels needed lie between two counts by interpolation; versions were fitted at 32 and 512 labels only.",
+    ]
+
+
+def told(of: CountStudy) -> str:
+    return "\n".join(doubts(of))
+
+
+def test_seeds_that_do_not_decide_are_told_with_how_many_would() -> None:
+    said = told(study(arm("margin", 0.0, spread=0.02)))
+    assert "margin is undecided, which counts as not shown: 20 seeds would decide at today's spread." in said
+    assert "Full data has 3 seeds: its band is rough." in said
+    assert "Fewer than 10 paired seeds: margin and random." in told(study(arm("margin", 0.0, seeds=9)))
+
+
+def test_what_was_left_out_is_told() -> None:
+    one = study(arm("margin", 0.0), start={"seeds": [*range(11)], "strategies": ["full", "random", "margin"]})
+    assert "Left out, unfinished or not played: margin, seed 10; random, seed 10." in told(one)
+    records = [record for record in one.run.rounds if record.arm != (9, "random")]
+    failed = {"failures": [{"seed": 9, "strategy": "random", "why": "the loss is not finite"}]}
+    without = replace(one.comparison.arms[0], seeds=tuple(range(9)))
+    other = study(without, records=tuple(records), start=failed)
+    assert "Left out, because random has not all counts of the seed: margin, seed 9." in told(other)
+    assert "Failed: random, seed 9 (the loss is not finite)." in told(other)
+
+
+def test_fits_that_were_too_short_are_told() -> None:
+    one = study(arm("margin", 0.03), full=0.71)
+    short = [replace(r, train_accuracy=0.8 if r.labels == 512 else 1.0) for r in one.run.rounds]
+    said = told(study(arm("margin", 0.03), records=tuple(short), full=0.71))
+    assert "Undertrained: fits know too few of their own labels (margin with 512 labels 80 %; random with 512" in said
+    assert "margin with 512 labels above full data: the fit on all labels may be too short." in said
+    assert "random falls" not in said
+    falling = told(study(arm("margin", -0.1, start=0.65)))
+    assert "margin falls from 0.6500 with 32 labels to 0.6000 with 512: noise, or fits that do not keep up." in falling
+
+
+def test_classes_that_decide_much_on_little_are_told() -> None:
+    counts = {"dev": {"a": 40, "b": 9, "c": 30}, "test": {"a": 100, "b": 50, "c": 0}}
+    said = told(study(arm("margin", 0.03), data={"counts": counts}))
+    assert "1 of 3 classes have fewer than 10 dev examples (b 9); each weighs as much in macro-F1" in said
+    assert "Without test examples, hence in no test score: c." in said
+
+
+def test_leaks_machines_and_versions_are_told() -> None:
+    one = study(arm("margin", 0.03))
+    mixed = [
+        replace(r, machine="another CPU" if r.arm == (0, "margin") else "a CPU", versions={"torch": f"2.{r.seed % 2}"})
+        for r in one.run.rounds
+    ]
+    shared = {"test examples that are also in train": 4, "dev examples that repeat": 0}
+    anew = [{"seed": 0, "strategy": "margin", "rounds": 1, "machine": "an old CPU"}]
+    said = told(study(arm("margin", 0.03), records=tuple(mixed), data={"shared": shared}, start={"begun_anew": anew}))
+    assert "A leak: 4 test examples that are also in train." in said
+    assert "Arms of one seed on several machines, so that its pairs differ in more than the order: 0." in said
+    assert "Begun anew on another machine: margin, seed 0." in said
+    assert "different versions of packages: torch 2.0 and 2.1." in said
+    apart = [replace(r, machine=f"CPU {r.seed % 2}") for r in one.run.rounds]
+    assert "Seeds were played on several machines, each seed on one" in told(
+        study(arm("margin", 0.03), records=tuple(apart))
+    )
