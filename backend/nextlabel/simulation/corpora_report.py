@@ -173,10 +173,11 @@ def _second(report: CorporaReport) -> str:
 
 
 def _together(over: OverCorpora) -> str:
-    of = over.summary
+    of, few = over.summary, sum(map(_has_few, over.corpora))
+    weak = f", {few} of them with fewer than {SEEDS_FOR_A_CLAIM} paired seeds" if few else ""
     return (
         f"{over.strategy} is better by more than {of.rope:g} with probability {of.better:.2f}, equivalent with "
-        f"{of.equivalent:.2f}, worse with {of.worse:.2f} (mean difference {of.mean:+.4f} in {of.corpora} corpora)"
+        f"{of.equivalent:.2f}, worse with {of.worse:.2f} (mean difference {of.mean:+.4f} in {of.corpora} corpora{weak})"
     )
 
 
@@ -205,7 +206,7 @@ def _unfinished(report: CorporaReport) -> Iterator[str]:
 def _curves_picture(report: CorporaReport, out: Path) -> Picture:
     panels = []
     for study in report.studies.values():
-        panel = curve_panel(study, f"{study.title}, {len(study.comparison.labels)} classes")
+        panel = curve_panel(study, f"{study.title}\n{len(study.comparison.labels)} classes")
         own = [line for line in panel.lines if not baselines.kind_of(line.name)]
         panels.append(count_figures.CurvePanel(panel.title, own, panel.full))
     svg = figures.save(count_figures.small_multiples(panels, "macro-F1 on test"), out, "corpora-curves")
@@ -246,10 +247,14 @@ def _forest_picture(report: CorporaReport, out: Path) -> Picture:
 
 
 def _difference_bar(name: str, row: InCorpus) -> Bar:
-    words = f"{row.mean:+.3f}"
+    words = _plus(row.mean)
     if row.low is not None and row.high is not None:
-        words += f" [{row.low:+.3f} to {row.high:+.3f}]"
+        words += f" [{_plus(row.low)} to {_plus(row.high)}]"
     return Bar(name, row.mean, row.low, row.high, words)
+
+
+def _plus(value: float) -> str:
+    return f"{round(value, 3) + 0:+.3f}"  # never -0.000
 
 
 def _table_section(report: CorporaReport) -> Iterator[Block]:

@@ -105,7 +105,7 @@ def small_multiples(panels: Sequence[CurvePanel], score: str) -> Figure:
     columns = 2 if len(panels) == 4 else min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     with styled():
-        figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.35 * rows + 0.75), layout="constrained")
+        figure = Figure(figsize=(max(3.1 * columns, 4.6), 2.5 * rows + 0.75), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _draw_curves(axes, panel, large=False)

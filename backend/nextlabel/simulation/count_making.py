@@ -118,6 +118,7 @@ def _rules(study: CountStudy) -> Iterator[str]:
         "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives "
         "every arm the same start set and the same randomness of training, so arms are compared seed by seed."
     )
+    yield "Macro-F1 is the mean F1 of the classes that have examples in the part that is scored, between 0 and 1."
     counts = listing([f"{count:,}" for count in setting["at"]])
     drawn = "drawn at random" if setting.get("start_by") == "random" else f"drawn by {setting.get('start_by')}"
     yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."
