@@ -59,6 +59,7 @@ def test_sections_come_in_the_order_of_what_a_reader_asks(summary: str) -> None:
         "Times",
         "How it was made",
         "What a sceptic should distrust",
+        "Setting",
     ]
 
 
@@ -120,6 +121,8 @@ def test_calibration_times_and_choices_are_told(reported: Path, summary: str) ->
     assert "| margin | 48 | 6.0 (12.5 %) | 1.0 of 3 |" in summary
     assert "| margin | a CPU | 30 | 2.00 | 1.00 | 3.00 | 0.00 | 0.03 |" in summary
     assert "| a CPU | 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 |" in summary
+    assert "| 64 | 100 | 16 | 25.0 | 100.0 % |" in summary
+    assert "| 400 | 150 | 16 | 6.0 | not recorded |" in summary
     assert "nextlabel simulate --out letters\nnextlabel report " in summary
 
 

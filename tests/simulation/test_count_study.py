@@ -110,7 +110,7 @@ def test_the_first_sentence_says_what_the_seeds_support(one: Arm, said: str) -> 
 )
 def test_the_second_sentence_says_what_is_saved(needs: tuple[int | None, Saving], said: str) -> None:
     second = headlines(study(arm("margin", 0.0, needs=needs)))[1]
-    assert second == "To random's dev score with 512 labels (0.7000), " + said
+    assert second == "To reach random's dev macro-F1 with 512 labels (0.7000), " + said
 
 
 def test_an_arm_that_needs_more_labels_than_random_is_said_to() -> None:
@@ -204,7 +204,7 @@ def test_fits_that_were_too_short_are_told() -> None:
 def test_classes_that_decide_much_on_little_are_told() -> None:
     counts = {"dev": {"a": 40, "b": 9, "c": 30}, "test": {"a": 100, "b": 50, "c": 0}}
     said = told(study(arm("margin", 0.03), data={"counts": counts}))
-    assert "1 of 3 classes have fewer than 10 dev examples (b 9); each weighs as much in macro-F1" in said
+    assert "1 class has fewer than 10 dev examples (b 9), and as much weight in macro-F1 as the largest." in said
     assert "Without test examples, hence in no test score: c." in said
 
 

@@ -1,13 +1,13 @@
 """How a run with label counts was made, for its report: what was chosen, how long it took, by what commands."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from nextlabel.simulation import baselines
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
 from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
-from nextlabel.simulation.provenance import balance, commands, listing, settled, starts
+from nextlabel.simulation.provenance import balance, commands, listing, starts
 from nextlabel.simulation.records import Record
 
 MOST_CLASSES = 3  # whose balance is told in a line; of more the table of classes tells it
@@ -86,9 +86,10 @@ def _time_row(name: str, machine: str, records: Sequence[Record], stages: Sequen
 
 
 def making_section(study: CountStudy, command: str) -> Iterator[Block]:
-    """Protocol, commands, starts, processors and the setting."""
+    """Protocol, fits, commands, starts and processors."""
     yield Heading("How it was made")
     yield Items(list(_rules(study)))
+    yield from _fits(study)
     yield Code("\n".join([*commands(study.run), command]))
     yield starts(study.run)
     by_machines: dict[str, list[str]] = {}
@@ -104,12 +105,11 @@ def making_section(study: CountStudy, command: str) -> Iterator[Block]:
     if anew:
         head = ["arm", "seed", "rounds taken out", "made on"]
         yield Table("Begun anew, because another processor had begun them.", head, anew)
-    yield from settled(study.run)
 
 
 def _rules(study: CountStudy) -> Iterator[str]:
     setting = study.run.setting
-    data, recipe = setting["data"], setting.get("recipe") or {}
+    data = setting["data"]
     sizes = f"{data['train']:,} to learn from, {data['dev']:,} dev, {data.get('test', 0):,} test"
     yield f"Data: {data['source']} ({sizes})."
     if data.get("counts") and len(study.comparison.labels) <= MOST_CLASSES:
@@ -122,8 +122,6 @@ def _rules(study: CountStudy) -> Iterator[str]:
     counts = listing([f"{count:,}" for count in setting["at"]])
     drawn = "drawn at random" if setting.get("start_by") == "random" else f"drawn by {setting.get('start_by')}"
     yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."
-    if recipe.get("steps") and recipe.get("batch_size"):
-        yield f"Fits: {'; '.join(_fits(study, recipe))}; on all {data['train']:,} {setting['full_steps']:,} steps."
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
     if live:
         yield f"live: the order of a new project's queue, by {listing(sorted(live))}."
@@ -131,10 +129,24 @@ def _rules(study: CountStudy) -> Iterator[str]:
         yield "tfidf and frozen: logistic regression on words, or on what the base model says before any fit."
 
 
-def _fits(study: CountStudy, recipe: Mapping[str, Any]) -> Iterator[str]:
-    size, epochs = recipe["batch_size"], study.run.setting.get("epochs") or 0.0
-    for count in study.comparison.counts:
-        steps = max(recipe["steps"], -int(-epochs * count // size))
-        known = [r.train_accuracy for r in study.run.rounds if r.labels == count and r.train_accuracy is not None]
-        fitted = f", {100 * sum(known) / len(known):.1f} % of them known afterwards" if known else ""
-        yield f"{count:,} labels {steps:,} steps of {size} ({steps * size / count:.1f} epochs{fitted})"
+def _fits(study: CountStudy) -> Iterator[Table]:
+    """How long models were fitted; nothing where the setting does not tell."""
+    setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
+    least, size = recipe.get("steps"), recipe.get("batch_size")
+    if not least or not size:
+        return
+    epochs = setting.get("epochs") or 0.0
+    steps = {count: max(least, math.ceil(epochs * count / size)) for count in study.comparison.counts}
+    if study.comparison.full:
+        steps[study.comparison.train] = setting["full_steps"]
+    head = ["labels", "steps", "examples a step", "epochs", "of its own labels known afterwards"]
+    rows = [
+        [f"{count:,}", f"{n:,}", str(size), f"{n * size / count:.1f}", _known(study, count)]
+        for count, n in steps.items()
+    ]
+    yield Table("Fits of the model; mean over all arms of the accuracy on the labels of the fit.", head, rows)
+
+
+def _known(study: CountStudy, count: int) -> str:
+    known = [r.train_accuracy for r in study.run.rounds if r.labels == count and r.train_accuracy is not None]
+    return f"{100 * sum(known) / len(known):.1f} %" if known else "not recorded"

@@ -40,7 +40,7 @@ from nextlabel.simulation.count_study import (
 )
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.figures import Line
-from nextlabel.simulation.provenance import commands, listing
+from nextlabel.simulation.provenance import commands, listing, settled
 from nextlabel.simulation.records import FULL, RANDOM, SETTING, merge, read_json, read_run
 from nextlabel.simulation.study import interval
 
@@ -140,6 +140,8 @@ def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
     yield from making_section(study, command)
     yield Heading("What a sceptic should distrust")
     yield Items([*_of_versions(report), *doubts(study)])
+    yield Heading("Setting")
+    yield from settled(study.run)
 
 
 def _of_versions(report: CountReport) -> Iterator[str]:
@@ -357,8 +359,8 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     ]
     yield Heading(f"Classes, with {study.last:,} labels")
     yield Table(
-        "Mean F1 on test over seeds, its difference to random, and how many examples of the class a seed has chosen "
-        "after the start. Without intervals: "
+        "Mean F1 on test over seeds, its difference to random, and how many examples of the class were chosen after "
+        "the start, mean over seeds. Without intervals: "
         f"of a class with fewer than {FEW_EXAMPLES} test examples a difference says little.",
         head,
         rows,
@@ -401,9 +403,9 @@ def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
         "reliability",
         svg,
         "Share right over mean confidence, for " + listing([_name(of) for of in drawn]),
-        f"How often versions with {study.last:,} labels are right where they are so sure, over all test examples and "
-        f"seeds; larger points are more examples, bins of fewer than {FEWEST_IN_BIN} are left out. Below the dashed "
-        "line a version is too sure of itself.",
+        f"How often versions with {study.last:,} labels are right, by how sure they are, over all test examples and "
+        f"seeds. Larger points are more examples, bins of fewer than {FEWEST_IN_BIN} are left out. Below the dashed "
+        "line versions are too sure of themselves.",
     )
     yield Paragraph(
         "ECE (0 to 1) is over 15 bins of equal width of the confidence in the class that is answered; it is above 0 "

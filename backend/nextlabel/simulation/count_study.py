@@ -142,10 +142,9 @@ def difference(of: Difference) -> str:
 def _second(study: CountStudy) -> str:
     needs = [(arm, need) for arm in study.judged if (need := arm.need(RANDOM_FINAL))]
     said = "; ".join(saved(arm, need) for arm, need in needs)
-    targets = sorted({f"{need.score:.4f}" for _, need in needs})
-    return (
-        f"To random's dev score with {study.last:,} labels ({' to '.join(targets[:: len(targets) - 1 or 1])}), {said}."
-    )
+    scores = sorted(need.score for _, need in needs)
+    target = " to ".join(dict.fromkeys(f"{score:.4f}" for score in (scores[0], scores[-1])))
+    return f"To reach random's dev macro-F1 with {study.last:,} labels ({target}), {said}."
 
 
 def saved(arm: Arm, need: Need) -> str:
@@ -286,9 +285,10 @@ def _of_classes(study: CountStudy) -> Iterator[str]:
             yield f"Without {part} examples, hence in no {part} score: {_some(absent)}."
         if few:
             names = _some([f"{label} {n}" for label, n in sorted(few.items(), key=lambda item: item[1])])
+            have = "class has" if len(few) == 1 else "classes have"
             yield (
-                f"{len(few)} of {len(study.comparison.labels)} classes have fewer than {FEW_EXAMPLES} {part} examples "
-                f"({names}); each weighs as much in macro-F1 as the largest."
+                f"{len(few)} {have} fewer than {FEW_EXAMPLES} {part} examples ({names}), and as much weight in "
+                "macro-F1 as the largest."
             )
 
 
@@ -344,8 +344,8 @@ def _of_design(study: CountStudy) -> Iterator[str]:
         "chosen is not in the records."
     )
     yield (
-        "Bootstrap intervals (curves, areas, savings) are somewhat too narrow with few seeds: with 10 they leave the truth "
-        "out in nearly 10 % of cases, not in 5 %."
+        "Bootstrap intervals (curves, areas, savings) are somewhat too narrow with few seeds: with 10 they leave the "
+        "truth out in nearly 10 % of cases, not in 5 %."
     )
     yield (
         "Labels needed lie between two counts by interpolation; versions were fitted at "
