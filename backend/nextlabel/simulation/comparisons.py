@@ -33,7 +33,8 @@ arms of its seed. In each resample the mean curves, the target and with it both 
 is not reached takes more than c_K labels, so that a resample knows a saving only within bounds: exact where both reach
 the target; at least 1 - labels / c_K where random alone does not; at most 1 - c_K / random's labels where the arm alone
 does not; and anything where neither does. The interval goes from the 250th smallest lower bound to the 250th largest
-upper bound. An end without a bound is open: None. With one seed both are.
+upper bound. An end without a bound is open: None. With one seed both are. Like every bootstrap interval over ten seeds
+it is somewhat too narrow, and no verdict rests on it.
 """
 
 import math
