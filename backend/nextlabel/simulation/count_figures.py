@@ -209,12 +209,16 @@ def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[
     """Rising values moved as little as needs be, so that neighbours are `gap` apart; within the ends if they fit."""
     groups: list[tuple[float, int]] = []  # the middle of each group of neighbours, and how many they are
     for value in values:
-        middle, count = value, 1
-        while groups and middle - groups[-1][0] < gap * (count + groups[-1][1]) / 2:
+        groups.append((value, 1))
+        while True:
+            middle, count = groups.pop()
+            half = gap * (count - 1) / 2
+            middle = max(min(middle, high - half), low + half)
+            if not groups or middle - groups[-1][0] >= gap * (count + groups[-1][1]) / 2:
+                break
             before, more = groups.pop()
-            middle, count = (middle * count + before * more) / (count + more), count + more
-        half = gap * (count - 1) / 2
-        groups.append((max(min(middle, high - half), low + half), count))
+            groups.append(((middle * count + before * more) / (count + more), count + more))
+        groups.append((middle, count))
     return [middle + gap * (i - (count - 1) / 2) for middle, count in groups for i in range(count)]
 
 
