@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 from nextlabel.simulation.count_figures import (
     Bar,
@@ -98,9 +98,8 @@ def test_arms_look_different_and_the_same_everywhere() -> None:
 def arrows(bar: Bar) -> list[tuple[float, float]]:
     """Where arrows begin and end on the axis."""
     figure = bars([BarPanel("", "", -100, 100, {"": [bar]}, percent=True)])
-    return [
-        (text.xyann[0], text.xy[0]) for text in figure.axes[0].texts if hasattr(text, "xyann") and not text.get_text()
-    ]
+    drawn = [text for text in figure.axes[0].texts if isinstance(text, Annotation) and not text.get_text()]
+    return [(float(arrow.xyann[0]), float(vars(arrow)["xy"][0])) for arrow in drawn]
 
 
 @pytest.mark.parametrize(
