@@ -111,11 +111,22 @@ def test_corpora_of_one_name_or_played_otherwise_are_told(runs: list[Path], tmp_
     other = play(tmp_path / "r8", range(3), {"random": 0.0}, epochs=9.0)
     again = play(tmp_path / "r52", range(3), {"random": 0.0})
     report = read_report([other, again])
-    assert headlines(report) == ["There is no arm but random sampling: nothing is compared."]
+    assert headlines(report) == ["Only random sampling has been played to an end: nothing is compared."]
     assert "r52 was played otherwise than r8: epochs: 6.0, not 9.0." in doubts(report)
     assert "r8 and r52 are made of the same texts, and count as two." in doubts(report)
     write_report([other, again], tmp_path / "out")
     assert not (tmp_path / "out" / "corpora-savings.svg").exists()
+
+
+def test_corpora_that_have_not_begun_are_named(runs: list[Path], tmp_path: Path) -> None:
+    later = play(tmp_path / "spam", range(1), {"random": 0.0})
+    lines = (later / "rounds.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (later / "rounds.jsonl").write_text(lines[0], encoding="utf-8")
+    write_report([runs[0], later], tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "\nLeft out, as random sampling has not begun there: spam.\n" in readme
+    with pytest.raises(BadRunError, match=r"No run has a round of random yet: spam\. Let one go on\."):
+        read_report([later])
 
 
 def test_a_score_that_is_not_that_of_the_stored_classes_is_refused(runs: list[Path], tmp_path: Path) -> None:
@@ -136,7 +147,7 @@ def test_the_script_writes_and_says_it(runs: list[Path], tmp_path: Path) -> None
     refused = run("report_corpora.py", tmp_path / "none")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "setting.json is missing" in refused.stderr
+    assert "run.json is missing" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,10 @@ def test_fits_that_were_too_short_are_told() -> None:
     one = study(arm("margin", 0.03), full=0.71)
     short = [replace(r, train_accuracy=0.8 if r.labels == 512 else 1.0) for r in one.run.rounds]
     said = told(study(arm("margin", 0.03), records=tuple(short), full=0.71))
-    assert "Undertrained: fits know too few of their own labels (margin with 512 labels 80 %; random with 512" in said
+    assert (
+        "Perhaps undertrained: fits know too few of their own labels (margin with 512 labels 80 %; random with 512"
+        in said
+    )
     assert "margin with 512 labels above full data: the fit on all labels may be too short." in said
     assert "random falls" not in said
     falling = told(study(arm("margin", -0.1, start=0.65)))

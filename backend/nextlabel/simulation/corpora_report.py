@@ -24,9 +24,9 @@ from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Corpora, InCorpu
 from nextlabel.simulation.count_figures import Bar, BarPanel
 from nextlabel.simulation.count_report import curve_panel, read_count_study, saving_bar
 from nextlabel.simulation.count_study import CountStudy, ends_of, pressing
-from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
+from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM, Estimate
 from nextlabel.simulation.provenance import by_strategy, listing
-from nextlabel.simulation.records import differences
+from nextlabel.simulation.records import INVOCATIONS, RANDOM, ROUNDS, differences, read_json, read_rounds
 from nextlabel.simulation.study import from_to
 from nextlabel.simulation.verdicts import MARGIN
 
@@ -39,10 +39,14 @@ SAME_TEXTS = (("r8", "r52"), ("reviews-even", "reviews-rare"))
 
 @dataclass(frozen=True)
 class CorporaReport:
-    """The runs, each of a corpus, by the names of their directories, and what they say together."""
+    """The runs, each of a corpus, by the names of their directories, and what they say together.
+
+    `waiting` are those in which random sampling has not begun yet.
+    """
 
     studies: Mapping[str, CountStudy]
     corpora: Corpora
+    waiting: Sequence[str] = ()
 
     @property
     def judged(self) -> list[OverCorpora]:
@@ -79,8 +83,19 @@ def read_report(directories: Sequence[Path]) -> CorporaReport:
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
         raise BadRunError(f"Several directories are called {', '.join(double)}, and each is one corpus. Rename them.")
-    studies = {name: _checked(directory) for name, directory in zip(names, directories, strict=True)}
-    return CorporaReport(studies, comparisons.over_corpora([study.comparison for study in studies.values()]))
+    begun = {name: directory for name, directory in zip(names, directories, strict=True) if _has_begun(directory)}
+    if not begun:
+        raise BadRunError(f"No run has a round of {RANDOM} yet: {listing(names)}. Let one go on.")
+    studies = {name: _checked(directory) for name, directory in begun.items()}
+    compared = comparisons.over_corpora([study.comparison for study in studies.values()])
+    return CorporaReport(studies, compared, [name for name in names if name not in begun])
+
+
+def _has_begun(directory: Path) -> bool:
+    """Whether there is a round of random sampling. Raises `BadRunError` where no run was ever started."""
+    if read_json(directory / INVOCATIONS) is None:
+        raise BadRunError(f"{directory / INVOCATIONS} is missing. Give a directory that nextlabel simulate wrote.")
+    return any(record.strategy == RANDOM for record in read_rounds(directory / ROUNDS))
 
 
 def _checked(directory: Path) -> CountStudy:
@@ -113,7 +128,7 @@ def _links(directories: Sequence[Path], out: Path) -> Iterator[str]:
 def headlines(report: CorporaReport) -> list[str]:
     """Two sentences: what is shown in which corpora, and what they say together."""
     if not report.judged:
-        return ["There is no arm but random sampling: nothing is compared."]
+        return ["Only random sampling has been played to an end: nothing is compared."]
     return [_first(report), _second(report)]
 
 
@@ -201,6 +216,8 @@ def _unfinished(report: CorporaReport) -> Iterator[str]:
     missing = [f"{name} ({by_strategy(study.missing)})" for name, study in report.studies.items() if study.missing]
     if missing:
         yield f"Unfinished, with the seeds that are missing: {'; '.join(missing)}."
+    if report.waiting:
+        yield f"Left out, as random sampling has not begun there: {listing(report.waiting)}."
 
 
 def _curves_picture(report: CorporaReport, out: Path) -> Picture:
@@ -209,13 +226,15 @@ def _curves_picture(report: CorporaReport, out: Path) -> Picture:
         panel = curve_panel(study, f"{study.title}\n{len(study.comparison.labels)} classes")
         own = [line for line in panel.lines if not baselines.kind_of(line.name)]
         panels.append(count_figures.CurvePanel(panel.title, own, panel.full))
+    two = any(study.alike for study in report.studies.values())
+    alike = " With two classes entropy stands for margin, too." if two else ""
     svg = figures.save(count_figures.small_multiples(panels, "macro-F1 on test"), out, "corpora-curves")
     return Picture(
         "corpora-curves",
         svg,
         f"Mean macro-F1 on test over labels used, for {listing([study.title for study in report.studies.values()])}",
         "Mean macro-F1 on test over labels used, means over paired seeds with 95 % bands. Every panel has its own "
-        "scale. With two classes entropy stands for margin, too.",
+        f"scale.{alike}",
     )
 
 
@@ -282,9 +301,13 @@ def _corpus_row(study: CountStudy) -> list[str]:
         f"{study.comparison.train:,}",
         extremes,
         f"{study.last:,}",
-        f"{study.random.final.test.mean:.4f} ({len(study.random.seeds)} seeds)",
-        f"{full.test.mean:.4f} ({len(full.seeds)} seeds)" if full else "none",
+        _over(study.random.final.test),
+        _over(full.test) if full else "none",
     ]
+
+
+def _over(score: Estimate) -> str:
+    return f"{score.mean:.4f} ({score.seeds} seed{'s' if score.seeds > 1 else ''})"
 
 
 def _arm_row(name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[str]:

@@ -32,8 +32,8 @@ def chosen_section(study: CountStudy) -> Iterator[Block]:
     yield Heading("What was chosen")
     head = ["arm", "chosen", "near-copies", "classes met", "largest class", "smallest class of the pool"]
     yield Table(
-        f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms share: "
-        "mean of a seed. A near-copy's embedding by the base model has a cosine of 0.95 or more with one labelled "
+        f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms share; "
+        "means over seeds. A near-copy's embedding by the base model has a cosine of 0.95 or more with one labelled "
         "before.",
         head,
         [_chosen_row(study, arm) for arm in study.comparison.arms],

@@ -187,7 +187,7 @@ def curve_panel(study: CountStudy, title: str) -> CurvePanel:
 def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     yield Heading("Labels saved")
     if not study.rivals:
-        yield Paragraph("There is no arm but random sampling.")
+        yield Paragraph("There is nothing to compare with random sampling.")
         return
     groups = dict(_saving_groups(study))
     if groups:

@@ -90,8 +90,8 @@ def headlines(study: CountStudy) -> list[str]:
     """Two sentences: how the arms compare with random at the last label count, and what they save."""
     if not study.judged:
         return [
-            f"There is no arm but random sampling, which scores {study.random.final.test.mean:.4f} on test with "
-            f"{study.last:,} labels.",
+            f"Only random sampling, which scores {study.random.final.test.mean:.4f} on test with {study.last:,} labels, "
+            "has been played to an end.",
             "Nothing is compared, and no saving is claimed.",
         ]
     return [_first(study), _second(study)]
@@ -214,7 +214,8 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
     if full is None:
         yield "There is no full data: how far the arms are from what all labels give cannot be told."
     elif len(full.seeds) < SEEDS_FOR_A_CLAIM:
-        yield f"Full data has {len(full.seeds)} seed{'s' if len(full.seeds) > 1 else ''}: its band is rough."
+        rough = "1 seed, and no band" if len(full.seeds) == 1 else f"{len(full.seeds)} seeds: its band is rough"
+        yield f"Full data has {rough}."
     if len(study.judged) > 1:
         yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
 
@@ -251,7 +252,10 @@ def _of_fits(study: CountStudy) -> Iterator[str]:
         if share < WELL_FITTED
     ]
     if short:
-        yield f"Undertrained: fits know too few of their own labels ({'; '.join(short)}); more steps might help."
+        yield (
+            f"Perhaps undertrained: fits know too few of their own labels ({'; '.join(short)}), for want of steps or "
+            "as labels contradict each other."
+        )
     full = study.comparison.full
     above = [arm.strategy for arm in study.comparison.arms if full and arm.final.test.mean > full.test.mean]
     if above:
