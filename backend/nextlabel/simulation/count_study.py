@@ -89,11 +89,9 @@ class CountStudy:
 def headlines(study: CountStudy) -> list[str]:
     """Two sentences: how the arms compare with random at the last label count, and what they save."""
     if not study.judged:
-        return [
-            f"Only random sampling has been played to an end: it scores {study.random.final.test.mean:.4f} on test with "
-            f"{study.last:,} labels.",
-            "Nothing is compared, and no saving is claimed.",
-        ]
+        score = f"{study.random.final.test.mean:.4f} on test with {study.last:,} labels"
+        alone = f"Only random sampling has been played to an end: it scores {score}."
+        return [alone, "Nothing is compared, and no saving is claimed."]
     return [_first(study), _second(study)]
 
 
