@@ -60,7 +60,7 @@ def study(
     records: tuple[Record, ...] | None = None,
     start: dict[str, Any] | None = None,
 ) -> CountStudy:
-    random = arm("random", None, seeds=len(arms[0].seeds) if arms else 10)
+    random = arm("random", None, seeds=max((len(one.seeds) for one in arms), default=10))
     whole = FullData((0, 1, 2), about(full), about(full)) if full is not None else None
     compared = Comparison("letters", labels, 3000, COUNTS, whole, (*arms, random))
     played = [
@@ -87,8 +87,8 @@ BEGIN = "10 paired seeds: against random sampling's test macro-F1 of 0.7000 with
         ),
         (
             arm("margin", 0.0, spread=0.02),
-            "no difference is shown for margin (+0.0000 [95 % CI -0.0151 to +0.0151]; whether it is worse by more than "
-            "0.01 would take 20 seeds).",
+            "no difference is shown for margin (+0.0000 [95 % CI -0.0151 to +0.0151]; to tell whether it is worse by "
+            "more than 0.01 would take 20 seeds).",
         ),
     ],
 )
@@ -128,6 +128,14 @@ def test_few_seeds_support_no_claim_whatever_they_show() -> None:
         "margin needs 256 labels and random 512, 50 % [95 % CI 40 to 60] saved: no saving is claimed."
     )
     assert "better" not in first
+
+
+def test_an_arm_with_few_seeds_takes_no_claim_from_another() -> None:
+    first, _ = headlines(study(arm("entropy", 0.03, seeds=3), arm("margin", 0.03)))
+    assert first.startswith("3 to 10 paired seeds: against random")
+    assert (
+        "entropy scores +0.0307 [95 % CI +0.0249 to +0.0364] with 3, too few for a claim; margin is better (" in first
+    )
 
 
 def test_a_single_seed_has_no_interval() -> None:

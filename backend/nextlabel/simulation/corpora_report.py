@@ -314,7 +314,7 @@ def _arm_row(name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[str]
     need = arm.need(RANDOM_FINAL)
     assert need is not None
     saving = need.saving
-    share = "not reached" if saving is None or saving.share is None else f"{100 * saving.share:.0f} %"
+    share = "not reached" if saving is None or saving.share is None else f"{round(100 * saving.share)} %"
     known = saving is not None and (saving.low is not None or saving.high is not None)
     said = verdict(row)
     return [

@@ -251,7 +251,7 @@ def saving_bar(name: str, need: Need) -> Bar:
         ends = "" if low is None and high is None else " " + ends_of(saving)
         return Bar(name, None, low, high, _unreached(need) + ends)
     known = low is not None or high is not None
-    words = f"{100 * saving.share:.0f} %" + (f" {ends_of(saving)}" if known else " (no interval)")
+    words = f"{round(100 * saving.share)} %" + (f" {ends_of(saving)}" if known else " (no interval)")
     return Bar(name, 100 * saving.share, low, high, words, known and high is None, known and low is None)
 
 

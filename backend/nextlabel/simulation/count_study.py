@@ -71,10 +71,6 @@ class CountStudy:
             found.setdefault(record.strategy, {}).setdefault(record.seed, []).append(record)
         return found
 
-    def paired(self, arm: Arm) -> list[Record]:
-        """Every round that counts for an arm."""
-        return [record for seed in arm.seeds for record in self.by_arm[arm.strategy][seed]]
-
     @property
     def missing(self) -> set[tuple[int, str]]:
         """Seed and strategy of what was planned or begun, and has not all the label counts.
@@ -96,19 +92,20 @@ def headlines(study: CountStudy) -> list[str]:
 
 
 def _first(study: CountStudy) -> str:
-    said = "; ".join(verdict(arm) for arm in study.judged)
-    score = study.random.final.test.mean
-    return (
-        f"{_seeds(study)}: against random sampling's test macro-F1 of {score:.4f} with {study.last:,} labels, {said}."
-    )
+    claims = any(arm.supports_claim for arm in study.judged)
+    said = "; ".join(verdict(arm) + _weak(arm) * claims for arm in study.judged)
+    score = f"{study.random.final.test.mean:.4f} with {study.last:,} labels"
+    return f"{_seeds(study.judged, claims)}: against random sampling's test macro-F1 of {score}, {said}."
 
 
-def _seeds(study: CountStudy) -> str:
-    counts = [len(arm.seeds) for arm in study.judged]
+def _seeds(arms: Sequence[Arm], claims: bool) -> str:
+    counts = [len(arm.seeds) for arm in arms]
     seeds = f"{from_to(counts)} paired seed{'s' if max(counts) > 1 else ''}"
-    if all(arm.supports_claim for arm in study.judged):
-        return seeds
-    return f"Supports no claim ({seeds}, {SEEDS_FOR_A_CLAIM} are needed)"
+    return seeds if claims else f"Supports no claim ({seeds}, {SEEDS_FOR_A_CLAIM} are needed)"
+
+
+def _weak(arm: Arm) -> str:
+    return "" if arm.supports_claim else f" with {len(arm.seeds)}, too few for a claim"
 
 
 def verdict(arm: Arm) -> str:
@@ -125,8 +122,8 @@ def verdict(arm: Arm) -> str:
     if of.non_inferiority.shown:
         return f"{name} is not worse by more than {MARGIN:g}, and not shown to be better ({shown})"
     return (
-        f"no difference is shown for {name} ({shown}; whether it is worse by more than {MARGIN:g} would take "
-        f"{of.non_inferiority.needed} seeds)"
+        f"no difference is shown for {name} ({shown}; to tell whether it is worse by more than {MARGIN:g} "
+        f"would take {of.non_inferiority.needed} seeds)"
     )
 
 
@@ -170,7 +167,7 @@ def _negative(saving: Saving) -> Saving:
 
 def percent(saving: Saving) -> str:
     """A share in percent with its interval."""
-    share = "not reached" if saving.share is None else f"{100 * saving.share:.0f} %"
+    share = "not reached" if saving.share is None else f"{round(100 * saving.share)} %"
     if saving.low is None and saving.high is None:
         return share if saving.share is None else f"{share} (no interval)"
     return f"{share} {ends_of(saving, '95 % CI ')}"
@@ -178,7 +175,7 @@ def percent(saving: Saving) -> str:
 
 def ends_of(saving: Saving, name: str = "") -> str:
     """The interval of a saving in percent; an end that the run cannot tell is open."""
-    low, high = ("open" if end is None else f"{100 * end:.0f}" for end in (saving.low, saving.high))
+    low, high = ("open" if end is None else f"{round(100 * end)}" for end in (saving.low, saving.high))
     return f"[{name}{low} to {high}]"
 
 
