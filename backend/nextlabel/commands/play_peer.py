@@ -31,12 +31,14 @@ def main(arguments: Sequence[str]) -> None:
     if options.batch and options.peer == "potato":
         parser.error("--batch is for small-text: Potato serves one text at a time, and decides itself when to reorder")
     # Here, so that --help answers at once.
-    from nextlabel.lab.peers import environment, play
+    from nextlabel.lab.peers import environment, play, process
 
     data, word_pieces = fetched.read(options.corpus)
     protocol = make_protocol(options, data, word_pieces)
     experiment = session.open_experiment(options.out, data, protocol, [], options.seeds)
-    peer = play.installed(options.peer, options.cache or environment.default_cache(), options.defaults, options.batch)
+    peer = process.installed(
+        options.peer, options.cache or environment.default_cache(), options.defaults, options.batch
+    )
     command = shlex.join(["nextlabel", "play-peer", *arguments])
     with experiment:
         play.play(experiment, peer, options.seeds, options.threads or cores(), command, show)

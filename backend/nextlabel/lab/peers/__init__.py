@@ -1,6 +1,6 @@
-"""Other active-learning tools on our data: each in an environment and a process of its own, with our oracle and records.
+"""Other active-learning tools on our data: in environments and processes of their own, with our records.
 
-`play` and `environment` are ours; `small_text` and `potato` run on the other side of the pipe, which is `channel`.
+`play`, `process` and `environment` are ours; `small_text` and `potato` run at the other end of `channel`.
 """
 
-__all__ = ["channel", "environment", "play", "potato", "small_text"]
+__all__ = ["channel", "environment", "play", "potato", "process", "small_text"]

@@ -1,4 +1,4 @@
-"""The pipe between us and a peer: lines of JSON. Knows the standard library alone, as a peer's environment has it too."""
+"""The pipe between us and a peer: lines of JSON. Knows the standard library alone, which every environment has."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
+
+from nextlabel.processes import exit_with_parent
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Channel:
 
 
 def opened() -> Channel:
-    """The channel over standard input and output. What a library prints goes to standard error from now on."""
+    """The channel over standard input and output; this process ends with its parent. What a library prints goes to
+    standard error from now on."""
+    exit_with_parent(os.getppid())
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return Channel(sys.stdin, told)

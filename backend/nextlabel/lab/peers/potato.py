@@ -8,7 +8,7 @@ a browser would, but waits for each of its trainings. The start set stands first
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,17 +39,23 @@ def play(channel: Channel) -> None:
         engine._training_queue.join()
         channel.spent("fit")
         if number in game.at:
-            model = engine._models[SCHEME]
-            probs = [probabilities(model, texts, game.labels) for texts in (game.dev, game.test)]
-            channel.spent("evaluate")
-            channel.tell(*probs)
-        expect(client.post("/annotate", json={"action": "next_instance", "instance_id": str(position)}), 200)
+            tell(channel, engine._models[SCHEME])
+        if number < game.at[-1]:
+            turn_page(client, position)
+
+
+def tell(channel: Channel, model: Any) -> None:
+    """What Potato's model says of dev and test."""
+    game = channel.game
+    probs = [probabilities(model, texts, game.labels) for texts in (game.dev, game.test)]
+    channel.spent("evaluate")
+    channel.tell(*probs)
 
 
 class Remembering(active_learning_manager.SentenceTransformerVectorizer):  # type: ignore[misc]  # it has no types
     """Potato's vectoriser; a text that was embedded before is not embedded again."""
 
-    known: dict[str, Any] = {}
+    known: ClassVar[dict[str, Any]] = {}
 
     def transform(self, X: Any) -> Any:
         """Embeddings (N, D)."""
@@ -105,6 +111,11 @@ def answer(client: Any, position: int, label: str) -> None:
     """Post one label."""
     annotations = {f"{SCHEME}:::{label}": "true"}
     expect(client.post("/updateinstance", json={"instance_id": str(position), "annotations": annotations}), 200)
+
+
+def turn_page(client: Any, position: int) -> None:
+    """Ask for the next text, as the button does."""
+    expect(client.post("/annotate", json={"action": "next_instance", "instance_id": str(position)}), 200)
 
 
 def expect(response: Any, status: int) -> Any:
