@@ -88,6 +88,7 @@ def test_a_directory_says_what_was_played_and_how(unbroken: Path, data: TextSet,
     assert {"torch", "transformers", "numpy", "python", "nextlabel"} <= invocation["versions"].keys()
     assert "cores" in invocation["machine"]
     keys = {"seed", "strategy", "round", "labels", "dev", "test", "chosen", "seconds", "device", "versions", "setting"}
+    keys |= {"machine", "mix", "near_copies", "train_accuracy"}
     first = json.loads((unbroken / records.ROUNDS).read_text(encoding="utf-8").splitlines()[0])
     assert first.keys() == keys
 

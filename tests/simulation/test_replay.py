@@ -19,10 +19,10 @@ from nextlabel.simulation.records import Record
 from nextlabel.simulation.replay import (
     TUTORIAL,
     Arm,
+    Player,
     RunProtocol,
     arms,
     check,
-    replay,
     rounds_in,
     start_set,
 )
@@ -45,7 +45,13 @@ def protocol(tiny: Path) -> RunProtocol:
 
 
 def played(data: TextSet, protocol: RunProtocol, arm: Arm, rounds: int | None = None) -> list[Record]:
-    return list(replay(data, protocol, arm, [], rounds))
+    return replayed(data, protocol, arm, [], rounds)
+
+
+def replayed(
+    data: TextSet, protocol: RunProtocol, arm: Arm, done: Sequence[Record], rounds: int | None = None
+) -> list[Record]:
+    return [played.record for played in Player(data, protocol).play(arm, done, rounds)]
 
 
 def alike(records: Sequence[Record]) -> list[Record]:
@@ -72,7 +78,7 @@ def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
 ) -> None:
     whole = played(data, protocol, Arm(3, strategy))
     for stopped_after in range(len(whole) + 1):
-        rest = list(replay(data, protocol, Arm(3, strategy), whole[:stopped_after]))
+        rest = replayed(data, protocol, Arm(3, strategy), whole[:stopped_after])
         assert alike(rest) == alike(whole[stopped_after:])
 
 
@@ -80,7 +86,7 @@ def test_an_arm_that_was_cut_by_rounds_goes_on_with_more(data: TextSet, protocol
     whole = played(data, protocol, Arm(0, "entropy"))
     first = played(data, protocol, Arm(0, "entropy"), rounds=1)
     assert alike(first) == alike(whole[:2])
-    assert alike(list(replay(data, protocol, Arm(0, "entropy"), first, rounds=2))) == alike(whole[2:])
+    assert alike(replayed(data, protocol, Arm(0, "entropy"), first, rounds=2)) == alike(whole[2:])
 
 
 def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol: RunProtocol) -> None:

@@ -3,4 +3,16 @@
 Owns what may be claimed; refuses Label Studio and every server package.
 """
 
-__all__ = ["blocks", "curves", "datasets", "experiment", "records", "replay", "report", "session", "study"]
+__all__ = [
+    "baselines",
+    "blocks",
+    "curves",
+    "datasets",
+    "experiment",
+    "probabilities",
+    "records",
+    "replay",
+    "report",
+    "session",
+    "study",
+]

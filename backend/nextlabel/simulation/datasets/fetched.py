@@ -15,7 +15,7 @@ from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.values.examples import Example
 
 MRPC = "mrpc"
-NAMES = (MRPC, *CORPORA)
+NAMES = (*CORPORA, MRPC)  # last, as it is the one that may need the hub
 ABOUT = "corpus.json"
 PARTS = ("train", "dev", "test")
 

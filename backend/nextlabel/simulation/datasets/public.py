@@ -76,7 +76,7 @@ def _sorted_out(rows: list[tuple[str, str, str]]) -> Found:
     unusable: Counter[str] = Counter()
     for number, (part, text, label) in enumerate(rows, start=1):
         if not text.strip() or not label:
-            unusable[f"{'' if part == ALL else part + ' '}rows without text or label"] += 1
+            unusable[f"{'' if part == ALL else part + ' '}rows that are no text with a label"] += 1
         else:
             parts[part].append((Example(number, text), label))
     return Found(parts, dict(Counter(part for part, *_ in rows)), dict(unusable))
@@ -101,18 +101,12 @@ def orange_reader(name: str) -> Callable[[bytes], Found]:
 
 
 def orange_rows(table: bytes) -> list[tuple[str, str]]:
-    """Text and label of each line below the header. Raises `BadCorpusError` for a line of other than two fields."""
+    """Text and label of each line below the header; of a line of other than two fields two empty ones."""
     text = table.decode("utf-8")
     if not text.startswith(HEADER):
         raise BadCorpusError(f"Expected a table in Orange's format that begins {HEADER!r}, found {text[:40]!r}.")
-    lines = [line.split("\t") for line in text.removeprefix(HEADER).split("\n")]
-    rows = [fields for fields in lines if fields != [""]]
-    wrong = next((fields for fields in rows if len(fields) != 2), None)
-    if wrong is not None:
-        raise BadCorpusError(
-            f"Expected a label and a text in each line of the table, found {len(wrong)}: {wrong!r:.80}."
-        )
-    return [(text.strip(), label) for label, text in rows]
+    lines = (line.split("\t") for line in text.removeprefix(HEADER).split("\n"))
+    return [(row[1].strip(), row[0]) if len(row) == 2 else ("", "") for row in lines if row != [""]]
 
 
 # Tweets
