@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.paths import ROOT
-from helpers.scripts import run
+from nextlabel.__main__ import main
 from nextlabel.errors import BadRunError
 from nextlabel.lab.peers import environment
 from nextlabel.lab.peers.play import play
@@ -49,7 +49,7 @@ for wanted in game.at:
         asked += 1
     channel.spent("fit")
     first = [1.0] + [0.0] * (len(game.labels) - 1)
-    channel.tell([first] * len(game.dev), [first] * len(game.test))
+    channel.tell([first] * len(game.dev), [first] * len(game.test), [first] * wanted)
 """
 
 StandIn = Callable[..., Peer]
@@ -116,6 +116,8 @@ def test_a_peer_is_judged_at_our_label_counts_from_our_start(
     assert made[0].dev == pytest.approx(scores)
     assert made[0].mix is not None
     assert sum(made[0].mix.values()) == 8
+    fruit = [example.id for example, label in data.train if label == "fruit"]
+    assert made[0].train_accuracy == len(start_set(data, protocol, 0) & set(fruit)) / 8
     assert made[0].versions is not None
     assert made[0].versions["stand-in"] == "1"
     said = probabilities.read(tmp_path / "run", 1, "small-text", 2)
@@ -145,6 +147,7 @@ def test_our_classifier_in_a_peers_order_is_the_one_that_our_arms_have(
     ours = records.read_rounds(tmp_path / "ours" / "rounds.jsonl")[0]
     theirs = next(record for record in made if record.strategy == "potato-order")
     assert (theirs.dev, theirs.test, theirs.labels) == (ours.dev, ours.test, ours.labels)
+    assert theirs.train_accuracy == ours.train_accuracy
     by_arm = {(r.seed, r.strategy, r.round): r.chosen for r in made}
     assert all(by_arm[r.seed, "potato", r.round] == r.chosen for r in made)
 
@@ -168,7 +171,7 @@ def test_a_peer_that_breaks_the_rules_leaves_no_record(
 
 def test_pairs_are_refused(tmp_path: Path, protocol: RunProtocol) -> None:
     peer = Peer("potato", [sys.executable, "-c", ""], {})
-    with pytest.raises(BadRunError, match="potato reads one text, and the 640):
+    with pytest.raises(BadRunError, match=r"potato reads one text, and .* has pairs"):
         played(tmp_path / "run", of_pairs(own_pairs()), protocol, peer)
 
 
@@ -191,8 +194,7 @@ def test_the_real_peers_play(
     where = ("--corpus", tmp_path / "things", "--out", tmp_path / "run", "--cache", tmp_path_factory.getbasetemp())
     recipe = ("--base-model", tiny, "--steps", 6, "--lr", 1e-3, "--batch-size", 8, "--threads", 1)
     options = ("--seeds", "0,", "--labels-at", "8,16,24", *(["--defaults"] if defaults else []))
-    done = run("play_peer.py", peer, *where, *recipe, *options)
-    assert done.returncode == 0, done.stderr
+    assert main(["play-peer", *map(str, (peer, *where, *recipe, *options))]) == 0
     made = records.read_rounds(tmp_path / "run" / "rounds.jsonl")
     own = f"{peer}-defaults" if defaults else peer
     arms = [own, *([f"{own}-order"] if peer == "potato" else [])]

@@ -35,6 +35,11 @@ class Game:
     max_length: int
     threads: int
 
+    @property
+    def parts(self) -> dict[str, Sequence[str]]:
+        """The texts by part."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}
+
     def line(self) -> str:
         """As JSON."""
         return json.dumps(asdict(self)) + "\n"
@@ -63,9 +68,11 @@ class Channel:
         self._since = time.perf_counter()
         return answers
 
-    def tell(self, dev: Any, test: Any) -> None:
-        """Probabilities (N, C) of both parts after a fit on all labels so far, and the seconds of each stage."""
-        rows = {"dev": [list(map(float, row)) for row in dev], "test": [list(map(float, row)) for row in test]}
+    def tell(self, dev: Any, test: Any, learnt: Any) -> None:
+        """Probabilities (N, C) of both parts, and of all labelled texts in the order in which they were asked for, after
+        a fit on these."""
+        parts = {"dev": dev, "test": test, "learnt": learnt}
+        rows = {name: [list(map(float, row)) for row in probs] for name, probs in parts.items()}
         self._say({**rows, "seconds": self._seconds})
         self._seconds = {}
 

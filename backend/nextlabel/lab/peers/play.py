@@ -24,6 +24,8 @@ from nextlabel.simulation.records import MACRO_F1, RANDOM, ROUNDS, Record
 from nextlabel.simulation.replay import Arm, Played, start_set
 from nextlabel.values.arrays import Array
 
+LEARNT = "learnt"  # beside dev and test: the labelled texts, in the order in which they were asked for
+
 Show = Callable[[str], None]
 
 
@@ -58,10 +60,13 @@ def _play_own(experiment: Experiment, peer: Peer, arm: Arm, threads: int, show: 
     told = played(peer, _game(experiment, peer, arm.seed, threads), oracle, experiment.out / f"{peer.name}.log")
     bounds = [*at[1:], at[-1]]  # after the last count nothing is chosen
     for number, word in enumerate(told):
-        chosen = [data.train[i] for i in oracle.asked[at[number] : bounds[number]]]
-        said = {name: np.array(word[name]) for name in _judged(data)}
+        learnt, chosen = (
+            [data.train[i] for i in asked]
+            for asked in (oracle.asked[: at[number]], oracle.asked[at[number] : bounds[number]])
+        )
+        said = {name: np.array(word[name]) for name in [*_judged(data), LEARNT]}
         versions = {**classifiers.package_versions(), **peer.versions}
-        _write(experiment, _round(experiment, arm, number, chosen, said, word["seconds"], versions), show)
+        _write(experiment, _round(experiment, arm, number, learnt, chosen, said, word["seconds"], versions), show)
 
 
 def _game(experiment: Experiment, peer: Peer, seed: int, threads: int) -> Game:
@@ -111,11 +116,11 @@ def _fitted(experiment: Experiment, arm: Arm, record: Record, labelled: set[int]
     fit = run_round(replace(protocol.recipe, seed=seed, steps=steps), data.question, items, [], data.dev, RANDOM)
     said = {
         name: fit.classifier.predict_proba([example for example, _ in part], exact=False)
-        for name, part in _judged(data).items()
+        for name, part in {**_judged(data), LEARNT: items}.items()
     }
     by_id = {item[0].id: item for item in data.train}
     chosen = [by_id[id] for id in record.chosen]
-    return _round(experiment, arm, record.round, chosen, said, fit.seconds, classifiers.package_versions())
+    return _round(experiment, arm, record.round, items, chosen, said, fit.seconds, classifiers.package_versions())
 
 
 # Records
@@ -125,6 +130,7 @@ def _round(
     experiment: Experiment,
     arm: Arm,
     number: int,
+    learnt: Sequence[Labelled],
     chosen: Sequence[Labelled],
     said: Mapping[str, Array],
     seconds: Mapping[str, float],
@@ -145,8 +151,9 @@ def _round(
         versions=versions,
         machine=processor(),
         mix=dict(Counter(label for _, label in chosen)),
+        train_accuracy=_scores(data, learnt, said[LEARNT])["accuracy"],
     )
-    return Played(record, said)
+    return Played(record, {name: said[name] for name in scores})
 
 
 def _scores(data: TextSet, part: Sequence[Labelled], probs_NC: Array) -> dict[str, float]:

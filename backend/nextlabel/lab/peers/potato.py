@@ -7,6 +7,7 @@ a browser would, but waits for each of its trainings. The start set stands first
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,25 +30,27 @@ def play(channel: Channel) -> None:
     torch.set_num_threads(game.threads)
     active_learning_manager.SentenceTransformerVectorizer = Remembering
     client, engine = serve(game, Path.cwd())
-    start = dict(zip(game.start, channel.ask(game.start), strict=True))
+    known = dict(zip(game.start, channel.ask(game.start), strict=True))
     for number in range(1, game.at[-1] + 1):
         position = served(client)
-        known = start[position] if position in start else channel.ask([position])[0]
-        answer(client, position, game.labels[known])
+        if position not in known:
+            [known[position]] = channel.ask([position])
+        answer(client, position, game.labels[known[position]])
         if number in game.at:
             engine.force_training()
         engine._training_queue.join()
         channel.spent("fit")
         if number in game.at:
-            tell(channel, engine._models[SCHEME])
+            tell(channel, engine._models[SCHEME], known)
         if number < game.at[-1]:
             turn_page(client, position)
 
 
-def tell(channel: Channel, model: Any) -> None:
-    """What Potato's model says of dev and test."""
+def tell(channel: Channel, model: Any, known: Iterable[int]) -> None:
+    """What Potato's model says of dev, of test, and of the texts that it knows the labels of."""
     game = channel.game
-    probs = [probabilities(model, texts, game.labels) for texts in (game.dev, game.test)]
+    learnt = [game.train[i] for i in known]
+    probs = [probabilities(model, texts, game.labels) for texts in (game.dev, game.test, learnt)]
     channel.spent("evaluate")
     channel.tell(*probs)
 
@@ -128,7 +131,8 @@ def expect(response: Any, status: int) -> Any:
 def probabilities(model: Any, texts: Any, labels: Any) -> Any:
     """What Potato's model says of texts (N, C); 0 for a class that it has not met."""
     probs_NC = np.zeros((len(texts), len(labels)))
-    probs_NC[:, [labels.index(name) for name in model.classes_]] = model.predict_proba(list(texts))
+    if texts:
+        probs_NC[:, [labels.index(name) for name in model.classes_]] = model.predict_proba(list(texts))
     return probs_NC
 
 

@@ -5,6 +5,7 @@ Its fits want a validation set: with our recipe it is one labelled text, which n
 are learnt from. With its defaults it holds back a tenth of the labels and may stop early.
 """
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -29,11 +30,8 @@ def play(channel: Channel) -> None:
     np.random.seed(game.seed)
     torch.manual_seed(game.seed)
     torch.set_num_threads(game.threads)
-    train, dev, test = data_sets(game)
     start = np.array(game.start)
-    answers = np.full(len(game.train), LABEL_UNLABELED)
-    answers[start] = channel.ask(start)
-    train.y = answers
+    train, dev, test = data_sets(game, start, channel.ask(start))
     factory = classifiers(game)
     learner = PoolBasedActiveLearner(factory, BreakingTies(), train, fit_kwargs=fit_options(game, train))
     set_epochs(factory, game, len(start))
@@ -42,7 +40,8 @@ def play(channel: Channel) -> None:
     for wanted in game.at:
         while len(learner.indices_labeled) < wanted:
             query(channel, learner, factory, min(game.batch, wanted - len(learner.indices_labeled)))
-        probs = [learner.classifier.predict_proba(part) for part in (dev, test)]
+        learnt = train[learner.indices_labeled]
+        probs = [learner.classifier.predict_proba(part) for part in (dev, test, learnt)]
         channel.spent("evaluate")
         channel.tell(*probs)
 
@@ -57,21 +56,25 @@ def query(channel: Channel, learner: Any, factory: Any, count: int) -> None:
     channel.spent("fit")
 
 
-def data_sets(game: Game) -> list[Any]:
-    """Train, dev and test as small-text reads them, without labels."""
+def data_sets(game: Game, start: Any, answers: Sequence[int]) -> list[Any]:
+    """Train, dev and test as small-text reads them; labels are known of the start set."""
     tokenizer, classes = AutoTokenizer.from_pretrained(game.base_model), np.arange(len(game.labels))
 
-    def read(texts: Any) -> Any:
-        unknown = np.full(len(texts), LABEL_UNLABELED)
-        return TransformersDataset.from_arrays(texts, unknown, tokenizer, classes, game.max_length)
+    def read(texts: Sequence[str], labels: Any) -> Any:
+        return TransformersDataset.from_arrays(texts, labels, tokenizer, classes, game.max_length)
 
-    return [read(texts) for texts in (game.train, game.dev, game.test)]
+    unknown = {part: np.full(len(texts), LABEL_UNLABELED) for part, texts in game.parts.items()}
+    unknown["train"][start] = answers
+    return [read(texts, unknown[part]) for part, texts in game.parts.items()]
 
 
 def classifiers(game: Game) -> Any:
     """Its factory: on the checkpoint, all else its defaults or what our recipe says."""
     ours = {} if game.defaults else {"train_batch_size": game.batch_size}
-    model = TransformerModelArguments(game.base_model, show_progress_bar=False, **ours)
+    head = {
+        "ignore_mismatched_sizes": True
+    }  # a checkpoint that was fitted on other labels gets a new one, as ours does
+    model = TransformerModelArguments(game.base_model, model_kwargs=head, show_progress_bar=False, **ours)
     fits = {} if game.defaults else {"lr": game.learning_rate}
     return TransformerBasedClassificationFactory(model, len(game.labels), {"device": "cpu", **fits})
 
