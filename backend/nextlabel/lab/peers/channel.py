@@ -69,8 +69,7 @@ class Channel:
         return answers
 
     def tell(self, dev: Any, test: Any, learnt: Any) -> None:
-        """Probabilities (N, C) of both parts, and of all labelled texts in the order in which they were asked for, after
-        a fit on these."""
+        """Probabilities (N, C) after a fit: of both parts, and of the labelled texts in the order of asking."""
         parts = {"dev": dev, "test": test, "learnt": learnt}
         rows = {name: [list(map(float, row)) for row in probs] for name, probs in parts.items()}
         self._say({**rows, "seconds": self._seconds})
