@@ -10,6 +10,7 @@ __all__ = [
     "datasets",
     "experiment",
     "probabilities",
+    "recipes",
     "records",
     "replay",
     "report",

