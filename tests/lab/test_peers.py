@@ -187,11 +187,19 @@ def test_an_environment_that_pip_cannot_make_says_so(
 @pytest.mark.parametrize("peer", ["small-text", "potato"])
 @pytest.mark.parametrize("defaults", [False, True])
 def test_the_real_peers_play(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, data: TextSet, tiny: Path, peer: str, defaults: bool
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: None,
+    data: TextSet,
+    tiny: Path,
+    peer: str,
+    defaults: bool,
 ) -> None:
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
     about = {"title": "things", "package": "none", "word_pieces": 16, "removed": {}}
     fetched.write(tmp_path / "things", data, about)
-    where = ("--corpus", tmp_path / "things", "--out", tmp_path / "run", "--cache", tmp_path_factory.getbasetemp())
+    where = ("--corpus", tmp_path / "things", "--out", tmp_path / "run", "--cache", "cache")
     recipe = ("--base-model", tiny, "--steps", 6, "--lr", 1e-3, "--batch-size", 8, "--threads", 1)
     options = ("--seeds", "0,", "--labels-at", "8,16,24", *(["--defaults"] if defaults else []))
     assert main(["play-peer", *map(str, (peer, *where, *recipe, *options))]) == 0

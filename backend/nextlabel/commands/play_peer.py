@@ -30,6 +30,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.batch and options.peer == "potato":
         parser.error("--batch is for small-text: Potato serves one text at a time, and decides itself when to reorder")
+    if not options.base_model.is_dir():
+        parser.error(f"--base-model {options.base_model} is no directory, and peers load none from the hub")
     # Here, so that --help answers at once.
     from nextlabel.lab.peers import environment, play, process
 
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
 def make_protocol(options: argparse.Namespace, data: TextSet, word_pieces: int) -> RunProtocol:
     """The same that `nextlabel simulate` makes of the same options."""
     recipe = {
-        "base_model": options.base_model,
+        "base_model": str(options.base_model),
         "steps": options.steps,
         "learning_rate": options.lr,
         "batch_size": options.batch_size,
@@ -83,7 +85,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("our recipe (defaults and meaning as of nextlabel simulate)")
-    recipe.add_argument("--base-model", required=True, metavar="DIR", help="checkpoint")
+    recipe.add_argument("--base-model", type=Path, required=True, metavar="DIR", help="checkpoint")
     recipe.add_argument("--steps", type=positive)
     recipe.add_argument("--epochs", type=epochs)
     recipe.add_argument("--full-steps", type=positive)

@@ -25,7 +25,7 @@ def prepared(peer: str, cache: Path) -> Path:
     wanted = list(pins(peer))
     ours = [sysconfig.get_paths()["purelib"], str(BACKEND)]
     stamp = "\n".join([platform.python_version(), sys.prefix, *ours, *wanted])
-    home = cache / f"{peer}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
+    home = cache.absolute() / f"{peer}-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
     python, done = home / "bin" / "python", home / "stamp"
     if not done.exists():
         venv.create(home, clear=True, symlinks=True)
