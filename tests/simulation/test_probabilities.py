@@ -1,4 +1,4 @@
-"""What versions said, kept small: classes exactly, probabilities in steps, one file a seed that is never half written."""
+"""What versions said, kept small: classes exactly, probabilities in steps, one file a seed, never half written."""
 
 import zipfile
 from pathlib import Path

@@ -6,9 +6,11 @@ Owns what may be claimed; refuses Label Studio and every server package.
 __all__ = [
     "baselines",
     "blocks",
+    "comparisons",
     "curves",
     "datasets",
     "experiment",
+    "measures",
     "probabilities",
     "recipes",
     "records",
@@ -16,4 +18,5 @@ __all__ = [
     "report",
     "session",
     "study",
+    "verdicts",
 ]

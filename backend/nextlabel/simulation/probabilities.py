@@ -24,8 +24,6 @@ PARTS = ("dev", "test")
 LEVELS = 255
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same probabilities make the same bytes whenever they are written
 
-Bytes = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Said:
