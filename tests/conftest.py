@@ -1,13 +1,16 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from unittest.mock import patch
 
 import pytest
 
 from helpers.fits import QUICK
+from helpers.migrated_studio import migrated_program
 from helpers.ports import own_port
 from nextlabel.lab import sandbox
 from nextlabel.lab.demo import small_checkpoint
@@ -45,9 +48,18 @@ def patience() -> None:
 
 
 @pytest.fixture(scope="session")
-def label_studio_program() -> str:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all test processes of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_TESTRUNUID" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def label_studio_program(shared: Path) -> Iterator[str]:
     """The program, for whoever starts a server of their own, or runs a command that does."""
-    return sandbox.label_studio()
+    program = str(migrated_program(sandbox.label_studio(), shared))
+    with patch.dict(os.environ, LABEL_STUDIO_EXECUTABLE=program):
+        yield program
 
 
 @pytest.fixture(scope="session")
