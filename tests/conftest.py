@@ -30,6 +30,13 @@ yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests
 MARKERS = {"label_studio_program": "server", "patience": "long"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores, as a third of their time tests wait for servers. Of the processes each has a Label Studio of
+    its own, which takes memory."""
+    return min((os.cpu_count() or 1) * 3 // 2, 4)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a test asks for, through whatever fixture, says how it is marked. Files that take longest come first: where
