@@ -55,16 +55,9 @@ def patience() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that all test processes of this run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_TESTRUNUID" in os.environ else own
-
-
-@pytest.fixture(scope="session")
-def label_studio_program(shared: Path) -> Iterator[str]:
+def label_studio_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The program, for whoever starts a server of their own, or runs a command that does."""
-    program = str(migrated_program(sandbox.label_studio(), shared))
+    program = migrated_program(sandbox.label_studio(), tmp_path_factory.mktemp("program"))
     with patch.dict(os.environ, LABEL_STUDIO_EXECUTABLE=program):
         yield program
 
