@@ -1,9 +1,11 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 from unittest.mock import patch
 
@@ -96,12 +98,19 @@ def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_studio(label_studio_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+def label_studio(label_studio_program: str) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
-    server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
-    server.start()
-    yield server
-    server.stop()
+    with TemporaryDirectory(prefix="label-studio-", dir=memory()) as home:
+        server = LocalStudio(Path(home), own_port(18100))
+        server.start()
+        yield server
+        server.stop()
+
+
+def memory() -> Path | None:
+    """A directory in memory, if there is one with room: on a disk, a request that writes takes twice as long."""
+    shared = Path("/dev/shm")
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > 2**30 else None
 
 
 @pytest.fixture(scope="session")
