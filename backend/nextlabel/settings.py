@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
-from nextlabel.learning.strategies import SERVABLE
+from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
 from nextlabel.values.options import OWN, ProjectOptions, not_possible
 
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
         description="a whole number of word pieces from 8 to 8192",
         title="longer texts are cut; the tutorial's",
     )
-    query_strategy: StrategyName = "entropy"
+    query_strategy: StrategyName = SERVED
     window: WindowSize = 128
     reconcile_s: float = Field(
         60,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from helpers.labelling_configs import SINGLE, choices, text, view
 from nextlabel.labelstudio.config import LabelConfig, TextField, parse_label_config
 from nextlabel.labelstudio.controls.choices import shown_choice
-from nextlabel.labelstudio.predictions import no_prediction, to_prediction, to_score
+from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.strategies import acquire
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.queue import to_score
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
+from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.values.queue import Placed, Published, Ranked
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -19,7 +20,8 @@ import torch
 
 from nextlabel.errors import BadRunError, NoModelError
 from nextlabel.model.classifier import Recipe
-from nextlabel.simulation import records
+from nextlabel.model.devices import processor
+from nextlabel.simulation import probabilities, records, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
@@ -88,6 +90,7 @@ def test_a_directory_says_what_was_played_and_how(unbroken: Path, data: TextSet,
     assert {"torch", "transformers", "numpy", "python", "nextlabel"} <= invocation["versions"].keys()
     assert "cores" in invocation["machine"]
     keys = {"seed", "strategy", "round", "labels", "dev", "test", "chosen", "seconds", "device", "versions", "setting"}
+    keys |= {"machine", "mix", "near_copies", "train_accuracy"}
     first = json.loads((unbroken / records.ROUNDS).read_text(encoding="utf-8").splitlines()[0])
     assert first.keys() == keys
 
@@ -270,3 +273,66 @@ def test_a_worker_that_is_killed_ends_the_run_and_loses_no_finished_round(
 def _many(some: Sequence[Arm]) -> list[Arm]:
     """Enough work for a worker to be killed in."""
     return [*some, *(Arm(seed, "random") for seed in range(2, 40))]
+
+
+@pytest.fixture(scope="module")
+def counted(protocol: RunProtocol) -> RunProtocol:
+    """Versions at three label counts alone."""
+    return replace(protocol, at=(8, 12, 20))
+
+
+def said_in(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "probabilities").iterdir()}
+
+
+def test_with_label_counts_the_run_keeps_what_every_version_said(
+    tmp_path: Path, data: TextSet, counted: RunProtocol
+) -> None:
+    play(tmp_path, data, counted)
+    run = records.read_run(tmp_path)
+    assert (run.setting["at"], run.setting["measure"]) == ([8, 12, 20], "macro_f1")
+    targets = probabilities.read_targets(tmp_path)
+    assert targets["test"].ids_N.tolist() == [example.id for example, _ in data.test]
+    for record in run.rounds:
+        said = probabilities.read(tmp_path, record.seed, record.strategy, record.round)
+        right_N = said["test"].classes_N == targets["test"].classes_N
+        assert record.test is not None
+        assert record.test["accuracy"] == right_N.mean()
+
+
+def test_with_label_counts_a_cut_run_and_one_of_two_workers_end_with_the_same_files(
+    tmp_path: Path, data: TextSet, counted: RunProtocol
+) -> None:
+    whole, cut, two = (tmp_path / name for name in ("whole", "cut", "two"))
+    play(whole, data, counted)
+    shutil.copytree(whole, cut)
+    text = (cut / records.ROUNDS).read_bytes()
+    (cut / records.ROUNDS).write_bytes(text[: len(text) // 2])
+    play(cut, data, counted)
+    play(two, data, counted, replace(PLAN, workers=2))
+    assert lines(cut) == lines(whole) == lines(two)
+    assert said_in(cut) == said_in(whole) == said_in(two)
+
+
+def test_arms_that_another_processor_left_unfinished_are_begun_anew_and_it_is_said(
+    tmp_path: Path, data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, moved = tmp_path / "whole", tmp_path / "moved"
+    play(whole, data, counted)
+    monkeypatch.setattr(replay, "processor", lambda: "another processor")
+    play(moved, data, counted)
+    monkeypatch.undo()
+    kept = (moved / records.ROUNDS).read_text(encoding="utf-8").splitlines(keepends=True)[:6]
+    (moved / records.ROUNDS).write_text("".join(kept), encoding="utf-8")  # two arms and a part
+    seen, _ = play(moved, data, counted)
+    assert lines(moved) != lines(whole)  # what was finished is kept
+    found = records.read_rounds(moved / records.ROUNDS)
+    (begun,) = records.read_run(moved).invocations[-1]["begun_anew"]
+    assert begun["machine"] == "another processor"
+    assert begun["rounds"] == 2
+    machines = {(r.seed, r.strategy): {m.machine for m in found if m.arm == r.arm} for r in found}
+    assert all(len(of_arm) == 1 for of_arm in machines.values())
+    assert machines[begun["seed"], begun["strategy"]] == {processor()}
+    assert [r.round for r in seen if r.arm == (begun["seed"], begun["strategy"])] == [0, 1, 2]
+    for record in found:
+        assert probabilities.read(moved, record.seed, record.strategy, record.round)

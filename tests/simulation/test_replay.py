@@ -9,20 +9,20 @@ import pytest
 
 from nextlabel.errors import BadRunError
 from nextlabel.learning.rounds import run_round, select
-from nextlabel.learning.strategies import STRATEGIES
+from nextlabel.learning.strategies import SERVED, STRATEGIES
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
-from nextlabel.problems.metrics import evaluate
+from nextlabel.problems.metrics import evaluate, macro_f1
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.records import Record
 from nextlabel.simulation.replay import (
     TUTORIAL,
     Arm,
+    Player,
     RunProtocol,
     arms,
     check,
-    replay,
     rounds_in,
     start_set,
 )
@@ -45,7 +45,13 @@ def protocol(tiny: Path) -> RunProtocol:
 
 
 def played(data: TextSet, protocol: RunProtocol, arm: Arm, rounds: int | None = None) -> list[Record]:
-    return list(replay(data, protocol, arm, [], rounds))
+    return replayed(data, protocol, arm, [], rounds)
+
+
+def replayed(
+    data: TextSet, protocol: RunProtocol, arm: Arm, done: Sequence[Record], rounds: int | None = None
+) -> list[Record]:
+    return [played.record for played in Player(data, protocol).play(arm, done, rounds)]
 
 
 def alike(records: Sequence[Record]) -> list[Record]:
@@ -72,7 +78,7 @@ def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
 ) -> None:
     whole = played(data, protocol, Arm(3, strategy))
     for stopped_after in range(len(whole) + 1):
-        rest = list(replay(data, protocol, Arm(3, strategy), whole[:stopped_after]))
+        rest = replayed(data, protocol, Arm(3, strategy), whole[:stopped_after])
         assert alike(rest) == alike(whole[stopped_after:])
 
 
@@ -80,7 +86,7 @@ def test_an_arm_that_was_cut_by_rounds_goes_on_with_more(data: TextSet, protocol
     whole = played(data, protocol, Arm(0, "entropy"))
     first = played(data, protocol, Arm(0, "entropy"), rounds=1)
     assert alike(first) == alike(whole[:2])
-    assert alike(list(replay(data, protocol, Arm(0, "entropy"), first, rounds=2))) == alike(whole[2:])
+    assert alike(replayed(data, protocol, Arm(0, "entropy"), first, rounds=2)) == alike(whole[2:])
 
 
 def test_the_arms_of_a_seed_begin_alike_and_seeds_differ(data: TextSet, protocol: RunProtocol) -> None:
@@ -186,3 +192,103 @@ def test_a_start_with_one_class_is_refused_before_the_first_fit(data: TextSet, p
     with pytest.raises(BadRunError, match=rf"Seed {seeds[0]} starts .*'different'.*'paraphrase'.* larger --start"):
         check(lopsided, protocol, range(20))
     check(lopsided, protocol, [seed for seed in range(20) if seed not in seeds])  # raises nothing
+
+
+COUNTS = (8, 12, 20)
+
+
+@pytest.fixture(scope="module")
+def counted(protocol: RunProtocol) -> RunProtocol:
+    """Versions at three label counts alone."""
+    return replace(protocol, at=COUNTS)
+
+
+@pytest.mark.parametrize(
+    "strategy", ["random", "entropy", "live", "diverse_margin", "tfidf:random", "tfidf:margin", "frozen:entropy"]
+)
+def test_versions_are_fitted_at_the_label_counts_and_nowhere_else(
+    data: TextSet, counted: RunProtocol, strategy: str
+) -> None:
+    records = played(data, counted, Arm(0, strategy))
+    assert [record.labels for record in records] == list(COUNTS)
+    assert [len(record.chosen) for record in records] == [4, 8, 0]
+    labels = {example.id: label for example, label in data.train}
+    for record in records:
+        assert record.mix == {
+            label: [labels[id] for id in record.chosen].count(label)
+            for label in dict.fromkeys(labels[id] for id in record.chosen)
+        }
+        assert record.near_copies is not None
+        assert 0 <= record.near_copies <= len(record.chosen)
+        assert 0 < record.dev["macro_f1"] <= 1
+        assert record.machine
+    assert rounds_in(data, counted, Arm(0, strategy), None) == 3
+    for stopped_after in (1, 2):
+        assert alike(replayed(data, counted, Arm(0, strategy), records[:stopped_after])) == alike(
+            records[stopped_after:]
+        )
+
+
+def test_arms_of_a_seed_share_their_first_fit_and_are_what_they_are_alone(
+    data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = {name: played(data, counted, Arm(0, name)) for name in ("random", "margin", "bald", "tfidf:margin")}
+    fits: list[int] = []
+    fit = training.fit
+
+    def noted(recipe: Recipe, labels: Sequence[str], examples: Sequence[Example], *rest: object) -> object:
+        fits.append(len(examples))
+        return fit(recipe, labels, examples, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "fit", noted)
+    player = Player(data, counted)
+    together = {name: [r.record for r in player.play(Arm(0, name), [])] for name in alone}
+    assert {name: alike(made) for name, made in together.items()} == {name: alike(made) for name, made in alone.items()}
+    assert fits == [8, 12, 20, 12, 20, 12, 20]
+    assert "shared" not in together["random"][0].seconds
+    first = together["margin"][0].seconds
+    assert first["shared"] == pytest.approx(first["prepare"] + first["fit"] + first["evaluate"], abs=0.01)
+    other = [r.record for r in player.play(Arm(1, "random"), [])]
+    assert alike(other) == alike(played(data, counted, Arm(1, "random")))
+
+
+def test_what_a_version_said_makes_the_scores_of_its_record(data: TextSet, counted: RunProtocol) -> None:
+    for arm in (Arm(0, "entropy"), Arm(0, "frozen:margin")):
+        for round_played in Player(data, counted).play(arm, []):
+            for part, examples in (("dev", data.dev), ("test", data.test)):
+                predictions_N = round_played.said[part].argmax(axis=1)
+                targets_N = np.array([data.labels.index(label) for _, label in examples])
+                found = getattr(round_played.record, part)
+                assert found["accuracy"] == np.mean(predictions_N == targets_N)
+                assert found["macro_f1"] == macro_f1(targets_N, predictions_N)
+
+
+def test_the_live_arm_is_served_in_the_order_of_a_new_project(data: TextSet, counted: RunProtocol) -> None:
+    live, default = (played(data, counted, Arm(0, name)) for name in ("live", SERVED))
+    assert [sorted(record.chosen) for record in live] == [sorted(record.chosen) for record in default]
+
+
+def test_a_fit_has_the_epochs_that_are_asked_for(data: TextSet, protocol: RunProtocol) -> None:
+    long = replace(protocol, epochs=4.0)
+    assert [long.steps(labels) for labels in (4, 8, 20)] == [3, 4, 10]  # of 8 examples, and 3 steps at least
+    assert replace(long, epochs=0.0).steps(20) == 3
+
+
+def test_near_copies_are_counted_against_all_that_was_labelled_before(data: TextSet, counted: RunProtocol) -> None:
+    train = list(data.train[:24])
+    copies = [(replace(example, id=1000 + example.id), label) for example, label in train[:16]]
+    doubled = replace(data, train=(*train, *copies))
+    records = played(doubled, replace(counted, at=(8, 40)), Arm(0, "random"))
+    assert records[0].near_copies is not None
+    assert records[0].near_copies >= 16  # all are labelled in the end, and of each twin one is the later
+
+
+def test_label_counts_beyond_the_data_are_refused(data: TextSet, counted: RunProtocol) -> None:
+    with pytest.raises(BadRunError, match="--labels-at ends at 41, and there are 40 training examples"):
+        check(data, replace(counted, at=(8, 41)), [0])
+
+
+def test_the_baseline_comes_with_the_first_seeds_alone() -> None:
+    names = [(arm.seed, arm.strategy) for arm in arms(["random"], [5, 7, 9], full_seeds=2)]
+    assert names == [(5, "full"), (5, "random"), (7, "full"), (7, "random"), (9, "random")]
+    assert all(arm.strategy == "random" for arm in arms(["random"], [0, 1], full_seeds=0))

@@ -13,11 +13,11 @@ from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
 from nextlabel.learning.strategies import STRATEGIES
-from nextlabel.simulation import session
-from nextlabel.simulation.datasets import corpora, textsets
+from nextlabel.simulation import baselines, session
+from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan
-from nextlabel.simulation.replay import START_BY, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.simulation.replay import LIVE, START_BY, TUTORIAL, TUTORIAL_SEED, RunProtocol
 
 SHORTEST = 8  # word pieces, as in the settings
 
@@ -28,10 +28,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.stop_at is not None and not options.reproduce_tutorial:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
+    if options.labels_at and (options.start or options.batch or options.stop_at):
+        parser.error("--labels-at goes without --start, --batch and --stop-at: its first count is the start")
     data = read_data(options, parser)
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
-    plan = session.make_plan(*chosen, options.rounds, options.workers, options.threads)
+    plan = session.make_plan(*chosen, options.rounds, options.workers, options.threads, options.full_seeds)
     introduce(data, protocol, plan)
     try:
         with experiment:
@@ -52,9 +54,13 @@ def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> Non
 
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
     """The data set that the options name."""
-    given = [options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
+    given = [options.corpus, options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
     if sum(source is not None for source in given) > 1:
-        parser.error("give only one of --mrpc-dir, --train, --dataset, --own-pairs")
+        parser.error("give only one of --corpus, --mrpc-dir, --train, --dataset, --own-pairs")
+    if options.corpus:
+        data, word_pieces = fetched.read(options.corpus)
+        options.max_length = options.max_length or word_pieces
+        return data
     if options.mrpc_dir:
         return textsets.of_pairs(corpora.read_mrpc(options.mrpc_dir))
     if options.own_pairs:
@@ -86,7 +92,14 @@ def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
         "device": options.device,
         "precision": options.precision,
     }
-    given = {"start": options.start, "start_by": options.start_by, "batch": options.batch, "stop_at": options.stop_at}
+    given = {
+        "start": options.start,
+        "start_by": options.start_by,
+        "batch": options.batch,
+        "stop_at": options.stop_at,
+        "at": options.labels_at,
+        "epochs": options.epochs,
+    }
     return session.make_protocol(
         data, only_given(recipe), only_given(given), options.full_steps, options.reproduce_tutorial
     )
@@ -118,6 +131,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data (default: MRPC from the Hugging Face hub)")
+    data.add_argument(
+        "--corpus", type=Path, metavar="DIR", help="one that nextlabel fetch-corpora made; sets --max-length, too"
+    )
     data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files")
     data.add_argument(
         "--train",
@@ -158,13 +174,21 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     play = parser.add_argument_group("protocol")
-    play.add_argument("--strategy", action="append", choices=tuple(STRATEGIES), metavar="NAME", help=STRATEGY_HELP)
+    play.add_argument("--strategy", action="append", choices=ARMS, metavar="NAME", help=STRATEGY_HELP)
     play.add_argument(
         "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"
     )
     play.add_argument("--start", type=amount, help="labels at the start: a share below 1, or a count (0.3)")
     play.add_argument("--start-by", choices=START_BY, help="how the start set is drawn (random)")
     play.add_argument("--batch", type=positive, help="labels a round (64)")
+    play.add_argument(
+        "--labels-at",
+        type=counts,
+        metavar="N,N,...",
+        help="instead of --start and --batch: fit and test at these label counts alone, as in 32,64,128,256,512",
+    )
+    play.add_argument("--epochs", type=epochs, help="at least so many in each fit, however many --steps are (0)")
+    play.add_argument("--full-seeds", type=positive, metavar="N", help="seeds with the full-data baseline (all)")
     play.add_argument("--rounds", type=positive, metavar="N", help="rounds of labelling (default: until none is left)")
     play.add_argument("--stop-at", type=share, metavar="SCORE", help="of a reproduction (0.8568)")
     play.add_argument(
@@ -174,7 +198,8 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     )
 
 
-STRATEGY_HELP = f"may be given several times; one of {', '.join(STRATEGIES)} (random and entropy)"
+ARMS = (*STRATEGIES, LIVE, *(f"{kind}:{name}" for kind in baselines.KINDS for name in baselines.STRATEGIES))
+STRATEGY_HELP = f"may be given several times; one of {', '.join(ARMS)} (random and entropy)"
 
 
 def length(text: str) -> int:
@@ -190,6 +215,23 @@ def amount(text: str) -> float:
     if number <= 0 or (number >= 1 and number != int(number)):
         raise argparse.ArgumentTypeError(f"{text!r} is neither a share between 0 and 1 nor a whole number")
     return number
+
+
+def epochs(text: str) -> float:
+    """A number of at least 0."""
+    number = as_number(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than 0")
+    return number
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Rising whole numbers, at least two, separated by commas."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    numbers = tuple(int(part) for part in parts if part.isdigit())
+    if len(numbers) < max(2, len(parts)) or list(numbers) != sorted(set(numbers)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of at least two rising label counts (32,64,128)")
+    return numbers
 
 
 def share(text: str) -> float:

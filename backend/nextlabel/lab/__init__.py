@@ -16,6 +16,7 @@ __all__ = [
     "load",
     "measure_loop",
     "measure_pool",
+    "measure_rounds",
     "sandbox",
     "soak",
 ]

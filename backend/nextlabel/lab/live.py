@@ -25,7 +25,7 @@ from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import Experiment, ExperimentPlan
 from nextlabel.simulation.records import Record
-from nextlabel.simulation.replay import Arm, RunProtocol
+from nextlabel.simulation.replay import Arm, Played, RunProtocol
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
@@ -107,7 +107,7 @@ def play(
             given = _answered(loop, card) if wanted else []
             given += _label(loop, corpus, wanted - len(given))
             following = _following(loop, card, len(given) < batch) if given else None
-            record = experiment.write(_record(loop, card, data, seed, len(done), given))
+            record = experiment.write(Played(_record(loop, card, data, seed, len(done), given), {}))
             show(record)
             done = [*done, record]
             if following is None:

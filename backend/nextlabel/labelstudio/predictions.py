@@ -9,6 +9,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls import choices
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.values.arrays import Array
+from nextlabel.values.queue import to_score
 
 UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
 UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can be
@@ -36,11 +37,6 @@ def to_prediction(
     if choice is not None:
         result = [choices.item(config.from_name, config.to_name, choice, score=float(probs_C[best]), meta=meta)]
     return {"result": result, "score": to_score(value), "model_version": version}
-
-
-def to_score(value: float) -> float:
-    """Label Studio's score of an acquisition value: turned around, because it sorts ascending."""
-    return min(1.0, max(0.0, 1.0 - float(value)))
 
 
 def no_prediction(score: float, version: str, reason: str) -> dict[str, Any]:

@@ -49,13 +49,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class Round:
-    """The outcome of a round. `predictions_N` are classes on the labelled holdout, without which `scores` is None.
+    """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
+    without which `scores` is None.
 
     `seconds` are by stage.
     """
 
     classifier: Classifier
     scores: Scores | None
+    holdout_NC: Array
     predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
@@ -100,12 +102,13 @@ def run_round(
         raise DivergedError(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
-    predictions_N = predict_classes(question, classifier, holdout)
+    holdout_NC = classifier.predict_proba([example for example, _ in holdout], exact=False)
+    predictions_N = question.predicted(holdout_NC)
     scores = _scores(question, holdout, predictions_N)
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
-    return Round(classifier, scores, predictions_N, scored, clock.seconds)
+    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds)
 
 
 def score_pool(
@@ -145,13 +148,20 @@ def select(
     declared = STRATEGIES[strategy]
     if declared.batch is not None:
         return _picked(classifier, pool, declared, count, seed, labelled)
+    return [example for example, _ in most_informative(classifier, pool, strategy, count, seed)]
+
+
+def most_informative(
+    classifier: Classifier, pool: Scored, strategy: str, count: int, seed: int
+) -> list[tuple[Example, float]]:
+    """The `count` examples of the highest values, or all when there are fewer, with values that are exact."""
     values_N = pool.values_N.copy()
-    exact_N = np.full(len(values_N), not declared.exact)
+    exact_N = np.full(len(values_N), not STRATEGIES[strategy].exact)
     while True:
         order_N = most_informative_first(values_N)
         head = order_N[:count]
         if exact_N[head].all():
-            return [pool.examples[i] for i in head]
+            return [(pool.examples[i], float(values_N[i])) for i in head]
         ahead = order_N[: count + count // 4 + 1]  # some more, as exact values change places
         inexact = ahead[~exact_N[ahead]]
         values_N[inexact] = score_pool(

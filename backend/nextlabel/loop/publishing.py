@@ -11,8 +11,8 @@ from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefus
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import shown_choice
 from nextlabel.labelstudio.predictions import to_prediction
+from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.learning.rounds import Scored
-from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
 from nextlabel.loop.window import plan_window
 from nextlabel.store.pool import Candidate, Pool
 from nextlabel.store.state import QueueState

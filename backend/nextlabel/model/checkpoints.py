@@ -159,6 +159,14 @@ def unknown_shares(base_model: str, examples: Sequence[Example]) -> Array:
     return np.asarray(unknown_N / np.maximum(all_N, 1))
 
 
+def lengths(base_model: str, examples: Sequence[Example]) -> Array:
+    """How many word pieces each example has uncut, with the special ones, (N,). Raises `NoModelError` as `fit` does."""
+    with _said_in_a_sentence(base_model):
+        tokenizer = _tokenizer(base_model)
+    texts = [[text for text in (example.text, example.pair) if text is not None] for example in examples]
+    return np.array([len(tokenizer(*halves, verbose=False)["input_ids"]) for halves in texts])
+
+
 def _by_character(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, int]]:
     """Of each text how many of its characters are unknown, and how many count."""
     encoded = tokenizer(

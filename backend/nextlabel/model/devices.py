@@ -82,11 +82,24 @@ def _seconds_of_products(*dtypes: torch.dtype, rows: int = 512, width: int = 768
 
 def machine() -> str:
     """This machine in words: processor, cores, system."""
+    return f"{_processor_facts()['model name']}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def processor() -> str:
+    """The processor, with all that the last bits of a result on it depend on: model and vector instructions."""
+    facts = _processor_facts()
+    numbers = [f"{key} {facts[key]}" for key in ("cpu family", "model", "stepping") if key in facts]
+    return f"{facts['model name']} ({', '.join([*numbers, torch.backends.cpu.get_cpu_capability()])})"
+
+
+@functools.cache
+def _processor_facts() -> dict[str, str]:
+    """What Linux tells of the first processor; on other systems its name alone."""
+    facts = {"model name": platform.processor() or platform.machine()}
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores, {platform.system()}"
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+        facts |= {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    return facts
 
 
 def use_threads(count: int) -> None:

@@ -35,6 +35,16 @@ def evaluate(targets_N: Ints, predictions_N: Ints, classes: int) -> Scores:
     return Scores(accuracy, f1, (accuracy + f1) / 2, len(targets_N))
 
 
+def macro_f1(targets_N: Ints, predictions_N: Ints) -> float:
+    """The mean F1 of the classes that have examples, in [0, 1]; which these are does not depend on the predictions.
+
+    Raises `ValueError` on no examples.
+    """
+    if len(targets_N) == 0:
+        raise ValueError("cannot evaluate on 0 examples")
+    return float(np.mean([f1_of_class(targets_N, predictions_N, c) for c in np.unique(targets_N).tolist()]))
+
+
 def f1_of_class(targets_N: Ints, predictions_N: Ints, positive: int) -> float:
     """Harmonic mean of precision and recall of one class; 0 when it is neither present nor guessed."""
     true_positives = int(np.sum((targets_N == positive) & (predictions_N == positive)))

@@ -3,4 +3,20 @@
 Owns what may be claimed; refuses Label Studio and every server package.
 """
 
-__all__ = ["blocks", "curves", "datasets", "experiment", "records", "replay", "report", "session", "study"]
+__all__ = [
+    "baselines",
+    "blocks",
+    "comparisons",
+    "curves",
+    "datasets",
+    "experiment",
+    "measures",
+    "probabilities",
+    "recipes",
+    "records",
+    "replay",
+    "report",
+    "session",
+    "study",
+    "verdicts",
+]

@@ -203,9 +203,9 @@ def final_score(labels_R: Ints, scores_R: Array, high: float, span: int = SPAN) 
     return mean(scores_R[labels_R <= high][-span:])
 
 
-def resample(seeds: int, resamples: int = RESAMPLES) -> Ints:
+def resample(seeds: int, resamples: int = RESAMPLES, generator: int = 0) -> Ints:
     """Positions of seeds: the first row is every seed once, each other row one bootstrap resample."""
-    drawn = np.random.default_rng(0).integers(0, seeds, size=(resamples, seeds))
+    drawn = np.random.default_rng(generator).integers(0, seeds, size=(resamples, seeds))
     return np.concatenate([np.arange(seeds)[None, :], drawn])
 
 
@@ -214,9 +214,14 @@ def mean(values: Array) -> float:
     return math.fsum(values.tolist()) / len(values)
 
 
+def means_by_resample(values_S: Array, rows_BS: Ints) -> Array:
+    """The mean over the seeds of each resample."""
+    return np.array([math.fsum(row) / len(row) for row in values_S[rows_BS].tolist()])
+
+
 def estimate(values_S: Array, rows_BS: Ints) -> Estimate:
     """Mean and interval of a number that each seed has, whatever the other seeds are."""
-    return _estimate_by_resample(np.repeat(values_S[:, None], len(rows_BS), axis=1), rows_BS)
+    return _estimate(means_by_resample(values_S, rows_BS).tolist(), len(values_S))
 
 
 def mean_curve(curves: Sequence[Curve], test: bool = False) -> tuple[Ints, list[Estimate]]:
@@ -289,7 +294,7 @@ def _to_full(
     arm: Sequence[Curve], rival: Sequence[Curve] | None, baseline: Sequence[Baseline], train: int, span: int
 ) -> Reaching:
     rows_BS = resample(len(arm))
-    targets_B = _means_by_resample(np.array([b.dev for b in baseline]), rows_BS)
+    targets_B = means_by_resample(np.array([b.dev for b in baseline]), rows_BS)
     needed_SB = _labels_needed(arm, targets_B, span)
     test, difference = _test_at_crossing(arm, baseline, targets_B, span, rows_BS)
     some = bool(np.isfinite(needed_SB[:, 0]).any())
@@ -313,7 +318,7 @@ def _to_random_end(arm: Sequence[Curve], rival: Sequence[Curve]) -> Reaching | N
         return None
     rows_BS = resample(len(arm))
     ends_S = np.array([mean(curve.dev_R[common - SPAN : common]) for curve in rival])
-    targets_B = _means_by_resample(ends_S, rows_BS)
+    targets_B = means_by_resample(ends_S, rows_BS)
     needed_S = _labels_needed(arm, targets_B[:1], SPAN)[:, 0]
     some = bool(np.isfinite(needed_S).any())
     return Reaching(
@@ -374,18 +379,17 @@ def _counts(labels_S: Array) -> tuple[int | None, ...]:
     return tuple(int(count) if math.isfinite(count) else None for count in labels_S)
 
 
-def _means_by_resample(values_S: Array, rows_BS: Ints) -> Array:
-    return np.array([math.fsum(row) / len(row) for row in values_S[rows_BS].tolist()])
-
-
 def _estimate_by_resample(values_SB: Array, rows_BS: Ints) -> Estimate:
     """From each seed's value under each resample's target; NaN is left out, and so is a resample of NaN alone."""
     picked = values_SB[rows_BS, np.arange(len(rows_BS))[:, None]].tolist()
     if np.isnan(values_SB).any():
         picked = [[value for value in row if not math.isnan(value)] for row in picked]
-    means = [math.fsum(row) / len(row) for row in picked if row]
-    seeds = len(picked[0])
+    return _estimate([math.fsum(row) / len(row) for row in picked if row], len(picked[0]))
+
+
+def _estimate(means_B: Sequence[float], seeds: int) -> Estimate:
+    """The first is the mean over all the seeds, the others those of the resamples."""
     if seeds < 2:
-        return Estimate(means[0], None, None, seeds)
-    low, high = np.percentile(means[1:], [2.5, 97.5]).tolist()
-    return Estimate(means[0], low, high, seeds)
+        return Estimate(means_B[0], None, None, seeds)
+    low, high = np.percentile(means_B[1:], [2.5, 97.5]).tolist()
+    return Estimate(means_B[0], low, high, seeds)

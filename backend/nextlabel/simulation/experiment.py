@@ -14,10 +14,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from nextlabel import __version__
 from nextlabel.errors import BadRunError, DivergedError, NextlabelError
+from nextlabel.learning.strategies import SERVED
 from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.devices import (
@@ -26,18 +28,20 @@ from nextlabel.model.devices import (
     machine,
     pick_device,
     precision_name,
+    processor,
     use_threads,
 )
 from nextlabel.processes import exit_with_parent
-from nextlabel.simulation import records
-from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation import probabilities, records
+from nextlabel.simulation.datasets.textsets import Labelled, TextSet
+from nextlabel.simulation.probabilities import Targets
 from nextlabel.simulation.records import (
     INVOCATIONS,
     ROUNDS,
     SETTING,
     Record,
 )
-from nextlabel.simulation.replay import Arm, RunProtocol, replay
+from nextlabel.simulation.replay import LIVE, Arm, Played, Player, RunProtocol, rounds_in
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
@@ -54,11 +58,16 @@ class ExperimentPlan:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to an arm: a `record` was made, or it `failed` and why."""
+    """What happened to an arm: a round was `played`, or it `failed` and why."""
 
     arm: Arm
-    record: Record | None = None
+    played: Played | None = None
     failed: str = ""
+
+    @property
+    def record(self) -> Record | None:
+        """The round's record, if there is one."""
+        return self.played.record if self.played else None
 
 
 Show = Callable[[Event], None]
@@ -102,11 +111,10 @@ class Experiment:
         self.begin(command, plan)
         done = self.done()
         failures: list[Event] = []
-        jobs = [(arm, done.get(arm, [])) for arm in plan.arms]
         make = _one_after_other if plan.workers == 1 else _side_by_side
-        for event in make(self.data, self.protocol, jobs, plan):
-            if event.record is not None:
-                self.write(event.record)
+        for event in make(self.data, self.protocol, _jobs(plan, done), plan):
+            if event.played is not None:
+                self.write(event.played)
             if event.failed:
                 failures.append(event)
                 self._note_failures(failures)
@@ -129,7 +137,10 @@ class Experiment:
         return found
 
     def begin(self, command: str, plan: ExperimentPlan) -> None:
-        """Repair what a killed process left, check that this is the same setting and device, note this start."""
+        """Repair what a killed process left, check that this is the same setting and device, note this start.
+
+        Arms that another processor has begun and not ended are begun anew: its last bits may differ from this one's.
+        """
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
             raise BadRunError(
@@ -145,13 +156,39 @@ class Experiment:
             )
         with _disk(self.out):
             records.repair(self.out / ROUNDS)
+            anew = self._begin_anew(plan)
+            if self.protocol.at:
+                probabilities.write_targets(self.out, self.data.labels, _targets(self.data))
             records.write_json(self.out / SETTING, self.setting)
-            records.write_json(self.out / INVOCATIONS, {"invocations": [*before, now]})
+            records.write_json(self.out / INVOCATIONS, {"invocations": [*before, {**now, **anew}]})
 
-    def write(self, record: Record) -> Record:
-        """Add a finished round; returns it as written."""
-        record = replace(record, setting=self.digest)
+    def _begin_anew(self, plan: ExperimentPlan) -> dict[str, Any]:
+        """Take out the rounds of unfinished arms that another processor made; what a start notes about them."""
+        done, here = self.done(), processor()
+        elsewhere = {
+            arm: made
+            for arm, made in done.items()
+            if made[-1].machine not in ("", here) and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+        }
+        if not elsewhere:
+            return {}
+        kept = [record for arm, made in done.items() if arm not in elsewhere for record in made]
+        records.write_rounds(self.out / ROUNDS, sorted(kept, key=lambda record: (record.seed, record.round)))
+        for arm in elsewhere:
+            probabilities.forget(self.out, arm.seed, arm.strategy)
+        return {
+            "begun_anew": [
+                {"seed": arm.seed, "strategy": arm.strategy, "rounds": len(made), "machine": made[-1].machine}
+                for arm, made in elsewhere.items()
+            ]
+        }
+
+    def write(self, played: Played) -> Record:
+        """Add a finished round; returns its record as written. What its version said is there before the record is."""
+        record = replace(played.record, setting=self.digest)
         with _disk(self.out):
+            if self.protocol.at:
+                probabilities.write(self.out, record.seed, record.strategy, record.round, played.said)
             records.append(self.out / ROUNDS, record)
         return record
 
@@ -168,27 +205,50 @@ def _disk(out: Path) -> Iterator[None]:
         ) from None
 
 
-Jobs = Sequence[tuple[Arm, Sequence[Record]]]
+Job = Sequence[tuple[Arm, Sequence[Record]]]  # arms that one worker plays one after the other, with their rounds
 
 
-def _one_after_other(data: TextSet, protocol: RunProtocol, jobs: Jobs, plan: ExperimentPlan) -> Iterator[Event]:
-    use_threads(plan.threads)
-    for arm, done in jobs:
-        yield from _play(data, protocol, arm, done, plan.rounds)
+def _jobs(plan: ExperimentPlan, done: Mapping[Arm, Sequence[Record]]) -> list[Job]:
+    """The arms of a seed together, for they share their first fit; each alone where seeds are fewer than workers."""
+    seeds = dict.fromkeys(arm.seed for arm in plan.arms)
+    known = [(arm, done.get(arm, [])) for arm in plan.arms]
+    if len(seeds) < plan.workers:
+        return [[one] for one in known]
+    return [[(arm, made) for arm, made in known if arm.seed == seed] for seed in seeds]
 
 
-def _play(
-    data: TextSet, protocol: RunProtocol, arm: Arm, done: Sequence[Record], rounds: int | None
+def _is_finished(data: TextSet, protocol: RunProtocol, arm: Arm, made: Sequence[Record], rounds: int | None) -> bool:
+    return not made[-1].chosen or len(made) >= rounds_in(data, protocol, arm, rounds)
+
+
+def _targets(data: TextSet) -> dict[str, Targets]:
+    def of(part: Sequence[Labelled]) -> Targets:
+        ids = np.array([example.id for example, _ in part], dtype=np.int64)
+        return Targets(ids, data.question.class_numbers([label for _, label in part]))
+
+    return {"dev": of(data.dev), "test": of(data.test)}
+
+
+def _one_after_other(
+    data: TextSet, protocol: RunProtocol, jobs: Sequence[Job], plan: ExperimentPlan
 ) -> Iterator[Event]:
-    try:
-        for record in replay(data, protocol, arm, done, rounds):
-            yield Event(arm, record)
-    except DivergedError as error:
-        yield Event(arm, failed=str(error))
+    use_threads(plan.threads)
+    player = Player(data, protocol)
+    for job in jobs:
+        yield from _play(player, job, plan.rounds)
 
 
-def _side_by_side(data: TextSet, protocol: RunProtocol, jobs: Jobs, plan: ExperimentPlan) -> Iterator[Event]:
-    """Arms in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
+def _play(player: Player, job: Job, rounds: int | None) -> Iterator[Event]:
+    for arm, done in job:
+        try:
+            for played in player.play(arm, done, rounds):
+                yield Event(arm, played)
+        except DivergedError as error:
+            yield Event(arm, failed=str(error))
+
+
+def _side_by_side(data: TextSet, protocol: RunProtocol, jobs: Sequence[Job], plan: ExperimentPlan) -> Iterator[Event]:
+    """Jobs in as many processes; `auto` and `cuda` are dealt out over all GPUs."""
     context = multiprocessing.get_context("spawn")  # CUDA cannot be used in a forked process
     wanted, results = context.Queue(), context.Queue()  # their threads write: no put waits for a reader
     for job in [*jobs, *([None] * plan.workers)]:
@@ -237,9 +297,9 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to heed
     use_threads(plan.threads)
     try:
+        player = Player(data, protocol)
         while (job := wanted.get()) is not None:
-            arm, done = job
-            for event in _play(data, protocol, arm, done, plan.rounds):
+            for event in _play(player, job, plan.rounds):
                 results.put(event)
         results.put(None)
     except NextlabelError as error:
@@ -287,9 +347,17 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
         "full_steps": protocol.full_steps,
         "training_seed": protocol.training_seed,
         "stop_at": protocol.stop_at,
+        **_by_counts(protocol),
         "reproduction": deviations is not None,
         "deviations": list(deviations or ()),
     }
+
+
+def _by_counts(protocol: RunProtocol) -> dict[str, Any]:
+    """What a run with label counts is compared by; nothing with fixed batches, whose settings are as they ever were."""
+    if not protocol.at:
+        return {}
+    return {"at": list(protocol.at), "epochs": protocol.epochs, "measure": protocol.measure}
 
 
 def _now() -> str:
@@ -302,6 +370,7 @@ def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
         "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
         "rounds": plan.rounds,
+        **({"live": SERVED} if any(arm.strategy == LIVE for arm in plan.arms) else {}),
         "device": describe(protocol.recipe.device),
         "machine": machine(),
         "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},

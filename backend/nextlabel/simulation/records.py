@@ -20,15 +20,19 @@ ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 
 SOURCE = "data.source"
 SCORES = ("accuracy", "f1", "combined")
+COMBINED, MACRO_F1 = "combined", "macro_f1"  # the measures that arms can be compared by
 
 
 @dataclass(frozen=True)
 class Record:
     """A finished round: the scores of a model fitted on `labels` labels, and the ids it chose to be labelled next.
 
-    `dev` and `test` hold accuracy, f1 and combined in [0, 1] and the number of examples; `test` is None without a
-    test part. `seconds` by stage. Under the same seed all strategies start from the same labels. `setting` is a
-    digest of the setting it was made under.
+    `dev` and `test` hold accuracy, f1 and combined in [0, 1], macro_f1 since 0.2, and the number of examples; `test` is
+    None without a test part. `seconds` by stage, of which `shared` were spent for another arm that began with the same
+    labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those that say nearly the
+    same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1 says that the fit
+    was too short. Under the same seed all strategies start from the same labels. `setting` is a digest of the setting
+    it was made under.
     """
 
     seed: int
@@ -42,6 +46,10 @@ class Record:
     device: str = ""
     versions: Mapping[str, str] | None = None
     setting: str = ""
+    machine: str = ""
+    mix: Mapping[str, int] | None = None
+    near_copies: int | None = None
+    train_accuracy: float | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -139,11 +147,19 @@ def read_rounds(path: Path) -> list[Record]:
 
 def append(path: Path, record: Record) -> None:
     """Write one line at the end of the file, at once and to the disk itself. Raises `OSError` when it cannot."""
-    line = json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n"
     with path.open("ab") as file:
-        file.write(line.encode())
+        file.write(_line(record).encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_rounds(path: Path, rounds: Iterable[Record]) -> None:
+    """Replace all records of a file, whole or not at all. Raises `OSError` when it cannot."""
+    replace_file(path, "".join(map(_line, rounds)), durable=True)
+
+
+def _line(record: Record) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def repair(path: Path) -> bytes:
@@ -236,6 +252,10 @@ def _parse(line: bytes, where: str) -> Record:
             device=str(fields.get("device", "")),
             versions=fields.get("versions"),
             setting=str(fields.get("setting", "")),
+            machine=str(fields.get("machine", "")),
+            mix=fields.get("mix"),
+            near_copies=fields.get("near_copies"),
+            train_accuracy=fields.get("train_accuracy"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None
@@ -250,7 +270,8 @@ def _count(value: object) -> int:
 
 
 def _scores(value: Mapping[str, float]) -> dict[str, float]:
-    scores = {name: value[name] for name in SCORES}
+    names = [*SCORES, *([MACRO_F1] if MACRO_F1 in value else [])]
+    scores = {name: value[name] for name in names}
     for name, score in scores.items():
         if not 0 <= score <= 1 or math.isnan(score):
             raise ValueError(f"{name}={score!r} is not within 0 and 1")

@@ -6,33 +6,38 @@ loses nor repeats a round.
 
 import functools
 import math
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.learning.diversity import typical
-from nextlabel.learning.rounds import (
-    Round,
-    round_seed,
-    run_round,
-    score_holdout,
-    select,
-)
+from nextlabel.learning.rounds import Scored, most_informative, round_seed, run_round, score_pool, select
 from nextlabel.learning.start_set import seed_positions, seed_size
-from nextlabel.learning.strategies import STRATEGIES, draws, most_informative_first
+from nextlabel.learning.strategies import SERVED, STRATEGIES, acquire, draws, most_informative_first
 from nextlabel.model import classifier as classifiers
-from nextlabel.model.classifier import Recipe
-from nextlabel.model.devices import describe
+from nextlabel.model.classifier import Classifier, Recipe
+from nextlabel.model.devices import describe, processor
+from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.metrics import macro_f1
+from nextlabel.simulation import baselines
+from nextlabel.simulation.baselines import Baseline
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
-from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.records import FULL, RANDOM, Record
+from nextlabel.simulation.datasets.textsets import Labelled, TextSet
+from nextlabel.simulation.records import COMBINED, FULL, MACRO_F1, RANDOM, Record
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
+from nextlabel.values.queue import Ranked
 
 START_BY = ("random", "typicality")
+LIVE = "live"  # the arm that is ordered as a new project's queue is
+NEAR = 0.95  # cosine of two texts' embeddings from which on they count as near-copies
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,10 @@ class RunProtocol:
     """How every arm of a run is played; two runs with another protocol cannot be compared.
 
     `recipe.seed` is set anew for each round. `start` is a share of the training data below 1, else a count; `batch`
-    a number of labels per round. `full_steps` are those of the full-data baseline. With `training_seed` every fit
-    has the same seed, as in the tutorial. A run ends where the combined dev score reaches `stop_at`.
+    a number of labels per round. With `at` versions are fitted and tested at these label counts alone, the first of
+    which is the start, and `start` and `batch` do not matter. A fit takes `recipe.steps`, or so many `epochs` where
+    these are more; `full_steps` are those of the full-data baseline. With `training_seed` every fit has the same seed,
+    as in the tutorial. A run ends where the combined dev score reaches `stop_at`.
     """
 
     recipe: Recipe
@@ -51,6 +58,21 @@ class RunProtocol:
     full_steps: int = 343
     training_seed: int | None = None
     stop_at: float | None = None
+    at: tuple[int, ...] | None = None
+    epochs: float = 0.0
+
+    @property
+    def measure(self) -> str:
+        """The score that arms are compared by: the tutorial's where its fixed batches are played, else macro-F1."""
+        return MACRO_F1 if self.at else COMBINED
+
+    def start_size(self, available: int) -> int:
+        """How many of the available examples an arm starts with."""
+        return seed_size(available, self.at[0] if self.at else self.start)
+
+    def steps(self, labels: int) -> int:
+        """The steps of a fit on so many labels."""
+        return max(self.recipe.steps, math.ceil(self.epochs * labels / self.recipe.batch_size))
 
 
 # "Transformers meet active learning: less data, better performance": 343 = int(3668 / 32 * 3), three epochs of all the
@@ -73,10 +95,13 @@ class Arm:
     strategy: str
 
 
-def arms(strategies: Sequence[str], seeds: Sequence[int], baseline: bool = True) -> list[Arm]:
-    """All arms, seed by seed, so that a run that is stopped early has whole pairs."""
-    names = [*([FULL] if baseline else []), *dict.fromkeys(strategies)]
-    return [Arm(seed, name) for seed in dict.fromkeys(seeds) for name in names]
+def arms(strategies: Sequence[str], seeds: Sequence[int], full_seeds: int | None = None) -> list[Arm]:
+    """All arms, seed by seed, so that a run that is stopped early has whole pairs; the baseline comes with the first
+    `full_seeds` seeds, or with all."""
+    different = list(dict.fromkeys(seeds))
+    with_full = different[:full_seeds]
+    names = {seed: [*([FULL] if seed in with_full else []), *dict.fromkeys(strategies)] for seed in different}
+    return [Arm(seed, name) for seed in different for name in names[seed]]
 
 
 def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
@@ -85,7 +110,12 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
     Loads the checkpoint once, so that one that cannot be loaded is known before anything is written.
     """
     classifiers.load_base(protocol.recipe)
-    size, available = seed_size(len(data.train), protocol.start), len(data.train)
+    size, available = protocol.start_size(len(data.train)), len(data.train)
+    if protocol.at and protocol.at[-1] > available:
+        raise BadRunError(
+            f"--labels-at ends at {protocol.at[-1]}, and there are {available} training examples. Give counts up to "
+            "that."
+        )
     if not 2 <= size < available:
         raise BadRunError(
             f"--start {protocol.start:g} is {size} of the {available} training examples; "
@@ -97,7 +127,7 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
         if complaint:
             raise BadRunError(
                 f"Seed {seed} starts with examples of one class only. {complaint} Give a larger --start than "
-                f"{protocol.start:g}, or leave out this seed."
+                f"{size}, or leave out this seed."
             )
 
 
@@ -123,105 +153,234 @@ def rounds_in(data: TextSet, protocol: RunProtocol, arm: Arm, rounds: int | None
     """How many records an arm has when it is played to its end, at most."""
     if arm.strategy == FULL:
         return 1
-    pool = len(data.train) - seed_size(len(data.train), protocol.start)
+    if protocol.at:
+        return len(protocol.at) if rounds is None else min(1 + rounds, len(protocol.at))
+    pool = len(data.train) - protocol.start_size(len(data.train))
     until_empty = math.ceil(pool / protocol.batch)
     return 1 + (until_empty if rounds is None else min(rounds, until_empty))
 
 
-def replay(
-    data: TextSet,
-    protocol: RunProtocol,
-    arm: Arm,
-    done: Sequence[Record],
-    rounds: int | None = None,
-) -> Iterator[Record]:
-    """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start set.
+def labels_wanted(protocol: RunProtocol, number: int, labels: int) -> int:
+    """How many labels come after round `number`, which had `labels`, at most."""
+    if protocol.at is None:
+        return protocol.batch
+    return protocol.at[number + 1] - labels if number + 1 < len(protocol.at) else 0
 
-    The same arguments on the same device with the same number of threads give the same records, but for the seconds.
+
+@dataclass(frozen=True)
+class Played:
+    """A finished round, and what its version says of the parts to judge by: probabilities (N, C) by part."""
+
+    record: Record
+    said: Mapping[str, Array]
+
+
+@dataclass
+class _Version:
+    """A fitted model with all that has been asked of it: what it says of dev, test and, once it is asked, of the pool.
+
+    `model` is its classifier or, of a cheap baseline, what that knows instead. `seconds` by stage.
     """
-    labelled = (
-        {example.id for example, _ in data.train} if arm.strategy == FULL else start_set(data, protocol, arm.seed)
-    )
-    for record in done:
-        labelled |= set(record.chosen)
-    number = len(done)
-    goes_on = number == 0 or bool(done[-1].chosen)
-    while goes_on and number < rounds_in(data, protocol, arm, rounds):
-        record = _round(data, protocol, arm, number, labelled)
-        yield record
-        labelled = labelled | set(record.chosen)
-        number += 1
-        goes_on = bool(record.chosen)
+
+    model: Classifier | Baseline
+    dev_NC: Array
+    test_NC: Array
+    seconds: dict[str, float]
+    train_accuracy: float | None = None
+    pool_NC: Array | None = None
 
 
-def _round(data: TextSet, protocol: RunProtocol, arm: Arm, number: int, labelled: set[int]) -> Record:
-    pool = [example for example, _ in data.train if example.id not in labelled]
-    judges = arm.strategy != FULL and STRATEGIES[arm.strategy].predictions
-    played = run_round(
-        _recipe(protocol, arm, number),
-        data.question,
-        [item for item in data.train if item[0].id in labelled],
-        pool if judges else [],
-        data.dev,
-        arm.strategy if judges else RANDOM,
-    )
-    start_s = time.perf_counter()
-    test = score_holdout(data.question, played.classifier, data.test)
-    tested_s = time.perf_counter()
-    assert played.scores is not None  # a text set has a dev part
-    ends = arm.strategy == FULL or (protocol.stop_at is not None and played.scores.combined >= protocol.stop_at)
-    learnt = [example for example, _ in data.train if example.id in labelled]
-    chosen = [] if ends else _choose(played, pool, learnt, protocol, arm, number)
-    seconds = {**played.seconds, "select": time.perf_counter() - tested_s}
-    seconds["evaluate"] += tested_s - start_s
-    return Record(
-        seed=arm.seed,
-        strategy=arm.strategy,
-        round=number,
-        labels=len(labelled),
-        dev=played.scores.as_dict(),
-        test=test.as_dict() if test else None,
-        chosen=tuple(chosen),
-        seconds={stage: round(s, 3) for stage, s in seconds.items()},
-        device=describe(protocol.recipe.device),
-        versions=classifiers.package_versions(),
-    )
+class Player:
+    """Plays arms on one data set. Holds what they share: word pieces, embeddings, the first version of a seed.
+
+    The same arm on the same device with the same number of threads gives the same records, but for the seconds,
+    whatever was played before it.
+    """
+
+    def __init__(self, data: TextSet, protocol: RunProtocol):
+        self._data, self._protocol = data, protocol
+        self._home = tempfile.TemporaryDirectory(prefix="nextlabel-word-pieces-")
+        self._cache = TokenCache(Path(self._home.name))
+        self._labels = {example.id: label for example, label in data.train}
+        self._first: tuple[object, _Version] | None = None
+
+    def play(self, arm: Arm, done: Sequence[Record], rounds: int | None = None) -> Iterator[Played]:
+        """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start."""
+        everything = set(self._labels)
+        labelled = everything if arm.strategy == FULL else start_set(self._data, self._protocol, arm.seed)
+        for record in done:
+            labelled = labelled | set(record.chosen)
+        number = len(done)
+        goes_on = number == 0 or bool(done[-1].chosen)
+        while goes_on and number < rounds_in(self._data, self._protocol, arm, rounds):
+            played = self._play_round(arm, number, labelled)
+            yield played
+            labelled = labelled | set(played.record.chosen)
+            number += 1
+            goes_on = bool(played.record.chosen)
+
+    def _play_round(self, arm: Arm, number: int, labelled: set[int]) -> Played:
+        protocol = self._protocol
+        recipe = _recipe(protocol, arm, number, len(labelled))
+        version, shared = self._version(arm, recipe, number, labelled)
+        seconds = {**version.seconds, **({"shared": sum(version.seconds.values())} if shared else {})}
+        dev, test = self._scores(version.dev_NC, self._data.dev), self._scores(version.test_NC, self._data.test)
+        assert dev is not None  # a text set has a dev part
+        ends = arm.strategy == FULL or (protocol.stop_at is not None and dev["combined"] >= protocol.stop_at)
+        count = 0 if ends else labels_wanted(protocol, number, len(labelled))
+        chosen = self._choose(version, arm, recipe, labelled, count, number, seconds) if count else []
+        return Played(
+            Record(
+                seed=arm.seed,
+                strategy=arm.strategy,
+                round=number,
+                labels=len(labelled),
+                dev=dev,
+                test=test,
+                chosen=tuple(chosen),
+                seconds={stage: round(s, 3) for stage, s in seconds.items()},
+                device=describe(protocol.recipe.device),
+                versions=classifiers.package_versions(),
+                machine=processor(),
+                mix=dict(Counter(self._labels[id] for id in chosen)),
+                near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
+                train_accuracy=version.train_accuracy,
+            ),
+            {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
+        )
+
+    def _version(self, arm: Arm, recipe: Recipe, number: int, labelled: set[int]) -> tuple[_Version, bool]:
+        """A model of these labels, and whether it is another arm's: all arms of a seed begin with the same one."""
+        kind = baselines.kind_of(arm.strategy)
+        begins_alike = (kind, recipe, frozenset(labelled))
+        if number == 0 and self._first is not None and self._first[0] == begins_alike:
+            return self._first[1], True
+        version = self._fit_baseline(kind, labelled) if kind else self._fit(recipe, labelled)
+        if number == 0:
+            self._first = begins_alike, version
+        return version, False
+
+    def _fit(self, recipe: Recipe, labelled: set[int]) -> _Version:
+        data = self._data
+        items = [item for item in data.train if item[0].id in labelled]
+        played = run_round(recipe, data.question, items, [], data.dev, RANDOM, cache=self._cache)
+        start_s = time.perf_counter()
+        test_NC = played.classifier.predict_proba([example for example, _ in data.test], exact=False)
+        seconds = {**played.seconds, "select": 0.0}
+        seconds["evaluate"] += time.perf_counter() - start_s
+        version = _Version(played.classifier, played.holdout_NC, test_NC, seconds)
+        if self._protocol.at:
+            learnt = self._scores(played.classifier.predict_proba([e for e, _ in items], exact=False), items)
+            version.train_accuracy = learnt["accuracy"] if learnt else None
+        return version
+
+    def _fit_baseline(self, kind: str, labelled: set[int]) -> _Version:
+        data, start_s = self._data, time.perf_counter()
+        features = self._embeddings() if kind == baselines.FROZEN else None
+        model = baselines.fit(kind, data, labelled, features)
+        fitted_s = time.perf_counter()
+        dev_NC, test_NC = (model.predict_proba([example for example, _ in part]) for part in (data.dev, data.test))
+        seconds = {"prepare": 0.0, "fit": fitted_s - start_s, "evaluate": time.perf_counter() - fitted_s}
+        return _Version(model, dev_NC, test_NC, {**seconds, "score": 0.0, "select": 0.0})
+
+    def _scores(self, probs_NC: Array, part: Sequence[Labelled]) -> dict[str, float] | None:
+        if not part:
+            return None
+        question = self._data.question
+        targets_N, predictions_N = question.class_numbers([label for _, label in part]), question.predicted(probs_NC)
+        return {**question.evaluate(targets_N, predictions_N).as_dict(), MACRO_F1: macro_f1(targets_N, predictions_N)}
+
+    def _choose(
+        self,
+        version: _Version,
+        arm: Arm,
+        recipe: Recipe,
+        labelled: set[int],
+        count: int,
+        number: int,
+        seconds: dict[str, float],
+    ) -> list[int]:
+        """Ids of the next labels, the most informative first; in the last round whatever is left."""
+        pool = [example for example, _ in self._data.train if example.id not in labelled]
+        strategy = strategy_of(arm.strategy)
+        ids_N = np.array([example.id for example in pool], dtype=np.int64)
+        if not STRATEGIES[strategy].predictions:  # the pool is not scored
+            order_N = most_informative_first(draws(ids_N, round_seed(arm.seed, number)))
+            return [pool[i].id for i in order_N[:count]]
+        start_s = time.perf_counter()
+        scored = self._scored(version, pool, strategy, recipe.seed)
+        scored_s = time.perf_counter()
+        if isinstance(version.model, Classifier) and arm.strategy == LIVE:
+            chosen_ids = _served(most_informative(version.model, scored, strategy, count, recipe.seed))
+        elif isinstance(version.model, Classifier):
+            learnt = [example for example, _ in self._data.train if example.id in labelled]
+            chosen_ids = [e.id for e in select(version.model, scored, strategy, count, recipe.seed, learnt)]
+        else:
+            chosen_ids = [pool[i].id for i in most_informative_first(scored.values_N)[:count]]
+        seconds["score"] += scored_s - start_s
+        seconds["select"] += time.perf_counter() - scored_s
+        return chosen_ids
+
+    def _scored(self, version: _Version, pool: Sequence[Example], strategy: str, seed: int) -> Scored:
+        """The pool, valued; what the version says of it is asked once for all strategies that one pass serves."""
+        if STRATEGIES[strategy].passes:
+            assert isinstance(version.model, Classifier)
+            return score_pool(version.model, pool, strategy, seed)
+        if version.pool_NC is None and isinstance(version.model, Classifier):
+            version.pool_NC = score_pool(version.model, pool, strategy, seed).probs_NC
+        elif version.pool_NC is None:
+            version.pool_NC = version.model.predict_proba(pool)
+        draws_N = draws(np.array([example.id for example in pool], dtype=np.int64), seed)
+        return Scored(pool, version.pool_NC, acquire(strategy, version.pool_NC[:, None, :], draws_N))
+
+    def _near_copies(self, labelled: set[int], chosen: Sequence[int]) -> int:
+        """How many of the chosen say nearly the same as one that was labelled before them."""
+        embeddings = self._embeddings()
+        known_MD = np.array([embeddings[id] for id in [*sorted(labelled), *chosen]])
+        near_MM = known_MD[len(labelled) :] @ known_MD.T >= NEAR
+        return sum(bool(near[: len(labelled) + i].any()) for i, near in enumerate(near_MM))
+
+    def _embeddings(self) -> Mapping[int, Array]:
+        """What the base encoder makes of each example, by id, of length 1."""
+        examples = tuple(example for part in self._data.parts().values() for example, _ in part)
+        embedded_ND = _embedded(_encoder(self._protocol.recipe), examples)
+        return dict(zip((example.id for example in examples), embedded_ND, strict=True))
 
 
-def _recipe(protocol: RunProtocol, arm: Arm, number: int) -> Recipe:
+def _served(ranked: Sequence[tuple[Example, float]]) -> list[int]:
+    """The ids in the order in which the live queue serves them."""
+    waiting = {INFORMATIVE: [Ranked(example.id, value) for example, value in ranked]}
+    return [placed.task_id for placed in compose(waiting, all_informative, len(ranked))]
+
+
+def strategy_of(name: str) -> str:
+    """The query strategy of an arm: of `tfidf:margin` margin, of `live` the one that a new project is served by."""
+    return SERVED if name == LIVE else name.rpartition(":")[2]
+
+
+def _recipe(protocol: RunProtocol, arm: Arm, number: int, labels: int) -> Recipe:
     seed = round_seed(arm.seed, number) if protocol.training_seed is None else protocol.training_seed
-    return replace(
-        protocol.recipe, seed=seed, steps=protocol.full_steps if arm.strategy == FULL else protocol.recipe.steps
-    )
-
-
-def _choose(
-    played: Round,
-    pool: Sequence[Example],
-    labelled: Sequence[Example],
-    protocol: RunProtocol,
-    arm: Arm,
-    number: int,
-) -> list[int]:
-    """Ids of the next batch, the most informative first; in the last round whatever is left."""
-    if not STRATEGIES[arm.strategy].predictions:  # the pool was not scored
-        draws_N = draws(np.array([e.id for e in pool], dtype=np.int64), round_seed(arm.seed, number))
-        return [pool[i].id for i in most_informative_first(draws_N)[: protocol.batch]]
-    seed = _recipe(protocol, arm, number).seed
-    return [e.id for e in select(played.classifier, played.pool, arm.strategy, protocol.batch, seed, labelled)]
+    steps = protocol.full_steps if arm.strategy == FULL else protocol.steps(labels)
+    return replace(protocol.recipe, seed=seed, steps=steps)
 
 
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     """Ids of the examples that are labelled before the first fit: the same for every strategy."""
     examples = [example for example, _ in data.train]
+    size = protocol.start_size(len(examples))
     if protocol.start_by == "random":
-        positions = seed_positions(len(examples), protocol.start, seed)
+        positions = seed_positions(len(examples), size, seed)
     else:
-        size = seed_size(len(examples), protocol.start)
-        positions = typical(_embeddings(protocol.recipe, tuple(examples)), size, np.random.default_rng(seed))
+        embedded_ND = _embedded(_encoder(protocol.recipe), tuple(examples))
+        positions = typical(embedded_ND, size, np.random.default_rng(seed))
     return {examples[i].id for i in positions}
 
 
-@functools.lru_cache(maxsize=1)
-def _embeddings(recipe: Recipe, examples: tuple[Example, ...]) -> Array:
-    return classifiers.load_base(recipe).embed(examples)
+def _encoder(recipe: Recipe) -> Recipe:
+    """The recipe without what an encoder does not depend on before any fit."""
+    return Recipe(recipe.base_model, 0, 0.0, 1, recipe.max_length, 0, recipe.device, recipe.precision)
+
+
+@functools.lru_cache(maxsize=2)
+def _embedded(encoder: Recipe, examples: tuple[Example, ...]) -> Array:
+    return classifiers.load_base(encoder).embed(examples)

@@ -18,7 +18,7 @@ from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
-from nextlabel.simulation.replay import TUTORIAL, RunProtocol, arms, check, deviations, rounds_in
+from nextlabel.simulation.replay import LIVE, TUTORIAL, RunProtocol, arms, check, deviations, rounds_in
 
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
@@ -57,11 +57,17 @@ def open_experiment(
 
 
 def make_plan(
-    strategies: Sequence[str], seeds: Sequence[int], rounds: int | None, workers: int, threads: int | None
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    rounds: int | None,
+    workers: int,
+    threads: int | None,
+    full_seeds: int | None = None,
 ) -> ExperimentPlan:
-    """Every strategy with every seed. Without `threads` the workers share all cores."""
+    """Every strategy with every seed, the baseline with the first `full_seeds`. Without `threads` the workers share all
+    cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ExperimentPlan(arms(strategies, seeds), rounds, workers, threads or max(1, cores // workers))
+    return ExperimentPlan(arms(strategies, seeds, full_seeds), rounds, workers, threads or max(1, cores // workers))
 
 
 def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence[Event]:
@@ -79,7 +85,7 @@ def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence
             record = event.record
             if record is None:
                 return
-            score = f"dev {record.dev['combined']:.3f}"
+            score = f"dev {record.dev[experiment.protocol.measure]:.3f}"
             bar.set_postfix_str(f"seed {record.seed} {record.strategy}: {record.labels} labels, {score}", refresh=False)
             bar.update()
             if not record.chosen:
@@ -96,7 +102,10 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
         yield f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}"
     seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
     names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
-    yield f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {protocol.batch} labels a round"
+    each = (
+        f"versions at {', '.join(map(str, protocol.at))} labels" if protocol.at else f"{protocol.batch} labels a round"
+    )
+    yield f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {each}"
     for warning in warnings(data, protocol, plan, names):
         yield f"Warning: {warning}"
 
@@ -111,11 +120,13 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
         if missing:
             yield f"{part} has no example of {', '.join(missing)}"
     rounds = max(rounds_in(data, protocol, arm, plan.rounds) for arm in plan.arms)
-    if rounds < SPAN:
+    if protocol.at:
+        pass  # such arms are compared at the same label counts, by curves between them
+    elif rounds < SPAN:
         yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
     elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
         yield "the pool is smaller than a batch: the first batch takes all of it"
-    for alike in rank_alike(names, len(data.labels)):
+    for alike in rank_alike([name for name in names if ":" not in name and name != LIVE], len(data.labels)):
         if len(alike) > 1:
             yield f"with two classes {' and '.join(alike)} choose the same examples: one of them would do"
     epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)

@@ -5,16 +5,16 @@ import threading
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str, durable: bool = False) -> None:
-    """Put `text` (UTF-8) in the place of a file at once, whichever processes read or write it meanwhile.
+def replace_file(path: Path, content: str | bytes, durable: bool = False) -> None:
+    """Put `content` (a text as UTF-8) in the place of a file at once, whichever processes read or write it meanwhile.
 
     `durable`: it is there after a power cut, too. Raises `OSError` when it cannot be written.
     """
     # Writers may meet; each writes a file of its own. Nothing lists hidden files.
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with beside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

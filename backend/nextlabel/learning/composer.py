@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nextlabel.labelstudio.predictions import to_score
-from nextlabel.values.queue import Placed, Ranked
+from nextlabel.values.queue import Placed, Ranked, to_score
 
 INFORMATIVE = "informative"  # the kind that takes every slot which no other one can fill
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.loop.composer import INFORMATIVE, all_informative, compose
+from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.values.queue import Placed, Ranked
 
 laws = settings(derandomize=True, deadline=None, max_examples=200)

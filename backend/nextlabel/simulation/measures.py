@@ -1,0 +1,119 @@
+"""Measures of quality from what a run's versions said of dev and test, and whether its records agree with that.
+
+Of a part with N examples and C classes:
+
+Accuracy, the F1 of each class (0 where it is neither there nor guessed) and macro-F1 (the mean over the classes that
+have examples) are of the stored classes.
+
+Calibration error (ECE). 15 bins of equal width, each with its upper and without its lower end, 0 in the first. An
+example's confidence is the stored probability of its stored class. The sum over the bins of |number right - sum of
+confidences|, divided by N. Stored probabilities are v / 255, and 255 = 15 x 17: bin b, from 0, holds v from 17 b + 1 to
+17 b + 17.
+
+Brier score. The mean over the examples of the sum over all C classes of (stored probability - 1 or 0)^2, in [0, 2].
+
+Stored probabilities are rounded to 1/255, and no row is scaled to make its sum 1 again.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextlabel.errors import BadRunError
+from nextlabel.problems.metrics import evaluate, f1_of_class, macro_f1
+from nextlabel.simulation import probabilities
+from nextlabel.simulation.probabilities import LEVELS, Said, Targets
+from nextlabel.simulation.records import MACRO_F1, Record, Run
+from nextlabel.values.arrays import Ints
+
+BINS = 15
+SAME = 1e-12  # what the order of a sum may change
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Of one version on one part: all in [0, 1] but `brier`, in [0, 2]. `f1` of each class, in the classes' order."""
+
+    accuracy: float
+    macro_f1: float
+    f1: tuple[float, ...]
+    ece: float
+    brier: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return asdict(self)
+
+
+def measure(said: Said, targets_N: Ints) -> Measures:
+    """All measures of what was said of N examples whose right classes are `targets_N`. Raises `ValueError` on none."""
+    return Measures(
+        accuracy=float(np.mean(said.classes_N == targets_N)),
+        macro_f1=macro_f1(targets_N, said.classes_N),
+        f1=tuple(f1_of_class(targets_N, said.classes_N, c) for c in range(said.probs_NC.shape[1])),
+        ece=calibration_error(said, targets_N),
+        brier=brier(said, targets_N),
+    )
+
+
+def calibration_error(said: Said, targets_N: Ints) -> float:
+    """The expected calibration error over 15 bins of equal width, in [0, 1]."""
+    levels_N = np.rint(said.probs_NC[np.arange(len(targets_N)), said.classes_N] * LEVELS).astype(np.int64)
+    bins_N = np.maximum(levels_N - 1, 0) // (LEVELS // BINS)
+    gaps_N = (said.classes_N == targets_N) * LEVELS - levels_N
+    gaps = [abs(int(gaps_N[bins_N == b].sum())) for b in range(BINS)]
+    return sum(gaps) / (LEVELS * len(targets_N))
+
+
+def brier(said: Said, targets_N: Ints) -> float:
+    """The mean squared distance between the probabilities and the right answer, in [0, 2]."""
+    right_NC = targets_N[:, None] == np.arange(said.probs_NC.shape[1])
+    squares_NC = (np.rint(said.probs_NC * LEVELS).astype(np.int64) - right_NC * LEVELS) ** 2
+    return int(squares_NC.sum()) / (LEVELS**2 * len(targets_N))
+
+
+def measured(out: Path, record: Record, targets: Mapping[str, Targets]) -> dict[str, Measures]:
+    """The measures of a round by part. Raises `BadRunError` when what it said is missing or damaged."""
+    said = _said(out, record, targets)
+    return {part: measure(said[part], targets[part].classes_N) for part in targets}
+
+
+def check(out: Path, run: Run) -> None:
+    """Raises `BadRunError` at the first score of the records that is not the one of the stored classes."""
+    targets = probabilities.read_targets(out)
+    for record in run.rounds:
+        said = _said(out, record, targets)
+        for part, name, noted, found in _scores(record, said, targets):
+            if not math.isclose(noted, found, rel_tol=0, abs_tol=SAME):
+                raise BadRunError(
+                    f"Seed {record.seed}, {record.strategy}, round {record.round}: {name} on {part} is {noted!r} in "
+                    f"{out}/rounds.jsonl, and {found!r} by the stored classes. Restore both, or play this seed again."
+                )
+
+
+def _scores(
+    record: Record, said: Mapping[str, Said], targets: Mapping[str, Targets]
+) -> Iterator[tuple[str, str, float, float]]:
+    """Part, name, what the record has, and what the stored classes give."""
+    for part, right in targets.items():
+        noted = (record.dev if part == "dev" else record.test) or {}
+        classes_N, wanted_N = said[part].classes_N, right.classes_N
+        scores = evaluate(wanted_N, classes_N, said[part].probs_NC.shape[1]).as_dict()
+        for name, value in {**scores, MACRO_F1: macro_f1(wanted_N, classes_N)}.items():
+            yield part, name, noted.get(name, math.nan), value
+
+
+def _said(out: Path, record: Record, targets: Mapping[str, Targets]) -> dict[str, Said]:
+    said = probabilities.read(out, record.seed, record.strategy, record.round)
+    for part, right in targets.items():
+        there = len(said[part].classes_N) if part in said else 0
+        if there != len(right.classes_N):
+            raise BadRunError(
+                f"Seed {record.seed}, {record.strategy}, round {record.round}: {there} examples of {part} are stored, "
+                f"and targets.json has {len(right.classes_N)}. Restore both, or play this seed again."
+            )
+    return said
