@@ -1,13 +1,18 @@
 """What tests share: a real Label Studio, real MiniLM weights, projects with a few pairs in them."""
 
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
+from unittest.mock import patch
 
 import pytest
 
 from helpers.fits import QUICK
+from helpers.migrated_studio import migrated_program
 from helpers.ports import own_port
 from nextlabel.lab import sandbox
 from nextlabel.lab.demo import small_checkpoint
@@ -25,6 +30,13 @@ yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests
 
 
 MARKERS = {"label_studio_program": "server", "patience": "long"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores, as a third of their time tests wait for servers. Of the processes each has a Label Studio of
+    its own, which takes memory."""
+    return min((os.cpu_count() or 1) * 3 // 2, 4)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,9 +57,11 @@ def patience() -> None:
 
 
 @pytest.fixture(scope="session")
-def label_studio_program() -> str:
+def label_studio_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The program, for whoever starts a server of their own, or runs a command that does."""
-    return sandbox.label_studio()
+    program = migrated_program(sandbox.label_studio(), tmp_path_factory.mktemp("program"))
+    with patch.dict(os.environ, LABEL_STUDIO_EXECUTABLE=program):
+        yield program
 
 
 @pytest.fixture(scope="session")
@@ -84,12 +98,19 @@ def wide(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_studio(label_studio_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStudio]:
+def label_studio(label_studio_program: str) -> Iterator[LocalStudio]:
     """A real Label Studio server on SQLite, one for all tests."""
-    server = LocalStudio(tmp_path_factory.mktemp("label-studio"), own_port(18100))
-    server.start()
-    yield server
-    server.stop()
+    with TemporaryDirectory(prefix="label-studio-", dir=memory()) as home:
+        server = LocalStudio(Path(home), own_port(18100))
+        server.start()
+        yield server
+        server.stop()
+
+
+def memory() -> Path | None:
+    """A directory in memory, if there is one with room: on a disk, a request that writes takes twice as long."""
+    shared = Path("/dev/shm")
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > 2**30 else None
 
 
 @pytest.fixture(scope="session")

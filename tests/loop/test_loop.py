@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from transformers import AutoTokenizer
 
-from helpers.fits import FIT_EVERY
+from helpers.fits import FIT_EVERY, QUICK
 from helpers.live_project import SEEDS, LiveProject, StartBackend, healthy, kill
 from helpers.ports import own_port
 from helpers.waiting import wait_until
@@ -23,11 +25,39 @@ from nextlabel.versions.registry import Registry
 
 LENGTH = 40  # word pieces that are read, where texts are to be cut
 
+NewProject = Callable[..., LiveProject]
+
+
+@pytest.fixture(scope="module")
+def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
+    """With quick fits, for all tests that want nothing else of it."""
+    home = tmp_path_factory.mktemp("loop")
+    running = LocalBackend(label_studio, home, own_port(19100), "serve", base_model=wide, **QUICK)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def new_project(studio: LabelStudioClient, backend: LocalBackend, few_pairs: Corpus) -> Iterator[NewProject]:
+    """Makes a project of that backend; it is deleted after the test."""
+    made: list[LiveProject] = []
+
+    def make(start: int = SEEDS) -> LiveProject:
+        made.append(LiveProject(studio, backend, few_pairs, start))
+        return made[-1]
+
+    yield make
+    for project in made:
+        studio._call("DELETE", f"api/projects/{project.id}/")
+
 
 def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weights(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, new_project: NewProject, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(), few_pairs)
+    project = new_project()
     version = project.wait()
     for _ in range(2):
         expected = project.order_by_entropy(version)
@@ -43,9 +73,9 @@ def test_after_each_fit_one_annotator_is_served_in_the_order_of_the_saved_weight
 
 
 def test_three_annotators_share_the_order_without_gaps(
-    label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    label_studio: LocalStudio, studio: LabelStudioClient, new_project: NewProject
 ) -> None:
-    project = LiveProject(studio, start_backend(), few_pairs)
+    project = new_project()
     expected = project.order_by_entropy(project.wait())
     clients = [studio, *(label_studio.connect(sign_up(label_studio, f"annotator{n}@example.com")) for n in (1, 2))]
     served = [project.label(1, client)[0] for _ in range(FIT_EVERY // 3) for client in clients]
@@ -167,9 +197,9 @@ def test_a_lost_deletion_of_tasks_is_noticed(
 
 
 def test_labels_changed_and_deleted_are_corrected_at_the_next_fit(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, new_project: NewProject
 ) -> None:
-    project = LiveProject(studio, start_backend(), few_pairs)
+    project = new_project()
     version = project.wait()
     labels = project.registry.fitted_labels(project.id, version)
     changed, deleted, skipped = sorted(labels)[:3]
@@ -216,9 +246,9 @@ def test_a_published_prediction_says_whether_its_text_was_cut(
 
 
 def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, new_project: NewProject
 ) -> None:
-    project = LiveProject(studio, start_backend(), few_pairs)
+    project = new_project()
     project.wait()
     studio.update_project(project.id, sampling="Sequential sampling")
     wait_until(lambda: project.board.queue(project.id).warnings, "the warning")
@@ -226,10 +256,8 @@ def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
     assert studio.project(project.id).sampling == "Sequential sampling"
 
 
-def test_nothing_is_published_when_nothing_changed(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
-) -> None:
-    project = LiveProject(studio, start_backend(reconcile_s=1), few_pairs)
+def test_nothing_is_published_when_nothing_changed(studio: LabelStudioClient, new_project: NewProject) -> None:
+    project = new_project()
     project.wait()
     wait_until(lambda: project.board.queue(project.id).stale == 0, "the old window to be removed")
     before = sorted(p.prediction_id for p in studio.our_predictions(project.id))
@@ -255,11 +283,8 @@ def test_with_basic_auth_labels_still_arrive(
     wait_until(lambda: registry.current(project_id) != before, "labels to arrive by webhook")
 
 
-def test_one_backend_serves_two_projects_each_with_its_own_versions(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
-) -> None:
-    backend = start_backend()
-    first, second = LiveProject(studio, backend, few_pairs), LiveProject(studio, backend, few_pairs, start=36)
+def test_one_backend_serves_two_projects_each_with_its_own_versions(new_project: NewProject) -> None:
+    first, second = new_project(), new_project(start=36)
     first.wait()
     second.wait()
     assert first.registry.card(first.id, first.version() or "").examples == SEEDS
@@ -267,9 +292,8 @@ def test_one_backend_serves_two_projects_each_with_its_own_versions(
 
 
 def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, backend: LocalBackend, few_pairs: Corpus
 ) -> None:
-    backend = start_backend()
     project_id = import_corpus(studio, few_pairs, "connecting", SEEDS, seed=0)
     before = studio.project(project_id)
     assert connect(studio, project_id, backend.url, Credentials(), show_predictions=False)
@@ -288,9 +312,9 @@ def test_connecting_twice_changes_nothing_and_disconnecting_undoes_it(
 
 
 def test_predictions_that_a_person_retrieves_are_those_of_the_queue(
-    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+    studio: LabelStudioClient, new_project: NewProject
 ) -> None:
-    project = LiveProject(studio, start_backend(), few_pairs)
+    project = new_project()
     version = project.wait()
     tail = project.order_by_entropy(version)[-5:]
     body = {"project": project.id, "selectedItems": {"all": False, "included": tail}}

@@ -54,8 +54,11 @@ def test_the_headline_counts_corpora_and_what_they_say_together(out: Path, readm
     first, second = json.loads((out / "corpora.json").read_text())["sentences"]
     assert first.startswith("3 corpora, against random sampling at the last label count: entropy is better in 1 (")
     assert re.search(r"margin is better in 2 \(.*\), not judged for want of seeds in 1 .* labels in 2 of 3", first)
-    assert second.startswith("In a corpus like these, by a Bayesian signed-rank test: margin is better by more than")
-    assert "in 3 corpora, 1 of them with fewer than 10 paired seeds)" in second
+    assert second.startswith("In a corpus like these, the probabilities that an arm is better than random by more than")
+    assert re.search(
+        r" are \d\.\d\d, \d\.\d\d and \d\.\d\d for margin \(mean difference \+0\.\d+, 3 corpora\); ", second
+    )
+    assert second.endswith("; corpora with fewer than 10 paired seeds count, too.")
     assert "entropy" not in second
     assert readme.partition("![")[0].count("**") == 4
 

@@ -288,6 +288,11 @@ def test_label_counts_beyond_the_data_are_refused(data: TextSet, counted: RunPro
         check(data, replace(counted, at=(8, 41)), [0])
 
 
+def test_label_counts_without_a_test_part_are_refused(data: TextSet, counted: RunProtocol) -> None:
+    with pytest.raises(BadRunError, match="--labels-at needs a test part"):
+        check(replace(data, test=()), counted, [0])
+
+
 def test_the_baseline_comes_with_the_first_seeds_alone() -> None:
     names = [(arm.seed, arm.strategy) for arm in arms(["random"], [5, 7, 9], full_seeds=2)]
     assert names == [(5, "full"), (5, "random"), (7, "full"), (7, "random"), (9, "random")]

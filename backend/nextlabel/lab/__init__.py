@@ -17,6 +17,7 @@ __all__ = [
     "measure_loop",
     "measure_pool",
     "measure_rounds",
+    "peers",
     "sandbox",
     "soak",
 ]

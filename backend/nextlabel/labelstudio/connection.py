@@ -289,8 +289,10 @@ def disconnect(
     if backend is not None:
         before = of_ours(backend.extra_params).get("before", {})
         done += _restore(studio, studio.project(project_id), before)
-        done += _remove_webhooks(studio, project_id, f"{backend.url.rstrip('/')}/webhook")
+        hook = f"{backend.url.rstrip('/')}/webhook"
+        done += _remove_webhooks(studio, project_id, hook)
         _remove_for_good(studio, project_id, backend, rest)
+        _remove_webhooks(studio, project_id, hook)  # one that the trainer restored meanwhile
         done.append(f"removed the ML backend {without_password(backend.url)}")
     if is_ours(studio.project(project_id).model_version):  # the trainer may have been in the middle of a switch
         studio.set_model_version(project_id, "")

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import dropout, gelu, layer_norm, linear, scaled_dot_product_attention
 
 Step = Callable[[Tensor], Tensor]
@@ -73,6 +72,10 @@ class GpuKernels:
         self.dtype = dtype
         self.between_layers = torch.float32 if fitted else dtype
         self.packs = packs
+        if packs:
+            from torch.nn.attention.varlen import varlen_attn  # a second of the CPU: it imports torch's compiler
+
+            self._attend = varlen_attn
 
     def linear(self, module: Any, then: str = "none") -> Step:
         """As `Kernels`."""
@@ -106,7 +109,7 @@ class GpuKernels:
         """Attention of shape (Q, D) of texts that follow each other, each to itself; where it `packs`."""
         query, key, value = (x.view(len(x), heads, -1) for x in (query_QD, key_MD, value_MD))
         starts = (queries.starts, keys.starts, queries.longest, keys.longest)
-        return varlen_attn(query, key, value, *starts).flatten(1)  # type: ignore[union-attr]
+        return self._attend(query, key, value, *starts).flatten(1)  # type: ignore[union-attr]
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
         """As `Kernels`."""

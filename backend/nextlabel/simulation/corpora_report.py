@@ -159,9 +159,9 @@ def _saved(report: CorporaReport, over: OverCorpora) -> str:
         if need.saving and need.saving.share is not None and (need.saving.low or 0) > 0
     ]
     if not shown:
-        return " and is not shown to save labels"
+        return ", and is not shown to save labels"
     ends = from_to([round(100 * share) for share in shown])
-    return f" and saves {ends} % of random's labels in {len(shown)} of {len(over.corpora)}"
+    return f", and saves {ends} % of random's labels in {len(shown)} of {len(over.corpora)}"
 
 
 BETTER, NO_WORSE, WORSE = "better", f"not worse by more than {MARGIN:g}", "worse"
@@ -184,16 +184,18 @@ def _second(report: CorporaReport) -> str:
     several = [over for over in report.judged if len(over.corpora) > 1]
     if not several:
         return "One corpus says nothing about others."
-    return f"In a corpus like these, by a Bayesian signed-rank test: {'; '.join(map(_together, several))}."
+    weak = any(_has_few(row) for over in several for row in over.corpora)
+    also = f"; corpora with fewer than {SEEDS_FOR_A_CLAIM} paired seeds count, too" if weak else ""
+    return (
+        f"In a corpus like these, the probabilities that an arm is better than random by more than {MARGIN:g}, within "
+        f"that of it, or worse are {'; '.join(map(_together, several))}{also}."
+    )
 
 
 def _together(over: OverCorpora) -> str:
-    of, few = over.summary, sum(map(_has_few, over.corpora))
-    weak = f", {few} of them with fewer than {SEEDS_FOR_A_CLAIM} paired seeds" if few else ""
-    return (
-        f"{over.strategy} is better by more than {of.rope:g} with probability {of.better:.2f}, equivalent with "
-        f"{of.equivalent:.2f}, worse with {of.worse:.2f} (mean difference {of.mean:+.4f} in {of.corpora} corpora{weak})"
-    )
+    of = over.summary
+    probabilities = f"{of.better:.2f}, {of.equivalent:.2f} and {of.worse:.2f} for {over.strategy}"
+    return f"{probabilities} (mean difference {of.mean:+.4f}, {of.corpora} corpora)"
 
 
 def _blocks(report: CorporaReport, out: Path, command: str) -> Iterator[Block]:

@@ -116,6 +116,8 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
             f"--labels-at ends at {protocol.at[-1]}, and there are {available} training examples. Give counts up to "
             "that."
         )
+    if protocol.at and not data.test:
+        raise BadRunError("--labels-at needs a test part, for arms are compared on it: give --test.")
     if not 2 <= size < available:
         raise BadRunError(
             f"--start {protocol.start:g} is {size} of the {available} training examples; "
