@@ -27,12 +27,12 @@ COMBINED, MACRO_F1 = "combined", "macro_f1"  # the measures that arms can be com
 class Record:
     """A finished round: the scores of a model fitted on `labels` labels, and the ids it chose to be labelled next.
 
-    `dev` and `test` hold accuracy, f1 and combined in [0, 1], macro_f1 since 0.2, and the number of examples; `test` is
-    None without a test part. `seconds` by stage, of which `shared` were spent for another arm that began with the same
-    labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those that say nearly the
-    same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1 says that the fit
-    was too short. Under the same seed all strategies start from the same labels. `setting` is a digest of the setting
-    it was made under.
+    `dev` and `test` hold accuracy, f1 and combined in [0, 1], with label counts macro_f1 too, and the number of
+    examples; `test` is None without a test part. `seconds` by stage, of which `shared` were spent for another arm that
+    began with the same labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those
+    that say nearly the same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1
+    says that the fit was too short. Under the same seed all strategies start from the same labels. `setting` is a
+    digest of the setting it was made under.
     """
 
     seed: int

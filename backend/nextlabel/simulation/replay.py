@@ -290,7 +290,8 @@ class Player:
             return None
         question = self._data.question
         targets_N, predictions_N = question.class_numbers([label for _, label in part]), question.predicted(probs_NC)
-        return {**question.evaluate(targets_N, predictions_N).as_dict(), MACRO_F1: macro_f1(targets_N, predictions_N)}
+        scores = question.evaluate(targets_N, predictions_N).as_dict()
+        return {**scores, MACRO_F1: macro_f1(targets_N, predictions_N)} if self._protocol.at else scores
 
     def _choose(
         self,
