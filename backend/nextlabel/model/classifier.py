@@ -6,17 +6,19 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
 
 from nextlabel.errors import NoMemoryError, NoModelError
+from nextlabel.model import last_layer
 from nextlabel.model.batching import scoring_batches
 from nextlabel.model.checkpoints import (
     checked_length,
@@ -26,6 +28,7 @@ from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import name_of, pick_device, pick_precision
 from nextlabel.model.encoder import BertForward, fast_forward
 from nextlabel.model.kernels import Packed
+from nextlabel.model.last_layer import WithFeatures
 from nextlabel.model.parallel import side_by_side
 from nextlabel.model.probing import (
     REFUSALS,
@@ -45,6 +48,7 @@ from nextlabel.model.tokens import (
 )
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
+from nextlabel.values.linear import Linear
 
 log = logging.getLogger(__name__)
 torch.backends.cuda.enable_cudnn_sdp(False)  # it makes a plan for each shape that it meets, in a tenth of a second
@@ -123,22 +127,66 @@ class Classifier:
         """
         if not examples:
             return np.zeros((0, len(self.labels)))
+        return _softmax(self._pass(examples, exact, progress, nullcontext))
+
+    def predict_with_features(
+        self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None
+    ) -> tuple[Array, npt.NDArray[np.floating[Any]]]:
+        """As `predict_proba`, and what the last layer read in the same pass: (N, D), fp32 or, without `exact`, fp16.
+
+        Raises `NoModelError` for a model without such a layer.
+        """
+        name, classes = self._last_linear, len(self.labels)
+        if not examples:
+            return np.zeros((0, classes)), np.zeros((0, self.last_layer.weights_CD.shape[1]), np.float32)
+
+        def listening(forward: Any) -> AbstractContextManager[Forward]:
+            return WithFeatures(forward, forward.model.get_submodule(name)).listening()
+
+        both = self._pass(examples, exact, progress, listening)
+        features_ND = both[:, classes:].numpy()
+        return _softmax(both[:, :classes]), features_ND if exact else features_ND.astype(np.float16)
+
+    @property
+    def last_layer(self) -> Linear:
+        """The layer that makes the logits, or rather a copy. Raises `NoModelError` for a model without one."""
+        return last_layer.read(self.model.get_submodule(self._last_linear))
+
+    @last_layer.setter
+    def last_layer(self, layer: Linear) -> None:
+        last_layer.write(self.model.get_submodule(self._last_linear), layer)
+        self._ready.clear()
+
+    @cached_property
+    def _last_linear(self) -> str:
+        texts = self.placed(tokens := self.tokenise([Example(0, TEXTS[-1])]))
+        inputs = self.inputs(texts, torch.zeros(1, dtype=torch.long, device=self.device), int(tokens.lengths_N[0]))
+        with torch.no_grad():
+            return last_layer.find(self.model, partial(Plain(self.model), **inputs))
+
+    def _pass(
+        self,
+        examples: Sequence[Example],
+        exact: bool,
+        progress: Progress | None,
+        prepare: Callable[[Forward], AbstractContextManager[Forward]],
+    ) -> torch.Tensor:
+        """What the forward pass, prepared, says of each example, at least one; fp32, on the CPU."""
         tokens = self.encode(examples)
         step = 1 if exact else self.length_step  # mostly few are scored exactly, and a single one waits for no padding
         batches = self._batches(self.rounded(tokens.lengths_N, step))
-        logits, done = [], 0
-        with torch.inference_mode(), memory_of(self.device):
-            forward, texts = self.forward(fast=not exact), self.placed(tokens)
+        said, done = [], 0
+        with torch.inference_mode(), memory_of(self.device), prepare(self.forward(fast=not exact)) as forward:
+            texts = self.placed(tokens)
             work = partial(self._in_pieces, forward, texts, step)
             with closing(self._each(work, texts.batches(batches))) as each:  # no batch goes on if progress raises
                 for some in each:
-                    logits.append(some)
+                    said.append(some)
                     done += len(some)
                     if progress is not None:
                         progress(done, len(examples))
             # Only here a GPU is waited for.
-            probs_NC = torch.softmax(torch.cat(logits).cpu().double(), dim=1).numpy()
-        return np.asarray(probs_NC[np.argsort(np.concatenate(batches))])
+            return torch.cat(said).cpu()[torch.from_numpy(np.argsort(np.concatenate(batches)))]
 
     def _each(
         self, work: Callable[[Batch], torch.Tensor], batches: Sequence[Batch]
@@ -152,7 +200,7 @@ class Classifier:
         """Logits of a batch, in halves where it does not go through as a whole; padded to a multiple of `step`, if to
         anything."""
         try:
-            if isinstance(forward, BertForward) and forward.packs:
+            if isinstance(forward, BertForward | WithFeatures) and forward.packs:
                 ids, types, positions, starts = texts.packed(batch)
                 return forward.packed(ids, types, positions, Packed(starts, batch.longest))
             length = int(self.rounded(batch.longest, step))
@@ -341,12 +389,12 @@ class Classifier:
         if self.model.training:
             return partial(self._mixed_logits, fast)
         if not fast or self.precision == torch.float32:
-            return partial(_logits, self.model)
-        return partial(_logits, copy.deepcopy(self.model).to(self.precision))  # no conversions on the way
+            return Plain(self.model)
+        return Plain(copy.deepcopy(self.model).to(self.precision))  # no conversions on the way
 
     def _mixed_logits(self, mixed: bool, **inputs: torch.Tensor) -> torch.Tensor:
         with self._fast(mixed):
-            return _logits(self.model, **inputs)
+            return Plain(self.model)(**inputs)
 
     def _fast(self, wanted: bool) -> Any:
         if not wanted or self.precision == torch.float32:
@@ -355,9 +403,20 @@ class Classifier:
         return torch.autocast(self.device.type, dtype=self.precision, cache_enabled=False)
 
 
-def _logits(model: Any, **inputs: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = model(**inputs).logits
-    return logits
+@dataclass(frozen=True)
+class Plain:
+    """A model's own forward pass."""
+
+    model: Any
+
+    def __call__(self, **inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C)."""
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits
+
+
+def _softmax(logits_NC: torch.Tensor) -> Array:
+    return np.asarray(torch.softmax(logits_NC.double(), dim=1).numpy())
 
 
 def load(directory: Path, device: str = "auto", precision: str = "auto", cache: TokenCache | None = None) -> Classifier:
@@ -419,7 +478,7 @@ def _padding_of(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) ->
         return classifier.inputs(texts, torch.tensor(rows, device=classifier.device), length)
 
     def logits(rows: Sequence[int], length: int, side: Side) -> torch.Tensor:
-        return _logits(classifier.model, **inputs(rows, length, side)).float()
+        return Plain(classifier.model)(**inputs(rows, length, side)).float()
 
     lengths = lengths_N.tolist()
     if _pools(classifier, inputs([0], lengths[0], Side.NOWHERE)):

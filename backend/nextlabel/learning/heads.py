@@ -1,0 +1,206 @@
+"""A version's head: its own last layer, fitted again to all labels known now. Knows numpy alone.
+
+Multinomial logistic regression with a Gaussian prior around the fitted layer. The same features and labels in the same
+order give the same head on the same machine.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextlabel.errors import NoModelError
+from nextlabel.store.files import replace_file
+from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.linear import Linear
+
+PRECISION = 1.0  # of the prior: one over the variance of each weight around the fitted one
+FOLDS = 5  # of the cross-validation by which a head is judged
+NEWTON_STEPS = 50  # at most; some ten are taken
+SOLVED = 1e-6  # the norm of a gradient that counts as none: with the default precision no weight is further off
+
+
+@dataclass(frozen=True)
+class Head:
+    """A layer whose rows are `labels`, and what it was fitted to: the label of each task by id, in their order."""
+
+    layer: Linear
+    labels: tuple[str, ...]
+    known: Mapping[int, str]
+    precision: float
+
+
+def make_head(
+    fitted: Linear, labels: tuple[str, ...], known: Mapping[int, str], features_ND: Array, precision: float = PRECISION
+) -> Head:
+    """The head that knows the labels `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
+    for a label that is none of `labels`."""
+    targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
+    return Head(refitted(fitted, features_ND, targets_N, precision), labels, dict(known), precision)
+
+
+def refitted(fitted: Linear, features_ND: Array, targets_N: Ints, precision: float = PRECISION) -> Linear:
+    """The layer after Newton's method, its numbers rounded to those of fp32, as a checkpoint holds them.
+
+    The row of a class without an example stays as it is; without any example the whole layer does.
+    """
+    seen_S = np.unique(targets_N)
+    if not len(seen_S):
+        return fitted
+    inputs_NE = _inputs(fitted, features_ND)
+    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision))
+    rows_CE = _rows(fitted)
+    rows_CE[seen_S] += change_SE
+    rows_CE = rows_CE.astype(np.float32).astype(np.float64)
+    return Linear(rows_CE, None) if fitted.bias_C is None else Linear(rows_CE[:, :-1], rows_CE[:, -1])
+
+
+def probabilities(layer: Linear, features_ND: Array) -> Array:
+    """Class probabilities (N, C), rows summing to 1: what the model says once the layer stands in it."""
+    return _softmax(layer(features_ND))
+
+
+def beats_majority(features_ND: Array, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:
+    """Whether heads that do not know an example's label are right more often than the most frequent label is.
+
+    Stratified cross-validation without chance. Kind to a version that was fitted on these labels, as its layer and its
+    features know them.
+    """
+    fold_N = np.empty(len(targets_N), dtype=np.int64)
+    fold_N[np.argsort(targets_N, kind="stable")] = np.arange(len(targets_N)) % FOLDS
+    right = 0
+    for fold in np.unique(fold_N):
+        out_N = fold_N == fold
+        layer = refitted(fitted, features_ND[~out_N], targets_N[~out_N], precision)
+        right += int(np.sum(layer(features_ND[out_N]).argmax(axis=1) == targets_N[out_N]))
+    return right > int(np.bincount(targets_N, minlength=1).max())
+
+
+def save(head: Head, path: Path) -> None:
+    """Write arrays that `numpy.load` reads: weights and bias in fp32, labels of the rows, task ids and their labels.
+
+    Readers see the file whole or not at all. Raises `OSError` when it cannot be written.
+    """
+    arrays: dict[str, Any] = {
+        "weights_CD": head.layer.weights_CD.astype(np.float32),
+        "labels_C": np.array(head.labels, dtype=np.str_),
+        "task_ids_N": np.array(list(head.known), dtype=np.int64),
+        "known_N": np.array(list(head.known.values()), dtype=np.str_),
+        "precision": np.float64(head.precision),
+    }
+    if head.layer.bias_C is not None:
+        arrays["bias_C"] = head.layer.bias_C.astype(np.float32)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    replace_file(path, file.getvalue())
+
+
+def load(path: Path) -> Head:
+    """A head that was saved. Raises `NoModelError` when the file is none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        bias_C = found["bias_C"].astype(np.float64) if "bias_C" in found else None
+        return Head(
+            Linear(found["weights_CD"].astype(np.float64), bias_C),
+            tuple(found["labels_C"].tolist()),
+            dict(zip(found["task_ids_N"].tolist(), found["known_N"].tolist(), strict=True)),
+            float(found["precision"]),
+        )
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise NoModelError(f"{path} holds no head ({error}). Delete it: version and labels make it again.") from None
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """Minus its logarithm as a function of the change of the seen classes' rows, (S, E), less a constant.
+
+    `inputs_NE` are the features, with a one for the bias; `logits_NC` the fitted layer's.
+    """
+
+    inputs_NE: Array
+    logits_NC: Array
+    targets_N: Ints
+    seen_S: Ints
+    precision: float
+
+    def logits(self, change_SE: Array) -> Array:
+        logits_NC = self.logits_NC.copy()
+        logits_NC[:, self.seen_S] += self.inputs_NE @ change_SE.T
+        return logits_NC
+
+    def value(self, change_SE: Array) -> float:
+        logits_NC = self.logits(change_SE)
+        top_N = logits_NC.max(axis=1)
+        sums_N = np.log(np.exp(logits_NC - top_N[:, None]).sum(axis=1)) + top_N
+        right_N = logits_NC[np.arange(len(logits_NC)), self.targets_N]
+        return float((sums_N - right_N).sum() + self.precision / 2 * (change_SE**2).sum())
+
+    def slope(self, change_SE: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """The gradient, and what multiplies a direction by the Hessian."""
+        probs_NS = _softmax(self.logits(change_SE))[:, self.seen_S]
+        errors_NS = probs_NS - (self.targets_N[:, None] == self.seen_S)
+
+        def curvature(direction_SE: Array) -> Array:
+            moved_NS = probs_NS * (self.inputs_NE @ direction_SE.T)
+            moved_NS -= probs_NS * moved_NS.sum(axis=1, keepdims=True)
+            return np.asarray(moved_NS.T @ self.inputs_NE + self.precision * direction_SE)
+
+        return errors_NS.T @ self.inputs_NE + self.precision * change_SE, curvature
+
+
+def _newton(posterior: _Posterior) -> Array:
+    """The change at which it is least: it is strictly convex, so there is one. Halved steps where a whole one is too
+    long (Boyd & Vandenberghe 2004, section 9.5)."""
+    change_SE: Array = np.zeros((len(posterior.seen_S), posterior.inputs_NE.shape[1]))
+    value = posterior.value(change_SE)
+    for _ in range(NEWTON_STEPS):
+        gradient_SE, curvature = posterior.slope(change_SE)
+        if np.linalg.norm(gradient_SE) <= SOLVED:
+            break
+        step_SE = _conjugate_gradients(curvature, -gradient_SE)
+        fall = float((gradient_SE * step_SE).sum())
+        length, after = 1.0, posterior.value(change_SE + step_SE)
+        while after > value + 1e-4 * length * fall and length > 1e-6:
+            length /= 2
+            after = posterior.value(change_SE + length * step_SE)
+        change_SE, value = change_SE + length * step_SE, after
+    return change_SE
+
+
+def _conjugate_gradients(curvature: Callable[[Array], Array], wanted_SE: Array) -> Array:
+    """About the direction that `curvature` turns into `wanted_SE`, the closer the smaller that is: an inexact Newton
+    step (Nocedal & Wright 2006, algorithm 7.1)."""
+    solution_SE, rest_SE = np.zeros_like(wanted_SE), wanted_SE
+    direction_SE, size = rest_SE, float((rest_SE**2).sum())
+    close = size * min(0.25, size**0.5)
+    for _ in range(wanted_SE.size):
+        turned_SE = curvature(direction_SE)
+        length = size / float((direction_SE * turned_SE).sum())
+        solution_SE, rest_SE = solution_SE + length * direction_SE, rest_SE - length * turned_SE
+        before, size = size, float((rest_SE**2).sum())
+        if size <= close:
+            break
+        direction_SE = rest_SE + size / before * direction_SE
+    return solution_SE
+
+
+def _inputs(layer: Linear, features_ND: Array) -> Array:
+    """What its rows, the bias their last number, are multiplied by."""
+    features_ND = features_ND.astype(np.float64)
+    return features_ND if layer.bias_C is None else np.hstack([features_ND, np.ones((len(features_ND), 1))])
+
+
+def _rows(layer: Linear) -> Array:
+    if layer.bias_C is None:
+        return layer.weights_CD.copy()
+    return np.hstack([layer.weights_CD, layer.bias_C[:, None]])
+
+
+def _softmax(logits_NC: Array) -> Array:
+    odds_NC = np.exp(logits_NC - logits_NC.max(axis=1, keepdims=True))
+    return np.asarray(odds_NC / odds_NC.sum(axis=1, keepdims=True))
