@@ -204,7 +204,8 @@ def counted(protocol: RunProtocol) -> RunProtocol:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["random", "entropy", "live", "diverse_margin", "tfidf:random", "tfidf:margin", "frozen:entropy"]
+    "strategy",
+    ["random", "entropy", "live", "diverse_margin", "head:margin", "tfidf:random", "tfidf:margin", "frozen:entropy"],
 )
 def test_versions_are_fitted_at_the_label_counts_and_nowhere_else(
     data: TextSet, counted: RunProtocol, strategy: str
@@ -232,7 +233,10 @@ def test_versions_are_fitted_at_the_label_counts_and_nowhere_else(
 def test_arms_of_a_seed_share_their_first_fit_and_are_what_they_are_alone(
     data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = {name: played(data, counted, Arm(0, name)) for name in ("random", "margin", "bald", "tfidf:margin")}
+    alone = {
+        name: played(data, counted, Arm(0, name))
+        for name in ("random", "margin", "head:margin", "head:entropy", "bald", "tfidf:margin")
+    }
     fits: list[int] = []
     fit = training.fit
 
@@ -244,7 +248,7 @@ def test_arms_of_a_seed_share_their_first_fit_and_are_what_they_are_alone(
     player = Player(data, counted)
     together = {name: [r.record for r in player.play(Arm(0, name), [])] for name in alone}
     assert {name: alike(made) for name, made in together.items()} == {name: alike(made) for name, made in alone.items()}
-    assert fits == [8, 12, 20, 12, 20, 12, 20]
+    assert fits == [8, *[12, 20] * 5]
     assert "shared" not in together["random"][0].seconds
     first = together["margin"][0].seconds
     assert first["shared"] == pytest.approx(first["prepare"] + first["fit"] + first["evaluate"], abs=0.01)

@@ -13,7 +13,7 @@ from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
 from nextlabel.learning.strategies import STRATEGIES
-from nextlabel.simulation import baselines, session
+from nextlabel.simulation import baselines, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan
@@ -198,7 +198,12 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     )
 
 
-ARMS = (*STRATEGIES, LIVE, *(f"{kind}:{name}" for kind in baselines.KINDS for name in baselines.STRATEGIES))
+ARMS = (
+    *STRATEGIES,
+    LIVE,
+    *(f"{head_order.HEAD}:{name}" for name in head_order.STRATEGIES),
+    *(f"{kind}:{name}" for kind in baselines.KINDS for name in baselines.STRATEGIES),
+)
 STRATEGY_HELP = f"may be given several times; one of {', '.join(ARMS)} (random and entropy)"
 
 

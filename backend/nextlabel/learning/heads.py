@@ -15,12 +15,12 @@ import numpy as np
 
 from nextlabel.errors import NoModelError
 from nextlabel.store.files import replace_file
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.linear import Linear
 
 PRECISION = 1.0  # of the prior: one over the variance of each weight around the fitted one
 FOLDS = 5  # of the cross-validation by which a head is judged
-NEWTON_STEPS = 50  # at most; some ten are taken
+NEWTON_STEPS = 200  # at most; mostly some ten are taken
 SOLVED = 1e-6  # the norm of a gradient that counts as none: with the default precision no weight is further off
 
 
@@ -35,7 +35,11 @@ class Head:
 
 
 def make_head(
-    fitted: Linear, labels: tuple[str, ...], known: Mapping[int, str], features_ND: Array, precision: float = PRECISION
+    fitted: Linear,
+    labels: tuple[str, ...],
+    known: Mapping[int, str],
+    features_ND: Features,
+    precision: float = PRECISION,
 ) -> Head:
     """The head that knows the labels `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
     for a label that is none of `labels`."""
@@ -43,7 +47,7 @@ def make_head(
     return Head(refitted(fitted, features_ND, targets_N, precision), labels, dict(known), precision)
 
 
-def refitted(fitted: Linear, features_ND: Array, targets_N: Ints, precision: float = PRECISION) -> Linear:
+def refitted(fitted: Linear, features_ND: Features, targets_N: Ints, precision: float = PRECISION) -> Linear:
     """The layer after Newton's method, its numbers rounded to those of fp32, as a checkpoint holds them.
 
     The row of a class without an example stays as it is; without any example the whole layer does.
@@ -59,12 +63,12 @@ def refitted(fitted: Linear, features_ND: Array, targets_N: Ints, precision: flo
     return Linear(rows_CE, None) if fitted.bias_C is None else Linear(rows_CE[:, :-1], rows_CE[:, -1])
 
 
-def probabilities(layer: Linear, features_ND: Array) -> Array:
+def probabilities(layer: Linear, features_ND: Features) -> Array:
     """Class probabilities (N, C), rows summing to 1: what the model says once the layer stands in it."""
     return _softmax(layer(features_ND))
 
 
-def beats_majority(features_ND: Array, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:
+def beats_majority(features_ND: Features, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:
     """Whether heads that do not know an example's label are right more often than the most frequent label is.
 
     Stratified cross-validation without chance. Kind to a version that was fitted on these labels, as its layer and its
@@ -189,10 +193,10 @@ def _conjugate_gradients(curvature: Callable[[Array], Array], wanted_SE: Array) 
     return solution_SE
 
 
-def _inputs(layer: Linear, features_ND: Array) -> Array:
+def _inputs(layer: Linear, features_ND: Features) -> Array:
     """What its rows, the bias their last number, are multiplied by."""
-    features_ND = features_ND.astype(np.float64)
-    return features_ND if layer.bias_C is None else np.hstack([features_ND, np.ones((len(features_ND), 1))])
+    inputs_ND = features_ND.astype(np.float64)
+    return inputs_ND if layer.bias_C is None else np.hstack([inputs_ND, np.ones((len(inputs_ND), 1))])
 
 
 def _rows(layer: Linear) -> Array:

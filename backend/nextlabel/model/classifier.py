@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 
@@ -46,7 +45,7 @@ from nextlabel.model.tokens import (
     joined,
     of_lists,
 )
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example
 from nextlabel.values.linear import Linear
 
@@ -131,7 +130,7 @@ class Classifier:
 
     def predict_with_features(
         self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None
-    ) -> tuple[Array, npt.NDArray[np.floating[Any]]]:
+    ) -> tuple[Array, Features]:
         """As `predict_proba`, and what the last layer read in the same pass: (N, D), fp32 or, without `exact`, fp16.
 
         Raises `NoModelError` for a model without such a layer.

@@ -13,6 +13,7 @@ __all__ = [
     "curves",
     "datasets",
     "experiment",
+    "head_order",
     "measures",
     "probabilities",
     "recipes",

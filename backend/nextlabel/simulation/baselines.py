@@ -41,7 +41,8 @@ class Baseline:
 
 def kind_of(arm: str) -> str:
     """`tfidf` or `frozen` for an arm such as `tfidf:margin`; empty for one that fits the transformer."""
-    return arm.partition(":")[0] if ":" in arm else ""
+    kind = arm.partition(":")[0]
+    return kind if ":" in arm and kind in KINDS else ""
 
 
 def fit(kind: str, data: TextSet, labelled: set[int], embeddings: Mapping[int, Array] | None = None) -> Baseline:

@@ -7,6 +7,7 @@ from nextlabel.simulation import baselines
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
 from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
+from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
 from nextlabel.simulation.records import Record
 
@@ -125,6 +126,11 @@ def _rules(study: CountStudy) -> Iterator[str]:
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
     if live:
         yield f"live: the order of a new project's queue, by {listing(sorted(live))}."
+    if any(is_head(arm.strategy) for arm in study.comparison.arms):
+        yield (
+            f"head: after every {EVERY} labels the version's last layer is fitted again to all labels known, and "
+            "orders what is left; it is the versions that are tested."
+        )
     if any(baselines.kind_of(arm.strategy) for arm in study.comparison.arms):
         yield "tfidf and frozen: logistic regression on words, or on what the base model says before any fit."
 

@@ -31,7 +31,8 @@ class Record:
     examples; `test` is None without a test part. `seconds` by stage, of which `shared` were spent for another arm that
     began with the same labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those
     that say nearly the same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1
-    says that the fit was too short. Under the same seed all strategies start from the same labels. `setting` is a
+    says that the fit was too short. `head` tells of an arm that heads order how they were fitted, and the macro-F1 on
+    dev of one that knows the chosen too. Under the same seed all strategies start from the same labels. `setting` is a
     digest of the setting it was made under.
     """
 
@@ -50,6 +51,7 @@ class Record:
     mix: Mapping[str, int] | None = None
     near_copies: int | None = None
     train_accuracy: float | None = None
+    head: Mapping[str, float] | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -256,6 +258,7 @@ def _parse(line: bytes, where: str) -> Record:
             mix=fields.get("mix"),
             near_copies=fields.get("near_copies"),
             train_accuracy=fields.get("train_accuracy"),
+            head=fields.get("head"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None

@@ -30,8 +30,9 @@ from nextlabel.simulation import baselines
 from nextlabel.simulation.baselines import Baseline
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
+from nextlabel.simulation.head_order import HeadOrder, is_head
 from nextlabel.simulation.records import COMBINED, FULL, MACRO_F1, RANDOM, Record
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Features
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Ranked
 
@@ -179,7 +180,8 @@ class Played:
 
 @dataclass
 class _Version:
-    """A fitted model with all that has been asked of it: what it says of dev, test and, once it is asked, of the pool.
+    """A fitted model with all that has been asked of it: what it says of dev, test and, once it is asked, of the pool,
+    and what its last layer reads of train and dev.
 
     `model` is its classifier or, of a cheap baseline, what that knows instead. `seconds` by stage.
     """
@@ -190,6 +192,7 @@ class _Version:
     seconds: dict[str, float]
     train_accuracy: float | None = None
     pool_NC: Array | None = None
+    features: tuple[Features, Features] | None = None
 
 
 class Player:
@@ -230,7 +233,11 @@ class Player:
         assert dev is not None  # a text set has a dev part
         ends = arm.strategy == FULL or (protocol.stop_at is not None and dev["combined"] >= protocol.stop_at)
         count = 0 if ends else labels_wanted(protocol, number, len(labelled))
-        chosen = self._choose(version, arm, recipe, labelled, count, number, seconds) if count else []
+        chosen, head = list[int](), None
+        if count and is_head(arm.strategy):
+            chosen, head = self._choose_by_heads(version, arm, recipe, labelled, count, seconds)
+        elif count:
+            chosen = self._choose(version, arm, recipe, labelled, count, number, seconds)
         return Played(
             Record(
                 seed=arm.seed,
@@ -247,6 +254,7 @@ class Player:
                 mix=dict(Counter(self._labels[id] for id in chosen)),
                 near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
                 train_accuracy=version.train_accuracy,
+                head=head,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
@@ -324,6 +332,39 @@ class Player:
         seconds["select"] += time.perf_counter() - scored_s
         return chosen_ids
 
+    def _choose_by_heads(
+        self, version: _Version, arm: Arm, recipe: Recipe, labelled: set[int], count: int, seconds: dict[str, float]
+    ) -> tuple[list[int], Mapping[str, float]]:
+        """Ids of the next labels, and what a record says of the heads."""
+        start_s = time.perf_counter()
+        order = self._head_order(version, labelled)
+        scored_s = time.perf_counter()
+        chosen_ids = order.choose(strategy_of(arm.strategy), count, recipe.seed)
+        head = order.record()
+        seconds["score"] += scored_s - start_s
+        seconds["select"] += time.perf_counter() - scored_s
+        return chosen_ids, head
+
+    def _head_order(self, version: _Version, labelled: set[int]) -> HeadOrder:
+        assert isinstance(version.model, Classifier)
+        train, dev, question = self._data.train, self._data.dev, self._data.question
+        if version.features is None:
+            train_ND, dev_ND = (
+                version.model.predict_with_features([example for example, _ in part], exact=False)[1]
+                for part in (train, dev)
+            )
+            version.features = train_ND, dev_ND
+        train_ND, dev_ND = version.features
+        return HeadOrder(
+            version.model.last_layer,
+            np.array([example.id for example, _ in train], dtype=np.int64),
+            train_ND,
+            question.class_numbers([label for _, label in train]),
+            [i for i, (example, _) in enumerate(train) if example.id in labelled],
+            dev_ND,
+            question.class_numbers([label for _, label in dev]),
+        )
+
     def _scored(self, version: _Version, pool: Sequence[Example], strategy: str, seed: int) -> Scored:
         """The pool, valued; what the version says of it is asked once for all strategies that one pass serves."""
         if STRATEGIES[strategy].passes:
@@ -357,7 +398,8 @@ def _served(ranked: Sequence[tuple[Example, float]]) -> list[int]:
 
 
 def strategy_of(name: str) -> str:
-    """The query strategy of an arm: of `tfidf:margin` margin, of `live` the one that a new project is served by."""
+    """The query strategy of an arm: of `tfidf:margin` or `head:margin` margin, of `live` the one that a new project is
+    served by."""
     return SERVED if name == LIVE else name.rpartition(":")[2]
 
 

@@ -1,7 +1,10 @@
-"""The two kinds of array that pass between wings; names of values carry the axes."""
+"""The kinds of array that pass between wings; names of values carry the axes."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Features = npt.NDArray[np.floating[Any]]  # in whatever precision they are kept

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Features
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Linear:
     weights_CD: Array
     bias_C: Array | None
 
-    def __call__(self, features_ND: Array) -> Array:
+    def __call__(self, features_ND: Features) -> Array:
         """Logits (N, C), float64."""
         logits_NC = features_ND.astype(np.float64) @ self.weights_CD.T
         return logits_NC if self.bias_C is None else logits_NC + self.bias_C
