@@ -240,3 +240,12 @@ def test_the_command_tells_runs_with_label_counts_from_others(reported: Path, tm
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("10 paired seeds: against random sampling's test macro-F1 of ")
     assert (tmp_path / "report.html").exists()
+
+
+def test_arms_of_heads_are_judged_as_those_that_fit_the_model_and_explained(tmp_path: Path) -> None:
+    directory = play(tmp_path / "letters", range(3), {"random": 0.0, "margin": 0.2, "head:margin": 0.6})
+    write_report([directory], directory)
+    assert "head:margin" in json.loads((directory / "statistics.json").read_text())["sentences"][0]
+    summary = (directory / "summary.md").read_text(encoding="utf-8")
+    assert "head: after every 8 labels the version's last layer is fitted again to all labels known" in summary
+    assert "logistic regression on words" not in summary

@@ -128,6 +128,25 @@ def test_two_workers_give_the_same_lines_as_one(
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.usefixtures("patience")
+def test_arms_of_heads_end_with_the_same_lines_cut_at_any_count_or_with_two_workers(
+    tmp_path: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    counted = replace(protocol, at=(8, 20, 32))
+    plan = ExperimentPlan(arms(["head:margin", "head:entropy"], [0, 1], full_seeds=0))
+    play(tmp_path / "whole", data, counted, plan)
+    whole = (tmp_path / "whole" / records.ROUNDS).read_bytes()
+    assert [bool(r.head) for r in lines(tmp_path / "whole")] == [True, True, False] * 4
+    for kept in (1, 4, 8):
+        out = tmp_path / str(kept)
+        shutil.copytree(tmp_path / "whole", out)
+        (out / records.ROUNDS).write_bytes(b"".join(whole.splitlines(keepends=True)[:kept]))
+        play(out, data, counted, plan)
+        assert lines(out) == lines(tmp_path / "whole")
+    play(tmp_path / "beside", data, counted, replace(plan, workers=2))
+    assert lines(tmp_path / "beside") == lines(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

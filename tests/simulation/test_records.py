@@ -43,7 +43,7 @@ def a_run(directory: Path, *rounds: Record, **setting: object) -> Path:
 
 def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "rounds.jsonl"
-    rounds = [FIRST, replace(FIRST, strategy="full", test=None, chosen=()), after(FIRST, strategy="entropy")]
+    rounds = [FIRST, replace(FIRST, strategy="full", test=None, chosen=()), after(FIRST, head={"dev_macro_f1": 0.7})]
     for record in rounds:
         append(path, record)
     assert read_rounds(path) == rounds

@@ -301,3 +301,14 @@ def test_the_baseline_comes_with_the_first_seeds_alone() -> None:
     names = [(arm.seed, arm.strategy) for arm in arms(["random"], [5, 7, 9], full_seeds=2)]
     assert names == [(5, "full"), (5, "random"), (7, "full"), (7, "random"), (9, "random")]
     assert all(arm.strategy == "random" for arm in arms(["random"], [0, 1], full_seeds=0))
+
+
+def test_heads_choose_between_two_counts_and_the_record_tells_of_them(data: TextSet, counted: RunProtocol) -> None:
+    records = played(data, replace(counted, at=(8, 28)), Arm(0, "head:margin"))
+    assert records[0].head is not None
+    assert {name: records[0].head[name] for name in ("every", "labels")} == {"every": 8, "labels": 28}
+    assert 0 < records[0].head["dev_macro_f1"] <= 1
+    assert records[1].head is None
+    plain = played(data, replace(counted, at=(8, 28)), Arm(0, "margin"))
+    assert (records[0].dev, records[0].test) == (plain[0].dev, plain[0].test)
+    assert plain[0].head is None

@@ -161,7 +161,10 @@ def write_rounds(path: Path, rounds: Iterable[Record]) -> None:
 
 
 def _line(record: Record) -> str:
-    return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n"
+    fields = asdict(record)
+    if record.head is None:  # lines of all other arms are as they ever were
+        del fields["head"]
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def repair(path: Path) -> bytes:
