@@ -98,6 +98,11 @@ def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     assert slow & set(loaded) == set()
 
 
+def test_a_head_is_read_without_torch() -> None:
+    loaded = python("import nextlabel.learning.heads, sys; print(*sys.modules)").split()
+    assert {"torch", "transformers", "sklearn", "scipy"} & set(loaded) == set()
+
+
 @pytest.mark.usefixtures("patience")
 def test_to_speak_to_label_studio_pandas_is_not_needed() -> None:
     code = f"""

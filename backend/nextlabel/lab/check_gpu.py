@@ -28,6 +28,7 @@ from transformers import (
 from nextlabel.errors import BadSettingError, NoMemoryError
 from nextlabel.lab.benchmark.clock import spearman, top_overlap
 from nextlabel.lab.demo import small_checkpoint
+from nextlabel.learning.heads import probabilities
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.model.classifier import Classifier, Recipe, load, package_versions
 from nextlabel.model.cuda_graphs import Replayed, Work
@@ -117,6 +118,15 @@ def exact_on_both(recipe: Recipe) -> str:
     difference = float(np.abs(on_gpu - on_cpu).max())
     require(difference < 1e-4, f"{difference:.1e} apart")
     return f"{difference:.1e} apart at most, {len(UNSEEN)} pairs"
+
+
+def features_beside_logits(recipe: Recipe) -> str:
+    """What the last layer reads in the fast pass gives, by the fitted head, what the pass gives"""
+    classifier = fitted(recipe)
+    probs_NC, features_ND = classifier.predict_with_features(UNSEEN, exact=False)
+    difference = float(np.abs(probabilities(classifier.last_layer, features_ND) - probs_NC).max())
+    require(difference < 5e-3, f"{difference:.1e} apart")
+    return f"{difference:.1e} apart at most, in half precision"
 
 
 def fast_order(recipe: Recipe) -> str:
@@ -330,6 +340,7 @@ def warnings_of(name: str) -> Iterator[list[str]]:
 
 CHECKS = (
     exact_on_both,
+    features_beside_logits,
     fast_order,
     steps_are_recorded,
     dropout_is_drawn_anew,

@@ -21,6 +21,7 @@ from nextlabel.values.linear import Linear
 PRECISION = 1.0  # of the prior: one over the variance of each weight around the fitted one
 FOLDS = 5  # of the cross-validation by which a head is judged
 NEWTON_STEPS = 200  # at most; mostly some ten are taken
+SHORTEST = 1e-9  # share of a step: where even that leads no lower, rounding is all that is left
 SOLVED = 1e-6  # the norm of a gradient that counts as none: with the default precision no weight is further off
 
 
@@ -169,8 +170,10 @@ def _newton(posterior: _Posterior) -> Array:
         step_SE = _conjugate_gradients(curvature, -gradient_SE)
         fall = float((gradient_SE * step_SE).sum())
         length, after = 1.0, posterior.value(change_SE + step_SE)
-        while after > value + 1e-4 * length * fall and length > 1e-6:
+        while after > value + 1e-4 * length * fall:
             length /= 2
+            if length < SHORTEST:
+                return change_SE
             after = posterior.value(change_SE + length * step_SE)
         change_SE, value = change_SE + length * step_SE, after
     return change_SE

@@ -62,6 +62,7 @@ LENGTH_STEP, LENGTH_STEP_GPU = 8, 16
 # other that is found out by trying.
 RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
 TOKENISED = 4096  # texts at a time
+HALF = float(np.finfo(np.float16).max)
 MORE = 3  # word pieces of padding that even the longest text is tried with
 
 Progress = Callable[[int, int], None]
@@ -131,20 +132,22 @@ class Classifier:
     def predict_with_features(
         self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None
     ) -> tuple[Array, Features]:
-        """As `predict_proba`, and what the last layer read in the same pass: (N, D), fp32 or, without `exact`, fp16.
+        """As `predict_proba`, and what the last layer read in the same pass: (N, D), fp32 or, without `exact`, fp16
+        (cut off at the ends of its range).
 
         Raises `NoModelError` for a model without such a layer.
         """
         name, classes = self._last_linear, len(self.labels)
         if not examples:
-            return np.zeros((0, classes)), np.zeros((0, self.last_layer.weights_CD.shape[1]), np.float32)
+            width = self.last_layer.weights_CD.shape[1]
+            return np.zeros((0, classes)), np.zeros((0, width), np.float32 if exact else np.float16)
 
         def listening(forward: Any) -> AbstractContextManager[Forward]:
             return WithFeatures(forward, forward.model.get_submodule(name)).listening()
 
         both = self._pass(examples, exact, progress, listening)
         features_ND = both[:, classes:].numpy()
-        return _softmax(both[:, :classes]), features_ND if exact else features_ND.astype(np.float16)
+        return _softmax(both[:, :classes]), features_ND if exact else features_ND.clip(-HALF, HALF).astype(np.float16)
 
     @property
     def last_layer(self) -> Linear:

@@ -36,8 +36,8 @@ def find(model: Any, logits: Callable[[], Tensor]) -> str:
         if _holds(output, logits_NC):
             return name
     raise NoModelError(
-        f"{type(model).__name__} has no linear layer whose output is its logits, so it can have no head: it is fitted "
-        "and served without one. Set HEAD=off, or take another BASE_MODEL."
+        f"{type(model).__name__} has no linear layer whose output is its logits, so it can have no head. Take an "
+        "order by the version itself, or another BASE_MODEL."
     )
 
 
