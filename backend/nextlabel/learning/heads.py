@@ -18,11 +18,11 @@ from nextlabel.store.files import replace_file
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.linear import Linear
 
-PRECISION = 1.0  # of the prior: one over the variance of each weight around the fitted one
+PRECISION = 0.1  # of the prior: one over the variance of each weight around the fitted one
 FOLDS = 5  # of the cross-validation by which a head is judged
 NEWTON_STEPS = 200  # at most; mostly some ten are taken
 SHORTEST = 1e-9  # share of a step: where even that leads no lower, rounding is all that is left
-SOLVED = 1e-6  # the norm of a gradient that counts as none: with the default precision no weight is further off
+SOLVED = 1e-7  # the norm of a gradient that counts as none: by the default precision, all weights are within 1e-6
 
 
 @dataclass(frozen=True)
