@@ -20,6 +20,7 @@ __all__ = [
     "replay",
     "report",
     "session",
+    "starts",
     "study",
     "verdicts",
 ]

@@ -1,0 +1,147 @@
+"""In which order to label before there is any model, from embeddings of unit length. Knows numpy, not where they come
+from.
+
+To add a way: a function here and an entry in `STARTS`. N examples in D dimensions; costs are of `count` places.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from nextlabel.learning.diversity import (
+    CLUSTERS_AT_MOST,
+    Distances,
+    Points,
+    Positions,
+    by_turns,
+    clusters,
+    mean_distances,
+    require,
+    slices,
+)
+from nextlabel.values.arrays import Array
+
+ORDERED_AT_MOST = 10_000  # of a larger pool so many are drawn and ordered; 15 MB in 384 dimensions
+FIRST = 8  # labels that an order is made for at first, then for twice as many, and so on
+TRIED = 32  # examples whose gain is computed again at a time
+
+# (points_ND, count, generator) -> `count` distinct positions of distinct points, at most N. The first ones do not depend
+# on the count.
+Start = Callable[[Points, int, np.random.Generator], Positions]
+
+
+def start_order(name: str, embeddings_ND: Points, count: int, seed: int) -> Positions:
+    """`count` distinct positions in the order in which to label them, by the way of that name in `STARTS`.
+
+    Every beginning of it is a start set: the first 16 of 64 are the 16 of the same seed. The order of the pool does not
+    matter, but among equal rows. An example whose row equals that of another comes after all different ones. Of more
+    than 10,000 examples so many are drawn and ordered, then the others follow as they were drawn. Time O(N D) for that
+    besides what the way costs; memory, besides 8 N bytes, for 10,000 examples. Embeddings may be memory-mapped and in
+    half precision. Raises `ValueError` when there are fewer examples than asked for.
+    """
+    require(count, len(embeddings_ND))
+    rng = np.random.default_rng(seed)
+    drawn_N = rng.permutation(_regardless_of_order(embeddings_ND, rng))
+    part_M = drawn_N[:ORDERED_AT_MOST]
+    points_MD = np.asarray(embeddings_ND[part_M], dtype=np.float32)
+    different = np.sort(np.unique(points_MD, axis=0, return_index=True)[1])
+    chosen = different[STARTS[name](points_MD[different], min(count, len(different)), rng)]
+    left_M = np.setdiff1d(np.arange(len(part_M)), chosen)
+    copies_last = left_M[np.argsort(~np.isin(left_M, different), kind="stable")]
+    return np.concatenate([part_M[chosen], part_M[copies_last], drawn_N[ORDERED_AT_MOST:]])[:count]
+
+
+def typiclust(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
+    """Typical and diverse: TypiClust (Hacohen, Dekel & Weinshall 2022), from 8 clusters to twice as many, and so on.
+
+    A cluster of which nothing is chosen yet, the largest first, gives the example with the least mean distance to its
+    20 nearest neighbours there. O(N D (count + N / 8)) time up to 500 places.
+    """
+    return _by_clusters(points_ND, count, rng, mean_distances)
+
+
+def medoids(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
+    """The same with the example nearest to the mean of its cluster: k-means medoids. O(N D count) time up to 500 places."""
+    return _by_clusters(points_ND, count, rng, _to_the_mean)
+
+
+def coverage(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
+    """Each raises the most the sum over all examples of the cosine to the nearest one chosen: facility location.
+
+    Greedily, hence at least 63 % of the best sum (Nemhauser, Wolsey & Fisher 1978), like ProbCover (Yehuda et al. 2022)
+    without its radius. A gain only ever falls, so that few are computed again (Minoux 1978). O(N^2 D) time at first,
+    then O(N D) for each place and each 32 examples tried.
+    """
+    covered_N, chosen = np.zeros(len(points_ND), dtype=np.float32), np.empty(0, dtype=np.intp)
+    bounds_N = _gains(points_ND, np.arange(len(points_ND)), covered_N)
+    while len(chosen) < count:
+        tried = _largest(bounds_N, TRIED)
+        bounds_N[tried] = np.minimum(bounds_N[tried], _gains(points_ND, tried, covered_N))  # so that rounding ends
+        best = int(tried[np.argmax(bounds_N[tried])])
+        if bounds_N[best] < bounds_N.max():
+            continue
+        chosen = np.append(chosen, best)
+        bounds_N[best] = -np.inf
+        covered_N = np.maximum(covered_N, points_ND @ points_ND[best])
+    return chosen
+
+
+def farthest_first(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
+    """The one nearest to the mean, then each the farthest from those before: k-center greedy (Gonzalez 1985; Sener &
+    Savarese 2018). O(N D count) time."""
+    chosen = np.empty(0, dtype=np.intp)
+    nearest_N = -_to_the_mean(points_ND) if count else np.empty(0)
+    while len(chosen) < count:
+        last = int(np.argmax(nearest_N))
+        to_last_N = np.linalg.norm(points_ND - points_ND[last], axis=1)
+        nearest_N = to_last_N if len(chosen) == 0 else np.minimum(nearest_N, to_last_N)
+        nearest_N[last] = -np.inf
+        chosen = np.append(chosen, last)
+    return chosen
+
+
+STARTS: Mapping[str, Start] = {
+    "typiclust": typiclust,
+    "medoids": medoids,
+    "coverage": coverage,
+    "farthest": farthest_first,
+}
+
+
+def _regardless_of_order(embeddings_ND: Points, rng: np.random.Generator) -> Positions:
+    """All positions, along a direction that is drawn: the same examples in any pool that has them."""
+    direction_D = rng.normal(size=embeddings_ND.shape[1])
+    along_N = np.empty(len(embeddings_ND))
+    for rows in slices(*embeddings_ND.shape):
+        along_N[rows] = (embeddings_ND[rows] * direction_D).sum(axis=1)
+    return np.argsort(along_N, kind="stable")
+
+
+def _by_clusters(points_ND: Points, count: int, rng: np.random.Generator, distances: Distances) -> Positions:
+    chosen, places = np.empty(0, dtype=np.intp), FIRST
+    while len(chosen) < count:
+        last = places >= min(CLUSTERS_AT_MOST, len(points_ND))
+        clusters_N = clusters(points_ND, min(places, CLUSTERS_AT_MOST, len(points_ND)), rng)
+        following = by_turns(points_ND, clusters_N, chosen, distances)
+        chosen = np.concatenate([chosen, following if last else following[: places - len(chosen)]])
+        places *= 2
+    return chosen[:count]
+
+
+def _to_the_mean(points_ND: Points) -> Array:
+    return np.asarray(np.linalg.norm(points_ND - points_ND.mean(axis=0), axis=1))
+
+
+def _gains(points_ND: Points, tried_M: Positions, covered_N: Points) -> Points:
+    """By how much each tried example would raise the sum of cosines to the nearest one chosen; none counts below 0."""
+    gains_M = np.empty(len(tried_M), dtype=np.float32)
+    for rows in slices(len(tried_M), len(points_ND)):
+        cosines_MN = points_ND[tried_M[rows]] @ points_ND.T
+        gains_M[rows] = np.maximum(cosines_MN - covered_N, 0).sum(axis=1)
+    return gains_M
+
+
+def _largest(values_N: Points, count: int) -> Positions:
+    """Positions of the largest values by position, none of -inf."""
+    left = np.flatnonzero(values_N > -np.inf)
+    return left if len(left) <= count else np.sort(left[np.argpartition(-values_N[left], count - 1)[:count]])
