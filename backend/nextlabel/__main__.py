@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "measure-loop": "measure the seconds from a label to the new order",
         "measure-pool": "measure large pools",
         "measure-rounds": "measure what a round of a simulation costs, next to an older checkout",
+        "measure-near-copies": "measure what counts as a near-copy, by cosine and by words",
         "count-requests": "count what a label costs in requests",
         "check-gpu": "check on a GPU what the tests cannot",
         "check-architectures": "check architectures against plain transformers",

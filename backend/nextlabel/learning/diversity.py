@@ -91,6 +91,7 @@ def by_turns(points_ND: Points, clusters_N: Positions, taken: Positions, distanc
 
 
 def require(count: int, available: int) -> None:
+    """Raises `ValueError` with both numbers when there are fewer than asked for."""
     if not 0 <= count <= available:
         raise ValueError(f"{count} examples were asked for and {available} are available.")
 

@@ -1,10 +1,10 @@
-"""Which texts say nearly the same, so that one of them at a time stands at the head of the queue. Pure: no disk, no model.
+"""Which texts say nearly the same, so that one of them at a time stands at the head of the queue. Knows no models.
 
-Two texts are near-copies when they are alike but for case and blanks; or the cosine of their base embeddings is at least
-`EMBEDDED_ALIKE`; or that of their words is at least `WORDED_ALIKE`. Words count by how rare they are in the pool, so that
-"hello" and "please" hardly do, and a slip counts as the word that was meant. Embeddings alone cannot do it: a slip in a
-short question moves it further than another fact moves a sentence of a newspaper (reports/starts/near-copies.md).
-Of a pair of texts only copies are held back: there, a single word may be what the question is about.
+Two texts are near-copies when they are alike but for case and blanks; when the cosine of their base embeddings is at
+least .98; or when one has all words of the other and adds only words that are common in the pool, such as
+"hello" and "please"; a slip counts as the word that was meant. Embeddings alone cannot tell: a slip in a short question
+moves it further than another fact moves a sentence of a newspaper (reports/near-copies.md). Of a pair of texts only
+copies are held back: there, a single word may be what the question is about.
 """
 
 import math
@@ -18,12 +18,23 @@ import numpy as np
 from nextlabel.learning.diversity import Points
 from nextlabel.values.examples import Example
 
-EMBEDDED_ALIKE = 0.98
-WORDED_ALIKE = 0.9
 LONG = 5  # letters that a word has at least for a slip in it to be seen as one
+TINY = 1e-9  # keeps a word that all texts have from dividing by 0
 SURER = 2  # times as many texts must have the word that was meant
 
 Key = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """From where on texts are near-copies, as measured in reports/near-copies.md.
+
+    The cosine of their embeddings is at least `embedded`; or one has all words of the other, and each further word
+    weighs less than `common` times what the rarest of them does.
+    """
+
+    embedded: float = 0.98
+    common: float = 0.85
 
 
 def key_of(example: Example) -> Key:
@@ -40,15 +51,13 @@ class Vocabulary:
     unknown: float
 
     def weigh(self, text: str) -> dict[str, float]:
-        """The weight of each word of a text, as a vector of length 1; empty when no word counts."""
+        """The weight of each word of a text."""
         words = {self.meant.get(word, word) for word in _words(text)}
-        weights = {word: self.weights.get(word, self.unknown) for word in sorted(words)}
-        length = math.sqrt(math.fsum(weight**2 for weight in weights.values()))
-        return {word: weight / length for word, weight in weights.items() if weight} if length else {}
+        return {word: self.weights.get(word, self.unknown) for word in words}
 
 
 def vocabulary(examples: Collection[Example]) -> Vocabulary:
-    """The words of the pool's single texts. Time and memory grow with their number and the letters of different words."""
+    """The words of the pool's single texts. Costs grow with the texts and the letters of different words."""
     texts = [_words(example.text) for example in examples if example.pair is None]
     meant = _slips(Counter(word for words in texts for word in words))
     found = Counter(word for words in texts for word in {meant.get(word, word) for word in words})
@@ -63,6 +72,7 @@ def held_back(
     head_HD: Points,
     words: Vocabulary,
     depth: int,
+    alike: Alike = Alike(),
 ) -> dict[int, int]:
     """Ids of the candidates that wait for a near-copy, each with its id: one in the head, or a better candidate.
 
@@ -71,7 +81,7 @@ def held_back(
     passes a head without the labelled sets their near-copies free. Rows are embeddings of unit length. Time
     O(looked at x (H + depth) x D), whatever the pool.
     """
-    known = _Known(words, len(head) + depth, head_HD.shape[1])
+    known = _Known(words, alike, len(head) + depth, head_HD.shape[1])
     for example, embedding_D in zip(head, head_HD, strict=True):
         known.add(example, embedding_D)
     held: dict[int, int] = {}
@@ -90,16 +100,16 @@ def held_back(
 
 
 class _Known:
-    """Examples to compare with: of each its id, key, embedding and, by word, its weight."""
+    """Examples to compare with. Of pairs only the keys are known."""
 
-    def __init__(self, words: Vocabulary, room: int, dimensions: int):
-        self._words = words
+    def __init__(self, words: Vocabulary, alike: Alike, room: int, dimensions: int):
+        self._words, self._alike = words, alike
         self._room = room
         self._ids: list[int] = []
         self._by_key: dict[Key, int] = {}
-        self._single_K = np.zeros(room, dtype=bool)
+        self._weights: list[dict[str, float]] = []
         self._embeddings_KD = np.zeros((room, dimensions), dtype=np.float32)
-        self._by_word: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        self._having: defaultdict[str, list[int]] = defaultdict(list)
 
     @property
     def full(self) -> bool:
@@ -109,25 +119,36 @@ class _Known:
         place = len(self._ids)
         self._ids.append(example.id)
         self._by_key.setdefault(key_of(example), example.id)
-        if example.pair is None:
-            self._single_K[place] = True
+        single = example.pair is None
+        self._weights.append(self._words.weigh(example.text) if single else {})
+        for word in self._weights[-1]:
+            self._having[word].append(place)
+        if single:  # the row of a pair stays 0, which is alike to none
             self._embeddings_KD[place] = embedding_D
-            for word, weight in self._words.weigh(example.text).items():
-                self._by_word[word].append((place, weight))
 
     def near_copy(self, example: Example, embedding_D: Points) -> int | None:
         """The id of its copy, or else of its first near-copy."""
         copy = self._by_key.get(key_of(example))
-        if copy is not None or example.pair is not None or not self._ids:
+        if copy is not None or example.pair is not None:
             return copy
-        places = len(self._ids)
-        embedded_K = self._embeddings_KD[:places] @ np.asarray(embedding_D, dtype=np.float32)
-        worded_K = np.zeros(places)
-        for word, weight in self._words.weigh(example.text).items():
-            for place, other in self._by_word.get(word, ()):
-                worded_K[place] += weight * other
-        alike_K = self._single_K[:places] & ((embedded_K >= EMBEDDED_ALIKE) | (worded_K >= WORDED_ALIKE))
-        return self._ids[int(np.argmax(alike_K))] if alike_K.any() else None
+        embedded_K = self._embeddings_KD[: len(self._ids)] @ np.asarray(embedding_D, dtype=np.float32)
+        weights = self._words.weigh(example.text)
+        shared = Counter(place for word in weights for place in self._having.get(word, ()))
+        near = set(np.flatnonzero(embedded_K >= self._alike.embedded).tolist())
+        near |= {
+            place
+            for place, count in shared.items()
+            if count == min(len(weights), len(self._weights[place]))
+            and _added(weights, self._weights[place]) < self._alike.common
+        }
+        return self._ids[min(near)] if near else None
+
+
+def _added(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """The weight of the rarest word that one of two texts alone has, by that of the rarest that both have."""
+    both, either = one.keys() & other.keys(), {**one, **other}
+    added = max((weight for word, weight in either.items() if word not in both), default=-1.0)
+    return added / max(*(either[word] for word in both), TINY)
 
 
 def _folded(text: str) -> str:

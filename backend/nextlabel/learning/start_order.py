@@ -25,8 +25,8 @@ ORDERED_AT_MOST = 10_000  # of a larger pool so many are drawn and ordered; 15 M
 FIRST = 8  # labels that an order is made for at first, then for twice as many, and so on
 TRIED = 32  # examples whose gain is computed again at a time
 
-# (points_ND, count, generator) -> `count` distinct positions of distinct points, at most N. The first ones do not depend
-# on the count.
+# (points_ND, count, generator) -> `count` distinct positions among different points, at most N. The first ones are the
+# same whatever the count.
 Start = Callable[[Points, int, np.random.Generator], Positions]
 
 
@@ -48,7 +48,8 @@ def start_order(name: str, embeddings_ND: Points, count: int, seed: int) -> Posi
     chosen = different[STARTS[name](points_MD[different], min(count, len(different)), rng)]
     left_M = np.setdiff1d(np.arange(len(part_M)), chosen)
     copies_last = left_M[np.argsort(~np.isin(left_M, different), kind="stable")]
-    return np.concatenate([part_M[chosen], part_M[copies_last], drawn_N[ORDERED_AT_MOST:]])[:count]
+    order: Positions = np.concatenate([part_M[chosen], part_M[copies_last], drawn_N[ORDERED_AT_MOST:]])
+    return order[:count]
 
 
 def typiclust(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
@@ -61,7 +62,7 @@ def typiclust(points_ND: Points, count: int, rng: np.random.Generator) -> Positi
 
 
 def medoids(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
-    """The same with the example nearest to the mean of its cluster: k-means medoids. O(N D count) time up to 500 places."""
+    """The same with the example nearest to its cluster's mean: k-means medoids. O(N D count) time up to 500 places."""
     return _by_clusters(points_ND, count, rng, _to_the_mean)
 
 
@@ -72,7 +73,7 @@ def coverage(points_ND: Points, count: int, rng: np.random.Generator) -> Positio
     without its radius. A gain only ever falls, so that few are computed again (Minoux 1978). O(N^2 D) time at first,
     then O(N D) for each place and each 32 examples tried.
     """
-    covered_N, chosen = np.zeros(len(points_ND), dtype=np.float32), np.empty(0, dtype=np.intp)
+    covered_N, chosen = np.zeros(len(points_ND), dtype=np.float32), list[int]()
     bounds_N = _gains(points_ND, np.arange(len(points_ND)), covered_N)
     while len(chosen) < count:
         tried = _largest(bounds_N, TRIED)
@@ -80,24 +81,24 @@ def coverage(points_ND: Points, count: int, rng: np.random.Generator) -> Positio
         best = int(tried[np.argmax(bounds_N[tried])])
         if bounds_N[best] < bounds_N.max():
             continue
-        chosen = np.append(chosen, best)
+        chosen.append(best)
         bounds_N[best] = -np.inf
         covered_N = np.maximum(covered_N, points_ND @ points_ND[best])
-    return chosen
+    return np.array(chosen, dtype=np.intp)
 
 
 def farthest_first(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
     """The one nearest to the mean, then each the farthest from those before: k-center greedy (Gonzalez 1985; Sener &
     Savarese 2018). O(N D count) time."""
-    chosen = np.empty(0, dtype=np.intp)
+    chosen: list[int] = []
     nearest_N = -_to_the_mean(points_ND) if count else np.empty(0)
     while len(chosen) < count:
         last = int(np.argmax(nearest_N))
         to_last_N = np.linalg.norm(points_ND - points_ND[last], axis=1)
-        nearest_N = to_last_N if len(chosen) == 0 else np.minimum(nearest_N, to_last_N)
+        nearest_N = np.minimum(nearest_N, to_last_N) if chosen else to_last_N
         nearest_N[last] = -np.inf
-        chosen = np.append(chosen, last)
-    return chosen
+        chosen.append(last)
+    return np.array(chosen, dtype=np.intp)
 
 
 STARTS: Mapping[str, Start] = {
@@ -118,7 +119,8 @@ def _regardless_of_order(embeddings_ND: Points, rng: np.random.Generator) -> Pos
 
 
 def _by_clusters(points_ND: Points, count: int, rng: np.random.Generator, distances: Distances) -> Positions:
-    chosen, places = np.empty(0, dtype=np.intp), FIRST
+    chosen: Positions = np.empty(0, dtype=np.intp)
+    places = FIRST
     while len(chosen) < count:
         last = places >= min(CLUSTERS_AT_MOST, len(points_ND))
         clusters_N = clusters(points_ND, min(places, CLUSTERS_AT_MOST, len(points_ND)), rng)

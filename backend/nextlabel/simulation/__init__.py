@@ -14,6 +14,7 @@ __all__ = [
     "datasets",
     "experiment",
     "measures",
+    "near_copy_curve",
     "probabilities",
     "recipes",
     "records",

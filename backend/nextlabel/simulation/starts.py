@@ -1,47 +1,44 @@
-"""Which order to label in before there is a model: macro-F1 of a logistic regression on frozen embeddings by start order.
+"""Which order to label in before there is a model: macro-F1 of a logistic regression on frozen embeddings.
 
-Embeddings are made once a corpus. A seed draws a pool, starts are orders of it, and one regression is fitted on the first
-labels of each: no other choice stands between the order and its score.
+Embeddings are made once a corpus. A seed draws a pool, starts are orders of it, and one regression is fitted on the
+first labels of each: no other choice stands between an order and its score.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nextlabel.errors import of_extra
-from nextlabel.learning import diversity
-from nextlabel.learning.start_order import STARTS, start_order
-from nextlabel.learning.start_set import seed_positions
+from nextlabel.errors import BadRunError, of_extra
+from nextlabel.learning.start_set import START_BY, seed_positions, start_positions
+from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines
+from nextlabel.simulation import baselines, records
 from nextlabel.simulation.datasets import fetched
-from nextlabel.simulation.datasets.textsets import Labelled
+from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.records import RANDOM
 from nextlabel.simulation.verdicts import Difference, difference
+from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
 from nextlabel.values.arrays import Array, Ints
 
-TYPICALITY = "typicality"  # all clusters at once, as many as there are places
-COMPARED = (RANDOM, TYPICALITY, *STARTS)
 TRAIN_AT_MOST, TEST_AT_MOST = 3_000, 1_000  # the first ones of a corpus, whose rows stand in random order
 
 ABOUT = """\
-Macro-F1 on test of a logistic regression (C = 10) on the base encoder's frozen embeddings, fitted on the first labels of
-each order. Means over seeds; then the difference to random, paired by seed (same pool), with Student's 95 % interval; then
-how many classes are among the labels. `typicality` makes as many clusters as the largest label count at once."""
+Macro-F1 on test of a logistic regression (C = 10) on the base encoder's frozen embeddings, fitted on the first labels
+of each order. Means over seeds; then the difference to random, paired by seed (same pool), with Student's 95 %
+interval; then how many classes are among the labels. `typicality` makes as many clusters as
+the largest label count at once."""
 
 
 @dataclass(frozen=True)
-class StartTable:
-    """What to play: every corpus with every seed, at rising label counts. A pool is two thirds of the training part, at
-    most `pool`."""
+class StartPlan:
+    """Rising label counts, seeds, and how many texts at most a pool has, which is two thirds of the training part."""
 
-    corpora: Sequence[Path]
     labels: Sequence[int]
     seeds: Sequence[int]
     pool: int
@@ -57,7 +54,12 @@ class Cell:
     start: str
     macro_f1: float
     classes: float
-    difference: Difference
+    by_seed: tuple[float, ...]
+
+    @property
+    def difference(self) -> Difference:
+        """To random, with its interval."""
+        return difference(self.by_seed)
 
 
 @dataclass(frozen=True)
@@ -68,40 +70,64 @@ class _Frozen:
     targets_N: Ints
 
 
-def play(table: StartTable, base_model: str) -> Iterator[Cell]:
-    """The cells, corpus by corpus. Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint."""
-    for directory in table.corpora:
-        data, word_pieces = fetched.read(directory)
-        encoder = classifiers.load_base(Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
-        classes = data.question.class_numbers
+def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[Cell]:
+    """The cells of a corpus, which OUT/CORPUS.json keeps: what is there of the same plan is not played again.
 
-        def frozen(items: Sequence[Labelled], encoder: Any = encoder, classes: Any = classes) -> _Frozen:
-            return _Frozen(encoder.embed([e for e, _ in items]), classes([label for _, label in items]))
+    Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
+    another plan, or more labels are asked for than a pool has.
+    """
+    data, word_pieces = fetched.read(directory)
+    path = out / f"{directory.name}.json"
+    setting = {
+        **{key: list(value) if isinstance(value, Sequence) else value for key, value in asdict(plan).items()},
+        "base_model": checkpoints.identity(base_model),
+        "data": data.fingerprint,
+    }
+    found = records.read_json(path)
+    if found is not None and found["setting"] != setting:
+        raise BadRunError(f"{path} was played with {found['setting']}, not with {setting}. Give another --out.")
+    if found is None:
+        cells = list(_play(directory.name, data, plan, Recipe(base_model, 0, 0.0, 1, word_pieces, 0)))
+        found = {"setting": setting, "cells": [asdict(cell) for cell in cells]}
+        replace_file(path, json.dumps(found, indent=1) + "\n")
+    return [Cell(**{**cell, "by_seed": tuple(cell["by_seed"])}) for cell in found["cells"]]
 
-        train, test = frozen(data.train[:TRAIN_AT_MOST]), frozen(data.test[:TEST_AT_MOST])
-        yield from _cells(directory.name, table, [_of_seed(train, test, table, seed) for seed in table.seeds])
+
+def _play(corpus: str, data: TextSet, plan: StartPlan, recipe: Recipe) -> Iterator[Cell]:
+    encoder = classifiers.load_base(recipe)
+
+    def frozen(items: Sequence[Labelled]) -> _Frozen:
+        embedded_ND = encoder.embed([example for example, _ in items])
+        return _Frozen(embedded_ND, data.question.class_numbers([label for _, label in items]))
+
+    train, test = data.train[:TRAIN_AT_MOST], data.test[:TEST_AT_MOST]
+    size = min(plan.pool, 2 * len(train) // 3)
+    if plan.labels[-1] > size:
+        raise BadRunError(
+            f"--labels-at ends at {plan.labels[-1]}, and a pool of {corpus} has {size} texts. Give fewer."
+        )
+    train_points, test_points = frozen(train), frozen(test)
+    played = [_of_seed(train_points, test_points, plan.labels, size, seed) for seed in plan.seeds]
+    for labels in plan.labels:
+        for name in START_BY:
+            scores_S2 = np.array([of_seed[labels, name] for of_seed in played])
+            random_S = np.array([of_seed[labels, RANDOM][0] for of_seed in played])
+            mean_f1, mean_classes = scores_S2.mean(axis=0).tolist()
+            yield Cell(corpus, labels, name, mean_f1, mean_classes, tuple((scores_S2[:, 0] - random_S).tolist()))
 
 
-def _of_seed(train: _Frozen, test: _Frozen, table: StartTable, seed: int) -> Mapping[tuple[int, str], tuple[float, int]]:
+def _of_seed(
+    train: _Frozen, test: _Frozen, counts: Sequence[int], size: int, seed: int
+) -> Mapping[tuple[int, str], tuple[float, int]]:
     """Macro-F1 and number of classes by label count and start."""
-    size = min(table.pool, 2 * len(train.targets_N) // 3)
     pool = seed_positions(len(train.targets_N), size, seed)
     points_ND, targets_N = train.points_ND[pool], train.targets_N[pool]
-    orders = {name: order_by(name, points_ND, table.labels[-1], seed) for name in COMPARED}
+    orders = {name: start_positions(name, points_ND, counts[-1], seed) for name in START_BY}
     return {
         (labels, name): _score(points_ND[order[:labels]], targets_N[order[:labels]], test)
-        for labels in table.labels
+        for labels in counts
         for name, order in orders.items()
     }
-
-
-def order_by(name: str, points_ND: Array, count: int, seed: int) -> Ints:
-    """Positions of a start of `COMPARED`, in the order to be labelled. Raises `ValueError` for more than there are."""
-    if name == RANDOM:
-        return seed_positions(len(points_ND), count, seed)
-    if name == TYPICALITY:
-        return diversity.typical(points_ND, count, np.random.default_rng(seed))
-    return start_order(name, points_ND, count, seed)
 
 
 def _score(points_MD: Array, targets_M: Ints, test: _Frozen) -> tuple[float, int]:
@@ -114,26 +140,6 @@ def _score(points_MD: Array, targets_M: Ints, test: _Frozen) -> tuple[float, int
     return macro_f1(test.targets_N, regression.predict(test.points_ND)), len(seen)
 
 
-def _cells(
-    corpus: str, table: StartTable, played: Sequence[Mapping[tuple[int, str], tuple[float, int]]]
-) -> Iterator[Cell]:
-    for labels in table.labels:
-        for name in COMPARED:
-            scores_S2 = np.array([of_seed[labels, name] for of_seed in played])
-            random_S = np.array([of_seed[labels, RANDOM][0] for of_seed in played])
-            mean_f1, mean_classes = scores_S2.mean(axis=0).tolist()
-            differing = difference((scores_S2[:, 0] - random_S).tolist())
-            yield Cell(corpus, labels, name, mean_f1, mean_classes, differing)
-
-
-def as_dicts(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Plain numbers."""
-    return [
-        {**{key: value for key, value in asdict(cell).items() if key != "difference"}, "by_seed": cell.difference.by_seed}
-        for cell in cells
-    ]
-
-
 def to_markdown(cells: Sequence[Cell]) -> str:
     """For each label count corpora x starts, each with its difference to random and Student's 95 % interval."""
     return "\n\n".join(_table(labels, cells) for labels in sorted({cell.labels for cell in cells})) + "\n"
@@ -142,14 +148,14 @@ def to_markdown(cells: Sequence[Cell]) -> str:
 def _table(labels: int, cells: Sequence[Cell]) -> str:
     of = {(cell.corpus, cell.start): cell for cell in cells if cell.labels == labels}
     corpora = list(dict.fromkeys(corpus for corpus, _ in of))
-    rows = [[corpus, *(_shown(of[corpus, start]) for start in COMPARED)] for corpus in corpora]
+    rows = [[corpus, *(_shown(of[corpus, start]) for start in START_BY)] for corpus in corpora]
     above = ["higher than random, interval above 0", ""]
-    for start in COMPARED[1:]:
+    for start in START_BY[1:]:
         better = sum(of[corpus, start].difference.mean > 0 for corpus in corpora)
         shown = sum((of[corpus, start].difference.low or 0.0) > 0 for corpus in corpora)
         above.append(f"{better}, {shown} of {len(corpora)}")
-    means = ["mean", *(f"{np.mean([of[corpus, start].macro_f1 for corpus in corpora]):.3f}" for start in COMPARED)]
-    return f"## {labels} labels\n\n{markdown.table(['corpus', *COMPARED], [*rows, means, above])}"
+    means = ["mean", *(f"{np.mean([of[corpus, start].macro_f1 for corpus in corpora]):.3f}" for start in START_BY)]
+    return f"## {labels} labels\n\n{markdown.table(['corpus', *START_BY], [*rows, means, above])}"
 
 
 def _shown(cell: Cell) -> str:
