@@ -113,6 +113,14 @@ def test_coverage_takes_what_raises_it_most_every_time() -> None:
         chosen.append(position)
 
 
+def test_coverage_of_a_sample_chooses_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    points_ND, corners_N = around_corners([60, 40, 30, 20])
+    monkeypatch.setattr(start_orders, "WITNESSES", 40)
+    order = start_order("coverage", points_ND, 150, 0).tolist()
+    assert sorted(order) == list(range(150))
+    assert sorted(corners_N[order[:4]]) == [0, 1, 2, 3]
+
+
 def test_farthest_first_takes_the_one_farthest_from_all_before() -> None:
     points_ND = unit(np.random.default_rng(3).normal(size=(80, 5)))
     order = start_order("farthest", points_ND, 12, 0).tolist()
@@ -138,14 +146,14 @@ def test_half_precision_will_do() -> None:
 
 
 def test_a_large_pool_takes_no_more_memory_than_the_part_that_is_ordered() -> None:
-    points_ND = np.random.default_rng(6).normal(size=(60_000, 16)).astype(np.float16)
+    points_ND = np.random.default_rng(6).normal(size=(30_000, 4)).astype(np.float16)
     tracemalloc.start()
     try:
-        start_order("medoids", points_ND, 16, 0)
+        start_order("coverage", points_ND, 4, 0)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40e6, "all pairs of the ordered part would take 400 MB"
+    assert peak < 40e6, "all pairs of the ordered part would take 400 MB, with the witnesses 100"
 
 
 @every_way

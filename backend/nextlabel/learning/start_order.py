@@ -23,6 +23,7 @@ from nextlabel.values.arrays import Array
 
 ORDERED_AT_MOST = 10_000  # of a larger pool so many are drawn and ordered; 15 MB in 384 dimensions
 FIRST = 8  # labels that an order is made for at first, then for twice as many, and so on
+WITNESSES = 2_500  # examples whose distance to the chosen ones is minded by `coverage`
 TRIED = 32  # examples whose gain is computed again at a time
 
 # (points_ND, count, generator) -> `count` distinct positions among different points, at most N. The first ones are the
@@ -70,20 +71,23 @@ def coverage(points_ND: Points, count: int, rng: np.random.Generator) -> Positio
     """Each raises the most the sum over all examples of the cosine to the nearest one chosen: facility location.
 
     Greedily, hence at least 63 % of the best sum (Nemhauser, Wolsey & Fisher 1978), like ProbCover (Yehuda et al. 2022)
-    without its radius. A gain only ever falls, so that few are computed again (Minoux 1978). O(N^2 D) time at first,
-    then O(N D) for each place and each 32 examples tried.
+    without its radius. Of more than 2,500 examples the sum is over the first W = 2,500, which `start_order` has drawn.
+    A gain only ever falls, so that few are computed again (Minoux 1978). O(N W D) time at first, then O(W D) for each
+    place and each example tried.
     """
-    covered_N, chosen = np.zeros(len(points_ND), dtype=np.float32), list[int]()
-    bounds_N = _gains(points_ND, np.arange(len(points_ND)), covered_N)
+    witnesses_WD = points_ND[:WITNESSES]
+    covered_W, chosen = np.zeros(len(witnesses_WD), dtype=np.float32), list[int]()
+    bounds_N = _gains(points_ND, witnesses_WD, covered_W)
     while len(chosen) < count:
         tried = _largest(bounds_N, TRIED)
-        bounds_N[tried] = np.minimum(bounds_N[tried], _gains(points_ND, tried, covered_N))  # so that rounding ends
+        gains_M = _gains(points_ND[tried], witnesses_WD, covered_W)
+        bounds_N[tried] = np.minimum(bounds_N[tried], gains_M)  # rounding must not raise one, or this might not end
         best = int(tried[np.argmax(bounds_N[tried])])
         if bounds_N[best] < bounds_N.max():
             continue
         chosen.append(best)
         bounds_N[best] = -np.inf
-        covered_N = np.maximum(covered_N, points_ND @ points_ND[best])
+        covered_W = np.maximum(covered_W, witnesses_WD @ points_ND[best])
     return np.array(chosen, dtype=np.intp)
 
 
@@ -134,12 +138,12 @@ def _to_the_mean(points_ND: Points) -> Array:
     return np.asarray(np.linalg.norm(points_ND - points_ND.mean(axis=0), axis=1))
 
 
-def _gains(points_ND: Points, tried_M: Positions, covered_N: Points) -> Points:
-    """By how much each tried example would raise the sum of cosines to the nearest one chosen; none counts below 0."""
-    gains_M = np.empty(len(tried_M), dtype=np.float32)
-    for rows in slices(len(tried_M), len(points_ND)):
-        cosines_MN = points_ND[tried_M[rows]] @ points_ND.T
-        gains_M[rows] = np.maximum(cosines_MN - covered_N, 0).sum(axis=1)
+def _gains(points_MD: Points, witnesses_WD: Points, covered_W: Points) -> Points:
+    """By how much each example would raise the sum of cosines to the nearest one chosen; none counts below 0."""
+    gains_M = np.empty(len(points_MD), dtype=np.float32)
+    for rows in slices(len(points_MD), len(witnesses_WD)):
+        cosines_MW = points_MD[rows] @ witnesses_WD.T
+        gains_M[rows] = np.maximum(cosines_MW - covered_W, 0).sum(axis=1)
     return gains_M
 
 
