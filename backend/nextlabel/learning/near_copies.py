@@ -34,7 +34,7 @@ class Alike:
     """
 
     embedded: float = 0.98
-    common: float = 0.85
+    common: float = 0.88
 
 
 def key_of(example: Example) -> Key:

@@ -1,4 +1,4 @@
-"""A hundred questions to a service desk, each in four variants as different people would type them."""
+"""A hundred questions to a service desk, each in four variants as people would type them."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -6,21 +6,31 @@ from importlib import resources
 from nextlabel.values.examples import Example
 
 VARIANTS = 4
+OPENINGS = (
+    "Hi, ", "Hello there, ", "Good morning, ", "Hey team, ", "Excuse me, ",
+    "Could you tell me: ", "I would like to know: ", "Quick question: ", "Sorry to bother you, ", "Dear support, ",
+)  # fmt: skip
+CLOSINGS = (
+    " Thanks!", " Thank you very much.", " Cheers", " Please help.", " Many thanks in advance.",
+    " Kind regards, Anna", " Please?", "", " Best, Tom", " I'd appreciate an answer.",
+)  # fmt: skip
 
 
 def questions() -> list[Example]:
-    """All 400 texts, the variants of a question in a row: as it is, polite, with a slip, and without care."""
+    """All 400 texts, the variants of a question in a row: as it is, polite, with a slip, in another order of words."""
     text = resources.files(__package__).joinpath("data/questions.tsv").read_text(encoding="utf-8")
-    texts = [variant for question in text.splitlines()[1:] for variant in _variants(question)]
+    asked = text.splitlines()[1:]
+    texts = [variant for number, question in enumerate(asked) for variant in _variants(number, question)]
     return [Example(number, text) for number, text in enumerate(texts)]
 
 
-def _variants(question: str) -> Iterator[str]:
-    bare = question.rstrip("?")
+def _variants(number: int, question: str) -> Iterator[str]:
+    words = question.rstrip("?").split()
+    half = len(words) // 2
     yield question
-    yield f"Hello, {bare[0].lower()}{bare[1:]}, please? Thank you!"
+    yield f"{OPENINGS[number % 10]}{question[0].lower()}{question[1:]}{CLOSINGS[number // 10]}"
     yield _with_a_slip(question)
-    yield f"{bare.lower()} ??"
+    yield f"{' '.join([*words[half:], *words[:half]]).lower()} ??"
 
 
 def _with_a_slip(question: str) -> str:
