@@ -232,7 +232,7 @@ def within_clusters(points_ND: Array, clusters_N: Positions) -> float:
 def test_the_clusters_are_as_tight_as_scikit_learns(clusters: int) -> None:
     points_ND = np.random.default_rng(5).normal(size=(800, 6))
     ours = [
-        within_clusters(points_ND, diversity._clusters(points_ND, clusters, np.random.default_rng(s))) for s in range(5)
+        within_clusters(points_ND, diversity.clusters(points_ND, clusters, np.random.default_rng(s))) for s in range(5)
     ]
     theirs = [KMeans(clusters, n_init=1, random_state=seed).fit(points_ND).inertia_ for seed in range(5)]
     assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.03)

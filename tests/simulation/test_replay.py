@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import run_round, select
+from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import SERVED, STRATEGIES
+from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import evaluate, macro_f1
@@ -142,14 +145,28 @@ def test_an_arm_ends_where_the_score_is_reached(data: TextSet, protocol: RunProt
     assert len(never) == 3  # to the empty pool
 
 
-def test_a_start_by_typicality_is_the_same_for_all_arms_and_moves_with_the_seed(
-    data: TextSet, protocol: RunProtocol
+@pytest.mark.parametrize("start_by", START_BY[1:])
+def test_a_start_that_is_not_drawn_is_the_same_for_all_arms(
+    data: TextSet, protocol: RunProtocol, start_by: str
 ) -> None:
-    typical = replace(protocol, start_by="typicality")
-    assert start_set(data, typical, 0) == start_set(data, typical, 0) != start_set(data, protocol, 0)
-    assert len(start_set(data, typical, 0)) == START
-    record = played(data, typical, Arm(0, "random"), rounds=1)[0]
-    assert not set(record.chosen) & start_set(data, typical, 0)
+    chosen = replace(protocol, start_by=start_by)
+    assert start_set(data, chosen, 0) == start_set(data, chosen, 0) != start_set(data, protocol, 0)
+    assert len(start_set(data, chosen, 0)) == START
+    record = played(data, chosen, Arm(0, "random"), rounds=1)[0]
+    assert not set(record.chosen) & start_set(data, chosen, 0)
+
+
+def test_with_label_counts_the_first_one_is_the_start(data: TextSet, protocol: RunProtocol) -> None:
+    counted = replace(protocol, start_by="coverage", at=(8, 20))
+    assert len(start_set(data, counted, 0)) == 8
+    assert start_set(data, counted, 0) < start_set(data, replace(counted, at=(20, 30)), 0)
+
+
+def test_typicality_starts_as_it_ever_did(data: TextSet, protocol: RunProtocol) -> None:
+    examples = [example for example, _ in data.train]
+    points_ND = classifiers.load_base(protocol.recipe).embed(examples)
+    expected = {examples[i].id for i in typical(points_ND, START, np.random.default_rng(3))}
+    assert start_set(data, replace(protocol, start_by="typicality"), 3) == expected
 
 
 def test_the_tutorial_is_played_to_the_letter() -> None:

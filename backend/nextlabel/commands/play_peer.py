@@ -16,10 +16,11 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, show
 from nextlabel.commands.simulate import counts, epochs, learning_rate, length, only_given, seeds, share
+from nextlabel.learning.start_set import START_BY
 from nextlabel.simulation import session
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.replay import START_BY, RunProtocol
+from nextlabel.simulation.replay import RunProtocol
 
 PEERS = ("small-text", "potato")
 

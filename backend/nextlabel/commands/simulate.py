@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
+from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import baselines, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan
-from nextlabel.simulation.replay import LIVE, START_BY, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
 
 SHORTEST = 8  # word pieces, as in the settings
 

@@ -3,4 +3,13 @@
 Owns strategies and rounds, live and simulated alike; refuses to know where labels come from.
 """
 
-__all__ = ["composer", "diversity", "heads", "rounds", "start_set", "strategies"]
+__all__ = [
+    "composer",
+    "diversity",
+    "heads",
+    "near_copies",
+    "rounds",
+    "start_order",
+    "start_set",
+    "strategies",
+]

@@ -4,7 +4,7 @@ Distances are Euclidean: give rows of unit length to compare by angle. Whatever 
 given, so that a choice can be repeated.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nextlabel.values.arrays import Array
 
 Points = npt.NDArray[np.floating[Any]]
 Positions = npt.NDArray[np.intp]
+Distances = Callable[[Points], Array]  # (points_MD) of one cluster -> distances_M, the least of what it gives first
 
 CLUSTERS_AT_MOST = 500  # as in TypiClust: beyond, a cluster is too small to say what is typical
 NEIGHBOURS = 20  # as in TypiClust
@@ -28,7 +29,7 @@ def k_means_pp(points_ND: Points, count: int, rng: np.random.Generator, weights_
     squared distance to the nearest one chosen before. Copies of chosen points, then points of weight 0, come last.
     Raises `ValueError` when there are fewer points than asked for.
     """
-    _require(count, len(points_ND))
+    require(count, len(points_ND))
     weights_N = np.ones(len(points_ND)) if weights_N is None else weights_N
     if count == 0:
         return np.empty(0, dtype=np.intp)
@@ -45,9 +46,9 @@ def diverse_batch(
     order), k-means++ chooses (as in BADGE, Ash et al. 2020) and starts from the most informative one.
     Raises `ValueError` when there are fewer examples, or `factor` leaves fewer, than asked for.
     """
-    _require(count, len(values_N))
+    require(count, len(values_N))
     shortlist_M = np.argsort(-values_N, kind="stable")[: factor * count]
-    _require(count, len(shortlist_M))
+    require(count, len(shortlist_M))
     if count == 0:
         return shortlist_M
     chosen = _spread(embeddings_ND[shortlist_M], 0, count, rng, np.ones(len(shortlist_M)))
@@ -63,21 +64,34 @@ def typical(embeddings_ND: Points, count: int, rng: np.random.Generator) -> Posi
     Raises `ValueError` when there are fewer examples than asked for. Time grows with N x clusters and with the squares
     of the clusters' sizes; memory, beside the embeddings, with the largest cluster's embeddings.
     """
-    _require(count, len(embeddings_ND))
+    require(count, len(embeddings_ND))
     if count == 0:
         return np.empty(0, dtype=np.intp)
-    clusters_N = _clusters(embeddings_ND, min(count, CLUSTERS_AT_MOST), rng)
+    clusters_N = clusters(embeddings_ND, min(count, CLUSTERS_AT_MOST), rng)
+    return by_turns(embeddings_ND, clusters_N, np.empty(0, dtype=np.intp), mean_distances)[:count]
+
+
+def by_turns(points_ND: Points, clusters_N: Positions, taken: Positions, distances: Distances) -> Positions:
+    """All positions but those taken: clusters take turns, those of which less is taken first, then the larger ones.
+
+    In its turn a cluster gives what is left of it with the least of `distances`.
+    """
+    free_N = np.ones(len(points_ND), dtype=bool)
+    free_N[taken] = False
     sizes_C = np.bincount(clusters_N)
-    turns_N = np.empty(len(embeddings_ND), dtype=np.intp)  # 0 for the most typical example of each cluster
+    turns_N = np.empty(len(points_ND), dtype=np.intp)
     for cluster in np.flatnonzero(sizes_C):
         members_M = np.flatnonzero(clusters_N == cluster)
-        distances_M = _mean_distances(embeddings_ND[members_M])
-        turns_N[members_M[np.argsort(distances_M, kind="stable")]] = np.arange(len(members_M))
-    by_turn_N: Positions = np.lexsort((clusters_N, -sizes_C[clusters_N], turns_N))
-    return by_turn_N[:count]
+        left_M = members_M[free_N[members_M]]
+        distances_M = distances(points_ND[members_M])[free_N[members_M]]
+        turns_N[left_M[np.argsort(distances_M, kind="stable")]] = np.arange(len(left_M)) + len(members_M) - len(left_M)
+    left_N = np.flatnonzero(free_N)
+    by_turn: Positions = np.lexsort((clusters_N[left_N], -sizes_C[clusters_N[left_N]], turns_N[left_N]))
+    return left_N[by_turn]
 
 
-def _require(count: int, available: int) -> None:
+def require(count: int, available: int) -> None:
+    """Raises `ValueError` with both numbers when there are fewer than asked for."""
     if not 0 <= count <= available:
         raise ValueError(f"{count} examples were asked for and {available} are available.")
 
@@ -104,13 +118,13 @@ def _draw(choices: Sequence[Array], rng: np.random.Generator) -> int:
 def _squared_distances(points_ND: Points, point_D: Points) -> Array:
     """From each point to one, exactly 0 for copies of it."""
     squares_N = np.empty(len(points_ND))
-    for rows in _slices(*points_ND.shape):
+    for rows in slices(*points_ND.shape):
         differences_MD = points_ND[rows] - point_D
         squares_N[rows] = np.einsum("md,md->m", differences_MD, differences_MD)
     return squares_N
 
 
-def _clusters(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
+def clusters(points_ND: Points, count: int, rng: np.random.Generator) -> Positions:
     """The number of each point's k-means cluster (Lloyd 1982, from k-means++). Some may be empty."""
     centres_CD = points_ND[k_means_pp(points_ND, count, rng)]
     clusters_N: Positions = np.full(len(points_ND), -1)
@@ -125,7 +139,7 @@ def _clusters(points_ND: Points, count: int, rng: np.random.Generator) -> Positi
 def _nearest(points_ND: Points, centres_CD: Points) -> Positions:
     squares_C = np.einsum("cd,cd->c", centres_CD, centres_CD)
     nearest_N = np.empty(len(points_ND), dtype=np.intp)
-    for rows in _slices(len(points_ND), len(centres_CD)):
+    for rows in slices(len(points_ND), len(centres_CD)):
         nearest_N[rows] = np.argmin(squares_C - 2 * points_ND[rows] @ centres_CD.T, axis=1)
     return nearest_N
 
@@ -133,14 +147,14 @@ def _nearest(points_ND: Points, centres_CD: Points) -> Positions:
 def _centres(points_ND: Points, clusters_N: Positions, before_CD: Points) -> Points:
     """The mean of each cluster; an empty one stays where it was."""
     sums_CD = np.zeros_like(before_CD)
-    for rows in _slices(len(points_ND), len(before_CD)):
+    for rows in slices(len(points_ND), len(before_CD)):
         belongs_MC = clusters_N[rows, None] == np.arange(len(before_CD))
         sums_CD += belongs_MC.astype(points_ND.dtype).T @ points_ND[rows]
     sizes_C1 = np.bincount(clusters_N, minlength=len(before_CD))[:, None]
     return np.where(sizes_C1, sums_CD / np.maximum(sizes_C1, 1), before_CD).astype(points_ND.dtype)
 
 
-def _mean_distances(points_ND: Points) -> Array:
+def mean_distances(points_ND: Points) -> Array:
     """From each point to its nearest neighbours among the others, 0 where there is no other; 1 / typicality."""
     neighbours = min(NEIGHBOURS, len(points_ND) - 1)
     means_N = np.zeros(len(points_ND))
@@ -148,7 +162,7 @@ def _mean_distances(points_ND: Points) -> Array:
         return means_N
     points_ND = points_ND - points_ND.mean(axis=0)  # or the products below would lose digits far from the origin
     squares_N = np.einsum("nd,nd->n", points_ND, points_ND)
-    for rows in _slices(len(points_ND), len(points_ND)):
+    for rows in slices(len(points_ND), len(points_ND)):
         distances_MN = squares_N[rows, None] + squares_N - 2 * points_ND[rows] @ points_ND.T
         itself_M = np.arange(len(points_ND))[rows]
         distances_MN[np.arange(len(itself_M)), itself_M] = np.inf  # none is its own neighbour
@@ -157,7 +171,7 @@ def _mean_distances(points_ND: Points) -> Array:
     return means_N
 
 
-def _slices(rows: int, columns: int) -> Iterator[slice]:
+def slices(rows: int, columns: int) -> Iterator[slice]:
     """All rows, as many at a time as `CELLS` allows of so many columns."""
     step = max(1, CELLS // max(1, columns))
     return (slice(start, start + step) for start in range(0, rows, step))

@@ -2,7 +2,12 @@
 
 import numpy as np
 
+from nextlabel.learning.diversity import Points, typical
+from nextlabel.learning.start_order import STARTS, start_order
 from nextlabel.values.arrays import Ints
+
+TYPICALITY = "typicality"  # as many clusters as there are places, all at once; what runs of old were played with
+START_BY = ("random", TYPICALITY, *STARTS)
 
 
 def seed_positions(available: int, start: float, seed: int) -> Ints:
@@ -13,3 +18,12 @@ def seed_positions(available: int, start: float, seed: int) -> Ints:
 def seed_size(available: int, start: float) -> int:
     """How many examples a share below 1, or else a count, of the available ones is."""
     return min(int(start * available) if start < 1 else int(start), available)
+
+
+def start_positions(start_by: str, embeddings_ND: Points, count: int, seed: int) -> Ints:
+    """`count` distinct positions in the order to be labelled, by a name of `START_BY`. Embeddings have unit length."""
+    if start_by == "random":
+        return seed_positions(len(embeddings_ND), count, seed)
+    if start_by == TYPICALITY:
+        return typical(embeddings_ND, count, np.random.default_rng(seed))
+    return start_order(start_by, embeddings_ND, count, seed)

@@ -17,9 +17,8 @@ import numpy as np
 
 from nextlabel.errors import BadRunError
 from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
-from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import Scored, most_informative, round_seed, run_round, score_pool, select
-from nextlabel.learning.start_set import seed_positions, seed_size
+from nextlabel.learning.start_set import seed_positions, seed_size, start_positions
 from nextlabel.learning.strategies import SERVED, STRATEGIES, acquire, draws, most_informative_first
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
@@ -36,7 +35,6 @@ from nextlabel.values.arrays import Array, Features
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Ranked
 
-START_BY = ("random", "typicality")
 LIVE = "live"  # the arm that is ordered as a new project's queue is
 NEAR = 0.95  # cosine of two texts' embeddings from which on they count as near-copies
 
@@ -417,7 +415,7 @@ def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
         positions = seed_positions(len(examples), size, seed)
     else:
         embedded_ND = _embedded(_encoder(protocol.recipe), tuple(examples))
-        positions = typical(embedded_ND, size, np.random.default_rng(seed))
+        positions = start_positions(protocol.start_by, embedded_ND, size, seed)
     return {examples[i].id for i in positions}
 
 

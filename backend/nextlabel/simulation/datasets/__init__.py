@@ -3,4 +3,4 @@
 Owns reading and checking them; refuses to choose what is learnt.
 """
 
-__all__ = ["corpora", "fetched", "overlaps", "overview", "reviews", "textsets"]
+__all__ = ["corpora", "fetched", "overlaps", "overview", "questions", "reviews", "textsets"]

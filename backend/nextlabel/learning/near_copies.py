@@ -1,0 +1,192 @@
+"""Which texts say nearly the same, so that one of them at a time stands at the head of the queue. Knows no models.
+
+Two texts are near-copies when they are alike but for case and blanks; when the cosine of their base embeddings is at
+least .98; or when one has all words of the other and adds only words that are common in the pool, such as
+"hello" and "please"; a slip counts as the word that was meant. Embeddings alone cannot tell: a slip in a short question
+moves it further than another fact moves a sentence of a newspaper (reports/near-copies.md). Of a pair of texts only
+copies are held back: there, a single word may be what the question is about.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.learning.diversity import Points
+from nextlabel.values.examples import Example
+
+LONG = 5  # letters that a word has at least for a slip in it to be seen as one
+TINY = 1e-9  # keeps a word that all texts have from dividing by 0
+SURER = 2  # times as many texts must have the word that was meant
+
+Key = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """From where on texts are near-copies, as measured in reports/near-copies.md.
+
+    The cosine of their embeddings is at least `embedded`; or one has all words of the other, and each further word
+    weighs less than `common` times what the rarest of them does.
+    """
+
+    embedded: float = 0.98
+    common: float = 0.88
+
+
+def key_of(example: Example) -> Key:
+    """The same for examples that are alike but for case and blanks, and for no others."""
+    return _folded(example.text), None if example.pair is None else _folded(example.pair)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of a pool: the `meant` one for each slip, and `weights`, ln(texts / texts that have it), 0 or more."""
+
+    meant: Mapping[str, str]
+    weights: Mapping[str, float]
+    unknown: float
+
+    def weigh(self, text: str) -> dict[str, float]:
+        """The weight of each word of a text."""
+        words = {self.meant.get(word, word) for word in _words(text)}
+        return {word: self.weights.get(word, self.unknown) for word in words}
+
+
+def vocabulary(examples: Collection[Example]) -> Vocabulary:
+    """The words of the pool's single texts. Costs grow with the texts and the letters of different words."""
+    texts = [_words(example.text) for example in examples if example.pair is None]
+    meant = _slips(Counter(word for words in texts for word in words))
+    found = Counter(word for words in texts for word in {meant.get(word, word) for word in words})
+    weights = {word: math.log(len(texts) / count) for word, count in found.items()}
+    return Vocabulary(meant, weights, math.log(max(1, len(texts))))
+
+
+def held_back(
+    candidates: Sequence[Example],
+    embeddings_MD: Points,
+    head: Sequence[Example],
+    head_HD: Points,
+    words: Vocabulary,
+    depth: int,
+    alike: Alike = Alike(),
+) -> dict[int, int]:
+    """Ids of the candidates that wait for a near-copy, each with its id: one in the head, or a better candidate.
+
+    `head` is what is published and not labelled; candidates come best first, and are looked at until `depth` of them
+    are free. Held back is a candidate of which the head, or a free candidate before it, has a near-copy. So whoever
+    passes a head without the labelled sets their near-copies free. Rows are embeddings of unit length. Time
+    O(looked at x (H + depth) x D), whatever the pool.
+    """
+    known = _Known(words, alike, len(head) + depth, head_HD.shape[1])
+    for example, embedding_D in zip(head, head_HD, strict=True):
+        known.add(example, embedding_D)
+    held: dict[int, int] = {}
+    published = {example.id for example in head}
+    for example, embedding_D in zip(candidates, embeddings_MD, strict=True):
+        if known.full:
+            break
+        if example.id in published:
+            continue
+        by = known.near_copy(example, embedding_D)
+        if by is None:
+            known.add(example, embedding_D)
+        else:
+            held[example.id] = by
+    return held
+
+
+class _Known:
+    """Examples to compare with. Of pairs only the keys are known."""
+
+    def __init__(self, words: Vocabulary, alike: Alike, room: int, dimensions: int):
+        self._words, self._alike = words, alike
+        self._room = room
+        self._ids: list[int] = []
+        self._by_key: dict[Key, int] = {}
+        self._weights: list[dict[str, float]] = []
+        self._embeddings_KD = np.zeros((room, dimensions), dtype=np.float32)
+        self._having: defaultdict[str, list[int]] = defaultdict(list)
+
+    @property
+    def full(self) -> bool:
+        return len(self._ids) == self._room
+
+    def add(self, example: Example, embedding_D: Points) -> None:
+        place = len(self._ids)
+        self._ids.append(example.id)
+        self._by_key.setdefault(key_of(example), example.id)
+        single = example.pair is None
+        self._weights.append(self._words.weigh(example.text) if single else {})
+        for word in self._weights[-1]:
+            self._having[word].append(place)
+        if single:  # the row of a pair stays 0, which is alike to none
+            self._embeddings_KD[place] = embedding_D
+
+    def near_copy(self, example: Example, embedding_D: Points) -> int | None:
+        """The id of its copy, or else of its first near-copy."""
+        copy = self._by_key.get(key_of(example))
+        if copy is not None or example.pair is not None:
+            return copy
+        embedded_K = self._embeddings_KD[: len(self._ids)] @ np.asarray(embedding_D, dtype=np.float32)
+        weights = self._words.weigh(example.text)
+        shared = Counter(place for word in weights for place in self._having.get(word, ()))
+        near = set(np.flatnonzero(embedded_K >= self._alike.embedded).tolist())
+        near |= {
+            place
+            for place, count in shared.items()
+            if count == min(len(weights), len(self._weights[place]))
+            and _added(weights, self._weights[place]) < self._alike.common
+        }
+        return self._ids[min(near)] if near else None
+
+
+def _added(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """The weight of the rarest word that one of two texts alone has, by that of the rarest that both have."""
+    both, either = one.keys() & other.keys(), {**one, **other}
+    added = max((weight for word, weight in either.items() if word not in both), default=-1.0)
+    return added / max(*(either[word] for word in both), TINY)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
+
+
+def _slips(texts_with: Mapping[str, int]) -> dict[str, str]:
+    """For each word that is a slip the word that was meant: one slip away, and in at least twice as many texts."""
+    alike = defaultdict(list)
+    for word in _long(texts_with):
+        for rest in _with_one_less(word):
+            alike[rest].append(word)
+    meant = {}
+    for word in _long(texts_with):
+        near = {other for rest in _with_one_less(word) for other in alike[rest] if _one_slip(word, other)}
+        best = max(near, key=lambda other: (texts_with[other], other), default=word)
+        if texts_with[best] >= SURER * texts_with[word]:
+            meant[word] = best
+    return meant
+
+
+def _long(words: Iterable[str]) -> Iterator[str]:
+    """Those in which a slip can be seen; a number never is one."""
+    return (word for word in words if len(word) >= LONG and word.isalpha())
+
+
+def _with_one_less(word: str) -> set[str]:
+    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+
+
+def _one_slip(word: str, other: str) -> bool:
+    """One letter more, less or wrong, or two that changed places; never the first, which people get right."""
+    start = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
+    a, b = word[start:], other[start:]
+    if start == 0 or a == b:
+        return False
+    return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
