@@ -28,6 +28,7 @@ def test_a_table_is_printed_and_all_numbers_are_written(two_runs: list[Path], tm
     assert written == json.loads(json.dumps(over_corpora([read_comparison(r) for r in two_runs]).as_dict()))
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_is_not_shown_stands_with_the_seeds_that_would_decide(
     two_runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

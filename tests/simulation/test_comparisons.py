@@ -142,6 +142,7 @@ def test_what_random_does_not_reach_leaves_the_upper_end_open() -> None:
     assert found.saving.low == 1 - round(256 * 2**0.95) / 512
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_the_arm_does_not_reach_leaves_the_lower_end_open() -> None:
     scores = by_hand()
     turned = {**scores, "random": scores["entropy"], "entropy": scores["random"]}
@@ -200,6 +201,7 @@ def test_random_comes_last_and_baselines_before_it() -> None:
 # ---- laws
 
 
+@pytest.mark.usefixtures("patience")
 @laws
 @given(st.integers(0, 1000), st.integers(3, 10))
 def test_an_arm_that_is_random_saves_and_shows_exactly_nothing(base: int, seeds: int) -> None:
@@ -217,6 +219,7 @@ def test_an_arm_that_is_random_saves_and_shows_exactly_nothing(base: int, seeds:
     assert found.against_random.area.dev.mean == 0
 
 
+@pytest.mark.usefixtures("patience")
 @laws
 @given(st.integers(0, 1000), st.integers(3, 10))
 def test_two_points_more_in_every_seed_are_shown(base: int, seeds: int) -> None:
@@ -228,6 +231,7 @@ def test_two_points_more_in_every_seed_are_shown(base: int, seeds: int) -> None:
     assert found.final_test.non_inferiority.shown
 
 
+@pytest.mark.usefixtures("patience")
 @laws
 @given(st.integers(0, 1000))
 def test_a_higher_dev_curve_never_saves_less(base: int) -> None:
@@ -242,6 +246,7 @@ def test_a_higher_dev_curve_never_saves_less(base: int) -> None:
         assert one.saving.low is None or (other.saving.low is not None and other.saving.low >= one.saving.low)
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_order_of_the_records_changes_no_digit() -> None:
     run = run_of(noisy(3))
     arms = sorted(run.rounds, key=lambda record: (-record.seed, record.strategy, record.round))
@@ -296,6 +301,7 @@ def slow_savings(scores: Scores, target: str) -> tuple[float | None, float | Non
     )
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(("seeds", "gain", "base"), [(10, 0.03, 0), (4, 0.1, 1), (5, -0.03, 2)])
 def test_an_independent_program_gives_the_same_digits(seeds: int, gain: float, base: int) -> None:
     scores = noisy(seeds, gain, base=base)
@@ -323,6 +329,7 @@ def test_an_independent_program_gives_the_same_digits(seeds: int, gain: float, b
 # ---- over corpora
 
 
+@pytest.mark.usefixtures("patience")
 def test_verdicts_are_adjusted_over_the_corpora_that_have_the_arm() -> None:
     one, other = (compare(run_of(noisy(4, base=base)), f"corpus {base}") for base in (0, 1))
     third = compare(run_of({name: by for name, by in noisy(3, base=2).items() if name != "margin"}), "third")

@@ -95,6 +95,7 @@ def test_a_directory_says_what_was_played_and_how(unbroken: Path, data: TextSet,
     assert first.keys() == keys
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_run_cut_anywhere_ends_with_the_same_lines(
     tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
@@ -304,6 +305,7 @@ def said_in(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (out / "probabilities").iterdir()}
 
 
+@pytest.mark.usefixtures("patience")
 def test_with_label_counts_the_run_keeps_what_every_version_said(
     tmp_path: Path, data: TextSet, counted: RunProtocol
 ) -> None:
@@ -319,6 +321,7 @@ def test_with_label_counts_the_run_keeps_what_every_version_said(
         assert record.test["accuracy"] == right_N.mean()
 
 
+@pytest.mark.usefixtures("patience")
 def test_with_label_counts_a_cut_run_and_one_of_two_workers_end_with_the_same_files(
     tmp_path: Path, data: TextSet, counted: RunProtocol
 ) -> None:
@@ -333,6 +336,7 @@ def test_with_label_counts_a_cut_run_and_one_of_two_workers_end_with_the_same_fi
     assert said_in(cut) == said_in(whole) == said_in(two)
 
 
+@pytest.mark.usefixtures("patience")
 def test_arms_that_another_processor_left_unfinished_are_begun_anew_and_it_is_said(
     tmp_path: Path, data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         recipes.read_table(tmp_path / "none.json")
 
 
+@pytest.mark.usefixtures("patience")
 def test_recipes_are_played_on_the_same_labels_and_compared_with_the_first(tmp_path: Path, tiny: Path) -> None:
     pairs = own_pairs()
     data = of_pairs(replace(pairs, train=pairs.train[:40], holdout=pairs.holdout[:12], test=pairs.holdout[12:20]))

@@ -220,6 +220,7 @@ def counted(protocol: RunProtocol) -> RunProtocol:
     return replace(protocol, at=COUNTS)
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     "strategy",
     ["random", "entropy", "live", "diverse_margin", "head:margin", "tfidf:random", "tfidf:margin", "frozen:entropy"],
@@ -247,6 +248,7 @@ def test_versions_are_fitted_at_the_label_counts_and_nowhere_else(
         )
 
 
+@pytest.mark.usefixtures("patience")
 def test_arms_of_a_seed_share_their_first_fit_and_are_what_they_are_alone(
     data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +275,7 @@ def test_arms_of_a_seed_share_their_first_fit_and_are_what_they_are_alone(
     assert alike(other) == alike(played(data, counted, Arm(1, "random")))
 
 
+@pytest.mark.usefixtures("patience")
 def test_what_a_version_said_makes_the_scores_of_its_record(data: TextSet, counted: RunProtocol) -> None:
     for arm in (Arm(0, "entropy"), Arm(0, "frozen:margin")):
         for round_played in Player(data, counted).play(arm, []):
