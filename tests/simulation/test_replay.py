@@ -62,6 +62,7 @@ def alike(records: Sequence[Record]) -> list[Record]:
     return [replace(record, seconds={}) for record in records]
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch(
     data: TextSet, protocol: RunProtocol, strategy: str
@@ -75,6 +76,7 @@ def test_every_strategy_labels_every_example_once_and_takes_the_short_last_batch
     assert set(records[0].seconds) == {"prepare", "fit", "evaluate", "score", "select"}
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("strategy", ["random", "entropy", "bald", "diverse_margin", "power_entropy"])
 def test_an_arm_taken_up_anywhere_ends_as_if_it_had_never_stopped(
     data: TextSet, protocol: RunProtocol, strategy: str
