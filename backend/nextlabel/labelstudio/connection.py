@@ -26,6 +26,7 @@ from nextlabel.settings import Settings, is_possible
 from nextlabel.store.pool import Pool
 from nextlabel.values.options import (
     KEY,
+    LATEST,
     NO_OPTIONS,
     ProjectOptions,
     of_ours,
@@ -135,7 +136,9 @@ def _options_of(backend: MLBackend | None) -> ProjectOptions:
 
 def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: Mapping[str, str]) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
-    return replace(options, fields=options.fields if fields is None else tuple(fields), label_map=mapped)
+    return replace(
+        options, fields=options.fields if fields is None else tuple(fields), label_map=mapped, defaults=LATEST
+    )
 
 
 def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:

@@ -31,6 +31,7 @@ from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import FitDecision, Fitter
+from nextlabel.loop.orders import VersionOrder
 from nextlabel.loop.publishing import (
     HEAD,
     Publication,
@@ -53,7 +54,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import UnknownWords
 from nextlabel.values.versions import Card, is_ours
 from nextlabel.versions.loaded import LoadedVersions
@@ -269,9 +270,7 @@ class Controller:
         with Publisher(
             self._studio,
             pool,
-            found.config,
-            card,
-            exact=lambda examples: self._resident.predict(card, examples),
+            VersionOrder(pool, found.config, card, functools.partial(self._resident.predict, card)),
             superseded=lambda: self._registry.current(card.project) != card.version,
             hinted=functools.partial(self._jobs.hinted, card.project),
             others=_others_at_work(pool),
@@ -364,7 +363,9 @@ class Controller:
 
     def _checked_base_model(self) -> tuple[str, str]:
         try:
-            check = base_check.check_base(self._fitter.recipe(self._settings.seed, self._settings.fit_steps))
+            check = base_check.check_base(
+                self._fitter.recipe(self._settings.seed, for_project(self._settings, NO_OPTIONS), 0)
+            )
         except NextlabelError as error:
             return "failed", str(error)
         except Exception as error:

@@ -217,7 +217,7 @@ class Fitter:
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
         # As in a simulation with the same seed.
         own = self._own(project)
-        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own.fit_steps)
+        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own, len(labelled))
         result = self._round(pool, project, config, recipe, own.strategy, labelled, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
@@ -315,10 +315,12 @@ class Fitter:
     def _next_number(self, project: int) -> int:
         return version_number(next(iter(self._registry.versions(project)), "")) + 1
 
-    def recipe(self, seed: int, steps: int) -> Recipe:
-        """How the settings have versions fitted."""
+    def recipe(self, seed: int, own: ProjectSettings, labels: int) -> Recipe:
+        """How versions of a project are fitted on so many labels."""
         s = self._settings
-        return Recipe(s.base_model, steps, s.learning_rate, s.batch_size, s.max_length, seed, s.device, s.precision)
+        steps = 343 if own.fit_steps == "auto" else int(own.fit_steps)
+        rate = 2e-5 if own.learning_rate == "auto" else float(own.learning_rate)
+        return Recipe(s.base_model, steps, rate, s.batch_size, s.max_length, seed, s.device, s.precision)
 
     def _card(
         self,
@@ -340,7 +342,7 @@ class Fitter:
             labels=config.labels,
             label_counts={name: labels.count(name) for name in config.labels},
             base_model=self._settings.base_model,
-            strategy=self._settings.query_strategy,
+            strategy="",
             seed=recipe.seed,
             recipe=asdict(recipe),
             scores=result.scores.as_dict() if result.scores else None,

@@ -6,19 +6,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import shown_choice
-from nextlabel.labelstudio.predictions import to_prediction
 from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
-from nextlabel.learning.rounds import Scored
+from nextlabel.loop.orders import Order
 from nextlabel.loop.window import plan_window
-from nextlabel.store.pool import Candidate, Pool
+from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
-from nextlabel.values.examples import Example
 from nextlabel.values.queue import Placed, Published
-from nextlabel.values.versions import Card, is_ours
+from nextlabel.values.versions import is_ours
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +51,9 @@ def at_once(others: int) -> int:
 
 
 class Publisher:
-    """Publishes for one project and version. `exact` scores examples with that version in fp32, and says of which it
-    read only the beginning.
+    """Publishes an order of one project.
 
-    `superseded` tells that a newer version waits, so that there is no point in going on; `hinted` that a look at new
+    `superseded` tells that a newer one waits, so that there is no point in going on; `hinted` that a look at new
     labels does, for which is put off what is not urgent: these may make a fit due, and in a large project Label Studio
     takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
     first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
@@ -66,16 +64,14 @@ class Publisher:
         self,
         studio: LabelStudioClient,
         pool: Pool,
-        config: LabelConfig,
-        card: Card,
-        exact: Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]],
+        order: Order,
         superseded: Callable[[], bool],
         hinted: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
         others: int = 0,
     ):
-        self._studio, self._pool, self._config, self._card = studio, pool, config, card
-        self._exact, self._superseded, self._hinted, self._rest = exact, superseded, hinted, rest
+        self._studio, self._pool, self._order = studio, pool, order
+        self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others = others
         self._at_once = at_once(others)
         self._writers = ThreadPoolExecutor(self._at_once)
@@ -93,14 +89,14 @@ class Publisher:
         fit, which needs the cores, stale predictions wait for its end, unless they are more than a window.
         """
         start = time.perf_counter()
-        version = self._card.version
+        version = self._order.name
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
         wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._others)
         published = self._pool.published()
-        self._make_exact([p.task_id for p in published if p.version == version])
+        self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
-        values, misplaced = self._pool.open_values(version, tasks), self._pool.misplaced(tasks)
+        values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks)
         plan = plan_window(wanted, published, version, values, misplaced)
         urgent = plan.create if switching else ()
         written = self._write(urgent, hurry=True, at_least=len(urgent))
@@ -133,27 +129,18 @@ class Publisher:
     def _exact_head(self, depth: int) -> list[Placed]:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
-        version = self._card.version
         while True:
-            fresh = self._pool.ranked(version, depth + depth // 4 + 1, skipped=False)
-            skipped = self._pool.ranked(version, depth, skipped=True)
+            fresh = self._order.ranked(depth + depth // 4 + 1, skipped=False)
+            skipped = self._order.ranked(depth, skipped=True)
             wanted = compose({INFORMATIVE: fresh}, all_informative, depth, skipped)
-            if not self._pool.inexact(version, [task.task_id for task in wanted]):
+            if not self._order.make_exact([task.task_id for task in wanted], [task.task_id for task in fresh]):
                 return wanted
-            self._make_exact([*(task.task_id for task in fresh), *(task.task_id for task in wanted)])
-
-    def _make_exact(self, task_ids: Sequence[int]) -> None:
-        version = self._card.version
-        inexact = {example.id: example for example in self._pool.inexact(version, task_ids)}
-        if inexact:
-            scored, truncated = self._exact(list(inexact.values()))
-            self._pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
 
     def _may_switch(self, wanted: int, in_place: int) -> bool:
         if 2 * in_place < wanted and self._superseded():
             return False  # the window of the version before is the better one until the next one's is there
         # Label Studio refuses a model version without predictions.
-        return any(p.version == self._card.version for p in self._pool.published())
+        return any(p.version == self._order.name for p in self._pool.published())
 
     def _write(self, tasks: Sequence[Placed], hurry: bool, at_least: int) -> int:
         written, at_once = 0, self._at_once if hurry else 1
@@ -162,16 +149,16 @@ class Publisher:
             if self._superseded() or (written >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
-            candidate = self._pool.candidate(self._card.version, task.task_id)
-            if candidate is not None and candidate.value == task.value:  # neither labelled nor edited in the meantime
-                in_flight.append((task.task_id, self._writers.submit(self._create, candidate, task.score)))
+            value, prediction = self._order.prediction(task.task_id) or (None, {})
+            if value == task.value:  # neither labelled nor edited in the meantime
+                in_flight.append((task.task_id, self._writers.submit(self._create, task, prediction)))
             if len(in_flight) == at_once:
                 self._note(*in_flight.popleft())
             written += 1
             if not hurry:
                 self._rest(time.perf_counter() - start)
-        for task_id, prediction in in_flight:
-            self._note(task_id, prediction)
+        for task_id, future in in_flight:
+            self._note(task_id, future)
         return written
 
     def _note(self, task_id: int, prediction: "Future[Published | None]") -> None:
@@ -181,18 +168,17 @@ class Publisher:
         else:
             self._pool.note_published(published)
 
-    def _create(self, candidate: Candidate, score: float) -> Published | None:
+    def _create(self, task: Placed, prediction: dict[str, Any]) -> Published | None:
         """The new prediction, with the composer's score; None when the task is gone from Label Studio."""
-        c, card = candidate, self._card
-        prediction = to_prediction(self._config, card.labels, c.probs_C, c.value, card.version, c.truncated)
         try:
-            prediction_id = self._studio.create_prediction(c.task_id, {**prediction, "score": score})
+            prediction_id = self._studio.create_prediction(task.task_id, {**prediction, "score": task.score})
         except StudioRefusedError as error:
             if error.code not in GONE:
                 raise
-            log.warning("task %d is gone from Label Studio: %s", c.task_id, error)
+            log.warning("task %d is gone from Label Studio: %s", task.task_id, error)
             return None
-        return Published(prediction_id, c.task_id, card.version, score, shown_choice(prediction["result"]))
+        shown = shown_choice(prediction["result"])
+        return Published(prediction_id, task.task_id, self._order.name, task.score, shown)
 
     def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
         removed = 0

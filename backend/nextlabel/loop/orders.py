@@ -1,0 +1,71 @@
+"""What the queue can follow: an order of the pool under a name, and what is shown of its tasks."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.predictions import to_prediction
+from nextlabel.learning.rounds import Scored
+from nextlabel.store.pool import Pool
+from nextlabel.values.examples import Example
+from nextlabel.values.queue import Ranked
+from nextlabel.values.versions import Card
+
+Exactly = Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]]  # in fp32, and of which a part was read
+
+
+class Order(Protocol):
+    """An order of the pool. Its values may be rough until `make_exact` was asked for."""
+
+    @property
+    def name(self) -> str:
+        """The model version that its predictions bear in Label Studio."""
+
+    def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
+        """The pool, most informative first, equal values by task id; at most `limit`. Either the tasks that somebody
+        has skipped, or those that nobody has."""
+
+    def make_exact(self, task_ids: Sequence[int], ahead: Sequence[int] = ()) -> bool:
+        """Whether the value of one of these tasks was not exact. Then they are made so, with those `ahead` of need."""
+
+    def values(self, task_ids: Collection[int]) -> dict[int, float]:
+        """The value of each of these tasks that is still in the pool."""
+
+    def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
+        """The value of a task and the prediction to publish; None when it has left the pool."""
+
+
+class VersionOrder:
+    """That of a version as it was fitted: its values are in the pool. `exactly` scores examples with it."""
+
+    def __init__(self, pool: Pool, config: LabelConfig, card: Card, exactly: Exactly):
+        self._pool, self._config, self._card, self._exactly = pool, config, card, exactly
+
+    @property
+    def name(self) -> str:
+        """The version's own."""
+        return self._card.version
+
+    def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
+        """By the values in the pool."""
+        return self._pool.ranked(self.name, limit, skipped)
+
+    def make_exact(self, task_ids: Sequence[int], ahead: Sequence[int] = ()) -> bool:
+        """By scoring those again in fp32 that were not."""
+        if not self._pool.inexact(self.name, task_ids):
+            return False
+        inexact = {example.id: example for example in self._pool.inexact(self.name, [*ahead, *task_ids])}
+        scored, truncated = self._exactly(list(inexact.values()))
+        self._pool.put_scores(self.name, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
+        return True
+
+    def values(self, task_ids: Collection[int]) -> dict[int, float]:
+        """As they are in the pool."""
+        return self._pool.open_values(self.name, task_ids)
+
+    def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
+        """With every class probability."""
+        c = self._pool.candidate(self.name, task_id)
+        if c is None:
+            return None
+        return c.value, to_prediction(self._config, self._card.labels, c.probs_C, c.value, self.name, c.truncated)
