@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning import recipes
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
@@ -21,7 +22,7 @@ from nextlabel.loop.fitting import (
     FitDecision,
     Fitter,
 )
-from nextlabel.settings import Settings
+from nextlabel.settings import Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import FitState, SyncState
@@ -52,14 +53,17 @@ class House:
         )  # fmt: skip
         self.registry, self.board = Registry(model_dir), StatusBoard(model_dir)
         self.jobs, self.now = JobQueue(model_dir), 1000.0
-        self.fitter = Fitter(
-            self.settings, self.registry, self.board, self.jobs, LoadedVersions(self.settings, self.registry, 2),
-            ComputeGate(), lambda project: None, lambda: self.now,
-        )  # fmt: skip
+        self.fitter = self.fitter_with(self.settings)
         self.pool = Pool(pool_path(model_dir, PROJECT))
         self.pool.update(SyncState, lambda state: replace(state, complete=True))
         self.configure(CONFIG)
         self.label(POOL, {})
+
+    def fitter_with(self, settings: Settings) -> Fitter:
+        return Fitter(
+            settings, self.registry, self.board, self.jobs, LoadedVersions(settings, self.registry, 2),
+            ComputeGate(), lambda project: None, lambda: self.now,
+        )  # fmt: skip
 
     def label(self, ids: range, by: Mapping[str, str], holdout: bool = False) -> None:
         """Every other text says yes. What `by` has no label for gets none."""
@@ -144,6 +148,40 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     assert house.look().reason == f"{len(TRAIN)} new labels"
     card = house.registry.card(PROJECT, house.fit())
     assert (card.strategy, card.recipe["steps"]) == ("least_confidence", 7)
+
+
+def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_the_steps_made(
+    house_of: MakeHouse,
+) -> None:
+    house = house_of(fit_steps="auto", learning_rate="auto")
+    house.label(TRAIN, RIGHT)
+    card = house.registry.card(PROJECT, house.fit())
+    assert card.recipe["steps"] == recipes.steps(len(TRAIN), 16)
+    assert card.recipe["learning_rate"] == recipes.learning_rate(32)
+    assert (card.recipe["head_rate"], card.recipe["stop_loss"]) == (5.0, 0.05)
+    assert 0 < card.steps <= card.recipe["steps"]
+
+
+@pytest.mark.parametrize(
+    ("given", "batch", "stop_loss"),
+    [
+        ({"fit_steps": "auto"}, recipes.BATCH, 0.05),
+        ({"fit_steps": "auto", "batch_size": 8}, 8, 0.05),
+        ({"fit_steps": 343}, 32, 0.0),
+        ({"fit_steps": 343, "batch_size": 8}, 8, 0.0),
+    ],
+)
+def test_numbers_stay_what_they_are(
+    given: dict[str, object], batch: int, stop_loss: float, tmp_path: Path, house_of: MakeHouse
+) -> None:
+    house = house_of()
+    settings = Settings(_env_file=None, model_dir=tmp_path, learning_rate=3e-5, base_model="none", **given)  # type: ignore[arg-type]
+    fitter = house.fitter_with(settings)
+    own = for_project(settings, ProjectOptions())
+    recipe = fitter.recipe(0, own, 100)
+    steps = recipes.steps(100, batch) if given["fit_steps"] == "auto" else 343
+    assert (recipe.steps, recipe.batch_size, recipe.learning_rate, recipe.stop_loss) == (steps, batch, 3e-5, stop_loss)
+    assert recipe.head_rate == (1.0 if stop_loss == 0 else 5.0)
 
 
 @pytest.mark.parametrize(

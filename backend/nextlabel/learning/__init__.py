@@ -8,6 +8,7 @@ __all__ = [
     "diversity",
     "heads",
     "near_copies",
+    "recipes",
     "rounds",
     "start_order",
     "start_set",

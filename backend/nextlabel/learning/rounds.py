@@ -52,7 +52,7 @@ class Round:
     """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
     without which `scores` is None.
 
-    `seconds` are by stage.
+    `steps` of the optimiser were made; `seconds` are by stage.
     """
 
     classifier: Classifier
@@ -61,6 +61,7 @@ class Round:
     predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
+    steps: int
 
 
 def run_round(
@@ -82,9 +83,11 @@ def run_round(
     complaint = question.missing_labels(answers)
     if complaint:
         raise NotEnoughLabelsError(complaint)
-    clock = _Clock()
+    clock, made = _Clock(), 0
 
     def fitted(done: int, total: int) -> None:
+        nonlocal made
+        made = done
         if done == 0:
             clock.stop("prepare")
         progress("fit", done, total)
@@ -108,7 +111,7 @@ def run_round(
     clock.stop("evaluate")
     scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
     clock.stop("score")
-    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds)
+    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds, made)
 
 
 def score_pool(
