@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.learning import recipes
+from nextlabel.learning import auto_recipe
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
@@ -156,16 +156,16 @@ def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_t
     house = house_of(fit_steps="auto", learning_rate="auto")
     house.label(TRAIN, RIGHT)
     card = house.registry.card(PROJECT, house.fit())
-    assert card.recipe["steps"] == recipes.steps(len(TRAIN), 16)
-    assert card.recipe["learning_rate"] == recipes.learning_rate(32)
-    assert (card.recipe["head_rate"], card.recipe["stop_loss"]) == (5.0, 0.05)
+    assert card.recipe["steps"] == auto_recipe.steps(len(TRAIN), 16)
+    assert card.recipe["learning_rate"] == auto_recipe.learning_rate(32)
+    assert (card.recipe["warmup"], card.recipe["stop_loss"]) == (0.1, 0.05)
     assert 0 < card.steps <= card.recipe["steps"]
 
 
 @pytest.mark.parametrize(
     ("given", "batch", "stop_loss"),
     [
-        ({"fit_steps": "auto"}, recipes.BATCH, 0.05),
+        ({"fit_steps": "auto"}, auto_recipe.BATCH, 0.05),
         ({"fit_steps": "auto", "batch_size": 8}, 8, 0.05),
         ({"fit_steps": 343}, 32, 0.0),
         ({"fit_steps": 343, "batch_size": 8}, 8, 0.0),
@@ -179,9 +179,8 @@ def test_numbers_stay_what_they_are(
     fitter = house.fitter_with(settings)
     own = for_project(settings, ProjectOptions())
     recipe = fitter.recipe(0, own, 100)
-    steps = recipes.steps(100, batch) if given["fit_steps"] == "auto" else 343
+    steps = auto_recipe.steps(100, batch) if given["fit_steps"] == "auto" else 343
     assert (recipe.steps, recipe.batch_size, recipe.learning_rate, recipe.stop_loss) == (steps, batch, 3e-5, stop_loss)
-    assert recipe.head_rate == (1.0 if stop_loss == 0 else 5.0)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_the_same_arguments_give_the_same_probabilities(recipe: Recipe, fitted: 
     assert np.array_equal(again.predict_proba(PAIRS[:8]), fitted.predict_proba(PAIRS[:8]))
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"learning_rate": 1e-4}, {"steps": 2}, {"head_rate": 5}], ids=str)
+@pytest.mark.parametrize("change", [{"seed": 1}, {"learning_rate": 1e-4}, {"steps": 2}], ids=str)
 def test_another_recipe_gives_another_classifier(change: dict[str, Any], recipe: Recipe, fitted: Classifier) -> None:
     other = fit(replace(recipe, **change), LABELS, PAIRS[:12], TARGETS_N)
     assert not np.allclose(other.predict_proba(PAIRS[:8]), fitted.predict_proba(PAIRS[:8]), atol=1e-4)
@@ -94,7 +94,7 @@ def test_a_fit_learns_its_examples_and_tells_its_progress(recipe: Recipe) -> Non
 
 def test_a_fit_ends_early_once_it_has_converged_each_time_after_the_same_step(recipe: Recipe) -> None:
     texts = [Example(i, text) for i, text in enumerate(["good", "bad", "very good", "very bad"])]
-    long = replace(recipe, steps=400, head_rate=5.0, stop_loss=0.2)
+    long = replace(recipe, steps=400, stop_loss=0.2)
     told: list[list[tuple[int, int]]] = [[], []]
 
     def fitted_once(run: int) -> Classifier:

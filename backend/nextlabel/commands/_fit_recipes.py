@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nextlabel.commands._common import default_model, show, write_json
+from nextlabel.commands._common import default_model, positive, show, write_json
+from nextlabel.commands.simulate import counts
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -30,7 +31,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="for --fit-recipes: one that nextlabel fetch-corpora made; may be given several times",
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="for --fit-recipes: from 0 on (default: 5)")
+    parser.add_argument("--seeds", type=positive, metavar="N", help="for --fit-recipes: from 0 on (default: 5)")
+    parser.add_argument(
+        "--labels-at", type=counts, metavar="N,N,...", help="for --fit-recipes: label counts (default: 32 to 2000)"
+    )
 
 
 def main(options: argparse.Namespace) -> None:
@@ -41,8 +45,8 @@ def main(options: argparse.Namespace) -> None:
     plan = benchmark.RecipesPlan(base_model, device=options.device, precision=options.precision)
     if options.quick:
         plan = replace(plan, counts=benchmark.QUICK_COUNTS, judged=400, most_s=benchmark.QUICK_S)
-    if options.seeds:
-        plan = replace(plan, seeds=options.seeds)
+    given = {"seeds": options.seeds, "counts": options.labels_at}
+    plan = replace(plan, **{name: value for name, value in given.items() if value})
 
     def keep(result: dict[str, Any]) -> None:
         if options.out:

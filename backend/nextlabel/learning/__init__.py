@@ -4,11 +4,11 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 """
 
 __all__ = [
+    "auto_recipe",
     "composer",
     "diversity",
     "heads",
     "near_copies",
-    "recipes",
     "rounds",
     "start_order",
     "start_set",

@@ -60,7 +60,7 @@ class Scored:
 @dataclass(frozen=True)
 class Round:
     """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
-        without which `scores` is None.
+    without which `scores` is None.
 
     `steps` of the optimiser were made; `labelled` is what the version says of what it was fitted on, with features, if
     these were asked for; `seconds` are by stage.

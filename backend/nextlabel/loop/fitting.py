@@ -16,7 +16,7 @@ from nextlabel.compute import local
 from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
-from nextlabel.learning import recipes
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.rounds import (
     Round,
     StageProgress,
@@ -356,11 +356,12 @@ class Fitter:
         """How versions of a project are fitted on so many labels."""
         s, auto = self._settings, own.fit_steps == "auto"
         # A batch size that somebody chose is kept, whatever the steps are.
-        batch_size = recipes.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
-        steps = recipes.steps(labels, batch_size) if auto else int(own.fit_steps)
-        rate = recipes.learning_rate(width(s.base_model)) if own.learning_rate == "auto" else float(own.learning_rate)
+        batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
+        steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
+        rate = own.learning_rate
+        rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
         recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
-        return replace(recipe, **recipes.FIXED) if auto else recipe
+        return replace(recipe, **auto_recipe.FIXED) if auto else recipe
 
     def _card(
         self,

@@ -73,8 +73,8 @@ Forward = Callable[..., torch.Tensor]  # from a padded batch to logits (N, C)
 class Recipe:
     """How a version is fitted. `device` and `precision` as in the settings; `warmup` is a share of the steps.
 
-    The head, which begins anew, learns at `head_rate` times the learning rate. A fit whose mean loss comes below
-    `stop_loss` ends early, after the same step with the same recipe; with 0 none does.
+    A fit whose mean loss comes below `stop_loss` ends early, with the same recipe after the same step; with 0 none
+    does.
     """
 
     base_model: str
@@ -86,7 +86,6 @@ class Recipe:
     device: str = "auto"
     precision: str = "auto"
     warmup: float = 0.1  # tames the variance between seeds (Mosbach et al. 2021)
-    head_rate: float = 1.0
     stop_loss: float = 0.0
 
 

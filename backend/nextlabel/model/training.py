@@ -72,10 +72,11 @@ def _optimise(
     rng = np.random.default_rng(recipe.seed)
     batches = list(fitting_batches(tokens.lengths_N, recipe.batch_size, recipe.steps, rng))
     on_gpu = classifier.device.type == "cuda"
+    # A recorded step reads its rate on the GPU.
+    rate = torch.tensor(recipe.learning_rate, device=classifier.device) if on_gpu else recipe.learning_rate
     padding = {classifier.tokenizer.pad_token_id, model.config.pad_token_id}  # some models pad further on their own
     with rows_in_use(model, np.append(tokens.ids_M, sorted(padding))):
-        groups = _groups(model, recipe, classifier.device)
-        optimiser = torch.optim.AdamW(groups, weight_decay=0.0, fused=True, capturable=on_gpu)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
         schedule = Schedule(recipe.steps, recipe.warmup)
         rates = LambdaLR(optimiser, schedule.share)
         texts = classifier.placed(tokens)
@@ -90,23 +91,6 @@ def _optimise(
             if done == schedule.last:
                 break
         step.forget_recordings()
-
-
-def _groups(model: Any, recipe: Recipe, device: torch.device) -> list[dict[str, Any]]:
-    """The weights by the rate that they learn at: all, or the encoder and what is made anew on top of it."""
-
-    def group(weights: list[torch.nn.Parameter], rate: float) -> dict[str, Any]:
-        # A recorded step reads its rate on the GPU.
-        return {"params": weights, "lr": torch.tensor(rate, device=device) if device.type == "cuda" else rate}
-
-    if recipe.head_rate == 1:
-        return [group(list(model.parameters()), recipe.learning_rate)]
-    inside = f"{model.base_model_prefix}."
-    head = {name for name, _ in model.named_parameters() if not name.startswith(inside) or ".pooler." in name}
-    return [
-        group([weight for name, weight in model.named_parameters() if (name in head) == is_head], rate)
-        for is_head, rate in ((False, recipe.learning_rate), (True, recipe.learning_rate * recipe.head_rate))
-    ]
 
 
 def _may_look(recipe: Recipe, done: int, examples: int) -> bool:

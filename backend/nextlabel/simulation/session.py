@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nextlabel.learning import recipes
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.model import checkpoints
@@ -51,11 +51,11 @@ def without_auto(recipe: Mapping[str, Any]) -> dict[str, Any]:
     changes = dict(recipe)
     if changes.get("learning_rate") == AUTO:
         base_model = changes.get("base_model", TUTORIAL.recipe.base_model)
-        changes["learning_rate"] = recipes.learning_rate(checkpoints.width(base_model))
+        changes["learning_rate"] = auto_recipe.learning_rate(checkpoints.width(base_model))
     if changes.get("steps") != AUTO:
         return changes
     del changes["steps"]
-    own = {"batch_size": recipes.BATCH, **recipes.FIXED}
+    own = {"batch_size": auto_recipe.BATCH, **auto_recipe.FIXED}
     return {**own, **changes}
 
 

@@ -12,7 +12,7 @@ from nextlabel import __version__
 from nextlabel.errors import BadRunError
 from nextlabel.lab.benchmark.clock import clock
 from nextlabel.lab.benchmark.plan import Result, Show
-from nextlabel.learning import recipes
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_positions
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
@@ -147,10 +147,10 @@ def _recipes(plan: RecipesPlan, pieces: int, labels: int, seed: int) -> dict[str
     name, steps, batch, rate = PREVIOUS
     precision = precision_name(plan.precision, pick_device(plan.device))
     rest = (pieces, seed, plan.device, precision)
-    auto_steps, auto_rate = recipes.steps(labels), recipes.learning_rate(width(plan.base_model))
+    auto_steps, auto_rate = auto_recipe.steps(labels), auto_recipe.learning_rate(width(plan.base_model))
     return {
         name: Recipe(plan.base_model, steps, rate, batch, *rest),
-        AUTO: Recipe(plan.base_model, auto_steps, auto_rate, recipes.BATCH, *rest, **recipes.FIXED),
+        AUTO: Recipe(plan.base_model, auto_steps, auto_rate, auto_recipe.BATCH, *rest, **auto_recipe.FIXED),
     }
 
 
@@ -179,7 +179,7 @@ def _result(plan: RecipesPlan, command: str, pairs: Sequence[Pair], planned: int
         "machine": processor(),
         "device": describe(plan.device),
         "libraries": classifiers.package_versions(),
-        "plan": {**asdict(plan), "base_model": Path(plan.base_model).name, "rule": recipes.RULE},
+        "plan": {**asdict(plan), "base_model": Path(plan.base_model).name, "rule": auto_recipe.RULE},
         "note": NOTE,
         "pairs_planned": planned,
         "fit": summary(pairs),

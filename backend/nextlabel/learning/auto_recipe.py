@@ -11,8 +11,7 @@ FEWEST = 1600  # texts in the shortest fit: few labels need many looks
 MANY = 2000  # labels from which on fewer epochs do
 EPOCHS, MANY_EPOCHS = 5, 3  # Devlin et al. (2019) take 2 to 4
 BATCH = 16
-# The head learns faster, as it alone begins anew; a fit has converged below that mean loss.
-FIXED: Mapping[str, Any] = {"warmup": 0.1, "head_rate": 5.0, "stop_loss": 0.05}
+FIXED: Mapping[str, Any] = {"warmup": 0.1, "stop_loss": 0.05}  # a fit has converged below that mean loss
 RULE = f"auto: {EPOCHS} epochs and {FEWEST} texts at least, {MANY_EPOCHS} epochs from {MANY} labels on"
 
 
@@ -28,8 +27,8 @@ def steps(labels: int, batch_size: int = BATCH) -> int:
 def learning_rate(width: int) -> float:
     """For a checkpoint with hidden states of such a width.
 
-    Small ones (MiniLM's 384) by our own table. 768 and more as their makers and Mosbach et al. (2021) have it: of the
-    2e-5 to 5e-5 of Devlin et al. (2019), the lower end for the large.
+    Small ones (MiniLM's 384) by what we played. Of the 2e-5 to 5e-5 that Devlin et al. (2019) try for BERT, base gets
+    the upper end, as its fits are short, and wider ones the lower, which Mosbach et al. (2021) take.
     """
     if width <= 512:
         return 2e-4
