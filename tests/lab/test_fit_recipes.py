@@ -46,6 +46,7 @@ def test_one_pair_has_no_interval() -> None:
 def test_both_fits_are_played_in_turns_on_the_same_labels(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_recipes, "PREVIOUS", ("4 steps of 8", 4, 8, 1e-4))
     monkeypatch.setattr(auto_recipe, "FEWEST", 32)
+    monkeypatch.setattr(auto_recipe, "BY_ROOT", 0)
     pairs = of_pairs(own_pairs())
     data = replace(pairs, train=pairs.train[:20], dev=pairs.dev[:16], test=())
     kept: list[int] = []
@@ -71,6 +72,7 @@ def test_a_corpus_with_too_few_examples_is_named(tiny: Path) -> None:
 def test_the_command_writes_the_keys(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_recipes, "PREVIOUS", ("2 steps of 8", 2, 8, 1e-4))
     monkeypatch.setattr(auto_recipe, "FEWEST", 32)
+    monkeypatch.setattr(auto_recipe, "BY_ROOT", 0)
     monkeypatch.setattr(fit_recipes, "QUICK_COUNTS", (8,))
     out = tmp_path / "recipes.json"
     benchmark.main(["--fit-recipes", "--quick", "--base-model", str(tiny), "--seeds", "1", "--out", str(out)])

@@ -14,6 +14,12 @@ from nextlabel.model.checkpoints import width
 REFERENCE = 343 * 32
 
 
+def test_no_fit_is_shorter_than_one_of_fewer_labels_below_2000() -> None:
+    steps = [auto_recipe.steps(labels) for labels in range(1, 2000)]
+    assert steps == sorted(steps)
+    assert steps[0] == 100
+
+
 @given(st.integers(1, 1999), st.sampled_from([8, 16, 32]))
 def test_below_2000_labels_a_fit_has_five_epochs_and_no_more_texts_than_the_tutorials(labels: int, batch: int) -> None:
     texts = auto_recipe.steps(labels, batch) * batch
@@ -27,7 +33,7 @@ def test_over_32_to_2000_labels_a_third_of_the_tutorials_texts_is_the_most() -> 
     assert sum(ratios) / len(ratios) < 1 / 3
 
 
-@given(st.integers(2000, 100_000))
+@given(st.integers(2500, 100_000))
 def test_many_labels_are_seen_three_times(labels: int) -> None:
     assert 3 * labels <= auto_recipe.steps(labels) * auto_recipe.BATCH < 3 * labels + auto_recipe.BATCH
 
