@@ -255,11 +255,10 @@ class Controller:
         unscored = self._backlog.look(pool, card)
         order = self._order(pool, found, card)
         outcome = self._publish(pool, found, card, order, unscored)
-        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
         self._report(
             pool,
             found,
-            state="publishing" if unfinished else "published",
+            state="publishing" if outcome.unfinished else "published",
             version=version,
             order=order.name,
             window=outcome.window,
@@ -296,12 +295,18 @@ class Controller:
             others=others,
             first=HEADS_FIRST if heads else HEAD,
             changes=heads,
+            announce=functools.partial(self._jobs.expect_echo, card.project),
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
+            if (
+                heads and outcome.seconds_to_switch is not None
+            ):  # another look would cost requests, and soon there is one
+                switched = replace(found.project, model_version=order.name)
+                outcome = outcome.and_then(publisher.publish(switched, depth, not unscored, fitting))
         if outcome.written:
             log.info("project %d: published %d predictions", card.project, outcome.written)
             trim_heap()  # what the exact scores took
-        if outcome.missing or outcome.seconds_to_switch is not None:
+        if outcome.unfinished:
             self._jobs.hint(card.project)
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(card.project, delay_s=PACE_S)
