@@ -261,6 +261,7 @@ class Controller:
             state="publishing" if outcome.unfinished else "published",
             version=version,
             order=order.name,
+            known=order.known,
             window=outcome.window,
             stale=outcome.stale,
             unscored=unscored,
