@@ -37,6 +37,7 @@ class Latest:
         # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
         texts_N = np.where(records_N["text"] == records_N["again"], records_N["text"], 0)
         self.whole = len(records_N) == counted and bool(texts_N.all())
+        self.records = counted
         self._records_N = records_N
         self._latest = np.full(int(texts_N.max(initial=0)) + 1, -1)
         self._latest[texts_N] = np.arange(len(texts_N))  # of several the last one stays

@@ -71,7 +71,9 @@ CREATE TABLE IF NOT EXISTS published (
 SCHEMA_NUMBER = 7  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
-KINDS = (EMBEDDINGS,)  # of vectors
+FEATURES = "features"  # what a version's last layer reads, in half precision
+EXACT = "exact"  # the same in full precision, of the few texts that are shown
+KINDS = (EMBEDDINGS, FEATURES, EXACT)  # of vectors
 
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
@@ -327,6 +329,20 @@ class Pool:
 
     # The pool and its scores
 
+    def open_numbers(self, skipped: bool) -> tuple[Ints, Ints]:
+        """Ids of the pool's tasks and numbers of their texts: of those that somebody has skipped, or of the others."""
+        return self._numbered(f"SELECT id, number FROM task WHERE open AND {'' if skipped else 'NOT '}skipped")
+
+    def numbers_of_open(self, task_ids: Collection[int]) -> tuple[Ints, Ints]:
+        """The same of those of the tasks that are in the pool."""
+        sql = f"SELECT id, number FROM task WHERE {AMONG} AND open"
+        return self._numbered(sql, json.dumps(list(task_ids)))
+
+    def examples(self, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks that can be read, by id."""
+        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        return self._examples(sql, json.dumps(list(task_ids)))
+
     def open_examples(self) -> list[Example]:
         """The pool, by task id."""
         return self._examples("SELECT id, text, pair FROM task WHERE open ORDER BY id")
@@ -461,6 +477,8 @@ class Pool:
             self._db.execute("DELETE FROM scored WHERE version != ?", (version,))
             self._files.keep((version,))
             self._mapped = None
+            for kind in (FEATURES, EXACT):
+                self._keep_vectors_of(kind, (version,))
             if self._all_scored_by() != version:
                 self._put_all_scored_by("")  # that version has no scores any more, and may be active again
 
@@ -532,6 +550,10 @@ class Pool:
         ids_N, numbers_N = self._readable(task_ids)
         ids = json.dumps(ids_N[~self._latest(kind, name).knows(numbers_N)].tolist())
         return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id", ids)
+
+    def latest_vectors(self, kind: str, name: str) -> Latest:
+        """All of them, by the number of the text."""
+        return self._latest(kind, name)
 
     def keep_vectors_of(self, kind: str, names: Collection[str]) -> None:
         """Drop the vectors of that kind that others made."""
