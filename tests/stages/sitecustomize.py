@@ -101,7 +101,7 @@ if "trainer" in sys.orig_argv:
         staged(LabelStudioClient, method)
     for method in ("promote", "add_seconds", "prune"):
         staged(Registry, method)
-    for method in ("upsert", "put_scores", "note_published", "note_withdrawn", "keep_scores_of"):
+    for method in ("upsert", "put_scores", "put_vectors", "note_published", "note_withdrawn", "keep_scores_of"):
         staged(Pool, method)
     staged_save(Registry)
     staged_progress(StatusBoard)
