@@ -38,11 +38,15 @@ class HeadMaker:
         usable = {task: label for task, label in labels.items() if label in card.labels}
         if differing(known, usable) < EVERY + others // 2:
             return found
-        self._complete(pool, card, usable)
-        ids_N, features_ND = features_of(pool, card, usable)
-        known = {int(task): usable[int(task)] for task in ids_N}
+        return self.renewed(pool, card, usable)
+
+    def renewed(self, pool: Pool, card: Card, labels: Mapping[int, str]) -> tuple[str, Head]:
+        """The next head, with its name: of those of the labels whose texts can be read."""
+        self._complete(pool, card, labels)
+        ids_N, features_ND = features_of(pool, card, labels)
+        known = {int(task): labels[int(task)] for task in ids_N}
         head = make_head(self._resident.last_layer(card), card.labels, known, features_ND)
-        name = heads.save_next(path, head)
+        name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
 
