@@ -58,7 +58,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
@@ -397,6 +397,8 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
+        if self._registry.options(project.id).defaults == OF_0_1_0:
+            notes.append(notices.old_defaults(project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
