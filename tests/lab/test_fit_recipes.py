@@ -53,13 +53,13 @@ def test_both_fits_are_played_in_turns_on_the_same_labels(tiny: Path, monkeypatc
     plan = RecipesPlan(str(tiny), counts=(6, 12, 24), seeds=2, precision="fp32")
     result = measure([(data, 32)], plan, "the command", keep=lambda result: kept.append(len(result["pairs"])))
     played = [(row["labels"], row["seed"], row["previous"]["steps"], row["auto"]["steps"]) for row in result["pairs"]]
-    assert played == [(6, 0, 4, 2), (12, 0, 4, 4), (6, 1, 4, 2), (12, 1, 4, 4)]
+    assert played == [(12, 0, 4, 4), (6, 0, 4, 2), (12, 1, 4, 4), (6, 1, 4, 2)]
     assert kept == [1, 2, 3, 4]
     assert result["pairs_planned"] == 4
     assert result["fit"]["time_ratio_to_previous"] > 0
     assert "macro-F1 differs by" in to_markdown(result)
     short = measure([(data, 32)], replace(plan, most_s=0.0), "the command")
-    assert [(row["labels"], row["seed"]) for row in short["pairs"]] == [(6, 0)]
+    assert [(row["labels"], row["seed"]) for row in short["pairs"]] == [(12, 0)]
 
 
 def test_a_corpus_with_too_few_examples_is_named(tiny: Path) -> None:
