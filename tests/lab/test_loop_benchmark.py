@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from nextlabel.lab.loop_benchmark.figures import Turn, figures, label_to_order, 
 from nextlabel.lab.loop_benchmark.material import of_size
 from nextlabel.lab.loop_benchmark.orders import StudioDatabase, Switch, is_fitted, known_by
 from nextlabel.lab.loop_benchmark.people import Given, Served
-from nextlabel.lab.loop_benchmark.run import compared
+from nextlabel.lab.loop_benchmark.run import LoopPlan, compared, fair_share
 from nextlabel.learning import heads
 from nextlabel.learning.heads import Head
 from nextlabel.simulation.datasets.corpora import own_pairs
@@ -172,6 +173,15 @@ def test_a_checkout_of_either_layout_is_known(tmp_path: Path) -> None:
     assert this_build().program[0] == sys.executable
     with pytest.raises(BadSettingError, match="no checkout of Nextlabel"):
         older_build(tmp_path / "scripts")
+
+
+def test_with_a_limit_each_turn_has_its_share_of_what_is_left() -> None:
+    plan = LoopPlan("a model", 1, 2.0, 70, 1, 16, 90, 1e-4, limit_s=330)
+    unhurried = replace(plan, limit_s=None)
+    assert fair_share(plan, passed_s=60, overhead_s=30, turns=2) == 70
+    assert fair_share(plan, passed_s=150, overhead_s=100, turns=2) == (330 - 150 - 100) / 2 - 15
+    assert fair_share(plan, passed_s=400, overhead_s=100, turns=2) == 15
+    assert fair_share(unhurried, passed_s=400, overhead_s=100, turns=2) == 70
 
 
 def test_a_short_run_beside_another_checkout_has_all_figures(

@@ -14,7 +14,8 @@ from nextlabel.simulation.datasets.corpora import corpus_without_hub, recombined
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 
 FULL = {"pace": 5.0, "seconds": 900, "start": 64, "fit_every": 64, "fit_steps": 343}
-QUICK = {"pace": 2.0, "seconds": 70, "start": 32, "fit_every": 16, "fit_steps": 120}
+QUICK = {"pace": 2.0, "seconds": 70, "start": 32, "fit_every": 16, "fit_steps": 90}
+QUICK_S = 330.0  # then it ends soon, with fewer labels on a slow machine
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         fit_every=options.fit_every,
         fit_steps=options.fit_steps,
         learning_rate=options.lr,
+        limit_s=QUICK_S if options.quick else None,
     )
     builds = [this_build(), *([older_build(options.against)] if options.against else [])]
     result = run.measure(plan, material.of_size(*read_data(options), options.start, plan.labels), builds, show)

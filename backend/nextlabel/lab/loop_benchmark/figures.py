@@ -83,6 +83,7 @@ def figures(turns: Sequence[Turn]) -> dict[str, Any]:
         "served_nothing": sum(turn.waits for turn in turns),
         "labels": labels,
         "new_orders": len(waits),
+        "seconds": _rounded(sum(turn.seconds for turn in turns)),
     }
 
 

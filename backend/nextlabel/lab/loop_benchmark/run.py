@@ -1,5 +1,6 @@
 """A run: one Label Studio, the builds in turns, a project for each turn."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,21 +12,23 @@ from typing import Any
 from nextlabel.errors import NextlabelError
 from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.loop_benchmark.builds import Build
-from nextlabel.lab.loop_benchmark.figures import Turn, figures, ratio, rows
+from nextlabel.lab.loop_benchmark.figures import Turn, figures, label_to_order, ratio, rows
 from nextlabel.lab.loop_benchmark.material import Material, make_project
 from nextlabel.lab.loop_benchmark.orders import OrderWatch, StudioDatabase, is_fitted
 from nextlabel.lab.loop_benchmark.people import Annotator, work_side_by_side
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.store.status import StatusBoard
 
-QUIET_S, LONGEST_QUIET_S = 3.0, 20.0  # so long without a request: nothing is left to do; and so long it is waited for
+QUIET_S = 3.0  # so long without a request: nothing is left to do
+LONGEST_S = 30.0  # that is waited for, so that of a fit which labels have begun the order is seen too
+SHORTEST_S = 15.0  # of labelling, however little time is left
 SETTINGS = ("fit_every", "fit_steps", "learning_rate")
 
 
 @dataclass(frozen=True)
 class LoopPlan:
     """How much: people, their seconds on a label, seconds that they work in each turn of a build, turns, and what both
-    builds are told. `base_model` is a hub name or a directory."""
+    builds are told. `base_model` is a hub name or a directory. To be over in `limit_s` they work less."""
 
     base_model: str
     annotators: int
@@ -35,11 +38,38 @@ class LoopPlan:
     fit_every: int
     fit_steps: int
     learning_rate: float
+    limit_s: float | None = None
 
     @property
     def labels(self) -> int:
         """About how many labels are given in a turn."""
         return int(self.annotators * (self.seconds / self.pace_s + 1))
+
+
+class Clock:
+    """Says how long people may work in each turn."""
+
+    def __init__(self, plan: LoopPlan, turns: int):
+        self._plan, self._left = plan, turns
+        self._start = self._turn = time.monotonic()
+
+    def begin_turn(self) -> None:
+        """All but labelling counts from here on."""
+        self._turn = time.monotonic()
+
+    def seconds(self) -> float:
+        """Of labelling in this turn, which is about to begin: what leaves the later ones as much."""
+        now, left = time.monotonic(), self._left
+        self._left -= 1
+        if self._plan.limit_s is None:
+            return self._plan.seconds
+        return fair_share(self._plan, now - self._start, now - self._turn, left)
+
+
+def fair_share(plan: LoopPlan, passed_s: float, overhead_s: float, turns: int) -> float:
+    """Seconds of labelling in each of so many turns, when `overhead_s` went before it in this one."""
+    left = (plan.limit_s or math.inf) - passed_s - overhead_s * (turns - 1)
+    return min(plan.seconds, max(SHORTEST_S, left / turns - LONGEST_S / 2))
 
 
 def measure(
@@ -49,6 +79,7 @@ def measure(
     from nextlabel.model.devices import machine  # imports torch
 
     turns: dict[str, list[Turn]] = {build.name: [] for build in builds}
+    clock = Clock(plan, plan.turns * len(builds))
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-loop-")))
         server = LocalStudio(home / "label-studio", free_port(18350))
@@ -62,7 +93,10 @@ def measure(
             for build in builds:
                 show(f"turn {number + 1} of {plan.turns}: {build.name}")
                 directory = home / f"backend-{len(turns[build.name])}-{builds.index(build)}"
-                turns[build.name].append(_turn(plan, material, build, server, database, directory, tokens))
+                clock.begin_turn()
+                turn = _turn(plan, material, build, server, database, directory, tokens, clock)
+                show(f"  {len(turn.given)} labels in {turn.seconds:.0f} s, {len(label_to_order(turn))} new orders")
+                turns[build.name].append(turn)
         version = server.connect().version()
     about = {"machine": machine(), "label_studio": f"{version} on SQLite", "data": material.data.source}
     settings = {**asdict(plan), "base_model": Path(plan.base_model).name, "start": material.start}
@@ -88,6 +122,7 @@ def _turn(
     database: StudioDatabase,
     directory: Path,
     tokens: Sequence[str],
+    clock: Clock,
 ) -> Turn:
     """A new project, labelled for a while with a backend of this build that has an order of it to begin with."""
     project = make_project(server.connect(), material, build.name)
@@ -109,11 +144,11 @@ def _turn(
         build.connect_project(project, backend.url, keys, directory)
         with OrderWatch(database, directory, project) as watch:
             wait_until(lambda: _in_order(watch, board, backend, project))
-            _until_quiet(board)
+            _until_quiet(board, project, plan)
             start, before = time.monotonic(), board.traffic()
-            work_side_by_side(people, plan.seconds, plan.pace_s)
+            work_side_by_side(people, clock.seconds(), plan.pace_s)
             seconds = time.monotonic() - start
-            _until_quiet(board)
+            _until_quiet(board, project, plan)
             _in_order(watch, board, backend, project)
     finally:
         backend.stop()
@@ -137,11 +172,12 @@ def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, proj
     return is_fitted(watch.order) and board.queue(project).state == "published"
 
 
-def _until_quiet(board: StatusBoard) -> None:
-    """Until nothing is asked of Label Studio, or it has been waited for long enough."""
+def _until_quiet(board: StatusBoard, project: int, plan: LoopPlan) -> None:
+    """Until no fit is due or running and nothing is asked of Label Studio, or it has been waited for long enough."""
     start = since = time.monotonic()
     last = board.traffic()
-    while time.monotonic() < min(since + QUIET_S, start + LONGEST_QUIET_S):
+    while time.monotonic() < min(since + QUIET_S, start + LONGEST_S):
         time.sleep(0.1)
-        if board.traffic() != last:
+        busy = board.fit(project).state == "fitting" or board.queue(project).pending >= plan.fit_every
+        if busy or board.traffic() != last:
             last, since = board.traffic(), time.monotonic()
