@@ -31,7 +31,9 @@ from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import FitDecision, Fitter
-from nextlabel.loop.orders import VersionOrder
+from nextlabel.loop.head_order import HeadOrder, Valued
+from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
     HEAD,
     Publication,
@@ -48,7 +50,7 @@ from nextlabel.loop.sync import (
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import Settings, for_project
+from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
@@ -56,13 +58,15 @@ from nextlabel.store.state import ProjectState, QueueState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import UnknownWords
-from nextlabel.values.versions import Card, is_ours
+from nextlabel.values.versions import Card, is_ours, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
 LOADED_VERSIONS = 2  # each a model in memory
+HEADS_WINDOW = 12  # tasks that are published of a head, and one more for each further annotator
+HEADS_FIRST = 4  # of them before the queue is switched from one head to the next
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
 PROJECT_BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
@@ -106,6 +110,7 @@ class Controller:
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
+        self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
 
@@ -244,62 +249,89 @@ class Controller:
         if self._chosen_by_a_person(pool, project, version):
             self._report(pool, found, state="published", version=version)
             return
-        if project.model_version != version and not self._connected(pool, project.id, thorough=True):
+        if version_of(project.model_version or "") != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
-        outcome = self._publish(pool, found, card, unscored)
-        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
+        order = self._order(pool, found, card)
+        outcome = self._publish(pool, found, card, order, unscored)
         self._report(
             pool,
             found,
-            state="publishing" if unfinished else "published",
+            state="publishing" if outcome.unfinished else "published",
             version=version,
+            order=order.name,
+            known=order.known,
             window=outcome.window,
             stale=outcome.stale,
             unscored=unscored,
-            **self._switched(project.id, version, outcome),
+            **self._switched(project, version, outcome),
         )
 
-    def _publish(self, pool: Pool, found: _Found, card: Card, unscored: int) -> Publication:
-        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = for_project(self._settings, self._registry.options(card.project)).window
+    def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
+        """The version's head, fitted again if it is time, or the version as it was fitted."""
+        exactly = functools.partial(self._resident.predict, card, features=card.features > 0)
+        if card.features and self._own(card.project).head == "on":
+            labels = pool.labels(found.config.question, holdout=False)
+            if head := self._heads.newest(pool, card, labels, _others_at_work(pool)):
+                valued = self._valued.setdefault(card.project, Valued())
+                return HeadOrder(pool, found.config, card, *head, exactly, valued)
+        return VersionOrder(pool, found.config, card, exactly)
+
+    def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
+        own, heads, others = self._own(card.project), isinstance(order, HeadOrder), _others_at_work(pool)
+        depth = own.window
+        if card.features and own.head == "on":  # what is soon to be published anew is not written in full length
+            depth = min(depth, HEADS_WINDOW + others)
+        # What is best of a part of the pool gives way to what is best of all.
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
         fitting = self._turn.fit_runs
         with Publisher(
             self._studio,
             pool,
-            VersionOrder(pool, found.config, card, functools.partial(self._resident.predict, card)),
+            order,
             superseded=lambda: self._registry.current(card.project) != card.version,
             hinted=functools.partial(self._jobs.hinted, card.project),
-            others=_others_at_work(pool),
+            others=others,
+            first=HEADS_FIRST if heads else HEAD,
+            changes=heads,
+            announce=functools.partial(self._jobs.expect_echo, card.project),
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
+            if (
+                heads and outcome.seconds_to_switch is not None
+            ):  # another look would cost requests, and soon there is one
+                switched = replace(found.project, model_version=order.name)
+                outcome = outcome.and_then(publisher.publish(switched, depth, not unscored, fitting))
         if outcome.written:
             log.info("project %d: published %d predictions", card.project, outcome.written)
             trim_heap()  # what the exact scores took
-        if outcome.missing or outcome.seconds_to_switch is not None:
+        if outcome.unfinished:
             self._jobs.hint(card.project)
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(card.project, delay_s=PACE_S)
         return outcome
 
-    def _switched(self, project: int, version: str, outcome: Publication) -> dict[str, float]:
-        """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
-        fit due, as far as we saw it."""
+    def _own(self, project: int) -> ProjectSettings:
+        return for_project(self._settings, self._registry.options(project))
+
+    def _switched(self, project: Project, version: str, outcome: Publication) -> dict[str, float]:
+        """What to note of a switch: how long it took; of one to another version also on its card, with the way from the
+        label that made the fit due, as far as we saw it."""
         if outcome.seconds_to_switch is None:
             return {}
-        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project, version)
-        if card.due_at and "total" not in card.seconds:
-            seconds["total"] = round(self._now() - card.due_at, 3)
-        self._registry.add_seconds(project, version, seconds)
+        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project.id, version)
+        if version_of(project.model_version or "") != version:
+            if card.due_at and "total" not in card.seconds:
+                seconds["total"] = round(self._now() - card.due_at, 3)
+            self._registry.add_seconds(project.id, version, seconds)
         return {"publish_seconds": seconds["publish"]}
 
     def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
         """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
         followed = project.model_version
-        if not followed or followed in (version, pool.state(ProjectState).backend_title):
+        if not followed or followed == pool.state(ProjectState).backend_title or version_of(followed) == version:
             return False
         ours = pool.state(QueueState)  # empty when MODEL_DIR was lost
         return not is_ours(followed) or (bool(ours.after) and followed not in (ours.before, ours.after))

@@ -149,6 +149,14 @@ class Classifier:
         features_ND = both[:, classes:].numpy()
         return _softmax(both[:, :classes]), features_ND if exact else features_ND.clip(-HALF, HALF).astype(np.float16)
 
+    @cached_property
+    def has_last_layer(self) -> bool:
+        """Whether there is a layer that makes the logits, so that features can be had."""
+        try:
+            return bool(self._last_linear)
+        except NoModelError:
+            return False
+
     @property
     def last_layer(self) -> Linear:
         """The layer that makes the logits, or rather a copy. Raises `NoModelError` for a model without one."""
