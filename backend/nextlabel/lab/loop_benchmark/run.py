@@ -144,11 +144,11 @@ def _turn(
         build.connect_project(project, backend.url, keys, directory)
         with OrderWatch(database, directory, project) as watch:
             wait_until(lambda: _in_order(watch, board, backend, project))
-            _until_quiet(board, project, plan)
-            start, before = time.monotonic(), board.traffic()
+            _until_quiet(board, project, 0)
+            start, before, labels = time.monotonic(), board.traffic(), board.queue(project).labels
             work_side_by_side(people, clock.seconds(), plan.pace_s)
             seconds = time.monotonic() - start
-            _until_quiet(board, project, plan)
+            _until_quiet(board, project, labels + len({one.task for person in people for one in person.given}))
             _in_order(watch, board, backend, project)
     finally:
         backend.stop()
@@ -172,12 +172,13 @@ def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, proj
     return is_fitted(watch.order) and board.queue(project).state == "published"
 
 
-def _until_quiet(board: StatusBoard, project: int, plan: LoopPlan) -> None:
-    """Until no fit is due or running and nothing is asked of Label Studio, or it has been waited for long enough."""
+def _until_quiet(board: StatusBoard, project: int, labels: int) -> None:
+    """Until the backend has read so many labels, no fit is running and nothing is asked of Label Studio, or it has been
+    waited for long enough."""
     start = since = time.monotonic()
     last = board.traffic()
     while time.monotonic() < min(since + QUIET_S, start + LONGEST_S):
         time.sleep(0.1)
-        busy = board.fit(project).state == "fitting" or board.queue(project).pending >= plan.fit_every
+        busy = board.fit(project).state == "fitting" or board.queue(project).labels < labels
         if busy or board.traffic() != last:
             last, since = board.traffic(), time.monotonic()
