@@ -40,6 +40,9 @@ class Diary:
         self.done.append(("score", project, version, first, last))
         self.then()
 
+    def start(self, project: int) -> None:
+        self.done.append(("start", project))
+
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         self.done.append(("forget", project, task_ids))
 

@@ -47,6 +47,9 @@ class Worker(Protocol):
     def score(self, project: int, version: str, first: int, last: int) -> None:
         """Score the tasks with ids from `first` to `last` that this version has not scored."""
 
+    def start(self, project: int) -> None:
+        """Make the order before there is a version."""
+
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop deleted tasks."""
 
@@ -77,11 +80,15 @@ class JobQueue:
         def score(project: int, version: str, first: int, last: int) -> None:
             self._begin(_score_key(project, version, first), lambda: self._worker.score(project, version, first, last))
 
+        @self.huey.task(name="start", __module__=STORED_AS)  # type: ignore[untyped-decorator]
+        def start(project: int) -> None:
+            self._begin(f"start:{project}", lambda: self._worker.start(project))
+
         @self.huey.task(name="forget", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
             self._begin("", lambda: self._worker.forget(project, task_ids))
 
-        self._reconcile, self._fit, self._score, self._forget = reconcile, fit, score, forget
+        self._reconcile, self._fit, self._score, self._start, self._forget = reconcile, fit, score, start, forget
 
     def assign(self, worker: Worker) -> None:
         """Who does the jobs that this process takes from now on."""
@@ -113,6 +120,10 @@ class JobQueue:
         """The tasks with ids from `first` to `last` are to be scored by this version, where they are not yet. Joins a
         waiting job that begins with the same id."""
         self._ask(_score_key(project, version, first), self._score, (project, version, first, last), delay_s)
+
+    def want_start(self, project: int, delay_s: float = 0.0) -> None:
+        """The order before there is a version is to be made, or made better."""
+        self._ask(f"start:{project}", self._start, (project,), delay_s)
 
     def forget_tasks(self, project: int, task_ids: Sequence[int]) -> None:
         """Label Studio deleted tasks: no increment ever shows that."""

@@ -67,6 +67,16 @@ class FitStatus:
 
 
 @dataclass(frozen=True)
+class StartStatus:
+    """State of a project's order before there is a version: `done` of `total` texts stand in it, or are embedded."""
+
+    message: str = ""
+    done: int = 0
+    total: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
 class BaseModelStatus:
     """Whether fits can begin with the base checkpoint, as a trainer found. `state`: unknown, usable, failed."""
 
@@ -76,7 +86,7 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | BaseModelStatus | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Traffic
 
 
 class StatusBoard:
@@ -93,6 +103,10 @@ class StatusBoard:
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
         return FitStatus(**self._read(f"{project}.fit", FitStatus))
+
+    def start(self, project: int) -> StartStatus:
+        """What is known of the start order."""
+        return StartStatus(**self._read(f"{project}.start", StartStatus))
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""
@@ -114,6 +128,10 @@ class StatusBoard:
     def put_fit(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
         self._write(f"{project}.fit", replace(self.fit(project), at=now, **changes))
+
+    def put_start(self, project: int, now: float, **changes: Any) -> None:
+        """Change some fields."""
+        self._write(f"{project}.start", replace(self.start(project), at=now, **changes))
 
     def put_traffic(self, traffic: Traffic) -> None:
         """Say what this process has exchanged since it began."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nextlabel.errors import NoModelError
 from nextlabel.processes import lower_priority
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nextlabel.model.classifier import Classifier, Progress
     from nextlabel.model.tokens import TokenCache
     from nextlabel.values.linear import Linear
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SLICE = 512  # examples that go through the model at a time
 
@@ -131,6 +134,10 @@ class LoadedVersions:
             request.truncated = truncated[start:end]
             request.scored = scored[start:end]
             start = end
+
+    def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What a job returns, or raises, that makes other passes: in the thread that makes all."""
+        return self._passes.submit(job, *args, **kwargs).result()
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
         """Keep a classifier that was just fitted; what its project had before is not needed any more."""
