@@ -5,6 +5,7 @@ older checkout. Prints a Markdown table.
 """
 
 import argparse
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ QUICK_S = 330.0  # then it ends soon, with fewer labels on a slow machine
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, write, print."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers that were started are to end, too
     from nextlabel.lab.loop_benchmark import material, report, run
     from nextlabel.lab.loop_benchmark.builds import older_build, this_build
 
