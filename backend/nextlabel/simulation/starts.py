@@ -63,11 +63,22 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class _Frozen:
+class Frozen:
     """A part of a corpus: embeddings (N, D) of unit length, and right classes."""
 
     points_ND: Array
     targets_N: Ints
+
+
+def frozen_parts(data: TextSet, recipe: Recipe) -> tuple[Frozen, Frozen]:
+    """The first rows of the training part and of test, by the recipe's base checkpoint. Raises `NoModelError`."""
+    encoder = classifiers.load_base(recipe)
+
+    def frozen(items: Sequence[Labelled]) -> Frozen:
+        embedded_ND = encoder.embed([example for example, _ in items])
+        return Frozen(embedded_ND, data.question.class_numbers([label for _, label in items]))
+
+    return frozen(data.train[:TRAIN_AT_MOST]), frozen(data.test[:TEST_AT_MOST])
 
 
 def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[Cell]:
@@ -94,19 +105,12 @@ def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[C
 
 
 def _play(corpus: str, data: TextSet, plan: StartPlan, recipe: Recipe) -> Iterator[Cell]:
-    encoder = classifiers.load_base(recipe)
-
-    def frozen(items: Sequence[Labelled]) -> _Frozen:
-        embedded_ND = encoder.embed([example for example, _ in items])
-        return _Frozen(embedded_ND, data.question.class_numbers([label for _, label in items]))
-
-    train, test = data.train[:TRAIN_AT_MOST], data.test[:TEST_AT_MOST]
-    size = min(plan.pool, 2 * len(train) // 3)
+    size = min(plan.pool, 2 * min(len(data.train), TRAIN_AT_MOST) // 3)
     if plan.labels[-1] > size:
         raise BadRunError(
             f"--labels-at ends at {plan.labels[-1]}, and a pool of {corpus} has {size} texts. Give fewer."
         )
-    train_points, test_points = frozen(train), frozen(test)
+    train_points, test_points = frozen_parts(data, recipe)
     played = [_of_seed(train_points, test_points, plan.labels, size, seed) for seed in plan.seeds]
     for labels in plan.labels:
         for name in START_BY:
@@ -117,7 +121,7 @@ def _play(corpus: str, data: TextSet, plan: StartPlan, recipe: Recipe) -> Iterat
 
 
 def _of_seed(
-    train: _Frozen, test: _Frozen, counts: Sequence[int], size: int, seed: int
+    train: Frozen, test: Frozen, counts: Sequence[int], size: int, seed: int
 ) -> Mapping[tuple[int, str], tuple[float, int]]:
     """Macro-F1 and number of classes by label count and start."""
     pool = seed_positions(len(train.targets_N), size, seed)
@@ -130,7 +134,7 @@ def _of_seed(
     }
 
 
-def _score(points_MD: Array, targets_M: Ints, test: _Frozen) -> tuple[float, int]:
+def _score(points_MD: Array, targets_M: Ints, test: Frozen) -> tuple[float, int]:
     with of_extra("simulation", "A logistic regression"):
         from sklearn.linear_model import LogisticRegression
     seen = np.unique(targets_M)
