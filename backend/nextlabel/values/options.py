@@ -9,15 +9,15 @@ from nextlabel.errors import RefusedConfigError
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
 OWN = (  # in the place of the settings of that name
     "strategy",
-    "head",
-    "start_order",
-    "near_copies",
     "window",
-    "fit_schedule",
     "fit_every",
     "fit_max_wait_s",
     "fit_steps",
     "learning_rate",
+    "fit_schedule",
+    "head",
+    "start_order",
+    "near_copies",
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 
