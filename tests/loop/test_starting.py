@@ -21,6 +21,7 @@ from nextlabel.store.state import StartState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.versions import is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -146,6 +147,20 @@ def test_tasks_that_come_later_stand_behind_and_when_the_pool_has_doubled_all_ar
     anew = house.make()
     assert anew.name != order.name
     assert (len(tasks_of(anew)), len(house.embedded())) == (41, 41)
+
+
+def test_one_whose_values_are_gone_is_made_anew(house: House) -> None:
+    house.add(range(1, 21))
+    tasks = tasks_of(house.make())
+    house.pool.keep_scores_of(make_card(PROJECT).version)
+    assert house.look() is None
+    assert tasks_of(house.make()) == tasks
+
+
+def test_its_name_is_ours_and_no_versions(house: House) -> None:
+    house.add(range(1, 21))
+    name = house.make().name
+    assert (is_ours(name), version_number(name), version_of(name)) == (True, 0, name)
 
 
 def test_an_edited_text_goes_behind(house: House) -> None:
