@@ -58,7 +58,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
@@ -291,12 +291,12 @@ class Controller:
     def _report_published(
         self, pool: Pool, found: _Found, order: Order, outcome: Publication, **changes: object
     ) -> None:
-        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
         self._report(
             pool,
             found,
-            state="publishing" if unfinished else "published",
+            state="publishing" if outcome.unfinished else "published",
             order=order.name,
+            known=order.known,
             window=outcome.window,
             stale=outcome.stale,
             **changes,
@@ -313,10 +313,10 @@ class Controller:
         return VersionOrder(pool, found.config, card, exactly)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
-        own, heads, others = self._own(card.project), isinstance(order, HeadOrder), _others_at_work(pool)
-        depth = own.window
-        if card.features and own.head == "on":  # what is soon to be published anew is not written in full length
-            depth = min(depth, HEADS_WINDOW + others)
+        own, depth = self._own(card.project), self._own(card.project).window
+        has_heads = card.features > 0 and own.head == "on"
+        if has_heads:  # what is soon to be published anew is not written in full length
+            depth = min(depth, HEADS_WINDOW + _others_at_work(pool))
         # What is best of a part of the pool gives way to what is best of all.
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
@@ -327,8 +327,8 @@ class Controller:
             depth,
             superseded=lambda: self._registry.current(card.project) != card.version,
             settled=not unscored,
-            first=HEADS_FIRST if heads else HEAD,
-            changes=heads,
+            first=HEADS_FIRST if isinstance(order, HeadOrder) else HEAD,
+            changes=has_heads,
         )
 
     def _bring(
@@ -345,15 +345,25 @@ class Controller:
         """Publish an order, and ask to be called again for what is left."""
         project, fitting = found.project, self._turn.fit_runs
         hinted = functools.partial(self._jobs.hinted, project.id)
-        others = _others_at_work(pool)
         with Publisher(
-            self._studio, pool, order, superseded, hinted, others=others, first=first, changes=changes
+            self._studio,
+            pool,
+            order,
+            superseded,
+            hinted,
+            others=_others_at_work(pool),
+            first=first,
+            changes=changes,
+            announce=functools.partial(self._jobs.expect_echo, project.id),
         ) as publisher:
-            outcome = publisher.publish(project, depth, settled=settled, fitting=fitting)
+            outcome = publisher.publish(project, depth, settled, fitting)
+            if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
+                switched = replace(project, model_version=order.name)
+                outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
         if outcome.written:
             log.info("project %d: published %d predictions", project.id, outcome.written)
             trim_heap()  # what the exact scores took
-        if outcome.missing or outcome.seconds_to_switch is not None:
+        if outcome.unfinished:
             self._jobs.hint(project.id)
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(project.id, delay_s=PACE_S)
@@ -387,6 +397,8 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
+        if self._registry.options(project.id).defaults == OF_0_1_0:
+            notes.append(notices.old_defaults(project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes

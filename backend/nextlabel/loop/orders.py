@@ -21,6 +21,10 @@ class Order(Protocol):
     def name(self) -> str:
         """The model version that its predictions bear in Label Studio."""
 
+    @property
+    def known(self) -> int:
+        """How many labels it knows."""
+
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """The pool, most informative first, equal values by task id; at most `limit`. Either the tasks that somebody
         has skipped, or those that nobody has."""
@@ -45,6 +49,11 @@ class VersionOrder:
     def name(self) -> str:
         """The version's own."""
         return self._card.version
+
+    @property
+    def known(self) -> int:
+        """Those that it was fitted on."""
+        return self._card.examples
 
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """By the values in the pool."""
@@ -80,6 +89,11 @@ class StartOrder:
     def name(self) -> str:
         """Its own; no version has it."""
         return self._name
+
+    @property
+    def known(self) -> int:
+        """None."""
+        return 0
 
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """By the values in the pool."""

@@ -20,6 +20,7 @@ from nextlabel.errors import QueueError, of_extra
 
 log = logging.getLogger(__name__)
 
+ECHO_S = 10.0  # in which a switch is answered; a busy Label Studio takes a second or two
 OVERDUE_S = 60.0
 ANSWER_S = 0.5  # for a server's answer: a webhook is sent inside an annotator's request, and waits up to a second
 PATIENCE_S = 5.0  # the same for a trainer, on whom nobody waits
@@ -143,6 +144,17 @@ class JobQueue:
         found = self._forget_key(key) if demand else None
         if isinstance(found, bytes) and found.decode() != demand:
             self.huey.storage.put_if_empty(key, found)
+
+    def expect_echo(self, project: int, model_version: str) -> None:
+        """Label Studio is about to send an event for our own switch of a project, which tells us nothing."""
+        self.huey.storage.put_data(f"echo:{project}", f"{time.time()!r} {model_version}".encode())
+
+    def is_echo(self, project: int, model_version: object) -> bool:
+        """Whether that is the event, which comes within the request that causes it. One switch has one: whatever takes
+        its place, as a person changed something at that moment, is made up for by the real one."""
+        found = self._forget_key(f"echo:{project}")
+        at, _, expected = found.decode().partition(" ") if isinstance(found, bytes) else ("0", "", "")
+        return bool(expected) and expected == model_version and abs(time.time() - float(at)) < ECHO_S
 
     def restart(self) -> None:
         """Forget which hints are waiting, as a worker may have been killed that had taken some. What another worker
