@@ -146,6 +146,46 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     assert (card.strategy, card.recipe["steps"]) == ("least_confidence", 7)
 
 
+def copy_of(house: House, task_id: int, original: int, label: str) -> None:
+    text = f"{('Yes', 'No')[original % 2]},  {('yes', 'no')[original % 2]}, NUMBER {original}"
+    house.pool.upsert([TaskRow(task_id, Example(task_id, text), False, True, False, 1, (Vote(label, False, "z"),))])
+
+
+def test_labels_of_copies_are_fitted_on_once_and_are_all_known(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="hold")
+    house.label(TRAIN, RIGHT)
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    copy_of(house, 501, TRAIN[0], "neg")
+    copy_of(house, 502, TRAIN[0], "neg")
+    copy_of(house, 503, TRAIN[1], RIGHT["yes"])
+    copy_of(house, 504, HOLDOUT[0], RIGHT["yes"])
+    version = house.fit()
+    card, known = house.registry.card(PROJECT, version), house.registry.fitted_labels(PROJECT, version)
+    assert card.examples == len(TRAIN)
+    assert card.label_counts == {"pos": 11, "neg": 13} if TRAIN[0] % 2 == 0 else {"pos": 12, "neg": 12}
+    assert known.keys() == {*TRAIN, 501, 502, 503, 504}
+    assert house.look().pending == 0
+    assert house.look().labels == len(TRAIN) + 4
+
+
+def test_where_near_copies_are_served_each_label_counts(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="serve")
+    house.label(TRAIN, RIGHT)
+    copy_of(house, 501, TRAIN[0], "neg")
+    version = house.fit()
+    assert house.registry.card(PROJECT, version).examples == len(TRAIN) + 1
+    assert house.registry.fitted_labels(PROJECT, version).keys() == {*TRAIN, 501}
+
+
+def test_one_text_with_two_labels_is_no_second_class(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="hold", fit_every=2)
+    copy_of(house, 501, 1, "pos")
+    copy_of(house, 502, 1, "neg")
+    assert house.look().message.startswith("Waiting for labels: All 1 labels so far are 'neg'")
+    copy_of(house, 503, 3, "pos")
+    assert house.look().reason == "3 new labels"
+
+
 @pytest.mark.parametrize(
     ("scored", "seconds", "base_model", "first"),
     [

@@ -22,6 +22,7 @@ from nextlabel.values.survey import (
     NOT_WORDS,
     SPLIT,
     UNREADABLE,
+    Copies,
     Seen,
     Survey,
     UnknownWords,
@@ -326,6 +327,28 @@ def on_unknown_words(unknown: UnknownWords, base_model: str, survey: Survey) -> 
         )
 
 
+def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
+    """What is not learnt twice, and what nobody needs to label."""
+    learnt = []
+    if copies.again:
+        learnt.append(f"{_labels_are(copies.again)} of copies of other labelled texts, which count once with them")
+    if copies.contradicting:
+        learnt.append(
+            f"in {_texts(copies.contradicting)} the copies have different labels, of which the majority counts"
+        )
+    if copies.held_out:
+        learnt.append(f"{_labels_are(copies.held_out)} of copies of held out texts and not learnt from")
+    sentences = [f"{_capital('; '.join(learnt))}."] if learnt else []
+    if copies.open:
+        sentences.append(
+            f"{_tasks(copies.open)} without a label {'is a copy' if copies.open == 1 else 'are copies'} of labelled "
+            "texts and not published, because their labels would teach nothing. "
+            f"`nextlabel close-copies --project {project}` closes them in Label Studio."
+        )
+    if sentences:
+        yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
+
+
 def base_model_fails(message: str) -> Notice:
     """When no fit can begin."""
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
@@ -397,6 +420,14 @@ def _tasks(count: int) -> str:
 
 def _annotations(count: int) -> str:
     return "1 annotation" if count == 1 else f"{count} annotations"
+
+
+def _labels_are(count: int) -> str:
+    return "1 label is" if count == 1 else f"{count} labels are"
+
+
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count} texts"
 
 
 def _labels(count: int) -> str:

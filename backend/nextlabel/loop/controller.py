@@ -30,6 +30,7 @@ from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_b
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.copies import HOLD, copies_in
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.orders import VersionOrder
 from nextlabel.loop.publishing import (
@@ -48,14 +49,14 @@ from nextlabel.loop.sync import (
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import Settings, for_project
+from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
-from nextlabel.values.survey import UnknownWords
+from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -261,12 +262,19 @@ class Controller:
             **self._switched(project.id, version, outcome),
         )
 
+    def _own(self, project: int) -> ProjectSettings:
+        return for_project(self._settings, self._registry.options(project))
+
+    def _holds(self, project: int) -> bool:
+        return self._own(project).near_copies == HOLD
+
     def _publish(self, pool: Pool, found: _Found, card: Card, unscored: int) -> Publication:
         # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = for_project(self._settings, self._registry.options(card.project)).window
+        depth = self._own(card.project).window
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
         fitting = self._turn.fit_runs
+        holds = self._holds(card.project)
         with Publisher(
             self._studio,
             pool,
@@ -274,6 +282,7 @@ class Controller:
             superseded=lambda: self._registry.current(card.project) != card.version,
             hinted=functools.partial(self._jobs.hinted, card.project),
             others=_others_at_work(pool),
+            pointless=pool.copies_of_labelled(found.config.question) if holds else (),
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
@@ -325,7 +334,11 @@ class Controller:
             *([notices.base_model_fails(base.message)] if fails else []),
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
+            *notices.on_copies(self._copies(pool, project, config), project),
         ]
+
+    def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
+        return copies_in(pool, config.question) if self._holds(project) else Copies()
 
     def _unknown_words(self, pool: Pool, config: LabelConfig) -> UnknownWords:
         """Of a sample of the texts, which is drawn anew when the project has doubled."""

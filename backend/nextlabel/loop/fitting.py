@@ -23,6 +23,7 @@ from nextlabel.learning.rounds import (
     score_drop,
 )
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
@@ -89,7 +90,8 @@ class Fitter:
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = f"{pending} of {own.fit_every} new labels until the next fit"
             return FitDecision("", message, len(labels), pending)
-        obstacle = self._obstacle(pool, project, config, list(labels.values()))
+        learnt = self._learnt(pool, project, config)
+        obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])
         if obstacle:
             return FitDecision("", obstacle, len(labels), pending)
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
@@ -97,6 +99,9 @@ class Fitter:
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
+
+    def _learnt(self, pool: Pool, project: int, config: LabelConfig) -> Learnt:
+        return learnt_from(pool, config.question, self._own(project).near_copies)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -212,7 +217,8 @@ class Fitter:
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
         """The card of a version that is saved, and active unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
-        labelled = pool.labelled(config.question, holdout=False)
+        learnt = self._learnt(pool, project, config)
+        labelled = learnt.to_fit
         holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
         # As in a simulation with the same seed.
@@ -222,11 +228,10 @@ class Fitter:
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
         card = replace(card, refused=self._objection(config.question, card, holdout, result))
-        labels = {example.id: label for example, label in labelled}
         if card.refused:
-            self._save(card, labels, result)
+            self._save(card, learnt.known, result)
         else:
-            self._activate(pool, replace(card, due_at=due_at), labels, result)
+            self._activate(pool, replace(card, due_at=due_at), learnt.known, result)
         return card
 
     def _round(

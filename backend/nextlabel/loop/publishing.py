@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from nextlabel.loop.orders import Order
 from nextlabel.loop.window import plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
-from nextlabel.values.queue import Placed, Published
+from nextlabel.values.queue import Placed, Published, Ranked
 from nextlabel.values.versions import is_ours
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,9 @@ WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
+LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer
 LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
+Free = Callable[[Sequence[Ranked], int, int], list[Ranked]]
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
 
 
@@ -45,6 +47,12 @@ class Publication:
     seconds_to_switch: float | None
 
 
+def all_free(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+    """Those of the ranked tasks that may stand in the queue: all of them. Whoever keeps some back need not look further
+    than until `depth` are free, and leaves `least`, so that nobody is told that there are no tasks."""
+    return list(ranked)
+
+
 def at_once(others: int) -> int:
     """Requests at a time when there is no time to rest, with so many annotators beside one."""
     return max(WRITERS, others // SHARE)
@@ -57,7 +65,8 @@ class Publisher:
     labels does, for which is put off what is not urgent: these may make a fit due, and in a large project Label Studio
     takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
     first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
-    many more are published.
+    many more are published. `pointless` tasks of the pool are never published; of the others, as far as nobody has
+    skipped them, those that are `free`.
     """
 
     def __init__(
@@ -69,8 +78,11 @@ class Publisher:
         hinted: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
         others: int = 0,
+        pointless: Collection[int] = (),
+        free: Free = all_free,
     ):
         self._studio, self._pool, self._order = studio, pool, order
+        self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others = others
         self._at_once = at_once(others)
@@ -96,7 +108,7 @@ class Publisher:
         published = self._pool.published()
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
-        values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks)
+        values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
         plan = plan_window(wanted, published, version, values, misplaced)
         urgent = plan.create if switching else ()
         written = self._write(urgent, hurry=True, at_least=len(urgent))
@@ -130,11 +142,25 @@ class Publisher:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         while True:
-            fresh = self._order.ranked(depth + depth // 4 + 1, skipped=False)
-            skipped = self._order.ranked(depth, skipped=True)
+            fresh = self._fresh(depth + depth // 4 + 1, min(depth, HEAD + self._others))
+            skipped = self._useful(depth, skipped=True)
             wanted = compose({INFORMATIVE: fresh}, all_informative, depth, skipped)
             if not self._order.make_exact([task.task_id for task in wanted], [task.task_id for task in fresh]):
                 return wanted
+
+    def _fresh(self, depth: int, least: int) -> list[Ranked]:
+        """The tasks that come next, most informative first: `depth` of them, as far as so many are found."""
+        looked_at = depth
+        while True:
+            ranked = self._useful(looked_at, skipped=False)
+            free = self._free(ranked, depth, least)
+            if len(free) >= depth or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
+                return free[:depth]
+            looked_at *= 2
+
+    def _useful(self, limit: int, skipped: bool) -> list[Ranked]:
+        ranked = self._order.ranked(limit + len(self._pointless), skipped)
+        return [task for task in ranked if task.task_id not in self._pointless][:limit]
 
     def _may_switch(self, wanted: int, in_place: int) -> bool:
         if 2 * in_place < wanted and self._superseded():
