@@ -18,7 +18,7 @@ from nextlabel.settings import (
     load_settings,
     settings_page,
 )
-from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
+from nextlabel.values.options import LATEST, NO_OPTIONS, OF_0_1_0, OWN, ProjectOptions
 
 PAGE = ROOT / "docs" / "settings.md"
 SECRET = "open-sesame"
@@ -39,8 +39,11 @@ def refusal() -> str:
 def test_without_an_environment_the_tutorials_settings_hold() -> None:
     settings = load_settings(env_file=None)
     assert str(settings.label_studio_url) == "http://localhost:8080/"
-    assert (settings.base_model, settings.query_strategy) == ("google-bert/bert-base-cased", "entropy")
-    assert (settings.batch_size, settings.max_length, settings.learning_rate) == (32, 128, 2e-5)
+    assert (settings.base_model, settings.query_strategy) == ("google-bert/bert-base-cased", "margin")
+    assert (settings.batch_size, settings.max_length) == (32, 128)
+    assert (settings.fit_steps, settings.learning_rate) == ("auto", "auto")
+    before = for_project(settings, NO_OPTIONS)
+    assert (before.strategy, before.fit_steps, before.learning_rate, before.head) == ("entropy", 343, 2e-5, "off")
     assert (settings.label_studio_api_key.get_secret_value(), settings.basic_auth_user) == ("", "")
 
 
@@ -253,11 +256,38 @@ def test_a_project_has_the_settings_of_all_until_it_has_its_own(monkeypatch: pyt
     assert (found.fit_max_wait_s, found.fit_steps) == (90.0, 343)
     assert found.lines() == [
         "strategy=margin (project)",
+        "head=off (built in)",
+        "start_order=off (built in)",
+        "near_copies=serve (built in)",
         "window=64 (project)",
+        "fit_schedule=off (built in)",
         "fit_every=32 (environment)",
         "fit_max_wait_s=90.0 (project)",
         "fit_steps=343 (built in)",
+        "learning_rate=2e-05 (built in)",
     ]
+
+
+def test_a_project_keeps_what_was_built_in_when_it_was_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = ProjectOptions(defaults=LATEST)
+    assert for_project(load_settings(env_file=None), today).lines() == [
+        "strategy=margin (built in)",
+        "head=on (built in)",
+        "start_order=typiclust (built in)",
+        "near_copies=hold (built in)",
+        "window=128 (built in)",
+        "fit_schedule=8,16,32,64 (built in)",
+        "fit_every=64 (built in)",
+        "fit_max_wait_s=600.0 (built in)",
+        "fit_steps=auto (built in)",
+        "learning_rate=auto (built in)",
+    ]
+    monkeypatch.setenv("HEAD", "off")
+    assert for_project(load_settings(env_file=None), today).head == "off"
+    assert ProjectOptions.of(today.put_into({})) == today
+    assert ProjectOptions.of({}).defaults == OF_0_1_0
+    with pytest.raises(RefusedConfigError, match="defaults=7"):
+        ProjectOptions.of({"nextlabel": {"defaults": 7}})
 
 
 @pytest.mark.parametrize(
@@ -265,7 +295,9 @@ def test_a_project_has_the_settings_of_all_until_it_has_its_own(monkeypatch: pyt
     [
         ("window", 0), ("window", "many"), ("window", True), ("window", 2.5), ("window", [64]), ("fit_every", -1),
         ("fit_max_wait_s", "nan"), ("fit_max_wait_s", 0), ("fit_max_wait_s", 1e9), ("fit_steps", "1e3"),
-        ("strategy", "bald"), ("strategy", "badge"), ("strategy", 7),
+        ("strategy", "bald"), ("strategy", "badge"), ("strategy", 7), ("head", "maybe"), ("head", True),
+        ("start_order", "on"), ("near_copies", "off"), ("fit_schedule", "8;16"), ("fit_schedule", "0"),
+        ("fit_schedule", 8), ("fit_steps", "some"), ("learning_rate", 2), ("learning_rate", "fast"),
     ],
 )  # fmt: skip
 def test_a_projects_own_value_has_the_bounds_and_the_words_of_the_setting(

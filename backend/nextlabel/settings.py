@@ -1,7 +1,7 @@
 """The only reader of the environment: one frozen `Settings`, checked at the start, never read again."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from pydantic import (
     AfterValidator,
     AnyHttpUrl,
     Field,
+    PlainValidator,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -43,6 +44,11 @@ def _servable(name: str) -> str:
     return name
 
 
+def _auto_or(kind: Any) -> Callable[[object], object]:
+    """One error, where a union would have one for each of its kinds."""
+    return lambda given: given if given == "auto" else TypeAdapter(kind).validate_python(given)
+
+
 # What a project may decide for itself, so that bounds and words are the same in the environment and there.
 StrategyName = Annotated[
     str,
@@ -73,14 +79,16 @@ FitMaxWait = Annotated[
     ),
 ]
 FitSteps = Annotated[
-    Literal["auto"] | Annotated[int, Field(ge=1)],
+    int | str,
+    PlainValidator(_auto_or(Annotated[int, Field(ge=1)])),
     Field(
         description="auto, or a whole number of optimiser steps, at least 1",
         title="auto: what the checkpoint and the number of labels call for; the tutorial's are 343",
     ),
 ]
 LearningRate = Annotated[
-    Literal["auto"] | Annotated[float, Field(gt=0, lt=1)],
+    float | str,
+    PlainValidator(_auto_or(Annotated[float, Field(gt=0, lt=1)])),
     Field(
         description="auto, or a number between 0 and 1, such as 2e-5",
         title="auto: what the checkpoint calls for; the tutorial's is 2e-5, and small checkpoints need about 1e-4",

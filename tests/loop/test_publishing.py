@@ -167,7 +167,7 @@ def head_of(pool: Pool, depth: int, pointless: Sequence[int] = (), free: Free = 
     studio: Any = notes
     order = VersionOrder(pool, CONFIG, card, never)
     with Publisher(
-        studio, pool, order, lambda: False, lambda: False, lambda s: None, others, pointless, free
+        studio, pool, order, lambda: False, lambda: False, lambda s: None, others, pointless=pointless, free=free
     ) as publisher:
         publisher.publish(project, depth)
     return notes

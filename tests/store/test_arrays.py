@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import PoolError
-from nextlabel.store.arrays import ValueFiles, record
+from nextlabel.store.arrays import RecordFiles, record
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
@@ -107,13 +107,13 @@ def test_what_a_killed_process_had_written_and_not_counted_is_unscored(pool: Poo
 
 def die_in_the_middle(path: Path) -> None:
     """Of writing two scores, before they count, with half of the second one lost."""
-    real = ValueFiles.append
+    real = RecordFiles.append
 
-    def append(self: ValueFiles, version: str, counted: int, records_N: Any) -> int:
-        real(self, version, counted, records_N)
+    def append(self: RecordFiles, name: str, counted: int, records_N: Any) -> int:
+        real(self, name, counted, records_N)
         os._exit(9)
 
-    ValueFiles.append = append  # type: ignore[method-assign]
+    RecordFiles.append = append  # type: ignore[method-assign]
     with Pool(path) as pool:
         score(pool, V1, {2: 0.75})
 

@@ -489,8 +489,3 @@ def test_copies_that_are_closed_without_an_answer_are_told_from_others(pool: Poo
     rows = [task(1, "pos", text="one"), task(2, text="one"), task(3, text="two"), task(4, text="one", skipped=True)]
     pool.upsert([replace(row, closed=True) for row in rows] + [task(5, text="one")])
     assert pool.closed_copies() == {2}
-
-
-def test_texts_come_in_the_order_in_which_they_are_asked_for(pool: Pool) -> None:
-    pool.upsert([task(1), task(2), replace(task(3), example=None)])
-    assert pool.examples([2, 3, 1, 9]) == [example(2), example(1)]

@@ -809,7 +809,8 @@ def test_the_page_and_the_project_say_what_is_active_and_where_it_comes_from(
     registry.put_options(PROJECT, ProjectOptions(own={"window": 9}))
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]
     assert (said["window"], said["sources"]["window"], said["sources"]["strategy"]) == (9, "project", "built in")
-    assert "strategy=entropy (built in) · window=9 (project) · fit_every=" in page(fresh)
+    assert "strategy=entropy (built in) · head=off (built in) · " in page(fresh)
+    assert " · window=9 (project) · fit_schedule=" in page(fresh)
     registry.put_options(PROJECT, ProjectOptions(own={"window": 0}))
     assert fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]["sources"]["window"] == "built in"
 

@@ -336,8 +336,18 @@ class LabelStudioClient:
 
     def update_prediction(self, prediction_id: int, result: Sequence[Mapping[str, Any]]) -> bool:
         """Have a prediction show something else, at its score and so in its place; returns False when it is gone."""
+        return self._change_prediction(prediction_id, {"result": list(result)})
+
+    def replace_prediction(self, prediction_id: int, prediction: Mapping[str, Any]) -> bool:
+        """Have a prediction be that of another model version for the same task: one request, where to delete it and to
+        create another are two. Returns False when it is gone."""
+        return self._change_prediction(
+            prediction_id, {key: prediction[key] for key in ("result", "score", "model_version")}
+        )
+
+    def _change_prediction(self, prediction_id: int, fields: Mapping[str, Any]) -> bool:
         try:
-            self._read(_id, "PATCH", f"api/predictions/{prediction_id}/", json={"result": list(result)})
+            self._read(_id, "PATCH", f"api/predictions/{prediction_id}/", json=fields)
         except StudioRefusedError as error:
             if error.code != 404:
                 raise

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import NoModelError
+from nextlabel.learning.strategies import acquire, draws
 from nextlabel.store.files import replace_file
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.linear import Linear
@@ -67,6 +68,11 @@ def refitted(fitted: Linear, features_ND: Features, targets_N: Ints, precision: 
 def probabilities(layer: Linear, features_ND: Features) -> Array:
     """Class probabilities (N, C), rows summing to 1: what the model says once the layer stands in it."""
     return _softmax(layer(features_ND))
+
+
+def acquisition_values(layer: Linear, features_ND: Features, ids_N: Ints, strategy: str, seed: int) -> Array:
+    """Values (N) in [0, 1] of examples by what the layer says of them, as `rounds.score_pool` has a version's."""
+    return acquire(strategy, probabilities(layer, features_ND)[:, None, :], draws(ids_N, seed))
 
 
 def beats_majority(features_ND: Features, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:

@@ -25,7 +25,7 @@ from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.metrics import Scores
 from nextlabel.problems.question import Question
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example
 
 StageProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -37,14 +37,24 @@ CHANCE = 2.0  # standard errors that a difference on the holdout must exceed
 
 @dataclass(frozen=True)
 class Scored:
-    """What a version says of some examples: probabilities (N, C) and acquisition values (N) in [0, 1]."""
+    """What a version says of some examples: probabilities (N, C) and acquisition values (N) in [0, 1].
+
+    `features_ND` is what its last layer read for that, where it was asked for and there is such a layer.
+    """
 
     examples: Sequence[Example]
     probs_NC: Array
     values_N: Array
+    features_ND: Features | None = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers the features of a text are; 0 without any."""
+        return 0 if self.features_ND is None else self.features_ND.shape[1]
 
     def __getitem__(self, part: slice) -> "Scored":
-        return Scored(self.examples[part], self.probs_NC[part], self.values_N[part])
+        features_ND = None if self.features_ND is None else self.features_ND[part]
+        return Scored(self.examples[part], self.probs_NC[part], self.values_N[part], features_ND)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ class Round:
     """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
     without which `scores` is None.
 
-    `seconds` are by stage.
+    `labelled` is what the version says of what it was fitted on, with features, if these were asked for. `seconds` are
+    by stage.
     """
 
     classifier: Classifier
@@ -61,6 +72,7 @@ class Round:
     predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
+    labelled: Scored | None = None
 
 
 def run_round(
@@ -72,10 +84,12 @@ def run_round(
     strategy: str,
     progress: StageProgress = lambda stage, done, total: None,
     cache: TokenCache | None = None,
+    features: bool = False,
 ) -> Round:
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
-    Pool values come from the fast precision. With a `cache` no text is tokenised twice. Raises `NotEnoughLabelsError`
+    Pool values come from the fast precision. With a `cache` no text is tokenised twice. With `features`, for which a
+    model needs a last layer, those of the pool and of what is labelled come along. Raises `NotEnoughLabelsError`
     when the question misses labels, `DivergedError` when the weights have become useless.
     """
     answers = [label for _, label in labelled]
@@ -106,9 +120,13 @@ def run_round(
     predictions_N = question.predicted(holdout_NC)
     scores = _scores(question, holdout, predictions_N)
     clock.stop("evaluate")
-    scored = score_pool(classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t))
+    features = features and classifier.has_last_layer
+    known = score_pool(classifier, [e for e, _ in labelled], strategy, recipe.seed, features=True) if features else None
+    scored = score_pool(
+        classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t), features=features
+    )
     clock.stop("score")
-    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds)
+    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds, known)
 
 
 def score_pool(
@@ -118,17 +136,23 @@ def score_pool(
     seed: int,
     exact: bool = False,
     progress: classifiers.Progress | None = None,
+    features: bool = False,
 ) -> Scored:
     """Probabilities and values of examples. Of a strategy that picks a batch, the values that it starts from.
 
-    Without Monte-Carlo passes an example's value does not depend on what it is batched with.
+    Without Monte-Carlo passes an example's value does not depend on what it is batched with. `features`, which come
+    from such a pass, raise `NoModelError` for a model without a last layer.
     """
+    features_ND = None
     if STRATEGIES[strategy].passes:
         probs_NKC = classifier.sample_proba(examples, PASSES, seed)
+    elif features:
+        probs_NC, features_ND = classifier.predict_with_features(examples, exact, progress)
+        probs_NKC = probs_NC[:, None, :]
     else:
         probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    return Scored(examples, probs_NKC.mean(axis=1), acquire(strategy, probs_NKC, draws(ids_N, seed)))
+    return Scored(examples, probs_NKC.mean(axis=1), acquire(strategy, probs_NKC, draws(ids_N, seed)), features_ND)
 
 
 def select(
@@ -197,10 +221,12 @@ def round_seed(seed: int, number: int) -> int:
 
 def joined(parts: Sequence[Scored]) -> Scored:
     """One after the other as one; at least one part."""
+    features = [part.features_ND for part in parts if part.features_ND is not None]
     return Scored(
         [example for part in parts for example in part.examples],
         np.concatenate([part.probs_NC for part in parts]),
         np.concatenate([part.values_N for part in parts]),
+        np.concatenate(features) if len(features) == len(parts) else None,
     )
 
 

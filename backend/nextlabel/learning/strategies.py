@@ -158,7 +158,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     },
 }
 
-SERVED = "entropy"  # what a project is ordered by that does not say otherwise
+SERVED = "margin"  # what a project is ordered by that does not say otherwise
 SERVABLE = tuple(name for name, strategy in STRATEGIES.items() if strategy.servable)
 
 

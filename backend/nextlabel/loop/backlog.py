@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.orders import keep
 from nextlabel.model.classifier import Progress
 from nextlabel.processes import trim_heap
 from nextlabel.settings import Settings
@@ -74,8 +75,7 @@ class Backlog:
             raise _FitComesError
 
     def _score(self, pool: Pool, card: Card, examples: Sequence[Example], progress: Progress | None = None) -> None:
-        scored = self._resident.score(card, examples, exact=False, progress=progress)
-        pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+        keep(pool, card.version, self._resident.score(card, examples, False, progress, features=card.features > 0))
 
 
 class _FitComesError(Exception):

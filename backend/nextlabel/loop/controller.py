@@ -7,7 +7,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -30,13 +30,18 @@ from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_b
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
-from nextlabel.loop.copies import HOLD, copies_in
+from nextlabel.loop.copies import HOLD, copies_in, learnt_from
+from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
-from nextlabel.loop.orders import VersionOrder
+from nextlabel.loop.head_order import HeadOrder, Valued
+from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
     HEAD,
     Publication,
     Publisher,
+    all_free,
     check_published,
     take_back_choices,
 )
@@ -57,13 +62,16 @@ from nextlabel.store.state import ProjectState, QueueState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
-from nextlabel.values.versions import Card, is_ours
+from nextlabel.values.versions import Card, is_ours, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
 LOADED_VERSIONS = 2  # each a model in memory
+HEADS_WINDOW = 12  # tasks that are published of a head, and one more for each further annotator
+ON_SCREEN = 2  # tasks for each annotator that may be there, or be the next, when the queue is switched
+HEADS_FIRST = 4  # of them before the queue is switched from one head to the next
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
 PROJECT_BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
@@ -107,8 +115,11 @@ class Controller:
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
+        self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
+        recipe = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
+        self._embedder, self._words = Embedder(recipe, self._resident, caches), Words()
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
@@ -245,44 +256,57 @@ class Controller:
         if self._chosen_by_a_person(pool, project, version):
             self._report(pool, found, state="published", version=version)
             return
-        if project.model_version != version and not self._connected(pool, project.id, thorough=True):
+        if version_of(project.model_version or "") != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
-        outcome = self._publish(pool, found, card, unscored)
+        order = self._order(pool, found, card)
+        outcome = self._publish(pool, found, card, order, unscored)
         unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
         self._report(
             pool,
             found,
             state="publishing" if unfinished else "published",
             version=version,
+            order=order.name,
             window=outcome.window,
             stale=outcome.stale,
             unscored=unscored,
-            **self._switched(project.id, version, outcome),
+            **self._switched(project, version, outcome),
         )
 
-    def _own(self, project: int) -> ProjectSettings:
-        return for_project(self._settings, self._registry.options(project))
+    def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
+        """The version's head, fitted again if it is time, or the version as it was fitted."""
+        exactly = functools.partial(self._resident.predict, card, features=card.features > 0)
+        if card.features and self._own(card.project).head == "on":
+            learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
+            labels = {example.id: label for example, label in learnt.to_fit}
+            if head := self._heads.newest(pool, card, labels, _others_at_work(pool)):
+                valued = self._valued.setdefault(card.project, Valued())
+                return HeadOrder(pool, found.config, card, *head, exactly, valued)
+        return VersionOrder(pool, found.config, card, exactly)
 
-    def _holds(self, project: int) -> bool:
-        return self._own(project).near_copies == HOLD
-
-    def _publish(self, pool: Pool, found: _Found, card: Card, unscored: int) -> Publication:
-        # What is best of a part of the pool gives way to what is best of all, so it is not written in full length.
-        depth = self._own(card.project).window
+    def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
+        own, heads, others = self._own(card.project), isinstance(order, HeadOrder), _others_at_work(pool)
+        depth = own.window
+        if card.features and own.head == "on":  # what is soon to be published anew is not written in full length
+            depth = min(depth, HEADS_WINDOW + others)
+        # What is best of a part of the pool gives way to what is best of all.
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
         fitting = self._turn.fit_runs
-        holds = self._holds(card.project)
+        pointless, free = self._kept_out(pool, found, card, order)
         with Publisher(
             self._studio,
             pool,
-            VersionOrder(pool, found.config, card, functools.partial(self._resident.predict, card)),
+            order,
             superseded=lambda: self._registry.current(card.project) != card.version,
             hinted=functools.partial(self._jobs.hinted, card.project),
-            others=_others_at_work(pool),
-            pointless=pool.copies_of_labelled(found.config.question) if holds else (),
+            others=others,
+            first=HEADS_FIRST if heads else HEAD,
+            changes=heads,
+            pointless=pointless,
+            free=free or all_free,
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
@@ -294,21 +318,40 @@ class Controller:
             self._jobs.hint(card.project, delay_s=PACE_S)
         return outcome
 
-    def _switched(self, project: int, version: str, outcome: Publication) -> dict[str, float]:
-        """What to note of a switch to a version: how long it took, and on the card the way from the label that made a
-        fit due, as far as we saw it."""
+    def _kept_out(self, pool: Pool, found: _Found, card: Card, order: Order) -> tuple[Collection[int], Holding | None]:
+        """Tasks that are copies of labelled ones, and what holds back those that are near-copies of others."""
+        if self._own(card.project).near_copies != HOLD:
+            return (), None
+        question = found.config.question
+        known = (
+            order.known if isinstance(order, HeadOrder) else self._registry.fitted_labels(card.project, card.version)
+        )
+        labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
+        published = in_queue(
+            pool, order.name, found.project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool))
+        )
+        holding = Holding(pool, card.project, self._words, self._embedder, published, labelled - set(known))
+        return pool.copies_of_labelled(question), holding
+
+    def _own(self, project: int) -> ProjectSettings:
+        return for_project(self._settings, self._registry.options(project))
+
+    def _switched(self, project: Project, version: str, outcome: Publication) -> dict[str, float]:
+        """What to note of a switch: how long it took; of one to another version also on its card, with the way from the
+        label that made the fit due, as far as we saw it."""
         if outcome.seconds_to_switch is None:
             return {}
-        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project, version)
-        if card.due_at and "total" not in card.seconds:
-            seconds["total"] = round(self._now() - card.due_at, 3)
-        self._registry.add_seconds(project, version, seconds)
+        seconds, card = {"publish": round(outcome.seconds_to_switch, 3)}, self._registry.card(project.id, version)
+        if version_of(project.model_version or "") != version:
+            if card.due_at and "total" not in card.seconds:
+                seconds["total"] = round(self._now() - card.due_at, 3)
+            self._registry.add_seconds(project.id, version, seconds)
         return {"publish_seconds": seconds["publish"]}
 
     def _chosen_by_a_person(self, pool: Pool, project: Project, version: str) -> bool:
         """Whether the project follows predictions that neither we set, nor Label Studio by itself."""
         followed = project.model_version
-        if not followed or followed in (version, pool.state(ProjectState).backend_title):
+        if not followed or followed == pool.state(ProjectState).backend_title or version_of(followed) == version:
             return False
         ours = pool.state(QueueState)  # empty when MODEL_DIR was lost
         return not is_ours(followed) or (bool(ours.after) and followed not in (ours.before, ours.after))
@@ -338,7 +381,7 @@ class Controller:
         ]
 
     def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
-        return copies_in(pool, config.question) if self._holds(project) else Copies()
+        return copies_in(pool, config.question) if self._own(project).near_copies == HOLD else Copies()
 
     def _unknown_words(self, pool: Pool, config: LabelConfig) -> UnknownWords:
         """Of a sample of the texts, which is drawn anew when the project has doubled."""

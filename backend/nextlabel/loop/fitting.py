@@ -18,12 +18,14 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning.rounds import (
     Round,
+    StageProgress,
     round_seed,
     run_round,
     score_drop,
 )
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
+from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
+LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 
@@ -85,10 +88,11 @@ class Fitter:
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
-        reason = self._reason(project, version, config, own, demanded, pending, waited_s)
+        step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
+        reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
-            message = f"{pending} of {own.fit_every} new labels until the next fit"
+            message = f"{pending} of {step} new labels until the next fit"
             return FitDecision("", message, len(labels), pending)
         learnt = self._learnt(pool, project, config)
         obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])
@@ -125,6 +129,7 @@ class Fitter:
         own: ProjectSettings,
         demanded: bool,
         pending: int,
+        step: int,
         waited_s: float,
     ) -> str:
         if demanded:
@@ -136,7 +141,7 @@ class Fitter:
         # was left out.
         if card and card.texts != _texts(config) and (card.texts or config.left_out):
             return "what makes the text changed"
-        if pending >= own.fit_every:
+        if pending >= step:
             return f"{pending} new labels"
         if pending and waited_s >= own.fit_max_wait_s:
             return f"{pending} new labels have waited {waited_s:.0f} s"
@@ -201,8 +206,17 @@ class Fitter:
         if unfinished := self._registry.unfinished(project):
             log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
             self._registry.discard(project, unfinished)
-        card = self._make_version(pool, project, config, decision.reason)
-        pool.update(FitState, lambda state: replace(state, due_at=None, demand_fitted=demand, failures_in_a_row=0))
+        try:
+            card = self._make_version(pool, project, config, decision.reason)
+        except _OutdatedError as why:
+            log.info("project %d: a fit was given up for a newer one: %s", project, why)
+            pool.update(FitState, lambda state: replace(state, given_up=True))
+            self._jobs.want_fit(project)
+            return
+        pool.update(
+            FitState,
+            lambda state: replace(state, due_at=None, demand_fitted=demand, failures_in_a_row=0, given_up=False),
+        )
         self._done(project, card)
         self._jobs.hint(project)
         # One that came after the last look at Label Studio stands: the labels before it may not be here yet.
@@ -224,7 +238,7 @@ class Fitter:
         # As in a simulation with the same seed.
         own = self._own(project)
         recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own, len(labelled))
-        result = self._round(pool, project, config, recipe, own.strategy, labelled, holdout)
+        result = self._round(pool, project, config, recipe, own, labelled, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
         card = replace(card, refused=self._objection(config.question, card, holdout, result))
@@ -240,7 +254,7 @@ class Fitter:
         project: int,
         config: LabelConfig,
         recipe: Recipe,
-        strategy: str,
+        own: ProjectSettings,
         labelled: Sequence[tuple[Example, str]],
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
@@ -252,10 +266,30 @@ class Fitter:
             labelled,
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
-            strategy,
-            _Reporter(self._board, project, self._now),
+            own.strategy,
+            self._progress(pool, project, config.question, len(labelled)),
             self._caches(project),
+            features=own.head == "on",
         )
+
+    def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
+        """Tells how far a fit is, and gives it up when it knows less than half of today's labels, if the one before was
+        not."""
+        tell = _Reporter(self._board, project, self._now)
+        if self._own(project).fit_schedule == "off" or pool.state(FitState).given_up:
+            return tell
+        looked_at = [self._now()]
+
+        def told(stage: str, done: int, total: int) -> None:
+            tell(stage, done, total)
+            if self._now() - looked_at[0] >= LOOK_S:
+                looked_at[0] = self._now()
+                with Pool(pool_path(self._settings.model_dir, project)) as seen:  # in the thread of the fit
+                    now = len(seen.labels(question, holdout=False))
+                if labelled < now / 2:
+                    raise _OutdatedError(f"there are {now} labels by now, and it knows {labelled}")
+
+        return told
 
     def _first(self, project: int) -> int:
         """How many tasks are scored before a version becomes active, from how fast the one before it was."""
@@ -308,8 +342,9 @@ class Fitter:
         start = time.perf_counter()
         try:
             self._save(card, labels, result)
-            scored = result.pool
-            pool.put_scores(card.version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+            for said in (result.labelled, result.pool):
+                if said is not None:
+                    keep(pool, card.version, said)
             self._resident.keep(card, result.classifier)
             self._registry.promote(card.project, card.version)
         except BaseException:
@@ -360,6 +395,7 @@ class Fitter:
             reason=reason,
             scored=len(result.pool.examples),
             texts=_texts(config),
+            features=result.labelled.width if result.labelled else 0,
         )
 
     def _done(self, project: int, card: Card) -> None:
@@ -402,6 +438,17 @@ class Fitter:
         except PoolError as error:  # no look at the project asks for a fit before the copy can be used again
             log.warning("project %d: %s", project, error)
             return 1
+
+
+class _OutdatedError(Exception):
+    """So many labels have come that a fit is given up for one that knows them."""
+
+
+def next_step(own: ProjectSettings, fitted: int) -> int:
+    """How many labels more than the `fitted` ones make a fit due: up to the next number of the schedule, or
+    `fit_every`, if that is sooner or the schedule is at its end."""
+    planned = [] if own.fit_schedule == "off" else [int(labels) for labels in own.fit_schedule.split(",")]
+    return min([own.fit_every, *(labels - fitted for labels in planned if labels > fitted)])
 
 
 def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import to_prediction
 from nextlabel.learning.rounds import Scored
-from nextlabel.store.pool import Pool
+from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Ranked
 from nextlabel.values.versions import Card
@@ -55,8 +55,7 @@ class VersionOrder:
         if not self._pool.inexact(self.name, task_ids):
             return False
         inexact = {example.id: example for example in self._pool.inexact(self.name, [*ahead, *task_ids])}
-        scored, truncated = self._exactly(list(inexact.values()))
-        self._pool.put_scores(self.name, scored.examples, scored.values_N, scored.probs_NC, True, truncated)
+        keep_exactly(self._pool, self.name, self._exactly, list(inexact.values()))
         return True
 
     def values(self, task_ids: Collection[int]) -> dict[int, float]:
@@ -69,3 +68,18 @@ class VersionOrder:
         if c is None:
             return None
         return c.value, to_prediction(self._config, self._card.labels, c.probs_C, c.value, self.name, c.truncated)
+
+
+def keep(pool: Pool, version: str, scored: Scored) -> None:
+    """Remember what a version said in the fast precision. The features first: what has a value has them, too."""
+    if scored.features_ND is not None:
+        pool.put_vectors(FEATURES, version, scored.examples, scored.features_ND)
+    pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, exact=False)
+
+
+def keep_exactly(pool: Pool, version: str, exactly: Exactly, examples: Sequence[Example]) -> None:
+    """Have examples scored in fp32 and remember it."""
+    scored, truncated = exactly(examples)
+    if scored.features_ND is not None:
+        pool.put_vectors(EXACT, version, scored.examples, scored.features_ND)
+    pool.put_scores(version, scored.examples, scored.values_N, scored.probs_NC, True, truncated)

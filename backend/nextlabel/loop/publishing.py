@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import shown_choice
 from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.loop.orders import Order
-from nextlabel.loop.window import plan_window
+from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
 from nextlabel.values.queue import Placed, Published, Ranked
@@ -27,6 +27,7 @@ SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone ge
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer
+LEFT = 2  # tasks for an annotator that the queue keeps until it is switched
 LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
 Free = Callable[[Sequence[Ranked], int, int], list[Ranked]]
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
@@ -65,8 +66,9 @@ class Publisher:
     labels does, for which is put off what is not urgent: these may make a fit due, and in a large project Label Studio
     takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
     first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
-    many more are published. `pointless` tasks of the pool are never published; of the others, as far as nobody has
-    skipped them, those that are `free`.
+    many more are published. `first` tasks are in place before the queue is switched. `changes` has predictions of
+    an order before become those of this one, where that saves a request. `pointless` tasks of the pool are never
+    published; of the others, as far as nobody has skipped them, those that are `free`.
     """
 
     def __init__(
@@ -78,13 +80,15 @@ class Publisher:
         hinted: Callable[[], bool],
         rest: Callable[[float], None] = time.sleep,
         others: int = 0,
+        first: int = HEAD,
+        changes: bool = False,
         pointless: Collection[int] = (),
         free: Free = all_free,
     ):
         self._studio, self._pool, self._order = studio, pool, order
         self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
-        self._others = others
+        self._others, self._first, self._changes = others, first, changes
         self._at_once = at_once(others)
         self._writers = ThreadPoolExecutor(self._at_once)
 
@@ -104,14 +108,15 @@ class Publisher:
         version = self._order.name
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
-        wanted = self._exact_head((min(depth, HEAD) if switching else depth) + self._others)
+        wanted = self._exact_head((min(depth, self._first) if switching else depth) + self._others)
         published = self._pool.published()
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
         plan = plan_window(wanted, published, version, values, misplaced)
         urgent = plan.create if switching else ()
-        written = self._write(urgent, hurry=True, at_least=len(urgent))
+        there = self._there(project, plan, published)
+        written = self._write(urgent, there, hurry=True, at_least=len(urgent))
         seconds_to_switch = None
         in_place = len(wanted) - len(plan.create) + written
         if switching and self._may_switch(len(wanted), in_place):
@@ -126,17 +131,33 @@ class Publisher:
         low = bool(rest) and not switching and short > 0
         if not (settled or low):
             rest = ()
-        written += self._write(rest[:BATCH], hurry=low, at_least=max(LEAST, short))
-        removable = () if switching or low or (fitting and len(plan.delete) <= depth) else plan.delete[:DELETIONS]
+        written += self._write(rest[:BATCH], there, hurry=low, at_least=max(LEAST, short))
+        stale = self._left_over(plan.delete, set(there.values()))
+        removable = () if switching or low or (fitting and len(stale) <= depth) else stale[:DELETIONS]
         removed = self._remove(removable, at_least=LEAST - len(rest))
         return Publication(
             window=len(wanted),
             written=written,
             removed=removed,
             missing=len(urgent) + len(rest) - written,
-            stale=len(plan.delete) - removed,
+            stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
         )
+
+    def _there(self, project: Project, plan: WindowPlan, published: Sequence[Published]) -> dict[int, int]:
+        """Of tasks that get a prediction one that has to go, which is changed into it. Those that the queue still
+        follows are left to it, unless it has more than are needed until the switch."""
+        if not self._changes:
+            return {}
+        unwanted = {p.task_id: p for p in published if p.prediction_id in set(plan.delete)}
+        followed = self._pool.waiting(project.model_version or "")
+        spare = len(followed) - self._others - LEFT if project.model_version != self._order.name else len(followed)
+        there = {}
+        for prediction in (unwanted[task.task_id] for task in plan.create if task.task_id in unwanted):
+            spare -= prediction.prediction_id in followed
+            if spare >= 0:
+                there[prediction.task_id] = prediction.prediction_id
+        return there
 
     def _exact_head(self, depth: int) -> list[Placed]:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
@@ -162,13 +183,20 @@ class Publisher:
         ranked = self._order.ranked(limit + len(self._pointless), skipped)
         return [task for task in ranked if task.task_id not in self._pointless][:limit]
 
+    def _left_over(self, prediction_ids: Sequence[int], there: Collection[int]) -> list[int]:
+        """Without those that were `there` and have become others."""
+        now = {p.prediction_id for p in self._pool.published() if p.version == self._order.name}
+        return [
+            prediction_id for prediction_id in prediction_ids if prediction_id not in now or prediction_id not in there
+        ]
+
     def _may_switch(self, wanted: int, in_place: int) -> bool:
         if 2 * in_place < wanted and self._superseded():
             return False  # the window of the version before is the better one until the next one's is there
         # Label Studio refuses a model version without predictions.
         return any(p.version == self._order.name for p in self._pool.published())
 
-    def _write(self, tasks: Sequence[Placed], hurry: bool, at_least: int) -> int:
+    def _write(self, tasks: Sequence[Placed], there: Mapping[int, int], hurry: bool, at_least: int) -> int:
         written, at_once = 0, self._at_once if hurry else 1
         in_flight: deque[tuple[int, Future[Published | None]]] = deque()
         for task in tasks:
@@ -177,7 +205,8 @@ class Publisher:
             start = time.perf_counter()
             value, prediction = self._order.prediction(task.task_id) or (None, {})
             if value == task.value:  # neither labelled nor edited in the meantime
-                in_flight.append((task.task_id, self._writers.submit(self._create, task, prediction)))
+                job = self._writers.submit(self._put, task, prediction, there.get(task.task_id))
+                in_flight.append((task.task_id, job))
             if len(in_flight) == at_once:
                 self._note(*in_flight.popleft())
             written += 1
@@ -194,10 +223,15 @@ class Publisher:
         else:
             self._pool.note_published(published)
 
-    def _create(self, task: Placed, prediction: dict[str, Any]) -> Published | None:
-        """The new prediction, with the composer's score; None when the task is gone from Label Studio."""
+    def _put(self, task: Placed, prediction: dict[str, Any], there: int | None) -> Published | None:
+        """The new prediction, with the composer's score; None when the task is gone from Label Studio. The one that is
+        `there` becomes it, unless it is gone."""
+        new = {**prediction, "score": task.score}
         try:
-            prediction_id = self._studio.create_prediction(task.task_id, {**prediction, "score": task.score})
+            if there is not None and self._studio.replace_prediction(there, new):
+                prediction_id = there
+            else:
+                prediction_id = self._studio.create_prediction(task.task_id, new)
         except StudioRefusedError as error:
             if error.code not in GONE:
                 raise

@@ -149,6 +149,14 @@ class Classifier:
         features_ND = both[:, classes:].numpy()
         return _softmax(both[:, :classes]), features_ND if exact else features_ND.clip(-HALF, HALF).astype(np.float16)
 
+    @cached_property
+    def has_last_layer(self) -> bool:
+        """Whether there is a layer that makes the logits, so that features can be had."""
+        try:
+            return bool(self._last_linear)
+        except NoModelError:
+            return False
+
     @property
     def last_layer(self) -> Linear:
         """The layer that makes the logits, or rather a copy. Raises `NoModelError` for a model without one."""
@@ -244,37 +252,38 @@ class Classifier:
                 self.model.eval()
         return np.stack(probs, axis=1)
 
-    def embed(self, examples: Sequence[Example]) -> Array:
+    def embed(self, examples: Sequence[Example], progress: Progress | None = None) -> Array:
         """The mean of each example's last hidden states, scaled to length 1: float64 of shape (N, D).
 
         As sentence encoders pool (Reimers & Gurevych 2019); in the fast precision. Of a model with a decoder, those of
-        its encoder. Raises `NoModelError` for a model without any.
+        its encoder. What `progress` raises ends the pass. Raises `NoModelError` for a model without any.
         """
         if not examples:
             return np.zeros((0, self.model.config.hidden_size))
-        tokens = self.encode(examples)
-        batches, means = self._batches(tokens.lengths_N), []
-        with torch.inference_mode(), self._fast(True):
-            texts = self.placed(tokens)
-            for batch in texts.batches(batches):
-                mean_ND = self._mean_state(self.inputs(texts, batch.rows_R, batch.longest))
-                means.append(torch.nn.functional.normalize(mean_ND, dim=1).cpu().double())
-        return np.asarray(torch.cat(means).numpy()[np.argsort(np.concatenate(batches))])
 
-    def _mean_state(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        def pooling(forward: Forward) -> AbstractContextManager[Forward]:
+            return nullcontext(partial(self._mean_state, forward))
+
+        means_ND = self._pass(examples, False, progress, pooling)
+        return np.asarray(torch.nn.functional.normalize(means_ND.double(), dim=1).numpy())
+
+    def _mean_state(self, forward: Forward, **inputs: torch.Tensor) -> torch.Tensor:
         """Of each text; a mask leaves out padding."""
-        hidden_NTD, mask_NT = self._hidden(inputs), inputs.get("attention_mask")
+        hidden_NTD, mask_NT = self._hidden(forward, inputs), inputs.get("attention_mask")
         if self.padding is Side.NOWHERE or mask_NT is None:  # the states may be fewer than the word pieces
             return hidden_NTD.mean(dim=1)
         real_NT1 = mask_NT.unsqueeze(2)
         return (hidden_NTD * real_NT1).sum(dim=1) / real_NT1.sum(dim=1)
 
-    def _hidden(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _hidden(self, forward: Forward, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """The last hidden states of a batch, fp32 of shape (N, T, D)."""
+        if isinstance(forward, BertForward):
+            return forward.hidden(**inputs)
         has_decoder = getattr(self.model.config, "is_encoder_decoder", False)
         body = self.model.get_encoder() if has_decoder else self.model.base_model
         try:
-            return body(**inputs).last_hidden_state.float()  # type: ignore[no-any-return]
+            with self._fast(True):
+                return body(**inputs).last_hidden_state.float()  # type: ignore[no-any-return]
         except REFUSALS as error:
             if is_out_of_memory(error):
                 raise
@@ -429,12 +438,12 @@ def load(directory: Path, device: str = "auto", precision: str = "auto", cache: 
     return assembled(model, tokenizer, labels, on, precision, cache)
 
 
-def load_base(recipe: Recipe) -> Classifier:
+def load_base(recipe: Recipe, cache: TokenCache | None = None) -> Classifier:
     """The base checkpoint as it comes, to `embed` with: its head has learnt nothing. Raises as `fit` does."""
     device = pick_device(recipe.device)
     model, tokenizer = from_pretrained(recipe.base_model)
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
-    return assembled(model, tokenizer, (), device, recipe.precision)
+    return assembled(model, tokenizer, (), device, recipe.precision, cache)
 
 
 def assembled(
@@ -491,7 +500,7 @@ def _padding_of(classifier: Classifier, texts: DeviceTokens, lengths_N: Ints) ->
 def _pools(classifier: Classifier, inputs: dict[str, torch.Tensor]) -> bool:
     """Whether a text has another number of hidden states than of word pieces."""
     try:
-        return classifier._hidden(inputs).shape[1] != inputs["input_ids"].shape[1]
+        return classifier._hidden(Plain(classifier.model), inputs).shape[1] != inputs["input_ids"].shape[1]
     except NoModelError:
         return False  # `embed` will say it, should it be wanted
 

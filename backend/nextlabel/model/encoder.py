@@ -2,8 +2,8 @@
 
 Owns no weights: it reads those of the model it is given, and gradients flow back to them. Imports torch only.
 
-In the last layer it computes only the one row that the classifier reads. What else it spares depends on the processor
-and is in `kernels`.
+For logits it computes only the one row of the last layer that the classifier reads. What else it spares depends on the
+processor and is in `kernels`.
 """
 
 from collections.abc import Callable
@@ -60,13 +60,26 @@ class BertForward:
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> Tensor:
         """Logits of shape (N, C), fp32. `input_ids` and `attention_mask` (1 where real; None: all is) are (N, T)."""
+        x_NTD, attend = self._through_all_but_last(input_ids, attention_mask, token_type_ids)
+        return self._classified(self.layers[-1](x_NTD[:, :1], x_NTD, attend)[:, 0])
+
+    def hidden(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """The last hidden states of the same arguments, fp32 of shape (N, T, D)."""
+        x_NTD, attend = self._through_all_but_last(input_ids, attention_mask, token_type_ids)
+        return self.layers[-1](x_NTD, x_NTD, attend).float()
+
+    def _through_all_but_last(
+        self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None
+    ) -> tuple[Tensor, Callable[..., Tensor]]:
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         x_NTD = self._embedded(input_ids, types, torch.arange(input_ids.shape[1], device=input_ids.device))
         added = None if attention_mask is None else padding(attention_mask, self.kernels.dtype)
         attend = partial(self.kernels.attention, heads=self.heads, added=added, rate=self.weights_dropout)
         for layer in self.layers[:-1]:
             x_NTD = layer(x_NTD, x_NTD, attend)
-        return self._classified(self.layers[-1](x_NTD[:, :1], x_NTD, attend)[:, 0])
+        return x_NTD, attend
 
     def packed(self, ids_M: Tensor, types_M: Tensor, positions_M: Tensor, texts: Packed) -> Tensor:
         """Logits of shape (N, C), fp32, of N texts that follow each other without padding; where `packs`."""

@@ -1,9 +1,11 @@
-"""What a version said of the texts of a project: one file of records for each version, appended to and mapped.
+"""What is known of the texts of a project: files of records, appended to and mapped.
 
-How many records count is the local copy's to say: what was written and not counted does not exist.
+One for what each version said, one for each encoder's vectors. How many records count is the local copy's to say: what
+was written and not counted does not exist.
 """
 
 import contextlib
+import mmap
 from collections.abc import Collection
 from pathlib import Path
 
@@ -22,17 +24,27 @@ def record(classes: int) -> np.dtype[np.void]:
     return np.dtype([*head, ("probs", "<f8", (classes,)), ("again", "<i8")])
 
 
-class Values:
+def vector_record(width: int, number: npt.DTypeLike) -> np.dtype[np.void]:
+    """A text's vector of so many numbers of this type. It may have up to 4,080 bytes: of a longer one a page in the
+    middle might be lost unnoticed."""
+    return np.dtype([("text", "<i8"), ("vector", number, (width,)), ("again", "<i8")])
+
+
+class Latest:
     """The latest record of each text, by the number of the text. `whole`: none of the `counted` records was lost."""
 
     def __init__(self, records_N: Records, counted: int):
         # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
         texts_N = np.where(records_N["text"] == records_N["again"], records_N["text"], 0)
         self.whole = len(records_N) == counted and bool(texts_N.all())
+        self.records = counted
         self._records_N = records_N
         self._latest = np.full(int(texts_N.max(initial=0)) + 1, -1)
         self._latest[texts_N] = np.arange(len(texts_N))  # of several the last one stays
         self._latest[0] = -1
+        mapped: object = records_N.base
+        if isinstance(mapped, mmap.mmap):  # all pages were looked at, and few are needed
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def knows(self, texts_N: Ints) -> Bools:
         """Of which of the texts there is a record."""
@@ -44,6 +56,14 @@ class Values:
         found: Records = self._records_N[self._places(texts_N)]
         return found
 
+    def _places(self, texts_N: Ints) -> Ints:
+        within_N = texts_N < len(self._latest)
+        return np.where(within_N, self._latest[np.where(within_N, texts_N, 0)], -1)
+
+
+class Values(Latest):
+    """What a version said."""
+
     def highest(self, size: int) -> tuple[Ints, float]:
         """The ids of the tasks with the highest values, some of which may have another text by now: all whose value is
         not below the one that comes with them, and at least `size` if there are as many."""
@@ -53,21 +73,17 @@ class Values:
             lowest = float(np.partition(values_M, -size)[-size])
         return self._records_N["task"][places_M[values_M >= lowest]], lowest
 
-    def _places(self, texts_N: Ints) -> Ints:
-        within_N = texts_N < len(self._latest)
-        return np.where(within_N, self._latest[np.where(within_N, texts_N, 0)], -1)
 
-
-class ValueFiles:
-    """The files of a project. One writer at a time, which whoever calls has to see to."""
+class RecordFiles:
+    """Those of one kind of a project, by names. One writer at a time, which whoever calls has to see to."""
 
     def __init__(self, directory: Path):
         self._directory = directory
 
-    def append(self, version: str, counted: int, records_N: Records) -> int:
+    def append(self, name: str, counted: int, records_N: Records) -> int:
         """Write records after those that count; returns how many there are then."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        path, size = self._directory / version, records_N.dtype.itemsize
+        path, size = self._directory / name, records_N.dtype.itemsize
         if not counted:
             path.unlink(missing_ok=True)
         path.touch()
@@ -77,16 +93,16 @@ class ValueFiles:
             out.write(records_N.tobytes())
         return start + len(records_N)
 
-    def read(self, version: str, counted: int, classes: int) -> Records:
+    def read(self, name: str, counted: int, kind: np.dtype[np.void]) -> Records:
         """The records that count; fewer when some were lost."""
-        kind, path = record(classes), self._directory / version
+        path = self._directory / name
         with contextlib.suppress(FileNotFoundError):
             if there := min(counted, path.stat().st_size // kind.itemsize):
                 return np.memmap(path, kind, "r", shape=(there,))
         return np.empty(0, kind)
 
-    def keep(self, versions: Collection[str]) -> None:
-        """Delete the files of all other versions."""
+    def keep(self, names: Collection[str]) -> None:
+        """Delete all other files."""
         for path in self._directory.glob("*"):
-            if path.name not in versions:
+            if path.name not in names:
                 path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The local copy of a project's tasks, labels, scores and published predictions. No network, no models.
 
-SQLite, and mapped files beside it for the scores.
+SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
 """
@@ -23,9 +23,9 @@ import numpy as np
 
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
-from nextlabel.store.arrays import Records, ValueFiles, Values, record
+from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
 from nextlabel.store.state import Record, State, SyncState
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
@@ -62,12 +62,21 @@ CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
 CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
     version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS vectors (         -- which records of a file of vectors count
+    kind TEXT NOT NULL, name TEXT NOT NULL, records INTEGER NOT NULL, width INTEGER NOT NULL, number TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS published (
     prediction_id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, version TEXT NOT NULL, score REAL NOT NULL,
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 7  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 8  # raised with every change of a table: a copy with other tables is thrown away
+
+EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
+FEATURES = "features"  # what a version's last layer reads, in half precision
+EXACT = "exact"  # the same in full precision, of the few texts that are shown
+KINDS = (EMBEDDINGS, FEATURES, EXACT)  # of vectors
 
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
@@ -100,13 +109,16 @@ class Pool:
     def __init__(self, path: Path):
         self._path = path
         self._mapped: tuple[tuple[str, int], Values] | None = None
+        self._vectors: dict[tuple[str, str], tuple[int, Latest]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._make_tables()
-            self._files = ValueFiles(_values_path(path) / self._word("files"))
+            files = self._word("files")
+            self._files = RecordFiles(_values_path(path) / files)
+            self._vector_files = {kind: RecordFiles(path.with_suffix(f".{kind}") / files) for kind in KINDS}
         except sqlite3.Error as error:
             self._db.close()
             raise _unusable(path, error) from error
@@ -117,11 +129,12 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "vote", "score", "scored", "published"):
+            for table in ("meta", "task", "vote", "score", "scored", "vectors", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
-            shutil.rmtree(_values_path(self._path), ignore_errors=True)
+            for directory in (_values_path(self._path), *(self._path.with_suffix(f".{kind}") for kind in KINDS)):
+                shutil.rmtree(directory, ignore_errors=True)
             # Its own: a thread that still has the copy before this one open must not write into them.
             self._put_word("files", uuid.uuid4().hex)
             self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
@@ -222,14 +235,16 @@ class Pool:
                 self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
 
     def clear(self, anew: SyncState) -> None:
-        """Forget every task and score, for another way of reading the tasks, and how far they were read: `anew` takes
-        the place of that. What is published stays known."""
+        """Forget every task, score and vector, for another way of reading the tasks, and how far they were read:
+        `anew` takes the place of that. What is published stays known."""
         with self.transaction():
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM vote")
             self._db.execute("DELETE FROM scored")
             self._files.keep(())
             self._mapped = None
+            for kind in KINDS:
+                self._keep_vectors_of(kind, ())
             self._put_all_scored_by("")
             self._put(anew)
 
@@ -314,12 +329,6 @@ class Pool:
         closed = {row[0] for row in self._db.execute(sql)}
         return closed.intersection(chain.from_iterable(self.copy_groups(self.task_ids())))
 
-    def examples(self, task_ids: Sequence[int]) -> list[Example]:
-        """The texts of those of the tasks that can be read, in the order of `task_ids`."""
-        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL"
-        found = {example.id: example for example in self._examples(sql, json.dumps(list(task_ids)))}
-        return [found[task_id] for task_id in task_ids if task_id in found]
-
     # What a person should know
 
     def survey(self) -> Survey:
@@ -348,6 +357,20 @@ class Pool:
         return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", json.dumps(chosen))
 
     # The pool and its scores
+
+    def open_numbers(self, skipped: bool) -> tuple[Ints, Ints]:
+        """Ids of the pool's tasks and numbers of their texts: of those that somebody has skipped, or of the others."""
+        return self._numbered(f"SELECT id, number FROM task WHERE open AND {'' if skipped else 'NOT '}skipped")
+
+    def numbers_of_open(self, task_ids: Collection[int]) -> tuple[Ints, Ints]:
+        """The same of those of the tasks that are in the pool."""
+        sql = f"SELECT id, number FROM task WHERE {AMONG} AND open"
+        return self._numbered(sql, json.dumps(list(task_ids)))
+
+    def examples(self, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks that can be read, by id."""
+        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        return self._examples(sql, json.dumps(list(task_ids)))
 
     def open_examples(self) -> list[Example]:
         """The pool, by task id."""
@@ -410,7 +433,7 @@ class Pool:
         records, classes = self._db.execute(sql, (version,)).fetchone() or (0, 0)
         if self._mapped is None or self._mapped[0] != (version, records):
             with self._usable():
-                self._mapped = (version, records), Values(self._files.read(version, records, classes), records)
+                self._mapped = (version, records), Values(self._files.read(version, records, record(classes)), records)
         return self._mapped[1]
 
     @contextmanager
@@ -483,6 +506,8 @@ class Pool:
             self._db.execute("DELETE FROM scored WHERE version != ?", (version,))
             self._files.keep((version,))
             self._mapped = None
+            for kind in (FEATURES, EXACT):
+                self._keep_vectors_of(kind, (version,))
             if self._all_scored_by() != version:
                 self._put_all_scored_by("")  # that version has no scores any more, and may be active again
 
@@ -521,6 +546,67 @@ class Pool:
             return None
         found = records_N[0]
         return Candidate(task_id, float(found["value"]), found["probs"], bool(found["truncated"]))
+
+    # Vectors of the texts, of several kinds, each kind by the name of what made them
+
+    def put_vectors(self, kind: str, name: str, examples: Sequence[Example], vectors_ND: Features) -> None:
+        """Remember the vectors of these tasks' texts, in the precision in which they come; all of one `name` have the
+        same width and precision, or the last ones take the place of all."""
+        kept_N: Records = np.zeros(len(examples), vector_record(vectors_ND.shape[1], vectors_ND.dtype))
+        kept_N["vector"] = vectors_ND
+        of_which = (kind, name, vectors_ND.shape[1], vectors_ND.dtype.str)
+        with self.transaction():
+            kept_N["text"] = kept_N["again"] = self._numbers_of(examples)
+            kept_N = kept_N[kept_N["text"] > 0]
+            sql = "SELECT records FROM vectors WHERE (kind, name, width, number) = (?, ?, ?, ?)"
+            (counted,) = self._db.execute(sql, of_which).fetchone() or (0,)
+            with self._usable():
+                counted = self._vector_files[kind].append(name, counted, kept_N)
+            self._vectors.pop((kind, name), None)
+            self._db.execute(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", (kind, name, counted, *of_which[2:])
+            )
+
+    def vectors(self, kind: str, name: str, task_ids: Collection[int]) -> tuple[Ints, Features]:
+        """Ids of those of the tasks whose text has a vector, by id, and the vectors, (M, D); D is 0 when none has."""
+        ids_N, numbers_N = self._readable(task_ids)
+        latest = self._latest(kind, name)
+        known_N = latest.knows(numbers_N)
+        return ids_N[known_N], latest.of(numbers_N[known_N])["vector"]
+
+    def without_vector(self, kind: str, name: str, task_ids: Collection[int]) -> list[Example]:
+        """Those of the tasks, by id, whose text can be read and has no vector."""
+        ids_N, numbers_N = self._readable(task_ids)
+        ids = json.dumps(ids_N[~self._latest(kind, name).knows(numbers_N)].tolist())
+        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id", ids)
+
+    def latest_vectors(self, kind: str, name: str) -> Latest:
+        """All of them, by the number of the text."""
+        return self._latest(kind, name)
+
+    def keep_vectors_of(self, kind: str, names: Collection[str]) -> None:
+        """Drop the vectors of that kind that others made."""
+        with self.transaction():
+            self._keep_vectors_of(kind, names)
+
+    def _keep_vectors_of(self, kind: str, names: Collection[str]) -> None:
+        sql = "DELETE FROM vectors WHERE kind = ? AND name NOT IN (SELECT value FROM json_each(?))"
+        self._db.execute(sql, (kind, json.dumps(list(names))))
+        self._vector_files[kind].keep(names)
+        self._vectors.clear()
+
+    def _readable(self, task_ids: Collection[int]) -> tuple[Ints, Ints]:
+        sql = f"SELECT id, number FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        return self._numbered(sql, json.dumps(list(task_ids)))
+
+    def _latest(self, kind: str, name: str) -> Latest:
+        sql = "SELECT records, width, number FROM vectors WHERE kind = ? AND name = ?"
+        records, width, number = self._db.execute(sql, (kind, name)).fetchone() or (0, 0, "<f2")
+        if self._vectors.get((kind, name), (-1,))[0] != records:
+            with self._usable():
+                read = self._vector_files[kind].read(name, records, vector_record(width, number))
+            self._vectors[kind, name] = records, Latest(read, records)
+        return self._vectors[kind, name][1]
 
     # What Label Studio holds of ours
 

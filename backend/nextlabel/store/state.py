@@ -62,7 +62,8 @@ class FitState(Record):
     """What tells whether a fit is due, besides the labels. `loop.fitting` writes it.
 
     Times are in seconds since the epoch. A fit has been due since `due_at`; there have been labels that
-    version `pending_of` does not know since `pending_since`. `demand_fitted` is the last demand that was answered.
+    version `pending_of` does not know since `pending_since`. `demand_fitted` is the last demand that was answered. The
+    last fit was `given_up` for one that knows more labels.
     """
 
     due_at: float | None = None
@@ -71,6 +72,7 @@ class FitState(Record):
     demand_fitted: str = ""
     failures_in_a_row: int = 0
     failed_at: float = 0.0
+    given_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `unscored` tasks of the pool have no place in the order yet. `first` is the one thing about the project that must be
+    `order` is what the queue is to follow: the active `version`, or a head of its. `unscored` tasks of the pool have no
+    place in it yet. `first` is the one thing about the project that must be
     known before all else, empty when all is well; `warnings` and `remarks` follow it.
     """
 
@@ -31,6 +32,7 @@ class QueueStatus:
     pending: int = 0
     holdout: int = 0
     version: str = ""
+    order: str = ""
     window: int = 0
     stale: int = 0
     unscored: int = 0

@@ -1,5 +1,6 @@
 """How versions are named, and what is said of one."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,13 +25,25 @@ def version_number(version: str) -> int:
     return int(number) if number.isdigit() else 0
 
 
+def head_name(version: str, number: int) -> str:
+    """The name of a version's head: `nextlabel-5.12-TIME` is the twelfth of `nextlabel-5-TIME`."""
+    first, dash, rest = version.removeprefix(PREFIX).partition("-")
+    return f"{PREFIX}{first}.{number}{dash}{rest}"
+
+
+def version_of(name: str) -> str:
+    """The version that a head's name belongs to; a version's own name is its own."""
+    return re.sub(rf"^({PREFIX}\d+)\.\d+(?=-|$)", r"\1", name)
+
+
 @dataclass(frozen=True)
 class Card:
     """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
 
     `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
     many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
-    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order. Fields with a
+    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order; `features` is how
+    many numbers its last layer reads of each text, 0 where they are not kept, so that it has no heads. Fields with a
     default are absent from cards of earlier releases.
     """
 
@@ -57,6 +70,7 @@ class Card:
     scored: int = 0
     due_at: float = 0.0
     texts: str = ""
+    features: int = 0
 
     @property
     def examples(self) -> int:

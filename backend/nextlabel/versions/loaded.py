@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nextlabel.errors import NoModelError
 from nextlabel.processes import lower_priority
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from nextlabel.learning.rounds import Scored
     from nextlabel.model.classifier import Classifier, Progress
     from nextlabel.model.tokens import TokenCache
+    from nextlabel.values.linear import Linear
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SLICE = 512  # examples that go through the model at a time
 
@@ -47,17 +51,29 @@ class LoadedVersions:
         self._arriving = threading.Lock()
 
     def score(
-        self, card: Card, examples: Sequence[Example], exact: bool, progress: "Progress | None" = None
+        self,
+        card: Card,
+        examples: Sequence[Example],
+        exact: bool,
+        progress: "Progress | None" = None,
+        features: bool = False,
     ) -> "Scored":
-        """What a version says of the examples. Raises `NoModelError` when it cannot be loaded.
+        """What a version says of the examples, and its `features` of them. Raises `NoModelError` when it cannot be
+        loaded.
 
         What `progress` raises ends the pass, and is raised here.
         """
-        return self._ask(card, examples, exact, whether_cut=False, progress=progress)[0]
+        return self._ask(card, examples, exact, whether_cut=False, progress=progress, features=features)[0]
 
-    def predict(self, card: Card, examples: Sequence[Example], exact: bool = True) -> "tuple[Scored, list[bool]]":
+    def predict(
+        self, card: Card, examples: Sequence[Example], exact: bool = True, features: bool = False
+    ) -> "tuple[Scored, list[bool]]":
         """The same, and of which examples the version reads only the beginning."""
-        return self._ask(card, examples, exact, whether_cut=True)
+        return self._ask(card, examples, exact, whether_cut=True, features=features)
+
+    def last_layer(self, card: Card) -> "Linear":
+        """The layer that makes a version's logits. Raises `NoModelError` when it cannot be loaded or has none."""
+        return self._passes.submit(lambda: self._get(card).last_layer).result()
 
     def _ask(
         self,
@@ -66,11 +82,12 @@ class LoadedVersions:
         exact: bool,
         whether_cut: bool,
         progress: "Progress | None" = None,
+        features: bool = False,
     ) -> "tuple[Scored, list[bool]]":
         from nextlabel.learning.rounds import joined
 
         slices = [examples[i : i + SLICE] for i in range(0, len(examples), SLICE)] or [examples]
-        requests = [_Request(card, part, exact, whether_cut, progress) for part in slices]
+        requests = [_Request(card, part, exact, whether_cut, features, progress) for part in slices]
         return joined([self._answer(request) for request in requests]), [t for r in requests for t in r.truncated]
 
     def _answer(self, request: "_Request") -> "Scored":
@@ -100,11 +117,11 @@ class LoadedVersions:
     def _serve(self, requests: Sequence["_Request"]) -> None:
         from nextlabel.learning.rounds import score_pool
 
-        card, exact, whether_cut, progress = requests[0].kind
+        card, exact, whether_cut, features, progress = requests[0].kind
         try:
             classifier = self._get(card)
             together = [example for request in requests for example in request.examples]
-            scored = score_pool(classifier, together, card.strategy, card.seed, exact, progress)
+            scored = score_pool(classifier, together, card.strategy, card.seed, exact, progress, features)
             # Here, where no other thread is at the tokenizer.
             truncated = classifier.truncated(together) if whether_cut else []
         except Exception as error:  # noqa: BLE001  each thread raises it anew
@@ -117,6 +134,10 @@ class LoadedVersions:
             request.truncated = truncated[start:end]
             request.scored = scored[start:end]
             start = end
+
+    def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What a job returns, or raises, that makes other passes: in the thread that makes all."""
+        return self._passes.submit(job, *args, **kwargs).result()
 
     def keep(self, card: Card, classifier: "Classifier") -> None:
         """Keep a classifier that was just fitted; what its project had before is not needed any more."""
@@ -156,6 +177,7 @@ class _Request:
     examples: Sequence[Example]
     exact: bool
     whether_cut: bool  # is asked
+    features: bool  # as well
     progress: "Progress | None" = None
     truncated: Sequence[bool] = ()
     scored: "Scored | None" = None
@@ -166,6 +188,6 @@ class _Request:
         return self.scored is not None or self.error is not None
 
     @property
-    def kind(self) -> "tuple[Card, bool, bool, Progress | None]":
+    def kind(self) -> "tuple[Card, bool, bool, bool, Progress | None]":
         """One pass serves requests of one kind."""
-        return self.card, self.exact, self.whether_cut, self.progress
+        return self.card, self.exact, self.whether_cut, self.features, self.progress

@@ -4,8 +4,9 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
@@ -15,15 +16,21 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.predictions import UNREADABLE_SCORE, UNTRAINED_SCORE, no_prediction, to_prediction
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, project_id_of, project_in, task_ids_in
 from nextlabel.labelstudio.tasks import to_example
+from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.processes import trim_heap
 from nextlabel.settings import for_project
 from nextlabel.store.jobs import JobQueue
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import UNTRAINED, Card
+from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 from nextlabel.web.services import MAX_PREDICTIONS, services
+
+if TYPE_CHECKING:
+    from nextlabel.learning.rounds import Scored  # imports torch
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +81,12 @@ def predict() -> Response:
     project = project_id_of(body.get("project"))
     config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
     with _one_of(services().places):  # not before: whoever sends slowly shall take no place
-        version, answers = _answers_of_active(registry, project, config, tasks, services().resident)
+        name, answers = _answers_of_active(registry, project, config, tasks, services().resident)
     if len(tasks) >= MANY_TASKS:
         trim_heap()
     for answer in answers:
         metrics.predictions.labels("shown" if answer["result"] else "empty").inc()
-    return jsonify(results=answers, model_version=version)
+    return jsonify(results=answers, model_version=name)
 
 
 @protocol.post("/webhook")
@@ -132,11 +139,15 @@ def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
 def _answers_of_active(
     registry: Registry, project: int, config: LabelConfig, tasks: Sequence[Any], resident: LoadedVersions
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The active version and its answers. One that cannot be loaded is active no more, so that another answers."""
+    """The name of the active version or of its newest head, and the answers. A version that cannot be loaded is active
+    no more, so that another answers."""
     version = registry.current(project)
     try:
-        card = registry.card(project, version) if version else None
-        return version or UNTRAINED, _answers(config, tasks, card, resident)
+        if version is None:
+            return UNTRAINED, [no_prediction(UNTRAINED_SCORE, UNTRAINED, "no version is fitted yet") for _ in tasks]
+        card = registry.card(project, version)
+        name, head = _newest_head(registry, card) or (version, None)
+        return name, _answers(config, tasks, card, name, head, resident)
     except NoModelError as error:
         if registry.current(project) == version:
             raise
@@ -144,8 +155,14 @@ def _answers_of_active(
         return _answers_of_active(registry, project, config, tasks, resident)
 
 
+def _newest_head(registry: Registry, card: Card) -> tuple[str, Head] | None:
+    """By which the queue goes, unless the project has its heads switched off."""
+    own = for_project(services().settings, registry.options(card.project))
+    return heads.newest(registry.path(card.project, card.version)) if own.head == "on" else None
+
+
 def _answers(
-    config: LabelConfig, tasks: Sequence[Any], card: Card | None, resident: LoadedVersions
+    config: LabelConfig, tasks: Sequence[Any], card: Card, name: str, head: Head | None, resident: LoadedVersions
 ) -> list[dict[str, Any]]:
     """One answer per task, in order, whatever the tasks are."""
     read = [
@@ -153,20 +170,28 @@ def _answers(
         for task in tasks
     ]
     examples = [e for e in read if isinstance(e, Example)]
-    if card is None:
-        return [no_prediction(UNTRAINED_SCORE, UNTRAINED, "no version is fitted yet") for _ in read]
     # For a single task a person waits, and it is on the screen already: its score orders nothing any more. Several are
     # retrieved for the queue's sake: in fp32, as in the published head, so that both give a task the same score.
-    scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1)
-    by_position = iter(zip(scored.probs_NC, scored.values_N, truncated, strict=True))
+    scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1, features=head is not None)
+    probs_NC, values_N = _by(head, card, scored)
+    by_position = iter(zip(probs_NC, values_N, truncated, strict=True))
     answers = []
     for item in read:
         if isinstance(item, Unreadable):
-            answers.append(no_prediction(UNREADABLE_SCORE, card.version, item.reason))
+            answers.append(no_prediction(UNREADABLE_SCORE, name, item.reason))
         else:
             probs_C, value, cut = next(by_position)
-            answers.append(to_prediction(config, card.labels, probs_C, value, card.version, cut))
+            answers.append(to_prediction(config, card.labels, probs_C, value, name, cut))
     return answers
+
+
+def _by(head: Head | None, card: Card, scored: "Scored") -> tuple[Array, Array]:
+    """Probabilities (N, C) and values (N): the head's or, without one, the version's."""
+    if head is None or scored.features_ND is None:
+        return scored.probs_NC, scored.values_N
+    ids_N = np.array([example.id for example in scored.examples], dtype=np.int64)
+    values_N = acquisition_values(head.layer, scored.features_ND, ids_N, card.strategy, card.seed)
+    return probabilities(head.layer, scored.features_ND), values_N
 
 
 def _body() -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""The base encoder's embeddings of a project's texts: made where they are missing, kept beside its pool."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from nextlabel.model import checkpoints
+from nextlabel.model.classifier import Progress, Recipe, load_base
+from nextlabel.model.tokens import TokenCache
+from nextlabel.processes import trim_heap
+from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.values.examples import Example
+from nextlabel.versions.loaded import SLICE, LoadedVersions
+
+log = logging.getLogger(__name__)
+
+
+class Embedder:
+    """Embeds texts with the checkpoint of a recipe, as it reads them. The encoder is in memory only meanwhile.
+
+    What was made is asked of `Pool.vectors(EMBEDDINGS, embedder.name, task_ids)`. Thread-safe: its passes are made one
+    at a time, in the thread and with the niceness of all others.
+    """
+
+    def __init__(self, recipe: Recipe, resident: LoadedVersions, caches: Callable[[int], TokenCache]):
+        self._recipe, self._resident, self._caches = recipe, resident, caches
+
+    @cached_property
+    def name(self) -> str:
+        """Stands for all that embeddings depend on beside the text. Reads the checkpoint, once."""
+        of_which = f"{checkpoints.identity(self._recipe.base_model)} {self._recipe.max_length}"
+        return hashlib.sha256(of_which.encode()).hexdigest()[:16]
+
+    def embed(self, pool: Pool, project: int, examples: Sequence[Example], progress: Progress | None = None) -> None:
+        """Make the embeddings of these tasks of the project and put them into its pool, some at a time: when it is
+        killed, or `progress` raises, what is done stays. Raises `NoModelError` when the checkpoint cannot embed."""
+        if not examples:
+            return
+        pool.keep_vectors_of(EMBEDDINGS, [self.name])
+        encoder = self._resident.run(load_base, self._recipe, self._caches(project))
+        for start in range(0, len(examples), SLICE):
+            some = examples[start : start + SLICE]
+            embedded_ND = self._resident.run(encoder.embed, some, _counting_from(start, len(examples), progress))
+            pool.put_vectors(EMBEDDINGS, self.name, some, embedded_ND.astype(np.float16))
+        log.info("project %d: embedded %d texts", project, len(examples))
+        del encoder
+        trim_heap()
+
+
+def _counting_from(start: int, total: int, progress: Progress | None) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, _: progress(start + done, total)

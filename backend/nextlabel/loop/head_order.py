@@ -1,0 +1,106 @@
+"""The order of a version's head: its values are computed from what the version's last layer read of each text."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.predictions import to_prediction
+from nextlabel.learning.heads import Head, acquisition_values, probabilities
+from nextlabel.loop.orders import Exactly, keep_exactly
+from nextlabel.store.pool import EXACT, FEATURES, Pool
+from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.queue import Ranked
+from nextlabel.values.versions import Card
+
+SLICE = 8192  # texts at a time: 25 MB in 384 dimensions
+
+
+@dataclass
+class Valued:
+    """The last values that a head gave, by the number of the text, NaN where there is none; kept from one look at a
+    project to the next. `of` names the head and how much was known then."""
+
+    of: tuple[object, ...] = ()
+    values_T: Array = field(default_factory=lambda: np.empty(0))
+
+
+class HeadOrder:
+    """Its values are exact where the features were computed in fp32. `exactly` gives these."""
+
+    def __init__(
+        self, pool: Pool, config: LabelConfig, card: Card, name: str, head: Head, exactly: Exactly, valued: Valued
+    ):
+        self._pool, self._config, self._card = pool, config, card
+        self._name, self._head, self._exactly, self._valued = name, head, exactly, valued
+
+    @property
+    def name(self) -> str:
+        """The head's."""
+        return self._name
+
+    @property
+    def known(self) -> Collection[int]:
+        """Tasks whose labels it was fitted to."""
+        return self._head.known.keys()
+
+    def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
+        """By the head's values of all texts of which there are features."""
+        ids_N, numbers_N = self._pool.open_numbers(skipped)
+        values_N = self._values_of(ids_N, numbers_N)
+        known = np.flatnonzero(~np.isnan(values_N))
+        if limit < len(known):
+            lowest = np.partition(values_N[known], -limit)[-limit]
+            known = known[values_N[known] >= lowest]
+        order = known[np.lexsort((ids_N[known], -values_N[known]))[:limit]]
+        return list(map(Ranked, ids_N[order].tolist(), values_N[order].tolist()))
+
+    def make_exact(self, task_ids: Sequence[int], ahead: Sequence[int] = ()) -> bool:
+        """By computing those features in fp32 that were not."""
+        if not self._inexact(task_ids):
+            return False
+        inexact = self._pool.examples(self._inexact([*ahead, *task_ids]))
+        keep_exactly(self._pool, self._card.version, self._exactly, inexact)
+        return True
+
+    def _inexact(self, task_ids: Sequence[int]) -> list[int]:
+        ids_N, numbers_N = self._pool.numbers_of_open(task_ids)
+        exact_N = self._pool.latest_vectors(EXACT, self._card.version).knows(numbers_N)
+        return [int(task_id) for task_id in ids_N[~exact_N]]
+
+    def values(self, task_ids: Collection[int]) -> dict[int, float]:
+        """The head's, of open tasks of which there are features."""
+        ids_N, numbers_N = self._pool.numbers_of_open(task_ids)
+        values_N = self._values_of(ids_N, numbers_N)
+        return {int(i): float(value) for i, value in zip(ids_N, values_N, strict=True) if not np.isnan(value)}
+
+    def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
+        """With every class probability."""
+        values = self.values([task_id])
+        _, features_ND = self._pool.vectors(EXACT, self._card.version, [task_id])
+        seen = self._pool.candidate(self._card.version, task_id)
+        if not values or not len(features_ND) or seen is None:
+            return None
+        value = values[task_id]
+        probs_C = probabilities(self._head.layer, features_ND)[0]
+        return value, to_prediction(self._config, self._head.labels, probs_C, value, self._name, seen.truncated)
+
+    def _values_of(self, ids_N: Ints, numbers_N: Ints) -> Array:
+        """NaN of a text without features."""
+        rough, exact = (self._pool.latest_vectors(kind, self._card.version) for kind in (FEATURES, EXACT))
+        state = (self._name, rough.records, exact.records)
+        if self._valued.of != state:
+            self._valued.of, self._valued.values_T = state, np.full(0, np.nan)
+        missing_T = np.full(max(0, int(numbers_N.max(initial=0)) + 1 - len(self._valued.values_T)), np.nan)
+        values_T = self._valued.values_T = np.concatenate([self._valued.values_T, missing_T])
+        left_N = np.isnan(values_T[numbers_N])
+        for latest in (rough, exact):  # what is exact comes last, and stays
+            of = np.flatnonzero(left_N & latest.knows(numbers_N))
+            for some in np.array_split(of, -(-len(of) // SLICE)) if len(of) else ():
+                features_ND = latest.of(numbers_N[some])["vector"]
+                values_T[numbers_N[some]] = acquisition_values(
+                    self._head.layer, features_ND, ids_N[some], self._card.strategy, self._card.seed
+                )
+        return np.asarray(values_T[numbers_N])

@@ -1,0 +1,70 @@
+"""When the head of a version is fitted again, and to what. Needs no Label Studio: it works from the local copy."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from nextlabel.learning.heads import Head, make_head
+from nextlabel.loop.orders import keep
+from nextlabel.store.pool import EXACT, FEATURES, Pool
+from nextlabel.values.arrays import Features, Ints
+from nextlabel.values.versions import Card
+from nextlabel.versions import heads
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+
+log = logging.getLogger(__name__)
+
+EVERY = 5  # labels; with more annotators more, as they label while an order is published
+AT_A_TIME = 512  # labelled texts without features of which some are computed on the spot
+
+
+class HeadMaker:
+    """Keeps the newest head of a version in step with the labels."""
+
+    def __init__(self, registry: Registry, resident: LoadedVersions):
+        self._registry, self._resident = registry, resident
+
+    def newest(self, pool: Pool, card: Card, labels: Mapping[int, str], others: int) -> tuple[str, Head] | None:
+        """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
+
+        It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
+        work, half as many more as there are.
+        """
+        path = self._registry.path(card.project, card.version)
+        found = heads.newest(path)
+        known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
+        usable = {task: label for task, label in labels.items() if label in card.labels}
+        if differing(known, usable) < EVERY + others // 2:
+            return found
+        self._complete(pool, card, usable)
+        ids_N, features_ND = features_of(pool, card, usable)
+        known = {int(task): usable[int(task)] for task in ids_N}
+        head = make_head(self._resident.last_layer(card), card.labels, known, features_ND)
+        name = heads.save_next(path, head)
+        log.info("project %d: %s knows %d labels", card.project, name, len(known))
+        return name, head
+
+    def _complete(self, pool: Pool, card: Card, labels: Mapping[int, str]) -> None:
+        """See that there are features of what is labelled: of imported labels, or edited texts, there may be none."""
+        missing = pool.without_vector(FEATURES, card.version, list(labels))
+        exact_ids, _ = pool.vectors(EXACT, card.version, [example.id for example in missing])
+        left = [example for example in missing if example.id not in set(exact_ids.tolist())]
+        for start in range(0, len(left), AT_A_TIME):
+            keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
+
+
+def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:
+    """How many labels are in one of the two alone, or are others."""
+    return sum(known.get(task) != labels.get(task) for task in known.keys() | labels.keys())
+
+
+def features_of(pool: Pool, card: Card, labels: Mapping[int, str]) -> tuple[Ints, Features]:
+    """Ids of tasks, ascending, and what the version's last layer read of their texts: in fp32 where that is known."""
+    ids_N, features_ND = pool.vectors(FEATURES, card.version, list(labels))
+    exact_M, exact_MD = pool.vectors(EXACT, card.version, list(labels))
+    rows = {int(task): row.astype(np.float32) for task, row in zip(ids_N, features_ND, strict=True)}
+    rows |= {int(task): row for task, row in zip(exact_M, exact_MD, strict=True)}
+    ordered = sorted(rows)
+    return np.array(ordered, dtype=np.int64), np.stack([rows[task] for task in ordered])

@@ -1,0 +1,52 @@
+"""The heads of a version on disk: `<version>/heads/12.npz`, of which only the newest few are kept.
+
+Readers find the newest whole one; each can be made again from version and labels. Knows files, not models.
+"""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+from nextlabel.errors import NoModelError
+from nextlabel.learning.heads import Head, load, save
+from nextlabel.values.versions import head_name
+
+KEPT = 3
+
+log = logging.getLogger(__name__)
+
+
+def save_next(version: Path, head: Head) -> str:
+    """Write a head beside a version's weights; returns the model version under which its predictions go. Raises
+    `OSError` when it cannot be written."""
+    directory = version / "heads"
+    directory.mkdir(exist_ok=True)
+    numbers = _numbers(directory)
+    number = max(numbers, default=0) + 1
+    save(head, directory / f"{number}.npz")
+    for old in sorted(numbers)[: 1 - KEPT]:
+        (directory / f"{old}.npz").unlink(missing_ok=True)
+    return head_name(version.name, number)
+
+
+def newest(version: Path) -> tuple[str, Head] | None:
+    """Name and head; None when the version has none that can be read."""
+    directory = version / "heads"
+    for number in sorted(_numbers(directory), reverse=True):
+        path = directory / f"{number}.npz"
+        try:
+            return head_name(version.name, number), _loaded(path, path.stat().st_mtime_ns)
+        except OSError:  # an older one that was deleted meanwhile
+            continue
+        except NoModelError as error:
+            log.warning("%s", error)
+    return None
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, written_ns: int) -> Head:  # the time is part of the key
+    return load(path)
+
+
+def _numbers(directory: Path) -> list[int]:
+    return [int(file.stem) for file in directory.glob("*.npz") if file.stem.isdigit()]

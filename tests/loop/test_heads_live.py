@@ -1,0 +1,96 @@
+"""Between two fits the queue follows heads of the version: named, on disk, and computed again by plain programs."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from helpers.fits import QUICK
+from helpers.live_project import LiveProject
+from helpers.waiting import wait_until
+from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.loop.heading import EVERY
+from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.values.versions import version_of
+
+StartBackend = Callable[..., LocalBackend]
+ON = {**QUICK, "head": "on", "query_strategy": "margin", "fit_every": 1000, "fit_max_wait_s": 3600, "fit_schedule": "8"}
+
+
+@pytest.fixture
+def project(studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus) -> LiveProject:
+    found = LiveProject(studio, start_backend(**ON), few_pairs)
+    found.wait()
+    return found
+
+
+def order_in_force(project: LiveProject) -> str:
+    return project.studio.project(project.id).model_version or ""
+
+
+def follows(project: LiveProject, after: str) -> bool:
+    """Whether Label Studio follows another order than that, in full."""
+    status, name = project.board.queue(project.id), order_in_force(project)
+    return name not in ("", after) and status.order == name and status.state == "published"
+
+
+def published_by(project: LiveProject, name: str) -> dict[int, float]:
+    """Scores of the unlabelled tasks that are published under a name."""
+    labelled = project.labelled()
+    found = {p.task_id: p.score for p in project.studio.our_predictions(project.id) if p.version == name}
+    return {task: score for task, score in found.items() if task not in labelled}
+
+
+def margins(directory: Path, head: Path, pairs: dict[int, tuple[str, str]]) -> dict[int, float]:
+    """1 - the difference of the two highest probabilities, by plain transformers and the rows in the file."""
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    model = AutoModelForSequenceClassification.from_pretrained(directory).eval()
+    with np.load(head) as arrays, torch.no_grad():
+        model.classifier.weight.copy_(torch.from_numpy(arrays["weights_CD"]))
+        model.classifier.bias.copy_(torch.from_numpy(arrays["bias_C"]))
+    found = {}
+    for task, (first, second) in pairs.items():
+        with torch.no_grad():
+            logits = model(**tokenizer(first, second, truncation=True, return_tensors="pt")).logits[0].double()
+        low, high = torch.sort(torch.softmax(logits, dim=0)).values[-2:].tolist()
+        found[task] = 1 - (high - low)
+    return found
+
+
+def open_pairs(project: LiveProject) -> dict[int, tuple[str, str]]:
+    tasks = [task for page in project.studio.tasks_after(project.id, 0) for task in page]
+    return {
+        task["id"]: (task["data"]["sentence1"], task["data"]["sentence2"])
+        for task in tasks
+        if not task["annotations"] and task["data"]["split"] == "train"
+    }
+
+
+def test_a_few_labels_renew_the_order_and_a_plain_program_finds_the_same(project: LiveProject) -> None:
+    version, before = project.version(), order_in_force(project)
+    assert version is not None
+    assert version_of(before) == version
+    for _ in range(2):
+        project.label(EVERY)
+        wait_until(partial(follows, project, before), "an order that knows the labels")
+        name = order_in_force(project)
+        assert version_of(name) == version, "no fit was due"
+        [newest] = [
+            file
+            for file in (project.registry.path(project.id, version) / "heads").iterdir()
+            if f".{file.stem}-" in name
+        ]
+        with np.load(newest) as arrays:
+            assert set(arrays["task_ids_N"].tolist()) == project.labelled()
+        expected = margins(project.registry.path(project.id, version), newest, open_pairs(project))
+        scores = published_by(project, name)
+        first = sorted(expected, key=lambda task: -expected[task])[: len(scores)]
+        assert sorted(scores, key=lambda task: scores[task]) == first
+        for task, score in scores.items():
+            assert score == pytest.approx(1 - expected[task], abs=1e-4)
+        before = name
