@@ -369,6 +369,21 @@ def test_each_topic_has_a_heading_in_the_guide_and_each_heading_a_sentence() -> 
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == topics
 
 
+THREE = ('value="pos"', 'value="neg"', 'value="unsure"')
+
+
+def test_ignored_labels_are_counted_and_are_no_mistake(say: Say) -> None:
+    ignoring = config(labels=THREE, options=ProjectOptions(ignored_labels=("unsure",)))
+    assert ignoring.labels == ("pos", "neg")
+    [notice] = say(ignoring, *labelled(10), task(11, "unsure"), task(12, "unsure"))
+    assert notice.harmless
+    assert notice.text == (
+        "2 annotations with labels that are ignored in this project: 'unsure' 2. Nothing is learnt of tasks on which "
+        "these prevail, and no model asks for them again."
+    )
+    assert say(ignoring, *labelled(10)) == []
+
+
 def test_of_copies_it_is_said_how_they_count_and_how_to_close_what_nobody_needs_to_label() -> None:
     assert list(on_copies(Copies(), 7)) == []
     [said] = on_copies(Copies(again=12, contradicting=1, held_out=2, open=40), 7)

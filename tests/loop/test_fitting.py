@@ -146,6 +146,21 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     assert (card.strategy, card.recipe["steps"]) == ("least_confidence", 7)
 
 
+def test_a_label_that_is_ignored_from_now_on_is_no_class_of_the_next_version(house_of: MakeHouse) -> None:
+    three = CONFIG.replace(CHOICES, CHOICES + '<Choice value="unsure"/>')
+    house = house_of()
+    house.configure(three)
+    house.label(TRAIN, RIGHT)
+    house.label(range(301, 305), {"yes": "unsure", "no": "unsure"})
+    first = house.registry.card(PROJECT, house.fit())
+    assert first.label_counts == {"pos": 12, "neg": 12, "unsure": 4}
+    house.registry.put_options(PROJECT, ProjectOptions(ignored_labels=("unsure",)))
+    second = house.registry.card(PROJECT, house.fit())
+    assert second.reason == "the project's labels changed"
+    assert second.label_counts == {"pos": 12, "neg": 12}
+    assert house.look().pending == 0
+
+
 def copy_of(house: House, task_id: int, original: int, label: str) -> None:
     text = f"{('Yes', 'No')[original % 2]},  {('yes', 'no')[original % 2]}, NUMBER {original}"
     house.pool.upsert([TaskRow(task_id, Example(task_id, text), False, True, False, 1, (Vote(label, False, "z"),))])

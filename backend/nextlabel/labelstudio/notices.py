@@ -120,13 +120,14 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
 
 
 def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
-    unknown = {label: seen for label, seen in survey.votes.items() if config.label_of(label) is None}
+    unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
     if unknown:
         yield _unknown_labels(survey, config, project, unknown)
     nowhere = {
         old: new
         for old, new in config.label_map.items()
-        if new not in config.labels and config.label_of(old) is None  # otherwise the map has nothing to say
+        if new not in (*config.labels, *config.ignored)
+        and config.question.answer_of(old) is None  # otherwise the map has nothing to say
     }
     if nowhere:
         pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
@@ -135,6 +136,9 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
             f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
         )
+    ignored = {label: seen for label, seen in survey.votes.items() if config.ignores(label)}
+    if ignored:
+        yield _ignored_labels(ignored)
     given = {config.label_of(label) for label in survey.votes}
     absent = [label for label in config.labels if label not in given]
     if absent and len(absent) < len(config.labels) - 1:
@@ -145,6 +149,10 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             "a task has it, no version can predict it.",
             harmless=True,
         )
+
+
+def _unknown(survey: Survey, config: LabelConfig) -> list[str]:
+    return [label for label in survey.votes if config.question.answer_of(label) is None]
 
 
 def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: Mapping[str, Seen]) -> Notice:
@@ -164,6 +172,17 @@ def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: 
     )
 
 
+def _ignored_labels(ignored: Mapping[str, Seen]) -> Notice:
+    count = _total(ignored)
+    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(ignored.items())[:NAMED]) + _more(len(ignored))
+    return Notice(
+        "Labels that are ignored",
+        f"{_annotations(count)} with labels that are ignored in this project: {names}. Nothing is learnt of tasks on "
+        "which these prevail, and no model asks for them again.",
+        harmless=True,
+    )
+
+
 def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str]) -> str:
     if not meant:
         return (
@@ -180,7 +199,7 @@ def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str])
 
 def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
     """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
-    unknown = [label for label in survey.votes if config.label_of(label) is None]
+    unknown = _unknown(survey, config)
     free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
     found = {old: _meant(old, unknown, free, config) for old in unknown}
     return {old: new for old, new in found.items() if new is not None and "=" not in new}  # which ends a map's option

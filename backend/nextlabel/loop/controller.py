@@ -271,6 +271,7 @@ class Controller:
             order=order.name,
             window=outcome.window,
             stale=outcome.stale,
+            held=outcome.held,
             unscored=unscored,
             **self._switched(project, version, outcome),
         )
@@ -323,14 +324,12 @@ class Controller:
         if self._own(card.project).near_copies != HOLD:
             return (), None
         question = found.config.question
-        known = (
-            order.known if isinstance(order, HeadOrder) else self._registry.fitted_labels(card.project, card.version)
-        )
+        known = self._registry.fitted_labels(card.project, card.version)
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
         published = in_queue(
             pool, order.name, found.project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool))
         )
-        holding = Holding(pool, card.project, self._words, self._embedder, published, labelled - set(known))
+        holding = Holding(pool, card.project, self._words, self._embedder, published, labelled - known.keys())
         return pool.copies_of_labelled(question), holding
 
     def _own(self, project: int) -> ProjectSettings:

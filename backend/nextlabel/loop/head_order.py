@@ -41,11 +41,6 @@ class HeadOrder:
         """The head's."""
         return self._name
 
-    @property
-    def known(self) -> Collection[int]:
-        """Tasks whose labels it was fitted to."""
-        return self._head.known.keys()
-
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """By the head's values of all texts of which there are features."""
         ids_N, numbers_N = self._pool.open_numbers(skipped)

@@ -1,4 +1,7 @@
-"""Which tasks wait for a near-copy of theirs: one at a time stands in the queue, until the order knows its label."""
+"""Which tasks wait for a near-copy of theirs: one at a time stands in the queue, until a version knows its label.
+
+What a head learns of a label is too little for that: its near-copies would soon come first again.
+"""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -18,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE = 20_000  # texts of a project that say which words are common
 MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
-MOST_LABELLED = 512  # the latest labels of which the order does not know
+MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
 
 
 @dataclass
@@ -46,10 +49,10 @@ def in_queue(pool: Pool, order: str, followed: str, on_screen: int) -> set[int]:
 
 
 class Holding:
-    """A filter of the queue, for one look at a project. `waiting` tasks were held back by its last answer.
+    """A filter of the queue, for one look at a project.
 
     Of near-copies the best one is free, unless there is one among the `published` and `unknown` tasks: the first are in
-    the queue and without a label, or on somebody's screen; the others are labelled, and the order does not know that.
+    the queue and without a label, or on somebody's screen; the others are labelled, and the version does not know that.
     """
 
     def __init__(
@@ -63,7 +66,6 @@ class Holding:
     ):
         self._pool, self._project, self._words, self._embedder = pool, project, words, embedder
         self._before = sorted({*published, *sorted(unknown)[-MOST_LABELLED:]})
-        self.waiting: frozenset[int] = frozenset()
 
     def __call__(self, ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
         """Those of the ranked tasks that are free, looked at until `depth` are; the best of the others, too, as far as
@@ -76,8 +78,8 @@ class Holding:
         words = self._words.of(self._pool, self._project)
         held = held_back(candidates, rows[len(before) :], before, rows[: len(before)], words, depth)
         short = max(0, least - (len(ranked) - len(held)))
-        self.waiting = frozenset(held) - set(list(held)[:short])
-        return [task for task in ranked if task.task_id not in self.waiting]
+        waiting = set(list(held)[short:])
+        return [task for task in ranked if task.task_id not in waiting]
 
     def _embedded(self, examples: Sequence[Example]) -> Array:
         """Rows of unit length; of pairs, which need none, and where the checkpoint cannot embed, of length 0."""

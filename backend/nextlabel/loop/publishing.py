@@ -37,7 +37,8 @@ GONE = (400, 404)  # what Label Studio answers to a prediction for a task that w
 class Publication:
     """What a publication did. `seconds_to_switch` is None when the version was already active.
 
-    `missing` tasks of the window and `stale` predictions remain for the next reconcile.
+    `missing` tasks of the window and `stale` predictions remain for the next reconcile. `held` tasks of those that were
+    looked at are kept back for now.
     """
 
     window: int
@@ -46,6 +47,7 @@ class Publication:
     missing: int
     stale: int
     seconds_to_switch: float | None
+    held: int = 0
 
 
 def all_free(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
@@ -89,7 +91,7 @@ class Publisher:
         self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others, self._first, self._changes = others, first, changes
-        self._at_once = at_once(others)
+        self._at_once, self._held = at_once(others), 0
         self._writers = ThreadPoolExecutor(self._at_once)
 
     def __enter__(self) -> "Publisher":
@@ -142,6 +144,7 @@ class Publisher:
             missing=len(urgent) + len(rest) - written,
             stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
+            held=self._held,
         )
 
     def _there(self, project: Project, plan: WindowPlan, published: Sequence[Published]) -> dict[int, int]:
@@ -175,6 +178,7 @@ class Publisher:
         while True:
             ranked = self._useful(looked_at, skipped=False)
             free = self._free(ranked, depth, least)
+            self._held = len(ranked) - len(free)
             if len(free) >= depth or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
                 return free[:depth]
             looked_at *= 2
