@@ -5,12 +5,12 @@ Against a real Label Studio, with web process and trainer running: what the page
 
 import json
 import os
-from collections import Counter
 import shlex
 import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path

@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
         "--ignore-label",
         action="append",
         metavar="LABEL",
-        help="learn nothing of tasks with this label, which is no class then; given several times for several, it takes "
-        "the place of those given before; empty: ignore none",
+        help="learn nothing of tasks with this label, which is no class then; may be repeated, and takes the place of "
+        "those given before; empty: ignore none",
     )
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
     options = parser.parse_args(arguments)
