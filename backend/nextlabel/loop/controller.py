@@ -39,6 +39,7 @@ from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
     HEAD,
+    Free,
     Publication,
     Publisher,
     all_free,
@@ -296,7 +297,7 @@ class Controller:
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
         fitting = self._turn.fit_runs
-        pointless, free = self._kept_out(pool, found, card, order)
+        pointless, free = self._kept_out(pool, found, order.name)
         with Publisher(
             self._studio,
             pool,
@@ -307,7 +308,7 @@ class Controller:
             first=HEADS_FIRST if heads else HEAD,
             changes=heads,
             pointless=pointless,
-            free=free or all_free,
+            free=free,
         ) as publisher:
             outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
         if outcome.written:
@@ -319,17 +320,15 @@ class Controller:
             self._jobs.hint(card.project, delay_s=PACE_S)
         return outcome
 
-    def _kept_out(self, pool: Pool, found: _Found, card: Card, order: Order) -> tuple[Collection[int], Holding | None]:
-        """Tasks that are copies of labelled ones, and what holds back those that are near-copies of others."""
-        if self._own(card.project).near_copies != HOLD:
-            return (), None
-        question = found.config.question
-        known = self._registry.fitted_labels(card.project, card.version)
+    def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
+        """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""
+        project, question = found.project, found.config.question
+        if self._own(project.id).near_copies != HOLD:
+            return (), all_free
+        known = self._registry.fitted_labels(project.id, found.version) if found.version else {}
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
-        published = in_queue(
-            pool, order.name, found.project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool))
-        )
-        holding = Holding(pool, card.project, self._words, self._embedder, published, labelled - known.keys())
+        published = in_queue(pool, order, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
+        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known.keys())
         return pool.copies_of_labelled(question), holding
 
     def _own(self, project: int) -> ProjectSettings:
