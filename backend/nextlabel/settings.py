@@ -315,6 +315,12 @@ class ProjectSettings:
         return [f"{name}={getattr(self, name)} ({source})" for name, source in self.sources.items()]
 
 
+def changes(before: ProjectSettings, after: ProjectSettings) -> list[str]:
+    """`name=value, before it was that` for each that differs."""
+    values = {name: (getattr(before, name), getattr(after, name)) for name in OWN}
+    return [f"{name}={new} (before: {old})" for name, (old, new) in values.items() if old != new]
+
+
 OWN_TYPES: Mapping[str, Any] = {
     "strategy": StrategyName,
     "head": Head,

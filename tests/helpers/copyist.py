@@ -60,6 +60,9 @@ class Copyist:
     def score(self, project: int, version: str, first: int, last: int) -> None:
         raise AssertionError("nobody asked for it")
 
+    def start(self, project: int) -> None:
+        raise AssertionError("nobody asked for it")
+
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         raise AssertionError("nobody asked for it")
 

@@ -1,15 +1,10 @@
 """Fits that are over soon."""
 
+from nextlabel.lab.sandbox import PLAIN_ORDER
+
 FIT_EVERY = 12
-RELEASE_0_1_0: dict[str, object] = {  # what was built in then
-    "query_strategy": "entropy",
-    "head": "off",
-    "start_order": "off",
-    "near_copies": "serve",
-    "fit_schedule": "off",
-}
 QUICK: dict[str, object] = {
-    **RELEASE_0_1_0,
+    **PLAIN_ORDER,
     "fit_every": FIT_EVERY,
     "fit_steps": 6,
     "learning_rate": 1e-4,

@@ -7,7 +7,7 @@ from helpers.live_project import LiveProject
 from helpers.paths import ROOT, TESTS
 from helpers.ports import own_port
 from helpers.waiting import wait_until
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 FIT_EVERY = 4
@@ -90,11 +90,12 @@ def held_backend(
 
     In fp32: after so few steps bf16 may leave one of many near ties out of the window.
     """
-    return LocalBackend(
-        label_studio, model_dir, own_port(19100), command, base_model=base_model, fit_every=FIT_EVERY, fit_steps=3,
-        learning_rate=1e-4, precision="fp32", window=WINDOW, reconcile_s=1, promote_margin=1, keep_versions=2,
-        pythonpath=os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
-    )  # fmt: skip
+    quick: dict[str, object] = {
+        **PLAIN_ORDER, "base_model": base_model, "fit_every": FIT_EVERY, "fit_steps": 3, "learning_rate": 1e-4,
+        "precision": "fp32", "window": WINDOW, "reconcile_s": 1, "promote_margin": 1, "keep_versions": 2,
+        "pythonpath": os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
+    }  # fmt: skip
+    return LocalBackend(label_studio, model_dir, own_port(19100), command, **quick)
 
 
 def some_pairs() -> Corpus:

@@ -16,7 +16,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.live import Loop, first_differences, play
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.model.classifier import Recipe
@@ -95,13 +95,19 @@ def test_by_command_line_the_queue_is_labelled_to_its_end_with_a_short_last_batc
     project = connected(studio, backend, corpus)
     url, keys, out = f"{label_studio.url}/projects/{project}/data?tab=1", tmp_path / "keys", tmp_path / "out"
     keys.write_text(f"{label_studio.login.token}\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "nextlabel", "simulate-live", url, "--own-pairs", "--annotators", keys, "--out", out],
-        env={**os.environ, "MODEL_DIR": str(backend.model_dir), "SEED": str(SEED), "FIT_EVERY": str(FIT_EVERY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    own = {"MODEL_DIR": str(backend.model_dir), "SEED": str(SEED), "FIT_EVERY": str(FIT_EVERY)}
+
+    def run(**order: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nextlabel", "simulate-live", url, "--own-pairs", "--annotators", str(keys)]
+        environment = {**os.environ, **own, **{name.upper(): value for name, value in order.items()}}
+        return subprocess.run(
+            [*command, "--out", str(out)], env=environment, capture_output=True, text=True, check=False
+        )
+
+    refused = run()
+    assert refused.returncode == 1
+    assert f"nextlabel options --project {project} head=off start_order=off" in refused.stderr
+    done = run(**PLAIN_ORDER)
     assert done.returncode == 0, done.stderr
     assert "round 2: 41 labels, combined 0." in done.stdout
     rounds = records.read_run(out).rounds

@@ -23,7 +23,7 @@ from helpers.paths import ROOT
 from helpers.ports import own_port
 from helpers.waiting import wait_until
 from nextlabel.errors import RefusedConfigError
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import (
     Credentials,
@@ -129,7 +129,7 @@ def backend(label_studio: LocalStudio, wide: Path, tmp_path_factory: pytest.Temp
     home = tmp_path_factory.mktemp("misreadings")
     running = LocalBackend(
         label_studio, home, own_port(19100), base_model=wide, fit_every=FIT_EVERY, fit_steps=4, learning_rate=1e-4,
-        precision="fp32", window=8, reconcile_s=1, promote_margin=1,
+        precision="fp32", window=8, reconcile_s=1, promote_margin=1, **PLAIN_ORDER,
     )  # fmt: skip
     try:
         running.start()

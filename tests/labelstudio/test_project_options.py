@@ -11,13 +11,16 @@ from contextlib import closing
 
 import pytest
 
+from helpers.fits import FIT_EVERY, QUICK
 from helpers.live_project import SEEDS, LiveProject
 from helpers.waiting import wait_until
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
+from nextlabel.labelstudio import connection
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.doctor import examine
 from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.values.options import OF_0_1_0
 
 StartBackend = Callable[..., LocalBackend]
 WINDOW = 10
@@ -105,6 +108,43 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
     }
     wait_until(lambda: "of 1000 new labels" in project.board.queue(project.id).message, "the old schedule")
     assert project.registry.card(project.id, project.wait()).strategy == "margin", "until the next fit"
+
+
+def test_a_project_of_0_1_0_keeps_its_ways_until_it_is_connected_again(
+    label_studio: LocalStudio,
+    studio: LabelStudioClient,
+    start_backend: StartBackend,
+    few_pairs: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = start_backend(**dict.fromkeys(PLAIN_ORDER, ""))
+    with monkeypatch.context() as then:
+        then.setattr(connection, "LATEST", OF_0_1_0)
+        project = LiveProject(studio, backend, few_pairs)
+    version = project.wait()
+    assert project.registry.card(project.id, version).strategy == "entropy"
+    project.label(FIT_EVERY - 1)
+    wait_until(lambda: project.board.queue(project.id).pending == FIT_EVERY - 1, "the labels to be known")
+    wait_until(lambda: project.is_active() and len(project.queue()) == QUICK["window"], "a window")
+    assert project.version() == version
+    assert project.queue() == project.order_by_entropy(version)[: len(project.queue())]
+    assert not (project.registry.path(project.id, version) / "heads").exists()
+    [remark] = project.board.queue(project.id).remarks
+    assert f"nextlabel connect --project {project.id}" in remark
+
+    keys = {"LABEL_STUDIO_URL": label_studio.url, "LABEL_STUDIO_API_KEY": label_studio.login.token}
+    command = [sys.executable, "-m", "nextlabel", "connect", "--project", str(project.id)]
+    said = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True).stdout
+    for change in ("strategy=margin (before: entropy)", "head=on (before: off)", "near_copies=hold (before: serve)"):
+        assert f"takes over what is built in today: {change}" in said
+    again = subprocess.run(command, env={**os.environ, **keys}, capture_output=True, text=True, check=True).stdout
+    assert "takes over" not in again
+    project.label(1)
+    wait_until(lambda: project.version() != version, "the next version")
+    card = project.registry.card(project.id, project.version() or "")
+    assert card.strategy == "margin"
+    assert card.features
+    wait_until(lambda: not project.board.queue(project.id).remarks, "nothing is left to say")
 
 
 def test_what_is_no_option_is_refused_before_anything_is_changed(

@@ -38,7 +38,7 @@ from helpers.ports import own_port
 from helpers.waiting import wait_until
 from nextlabel.errors import StudioError
 from nextlabel.lab.annotators import sign_up
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
@@ -96,7 +96,7 @@ def connect(
         started.append(proxy)
         quick: dict[str, Any] = {
             "base_model": wide, "fit_every": FIT_EVERY, "fit_steps": 6, "learning_rate": 1e-3, "window": WINDOW,
-            "reconcile_s": 1, "promote_margin": 1, "device": "cpu", "precision": "fp32",
+            "reconcile_s": 1, "promote_margin": 1, "device": "cpu", "precision": "fp32", **PLAIN_ORDER,
         }  # fmt: skip
         port = own_port(19700)
         backend = LocalBackend(proxy, tmp_path_factory.mktemp("backend"), port, **{**quick, **settings})

@@ -101,6 +101,17 @@ def test_it_is_where_the_slope_is_none_even_far_from_where_it_began(precision: f
     assert all(posterior.value(change_SE + 1e-2 * rng.normal(size=change_SE.shape)) > value for _ in range(20))
 
 
+def test_where_it_begins_makes_no_difference() -> None:
+    fitted, features_ND, targets_N = drawn(5)
+    before = refitted(fitted, features_ND[:-5], targets_N[:-5])
+    anew, on = refitted(fitted, features_ND, targets_N), refitted(fitted, features_ND, targets_N, near=before)
+    assert distance(before, anew) > 0.01
+    assert distance(on, anew) < 1e-6
+    third = targets_N != 2  # a class that has lost its examples goes back to the fitted row
+    again = refitted(fitted, features_ND[third], targets_N[third], near=anew)
+    assert distance(again, refitted(fitted, features_ND[third], targets_N[third])) < 1e-6
+
+
 def test_half_precision_is_enough_for_its_features() -> None:
     fitted, features_ND, targets_N = drawn(4)
     ours, rounded = (refitted(fitted, some, targets_N) for some in (features_ND, features_ND.astype(np.float16)))

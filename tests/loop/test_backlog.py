@@ -41,6 +41,9 @@ class Worker:
     def score(self, project: int, version: str, first: int, last: int) -> None:
         self.parts.append((project, version, first, last))
 
+    def start(self, project: int) -> None:
+        raise AssertionError("there is a version")
+
     def forget(self, project: int, task_ids: object) -> None:
         raise AssertionError("nothing was deleted")
 

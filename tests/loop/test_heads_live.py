@@ -1,6 +1,6 @@
 """Between two fits the queue follows heads of the version: named, on disk, and computed again by plain programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +10,12 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.fits import QUICK
-from helpers.live_project import LiveProject
+from helpers.held_project import HeldProject, held_backend, some_pairs
+from helpers.live_project import LiveProject, kill
 from helpers.waiting import wait_until
-from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.loop.controller import HEADS_WINDOW
 from nextlabel.loop.heading import EVERY
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.versions import version_of
@@ -94,3 +96,60 @@ def test_a_few_labels_renew_the_order_and_a_plain_program_finds_the_same(project
         for task, score in scores.items():
             assert score == pytest.approx(1 - expected[task], abs=1e-4)
         before = name
+
+
+# Killed while a head is made and published
+
+STAGES = {
+    "making": "before HeadMaker.renewed",
+    "saved": "after HeadMaker.renewed",  # nothing of it is published
+    "publishing": "after LabelStudioClient.create_prediction",
+    "changing": "after LabelStudioClient.replace_prediction",  # of a prediction that the queue may still follow
+    "switching": "before LabelStudioClient.set_model_version",
+    "switched": "after LabelStudioClient.set_model_version",
+    "retiring": "after LabelStudioClient.delete_prediction",
+}
+
+
+@pytest.fixture(scope="module")
+def held(
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HeldProject]:
+    backend = held_backend(
+        label_studio, tmp_path_factory.mktemp("held"), wide, head="on", query_strategy="margin", fit_every=1000,
+        fit_max_wait_s=3600, fit_schedule="8",
+    )  # fmt: skip
+    try:
+        backend.start()
+        project = HeldProject(studio, backend, some_pairs(), 12)
+        project.wait()
+        yield project
+    finally:
+        backend.stop()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_trainer_that_is_killed_at_a_head_goes_on_with_it(held: HeldProject, stage: str) -> None:
+    home, before = held.backend.model_dir, order_in_force(held)
+    (home / "hold").write_text(STAGES[stage])
+    served = held.label(EVERY)
+    wait_until((home / "held").exists, f"the trainer to be {stage}")
+    followed = order_in_force(held)
+    assert published_by(held, followed), "there is something to serve meanwhile"
+    kill(held.backend, "trainer")
+    held.go_on()
+    wait_until(partial(follows, held, before), "the next head")
+    wait_until(lambda: {p.version for p in held.studio.our_predictions(held.id)} == {order_in_force(held)}, "no others")
+    version, name = held.version(), order_in_force(held)
+    assert version is not None
+    heads = held.registry.path(held.id, version) / "heads"
+    [newest] = [file for file in heads.iterdir() if f".{file.stem}-" in name]
+    with np.load(newest) as arrays:
+        assert set(arrays["task_ids_N"].tolist()) >= set(served)
+        assert set(arrays["task_ids_N"].tolist()) == held.labelled()
+    tasks = [p.task_id for p in held.studio.our_predictions(held.id)]
+    assert len(tasks) == len(set(tasks)), "one prediction a task"
+    expected, scores = margins(held.registry.path(held.id, version), newest, open_pairs(held)), published_by(held, name)
+    assert len(scores) == HEADS_WINDOW
+    best = sorted(expected.values(), reverse=True)[: len(scores)]
+    assert [expected[task] for task in sorted(scores, key=lambda task: scores[task])] == pytest.approx(best, abs=1e-4)

@@ -16,7 +16,7 @@ from helpers.ports import own_port
 from helpers.waiting import wait_until
 from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import import_corpus, result_of
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.simulation.datasets.corpora import Corpus
@@ -126,7 +126,7 @@ def test_label_studio_may_die_while_the_queue_is_published(
     server.start()
     backend = LocalBackend(
         server, tmp_path / "backend", own_port(19300), base_model=wide, fit_every=FIT_EVERY, fit_steps=6,
-        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=1,
+        learning_rate=1e-4, precision="fp32", window=40, reconcile_s=1, **PLAIN_ORDER,
     )  # fmt: skip
     try:
         backend.start()

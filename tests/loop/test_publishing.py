@@ -1,6 +1,7 @@
 """When the queue is switched to a version, and when it had better not be. With a Label Studio that only takes notes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +45,7 @@ class Notes:
         self.written: list[int] = []
         self.removed: list[int] = []
         self.emptied: list[int] = []
+        self.changed: list[int] = []
         self.gone: set[int] = set()
         self.switched_to: str | None = None
         self._ids = count(1)
@@ -56,6 +58,10 @@ class Notes:
         assert result == []
         self.emptied.append(prediction)
         return prediction not in self.gone
+
+    def replace_prediction(self, prediction: int, new: object) -> bool:
+        self.changed.append(prediction)
+        return True
 
     def delete_prediction(self, prediction: int) -> None:
         self.removed.append(prediction)
@@ -135,6 +141,37 @@ def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
     assert max(removals) == min(most, DELETIONS)
     together = [sum(both) for both in zip(batches[2:], removals[2:], strict=True)]
     assert max(together) <= (LEAST if hinted else BATCH + DELETIONS)
+
+
+@pytest.mark.parametrize(
+    ("followed", "others", "changed"),
+    [(12, 0, 4), (5, 0, 3), (5, 2, 1), (2, 0, 0)],
+    ids=["more than enough", "a few", "others need them", "all are needed"],
+)
+def test_predictions_become_those_of_the_next_order_unless_the_queue_needs_them(
+    followed: int, others: int, changed: int, pool: Pool
+) -> None:
+    pool.replace_published([Published(1000 + task, task, OLD, 0.5) for task in POOL[:followed]])
+    notes, project, announced = Notes(), Project(1, "one", "", "", OLD, False, 0, 0, False, False), list[str]()
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    with Publisher(
+        studio, pool, VersionOrder(pool, CONFIG, card, never), lambda: False, lambda: False, lambda s: None,
+        others, first=4, changes=True, announce=announced.append,
+    ) as publisher:  # fmt: skip
+        outcome = publisher.publish(project, depth=12)
+        assert announced == [NEW] == [notes.switched_to]
+        assert len(notes.changed) == changed
+        assert len(notes.changed) + len(notes.written) == 4 + others
+        assert outcome.unfinished
+        switched = replace(project, model_version=NEW)
+        assert not publisher.publish(switched, depth=12).unfinished
+        publisher.publish(switched, depth=12)  # while the window is low nothing is taken away
+    there = {p.task_id: p for p in pool.published()}
+    assert {p.version for p in there.values()} == {NEW}
+    assert sorted(there) == list(POOL[: 12 + others])
+    assert len(there) == len(pool.published()) == 12 + others
+    assert not set(notes.removed) & {p.prediction_id for p in there.values()}
 
 
 @pytest.mark.parametrize(

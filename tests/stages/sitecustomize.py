@@ -91,17 +91,20 @@ time.time = SetClock()
 if "trainer" in sys.orig_argv:
     # None of these imports torch, which the trainer has to find as it sets it up.
     from nextlabel.labelstudio.client import LabelStudioClient
+    from nextlabel.loop.heading import HeadMaker
     from nextlabel.store.pool import Pool
     from nextlabel.store.status import StatusBoard
     from nextlabel.versions.registry import Registry
 
     for method in (
-        "tasks_changed_since", "create_prediction", "update_prediction", "set_model_version", "delete_prediction",
+        "tasks_changed_since", "create_prediction", "update_prediction", "replace_prediction", "set_model_version",
+        "delete_prediction",
     ):  # fmt: skip
         staged(LabelStudioClient, method)
+    staged(HeadMaker, "renewed")
     for method in ("promote", "add_seconds", "prune"):
         staged(Registry, method)
-    for method in ("upsert", "put_scores", "note_published", "note_withdrawn", "keep_scores_of"):
+    for method in ("upsert", "put_scores", "put_vectors", "note_published", "note_withdrawn", "keep_scores_of"):
         staged(Pool, method)
     staged_save(Registry)
     staged_progress(StatusBoard)

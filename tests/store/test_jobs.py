@@ -15,7 +15,7 @@ from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer
 from helpers.waiting import wait_until
 from nextlabel.errors import QueueError
-from nextlabel.store.jobs import JobQueue
+from nextlabel.store.jobs import ECHO_S, JobQueue
 
 OpenQueue = Callable[..., JobQueue]
 SERVERS = ["redis", "postgresql"]
@@ -39,6 +39,9 @@ class Diary:
     def score(self, project: int, version: str, first: int, last: int) -> None:
         self.done.append(("score", project, version, first, last))
         self.then()
+
+    def start(self, project: int) -> None:
+        self.done.append(("start", project))
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         self.done.append(("forget", project, task_ids))
@@ -191,6 +194,18 @@ def test_a_demand_stands_until_a_fit_that_began_after_it(queue: JobQueue) -> Non
     assert queue.demanded(1) == second, "that fit began without a demand"
     queue.demand_met(1, second)
     assert queue.demanded(1) == ""
+
+
+def test_one_event_for_a_switch_is_its_echo_for_a_while(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not queue.is_echo(1, "a")
+    queue.expect_echo(1, "a")
+    assert not queue.is_echo(2, "a"), "of another project"
+    assert queue.is_echo(1, "a")
+    assert not queue.is_echo(1, "a"), "there is one"
+    queue.expect_echo(1, "b")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + ECHO_S + 1)
+    assert not queue.is_echo(1, "b"), "too late"
 
 
 def test_demands_are_kept_apart_by_project(queue: JobQueue) -> None:

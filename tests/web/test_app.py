@@ -24,12 +24,15 @@ from werkzeug.test import TestResponse
 from helpers.served import AS_SENT, PROJECT, VERSION, client_of, fit_version, jobs_in
 from helpers.versions import make_card
 from nextlabel.labelstudio.connection import Credentials
+from nextlabel.learning.heads import Head
 from nextlabel.model.classifier import load
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
+from nextlabel.values.linear import Linear
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import UNTRAINED
+from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 from nextlabel.web.app import MAX_BODY
@@ -114,6 +117,22 @@ def test_setup_of_a_known_project_asks_for_no_work(fresh: FlaskClient, tmp_path:
     assert jobs_in(tmp_path) == []
 
 
+def test_the_echo_of_our_own_switch_is_no_hint_and_a_persons_change_is(fresh: FlaskClient, tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path)
+    queue.expect_echo(PROJECT, VERSION)
+    event = {"action": "PROJECT_UPDATED", "project": {"id": PROJECT, "model_version": VERSION}}
+    for hints in (0, 1, 1):  # one event for a switch; a second hint joins the first
+        assert fresh.post("/webhook", json=event).status_code == 201
+        assert len(jobs_in(tmp_path)) == hints
+
+
+@pytest.mark.parametrize("name", ["nextlabel-2", None, 7, {"a": 1}])
+def test_an_event_that_names_another_version_is_no_echo(name: object, fresh: FlaskClient, tmp_path: Path) -> None:
+    JobQueue(tmp_path).expect_echo(PROJECT, VERSION)
+    fresh.post("/webhook", json={"action": "PROJECT_UPDATED", "project": {"id": PROJECT, "model_version": name}})
+    assert len(jobs_in(tmp_path)) == 1
+
+
 def test_setup_names_the_current_version(fitted: FlaskClient) -> None:
     assert strict(fitted.post("/setup", json=setup_body())) == {"model_version": VERSION}
     assert strict(fitted.post("/setup", json=setup_body(project="2.1795444751"))) == {"model_version": UNTRAINED}
@@ -174,6 +193,34 @@ def test_a_prediction_is_what_plain_transformers_says_of_the_saved_version(
         assert item["meta"]["entropy"] == pytest.approx(entropy, abs=1e-5)
         assert (item["from_name"], item["to_name"], item["type"]) == ("label", "text", "choices")
         assert answer["model_version"] == VERSION
+
+
+def test_a_prediction_is_that_of_the_newest_head_whose_name_it_bears(fitted_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(fitted_dir, tmp_path, dirs_exist_ok=True)
+    version, rng = Registry(tmp_path).path(PROJECT, VERSION), np.random.default_rng(0)
+    exported = AutoModelForSequenceClassification.from_pretrained(version)
+    for shift in (1, 2):
+        rows_CD = exported.classifier.weight.detach().numpy() + rng.normal(size=(3, 32)).astype(np.float32)
+        layer = Linear(rows_CD.astype(np.float64), np.array([0.5, -0.5, 0.1]) * shift)
+        heads.save_next(version, Head(layer, LABELS, {1: "pos"}, 0.1))
+    with torch.no_grad():
+        exported.classifier.weight.copy_(torch.from_numpy(rows_CD))
+        exported.classifier.bias.copy_(torch.from_numpy(np.array([1.0, -1.0, 0.2])))
+    exported.save_pretrained(tmp_path / "plain")
+    AutoTokenizer.from_pretrained(version).save_pretrained(tmp_path / "plain")
+    texts = ["The weather was fine.", "so-so"]
+    tasks = [task(text, i) for i, text in enumerate(texts)]
+    answers = predict(client_of(tmp_path, head="on"), tasks)
+    for text, answer in zip(texts, answers, strict=True):
+        probs = plain_probs(tmp_path / "plain", text)
+        entropy = -sum(p * math.log(p) for p in probs)
+        [item] = answer["result"]
+        assert item["meta"]["probabilities"] == pytest.approx(dict(zip(LABELS, probs, strict=True)), abs=1e-5)
+        assert item["meta"]["entropy"] == pytest.approx(entropy, abs=1e-5)
+        assert answer["score"] == pytest.approx(1 - entropy / math.log(3), abs=1e-5)
+        assert answer["model_version"] == "nextlabel-1.2-20261124T063000"
+    off = predict(client_of(tmp_path, head="off"), tasks)
+    assert off == predict(client_of(fitted_dir), tasks)
 
 
 def test_a_person_waits_for_a_single_task_and_gets_the_fast_precision_while_several_are_exact(fitted_dir: Path) -> None:

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from nextlabel.commands._common import studio_from_settings
+from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.client import MLBackend
 from nextlabel.labelstudio.connection import (
     Credentials,
     connect,
@@ -11,7 +13,8 @@ from nextlabel.labelstudio.connection import (
     find_backend,
     what_is_read,
 )
-from nextlabel.settings import load_settings
+from nextlabel.settings import Settings, changes, for_project, load_settings
+from nextlabel.values.options import ProjectOptions
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -53,14 +56,27 @@ def main(arguments: Sequence[str]) -> None:
         done = disconnect(studio, options.project, options.backend_url or "")
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
-        known = None if options.backend_url else find_backend(studio, options.project)
+        known = find_backend(studio, options.project, options.backend_url or "")
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
         done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped, ignored)
+        done += today(settings, known, find_backend(studio, options.project, url))
         done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
+
+
+def today(settings: Settings, before: MLBackend | None, after: MLBackend | None) -> list[str]:
+    """What a project that was connected with an earlier release takes over of what is built in today."""
+    if before is None or after is None:
+        return []
+    try:
+        then = for_project(settings, ProjectOptions.of(before.extra_params))
+    except RefusedConfigError:  # somebody had spoilt it, and it was mended
+        return []
+    now = for_project(settings, ProjectOptions.of(after.extra_params))
+    return [f"takes over what is built in today: {change}" for change in changes(then, now)]
 
 
 def mapping(text: str) -> tuple[str, str]:

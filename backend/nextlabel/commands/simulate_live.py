@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive
-from nextlabel.lab.live import Loop, api_keys, first_differences, play
+from nextlabel.lab.live import Loop, api_keys, first_differences, play, require_plain_order
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.settings import load_settings
 from nextlabel.simulation import records
 from nextlabel.simulation.datasets import corpora
 from nextlabel.simulation.records import Record
+from nextlabel.versions.registry import Registry
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.annotators:
         keys = api_keys(options.annotators)
     offline = records.read_run(options.compare) if options.compare else None
+    require_plain_order(settings, Registry(settings.model_dir), int(address[2]))
     loop = Loop([LabelStudioClient(address[1], key) for key in keys], int(address[2]), settings.model_dir)
     command = shlex.join(["nextlabel", "simulate-live", *arguments])
     done = play(loop, corpus(options), settings.seed, settings.fit_every, options.rounds, options.out, command, show)

@@ -16,7 +16,7 @@ import httpx
 from nextlabel.lab.annotators import annotate, gold_of
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import Corpus, recombined
@@ -78,6 +78,7 @@ def count(corpus: Corpus, plan: CountPlan) -> Iterator[Count]:
                 base_model=plan.base_model or small_checkpoint(),
                 fit_steps=plan.steps,
                 learning_rate=1e-4,
+                **PLAIN_ORDER,
                 promote_margin=1,  # each fit is to give a new order
                 fit_every=64,
                 fit_max_wait_s=NEVER_S,  # nothing happens but what is counted

@@ -26,7 +26,7 @@ from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.model.hub import how_to_install, packaged
 from nextlabel.simulation.datasets.corpora import OWN_PAIRS, Corpus, find_corpus
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.versions import Card, version_number
+from nextlabel.values.versions import Card, version_number, version_of
 from nextlabel.versions.registry import Registry
 
 SMALL = "all-MiniLM-L6-v2"
@@ -195,7 +195,7 @@ class _Loop:
             self._wait(lambda: self.number() > newer_than, bar)
         version = self._registry.current(self.project)
         assert version is not None
-        self._wait(lambda: self.client.project(self.project).model_version == version, None)
+        self._wait(lambda: version_of(self.client.project(self.project).model_version or "") == version, None)
         # Reported a moment after the switch, with how long it took on the card.
         self._wait(lambda: self._board.queue(self.project).version == version, None)
         return self._registry.card(self.project, version)

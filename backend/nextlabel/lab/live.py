@@ -15,11 +15,13 @@ import torch
 
 from nextlabel.errors import BadRunError, BadSettingError, NextlabelError
 from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.sandbox import PLAIN_ORDER
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.learning.rounds import score_holdout
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import describe
+from nextlabel.settings import Settings, for_project
 from nextlabel.simulation import records
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -76,6 +78,18 @@ class Loop:
         known = board.queue(self.project)
         there = known.state == "published" and known.version == version
         return there and self.annotators[0].project(self.project).model_version == version
+
+
+def require_plain_order(settings: Settings, registry: Registry, project: int) -> None:
+    """Raise `BadSettingError` unless the project is served in batches by its versions alone, as an offline run is."""
+    own = for_project(settings, registry.options(project))
+    wanted = {name: value for name, value in PLAIN_ORDER.items() if name != "query_strategy"}
+    if any(getattr(own, name) != value for name, value in wanted.items()):
+        changes = " ".join(f"{name}={value}" for name, value in wanted.items())
+        raise BadSettingError(
+            f"Project {project} is not served in batches by its versions alone, as an offline run is. Run nextlabel "
+            f"options --project {project} {changes} before its first fit."
+        )
 
 
 def play(

@@ -27,7 +27,7 @@ from nextlabel.errors import NextlabelError
 from nextlabel.lab.crew import Crew, Machines, joined, personal_access_token
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
@@ -100,6 +100,7 @@ async def load(plan: LoadPlan, stack: ExitStack) -> dict[str, Any]:
         fit_steps=plan.steps,
         window=plan.window,
         learning_rate=1e-4,
+        **PLAIN_ORDER,
         promote_margin=1,  # each fit is to give a new order
     )
     stack.callback(backend.stop)

@@ -13,7 +13,7 @@ import httpx
 from nextlabel.lab.annotators import Answer, annotate, gold_of
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
-from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_until
+from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import Corpus
@@ -39,6 +39,7 @@ def measure(corpus: Corpus, labels: int, steps: int) -> list[Row]:
             fit_every=labels,
             fit_steps=steps,
             learning_rate=1e-4,
+            **PLAIN_ORDER,
             promote_margin=1,  # each fit is to give a new order
         )
         stack.callback(backend.stop)

@@ -149,6 +149,9 @@ class Trainer:
     def reconcile(self, project: int, thorough: bool) -> None:
         """Nothing to publish to."""
 
+    def start(self, project: int) -> None:
+        """There is no start order."""
+
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Nothing is deleted."""
 

@@ -21,6 +21,14 @@ from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 
 CHECKOUT = Path(__file__).resolve().parents[3]  # when this is run from one
+# The order of versions alone, in batches of FIT_EVERY: release 0.1.0's, and what a measurement of a fit's way is of.
+PLAIN_ORDER: Mapping[str, str] = {
+    "query_strategy": "entropy",
+    "head": "off",
+    "start_order": "off",
+    "near_copies": "serve",
+    "fit_schedule": "off",
+}
 FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
 STOP_S = 8.0
 

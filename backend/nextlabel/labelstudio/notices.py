@@ -391,6 +391,16 @@ def follows_another(version: str | None) -> Notice:
     )
 
 
+def old_defaults(project: int) -> Notice:
+    """When what was built in with release 0.1.0 holds for a project."""
+    return Notice(
+        "The project keeps the defaults of release 0.1.0",
+        "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy. "
+        f"`{CONNECT} --project {project}` takes over those of today, and lists what changes.",
+        harmless=True,
+    )
+
+
 def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
     """When the promoted version is not the active one."""
     other = f"{instead}, the newest intact one, is active instead" if instead else "there is no other"

@@ -41,3 +41,9 @@ def task_ids_in(event: Mapping[str, Any]) -> list[int]:
     tasks = event.get("tasks")
     ids = [task.get("id") for task in tasks if isinstance(task, Mapping)] if isinstance(tasks, list) else []
     return [i for i in ids if isinstance(i, int) and not isinstance(i, bool) and 0 <= i < 2**63]
+
+
+def model_version_in(event: Mapping[str, Any]) -> object:
+    """The model version that the event's project follows; None when it does not say."""
+    project = event.get("project")
+    return project.get("model_version") if isinstance(project, Mapping) else None

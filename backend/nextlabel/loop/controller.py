@@ -46,6 +46,7 @@ from nextlabel.loop.publishing import (
     check_published,
     take_back_choices,
 )
+from nextlabel.loop.starting import StartOrders
 from nextlabel.loop.sync import (
     annotators_at_work,
     repair,
@@ -59,11 +60,11 @@ from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
-from nextlabel.store.state import ProjectState, QueueState
+from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
-from nextlabel.values.versions import Card, is_ours, version_of
+from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -119,8 +120,9 @@ class Controller:
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
-        recipe = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
-        self._embedder, self._words = Embedder(recipe, self._resident, caches), Words()
+        base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
+        self._embedder, self._words = Embedder(base, self._resident, caches), Words()
+        self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
@@ -132,6 +134,10 @@ class Controller:
             self._backlog.score(project, version, first, last)
         except NoModelError as error:
             self._go_on_without(project, error)
+
+    def start(self, project: int) -> None:
+        """Make the order before there is a version."""
+        self._starts.make(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -217,7 +223,7 @@ class Controller:
             self.look_at_base_model(anew=False)
         found = _Found(project, config, decision, self._registry.current(project.id))
         if found.version is None:
-            self._report(pool, found, state="waiting")
+            self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
@@ -251,6 +257,27 @@ class Controller:
         pool.update(ProjectState, lambda state: replace(state, connected=True, backend_title=backend.title))
         return True
 
+    def _begin_in_order(self, pool: Pool, found: _Found) -> None:
+        """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
+        lost, which will do until the next fit."""
+        project = found.project
+        order = self._starts.look(pool, project.id, may_ask=not found.decision.reason)
+        ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
+        if order is None or not ours or version_number(version_of(project.model_version or "")):
+            self._report(pool, found, state="waiting")
+            return
+        if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
+            return  # disconnected since the last look: the queue is not ours to switch
+        others = _others_at_work(pool)
+        outcome = self._bring(
+            pool,
+            found,
+            order,
+            depth=min(self._own(project.id).window, HEADS_WINDOW + others),  # the first version comes soon
+            superseded=lambda: self._registry.current(project.id) is not None,
+        )
+        self._report_published(pool, found, order, outcome)
+
     def _keep_in_order(self, pool: Pool, found: _Found, version: str) -> None:
         """Have the queue follow the version, unless a person has chosen otherwise."""
         project = found.project
@@ -263,18 +290,22 @@ class Controller:
         unscored = self._backlog.look(pool, card)
         order = self._order(pool, found, card)
         outcome = self._publish(pool, found, card, order, unscored)
-        unfinished = outcome.missing or outcome.seconds_to_switch is not None  # only the head comes with the switch
+        switched = self._switched(project, version, outcome)
+        self._report_published(pool, found, order, outcome, version=version, unscored=unscored, **switched)
+
+    def _report_published(
+        self, pool: Pool, found: _Found, order: Order, outcome: Publication, **changes: object
+    ) -> None:
         self._report(
             pool,
             found,
-            state="publishing" if unfinished else "published",
-            version=version,
+            state="publishing" if outcome.unfinished else "published",
             order=order.name,
+            known=order.known,
             window=outcome.window,
             stale=outcome.stale,
             held=outcome.held,
-            unscored=unscored,
-            **self._switched(project, version, outcome),
+            **changes,
         )
 
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
@@ -289,35 +320,63 @@ class Controller:
         return VersionOrder(pool, found.config, card, exactly)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
-        own, heads, others = self._own(card.project), isinstance(order, HeadOrder), _others_at_work(pool)
-        depth = own.window
-        if card.features and own.head == "on":  # what is soon to be published anew is not written in full length
-            depth = min(depth, HEADS_WINDOW + others)
+        own, depth = self._own(card.project), self._own(card.project).window
+        has_heads = card.features > 0 and own.head == "on"
+        if has_heads:  # what is soon to be published anew is not written in full length
+            depth = min(depth, HEADS_WINDOW + _others_at_work(pool))
         # What is best of a part of the pool gives way to what is best of all.
         if unscored:
             depth = min(depth, max(HEAD, depth // 2))
-        fitting = self._turn.fit_runs
+        return self._bring(
+            pool,
+            found,
+            order,
+            depth,
+            superseded=lambda: self._registry.current(card.project) != card.version,
+            settled=not unscored,
+            first=HEADS_FIRST if isinstance(order, HeadOrder) else HEAD,
+            changes=has_heads,
+        )
+
+    def _bring(
+        self,
+        pool: Pool,
+        found: _Found,
+        order: Order,
+        depth: int,
+        superseded: Callable[[], bool],
+        settled: bool = True,
+        first: int = HEAD,
+        changes: bool = True,
+    ) -> Publication:
+        """Publish an order, and ask to be called again for what is left."""
+        project, fitting = found.project, self._turn.fit_runs
+        hinted = functools.partial(self._jobs.hinted, project.id)
         pointless, free = self._kept_out(pool, found, order.name)
         with Publisher(
             self._studio,
             pool,
             order,
-            superseded=lambda: self._registry.current(card.project) != card.version,
-            hinted=functools.partial(self._jobs.hinted, card.project),
-            others=others,
-            first=HEADS_FIRST if heads else HEAD,
-            changes=heads,
+            superseded,
+            hinted,
+            others=_others_at_work(pool),
+            first=first,
+            changes=changes,
+            announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
         ) as publisher:
-            outcome = publisher.publish(found.project, depth, settled=not unscored, fitting=fitting)
+            outcome = publisher.publish(project, depth, settled, fitting)
+            if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
+                switched = replace(project, model_version=order.name)
+                outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
         if outcome.written:
-            log.info("project %d: published %d predictions", card.project, outcome.written)
+            log.info("project %d: published %d predictions", project.id, outcome.written)
             trim_heap()  # what the exact scores took
-        if outcome.missing or outcome.seconds_to_switch is not None:
-            self._jobs.hint(card.project)
+        if outcome.unfinished:
+            self._jobs.hint(project.id)
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
-            self._jobs.hint(card.project, delay_s=PACE_S)
+            self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
 
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
@@ -359,11 +418,14 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
-        if found.version is None:
+        if self._registry.options(project.id).defaults == OF_0_1_0:
+            notes.append(notices.old_defaults(project.id))
+        ours = found.version or pool.state(StartState).name
+        if not ours:
             return notes
         if project.sampling != UNCERTAINTY:
             notes.append(notices.sampling_changed(project.sampling))
-        if self._chosen_by_a_person(pool, project, found.version):
+        if self._chosen_by_a_person(pool, project, ours):
             notes.append(notices.follows_another(project.model_version))
         return notes
 

@@ -41,6 +41,11 @@ class HeadOrder:
         """The head's."""
         return self._name
 
+    @property
+    def known(self) -> int:
+        """Those that it was fitted again to."""
+        return len(self._head.known)
+
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """By the head's values of all texts of which there are features."""
         ids_N, numbers_N = self._pool.open_numbers(skipped)

@@ -38,11 +38,16 @@ class HeadMaker:
         usable = {task: label for task, label in labels.items() if label in card.labels}
         if differing(known, usable) < EVERY + others // 2:
             return found
-        self._complete(pool, card, usable)
-        ids_N, features_ND = features_of(pool, card, usable)
-        known = {int(task): usable[int(task)] for task in ids_N}
-        head = make_head(self._resident.last_layer(card), card.labels, known, features_ND)
-        name = heads.save_next(path, head)
+        return self.renewed(pool, card, usable, found[1] if found else None)
+
+    def renewed(self, pool: Pool, card: Card, labels: Mapping[int, str], last: Head | None) -> tuple[str, Head]:
+        """The next head, with its name: of those of the labels whose texts can be read."""
+        self._complete(pool, card, labels)
+        ids_N, features_ND = features_of(pool, card, labels)
+        known = {int(task): labels[int(task)] for task in ids_N}
+        fitted, near = self._resident.last_layer(card), last.layer if last else None
+        head = make_head(fitted, card.labels, known, features_ND, near=near)
+        name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
 

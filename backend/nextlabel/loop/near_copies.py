@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE = 20_000  # texts of a project that say which words are common
 MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
+AHEAD = 64  # texts that are embedded with those that are looked at
 MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
 
 
@@ -87,10 +88,19 @@ class Holding:
         rows: dict[int, Array] = {}
         try:
             name = self._embedder.name
-            self._embedder.embed(self._pool, self._project, self._pool.without_vector(EMBEDDINGS, name, ids))
+            self._complete(name, ids)
             found_M, rows_MD = self._pool.vectors(EMBEDDINGS, name, ids)
             rows = dict(zip(found_M.tolist(), rows_MD.astype(np.float32), strict=True))
         except NextlabelError as error:  # copies and words are compared all the same
             log.warning("project %d: near-copies are told by their words alone: %s", self._project, error)
         none_D = np.zeros(len(next(iter(rows.values()), ())), dtype=np.float32)
         return np.array([rows.get(example.id, none_D) for example in examples]).reshape(len(examples), len(none_D))
+
+    def _complete(self, name: str, task_ids: Sequence[int]) -> None:
+        """See that there are embeddings of these tasks. As the encoder has to be loaded for that, some more are made."""
+        missing = self._pool.without_vector(EMBEDDINGS, name, task_ids)
+        if missing:
+            ids_N, numbers_N = self._pool.open_numbers(skipped=False)
+            ahead = ids_N[~self._pool.latest_vectors(EMBEDDINGS, name).knows(numbers_N)][:AHEAD].tolist()
+            wanted = self._pool.examples({*ahead, *(example.id for example in missing)})
+            self._embedder.embed(self._pool, self._project, [example for example in wanted if example.pair is None])

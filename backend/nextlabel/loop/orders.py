@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.predictions import to_prediction
+from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.rounds import Scored
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.examples import Example
-from nextlabel.values.queue import Ranked
+from nextlabel.values.queue import Ranked, to_score
 from nextlabel.values.versions import Card
 
 Exactly = Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]]  # in fp32, and of which a part was read
@@ -20,6 +20,10 @@ class Order(Protocol):
     @property
     def name(self) -> str:
         """The model version that its predictions bear in Label Studio."""
+
+    @property
+    def known(self) -> int:
+        """How many labels it knows."""
 
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """The pool, most informative first, equal values by task id; at most `limit`. Either the tasks that somebody
@@ -46,6 +50,11 @@ class VersionOrder:
         """The version's own."""
         return self._card.version
 
+    @property
+    def known(self) -> int:
+        """Those that it was fitted on."""
+        return self._card.examples
+
     def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
         """By the values in the pool."""
         return self._pool.ranked(self.name, limit, skipped)
@@ -68,6 +77,42 @@ class VersionOrder:
         if c is None:
             return None
         return c.value, to_prediction(self._config, self._card.labels, c.probs_C, c.value, self.name, c.truncated)
+
+
+class StartOrder:
+    """That before there is a version: its values are in the pool under its name, exact, with no probabilities."""
+
+    def __init__(self, pool: Pool, name: str):
+        self._pool, self._name = pool, name
+
+    @property
+    def name(self) -> str:
+        """Its own; no version has it."""
+        return self._name
+
+    @property
+    def known(self) -> int:
+        """None."""
+        return 0
+
+    def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
+        """By the values in the pool."""
+        return self._pool.ranked(self._name, limit, skipped)
+
+    def make_exact(self, task_ids: Sequence[int], ahead: Sequence[int] = ()) -> bool:
+        """All are."""
+        return False
+
+    def values(self, task_ids: Collection[int]) -> dict[int, float]:
+        """As they are in the pool."""
+        return self._pool.open_values(self._name, task_ids)
+
+    def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
+        """That shows nothing."""
+        found = self._pool.candidate(self._name, task_id)
+        if found is None:
+            return None
+        return found.value, no_prediction(to_score(found.value), self._name, "no version is fitted yet")
 
 
 def keep(pool: Pool, version: str, scored: Scored) -> None:

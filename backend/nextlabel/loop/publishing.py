@@ -37,8 +37,8 @@ GONE = (400, 404)  # what Label Studio answers to a prediction for a task that w
 class Publication:
     """What a publication did. `seconds_to_switch` is None when the version was already active.
 
-    `missing` tasks of the window and `stale` predictions remain for the next reconcile. `held` tasks of those that were
-    looked at are kept back for now.
+    `missing` tasks of the window and `stale` predictions remain for the next reconcile; of a window that was only
+    begun, all that is not its head. `held` tasks of those that were looked at are kept back for now.
     """
 
     window: int
@@ -47,7 +47,22 @@ class Publication:
     missing: int
     stale: int
     seconds_to_switch: float | None
+    begun: bool = False
     held: int = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether tasks of the window are to follow."""
+        return self.begun or self.missing > 0
+
+    def and_then(self, other: "Publication") -> "Publication":
+        """Both as one, where the other has written the rest."""
+        return replace(
+            other,
+            written=self.written + other.written,
+            removed=self.removed + other.removed,
+            seconds_to_switch=self.seconds_to_switch,
+        )
 
 
 def all_free(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
@@ -69,8 +84,9 @@ class Publisher:
     takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
     first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
     many more are published. `first` tasks are in place before the queue is switched. `changes` has predictions of
-    an order before become those of this one, where that saves a request. `pointless` tasks of the pool are never
-    published; of the others, as far as nobody has skipped them, those that are `free`.
+    an order before become those of this one, where that saves a request. `announce` is told of a switch before it is
+    made. `pointless` tasks of the pool are never published; of the others, as far as nobody has skipped them, those
+    that are `free`.
     """
 
     def __init__(
@@ -84,13 +100,14 @@ class Publisher:
         others: int = 0,
         first: int = HEAD,
         changes: bool = False,
+        announce: Callable[[str], None] = lambda name: None,
         pointless: Collection[int] = (),
         free: Free = all_free,
     ):
         self._studio, self._pool, self._order = studio, pool, order
         self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
-        self._others, self._first, self._changes = others, first, changes
+        self._others, self._first, self._changes, self._announce = others, first, changes, announce
         self._at_once, self._held = at_once(others), 0
         self._writers = ThreadPoolExecutor(self._at_once)
 
@@ -124,6 +141,7 @@ class Publisher:
         if switching and self._may_switch(len(wanted), in_place):
             # Remembered first: after a crash in between, neither version is taken for a person's choice.
             self._pool.update(QueueState, lambda _: QueueState(project.model_version or "", version))
+            self._announce(version)
             self._studio.set_model_version(project.id, version)
             seconds_to_switch = time.perf_counter() - start
             log.info("project %d: the queue is in the order of %s", project.id, version)
@@ -144,6 +162,7 @@ class Publisher:
             missing=len(urgent) + len(rest) - written,
             stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
+            begun=seconds_to_switch is not None,
             held=self._held,
         )
 

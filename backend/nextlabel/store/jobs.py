@@ -20,6 +20,7 @@ from nextlabel.errors import QueueError, of_extra
 
 log = logging.getLogger(__name__)
 
+ECHO_S = 10.0  # in which a switch is answered; a busy Label Studio takes a second or two
 OVERDUE_S = 60.0
 ANSWER_S = 0.5  # for a server's answer: a webhook is sent inside an annotator's request, and waits up to a second
 PATIENCE_S = 5.0  # the same for a trainer, on whom nobody waits
@@ -45,6 +46,9 @@ class Worker(Protocol):
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
         """Score the tasks with ids from `first` to `last` that this version has not scored."""
+
+    def start(self, project: int) -> None:
+        """Make the order before there is a version."""
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop deleted tasks."""
@@ -76,11 +80,15 @@ class JobQueue:
         def score(project: int, version: str, first: int, last: int) -> None:
             self._begin(_score_key(project, version, first), lambda: self._worker.score(project, version, first, last))
 
+        @self.huey.task(name="start", __module__=STORED_AS)  # type: ignore[untyped-decorator]
+        def start(project: int) -> None:
+            self._begin(f"start:{project}", lambda: self._worker.start(project))
+
         @self.huey.task(name="forget", __module__=STORED_AS)  # type: ignore[untyped-decorator]
         def forget(project: int, task_ids: list[int]) -> None:
             self._begin("", lambda: self._worker.forget(project, task_ids))
 
-        self._reconcile, self._fit, self._score, self._forget = reconcile, fit, score, forget
+        self._reconcile, self._fit, self._score, self._start, self._forget = reconcile, fit, score, start, forget
 
     def assign(self, worker: Worker) -> None:
         """Who does the jobs that this process takes from now on."""
@@ -113,6 +121,10 @@ class JobQueue:
         waiting job that begins with the same id."""
         self._ask(_score_key(project, version, first), self._score, (project, version, first, last), delay_s)
 
+    def want_start(self, project: int, delay_s: float = 0.0) -> None:
+        """The order before there is a version is to be made, or made better."""
+        self._ask(f"start:{project}", self._start, (project,), delay_s)
+
     def forget_tasks(self, project: int, task_ids: Sequence[int]) -> None:
         """Label Studio deleted tasks: no increment ever shows that."""
         self.huey.enqueue(self._forget.s(project, list(task_ids)))
@@ -132,6 +144,17 @@ class JobQueue:
         found = self._forget_key(key) if demand else None
         if isinstance(found, bytes) and found.decode() != demand:
             self.huey.storage.put_if_empty(key, found)
+
+    def expect_echo(self, project: int, model_version: str) -> None:
+        """Label Studio is about to send an event for our own switch of a project, which tells us nothing."""
+        self.huey.storage.put_data(f"echo:{project}", f"{time.time()!r} {model_version}".encode())
+
+    def is_echo(self, project: int, model_version: object) -> bool:
+        """Whether that is the event, which comes within the request that causes it. One switch has one: whatever takes
+        its place, as a person changed something at that moment, is made up for by the real one."""
+        found = self._forget_key(f"echo:{project}")
+        at, _, expected = found.decode().partition(" ") if isinstance(found, bytes) else ("0", "", "")
+        return bool(expected) and expected == model_version and abs(time.time() - float(at)) < ECHO_S
 
     def restart(self) -> None:
         """Forget which hints are waiting, as a worker may have been killed that had taken some. What another worker

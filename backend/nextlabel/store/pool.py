@@ -272,6 +272,10 @@ class Pool:
         """Tasks on which Label Studio counted an annotation."""
         return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0 ORDER BY id")]
 
+    def open_ids(self) -> list[int]:
+        """The tasks in the pool."""
+        return [row[0] for row in self._db.execute("SELECT id FROM task WHERE open ORDER BY id")]
+
     def open_size(self) -> int:
         """How many tasks are in the pool."""
         return self._count("SELECT COUNT(*) FROM task WHERE open")

@@ -85,6 +85,20 @@ class QueueState(Record):
 
 
 @dataclass(frozen=True)
+class StartState(Record):
+    """The order before there is a version, empty when there is none. `loop.starting` writes it.
+
+    `name` is the one under which its values are in the pool. What it was `made_of`, besides the texts, is the way, the
+    encoder and the way in which the tasks were read. There were `tasks` in the pool, of which so many were `ordered`.
+    """
+
+    name: str = ""
+    made_of: str = ""
+    tasks: int = 0
+    ordered: int = 0
+
+
+@dataclass(frozen=True)
 class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
@@ -98,5 +112,5 @@ class ProjectState(Record):
 
 
 _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, ProjectState)
+    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, StartState, ProjectState)
 }

@@ -17,9 +17,10 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `order` is what the queue is to follow: the active `version`, or a head of its. `unscored` tasks of the pool have no
-    place in it yet; `held` ones, of those that would be published, wait for a near-copy of theirs. `first` is the one
-    thing about the project that must be known before all else, empty when all is well; `warnings` and `remarks` follow.
+    `order` is what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
+    near-copy of theirs. `first` is the one thing about the project that must be known before all else, empty when all
+    is well; `warnings` and `remarks` follow it.
     """
 
     state: str = "waiting"
@@ -33,6 +34,7 @@ class QueueStatus:
     holdout: int = 0
     version: str = ""
     order: str = ""
+    known: int = 0
     window: int = 0
     stale: int = 0
     held: int = 0
@@ -66,6 +68,16 @@ class FitStatus:
 
 
 @dataclass(frozen=True)
+class StartStatus:
+    """State of a project's order before there is a version: `done` of `total` texts stand in it, or are embedded."""
+
+    message: str = ""
+    done: int = 0
+    total: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
 class BaseModelStatus:
     """Whether fits can begin with the base checkpoint, as a trainer found. `state`: unknown, usable, failed."""
 
@@ -75,7 +87,7 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | BaseModelStatus | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Traffic
 
 
 class StatusBoard:
@@ -92,6 +104,10 @@ class StatusBoard:
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
         return FitStatus(**self._read(f"{project}.fit", FitStatus))
+
+    def start(self, project: int) -> StartStatus:
+        """What is known of the start order."""
+        return StartStatus(**self._read(f"{project}.start", StartStatus))
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""
@@ -113,6 +129,10 @@ class StatusBoard:
     def put_fit(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
         self._write(f"{project}.fit", replace(self.fit(project), at=now, **changes))
+
+    def put_start(self, project: int, now: float, **changes: Any) -> None:
+        """Change some fields."""
+        self._write(f"{project}.start", replace(self.start(project), at=now, **changes))
 
     def put_traffic(self, traffic: Traffic) -> None:
         """Say what this process has exchanged since it began."""

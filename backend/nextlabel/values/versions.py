@@ -19,6 +19,11 @@ def version_name(number: int, now: datetime) -> str:
     return f"{PREFIX}{number}-{now:%Y%m%dT%H%M%S}"
 
 
+def start_name(now: datetime) -> str:
+    """The name of the order that the queue follows before there is a version."""
+    return f"{PREFIX}start-{now:%Y%m%dT%H%M%S}"
+
+
 def version_number(version: str) -> int:
     """The number in a version name; 0 when there is none."""
     number = version.removeprefix(PREFIX).partition("-")[0]

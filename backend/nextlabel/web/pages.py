@@ -45,7 +45,8 @@ def status(project: int) -> Response:
             f"nextlabel connect --project {project}."
         )
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
-    said = {"queue": asdict(queue), "fit": asdict(fit), "base_model": asdict(base_model)}
+    said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
+    said["base_model"] = asdict(base_model)
     return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
 
 
@@ -66,6 +67,7 @@ def overview() -> str:
             "id": p,
             "queue": board.queue(p),
             "fit": board.fit(p),
+            "start": board.start(p),
             "cards": registry.cards(p),
             "own": _settings_of(p),
         }

@@ -14,7 +14,7 @@ from nextlabel import __version__
 from nextlabel.errors import BadRequestError, NoModelError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.predictions import UNREADABLE_SCORE, UNTRAINED_SCORE, no_prediction, to_prediction
-from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, project_id_of, project_in, task_ids_in
+from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, model_version_in, project_id_of, project_in, task_ids_in
 from nextlabel.labelstudio.tasks import to_example
 from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.processes import trim_heap
@@ -128,6 +128,8 @@ def _tasks(body: Mapping[str, Any]) -> list[Any]:
 
 def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
     project = project_in(body)
+    if action == "PROJECT_UPDATED" and jobs.is_echo(project, model_version_in(body)):
+        return
     if action == "START_TRAINING":
         jobs.demand_fit(project)
     if action == "TASKS_DELETED":

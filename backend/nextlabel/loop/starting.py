@@ -1,0 +1,166 @@
+"""The order before there is a version: typical and different texts first, by the base encoder's embeddings.
+
+It is kept in the pool as values under a name of its own, so that it is the same after a restart and never changes while
+tasks are labelled.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+import numpy as np
+
+from nextlabel.compute import local
+from nextlabel.errors import NextlabelError
+from nextlabel.learning.start_order import ORDERED_AT_MOST, start_order
+from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.embedding import Embedder
+from nextlabel.loop.orders import StartOrder
+from nextlabel.processes import trim_heap
+from nextlabel.settings import Settings, for_project
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
+from nextlabel.store.state import StartState, SyncState
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.versions import start_name
+from nextlabel.versions.registry import Registry
+
+log = logging.getLogger(__name__)
+
+FIRST = 1000  # tasks of a larger pool that are drawn and ordered at first, in seconds
+PLACES = 256  # that are chosen; the others follow as they were drawn
+SPREAD = 1000.0  # places from value 1 to value 0.5
+AT_A_TIME = 4096  # values that are written
+TELL_S = 1.0  # between two words to the page
+BUSY_S = 1.0  # when this process is at something else
+SAID = "Start order: typical and different texts come first"
+
+
+class StartOrders:
+    """Makes start orders, one at a time in a process and of a project one at a time anywhere. Killed at any stage, the
+    next look asks for what is not done."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        board: StatusBoard,
+        jobs: JobQueue,
+        embedder: Embedder,
+        turn: ComputeGate,
+        now: Callable[[], float] = time.time,
+    ):
+        self._settings, self._registry, self._board, self._jobs = settings, registry, board, jobs
+        self._embedder, self._turn, self._now = embedder, turn, now
+
+    def look(self, pool: Pool, project: int, may_ask: bool) -> StartOrder | None:
+        """The project's start order, with tasks that came since at its end; None as long as there is none, or when it
+        is switched off. A better one, if there may be, is asked for where one `may_ask`."""
+        way = self._way(project)
+        if way == "off":
+            return None
+        made_of, state = self._made_of(pool, way), pool.state(StartState)
+        if may_ask and self._wanted(pool, made_of):
+            self._jobs.want_start(project)
+        if not state.name or state.made_of != made_of:
+            return None
+        if pool.unscored_size(state.name):
+            added = {example.id: to_value(state.tasks + example.id) for example in pool.unscored(state.name)}
+            _put(pool, state.name, added)
+        return StartOrder(pool, state.name)
+
+    def make(self, project: int) -> None:
+        """Make the order that is wanted, unless a fit comes, or there is a version by now."""
+        if self._registry.current(project):
+            return
+        try:
+            with lock(self._settings.model_dir, f"start.{project}"), self._turn.for_scoring() as ours:
+                done = ours and self._make_in_turn(project)
+        except (LockHeld, _FitComesError):
+            done = False
+        except NextlabelError as error:  # the look at the base checkpoint tells people; the next look asks again
+            log.warning("project %d: there is no start order: %s", project, error)
+            return
+        if done:
+            self._jobs.hint(project)
+        else:
+            self._jobs.want_start(project, delay_s=BUSY_S)
+
+    def _make_in_turn(self, project: int) -> bool:
+        way = self._way(project)
+        with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            made_of = self._made_of(pool, way)
+            wanted = 0 if way == "off" else self._wanted(pool, made_of)
+            if wanted:
+                self._make(pool, project, way, made_of, wanted)
+        return True
+
+    def _make(self, pool: Pool, project: int, way: str, made_of: str, wanted: int) -> None:
+        tasks, seed = pool.open_ids(), self._settings.seed
+        # Of all tasks, labelled or not: what was drawn before a kill is drawn again.
+        drawn = np.random.default_rng(seed).permutation(sorted(pool.task_ids())).tolist()
+        still_open = set(tasks)
+        following = [task for task in drawn if task in still_open]
+        self._embed(pool, project, following[:wanted])
+        ids_N, embedded_ND = pool.vectors(EMBEDDINGS, self._embedder.name, following[:wanted])
+        chosen = ids_N[local.run(start_order, way, embedded_ND, min(PLACES, len(ids_N)), seed)].tolist()
+        name = start_name(datetime.fromtimestamp(self._now(), timezone.utc))
+        ordered = dict.fromkeys([*chosen, *following])
+        _put(pool, name, {task: to_value(place) for place, task in enumerate(ordered)})
+        pool.update(StartState, lambda _: StartState(name, made_of, len(tasks), wanted))
+        trim_heap()
+        log.info("project %d: %s orders %d of %d tasks", project, name, wanted, len(tasks))
+        self._say(project, f"{SAID}. Tasks compared", wanted, len(tasks))
+
+    def _embed(self, pool: Pool, project: int, task_ids: Sequence[int]) -> None:
+        missing = pool.without_vector(EMBEDDINGS, self._embedder.name, task_ids)
+        known, told_at = len(task_ids) - len(missing), 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told_at
+            if self._turn.fit_comes:
+                raise _FitComesError
+            if self._now() - told_at >= TELL_S or done == total:
+                told_at = self._now()
+                self._say(project, f"{SAID}. Texts embedded", known + done, known + total)
+
+        self._embedder.embed(pool, project, missing, progress)
+
+    def _wanted(self, pool: Pool, made_of: str) -> int:
+        """How many tasks are to be ordered now; 0 when the order that there is will do."""
+        state, size = pool.state(StartState), pool.open_size()
+        most = min(size, ORDERED_AT_MOST)
+        if not state.name or state.made_of != made_of:
+            return min(size, FIRST)
+        if state.ordered < min(state.tasks, ORDERED_AT_MOST) or size > 2 * state.tasks:
+            return most
+        return 0
+
+    def _made_of(self, pool: Pool, way: str) -> str:
+        """What an order depends on, besides the texts."""
+        return f"{way} {self._embedder.name} {pool.state(SyncState).reading}"
+
+    def _way(self, project: int) -> str:
+        return for_project(self._settings, self._registry.options(project)).start_order
+
+    def _say(self, project: int, message: str, done: int, total: int) -> None:
+        self._board.put_start(project, self._now(), message=message, done=done, total=total)
+
+
+class _FitComesError(Exception):
+    """The rest of the embeddings can wait; the fit may make them needless."""
+
+
+def to_value(place: int) -> float:
+    """The value of a place, counted from 0: in ]0, 1], less for each further one."""
+    return SPREAD / (SPREAD + place)
+
+
+def _put(pool: Pool, name: str, values: dict[int, float]) -> None:
+    tasks = list(values)
+    for start in range(0, len(tasks), AT_A_TIME):
+        examples = pool.examples(tasks[start : start + AT_A_TIME])
+        values_N = np.array([values[example.id] for example in examples])
+        pool.put_scores(name, examples, values_N, np.zeros((len(examples), 0)), exact=True)

@@ -1,0 +1,259 @@
+"""When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.heads import Head
+from nextlabel.loop.fitting import LOOK_S, next_step
+from nextlabel.loop.head_order import HeadOrder, Valued
+from nextlabel.loop.heading import EVERY, HeadMaker, differing
+from nextlabel.settings import Settings, for_project
+from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
+from nextlabel.store.state import FitState
+from nextlabel.values.options import NO_OPTIONS
+from nextlabel.values.versions import Card, head_name, version_of
+from nextlabel.versions import heads
+
+READING = parse_label_config(CONFIG)
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
+    """With a version that keeps features."""
+    found = House(tmp_path, tiny, head="on", query_strategy="margin")
+    found.label(TRAIN, RIGHT)
+    found.fit()
+    yield found
+    found.pool.__exit__()
+
+
+def card_of(house: House) -> Card:
+    return house.registry.card(PROJECT, house.active_version)
+
+
+def labels_of(house: House) -> dict[int, str]:
+    return house.pool.labels(READING.question, holdout=False)
+
+
+def newest(house: House, others: int = 0) -> tuple[str, Head] | None:
+    """As a trainer that was just started finds it."""
+    return HeadMaker(house.registry, house.resident).newest(house.pool, card_of(house), labels_of(house), others)
+
+
+def order_of(house: House, name: str, head: Head) -> HeadOrder:
+    card = card_of(house)
+    return HeadOrder(
+        house.pool, READING, card, name, head, lambda e: house.resident.predict(card, e, features=True), Valued()
+    )
+
+
+def features_by_hand(house: House, task_ids: list[int]) -> torch.Tensor:
+    """What the classifier layer reads, by plain transformers."""
+    path = house.registry.path(PROJECT, house.active_version)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    rows = []
+    for example in house.pool.examples(task_ids):
+        inputs = tokenizer(example.text, truncation=True, max_length=16, return_tensors="pt")
+        with torch.no_grad():
+            rows.append(model.bert(**inputs).pooler_output[0])
+    return torch.stack(rows)
+
+
+def test_a_fit_keeps_what_the_last_layer_reads_of_the_pool_and_of_the_labelled(house: House) -> None:
+    card = card_of(house)
+    ids_N, features_ND = house.pool.vectors(FEATURES, card.version, [*TRAIN, *POOL])
+    assert ids_N.tolist() == [*TRAIN, *POOL]
+    assert features_ND.dtype == np.float16
+    assert card.features == features_ND.shape[1]
+    expected_ND = features_by_hand(house, [*TRAIN, *POOL]).numpy()
+    np.testing.assert_allclose(features_ND.astype(np.float32), expected_ND, atol=1e-3)
+
+
+def test_with_heads_off_none_are_kept(tmp_path: Path, tiny: Path) -> None:
+    plain = House(tmp_path, tiny, head="off")
+    plain.label(TRAIN, RIGHT)
+    plain.fit()
+    assert card_of(plain).features == 0
+    assert not len(plain.pool.vectors(FEATURES, plain.active_version, [*TRAIN, *POOL])[0])
+    plain.pool.__exit__()
+
+
+def test_a_head_comes_with_a_few_labels_and_knows_them_all(house: House) -> None:
+    assert newest(house) is None, "the version knows all labels"
+    house.label(range(201, 201 + EVERY - 1), RIGHT)
+    assert newest(house) is None, "too few"
+    house.label(range(201, 201 + EVERY), RIGHT)
+    found = newest(house)
+    assert found is not None
+    name, head = found
+    assert name == head_name(house.active_version, 1)
+    assert version_of(name) == house.active_version
+    assert head.known == labels_of(house)
+    again = newest(house)
+    assert again is not None
+    assert again[0] == name, "nothing is new"
+    house.label(range(201, 201 + EVERY), WRONG)
+    changed = newest(house)
+    assert changed is not None
+    assert changed[0] == head_name(house.active_version, 2)
+    assert changed[1].known == labels_of(house)
+
+
+def test_the_rows_of_a_head_are_those_of_all_labels_by_an_independent_solver(house: House) -> None:
+    house.label(range(201, 201 + EVERY), RIGHT)
+    found = newest(house)
+    assert found is not None
+    path = house.registry.path(PROJECT, house.active_version)
+    layer = AutoModelForSequenceClassification.from_pretrained(path).classifier.double()
+    task_ids = sorted(found[1].known)
+    features_ND = features_by_hand(house, task_ids).double()
+    targets_N = torch.tensor([found[1].labels.index(found[1].known[task]) for task in task_ids])
+    weight, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
+    rows = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
+    solver = torch.optim.LBFGS(rows, max_iter=500, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        solver.zero_grad()
+        fit = torch.nn.functional.cross_entropy(features_ND @ rows[0].T + rows[1], targets_N, reduction="sum")
+        prior = ((rows[0] - weight) ** 2).sum() + ((rows[1] - bias) ** 2).sum()
+        total: torch.Tensor = fit + found[1].precision / 2 * prior
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    np.testing.assert_allclose(found[1].layer.weights_CD, rows[0].detach().numpy(), atol=5e-3)
+
+
+def test_with_more_annotators_a_head_waits_for_more_labels(house: House) -> None:
+    house.label(range(201, 201 + EVERY), RIGHT)
+    assert newest(house, others=9) is None
+    house.label(range(201, 201 + EVERY + 4), RIGHT)
+    assert newest(house, others=9) is not None
+
+
+def test_labels_without_features_get_them(house: House) -> None:
+    imported = range(301, 301 + EVERY)
+    house.label(imported, RIGHT)
+    assert newest(house) is not None
+    assert house.pool.vectors(FEATURES, house.active_version, list(imported))[0].tolist() == list(imported)
+
+
+def test_the_order_of_a_head_is_that_of_its_own_probabilities(house: House) -> None:
+    house.label(range(201, 201 + EVERY), WRONG)
+    found = newest(house)
+    assert found is not None
+    order, left = order_of(house, *found), list(POOL)[EVERY:]
+    assert order.make_exact(left)
+    assert not order.make_exact(left), "they are exact"
+    logits_NC = features_by_hand(house, left).double() @ torch.from_numpy(found[1].layer.weights_CD).T
+    assert found[1].layer.bias_C is not None
+    probs_NC = torch.softmax(logits_NC + torch.from_numpy(found[1].layer.bias_C), dim=1)
+    expected = {task: 1 - float(p.max() - p.min()) for task, p in zip(left, probs_NC, strict=True)}
+    ranked = order.ranked(len(left), skipped=False)
+    in_order = [expected[task.task_id] for task in ranked]  # some are equal but for rounding
+    assert in_order == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-6)
+    assert {task.task_id: task.value for task in ranked} == pytest.approx(expected, abs=1e-5)
+    assert order.values([*left, 201]) == {task.task_id: task.value for task in ranked}, "201 is labelled"
+    value, prediction = order.prediction(left[0]) or (None, {})
+    assert value == pytest.approx(expected[left[0]], abs=1e-5)
+    assert prediction["model_version"] == found[0]
+    said = prediction["result"][0]["meta"]["probabilities"]
+    assert list(said.values()) == pytest.approx(probs_NC[0].tolist(), abs=1e-5)
+    assert order.prediction(201) is None
+    assert order.ranked(3, skipped=False) == ranked[:3]
+    assert order.ranked(3, skipped=True) == []
+
+
+def test_an_edited_text_leaves_the_order_until_it_has_features(house: House) -> None:
+    house.label(range(201, 201 + EVERY), RIGHT)
+    found = newest(house)
+    assert found is not None
+    order = order_of(house, *found)
+    assert 230 in order.values(list(POOL))
+    text = house.pool.examples([230])[0].text
+    house.pool._db.execute("UPDATE task SET text = ?, number = 999 WHERE id = 230", (f"{text}, edited",))
+    assert 230 not in order.values(list(POOL))
+    assert order.make_exact([230])
+    assert 230 in order.values(list(POOL))
+    assert house.pool.vectors(EXACT, house.active_version, [230])[0].tolist() == [230]
+
+
+def test_only_the_newest_heads_are_kept_and_a_damaged_one_is_stood_in_for(house: House) -> None:
+    for last in range(1, 6):
+        house.label(range(201, 201 + EVERY * last), RIGHT)
+        assert newest(house) is not None
+    path = house.registry.path(PROJECT, house.active_version)
+    assert sorted(file.name for file in (path / "heads").iterdir()) == ["3.npz", "4.npz", "5.npz"]
+    (path / "heads" / "5.npz").write_bytes(b"no head")
+    found = heads.newest(path)
+    assert found is not None
+    assert found[0] == head_name(house.active_version, 4)
+    assert not house.registry.damage(PROJECT, house.active_version)
+
+
+def test_a_version_is_exported_with_the_rows_of_its_newest_head(house: House, tmp_path: Path) -> None:
+    from nextlabel.versions.exporting import export
+
+    house.label(range(201, 201 + EVERY), WRONG)
+    found = newest(house)
+    assert found is not None
+    out = tmp_path / "exported"
+    assert export(house.settings, house.registry, PROJECT, house.active_version, out) == found[0]
+    layer = AutoModelForSequenceClassification.from_pretrained(out).classifier
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), found[1].layer.weights_CD.astype(np.float32))
+
+
+def test_labels_that_are_in_one_alone_or_others_differ() -> None:
+    assert differing({1: "a", 2: "b"}, {1: "a", 2: "b"}) == 0
+    assert differing({1: "a", 2: "b", 3: "a"}, {1: "a", 2: "a", 4: "a"}) == 3
+
+
+# The schedule of fits
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fit_every", "fitted", "step"),
+    [
+        ("8,16,32,64", 64, 0, 8), ("8,16,32,64", 64, 8, 8), ("8,16,32,64", 64, 20, 12), ("8,16,32,64", 64, 64, 64),
+        ("8,16,32,64", 64, 100, 64), ("8,16,32,64", 4, 0, 4), ("8,16,32,64", 20, 32, 20), ("off", 64, 0, 64),
+        ("100", 64, 0, 64),
+    ],
+)  # fmt: skip
+def test_fits_come_early_and_then_with_every_so_many_labels(
+    schedule: str, fit_every: int, fitted: int, step: int
+) -> None:
+    settings = Settings(_env_file=None, fit_schedule=schedule, fit_every=fit_every)
+    assert next_step(for_project(settings, NO_OPTIONS), fitted) == step
+
+
+def test_a_fit_is_given_up_once_for_one_that_knows_more_than_twice_the_labels(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, tiny, fit_schedule="8,16", fit_steps=30)
+    house.label(range(1, 11), RIGHT)
+    real, fits = house.board.put_fit, list[int]()
+
+    def tell(project: int, now: float, **changes: object) -> None:
+        """As each fit begins, the labels become three times as many."""
+        real(project, now, **changes)
+        if (changes.get("stage"), changes.get("done")) == ("fit", 0):
+            with Pool(pool_path(tmp_path, PROJECT)) as pool:  # in the thread of the fit
+                fits.append(len(pool.labels(READING.question, holdout=False)))
+                house.label(range(1, 1 + 3 * fits[-1]), RIGHT, pool=pool)
+            house.now += LOOK_S + 1
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    assert house.fit() == "", "given up"
+    assert house.pool.state(FitState).given_up
+    assert house.fit() != "", "not twice in a row"
+    assert not house.pool.state(FitState).given_up
+    assert fits == [10, 30]
+    house.pool.__exit__()
