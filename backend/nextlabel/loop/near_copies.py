@@ -97,7 +97,7 @@ class Holding:
         return np.array([rows.get(example.id, none_D) for example in examples]).reshape(len(examples), len(none_D))
 
     def _complete(self, name: str, task_ids: Sequence[int]) -> None:
-        """See that there are embeddings of these tasks. As the encoder has to be loaded for that, some more are made."""
+        """See that there are embeddings of these tasks; of some more, as the encoder has to be loaded for them."""
         missing = self._pool.without_vector(EMBEDDINGS, name, task_ids)
         if missing:
             ids_N, numbers_N = self._pool.open_numbers(skipped=False)
