@@ -16,6 +16,7 @@ from helpers.house import CHOICES, CONFIG, FIT_EVERY, HOLDOUT, POOL, PROJECT, RI
 from nextlabel.loop.fitting import (
     FIRST,
     LEAST,
+    LOOK_S,
     MOST,
     Fitter,
 )
@@ -101,6 +102,24 @@ def test_labels_of_copies_are_fitted_on_once_and_are_all_known(house_of: MakeHou
     assert known.keys() == {*TRAIN, 501, 502, 503, 504}
     assert house.look().pending == 0
     assert house.look().labels == len(TRAIN) + 4
+
+
+def test_copies_are_no_labels_that_a_fit_does_not_know(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = house_of(near_copies="hold", fit_schedule="8,16")
+    house.label(TRAIN[:6], RIGHT)
+    for task_id in range(501, 531):
+        copy_of(house, task_id, TRAIN[0], RIGHT["no"])
+    real, looks = house.board.put_fit, list[float]()
+
+    def tell(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        looks.append(now)
+        house.now += LOOK_S + 1
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    card = house.registry.card(PROJECT, house.fit())
+    assert card.examples == 6
+    assert len(looks) > 1, "it looked whether it was to be given up"
 
 
 def test_where_near_copies_are_served_each_label_counts(house_of: MakeHouse) -> None:

@@ -238,7 +238,7 @@ class Fitter:
         # As in a simulation with the same seed.
         own = self._own(project)
         recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own, len(labelled))
-        result = self._round(pool, project, config, recipe, own, labelled, holdout)
+        result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
         card = replace(card, refused=self._objection(config.question, card, holdout, result))
@@ -255,7 +255,7 @@ class Fitter:
         config: LabelConfig,
         recipe: Recipe,
         own: ProjectSettings,
-        labelled: Sequence[tuple[Example, str]],
+        learnt: Learnt,
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
@@ -263,11 +263,11 @@ class Fitter:
             run_round,
             recipe,
             config.question,
-            labelled,
+            learnt.to_fit,
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
             own.strategy,
-            self._progress(pool, project, config.question, len(labelled)),
+            self._progress(pool, project, config.question, len(learnt.known)),
             self._caches(project),
             features=own.head == "on",
         )
