@@ -63,7 +63,7 @@ def refitted(
         return fitted
     inputs_NE = _inputs(fitted, features_ND)
     rows_CE = _rows(fitted)
-    begin_SE = (_rows(near) - rows_CE)[seen_S] if near else np.zeros((len(seen_S), rows_CE.shape[1]))
+    begin_SE = (_rows(near) - rows_CE)[seen_S] if near else None
     change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision), begin_SE)
     rows_CE[seen_S] += change_SE
     rows_CE = rows_CE.astype(np.float32).astype(np.float64)
@@ -169,9 +169,11 @@ class _Posterior:
         return errors_NS.T @ self.inputs_NE + self.precision * change_SE, curvature
 
 
-def _newton(posterior: _Posterior, change_SE: Array) -> Array:
+def _newton(posterior: _Posterior, begin_SE: Array | None = None) -> Array:
     """The change at which it is least, from one that may be near: it is strictly convex, so there is one. Halved steps
     where a whole one is too long (Boyd & Vandenberghe 2004, section 9.5)."""
+    zero_SE: Array = np.zeros((len(posterior.seen_S), posterior.inputs_NE.shape[1]))
+    change_SE = zero_SE if begin_SE is None else begin_SE
     value = posterior.value(change_SE)
     for _ in range(NEWTON_STEPS):
         gradient_SE, curvature = posterior.slope(change_SE)
