@@ -70,6 +70,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "near_copies=hold (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
+        "ignored_labels= (built in)",
     ]
     wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"

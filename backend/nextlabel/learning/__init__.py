@@ -5,6 +5,7 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 
 __all__ = [
     "composer",
+    "copies",
     "diversity",
     "heads",
     "near_copies",
