@@ -14,10 +14,11 @@ import pytest
 from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
+from nextlabel.learning import auto_recipe
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.experiment import ExperimentPlan
-from nextlabel.simulation.replay import arms, deviations
+from nextlabel.simulation.experiment import ExperimentPlan, setting_of
+from nextlabel.simulation.replay import RunProtocol, arms, deviations
 
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
@@ -311,3 +312,25 @@ def test_defaults_are_the_tutorials_and_random_is_always_among_the_arms(script: 
     assert script["choose_arms"](options) == (["random", "entropy"], list(range(10)))
     options = script["make_parser"]().parse_args(["--strategy", "bald", "--seeds", "7,9"])
     assert script["choose_arms"](options) == (["random", "bald"], [7, 9])
+
+
+def test_auto_steps_follow_the_labels_and_come_with_a_recipe_of_their_own(script: dict[str, Any], tiny: Path) -> None:
+    data = of_pairs(own_pairs())
+
+    def protocol_of(*options: object) -> RunProtocol:
+        parsed = script["make_parser"]().parse_args(["--base-model", str(tiny), *map(str, options)])
+        made = script["make_protocol"](parsed, data)
+        assert isinstance(made, RunProtocol)
+        return made
+
+    auto = protocol_of("--steps", "auto", "--lr", "auto")
+    assert auto.recipe.learning_rate == auto_recipe.learning_rate(32)
+    assert {name: getattr(auto.recipe, name) for name in auto_recipe.FIXED} == auto_recipe.FIXED
+    assert [auto.steps(labels) for labels in (32, 1000)] == [auto_recipe.steps(32), auto_recipe.steps(1000)]
+    assert setting_of(data, auto, None)["recipe"]["steps"] == auto_recipe.RULE
+    given = protocol_of("--steps", "auto", "--lr", "1e-4", "--batch-size", "8", "--warmup", "0")
+    assert (given.recipe.learning_rate, given.recipe.batch_size, given.recipe.warmup) == (1e-4, 8, 0)
+    assert given.steps(1000) == auto_recipe.steps(1000, 8)
+    fixed = protocol_of("--steps", "20")
+    assert (fixed.steps(1000), fixed.recipe.stop_loss) == (20, 0)
+    assert "stop_loss" not in setting_of(data, fixed, None)["recipe"]

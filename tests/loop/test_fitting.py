@@ -13,6 +13,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.house import CHOICES, CONFIG, FIT_EVERY, HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
+from nextlabel.learning import auto_recipe
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
     LEAST,
@@ -20,6 +22,7 @@ from nextlabel.loop.fitting import (
     MOST,
     Fitter,
 )
+from nextlabel.settings import Settings, for_project
 from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -138,6 +141,41 @@ def test_one_text_with_two_labels_is_no_second_class(house_of: MakeHouse) -> Non
     assert house.look().message.startswith("Waiting for labels: All 1 labels so far are 'neg'")
     copy_of(house, 503, 3, "pos")
     assert house.look().reason == "3 new labels"
+
+
+def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_the_steps_made(
+    house_of: MakeHouse,
+) -> None:
+    house = house_of(fit_steps="auto", learning_rate="auto")
+    house.label(TRAIN, RIGHT)
+    card = house.registry.card(PROJECT, house.fit())
+    assert card.recipe["steps"] == auto_recipe.steps(len(TRAIN), 16)
+    assert card.recipe["learning_rate"] == auto_recipe.learning_rate(32)
+    assert (card.recipe["warmup"], card.recipe["stop_loss"]) == (0.1, 0.05)
+    assert 0 < card.steps <= card.recipe["steps"]
+
+
+@pytest.mark.parametrize(
+    ("given", "batch", "stop_loss"),
+    [
+        ({"fit_steps": "auto"}, auto_recipe.BATCH, 0.05),
+        ({"fit_steps": "auto", "batch_size": 8}, 8, 0.05),
+        ({"fit_steps": 343}, 32, 0.0),
+        ({"fit_steps": 343, "batch_size": 8}, 8, 0.0),
+    ],
+)
+def test_numbers_stay_what_they_are(
+    given: dict[str, object], batch: int, stop_loss: float, tmp_path: Path, house_of: MakeHouse
+) -> None:
+    house = house_of()
+    settings = Settings(_env_file=None, model_dir=tmp_path, learning_rate=3e-5, base_model="none", **given)  # type: ignore[arg-type]
+    fitter = Fitter(
+        settings, house.registry, house.board, house.jobs, house.resident, ComputeGate(), lambda project: None
+    )  # fmt: skip
+    own = for_project(settings, ProjectOptions())
+    recipe = fitter.recipe(0, own, 100)
+    steps = auto_recipe.steps(100, batch) if given["fit_steps"] == "auto" else 343
+    assert (recipe.steps, recipe.batch_size, recipe.learning_rate, recipe.stop_loss) == (steps, batch, 3e-5, stop_loss)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,31 @@ def test_a_fit_learns_its_examples_and_tells_its_progress(recipe: Recipe) -> Non
     assert not classifier.model.training, "dropout would make its answers differ"
 
 
+def test_a_fit_ends_early_once_it_has_converged_each_time_after_the_same_step(recipe: Recipe) -> None:
+    texts = [Example(i, text) for i, text in enumerate(["good", "bad", "very good", "very bad"])]
+    long = replace(recipe, steps=400, stop_loss=0.2)
+    told: list[list[tuple[int, int]]] = [[], []]
+
+    def fitted_once(run: int) -> Classifier:
+        return fit(long, ("+", "-"), texts, np.array([0, 1, 0, 1]), lambda done, total: told[run].append((done, total)))
+
+    first, second = fitted_once(0), fitted_once(1)
+    steps = told[0][-1][0]
+    assert 8 < steps < 200
+    assert told[0] == told[1]
+    assert told[0][-1] == (steps, steps)
+    assert told[0][1] == (1, 400)
+    assert np.array_equal(first.predict_proba(texts), second.predict_proba(texts))
+    assert first.predict_proba(texts).argmax(axis=1).tolist() == [0, 1, 0, 1]
+
+
+def test_no_fit_ends_before_it_has_seen_its_texts_five_times(recipe: Recipe) -> None:
+    told: list[int] = []
+    soon = replace(recipe, steps=100, batch_size=1, stop_loss=100.0)
+    fit(soon, LABELS, PAIRS[:8], TARGETS_N[:8], lambda done, total: told.append(done))
+    assert told[-1] == 40 + 8  # five epochs, and a fifth of that to come down
+
+
 def test_a_fit_leaves_nothing_of_its_optimiser_in_memory(recipe: Recipe) -> None:
     gc.collect()
     gc.disable()  # else it might come to the rescue

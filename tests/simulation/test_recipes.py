@@ -37,6 +37,7 @@ def written(directory: Path, **changes: Any) -> Path:
         ({"recipes": {}}, "recipes is {}"),
         ({"recipes": {"a": {"depth": 3}}}, "changes 'depth'; it can change steps"),
         ({"recipes": {"a": {"steps": "many"}}}, 'has steps "many"'),
+        ({"recipes": {"a": {"batch_size": "auto"}}}, 'has batch_size "auto"'),
         ({"recipes": {"a": 3}}, "recipe 'a' is 3"),
         ({"corpora": []}, r"corpora is \[\]"),
         ({"colour": "red"}, "expected the keys corpora, labels, recipes, seeds, found .*colour"),
@@ -75,3 +76,8 @@ def test_recipes_are_played_on_the_same_labels_and_compared_with_the_first(tmp_p
     before = (out / "small" / "long" / "rounds.jsonl").read_bytes()
     recipes.play(table, str(tiny), out, "the command", workers=1, threads=1)
     assert (out / "small" / "long" / "rounds.jsonl").read_bytes() == before
+
+
+def test_a_table_can_have_steps_and_rate_of_auto(tmp_path: Path) -> None:
+    auto = {"ours": {"steps": "auto", "learning_rate": "auto"}}
+    assert recipes.read_table(written(tmp_path, recipes=auto)).recipes == auto

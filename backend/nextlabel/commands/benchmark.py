@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.commands import _benchmark_loop
+from nextlabel.commands import _benchmark_loop, _fit_recipes
 from nextlabel.commands._common import default_model, new_parser, positive, show
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str]) -> None:
         _benchmark_loop.main(arguments)
         return
     options = parse(arguments)
+    if options.fit_recipes:
+        _fit_recipes.main(options)
+        return
     # Here, so that --help answers at once.
     from nextlabel.lab.benchmark import report
 
@@ -61,6 +64,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = new_parser("nextlabel benchmark", __doc__)
     _add_amounts(parser)
     _add_places(parser)
+    _fit_recipes.add_options(parser)
     options = parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
     if options.out and options.out.suffix != ".json":
         parser.error(f"--out {options.out} does not end in .json")

@@ -3,7 +3,8 @@
 Labels are drawn at random, the same ones for all recipes. A run that was stopped goes on when the same command is given
 again. The table is a JSON file:
   {"corpora": ["corpora/r8"], "labels": [32, 128, 512], "seeds": 5,
-   "recipes": {"tutorial": {"steps": 343, "learning_rate": 2e-5, "batch_size": 32}, "short": {"steps": 150}}}
+   "recipes": {"tutorial": {"steps": 343, "learning_rate": 2e-5, "batch_size": 32}, "short": {"steps": 150},
+               "ours": {"steps": "auto", "learning_rate": "auto"}}}
 """
 
 import shlex

@@ -161,11 +161,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model and its fit (defaults: the tutorial's)")
     tutorial = TUTORIAL.recipe
     model.add_argument("--base-model", metavar="NAME", help=f"hub name or directory ({tutorial.base_model})")
-    model.add_argument("--steps", type=positive, help=f"optimiser steps a round ({tutorial.steps})")
+    model.add_argument("--steps", type=steps, help=f"optimiser steps a round, or auto ({tutorial.steps})")
     model.add_argument(
         "--full-steps", type=positive, help="of the full-data baseline (--steps, or three epochs if that is more)"
     )
-    model.add_argument("--lr", type=learning_rate, help=f"learning rate ({tutorial.learning_rate})")
+    model.add_argument("--lr", type=rate, help=f"learning rate, or auto ({tutorial.learning_rate})")
     model.add_argument("--batch-size", type=positive, help=f"examples a step ({tutorial.batch_size})")
     model.add_argument("--max-length", type=length, help=f"word pieces that are read ({tutorial.max_length})")
     model.add_argument("--warmup", type=share, help=f"share of the steps before full rate ({tutorial.warmup:g})")
@@ -254,6 +254,16 @@ def learning_rate(text: str) -> float:
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0 and below 1")
     return number
+
+
+def rate(text: str) -> float | str:
+    """A learning rate, or auto."""
+    return text if text == session.AUTO else learning_rate(text)
+
+
+def steps(text: str) -> int | str:
+    """A number of steps, or auto."""
+    return text if text == session.AUTO else positive(text)
 
 
 def as_number(text: str) -> float:

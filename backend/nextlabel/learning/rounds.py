@@ -62,8 +62,8 @@ class Round:
     """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
     without which `scores` is None.
 
-    `labelled` is what the version says of what it was fitted on, with features, if these were asked for. `seconds` are
-    by stage.
+    `steps` of the optimiser were made; `labelled` is what the version says of what it was fitted on, with features, if
+    these were asked for; `seconds` are by stage.
     """
 
     classifier: Classifier
@@ -72,6 +72,7 @@ class Round:
     predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
+    steps: int
     labelled: Scored | None = None
 
 
@@ -96,9 +97,11 @@ def run_round(
     complaint = question.missing_labels(answers)
     if complaint:
         raise NotEnoughLabelsError(complaint)
-    clock = _Clock()
+    clock, made = _Clock(), 0
 
     def fitted(done: int, total: int) -> None:
+        nonlocal made
+        made = done
         if done == 0:
             clock.stop("prepare")
         progress("fit", done, total)
@@ -126,7 +129,7 @@ def run_round(
         classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t), features=features
     )
     clock.stop("score")
-    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds, known)
+    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds, made, known)
 
 
 def score_pool(

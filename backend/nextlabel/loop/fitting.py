@@ -16,6 +16,7 @@ from nextlabel.compute import local
 from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.rounds import (
     Round,
     StageProgress,
@@ -27,6 +28,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
+from nextlabel.model.checkpoints import width
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
 from nextlabel.problems.question import Question
@@ -357,10 +359,14 @@ class Fitter:
 
     def recipe(self, seed: int, own: ProjectSettings, labels: int) -> Recipe:
         """How versions of a project are fitted on so many labels."""
-        s = self._settings
-        steps = 343 if own.fit_steps == "auto" else int(own.fit_steps)
-        rate = 2e-5 if own.learning_rate == "auto" else float(own.learning_rate)
-        return Recipe(s.base_model, steps, rate, s.batch_size, s.max_length, seed, s.device, s.precision)
+        s, auto = self._settings, own.fit_steps == "auto"
+        # A batch size that somebody chose is kept, whatever the steps are.
+        batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
+        steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
+        rate = own.learning_rate
+        rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
+        recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
+        return replace(recipe, **auto_recipe.FIXED) if auto else recipe
 
     def _card(
         self,
@@ -394,6 +400,7 @@ class Fitter:
             created_at=created.isoformat(),
             reason=reason,
             scored=len(result.pool.examples),
+            steps=result.steps,
             texts=_texts(config),
             features=result.labelled.width if result.labelled else 0,
         )

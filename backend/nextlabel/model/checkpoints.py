@@ -15,7 +15,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch.overrides import TorchFunctionMode
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
@@ -36,6 +36,7 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # whole, or which parts there are
+BERT_BASE = 768  # its width
 NAMED_AT_MOST = 5  # models that were downloaded before
 AT_A_TIME = 1024  # texts whose pieces' places are asked for
 # transformers replaces functions of torch and of its own classes while it makes a model, and puts back what it found:
@@ -122,6 +123,13 @@ def _positions(model: Any) -> int | None:
             rows = module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
             return min(rows, getattr(model.config, "max_position_embeddings", None) or rows)
     return None
+
+
+def width(base_model: str) -> int:
+    """Of a checkpoint's hidden states; BERT base's where it does not say. Raises `NoModelError` as `fit` does."""
+    with _said_in_a_sentence(base_model):
+        config = AutoConfig.from_pretrained(_place(base_model), trust_remote_code=False)
+    return int(getattr(config, "hidden_size", None) or getattr(config, "d_model", None) or BERT_BASE)
 
 
 def identity(base_model: str) -> str:

@@ -71,7 +71,11 @@ Forward = Callable[..., torch.Tensor]  # from a padded batch to logits (N, C)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a version is fitted. `device` and `precision` as in the settings; `warmup` is a share of the steps."""
+    """How a version is fitted. `device` and `precision` as in the settings; `warmup` is a share of the steps.
+
+    A fit whose mean loss comes below `stop_loss` ends early, with the same recipe after the same step; with 0 none
+    does.
+    """
 
     base_model: str
     steps: int
@@ -82,6 +86,7 @@ class Recipe:
     device: str = "auto"
     precision: str = "auto"
     warmup: float = 0.1  # tames the variance between seeds (Mosbach et al. 2021)
+    stop_loss: float = 0.0
 
 
 class Classifier:

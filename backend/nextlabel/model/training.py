@@ -1,12 +1,13 @@
 """How a version is fitted: the steps of an optimiser on labelled texts, from a base checkpoint."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import get_linear_schedule_with_warmup
+from torch.optim.lr_scheduler import LambdaLR
 
 from nextlabel.model.batching import fitting_batches
 from nextlabel.model.checkpoints import checked_length, from_pretrained
@@ -16,6 +17,7 @@ from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import pick_device
 from nextlabel.model.losses import single_choice
 from nextlabel.model.probing import wants_fewer
+from nextlabel.model.schedule import Schedule
 from nextlabel.model.tokens import TokenCache
 from nextlabel.model.word_table import rows_in_use
 from nextlabel.values.arrays import Ints
@@ -24,6 +26,9 @@ from nextlabel.values.examples import Example
 log = logging.getLogger(__name__)
 
 MAX_GRADIENT_NORM = 1.0
+RUNNING = 16  # steps that the running mean of the loss is over, about
+LEAST_EPOCHS = 5  # before a fit may count as converged
+LOOK_EVERY = 8  # steps: a look at the loss waits for a GPU
 
 
 def fit(
@@ -38,7 +43,9 @@ def fit(
 
     The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
     into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
-    data are ready. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
+    data are ready, and last how many steps were made: fewer than the recipe's where the running mean of the loss came
+    below its `stop_loss`. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not
+    fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -70,24 +77,39 @@ def _optimise(
     padding = {classifier.tokenizer.pad_token_id, model.config.pad_token_id}  # some models pad further on their own
     with rows_in_use(model, np.append(tokens.ids_M, sorted(padding))):
         optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, fused=True, capturable=on_gpu)
-        schedule = get_linear_schedule_with_warmup(optimiser, int(recipe.steps * recipe.warmup), recipe.steps)
+        schedule = Schedule(recipe.steps, recipe.warmup)
+        rates = LambdaLR(optimiser, schedule.share)
         texts = classifier.placed(tokens)
         step = _Step(classifier, texts, targets_N, optimiser)
         progress(0, recipe.steps)
         for done, batch in enumerate(texts.batches(batches), start=1):
             step(batch)
-            schedule.step()
-            progress(done, recipe.steps)
+            if _may_look(recipe, done, len(examples)) and float(step.mean_loss) < recipe.stop_loss:
+                schedule.converged(done)
+            rates.step()
+            progress(done, schedule.last)
+            if done == schedule.last:
+                break
         step.forget_recordings()
 
 
+def _may_look(recipe: Recipe, done: int, examples: int) -> bool:
+    """Whether a fit on so many examples may end early from here on."""
+    least = math.ceil(LEAST_EPOCHS * examples / recipe.batch_size)
+    return recipe.stop_loss > 0 and done >= least and done % LOOK_EVERY == 0
+
+
 class _Step:
-    """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU."""
+    """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU. `mean_loss` is
+    the running mean of an example's loss."""
 
     def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
         self.pieces = pieces
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
         self._targets = torch.as_tensor(targets_N, device=classifier.device)
+        self.mean_loss = torch.tensor(
+            math.log(len(classifier.labels)), device=classifier.device
+        )  # that of a blind guess
         replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
         self._replayed: Work | None = Replayed(self._once, classifier.device) if replays else None
 
@@ -113,13 +135,16 @@ class _Step:
         self._replayed = None
 
     def _once(self, rows_R: torch.Tensor, length: int) -> None:
+        whole = torch.zeros_like(self.mean_loss)
         for piece, of_length in self._in_pieces(rows_R, length):
             logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
             loss = single_choice(logits.float(), self._targets[piece]) / len(rows_R)
             torch.autograd.backward(loss)
+            whole += loss.detach()
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
         self._optimiser.zero_grad()
+        self.mean_loss.lerp_(whole, 1 / RUNNING)
 
     def _in_pieces(self, rows_R: torch.Tensor, length: int) -> Iterator[tuple[torch.Tensor, int]]:
         """What goes through the model together, and the length it is padded to."""

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from nextlabel import __version__
 from nextlabel.errors import BadRunError, DivergedError, NextlabelError
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.strategies import SERVED
 from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
@@ -328,6 +329,10 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
     base_model = checkpoints.identity(recipe.pop("base_model"))
     for not_a_setting in ("seed", "device"):
         del recipe[not_a_setting]
+    if not recipe["stop_loss"]:  # settings of such fits are as they ever were
+        del recipe["stop_loss"]
+    if protocol.auto_steps:
+        recipe["steps"] = auto_recipe.RULE
     return {
         "data": {
             "source": data.source,

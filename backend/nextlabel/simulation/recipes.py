@@ -22,7 +22,7 @@ from nextlabel.simulation.records import MACRO_F1, RANDOM, Record
 from nextlabel.simulation.replay import RunProtocol
 from nextlabel.values import markdown
 
-# Of `Recipe`, what a table can vary; `epochs` is the fewest of a fit.
+# Of `Recipe`, what a table can vary, steps and rate to auto, too; `epochs` is the fewest of a fit.
 VARIED = ("steps", "learning_rate", "batch_size", "max_length", "warmup", "precision", "epochs")
 
 
@@ -89,9 +89,14 @@ def _require_known(path: Path, name: str, changes: object) -> None:
     for key, value in changes.items():
         if key not in VARIED:
             raise BadRunError(f"{path}: recipe {name!r} changes {key!r}; it can change {', '.join(VARIED)}.")
-        good = isinstance(value, str) if key == "precision" else type(value) in (int, float) and value >= 0
-        if not good:
+        if not _is_amount(key, value):
             raise BadRunError(f"{path}: recipe {name!r} has {key} {json.dumps(value)}, which is no amount of it.")
+
+
+def _is_amount(key: str, value: object) -> bool:
+    if key == "precision" or (key in ("steps", "learning_rate") and value == session.AUTO):
+        return isinstance(value, str)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def play(

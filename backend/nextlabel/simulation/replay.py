@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
 from nextlabel.learning.rounds import Scored, most_informative, round_seed, run_round, score_pool, select
 from nextlabel.learning.start_set import seed_positions, seed_size, start_positions
@@ -46,8 +47,9 @@ class RunProtocol:
     `recipe.seed` is set anew for each round. `start` is a share of the training data below 1, else a count; `batch`
     a number of labels per round. With `at` versions are fitted and tested at these label counts alone, the first of
     which is the start, and `start` and `batch` do not matter. A fit takes `recipe.steps`, or so many `epochs` where
-    these are more; `full_steps` are those of the full-data baseline. With `training_seed` every fit has the same seed,
-    as in the tutorial. A run ends where the combined dev score reaches `stop_at`.
+    these are more; with `auto_steps` what `learning.auto_recipe` has for its labels. `full_steps` are those of the
+    full-data baseline. With `training_seed` every fit has the same seed, as in the tutorial. A run ends where the
+    combined dev score reaches `stop_at`.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class RunProtocol:
     stop_at: float | None = None
     at: tuple[int, ...] | None = None
     epochs: float = 0.0
+    auto_steps: bool = False
 
     @property
     def measure(self) -> str:
@@ -71,6 +74,8 @@ class RunProtocol:
 
     def steps(self, labels: int) -> int:
         """The steps of a fit on so many labels."""
+        if self.auto_steps:
+            return auto_recipe.steps(labels, self.recipe.batch_size)
         return max(self.recipe.steps, math.ceil(self.epochs * labels / self.recipe.batch_size))
 
 

@@ -12,14 +12,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
+from nextlabel.model import checkpoints
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
 from nextlabel.simulation.replay import LIVE, TUTORIAL, RunProtocol, arms, check, deviations, rounds_in
 
+AUTO = "auto"
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
 
@@ -30,15 +33,30 @@ def make_protocol(
     full_steps: int | None = None,
     reproduce_tutorial: bool = False,
 ) -> RunProtocol:
-    """The tutorial's protocol with `changes`, and its recipe with those of `recipe`; only a reproduction stops at the
-    tutorial's target.
+    """The tutorial's protocol with `changes`, and its recipe with those of `recipe`, of which steps and learning_rate
+    may be auto; only a reproduction stops at the tutorial's target.
 
     Without `full_steps` the baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
     """
     base = TUTORIAL if reproduce_tutorial else replace(TUTORIAL, training_seed=None, stop_at=None)
-    protocol = replace(base, recipe=replace(base.recipe, **recipe), **changes)
+    settled, auto_steps = replace(base.recipe, **without_auto(recipe)), recipe.get("steps") == AUTO
+    protocol = replace(base, recipe=settled, auto_steps=auto_steps, **changes)
     three_epochs = int(FULL_EPOCHS * len(data.train) / protocol.recipe.batch_size)
     return replace(protocol, full_steps=full_steps or max(protocol.recipe.steps, three_epochs))
+
+
+def without_auto(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe changes, with a number for the rate of auto; steps of auto come with batch size, warm-up and end
+    of their own, unless these are given. Raises `NoModelError`."""
+    changes = dict(recipe)
+    if changes.get("learning_rate") == AUTO:
+        base_model = changes.get("base_model", TUTORIAL.recipe.base_model)
+        changes["learning_rate"] = auto_recipe.learning_rate(checkpoints.width(base_model))
+    if changes.get("steps") != AUTO:
+        return changes
+    del changes["steps"]
+    own = {"batch_size": auto_recipe.BATCH, **auto_recipe.FIXED}
+    return {**own, **changes}
 
 
 def open_experiment(

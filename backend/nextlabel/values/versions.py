@@ -47,9 +47,10 @@ class Card:
 
     `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
     many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
-    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order; `features` is how
-    many numbers its last layer reads of each text, 0 where they are not kept, so that it has no heads. Fields with a
-    default are absent from cards of earlier releases.
+    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order; `steps` how many
+    were made, fewer than the recipe's where the fit had converged; `features` is how many numbers its last layer reads
+    of each text, 0 where they are not kept, so that it has no heads. Fields with a default are absent from cards of
+    earlier releases.
     """
 
     version: str
@@ -75,6 +76,7 @@ class Card:
     scored: int = 0
     due_at: float = 0.0
     texts: str = ""
+    steps: int = 0
     features: int = 0
 
     @property

@@ -5,4 +5,4 @@ each repetition; its median is what is reported, with the smallest and the large
 turn after each of the others, and its mean counts: a moment's noise would else be a part of it that it is of no other.
 """
 
-__all__ = ["clock", "fitting", "limits", "plan", "quality", "report", "rivals", "run", "scoring"]
+__all__ = ["clock", "fit_recipes", "fitting", "limits", "plan", "quality", "report", "rivals", "run", "scoring"]
