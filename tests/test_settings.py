@@ -256,15 +256,15 @@ def test_a_project_has_the_settings_of_all_until_it_has_its_own(monkeypatch: pyt
     assert (found.fit_max_wait_s, found.fit_steps) == (90.0, 343)
     assert found.lines() == [
         "strategy=margin (project)",
-        "head=off (built in)",
-        "start_order=off (built in)",
-        "near_copies=serve (built in)",
         "window=64 (project)",
-        "fit_schedule=off (built in)",
         "fit_every=32 (environment)",
         "fit_max_wait_s=90.0 (project)",
         "fit_steps=343 (built in)",
         "learning_rate=2e-05 (built in)",
+        "fit_schedule=off (built in)",
+        "head=off (built in)",
+        "start_order=off (built in)",
+        "near_copies=serve (built in)",
     ]
 
 
@@ -272,15 +272,15 @@ def test_a_project_keeps_what_was_built_in_when_it_was_connected(monkeypatch: py
     today = ProjectOptions(defaults=LATEST)
     assert for_project(load_settings(env_file=None), today).lines() == [
         "strategy=margin (built in)",
-        "head=on (built in)",
-        "start_order=typiclust (built in)",
-        "near_copies=hold (built in)",
         "window=128 (built in)",
-        "fit_schedule=8,16,32,64 (built in)",
         "fit_every=64 (built in)",
         "fit_max_wait_s=600.0 (built in)",
         "fit_steps=auto (built in)",
         "learning_rate=auto (built in)",
+        "fit_schedule=8,16,32,64 (built in)",
+        "head=on (built in)",
+        "start_order=typiclust (built in)",
+        "near_copies=hold (built in)",
     ]
     monkeypatch.setenv("HEAD", "off")
     assert for_project(load_settings(env_file=None), today).head == "off"

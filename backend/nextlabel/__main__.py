@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "A project": {
         "connect": "connect a Label Studio project to the backend, or disconnect it",
         "options": "read or change what was decided for one project",
+        "close-copies": "close tasks whose text is a copy of a labelled one, or open them again",
         "doctor": "check every link between Label Studio, the backend and the project",
         "versions": "list, promote, roll back and delete a project's versions",
         "export": "write a version with its newest head as a plain checkpoint",

@@ -304,15 +304,15 @@ class ProjectSettings:
     project's."""
 
     strategy: str
-    head: str
-    start_order: str
-    near_copies: str
     window: int
-    fit_schedule: str
     fit_every: int
     fit_max_wait_s: float
     fit_steps: int | str
     learning_rate: float | str
+    fit_schedule: str
+    head: str
+    start_order: str
+    near_copies: str
     sources: Mapping[str, str]
 
     def lines(self) -> list[str]:
@@ -328,15 +328,15 @@ def changes(before: ProjectSettings, after: ProjectSettings) -> list[str]:
 
 OWN_TYPES: Mapping[str, Any] = {
     "strategy": StrategyName,
-    "head": Head,
-    "start_order": StartOrder,
-    "near_copies": NearCopies,
     "window": WindowSize,
-    "fit_schedule": FitSchedule,
     "fit_every": FitEvery,
     "fit_max_wait_s": FitMaxWait,
     "fit_steps": FitSteps,
     "learning_rate": LearningRate,
+    "fit_schedule": FitSchedule,
+    "head": Head,
+    "start_order": StartOrder,
+    "near_copies": NearCopies,
 }
 # What was built in when a project was connected holds for it until somebody connects it again.
 BUILT_IN: Mapping[int, Mapping[str, Any]] = {

@@ -205,3 +205,13 @@ def test_a_config_that_is_made_for_pairs_is_read_as_one() -> None:
     assert (config.fields, config.labels, config.to_name) == (("s1", "s2"), ("pos", "neg"), "s1")
     vote = to_vote(config, {"result": result_of(config, "neg"), "created_at": "2026"})
     assert vote == Vote("neg", False, "2026")
+
+
+def test_ignored_labels_are_no_classes_and_two_others_must_be_left() -> None:
+    labels = '<Choice value="pos"/><Choice value="neg"/><Choice value="Unsure"/>'
+    xml = view(text("text"), f'<Choices name="label" toName="text">{labels}</Choices>')
+    config = parse_label_config(xml, ProjectOptions(ignored_labels=("Unsure", "gone")))
+    assert config.labels == ("pos", "neg")
+    assert [config.ignores(label) for label in ("Unsure", "gone", "pos")] == [True, True, False]
+    with pytest.raises(RefusedConfigError, match=r"all but \['pos'\] are ignored; at least two are needed"):
+        parse_label_config(xml, ProjectOptions(ignored_labels=("Unsure", "neg")))

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -372,6 +373,23 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     here.connect(label_map={"Pos": "pos"})
     [mended] = here.studio.ml_backends(here.id)
     assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}}, "other": 1}
+
+
+def test_of_tasks_with_an_ignored_label_nothing_is_learnt(project: MakeProject) -> None:
+    given = tasks(20, 12)
+    for i in range(3):
+        given[i]["annotations"][0]["result"] = answer(["Unsure"])
+    here = project(xml(choices='<Choice value="pos"/><Choice value="neg"/><Choice value="Unsure"/>'), given)
+    with pytest.raises(RefusedConfigError, match="No label 'Unsur' can be ignored, as the labelling config does not"):
+        here.connect(ignored_labels=["Unsur"])
+    here.connect(ignored_labels=["Unsure"])
+    assert Counter(here.fitted().values()) == {"pos": 4, "neg": 5}
+    assert here.card().labels == ("pos", "neg")
+    assert here.said("labels that are ignored").startswith("3 annotations with labels that are ignored")
+    assert any("; ignored: Unsure" in finding.answer for finding in here.doctor())
+    here.connect(ignored_labels=[])
+    wait_until(lambda: here.card().labels == ("pos", "neg", "Unsure"), "a version that knows all labels")
+    assert Counter(here.fitted().values()) == {"pos": 4, "neg": 5, "Unsure": 3}
 
 
 def test_a_map_to_a_label_that_does_not_exist_is_refused(project: MakeProject) -> None:

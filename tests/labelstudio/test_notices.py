@@ -12,6 +12,7 @@ from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import (
     Notice,
+    on_copies,
     on_tasks,
     on_unknown_words,
     proposals,
@@ -21,7 +22,7 @@ from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
-from nextlabel.values.survey import Survey, UnknownWords
+from nextlabel.values.survey import Copies, Survey, UnknownWords
 
 TEXT = '<Text name="text" value="$text"/>'
 PAIR = '<Text name="text" value="$title"/><Text name="body" value="$body"/>'
@@ -366,3 +367,32 @@ def test_each_topic_has_a_heading_in_the_guide_and_each_heading_a_sentence() -> 
     guide = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     page = guide.partition("## What the page and the doctor say")[2].partition("\n## ")[0]
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == topics
+
+
+THREE = ('value="pos"', 'value="neg"', 'value="unsure"')
+
+
+def test_ignored_labels_are_counted_and_are_no_mistake(say: Say) -> None:
+    ignoring = config(labels=THREE, options=ProjectOptions(ignored_labels=("unsure",)))
+    assert ignoring.labels == ("pos", "neg")
+    [notice] = say(ignoring, *labelled(10), task(11, "unsure"), task(12, "unsure"))
+    assert notice.harmless
+    assert notice.text == (
+        "2 annotations with labels that are ignored in this project: 'unsure' 2. Nothing is learnt of tasks on which "
+        "these prevail, and no model asks for them again."
+    )
+    assert say(ignoring, *labelled(10)) == []
+
+
+def test_of_copies_it_is_said_how_they_count_and_how_to_close_what_nobody_needs_to_label() -> None:
+    assert list(on_copies(Copies(), 7)) == []
+    [said] = on_copies(Copies(again=12, contradicting=1, held_out=2, open=40), 7)
+    assert said.text == (
+        "12 labels are of copies of other labelled texts, which count once with them; in 1 text the copies have "
+        "different labels, of which the majority counts; 2 labels are of copies of held out texts and not learnt from. "
+        "40 tasks without a label are copies of labelled texts and not published, because their labels would teach "
+        "nothing. `nextlabel close-copies --project 7` closes them in Label Studio."
+    )
+    assert said.harmless
+    [alone] = on_copies(Copies(open=1), 7)
+    assert alone.text.startswith("1 task without a label is a copy of labelled texts and not published")

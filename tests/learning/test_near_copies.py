@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.near_copies import Alike, held_back, key_of, vocabulary
+from nextlabel.learning.near_copies import Alike, held_back, vocabulary
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import near_copy_curve
 from nextlabel.simulation.datasets import questions
 from nextlabel.values.arrays import Array
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, key_of
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 

@@ -18,11 +18,14 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
     LEAST,
+    LOOK_S,
     MOST,
     Fitter,
 )
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.state import FitState
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
 
 MakeHouse = Callable[..., House]
@@ -65,6 +68,79 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     assert house.look().reason == f"{len(TRAIN)} new labels"
     card = house.registry.card(PROJECT, house.fit())
     assert (card.strategy, card.recipe["steps"]) == ("least_confidence", 7)
+
+
+def test_a_label_that_is_ignored_from_now_on_is_no_class_of_the_next_version(house_of: MakeHouse) -> None:
+    three = CONFIG.replace(CHOICES, CHOICES + '<Choice value="unsure"/>')
+    house = house_of()
+    house.configure(three)
+    house.label(TRAIN, RIGHT)
+    house.label(range(301, 305), {"yes": "unsure", "no": "unsure"})
+    first = house.registry.card(PROJECT, house.fit())
+    assert first.label_counts == {"pos": 12, "neg": 12, "unsure": 4}
+    house.registry.put_options(PROJECT, ProjectOptions(ignored_labels=("unsure",)))
+    second = house.registry.card(PROJECT, house.fit())
+    assert second.reason == "the project's labels changed"
+    assert second.label_counts == {"pos": 12, "neg": 12}
+    assert house.registry.fitted_labels(PROJECT, second.version).keys() == set(TRAIN)
+
+
+def copy_of(house: House, task_id: int, original: int, label: str) -> None:
+    text = f"{('Yes', 'No')[original % 2]},  {('yes', 'no')[original % 2]}, NUMBER {original}"
+    house.pool.upsert([TaskRow(task_id, Example(task_id, text), False, True, False, 1, (Vote(label, False, "z"),))])
+
+
+def test_labels_of_copies_are_fitted_on_once_and_are_all_known(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="hold")
+    house.label(TRAIN, RIGHT)
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    copy_of(house, 501, TRAIN[0], RIGHT["yes"])
+    copy_of(house, 502, TRAIN[0], RIGHT["yes"])
+    copy_of(house, 503, TRAIN[1], RIGHT["yes"])
+    copy_of(house, 504, HOLDOUT[0], RIGHT["yes"])
+    version = house.fit()
+    card, known = house.registry.card(PROJECT, version), house.registry.fitted_labels(PROJECT, version)
+    assert card.examples == len(TRAIN)
+    assert card.label_counts == {"pos": 13, "neg": 11}, "of the first text most copies are positive"
+    assert known.keys() == {*TRAIN, 501, 502, 503, 504}
+    assert house.look().pending == 0
+    assert house.look().labels == len(TRAIN) + 4
+
+
+def test_copies_are_no_labels_that_a_fit_does_not_know(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = house_of(near_copies="hold", fit_schedule="8,16")
+    house.label(TRAIN[:6], RIGHT)
+    for task_id in range(501, 531):
+        copy_of(house, task_id, TRAIN[0], RIGHT["no"])
+    real, looks = house.board.put_fit, list[float]()
+
+    def tell(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        looks.append(now)
+        house.now += LOOK_S + 1
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    card = house.registry.card(PROJECT, house.fit())
+    assert card.examples == 6
+    assert len(looks) > 1, "it looked whether it was to be given up"
+
+
+def test_where_near_copies_are_served_each_label_counts(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="serve")
+    house.label(TRAIN, RIGHT)
+    copy_of(house, 501, TRAIN[0], "neg")
+    version = house.fit()
+    assert house.registry.card(PROJECT, version).examples == len(TRAIN) + 1
+    assert house.registry.fitted_labels(PROJECT, version).keys() == {*TRAIN, 501}
+
+
+def test_one_text_with_two_labels_is_no_second_class(house_of: MakeHouse) -> None:
+    house = house_of(near_copies="hold", fit_every=2)
+    copy_of(house, 501, 1, "pos")
+    copy_of(house, 502, 1, "neg")
+    assert house.look().message.startswith("Waiting for labels: All 1 labels so far are 'neg'")
+    copy_of(house, 503, 3, "pos")
+    assert house.look().reason == "3 new labels"
 
 
 def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_the_steps_made(

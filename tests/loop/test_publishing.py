@@ -20,13 +20,15 @@ from nextlabel.loop.publishing import (
     HEAD,
     LEAST,
     WRITERS,
+    Free,
     Publisher,
+    all_free,
     take_back_choices,
 )
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
-from nextlabel.values.queue import Published
+from nextlabel.values.queue import Published, Ranked
 
 CONFIG = parse_label_config(
     '<View><Text name="t" value="$text"/><Choices name="c" toName="t" choice="single">'
@@ -191,6 +193,40 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
         outcome = publisher.publish(project, depth, fitting=fitting)
     assert (outcome.written, outcome.removed, outcome.stale) == (0, removed, stale - removed)
     assert len(notes.removed) == removed
+
+
+# What is kept out of the queue
+
+
+def head_of(pool: Pool, depth: int, pointless: Sequence[int] = (), free: Free = all_free, others: int = 0) -> Notes:
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(
+        studio, pool, order, lambda: False, lambda: False, lambda s: None, others, pointless=pointless, free=free
+    ) as publisher:
+        publisher.publish(project, depth)
+    return notes
+
+
+def test_what_teaches_nothing_is_never_published_and_is_taken_away(pool: Pool) -> None:
+    values = pool.open_values(NEW, [3, 4])
+    pool.replace_published([Published(100 + task, task, NEW, 1 - values[task]) for task in (3, 4)])
+    notes = head_of(pool, 2, pointless=[1, 2, 3, *range(6, 101)])
+    assert notes.written == [5]
+    assert notes.removed == [103]
+
+
+def test_what_is_kept_back_makes_room_for_what_comes_after_it(pool: Pool) -> None:
+    asked: list[tuple[int, int, int]] = []
+
+    def tenths(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+        asked.append((len(ranked), depth, least))
+        return [task for task in ranked if task.task_id % 10 == 0]
+
+    assert sorted(head_of(pool, 3, free=tenths).written) == [10, 20, 30]
+    assert asked == [(4, 4, 3), (8, 4, 3), (16, 4, 3), (32, 4, 3)], "at most eight times as many are looked at"
 
 
 # Labels that the config does not have any more

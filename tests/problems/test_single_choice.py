@@ -66,3 +66,32 @@ def vote(label: str, when: int, truth: bool = False) -> Vote:
 )  # fmt: skip
 def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | None) -> None:
     assert consensus(votes, SingleChoice(("pos", "neg")).label_of) == label
+
+
+UNSURE = SingleChoice(("pos", "neg"), {"no idea": "unsure"}, ("unsure",))
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [
+        (["pos", "unsure", "pos"], "pos"),
+        (["unsure"], None),
+        (["pos", "unsure", "no idea"], None),
+        (["pos", "unsure"], None),
+        (["unsure", "pos"], "pos"),
+    ],
+    ids=["in the minority", "alone", "in the majority", "of as many the latest", "of as many an earlier one"],
+)
+def test_nothing_is_learnt_where_an_ignored_label_prevails(given: list[str], label: str | None) -> None:
+    assert UNSURE.consensus([Vote(one, False, str(day)) for day, one in enumerate(given)]) == label
+
+
+def test_an_ignored_label_is_no_class_and_known_all_the_same() -> None:
+    assert UNSURE.label_of("unsure") is None
+    assert (UNSURE.answer_of(" unsure"), UNSURE.answer_of("no idea"), UNSURE.answer_of("gone")) == (
+        "unsure",
+        "unsure",
+        None,
+    )
+    with pytest.raises(KeyError):
+        UNSURE.class_numbers(["unsure"])

@@ -34,6 +34,7 @@ def test_every_way_has_a_cell_and_the_base_differs_from_itself_by_nothing(
     assert all(0 <= cell.macro_f1 <= 1 and len(cell.by_seed) == 3 for cell in cells)
     text = renewals.to_markdown(cells)
     assert text.count("| small |") == 2
+    (tmp_path / "again").mkdir()
     assert renewals.play(corpus, plan, str(tiny), tmp_path / "again") == cells, "the same each time"
 
 

@@ -455,3 +455,37 @@ def test_a_locked_copy_is_said_with_its_name(tmp_path: Path, monkeypatch: pytest
         other.execute("begin exclusive")
         with pytest.raises(PoolError, match=r"7\.sqlite cannot be used \(database is locked\): stop what"):
             Pool(path)
+
+
+# Copies
+
+
+def test_copies_are_alike_but_for_case_and_blanks(pool: Pool) -> None:
+    pool.upsert([task(1, text="One text"), task(2, text="one  TEXT "), task(3, text="one text."), task(4)])
+    assert pool.copy_groups([1, 2, 3, 4]) == [[1, 2]]
+    assert pool.copy_groups([2, 3, 4]) == []
+    pool.upsert([task(3, text="ONE TEXT"), task(1, text="another")])
+    assert pool.copy_groups([1, 2, 3, 4]) == [[2, 3]]
+
+
+def test_open_copies_of_labelled_texts_are_known_and_those_of_what_does_not_count_are_none(pool: Pool) -> None:
+    rows = [
+        task(1, "pos", text="one"),
+        task(2, text="ONE"),
+        task(3, text="One", holdout=True),
+        task(4, "neg", text="two", holdout=True),
+        task(5, text="two"),
+        task(6, "gone", text="three"),
+        task(7, text="three"),
+        task(8, "pos", text="one"),
+    ]
+    pool.upsert(rows)
+    assert pool.copies_of_labelled(CONFIG.question) == {2, 5}
+    pool.upsert([replace(rows[1], closed=True)])
+    assert pool.copies_of_labelled(CONFIG.question) == {5}
+
+
+def test_copies_that_are_closed_without_an_answer_are_told_from_others(pool: Pool) -> None:
+    rows = [task(1, "pos", text="one"), task(2, text="one"), task(3, text="two"), task(4, text="one", skipped=True)]
+    pool.upsert([replace(row, closed=True) for row in rows] + [task(5, text="one")])
+    assert pool.closed_copies() == {2}

@@ -27,7 +27,14 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "ours", [{"fields": "title"}, {"fields": [1]}, {"label_map": ["pos"]}, {"label_map": {"pos": 1}}]
+    "ours",
+    [
+        {"fields": "title"},
+        {"fields": [1]},
+        {"label_map": ["pos"]},
+        {"label_map": {"pos": 1}},
+        {"ignored_labels": "Unsure"},
+    ],
 )
 def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, object]) -> None:
     [name] = ours

@@ -856,10 +856,20 @@ def test_the_page_and_the_project_say_what_is_active_and_where_it_comes_from(
     registry.put_options(PROJECT, ProjectOptions(own={"window": 9}))
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]
     assert (said["window"], said["sources"]["window"], said["sources"]["strategy"]) == (9, "project", "built in")
-    assert "strategy=entropy (built in) · head=off (built in) · " in page(fresh)
-    assert " · window=9 (project) · fit_schedule=" in page(fresh)
+    assert "strategy=entropy (built in) · window=9 (project) · fit_every=" in page(fresh)
     registry.put_options(PROJECT, ProjectOptions(own={"window": 0}))
     assert fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]["sources"]["window"] == "built in"
+
+
+def test_the_page_says_how_far_the_start_order_is_until_there_is_a_version(fresh: FlaskClient, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.know(PROJECT)
+    registry.put_options(PROJECT, ProjectOptions(own={"start_order": "typiclust"}))
+    StatusBoard(tmp_path).put_start(PROJECT, 0.0, message="Start order. Texts embedded", done=512, total=1000)
+    assert "<p>Start order. Texts embedded: 512 of 1000</p>" in page(fresh)
+    assert fresh.get(f"/api/projects/{PROJECT}").get_json()["start"]["done"] == 512
+    registry.put_options(PROJECT, ProjectOptions(own={"start_order": "off"}))
+    assert "Start order" not in page(fresh)
 
 
 def test_setup_refuses_an_option_that_cannot_be(fresh: FlaskClient) -> None:

@@ -1,6 +1,7 @@
 """Measures scoring, fitting and answering next to the naive ways, all in one run. Prints the tables as Markdown.
 
-With --from FILE.json nothing is measured: the README is renewed from the --out of an earlier run.
+With --from FILE.json nothing is measured: the README is renewed from the --out of an earlier run. With --loop the live
+loop is measured instead; its options: nextlabel benchmark --loop --help.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.commands import _fit_recipes
+from nextlabel.commands import _benchmark_loop, _fit_recipes
 from nextlabel.commands._common import default_model, new_parser, positive, show
 from nextlabel.simulation.datasets.corpora import own_pairs, read_mrpc
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line, measure, write, print."""
+    if "--loop" in arguments:
+        _benchmark_loop.main(arguments)
+        return
     options = parse(arguments)
     if options.fit_recipes:
         _fit_recipes.main(options)

@@ -42,6 +42,13 @@ def main(arguments: Sequence[str]) -> None:
         metavar="OLD=NEW",
         help="learn annotations that say OLD as NEW, changing nothing in Label Studio; an empty NEW undoes it",
     )
+    parser.add_argument(
+        "--ignore-label",
+        action="append",
+        metavar="LABEL",
+        help="learn nothing of tasks with this label, which is no class then; may be repeated, and takes the place of "
+        "those given before; empty: ignore none",
+    )
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
@@ -52,7 +59,8 @@ def main(arguments: Sequence[str]) -> None:
         known = find_backend(studio, options.project, options.backend_url or "")
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
-        done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped)
+        ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
+        done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped, ignored)
         done += today(settings, known, find_backend(studio, options.project, url))
         done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:

@@ -14,6 +14,7 @@ __all__ = [
     "importing",
     "live",
     "load",
+    "loop_benchmark",
     "measure_loop",
     "measure_pool",
     "measure_rounds",

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -230,6 +230,8 @@ class Studio(Protocol):
 class LocalBackend:
     """`python -m nextlabel COMMAND` with the given settings, beside what the environment says."""
 
+    program: Sequence[str] = (sys.executable, "-m", "nextlabel")
+
     def __init__(self, studio: Studio, model_dir: Path, port: int, command: str = "serve", **settings: object):
         self.url = f"http://127.0.0.1:{port}"
         self.model_dir = model_dir
@@ -249,7 +251,7 @@ class LocalBackend:
         """Start and wait until /health answers (the trainer alone: until it runs)."""
         # The working directory holds no .env that could interfere.
         self.model_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "nextlabel", self._command]
+        command = [*self.program, self._command]
         self._process = Process(command, self._environment, self.model_dir / f"{self._command}.log", self.model_dir)
         if self._command != "trainer":
             self._process.wait_for(self._healthy, timeout_s, "The backend")

@@ -279,6 +279,16 @@ class LabelStudioClient:
         """One task with its annotations."""
         return self._read(_task, "GET", f"api/tasks/{task_id}")
 
+    def serve_task(self, task_id: int, served: bool) -> bool:
+        """Have a task served again, or not any more; returns whether it is there."""
+        try:
+            self._call("PATCH", f"api/tasks/{task_id}", json={"is_labeled": not served})
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
+
     def last_change(self, project: int) -> str:
         """`updated_at` of the task that changed last; empty when there are no tasks."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})

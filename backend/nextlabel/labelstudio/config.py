@@ -49,7 +49,8 @@ class LabelConfig:
     `texts` are the text or the pair, in the order of the config unless options say another. `left_out` are texts that
     the config shows and nothing is learnt from, each with the reason. `labels` are the aliases where there are any,
     for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
-    in the place of an alias. `chosen`: a person chose the texts.
+    in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none of `labels`, in the config
+    or not.
     """
 
     from_name: str
@@ -60,6 +61,7 @@ class LabelConfig:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     chosen: bool = False
+    ignored: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -74,11 +76,15 @@ class LabelConfig:
     @cached_property
     def question(self) -> SingleChoice:
         """What the project asks: one label for each task."""
-        return SingleChoice(self.labels, self.label_map)
+        return SingleChoice(self.labels, self.label_map, self.ignored)
 
     def label_of(self, given: str) -> str | None:
-        """The config's label that an annotation's text stands for; None when there is none."""
+        """The label to learn that an annotation's text stands for; None when there is none, or it is ignored."""
         return self.question.label_of(given)
+
+    def ignores(self, given: str) -> bool:
+        """Whether an annotation's text stands for an ignored label."""
+        return self.question.answer_of(given) in self.ignored
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
@@ -96,12 +102,23 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         from_name=control.from_name,
         to_name=control.to_name,
         texts=texts,
-        labels=control.labels,
+        labels=_learnt(control.labels, options.ignored_labels),
         label_map=options.label_map,
         shown_as=control.shown_as,
         left_out=left_out,
         chosen=bool(options.fields),
+        ignored=options.ignored_labels,
     )
+
+
+def _learnt(labels: tuple[str, ...], ignored: tuple[str, ...]) -> tuple[str, ...]:
+    left = tuple(label for label in labels if label not in ignored)
+    if len(left) < 2:
+        raise RefusedConfigError(
+            f"Of the labels {list(labels)} all but {list(left)} are ignored; at least two are needed to learn from. "
+            "Ignore fewer with nextlabel connect --ignore-label."
+        )
+    return left
 
 
 def _parse_xml(xml: str) -> Element:

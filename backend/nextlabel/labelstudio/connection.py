@@ -84,12 +84,13 @@ def connect(
     show_predictions: bool | None = None,
     fields: Sequence[str] | None = None,
     label_map: Mapping[str, str] | None = None,
+    ignored_labels: Sequence[str] | None = None,
 ) -> list[str]:
     """Register the backend and its webhook, set uncertainty sampling, hide predictions; returns what was changed.
 
     `show_predictions`: None leaves a project that was connected before as it is, and hides them in a new one. `fields`
     make the text (None: as before; empty: what the labelling config shows). `label_map` adds to what labels are learnt
-    as; an empty new label takes an old one out.
+    as; an empty new label takes an old one out. Nothing is learnt of `ignored_labels` (None: as before).
 
     Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
     cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
@@ -98,8 +99,9 @@ def connect(
     url = checked_url(url)
     backend = find_backend(studio, project_id, url)
     before = _options_of(backend)
-    options = _changed(before, fields, label_map or {})
+    options = _changed(before, fields, label_map or {}, ignored_labels)
     config = parse_label_config(project.label_config, options)
+    _require_ignored(project, config, ignored_labels or ())
     _require_map(config, label_map or {})
     _require_texts(studio, project_id, config)
     done = []
@@ -134,15 +136,34 @@ def _options_of(backend: MLBackend | None) -> ProjectOptions:
     return replace(options, own={name: value for name, value in options.own.items() if is_possible(name, value)})
 
 
-def _changed(options: ProjectOptions, fields: Sequence[str] | None, label_map: Mapping[str, str]) -> ProjectOptions:
+def _changed(
+    options: ProjectOptions,
+    fields: Sequence[str] | None,
+    label_map: Mapping[str, str],
+    ignored_labels: Sequence[str] | None,
+) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
     return replace(
-        options, fields=options.fields if fields is None else tuple(fields), label_map=mapped, defaults=LATEST
+        options,
+        fields=options.fields if fields is None else tuple(fields),
+        label_map=mapped,
+        ignored_labels=options.ignored_labels if ignored_labels is None else tuple(ignored_labels),
+        defaults=LATEST,
     )
 
 
+def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]) -> None:
+    labels = parse_label_config(project.label_config).labels
+    nowhere = [label for label in given if label not in labels]
+    if nowhere:
+        raise RefusedConfigError(
+            f"No label {nowhere[0]!r} can be ignored, as the labelling config does not have it: its labels are "
+            f"{', '.join(labels)}. Correct --ignore-label."
+        )
+
+
 def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
-    nowhere = sorted({new for new in given.values() if new} - set(config.labels))
+    nowhere = sorted({new for new in given.values() if new} - {*config.labels, *config.ignored})
     if nowhere:
         raise RefusedConfigError(
             f"No label can be learnt as {nowhere[0]!r}, which the labelling config does not have: its labels are "
@@ -150,7 +171,7 @@ def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
         )
     unmapped = replace(config, label_map={})
     for old, new in given.items():
-        if new and unmapped.label_of(old) not in (None, new):
+        if new and unmapped.question.answer_of(old) not in (None, new):
             raise RefusedConfigError(
                 f"{old!r} cannot be learnt as {new!r}, because it is a label of the labelling config, which is learnt "
                 "as itself. Map only labels that the config does not have."
@@ -189,7 +210,8 @@ def said_of(config: LabelConfig) -> str:
     kind = "the pair" if len(config.fields) == 2 else "the text"
     meant = {old: config.label_of(old) for old in config.label_map if old not in config.labels}
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
-    return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}"
+    ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
+    return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}{ignored}"
 
 
 def checked_url(url: str) -> str:

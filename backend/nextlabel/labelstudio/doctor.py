@@ -144,7 +144,7 @@ def _project(studio: LabelStudioClient, project: Project, backend: MLBackend | N
 def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
     version = project.model_version
     if not version:
-        return Finding(True, "Model version: none yet; tasks come in random order until the first fit is published")
+        return Finding(True, "Model version: none yet; tasks come in random order until something is published")
     count = studio.model_versions(project.id).get(version, 0)
     if is_ours(version) and count:
         return Finding(True, f"Model version: {version}, {count} tasks published")

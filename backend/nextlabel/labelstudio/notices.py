@@ -22,6 +22,7 @@ from nextlabel.values.survey import (
     NOT_WORDS,
     SPLIT,
     UNREADABLE,
+    Copies,
     Seen,
     Survey,
     UnknownWords,
@@ -119,13 +120,14 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
 
 
 def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
-    unknown = {label: seen for label, seen in survey.votes.items() if config.label_of(label) is None}
+    unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
     if unknown:
         yield _unknown_labels(survey, config, project, unknown)
     nowhere = {
         old: new
         for old, new in config.label_map.items()
-        if new not in config.labels and config.label_of(old) is None  # otherwise the map has nothing to say
+        if new not in (*config.labels, *config.ignored)
+        and config.question.answer_of(old) is None  # otherwise the map has nothing to say
     }
     if nowhere:
         pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
@@ -134,6 +136,9 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
             f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
         )
+    ignored = {label: seen for label, seen in survey.votes.items() if config.ignores(label)}
+    if ignored:
+        yield _ignored_labels(ignored)
     given = {config.label_of(label) for label in survey.votes}
     absent = [label for label in config.labels if label not in given]
     if absent and len(absent) < len(config.labels) - 1:
@@ -144,6 +149,10 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             "a task has it, no version can predict it.",
             harmless=True,
         )
+
+
+def _unknown(survey: Survey, config: LabelConfig) -> list[str]:
+    return [label for label in survey.votes if config.question.answer_of(label) is None]
 
 
 def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: Mapping[str, Seen]) -> Notice:
@@ -163,6 +172,17 @@ def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: 
     )
 
 
+def _ignored_labels(ignored: Mapping[str, Seen]) -> Notice:
+    count = _total(ignored)
+    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(ignored.items())[:NAMED]) + _more(len(ignored))
+    return Notice(
+        "Labels that are ignored",
+        f"{_annotations(count)} with labels that are ignored in this project: {names}. Nothing is learnt of tasks on "
+        "which these prevail, and no model asks for them again.",
+        harmless=True,
+    )
+
+
 def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str]) -> str:
     if not meant:
         return (
@@ -179,7 +199,7 @@ def _remedy(project: int, unknown: Mapping[str, Seen], meant: Mapping[str, str])
 
 def proposals(survey: Survey, config: LabelConfig) -> dict[str, str]:
     """What labels that the config does not have may stand for: another spelling, the words for an alias, a new name."""
-    unknown = [label for label in survey.votes if config.label_of(label) is None]
+    unknown = _unknown(survey, config)
     free = [label for label in config.labels if label not in {config.label_of(vote) for vote in survey.votes}]
     found = {old: _meant(old, unknown, free, config) for old in unknown}
     return {old: new for old, new in found.items() if new is not None and "=" not in new}  # which ends a map's option
@@ -326,6 +346,28 @@ def on_unknown_words(unknown: UnknownWords, base_model: str, survey: Survey) -> 
         )
 
 
+def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
+    """What is not learnt twice, and what nobody needs to label."""
+    learnt = []
+    if copies.again:
+        learnt.append(f"{_labels_are(copies.again)} of copies of other labelled texts, which count once with them")
+    if copies.contradicting:
+        learnt.append(
+            f"in {_texts(copies.contradicting)} the copies have different labels, of which the majority counts"
+        )
+    if copies.held_out:
+        learnt.append(f"{_labels_are(copies.held_out)} of copies of held out texts and not learnt from")
+    sentences = [f"{_capital('; '.join(learnt))}."] if learnt else []
+    if copies.open:
+        sentences.append(
+            f"{_tasks(copies.open)} without a label {'is a copy' if copies.open == 1 else 'are copies'} of labelled "
+            "texts and not published, because their labels would teach nothing. "
+            f"`nextlabel close-copies --project {project}` closes them in Label Studio."
+        )
+    if sentences:
+        yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
+
+
 def base_model_fails(message: str) -> Notice:
     """When no fit can begin."""
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
@@ -407,6 +449,14 @@ def _tasks(count: int) -> str:
 
 def _annotations(count: int) -> str:
     return "1 annotation" if count == 1 else f"{count} annotations"
+
+
+def _labels_are(count: int) -> str:
+    return "1 label is" if count == 1 else f"{count} labels are"
+
+
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count} texts"
 
 
 def _labels(count: int) -> str:

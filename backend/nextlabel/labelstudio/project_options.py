@@ -9,7 +9,11 @@ from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_o
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.options import OWN, ProjectOptions
 
-CONNECTS = {"fields": "--fields", "label_map": "--map-label"}  # options that `connect` changes, as they need the config
+CONNECTS = {
+    "fields": "--fields",
+    "label_map": "--map-label",
+    "ignored_labels": "--ignore-label",
+}  # options that `connect` changes, as they need the config
 
 
 def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
@@ -23,6 +27,8 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     yield f"fields={','.join(options.fields)} ({source})"
     mapped = ", ".join(f"{old}={new}" for old, new in options.label_map.items())
     yield f"label_map={mapped} ({'project' if mapped else 'built in'})"
+    ignored = ", ".join(options.ignored_labels)
+    yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:

@@ -186,7 +186,7 @@ def _items(config: LabelConfig, annotation: Mapping[str, Any]) -> list[Mapping[s
 def _labels_in(config: LabelConfig, items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The different labels of these items. One alone may stand without a list; what is given twice counts once."""
     labels = [_label_text(one) for one in choices.given(items)]
-    stand_for = {config.label_of(label) or label: label for label in labels if label.strip()}
+    stand_for = {config.question.answer_of(label) or label: label for label in labels if label.strip()}
     return list(stand_for.values())
 
 

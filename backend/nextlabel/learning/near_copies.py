@@ -16,13 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.learning.diversity import Points
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, Key, key_of
 
 LONG = 5  # letters that a word has at least for a slip in it to be seen as one
 TINY = 1e-9  # keeps a word that all texts have from dividing by 0
 SURER = 2  # times as many texts must have the word that was meant
-
-Key = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,6 @@ class Alike:
 
     embedded: float = 0.98
     common: float = 0.88
-
-
-def key_of(example: Example) -> Key:
-    """The same for examples that are alike but for case and blanks, and for no others."""
-    return _folded(example.text), None if example.pair is None else _folded(example.pair)
 
 
 @dataclass(frozen=True)
@@ -149,10 +142,6 @@ def _added(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     both, either = one.keys() & other.keys(), {**one, **other}
     added = max((weight for word, weight in either.items() if word not in both), default=-1.0)
     return added / max(*(either[word] for word in both), TINY)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _words(text: str) -> set[str]:

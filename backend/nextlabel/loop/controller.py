@@ -7,7 +7,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -30,15 +30,19 @@ from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_b
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.copies import HOLD, copies_in, learnt_from
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
     HEAD,
+    Free,
     Publication,
     Publisher,
+    all_free,
     check_published,
     take_back_choices,
 )
@@ -59,7 +63,7 @@ from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
-from nextlabel.values.survey import UnknownWords
+from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -68,6 +72,7 @@ log = logging.getLogger(__name__)
 
 LOADED_VERSIONS = 2  # each a model in memory
 HEADS_WINDOW = 12  # tasks that are published of a head, and one more for each further annotator
+ON_SCREEN = 2  # tasks for each annotator that may be there, or be the next, when the queue is switched
 HEADS_FIRST = 4  # of them before the queue is switched from one head to the next
 NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full goes first
 RETRY_S = 5.0  # after Label Studio did not answer
@@ -116,7 +121,7 @@ class Controller:
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
-        self._embedder = Embedder(base, self._resident, caches)
+        self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -299,6 +304,7 @@ class Controller:
             known=order.known,
             window=outcome.window,
             stale=outcome.stale,
+            held=outcome.held,
             **changes,
         )
 
@@ -306,7 +312,8 @@ class Controller:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
         exactly = functools.partial(self._resident.predict, card, features=card.features > 0)
         if card.features and self._own(card.project).head == "on":
-            labels = pool.labels(found.config.question, holdout=False)
+            learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
+            labels = {example.id: label for example, label in learnt.to_fit}
             if head := self._heads.newest(pool, card, labels, _others_at_work(pool)):
                 valued = self._valued.setdefault(card.project, Valued())
                 return HeadOrder(pool, found.config, card, *head, exactly, valued)
@@ -345,6 +352,7 @@ class Controller:
         """Publish an order, and ask to be called again for what is left."""
         project, fitting = found.project, self._turn.fit_runs
         hinted = functools.partial(self._jobs.hinted, project.id)
+        pointless, free = self._kept_out(pool, found, order.name)
         with Publisher(
             self._studio,
             pool,
@@ -355,6 +363,8 @@ class Controller:
             first=first,
             changes=changes,
             announce=functools.partial(self._jobs.expect_echo, project.id),
+            pointless=pointless,
+            free=free,
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
@@ -368,6 +378,17 @@ class Controller:
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
+
+    def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
+        """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""
+        project, question = found.project, found.config.question
+        if self._own(project.id).near_copies != HOLD:
+            return (), all_free
+        known = self._registry.fitted_labels(project.id, found.version) if found.version else {}
+        labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
+        published = in_queue(pool, order, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
+        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known.keys())
+        return pool.copies_of_labelled(question), holding
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -416,7 +437,11 @@ class Controller:
             *([notices.base_model_fails(base.message)] if fails else []),
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
+            *notices.on_copies(self._copies(pool, project, config), project),
         ]
+
+    def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
+        return copies_in(pool, config.question) if self._own(project).near_copies == HOLD else Copies()
 
     def _unknown_words(self, pool: Pool, config: LabelConfig) -> UnknownWords:
         """Of a sample of the texts, which is drawn anew when the project has doubled."""

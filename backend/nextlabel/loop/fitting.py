@@ -25,6 +25,7 @@ from nextlabel.learning.rounds import (
     score_drop,
 )
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.checkpoints import width
@@ -95,7 +96,8 @@ class Fitter:
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = f"{pending} of {step} new labels until the next fit"
             return FitDecision("", message, len(labels), pending)
-        obstacle = self._obstacle(pool, project, config, list(labels.values()))
+        learnt = self._learnt(pool, project, config)
+        obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])
         if obstacle:
             return FitDecision("", obstacle, len(labels), pending)
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
@@ -103,6 +105,9 @@ class Fitter:
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
+
+    def _learnt(self, pool: Pool, project: int, config: LabelConfig) -> Learnt:
+        return learnt_from(pool, config.question, self._own(project).near_copies)
 
     def _demand_stands(self, pool: Pool, project: int, pending: int) -> bool:
         """Whether a person asks for a fit. One who was answered before it was known that all labels are read asks for
@@ -228,21 +233,21 @@ class Fitter:
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
         """The card of a version that is saved, and active unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
-        labelled = pool.labelled(config.question, holdout=False)
+        learnt = self._learnt(pool, project, config)
+        labelled = learnt.to_fit
         holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
         # As in a simulation with the same seed.
         own = self._own(project)
         recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own, len(labelled))
-        result = self._round(pool, project, config, recipe, own, labelled, holdout)
+        result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
         card = replace(card, refused=self._objection(config.question, card, holdout, result))
-        labels = {example.id: label for example, label in labelled}
         if card.refused:
-            self._save(card, labels, result)
+            self._save(card, learnt.known, result)
         else:
-            self._activate(pool, replace(card, due_at=due_at), labels, result)
+            self._activate(pool, replace(card, due_at=due_at), learnt.known, result)
         return card
 
     def _round(
@@ -252,7 +257,7 @@ class Fitter:
         config: LabelConfig,
         recipe: Recipe,
         own: ProjectSettings,
-        labelled: Sequence[tuple[Example, str]],
+        learnt: Learnt,
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
         rng = np.random.default_rng(recipe.seed)
@@ -260,11 +265,11 @@ class Fitter:
             run_round,
             recipe,
             config.question,
-            labelled,
+            learnt.to_fit,
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
             own.strategy,
-            self._progress(pool, project, config.question, len(labelled)),
+            self._progress(pool, project, config.question, len(learnt.known)),
             self._caches(project),
             features=own.head == "on",
         )

@@ -16,7 +16,7 @@ from nextlabel.loop.orders import Order
 from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
-from nextlabel.values.queue import Placed, Published
+from nextlabel.values.queue import Placed, Published, Ranked
 from nextlabel.values.versions import is_ours
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,10 @@ WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
+LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer
 LEFT = 2  # tasks for an annotator that the queue keeps until it is switched
 LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
+Free = Callable[[Sequence[Ranked], int, int], list[Ranked]]
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
 
 
@@ -36,7 +38,7 @@ class Publication:
     """What a publication did. `seconds_to_switch` is None when the version was already active.
 
     `missing` tasks of the window and `stale` predictions remain for the next reconcile; of a window that was only
-    begun, all that is not its head.
+    begun, all that is not its head. `held` tasks of those that were looked at are kept back for now.
     """
 
     window: int
@@ -46,6 +48,7 @@ class Publication:
     stale: int
     seconds_to_switch: float | None
     begun: bool = False
+    held: int = 0
 
     @property
     def unfinished(self) -> bool:
@@ -62,6 +65,12 @@ class Publication:
         )
 
 
+def all_free(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+    """Those of the ranked tasks that may stand in the queue: all of them. Whoever keeps some back need not look further
+    than until `depth` are free, and leaves `least`, so that nobody is told that there are no tasks."""
+    return list(ranked)
+
+
 def at_once(others: int) -> int:
     """Requests at a time when there is no time to rest, with so many annotators beside one."""
     return max(WRITERS, others // SHARE)
@@ -75,8 +84,9 @@ class Publisher:
     takes half a second for each request. `rest` pauses between requests that are not urgent, so that annotators' go
     first. `others` are at work beside one annotator: each may hold a task, which is served to nobody else, so that as
     many more are published. `first` tasks are in place before the queue is switched. `changes` has predictions of
-    an order before become those of this one, where that saves a request. `announce` is told of a
-    switch before it is made.
+    an order before become those of this one, where that saves a request. `announce` is told of a switch before it is
+    made. `pointless` tasks of the pool are never published; of the others, as far as nobody has skipped them, those
+    that are `free`.
     """
 
     def __init__(
@@ -91,11 +101,14 @@ class Publisher:
         first: int = HEAD,
         changes: bool = False,
         announce: Callable[[str], None] = lambda name: None,
+        pointless: Collection[int] = (),
+        free: Free = all_free,
     ):
         self._studio, self._pool, self._order = studio, pool, order
+        self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others, self._first, self._changes, self._announce = others, first, changes, announce
-        self._at_once = at_once(others)
+        self._at_once, self._held = at_once(others), 0
         self._writers = ThreadPoolExecutor(self._at_once)
 
     def __enter__(self) -> "Publisher":
@@ -118,7 +131,7 @@ class Publisher:
         published = self._pool.published()
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
-        values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks)
+        values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
         plan = plan_window(wanted, published, version, values, misplaced)
         urgent = plan.create if switching else ()
         there = self._there(project, plan, published)
@@ -150,6 +163,7 @@ class Publisher:
             stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
             begun=seconds_to_switch is not None,
+            held=self._held,
         )
 
     def _there(self, project: Project, plan: WindowPlan, published: Sequence[Published]) -> dict[int, int]:
@@ -171,11 +185,26 @@ class Publisher:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         while True:
-            fresh = self._order.ranked(depth + depth // 4 + 1, skipped=False)
-            skipped = self._order.ranked(depth, skipped=True)
+            fresh = self._fresh(depth + depth // 4 + 1, min(depth, HEAD + self._others))
+            skipped = self._useful(depth, skipped=True)
             wanted = compose({INFORMATIVE: fresh}, all_informative, depth, skipped)
             if not self._order.make_exact([task.task_id for task in wanted], [task.task_id for task in fresh]):
                 return wanted
+
+    def _fresh(self, depth: int, least: int) -> list[Ranked]:
+        """The tasks that come next, most informative first: `depth` of them, as far as so many are found."""
+        looked_at = depth
+        while True:
+            ranked = self._useful(looked_at, skipped=False)
+            free = self._free(ranked, depth, least)
+            self._held = len(ranked) - len(free)
+            if len(free) >= depth or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
+                return free[:depth]
+            looked_at *= 2
+
+    def _useful(self, limit: int, skipped: bool) -> list[Ranked]:
+        ranked = self._order.ranked(limit + len(self._pointless), skipped)
+        return [task for task in ranked if task.task_id not in self._pointless][:limit]
 
     def _left_over(self, prediction_ids: Sequence[int], there: Collection[int]) -> list[int]:
         """Without those that were `there` and have become others."""

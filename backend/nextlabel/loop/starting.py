@@ -61,10 +61,11 @@ class StartOrders:
         way = self._way(project)
         if way == "off":
             return None
-        made_of, state = self._made_of(pool, way), pool.state(StartState)
+        made_of = self._made_of(pool, way)
         if may_ask and self._wanted(pool, made_of):
             self._jobs.want_start(project)
-        if not state.name or state.made_of != made_of:
+        state = _current(pool, made_of)
+        if not state.name:
             return None
         if pool.unscored_size(state.name):
             added = {example.id: to_value(state.tasks + example.id) for example in pool.unscored(state.name)}
@@ -130,13 +131,11 @@ class StartOrders:
 
     def _wanted(self, pool: Pool, made_of: str) -> int:
         """How many tasks are to be ordered now; 0 when the order that there is will do."""
-        state, size = pool.state(StartState), pool.open_size()
-        most = min(size, ORDERED_AT_MOST)
-        if not state.name or state.made_of != made_of:
+        state, size = _current(pool, made_of), pool.open_size()
+        if not state.name:
             return min(size, FIRST)
-        if state.ordered < min(state.tasks, ORDERED_AT_MOST) or size > 2 * state.tasks:
-            return most
-        return 0
+        unfinished = state.ordered < min(state.tasks, ORDERED_AT_MOST)
+        return min(size, ORDERED_AT_MOST) if unfinished or size > 2 * state.tasks else 0
 
     def _made_of(self, pool: Pool, way: str) -> str:
         """What an order depends on, besides the texts."""
@@ -151,6 +150,14 @@ class StartOrders:
 
 class _FitComesError(Exception):
     """The rest of the embeddings can wait; the fit may make them needless."""
+
+
+def _current(pool: Pool, made_of: str) -> StartState:
+    """What there is, if it is made of that and its values were not lost; else as if there were none."""
+    state = pool.state(StartState)
+    if not state.name or state.made_of != made_of or 0 < pool.open_size() == pool.unscored_size(state.name):
+        return StartState()
+    return state
 
 
 def to_value(place: int) -> float:

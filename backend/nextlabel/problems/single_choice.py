@@ -15,27 +15,37 @@ from nextlabel.values.labels import Vote
 
 @dataclass(frozen=True)
 class SingleChoice:
-    """One of `labels`, at least two. `label_map` tells as which of them other labels are learnt."""
+    """One of `labels`, at least two. `label_map` tells as which of them other labels are learnt. People may also answer
+    with one of the `ignored` labels: then nothing is learnt of the task."""
 
     labels: tuple[str, ...]
     label_map: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
     @cached_property
     def known(self) -> Mapping[str, str]:
-        """The label that each known spelling stands for: its own, one that looks the same, one that is mapped."""
-        alike = Counter(map(_as_seen, self.labels))
-        spellings = {_as_seen(label): label for label in self.labels if alike[_as_seen(label)] == 1}
-        mapped = {old: new for old, new in self.label_map.items() if new in self.labels}
+        """The label that each known spelling stands for, ignored or not: its own, one that looks the same, one that is
+        mapped."""
+        answers = (*self.labels, *self.ignored)
+        alike = Counter(map(_as_seen, answers))
+        spellings = {_as_seen(label): label for label in answers if alike[_as_seen(label)] == 1}
+        mapped = {old: new for old, new in self.label_map.items() if new in answers}
         seen_mapped = {_as_seen(old): new for old, new in mapped.items()}
-        return {**seen_mapped, **mapped, **spellings, **{label: label for label in self.labels}}
+        return {**seen_mapped, **mapped, **spellings, **{label: label for label in answers}}
 
-    def label_of(self, given: str) -> str | None:
-        """The label that an annotation's text stands for; None when there is none."""
+    def answer_of(self, given: str) -> str | None:
+        """The label, ignored or not, that an annotation's text stands for; None when there is none."""
         return self.known.get(given) or self.known.get(_as_seen(given))
 
+    def label_of(self, given: str) -> str | None:
+        """The label to learn that an annotation's text stands for; None when there is none."""
+        answer = self.answer_of(given)
+        return None if answer in self.ignored else answer
+
     def consensus(self, votes: Sequence[Vote]) -> str | None:
-        """One label per task, see `consensus` below."""
-        return consensus(votes, self.label_of)
+        """One label per task, see `consensus` below; None when that is an ignored one."""
+        answer = consensus(votes, self.answer_of)
+        return None if answer in self.ignored else answer
 
     def missing_labels(self, answers: Sequence[str]) -> str:
         """What is missing before a fit makes sense, in words for a person; empty when nothing is."""

@@ -5,6 +5,7 @@ SQLite, and mapped files beside it for scores and vectors.
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
 """
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -25,7 +26,7 @@ from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
 from nextlabel.store.state import Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
 from nextlabel.values.survey import Note, Seen, Survey
@@ -42,7 +43,8 @@ CREATE TABLE IF NOT EXISTS task (
     voted INTEGER NOT NULL,
     open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
     closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
-    number INTEGER NOT NULL                  -- of the text: a new one whenever the task is new or has another text
+    number INTEGER NOT NULL,                 -- of the text: a new one whenever the task is new or has another text
+    copy TEXT                                -- the same for copies, NULL without a text
 );
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
@@ -55,6 +57,7 @@ CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
 CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
+CREATE INDEX IF NOT EXISTS task_copy ON task (copy);
 CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
 CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
     version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
@@ -68,7 +71,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 7  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 8  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -214,7 +217,8 @@ class Pool:
         if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
         number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row.id, *new, number))
+        known = (row.id, *new, number, _digest(row.example))
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
         self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
@@ -296,13 +300,38 @@ class Pool:
 
     def labelled(self, question: Question, holdout: bool) -> list[tuple[Example, str]]:
         """The same with the tasks' texts, in the order of their ids."""
+        found = ((example, question.consensus(votes)) for example, votes in self.answered(holdout))
+        return [(example, label) for example, label in found if label is not None]
+
+    def answered(self, holdout: bool) -> list[tuple[Example, list[Vote]]]:
+        """All readable tasks with answers, the holdout's or the others, in the order of their ids."""
         rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        found = (
-            (Example(votes[0][0], *votes[0][-2:]), question.consensus([_vote(vote) for vote in votes]))
-            for votes in tasks
+        return [(Example(votes[0][0], *votes[0][-2:]), [_vote(vote) for vote in votes]) for votes in tasks]
+
+    # Copies: texts that are alike but for case and blanks
+
+    def copy_groups(self, task_ids: Collection[int]) -> list[list[int]]:
+        """Those of the tasks that are copies of others of them, together with these."""
+        sql = f"SELECT copy, id FROM task WHERE {AMONG} AND copy IS NOT NULL ORDER BY copy, id"
+        rows = self._db.execute(sql, (json.dumps(list(task_ids)),))
+        groups = ([task_id for _, task_id in group] for _, group in groupby(rows, itemgetter(0)))
+        return [group for group in groups if len(group) > 1]
+
+    def copies_of_labelled(self, question: Question) -> set[int]:
+        """Tasks of the pool that are copies of labelled ones, held out or not."""
+        labelled = self.labels(question, holdout=False).keys() | self.labels(question, holdout=True).keys()
+        sql = (
+            "SELECT task.id FROM json_each(?) CROSS JOIN task AS other ON other.id = value "
+            "CROSS JOIN task ON task.copy = other.copy WHERE task.open"
         )
-        return [(example, label) for example, label in found if label is not None]
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(labelled)),))}
+
+    def closed_copies(self) -> set[int]:
+        """Copies of other tasks that Label Studio does not serve though nobody has answered or skipped them."""
+        sql = "SELECT id FROM task WHERE closed = 1 AND annotations = 0 AND NOT skipped"
+        closed = {row[0] for row in self._db.execute(sql)}
+        return closed.intersection(chain.from_iterable(self.copy_groups(self.task_ids())))
 
     # What a person should know
 
@@ -611,6 +640,10 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM published")
             self.note_published(*predictions)
+
+
+def _digest(example: Example | None) -> str | None:
+    return hashlib.sha256(repr(key_of(example)).encode()).hexdigest()[:32] if example else None
 
 
 def _vote(row: Sequence[Any]) -> Vote:

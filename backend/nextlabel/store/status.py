@@ -17,10 +17,10 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `order` is what the queue is to follow: the active `version`, or a head of its; so many labels are
-    `known` to it. `unscored` tasks of the pool have no
-    place in it yet. `first` is the one thing about the project that must be
-    known before all else, empty when all is well; `warnings` and `remarks` follow it.
+    `order` is what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
+    near-copy of theirs. `first` is the one thing about the project that must be known before all else, empty when all
+    is well; `warnings` and `remarks` follow it.
     """
 
     state: str = "waiting"
@@ -37,6 +37,7 @@ class QueueStatus:
     known: int = 0
     window: int = 0
     stale: int = 0
+    held: int = 0
     unscored: int = 0
     first: str = ""
     warnings: tuple[str, ...] = ()

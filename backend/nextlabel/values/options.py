@@ -9,15 +9,15 @@ from nextlabel.errors import RefusedConfigError
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
 OWN = (  # in the place of the settings of that name
     "strategy",
-    "head",
-    "start_order",
-    "near_copies",
     "window",
-    "fit_schedule",
     "fit_every",
     "fit_max_wait_s",
     "fit_steps",
     "learning_rate",
+    "fit_schedule",
+    "head",
+    "start_order",
+    "near_copies",
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 
@@ -26,7 +26,8 @@ OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 class ProjectOptions:
     """`fields`: the one or two fields that make the text, in this order; empty: what the labelling config shows.
 
-    `label_map`: labels that the config does not have, and the one that each is learnt as. `own`: values by names of
+    `label_map`: labels that the config does not have, and the one that each is learnt as. `ignored_labels` are no
+    classes, and tasks with them are neither learnt from nor served again. `own`: values by names of
     `OWN`, as they stand there; `settings.for_project` says whether they are possible. `defaults` is the generation of
     built-in values that holds where nobody decided: a project keeps the one that it was connected with.
     """
@@ -35,6 +36,7 @@ class ProjectOptions:
     label_map: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     defaults: int = OF_0_1_0
+    ignored_labels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -45,11 +47,14 @@ class ProjectOptions:
             raise not_possible("fields", fields, 'a list of field names such as ["title", "body"]')
         if not isinstance(label_map, dict) or not all(isinstance(new, str) for new in label_map.values()):
             raise not_possible("label_map", label_map, 'old and new labels such as {"pos": "positive"}')
+        ignored = ours.get("ignored_labels", [])
+        if not isinstance(ignored, list) or not all(isinstance(label, str) for label in ignored):
+            raise not_possible("ignored_labels", ignored, 'a list of labels such as ["Unsure"]')
         defaults = ours.get("defaults", OF_0_1_0)
         if defaults not in range(OF_0_1_0, LATEST + 1):
             raise not_possible("defaults", defaults, f"a number from {OF_0_1_0} to {LATEST}")
         own = {name: ours[name] for name in OWN if ours.get(name) is not None}
-        return cls(tuple(fields), label_map, own, int(defaults))
+        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored))
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -60,7 +65,7 @@ class ProjectOptions:
         )
         others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
-        ours["defaults"] = self.defaults
+        ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours = {name: value for name, value in ours.items() if value}
         return {**kept, KEY: ours} if ours else kept
 

@@ -34,6 +34,18 @@ class UnknownWords:
 
 
 @dataclass(frozen=True)
+class Copies:
+    """Texts that are alike but for case and blanks. `again` labels are of copies of other labelled texts, and of
+    `contradicting` texts the copies have different ones; `held_out` labels are of copies of labelled texts that are
+    held out. `open` tasks of the pool are copies of labelled texts."""
+
+    again: int = 0
+    contradicting: int = 0
+    held_out: int = 0
+    open: int = 0
+
+
+@dataclass(frozen=True)
 class Survey:
     """The tasks of a project. `votes` by the label as Label Studio stores it; of them `accepted` were submitted as a
     prediction had filled them in. `unused` tasks have a vote and cannot be read."""

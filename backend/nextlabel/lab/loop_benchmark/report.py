@@ -1,0 +1,42 @@
+"""The figures as a table for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nextlabel.values import markdown
+
+ROWS = {
+    "p50_s": "label to the new order, median, s",
+    "p95_s": "the same, p95, s",
+    "new_orders": "new orders",
+    "unknown_labels_p50": "labels that a served task's order did not know, median",
+    "unknown_labels_p95": "the same, p95",
+    "served_outside": "tasks served from no order",
+    "served": "tasks served",
+    "served_nothing": "times that nothing was served",
+    "labels": "labels given",
+    "requests_per_label": "requests to Label Studio a label",
+}
+
+
+def to_markdown(result: Mapping[str, Any]) -> str:
+    """How it was measured, and a row for each figure."""
+    ours, theirs = result["label_to_order"], result.get("previous")
+    head = ["", "this build", *(["older build"] if theirs else [])]
+    found = [ours, *([theirs] if theirs else [])]
+    table = markdown.table(head, ([words, *(_cell(one[name]) for one in found)] for name, words in ROWS.items()))
+    people = "1 annotator" if result["annotators"] == 1 else f"{result['annotators']} annotators"
+    about = (
+        f"{result['machine']}; Label Studio {result['label_studio']}; {result['data']}. {result['base_model']}, "
+        f"{result['fit_steps']} steps a fit. {people} at {result['pace_s']:g} s a label for {result['seconds']:g} s, "
+        f"{result['turns']} turn{'s' * (result['turns'] > 1)}; {result['start']} labels at the start, "
+        f"{result['pool']} tasks in the pool."
+    )
+    ratio = ours["ratio_to_previous"]
+    return "\n\n".join(
+        [about, table, *([] if ratio is None else [f"The older build takes {ratio:.1f} times as long."])]
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "none" if value is None else f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"

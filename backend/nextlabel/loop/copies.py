@@ -1,0 +1,53 @@
+"""Copies in a project: labels of them are learnt once, and what is a copy of a labelled text is not asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nextlabel.learning.copies import counted_once
+from nextlabel.problems.question import Question
+from nextlabel.store.pool import Pool
+from nextlabel.values.examples import Example, key_of
+from nextlabel.values.survey import Copies
+
+HOLD = "hold"  # the option `near_copies` with which copies are told from other texts
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What people's labels come to. `known`: the label of each labelled task that is not held out, by its id; `to_fit`:
+    what of that is fitted on, by task ids."""
+
+    known: Mapping[int, str]
+    to_fit: list[tuple[Example, str]]
+
+
+def learnt_from(pool: Pool, question: Question, near_copies: str) -> Learnt:
+    """The labels to fit on: unless near-copies are to be served, those of copies count once, and no copy of a labelled
+    text that is held out is among them."""
+    if near_copies != HOLD:
+        labelled = pool.labelled(question, holdout=False)
+        return Learnt({example.id: label for example, label in labelled}, labelled)
+    held_out = {key_of(example) for example, _ in pool.labelled(question, holdout=True)}
+    answered = pool.answered(holdout=False)
+    labels = ((example.id, question.consensus(votes)) for example, votes in answered)
+    known = {task_id: label for task_id, label in labels if label is not None}
+    return Learnt(known, counted_once(question, answered, held_out))
+
+
+def copies_in(pool: Pool, question: Question) -> Copies:
+    """What a person should know of the copies in a project."""
+    learnt, held_out = pool.labels(question, holdout=False), pool.labels(question, holdout=True)
+    kept_out = {
+        task_id
+        for group in pool.copy_groups([*learnt, *held_out])
+        if not held_out.keys().isdisjoint(group)
+        for task_id in group
+        if task_id in learnt
+    }
+    groups = pool.copy_groups(learnt.keys() - kept_out)
+    return Copies(
+        again=sum(len(group) - 1 for group in groups),
+        contradicting=sum(len({learnt[task_id] for task_id in group}) > 1 for group in groups),
+        held_out=len(kept_out),
+        open=len(pool.copies_of_labelled(question)),
+    )

@@ -1,0 +1,106 @@
+"""Which tasks wait for a near-copy of theirs: one at a time stands in the queue, until a version knows its label.
+
+What a head learns of a label is too little for that: its near-copies would soon come first again.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nextlabel.errors import NextlabelError
+from nextlabel.learning.near_copies import Vocabulary, held_back, vocabulary
+from nextlabel.loop.embedding import Embedder
+from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import Example
+from nextlabel.values.queue import Ranked
+
+log = logging.getLogger(__name__)
+
+SAMPLE = 20_000  # texts of a project that say which words are common
+MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
+AHEAD = 64  # texts that are embedded with those that are looked at
+MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
+
+
+@dataclass
+class Words:
+    """What a trainer keeps of each project: its words, and of how many texts they are."""
+
+    known: dict[int, tuple[int, Vocabulary]] = field(default_factory=dict)
+
+    def of(self, pool: Pool, project: int) -> Vocabulary:
+        """The words of the project's texts, of a sample of them if they are many."""
+        size, known = pool.size(), self.known.get(project)
+        if known is None or abs(size - known[0]) > MOVED * known[0]:
+            known = self.known[project] = size, vocabulary(pool.sample(SAMPLE))
+        return known[1]
+
+
+def in_queue(pool: Pool, order: str, followed: str, on_screen: int) -> set[int]:
+    """Tasks without a label that are published in an order, and those first in the one that the queue follows, which
+    people may have on their screens; without what somebody has skipped, so that this does not end in waiting."""
+    published, skipped = pool.published(), set(pool.open_numbers(skipped=True)[0].tolist())
+    ours, theirs = pool.waiting(order), pool.waiting(followed)
+    seen = sorted((p.score, p.task_id) for p in published if p.prediction_id in theirs and p.task_id not in skipped)
+    tasks = {p.task_id for p in published if p.prediction_id in ours} | {task_id for _, task_id in seen[:on_screen]}
+    return tasks - skipped
+
+
+class Holding:
+    """A filter of the queue, for one look at a project.
+
+    Of near-copies the best one is free, unless there is one among the `published` and `unknown` tasks: the first are in
+    the queue and without a label, or on somebody's screen; the others are labelled, and the version does not know that.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        project: int,
+        words: Words,
+        embedder: Embedder,
+        published: Collection[int],
+        unknown: Collection[int],
+    ):
+        self._pool, self._project, self._words, self._embedder = pool, project, words, embedder
+        self._before = sorted({*published, *sorted(unknown)[-MOST_LABELLED:]})
+
+    def __call__(self, ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+        """Those of the ranked tasks that are free, looked at until `depth` are; the best of the others, too, as far as
+        they make up `least`."""
+        ids = [task.task_id for task in ranked]
+        examples = {example.id: example for example in self._pool.examples([*self._before, *ids])}
+        before = [examples[task_id] for task_id in self._before if task_id in examples]
+        candidates = [examples[task_id] for task_id in ids if task_id in examples]
+        rows = self._embedded([*before, *candidates])
+        words = self._words.of(self._pool, self._project)
+        held = held_back(candidates, rows[len(before) :], before, rows[: len(before)], words, depth)
+        short = max(0, least - (len(ranked) - len(held)))
+        waiting = set(list(held)[short:])
+        return [task for task in ranked if task.task_id not in waiting]
+
+    def _embedded(self, examples: Sequence[Example]) -> Array:
+        """Rows of unit length; of pairs, which need none, and where the checkpoint cannot embed, of length 0."""
+        ids = [example.id for example in examples if example.pair is None]
+        rows: dict[int, Array] = {}
+        try:
+            name = self._embedder.name
+            self._complete(name, ids)
+            found_M, rows_MD = self._pool.vectors(EMBEDDINGS, name, ids)
+            rows = dict(zip(found_M.tolist(), rows_MD.astype(np.float32), strict=True))
+        except NextlabelError as error:  # copies and words are compared all the same
+            log.warning("project %d: near-copies are told by their words alone: %s", self._project, error)
+        none_D = np.zeros(len(next(iter(rows.values()), ())), dtype=np.float32)
+        return np.array([rows.get(example.id, none_D) for example in examples]).reshape(len(examples), len(none_D))
+
+    def _complete(self, name: str, task_ids: Sequence[int]) -> None:
+        """See that there are embeddings of these tasks; of some more, as the encoder has to be loaded for them."""
+        missing = self._pool.without_vector(EMBEDDINGS, name, task_ids)
+        if missing:
+            ids_N, numbers_N = self._pool.open_numbers(skipped=False)
+            ahead = ids_N[~self._pool.latest_vectors(EMBEDDINGS, name).knows(numbers_N)][:AHEAD].tolist()
+            wanted = self._pool.examples({*ahead, *(example.id for example in missing)})
+            self._embedder.embed(self._pool, self._project, [example for example in wanted if example.pair is None])
