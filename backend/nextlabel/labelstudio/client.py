@@ -311,6 +311,12 @@ class LabelStudioClient:
             f"api/projects/{project}/model-versions/",
         )
 
+    def delete_model_version(self, project: int, version: str) -> None:
+        """Delete all predictions of a model version, in one request. Of the one that the project follows, Label Studio
+        would also forget that it does."""
+        body = {"model_version": version}
+        self._call("DELETE", f"api/projects/{project}/model-versions/", json=body)
+
     def our_predictions(self, project: int) -> list[Published]:
         """Every prediction in the project that this backend wrote."""
         everyones = self._read(

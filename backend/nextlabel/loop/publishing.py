@@ -153,13 +153,16 @@ class Publisher:
             rest = ()
         written += self._write(rest[:BATCH], there, hurry=low, at_least=max(LEAST, short))
         stale = self._left_over(plan.delete, set(there.values()))
-        removable = () if switching or low or (fitting and len(stale) <= depth) else stale[:DELETIONS]
-        removed = self._remove(removable, at_least=LEAST - len(rest))
+        missing = len(urgent) + len(rest) - written
+        removed = self._clear(project, stale) if self._changes and not (switching or missing) else 0
+        if not self._changes:
+            removable = () if switching or low or (fitting and len(stale) <= depth) else stale[:DELETIONS]
+            removed = self._remove(removable, at_least=LEAST - len(rest))
         return Publication(
             window=len(wanted),
             written=written,
             removed=removed,
-            missing=len(urgent) + len(rest) - written,
+            missing=missing,
             stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
             begun=seconds_to_switch is not None,
@@ -262,6 +265,20 @@ class Publisher:
             return None
         shown = shown_choice(prediction["result"])
         return Published(prediction_id, task.task_id, self._order.name, task.score, shown)
+
+    def _clear(self, project: Project, prediction_ids: Sequence[int]) -> int:
+        """Take away what is stale: of an order of which nothing is left but that, all of it in one request."""
+        stale, of = set(prediction_ids), dict[str, set[int]]()
+        for prediction in self._pool.published():
+            of.setdefault(prediction.version, set()).add(prediction.prediction_id)
+        for version, ids in of.items():
+            if ids <= stale and is_ours(version) and version not in (project.model_version, self._order.name):
+                self._studio.delete_model_version(project.id, version)
+                for prediction_id in ids:
+                    self._pool.note_withdrawn(prediction_id)
+                stale -= ids
+        left = [prediction_id for prediction_id in prediction_ids if prediction_id in stale]
+        return len(prediction_ids) - len(left) + self._remove(left[:DELETIONS], at_least=LEAST)
 
     def _remove(self, prediction_ids: Sequence[int], at_least: int) -> int:
         removed = 0
