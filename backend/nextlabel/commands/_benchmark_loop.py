@@ -15,7 +15,7 @@ from nextlabel.simulation.datasets.corpora import corpus_without_hub, recombined
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 
 FULL = {"pace": 5.0, "seconds": 900, "start": 64, "fit_every": 64, "fit_steps": 343}
-QUICK = {"pace": 2.0, "seconds": 70, "start": 32, "fit_every": 12, "fit_steps": 90}
+QUICK = {"pace": 2.0, "seconds": 55, "start": 32, "fit_every": 12, "fit_steps": 90}
 QUICK_S = 330.0  # then it ends soon, with fewer labels on a slow machine
 
 
