@@ -149,8 +149,8 @@ def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
 
 @pytest.mark.parametrize(
     ("followed", "others", "changed"),
-    [(12, 0, 4), (5, 0, 3), (5, 2, 1), (2, 0, 0)],
-    ids=["more than enough", "a few", "others need them", "all are needed"],
+    [(12, 0, 4), (5, 0, 3), (7, 2, 1), (5, 2, 0), (2, 0, 0)],
+    ids=["more than enough", "a few", "others need some", "others need them", "all are needed"],
 )
 def test_predictions_become_those_of_the_next_order_unless_the_queue_needs_them(
     followed: int, others: int, changed: int, pool: Pool

@@ -27,7 +27,7 @@ SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone ge
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
 LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer
-LEFT = 2  # tasks for an annotator that the queue keeps until it is switched
+LEFT = 2  # tasks for each annotator that the queue keeps until it is switched: one may be held, and one is next
 LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
 Free = Callable[[Sequence[Ranked], int, int], list[Ranked]]
 GONE = (400, 404)  # what Label Studio answers to a prediction for a task that was deleted
@@ -176,7 +176,9 @@ class Publisher:
             return {}
         unwanted = {p.task_id: p for p in published if p.prediction_id in set(plan.delete)}
         followed = self._pool.waiting(project.model_version or "")
-        spare = len(followed) - self._others - LEFT if project.model_version != self._order.name else len(followed)
+        spare = (
+            len(followed) - LEFT * (1 + self._others) if project.model_version != self._order.name else len(followed)
+        )
         there = {}
         for prediction in (unwanted[task.task_id] for task in plan.create if task.task_id in unwanted):
             spare -= prediction.prediction_id in followed
