@@ -81,7 +81,8 @@ def test_a_task_from_no_order_is_counted_apart(noted: Turn) -> None:
 
 
 def test_figures_are_those_of_all_turns(noted: Turn) -> None:
-    found = figures([noted, noted])
+    found = figures([replace(noted, cpu_s=6.0, rss_mib=500.0), replace(noted, cpu_s=3.0, rss_mib=700.0)])
+    assert (found["trainer_cpu_s_per_label"], found["trainer_rss_mib"]) == (1.5, 700.0)
     assert (found["labels"], found["new_orders"], found["requests_per_label"]) == (6, 2, 4.0)
     assert (found["p50_s"], found["unknown_labels_p50"], found["unknown_labels_p95"]) == (10.0, 1, 2)
 
@@ -203,5 +204,7 @@ def test_a_short_run_beside_another_checkout_has_all_figures(
         assert found["new_orders"] > 0
         assert found["p50_s"] <= found["p95_s"]
         assert found["requests_per_label"] > 0
+        assert found["trainer_cpu_s_per_label"] > 0
+        assert found["trainer_rss_mib"] > 100
         assert 0 < found["unknown_labels_p50"] <= found["unknown_labels_p95"] < found["labels"]
     assert result["label_to_order"]["ratio_to_previous"] > 0

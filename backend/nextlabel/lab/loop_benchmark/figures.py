@@ -12,7 +12,7 @@ from nextlabel.lab.loop_benchmark.people import Given, Served
 @dataclass(frozen=True)
 class Turn:
     """What was noted of one build while people labelled. `requests` are those of its trainer; `waits` how often nobody
-    was served anything."""
+    was served anything. `cpu_s` is what its trainer took meanwhile, fits included, `rss_mib` its memory at the end."""
 
     switches: tuple[Switch, ...]
     served: tuple[Served, ...]
@@ -21,6 +21,8 @@ class Turn:
     waits: int
     seconds: float
     pool: int
+    cpu_s: float = 0.0
+    rss_mib: float = 0.0
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
@@ -83,6 +85,8 @@ def figures(turns: Sequence[Turn]) -> dict[str, Any]:
         "served_nothing": sum(turn.waits for turn in turns),
         "labels": labels,
         "new_orders": len(waits),
+        "trainer_cpu_s_per_label": _rounded(sum(turn.cpu_s for turn in turns) / labels if labels else None),
+        "trainer_rss_mib": _rounded(max((turn.rss_mib for turn in turns), default=0.0)),
         "seconds": _rounded(sum(turn.seconds for turn in turns)),
     }
 

@@ -16,6 +16,8 @@ ROWS = {
     "served_nothing": "times that nothing was served",
     "labels": "labels given",
     "requests_per_label": "requests to Label Studio a label",
+    "trainer_cpu_s_per_label": "processor seconds of the trainer a label, fits included",
+    "trainer_rss_mib": "memory of the trainer at the end, MiB",
 }
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nextlabel.errors import NextlabelError
 from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.loop_benchmark.builds import Build
@@ -145,11 +147,14 @@ def _turn(
         with OrderWatch(database, directory, project) as watch:
             wait_until(lambda: _in_order(watch, board, backend, project))
             _until_quiet(board, project, 0)
+            trainer = _trainer(backend)
             start, before, labels = time.monotonic(), board.traffic(), board.queue(project).labels
+            cpu_s = sum(trainer.cpu_times()[:2])
             work_side_by_side(people, clock.seconds(), plan.pace_s)
             seconds = time.monotonic() - start
             _until_quiet(board, project, labels + len({one.task for person in people for one in person.given}))
             _in_order(watch, board, backend, project)
+            cpu_s, rss_mib = sum(trainer.cpu_times()[:2]) - cpu_s, trainer.memory_info().rss / 2**20
     finally:
         backend.stop()
     return Turn(
@@ -160,7 +165,13 @@ def _turn(
         waits=sum(person.waits for person in people),
         seconds=seconds,
         pool=board.queue(project).pool,
+        cpu_s=cpu_s,
+        rss_mib=rss_mib,
     )
+
+
+def _trainer(backend: LocalBackend) -> psutil.Process:
+    return next(child for child in psutil.Process(backend.pid).children() if "trainer" in child.cmdline())
 
 
 def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, project: int) -> bool:
