@@ -35,7 +35,7 @@ def newest(version: Path) -> tuple[str, Head] | None:
     for number in sorted(_numbers(directory), reverse=True):
         path = directory / f"{number}.npz"
         try:
-            return head_name(version.name, number), _loaded(path, path.stat().st_mtime_ns)
+            return head_name(version.name, number), _loaded((path, path.stat().st_mtime_ns))
         except OSError:  # an older one that was deleted meanwhile
             continue
         except NoModelError as error:
@@ -44,8 +44,9 @@ def newest(version: Path) -> tuple[str, Head] | None:
 
 
 @lru_cache(maxsize=8)
-def _loaded(path: Path, written_ns: int) -> Head:  # the time is part of the key
-    return load(path)
+def _loaded(file: tuple[Path, int]) -> Head:
+    """Of a file and the time at which it was written: another one may come to have its name."""
+    return load(file[0])
 
 
 def _numbers(directory: Path) -> list[int]:
