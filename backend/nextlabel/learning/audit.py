@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.errors import BadAuditError
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 
 Bools = npt.NDArray[np.bool_]
 
@@ -60,7 +60,7 @@ def spent(number: int, delta: float = DELTA) -> float:
     return delta * 2.0**-number
 
 
-def log_odds(logits_NC: Array) -> Array:
+def log_odds(logits_NC: Features) -> Array:
     """Of each row the log-odds of the highest class, ln(p / (1 - p)), which tell apart what p rounds to 1."""
     falling_NC = -np.sort(-logits_NC.astype(np.float64), axis=1)
     return np.asarray(-np.log(np.sum(np.exp(falling_NC[:, 1:] - falling_NC[:, :1]), axis=1)))

@@ -28,9 +28,9 @@ TENTHS = range(4_000, 10_001, 1_000)  # where parts of 10,000 tasks end, after t
 CHUNK = 100  # replays at a time, whose arrays stay in the processor's cache
 
 ABOUT = f"""\
-An audit (`learning/audit`) certifies that at most {audit.RISK:.0%} of a version's labels are wrong. The probability that
-any of a project's certificates is false is {audit.DELTA:.0%} at most; the i-th audit spends {audit.DELTA:.0%} x 2^-i of
-it."""
+An audit (`learning/audit`) certifies that at most {100 * audit.RISK:g} % of a version's labels are wrong. Any of a
+project's certificates is false with a probability of {100 * audit.DELTA:g} % at most; the i-th audit may spend 2^-i of
+that."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,9 @@ them a false certificate could ever have been issued, of the pool or of a part, 
 
 def _costs_table(cost: Sequence[Cost]) -> str:
     of = {(one.true_share, one.number, one.chance): one.labels for one in cost}
-    head = ["wrong", *(f"audit {number}, {chance:.0%}" for number in NUMBERS for chance in CHANCES)]
+    head = ["wrong", *(f"audit {number}, {100 * chance:g} %" for number in NUMBERS for chance in CHANCES)]
     rows = [
-        [f"{share:.0%}", *(_labels(of[share, number, chance]) for number in NUMBERS for chance in CHANCES)]
+        [f"{100 * share:g} %", *(_labels(of[share, number, chance]) for number in NUMBERS for chance in CHANCES)]
         for share in TRUE_SHARES
     ]
     return markdown.table(head, rows)
@@ -220,10 +220,10 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> str:
             [
                 one.world,
                 f"{one.tasks:,}",
-                f"{one.wrong_share:.2%}",
+                f"{100 * one.wrong_share:.2f} %",
                 f"{one.labels:,}",
-                f"{one.false:.2%}",
-                f"{one.true:.1%}",
+                f"{100 * one.false:.2f} %",
+                f"{100 * one.true:.1f} %",
             ]
             for one in outcomes
         ),
