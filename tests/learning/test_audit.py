@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nextlabel.errors import BadAuditError
 from nextlabel.learning import audit
-from nextlabel.learning.audit import BETS, Bools, Frozen, Part, certified, freeze, log_e, log_odds, spent
-from nextlabel.values.arrays import Array
+from nextlabel.learning.audit import BETS, Frozen, Part, certified, freeze, log_e, log_odds, spent
+from nextlabel.values.arrays import Array, Bools
 
 laws = settings(derandomize=True, deadline=None, max_examples=50)
 SURE = math.log((1 - 1e-12) / 1e-12)

@@ -1,18 +1,19 @@
 """The audit that certifies: "at most R of these tasks are labelled wrongly by this version", at a level d. Pure.
 
-The only statement that survives being looked at after every label. All is fixed before the first label (`freeze`): the
-version's confidences, the parts of the pool, the level. Then tasks come in random order, and what their labels say of
-each part is a bet against the claim that too much of it is wrong:
+May be looked at after every label and ended whenever one likes. Everything is fixed before the first label (`freeze`):
+the version's confidences, the parts of the pool, the level. Then tasks come in random order, and each label of a part
+is a bet against the claim that too much of it is wrong:
 
     E = sum_j w_j product over labels of (q_j / r if wrong, (1 - q_j) / (1 - r) if right),   q_j = r x (.02 .. .8)
 
 with r = (floor(R N) + 1 - k) / (N - n) before each label, the least share of wrong ones among the tasks not yet drawn
-if the claim is true (N tasks in the part, n drawn, k of them wrong); r = R in a pool without end. While it is true no
-bet gains on average, so E ever reaches 1 / d with probability d at most (Ville 1939; Waudby-Smith and Ramdas 2020,
-arXiv 2006.04347, and 2024, arXiv 2010.09686). q_j stays below r, else a part with more errors than the claim's would
-gain. Parts are tested in a fixed order, as long as they pass: all at level d (fixed sequence; Angelopoulos et al. 2021,
-Learn then Test, arXiv 2110.01052). The i-th audit of a project spends delta x 2^-i, so that all of them together are
-wrong with probability delta at most.
+if the claim is true (N tasks in the part, n drawn, k of them wrong); r = R in a pool without end. If it is true, no bet
+gains on average, so E ever reaches 1 / d with probability d at most (Ville 1939; Waudby-Smith and Ramdas 2020, arXiv
+2006.04347, and 2024, arXiv 2010.09686). That holds for parts with still more errors because q_j stays below r.
+
+Parts are tested in a fixed order as long as they pass, each at the whole level d (fixed sequence; Angelopoulos et al.
+2021, Learn then Test, arXiv 2110.01052). The i-th audit of a project spends delta x 2^-i, so that with probability
+1 - delta at least none of them ever certifies what is not so.
 
 "Right" means as this project's people would label, and it is said of the part as it was frozen, of no later version.
 """
@@ -23,12 +24,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel.errors import BadAuditError
-from nextlabel.values.arrays import Array, Features, Ints
-
-Bools = npt.NDArray[np.bool_]
+from nextlabel.values.arrays import Array, Bools, Features, Ints
 
 RISK = 0.05  # R, the share of wrong labels that a certificate allows
 DELTA = 0.05  # the probability that any certificate of a project is false
@@ -132,7 +130,7 @@ def log_e(wrong_Sn: Bools, size: int | None, risk: float = RISK, inside_Sn: Bool
 
 def allowed(size: int, risk: float) -> int:
     """How many of `size` tasks may be wrong: floor(R N) of the share as it is written, as 0.29 x 100 is 28.99.. ."""
-    return math.floor(Fraction(repr(risk)) * size)
+    return math.floor(Fraction(str(risk)) * size)
 
 
 def _log_e(wrong_Sn: Bools, inside_Sn: Bools, bound_Sn: Array) -> Array:

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from nextlabel.learning import audit
-from nextlabel.learning.audit import Bools
 from nextlabel.learning.control import control_set
 from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.examples import Key
 
 TRUE_SHARES, NUMBERS, CHANCES = (0.0, 0.01, 0.02, 0.03), (1, 2), (0.5, 0.9)
@@ -24,7 +23,7 @@ LABELS_AT_MOST = 5_000
 ERRORS_AT_MOST = 300  # 150 +- 12 are made in as many labels at 3 % wrong, and nothing is certified with more
 SIZES = (100, 200, 500, 1_000, 2_000, None)
 AUDITS = 10
-TENTHS = range(4_000, 10_001, 1_000)  # where parts of 10,000 tasks end, after the first one's 3,000
+ENDS = range(4_000, 10_001, 1_000)  # where parts of 10,000 tasks end, after the first one's 3,000
 CHUNK = 100  # replays at a time, whose arrays stay in the processor's cache
 
 ABOUT = f"""\
@@ -117,8 +116,8 @@ def worlds() -> list[World]:
     falling_N = -tasks.astype(np.float64)
     return [
         World("as sure of every label", np.zeros(10_000), tasks < 501, 2_000),
-        World("each part just too bad", falling_N, _wrong({3_000: 151, **dict.fromkeys(TENTHS, 50)}), 2_000),
-        World("errors where it is unsure", falling_N, _wrong({5_000: 51, **dict.fromkeys(TENTHS[2:], 90)}), 2_000),
+        World("each part just too bad", falling_N, _wrong({3_000: 151, **dict.fromkeys(ENDS, 50)}), 2_000),
+        World("errors where it is unsure", falling_N, _wrong({5_000: 51, **dict.fromkeys(ENDS[2:], 90)}), 2_000),
         World("a small pool, in the order of the control set", np.zeros(500), tasks[:500] < 26, 500, keyed=True),
     ]
 
@@ -159,12 +158,12 @@ def _issued(world: World, frozen: audit.Frozen, orders_Sn: Ints) -> Bools:
     """Whether a false, and whether a true certificate could be issued after any of the labels: (S, 2)."""
     wrong_Sn = world.wrong_N[orders_Sn]
     passed_Sn = audit.parts_passed(frozen, world.confidences_N[orders_Sn], wrong_Sn, np.zeros_like(wrong_Sn))
-    is_false = [
-        bool(world.wrong_N[world.confidences_N >= part.threshold].sum() > audit.allowed(part.size, frozen.risk))
-        for part in frozen.parts
+    wrong_in = [int(world.wrong_N[world.confidences_N >= part.threshold].sum()) for part in frozen.parts]
+    too_many = [
+        wrong > audit.allowed(part.size, frozen.risk) for wrong, part in zip(wrong_in, frozen.parts, strict=True)
     ]
-    false_P, true_P = np.array([False, *is_false]), np.array([False, *(not false for false in is_false)])
-    return np.stack([false_P[passed_Sn].any(axis=1), true_P[passed_Sn].any(axis=1)], axis=1)
+    false_Sn = np.array([False, *too_many])[passed_Sn]
+    return np.stack([false_Sn.any(axis=1), ((passed_Sn > 0) & ~false_Sn).any(axis=1)], axis=1)
 
 
 def to_markdown(cost: Sequence[Cost], outcomes: Sequence[Outcome], replays: int) -> str:
