@@ -57,6 +57,7 @@ def test_a_world_of_no_errors_is_certified_always_and_one_of_all_errors_never() 
         assert (outcome.false, outcome.true) == (0.0, float(not wrong))
 
 
+@pytest.mark.usefixtures("patience")
 def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["play-audits", "--replays", "2", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "audits.md").read_text(encoding="utf-8")

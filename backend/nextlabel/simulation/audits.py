@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,7 @@ def certain_by(true_share: float, level: float, most: int = LABELS_AT_MOST) -> A
     return np.cumsum(found_n)
 
 
+@cache
 def _certifying(most: int, level: float) -> Bools:
     """Whether n labels of which K are wrong certify a pool without end, in which it does not matter when they came."""
     errors = min(ERRORS_AT_MOST, most) + 1
@@ -110,15 +112,21 @@ def _certifying(most: int, level: float) -> Bools:
     return np.asarray(log_e_Kn.T + math.log(level) >= 0)
 
 
+def false_in_a_row(true_share: float, most: int) -> float:
+    """The chance that ten audits in a row ever certify a pool without end that has more wrong ones than allowed."""
+    by_audit = [certain_by(true_share, audit.spent(number), most)[-1] for number in range(1, AUDITS + 1)]
+    return 1 - float(np.prod(1 - np.array(by_audit)))
+
+
 def worlds() -> list[World]:
     """Machines just too bad to be certified whole: 501 of 10,000 wrong, and 26 of 500 in a small pool."""
     tasks = np.arange(10_000)
     falling_N = -tasks.astype(np.float64)
     return [
-        World("as sure of every label", np.zeros(10_000), tasks < 501, 2_000),
+        World("equally sure of all", np.zeros(10_000), tasks < 501, 2_000),
         World("each part just too bad", falling_N, _wrong({3_000: 151, **dict.fromkeys(ENDS, 50)}), 2_000),
-        World("errors where it is unsure", falling_N, _wrong({5_000: 51, **dict.fromkeys(ENDS[2:], 90)}), 2_000),
-        World("a small pool, in the order of the control set", np.zeros(500), tasks[:500] < 26, 500, keyed=True),
+        World("wrong where it is unsure", falling_N, _wrong({5_000: 51, **dict.fromkeys(ENDS[2:], 90)}), 2_000),
+        World("equally sure, in the order of the control set", np.zeros(500), tasks[:500] < 26, 500, keyed=True),
     ]
 
 
@@ -166,8 +174,8 @@ def _issued(world: World, frozen: audit.Frozen, orders_Sn: Ints) -> Bools:
     return np.stack([false_Sn.any(axis=1), ((passed_Sn > 0) & ~false_Sn).any(axis=1)], axis=1)
 
 
-def to_markdown(cost: Sequence[Cost], outcomes: Sequence[Outcome], replays: int) -> str:
-    """The three tables, each under a sentence that says what it shows."""
+def to_markdown(cost: Sequence[Cost], exact: float, outcomes: Sequence[Outcome], replays: int) -> str:
+    """The three tables, each under a sentence that says what it shows. `exact` is what the first replay estimates."""
     return f"""\
 ## How many labels it takes
 
@@ -183,7 +191,8 @@ If none is wrong, by the number of tasks in the part:
 ## False certificates
 
 {replays:,} projects with {AUDITS} audits in a row, each of a new version and watched after every label. In how many of
-them a false certificate could ever have been issued, of the pool or of a part, and in how many a true one.
+them a false certificate could ever have been issued, of the pool or of a part, and in how many a true one. Of a pool
+without end, as large a share wrong and as many labels, it is {100 * exact:.2f} % exactly.
 
 {_outcomes_table(outcomes)}
 """
@@ -212,28 +221,28 @@ def _sizes_table() -> str:
 
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> str:
-    head = ["the machine is", "tasks", "wrong", "labels of an audit, at most", "a false certificate", "a true one"]
-    return markdown.table(
-        head,
-        (
-            [
-                one.world,
-                f"{one.tasks:,}",
-                f"{100 * one.wrong_share:.2f} %",
-                f"{one.labels:,}",
-                f"{100 * one.false:.2f} %",
-                f"{100 * one.true:.1f} %",
-            ]
-            for one in outcomes
-        ),
-    )
+    head = ["the machine", "tasks", "wrong", "labels of an audit, at most", "a false certificate", "a true one"]
+    rows = [
+        [
+            one.world,
+            f"{one.tasks:,}",
+            f"{100 * one.wrong_share:.2f} %",
+            f"{one.labels:,}",
+            f"{100 * one.false:.2f} %",
+            f"{100 * one.true:.1f} %",
+        ]
+        for one in outcomes
+    ]
+    return markdown.table(head, rows)
 
 
 def write(out: Path, replays: int, made_by: str) -> str:
     """Computes and replays all, writes OUT/audits.md and OUT/audits.json; returns the former."""
     cost, outcomes = costs(), [replay(world, replays) for world in worlds()]
-    result = {"replays": replays, "costs": [asdict(one) for one in cost], "false": [asdict(one) for one in outcomes]}
-    text = f"# Audits\n\n{ABOUT}\n\n{to_markdown(cost, outcomes, replays)}\n{made_by}\n"
+    exact = false_in_a_row(outcomes[0].wrong_share, outcomes[0].labels)
+    result = {"replays": replays, "costs": [asdict(one) for one in cost], "exact": exact}
+    result["false"] = [asdict(one) for one in outcomes]
+    text = f"# Audits\n\n{ABOUT}\n\n{to_markdown(cost, exact, outcomes, replays)}\n{made_by}\n"
     out.mkdir(parents=True, exist_ok=True)
     replace_file(out / "audits.json", json.dumps(result, indent=1) + "\n")
     replace_file(out / "audits.md", text)
