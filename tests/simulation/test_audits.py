@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.paths import ROOT
 from nextlabel.__main__ import main
 from nextlabel.learning import audit
 from nextlabel.simulation import audits
@@ -66,3 +67,11 @@ def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.Captur
     kept = json.loads((tmp_path / "audits.json").read_text(encoding="utf-8"))
     assert kept["replays"] == 2
     assert [one["world"] for one in kept["false"]] == [world.name for world in audits.worlds()]
+
+
+def test_the_committed_tables_keep_the_promise() -> None:
+    kept = json.loads((ROOT / "reports" / "coverage" / "audits.json").read_text(encoding="utf-8"))
+    assert kept["replays"] == 2_000
+    assert max(one["false"] for one in kept["false"]) <= audit.DELTA
+    labels = iter(kept["costs"])
+    assert {share: tuple(next(labels)["labels"] for _ in told) for share, told in TOLD.items()} == TOLD
