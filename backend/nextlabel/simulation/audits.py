@@ -28,9 +28,9 @@ ENDS = range(4_000, 10_001, 1_000)  # where parts of 10,000 tasks end, after the
 CHUNK = 100  # replays at a time, whose arrays stay in the processor's cache
 
 ABOUT = f"""\
-An audit (`learning/audit`) certifies that at most {100 * audit.RISK:g} % of a version's labels are wrong. Any of a
-project's certificates is false with a probability of {100 * audit.DELTA:g} % at most; the i-th audit may spend 2^-i of
-that."""
+An audit (`learning/audit`) certifies that at most {100 * audit.RISK:g} % of a version's labels are wrong. The
+probability that one or more of a project's certificates are false is {100 * audit.DELTA:g} % at most: its i-th audit
+may spend 2^-i of that."""
 
 
 @dataclass(frozen=True)
