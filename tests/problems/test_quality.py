@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel.problems import quality
-from nextlabel.problems.intervals import clopper_pearson, wilson
+from nextlabel.problems.intervals import NOTHING_KNOWN, Interval, clopper_pearson, wilson
 from nextlabel.problems.metrics import f1_of_class
 from nextlabel.values.arrays import Ints
 
@@ -71,10 +71,10 @@ def test_f1_of_a_class_is_the_one_of_the_metrics(counts: list[list[int]]) -> Non
 
 
 def test_of_what_has_no_example_nothing_is_known() -> None:
-    assert quality.accuracy(EMPTY_KK) == quality.Estimate(None, (0, 1), 0)
-    assert quality.recalls(EMPTY_KK) == quality.f1s(EMPTY_KK) == [quality.Estimate(None, (0, 1), 0)] * 3
-    assert quality.macro_f1(EMPTY_KK) == quality.Estimate(0.5, (0, 1), 0)
-    assert quality.calibration(np.array([]), np.array([], dtype=int)) == quality.Estimate(None, (-1, 1), 0)
+    assert quality.accuracy(EMPTY_KK) == quality.Estimate(None, NOTHING_KNOWN, 0)
+    assert quality.recalls(EMPTY_KK) == quality.f1s(EMPTY_KK) == [quality.Estimate(None, NOTHING_KNOWN, 0)] * 3
+    assert quality.macro_f1(EMPTY_KK) == quality.Estimate(0.5, NOTHING_KNOWN, 0)
+    assert quality.calibration(np.array([]), np.array([], dtype=int)) == quality.Estimate(None, Interval(-1, 1), 0)
 
 
 def test_macro_f1_by_hand() -> None:

@@ -31,8 +31,8 @@ EVEN, R8 = BY_NAME["2 even classes"], BY_NAME["8 classes (R8)"]
 
 def exactly(table: ConfusionTable, labels: int) -> float:
     """What Wilson's interval of the accuracy covers, without drawing."""
-    weights = stats.binom(labels, table.accuracy).pmf(np.arange(labels + 1))
-    return sum(w for k, w in enumerate(weights.tolist()) if wilson(k, labels).covers(table.accuracy))
+    weights: list[float] = stats.binom(labels, table.accuracy).pmf(np.arange(labels + 1)).tolist()
+    return sum(w for k, w in enumerate(weights) if wilson(k, labels).covers(table.accuracy))
 
 
 @pytest.mark.usefixtures("patience")
@@ -44,7 +44,7 @@ def test_over_1000_replays_intervals_cover_what_they_must(table: ConfusionTable)
             assert cell.coverage >= 0.95, cell
         elif cell.figure == "macro-F1":
             assert cell.coverage >= 0.93, cell
-    assert [cell for cell in COMMITTED if cell in cells] == sorted(cells, key=COMMITTED.index), "as committed"
+    assert [cell for cell in cells if cell not in COMMITTED] == [], "as committed"
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

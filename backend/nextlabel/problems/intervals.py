@@ -42,7 +42,7 @@ def wilson(successes: float, trials: float) -> Interval:
     """Wilson's score interval for a fixed look: `((k + z²/2) ∓ z √(k (n - k) / n + z²/4)) / (n + z²)`.
 
     In [0, 1], and all of it without trials. Narrow, and covers 95 % on average over truths, not at each: with 20 to 160
-    trials 92 % and more at truths from 0.03 to 0.97, down to 84 % beyond 0.99 (Wilson 1927; Brown, Cai and DasGupta
+    trials 91 % and more at truths from 0.03 to 0.97, down to 84 % beyond 0.99 (Wilson 1927; Brown, Cai and DasGupta
     2001). Counts need not be whole. Raises `ValueError` on counts that are no proportion.
     """
     return _interval(_wilson_low, successes, trials)

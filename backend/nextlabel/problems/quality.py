@@ -67,22 +67,22 @@ def macro_f1(confusion_KK: Ints) -> Estimate:
     examples; one without any counts with F1 0.5 and the limits 0 and 1. Square-and-add after Zou and Donner 2008; that
     rare classes are added linearly, and r, were found by replays (reports/coverage).
     """
-    rights, eithers = _right_and_either(confusion_KK)
-    examples_K = confusion_KK.sum(axis=1).tolist()
-    values: list[float] = []
-    rare: list[tuple[float, Interval]] = []
-    others: list[tuple[float, Interval]] = []
-    for right, either, examples in zip(rights, eithers, examples_K, strict=True):
-        values.append(_f1(right / either) if examples else 0.5)
-        limits = _f1_between(wilson(right, either)) if examples else NOTHING_KNOWN
-        (others if examples > RARE else rare).append((values[-1], limits))
-    classes = len(values)
-    middle, correlation = sum(value for value, _ in others), 1 / (classes - 1)
-    below = square_and_add([value - limits.low for value, limits in others], correlation)
-    above = square_and_add([limits.high - value for value, limits in others], correlation)
-    low = (sum(limits.low for _, limits in rare) + middle - below) / classes
-    high = (sum(limits.high for _, limits in rare) + middle + above) / classes
-    return Estimate(sum(values) / classes, _around(sum(values) / classes, Interval(low, high)), sum(examples_K))
+    examples_K = confusion_KK.sum(axis=1)
+    of_class = list(zip(*_right_and_either(confusion_KK), examples_K.tolist(), strict=True))
+    values_K = np.array([_f1(right / either) if examples else 0.5 for right, either, examples in of_class])
+    limits_K2 = np.array(
+        [_f1_between(wilson(right, either)) if examples else NOTHING_KNOWN for right, either, examples in of_class]
+    )
+    rare_K, correlation = examples_K <= RARE, 1 / (len(of_class) - 1)
+    rest = float(values_K[~rare_K].sum())
+
+    def mean_with(limits_K: Array, sign: int) -> float:
+        distance = square_and_add((limits_K - values_K)[~rare_K].tolist(), correlation)
+        return (float(limits_K[rare_K].sum()) + rest + sign * distance) / len(of_class)
+
+    value = float(values_K.mean())
+    interval = Interval(mean_with(limits_K2[:, 0], -1), mean_with(limits_K2[:, 1], +1))
+    return Estimate(value, _around(value, interval), int(examples_K.sum()))
 
 
 def calibration(confidences_N: Array, right_N: Ints) -> Estimate:

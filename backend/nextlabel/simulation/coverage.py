@@ -25,10 +25,13 @@ ENOUGH = 0.93  # a nominal 95 % interval below it is marked
 ABOUT = f"""\
 Samples of {LABELS[0]} to {LABELS[-1]} examples, drawn {REPLAYS:,} times from known confusion tables
 (`simulation/confusion_tables.py`): in how many the nominal 95 % interval covers the table's own figure, and how wide it
-is on average. **Bold**: below {ENOUGH}; with {REPLAYS:,} replays the coverage is known to about ± 0.014. Figures of
-single classes are counted over all classes and replays where the sample has an example. F1 of a class that is neither
-there nor predicted counts as 0 in the true macro-F1. The bootstrap takes percentiles of {DRAWS} resamples; its
-macro-F1 is over the classes seen in the resample, as scikit-learn's is by default."""
+is on average. **Bold**: below {ENOUGH}; {REPLAYS:,} replays tell a coverage to about ± 0.014. Wilson's goes up and down
+with the truth: where one class of two is absent it is at 0.91 to 0.93 by exact arithmetic, too.
+
+Figures of single classes are counted over all classes and replays where the sample has an example. F1 of a class that
+is neither there nor predicted counts as 0 in the true macro-F1. The bootstrap takes percentiles of {DRAWS} resamples;
+its macro-F1 is over the classes seen in the resample, as scikit-learn's is by default. Where a figure is looked at
+after each label, what the intervals of all looks have in common must cover it."""
 
 
 @dataclass(frozen=True)
