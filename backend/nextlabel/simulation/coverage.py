@@ -230,7 +230,5 @@ def _section(figure: str, cells: Sequence[Cell]) -> str:
 
 
 def _shown(cell: Cell) -> str:
-    coverage = f"{cell.coverage:.3f}"
-    return (
-        f"{f'**{coverage}**' if cell.coverage is not None and cell.coverage < ENOUGH else coverage}, {cell.width:.2f}"
-    )
+    mark = "**" if cell.coverage < ENOUGH else ""
+    return f"{mark}{cell.coverage:.3f}{mark}, {cell.width:.2f}"
