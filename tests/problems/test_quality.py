@@ -77,30 +77,48 @@ def test_of_what_has_no_example_nothing_is_known() -> None:
     assert quality.calibration(np.array([]), np.array([], dtype=int)) == quality.Estimate(None, Interval(-1, 1), 0)
 
 
-def test_macro_f1_by_hand() -> None:
+def test_the_mean_of_f1_by_hand() -> None:
     """Two classes have more than two examples and share 1/2 of what they vary by, the third is rare."""
-    first, second, rare = wilson(6, 10), wilson(3, 6), wilson(0, 1)
+    first, second, rare = clopper_pearson(6, 10), clopper_pearson(3, 6), clopper_pearson(0, 1)
     values = np.array([3 / 4, 2 / 3])
     below, above = values - [f1(first.low), f1(second.low)], np.array([f1(first.high), f1(second.high)]) - values
     half = np.array([[1, 0.5], [0.5, 1]])
+    value, interval, examples = quality.mean_f1(SAMPLE_KK, clopper_pearson)
+    assert value == pytest.approx((3 / 4 + 2 / 3 + 0) / 3)
+    assert examples == 13
+    assert interval.low == pytest.approx((values.sum() - np.sqrt(below @ half @ below) + 0) / 3)
+    assert interval.high == pytest.approx((values.sum() + np.sqrt(above @ half @ above) + f1(rare.high)) / 3)
     found = quality.macro_f1(SAMPLE_KK)
-    assert found.value == pytest.approx((3 / 4 + 2 / 3 + 0) / 3)
-    assert found.interval.low == pytest.approx((values.sum() - np.sqrt(below @ half @ below) + 0) / 3)
-    assert found.interval.high == pytest.approx((values.sum() + np.sqrt(above @ half @ above) + f1(rare.high)) / 3)
+    assert (found.value, found.interval.high, found.examples) == (value, interval.high, 13)
+    assert found.interval.low == pytest.approx(value - (9 / 13 - clopper_pearson(9, 13).low)), "as far as of accuracy"
+
+
+def test_with_two_classes_whose_f1_rises_and_falls_together_limits_are_means_of_limits() -> None:
+    a, b = wilson(8, 12), wilson(5, 9)
+    value, interval, examples = quality.mean_f1(np.array([[8, 3], [1, 5]]), wilson)
+    assert interval == pytest.approx(((f1(a.low) + f1(b.low)) / 2, (f1(a.high) + f1(b.high)) / 2))
+    assert value == pytest.approx((f1(8 / 12) + f1(5 / 9)) / 2)
+    assert examples == 17
+
+
+def test_macro_f1_is_never_surer_than_accuracy_would_be() -> None:
+    confusion_KK = np.diag([8] * 12)
+    confusion_KK[np.arange(10), np.arange(1, 11)] = 1
+    alone, found = quality.mean_f1(confusion_KK, clopper_pearson)[1], quality.macro_f1(confusion_KK)
+    overall, share = clopper_pearson(96, 106), 96 / 106
+    assert found.value is not None
+    assert found.interval.high - found.value == pytest.approx(overall.high - share)
+    assert alone.high < found.interval.high
+    assert alone.low == pytest.approx(found.interval.low)
 
 
 def test_an_unseen_class_counts_as_anything_even_where_it_was_predicted() -> None:
     seen_KK, unseen_KK = np.diag([50, 50, 50]), np.diag([50, 50, 0])
     unseen_KK[0, 2] = 5
-    assert quality.macro_f1(seen_KK).interval.width < 0.05
+    assert quality.macro_f1(seen_KK).interval.width < 0.06
     found = quality.macro_f1(unseen_KK)
     assert found.value == pytest.approx((100 / 105 + 1 + 0.5) / 3)
     assert found.interval.width > 1 / 3
-
-
-def test_with_two_classes_whose_f1_rises_and_falls_together_limits_are_means_of_limits() -> None:
-    (a, b), found = (wilson(8, 12), wilson(5, 9)), quality.macro_f1(np.array([[8, 3], [1, 5]]))
-    assert found.interval == pytest.approx(((f1(a.low) + f1(b.low)) / 2, (f1(a.high) + f1(b.high)) / 2))
 
 
 @laws

@@ -70,6 +70,7 @@ def test_a_watched_figure_needs_the_sequence_and_a_sample_without_errors_no_boot
     assert of[R8.name, watched, "Wilson", 160] < 0.75
     assert of[R8.name, "accuracy", "bootstrap percentile", 20] < 0.7
     assert of[R8.name, "macro-F1", "bootstrap percentile", 40] < 0.75
+    assert of["20 even classes", "macro-F1", "square-and-add of Wilson alone", 160] < 0.85
 
 
 def test_calibration_covers_92_percent_and_more_of_whatever_table() -> None:

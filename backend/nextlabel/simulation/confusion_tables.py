@@ -103,6 +103,7 @@ TABLES = (
     ConfusionTable("2 classes, 10 % positive", np.array([[890, 10], [20, 80]])),
     ConfusionTable("3 classes (tweets), certain", np.array(TWEETS), CERTAIN, CERTAIN),
     ConfusionTable("8 classes (R8)", np.array(R8)),
+    ConfusionTable("20 even classes", np.ones((20, 20), dtype=np.int64) + np.diag([588] * 20)),
     ConfusionTable("52 classes", unbalanced(52)),
     *_edges(2),
     *_edges(52),

@@ -196,6 +196,12 @@ METHODS = (
         lambda table: [table.macro_f1],
         _estimated(lambda confusion_KK: [quality.macro_f1(confusion_KK)]),
     ),
+    Method(
+        "macro-F1",
+        "square-and-add of Wilson alone",
+        lambda table: [table.macro_f1],
+        lambda sample: [quality.mean_f1(sample.confusion, wilson)[1]],
+    ),
     Method("macro-F1", BOOTSTRAP, lambda table: [table.macro_f1], _bootstrap(_resampled_macro_f1)),
     Method(
         "mean confidence minus accuracy",
