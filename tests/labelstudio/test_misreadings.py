@@ -33,6 +33,7 @@ from nextlabel.labelstudio.connection import (
 )
 from nextlabel.labelstudio.doctor import Finding, examine
 from nextlabel.store.status import QueueStatus, StatusBoard
+from nextlabel.values.options import LATEST
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 
@@ -372,7 +373,7 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     wait_until(said, "it to be said")
     here.connect(label_map={"Pos": "pos"})
     [mended] = here.studio.ml_backends(here.id)
-    assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}}, "other": 1}
+    assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}, "defaults": LATEST}, "other": 1}
 
 
 def test_of_tasks_with_an_ignored_label_nothing_is_learnt(project: MakeProject) -> None:

@@ -107,7 +107,7 @@ STAGES = {
     "changing": "after LabelStudioClient.replace_prediction",  # of a prediction that the queue may still follow
     "switching": "before LabelStudioClient.set_model_version",
     "switched": "after LabelStudioClient.set_model_version",
-    "retiring": "after LabelStudioClient.delete_prediction",
+    "retiring": "after LabelStudioClient.delete_model_version",  # we do not know yet that they are gone
 }
 
 

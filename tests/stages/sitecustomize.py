@@ -98,7 +98,7 @@ if "trainer" in sys.orig_argv:
 
     for method in (
         "tasks_changed_since", "create_prediction", "update_prediction", "replace_prediction", "set_model_version",
-        "delete_prediction",
+        "delete_prediction", "delete_model_version",
     ):  # fmt: skip
         staged(LabelStudioClient, method)
     staged(HeadMaker, "renewed")

@@ -43,8 +43,8 @@ CREATE TABLE IF NOT EXISTS task (
     voted INTEGER NOT NULL,
     open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
     closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
-    number INTEGER NOT NULL,                 -- of the text: a new one whenever the task is new or has another text
-    copy TEXT                                -- the same for copies, NULL without a text
+    copy TEXT,                               -- the same for copies, NULL without a text
+    number INTEGER NOT NULL                  -- of the text: a new one whenever the task is new or has another text
 );
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 8  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 9  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -217,7 +217,7 @@ class Pool:
         if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
         number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
-        known = (row.id, *new, number, _digest(row.example))
+        known = (row.id, *new, _digest(row.example), number)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
