@@ -3,4 +3,4 @@
 Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here.
 """
 
-__all__ = ["metrics", "question", "single_choice"]
+__all__ = ["intervals", "metrics", "quality", "question", "single_choice"]
