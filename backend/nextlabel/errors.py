@@ -104,3 +104,7 @@ class BadCorpusError(NextlabelError):
 
 class BadRunError(NextlabelError):
     """A simulation that cannot be played or read: its options, its directory or its records."""
+
+
+class BadAuditError(NextlabelError):
+    """An audit that cannot be planned or judged: its confidences, its number or its labels."""

@@ -4,8 +4,10 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 """
 
 __all__ = [
+    "audit",
     "auto_recipe",
     "composer",
+    "control",
     "copies",
     "diversity",
     "heads",

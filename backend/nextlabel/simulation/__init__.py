@@ -4,6 +4,7 @@ Owns what may be claimed; refuses Label Studio and every server package.
 """
 
 __all__ = [
+    "audits",
     "baselines",
     "blocks",
     "comparisons",

@@ -7,4 +7,5 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Features = npt.NDArray[np.floating[Any]]  # in whatever precision they are kept
