@@ -7,6 +7,7 @@ older checkout. Prints a Markdown table.
 import argparse
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nextlabel.commands._common import default_model, new_parser, positive, show, write_json
@@ -81,6 +82,8 @@ def read_data(options: argparse.Namespace) -> tuple[TextSet, int | None]:
     if options.corpus:
         return fetched.read(options.corpus)[0], options.pool
     corpus = corpus_without_hub(options.mrpc_dir)
+    if options.mrpc_dir:
+        corpus = replace(corpus, source="MRPC, the official files")  # wherever they lie
     if options.pool and options.pool > len(corpus.train):
         corpus = recombined(corpus, options.pool)
     return of_pairs(corpus), options.pool
