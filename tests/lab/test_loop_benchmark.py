@@ -189,7 +189,7 @@ def test_a_short_run_beside_another_checkout_has_all_figures(
     label_studio_program: str, tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "loop.json"
-    few = ("--pace", 0.3, "--seconds", 6, "--start", 16, "--fit-every", 4, "--fit-steps", 4, "--pool", 120)
+    few = ("--pace", 2, "--seconds", 16, "--start", 16, "--fit-every", 4, "--fit-steps", 4, "--pool", 120)
     command = [sys.executable, ROOT / "scripts" / "benchmark.py", "--loop", "--quick", "--base-model", tiny, *few]
     command += ["--annotators", 2, "--against", ROOT, "--out", out]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=550, check=False)
