@@ -134,14 +134,17 @@ def test_what_an_order_knows_must_be_on_disk(order: str, tmp_path: Path) -> None
 def test_a_task_is_of_the_first_order_that_predicted_it(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "label_studio.sqlite3") as made:
         made.execute("CREATE TABLE project (id INTEGER, model_version TEXT)")
-        made.execute("CREATE TABLE prediction (task_id INTEGER, model_version TEXT)")
+        made.execute("CREATE TABLE prediction (task_id INTEGER, model_version TEXT, project_id INTEGER DEFAULT 1)")
         made.execute("INSERT INTO project VALUES (1, ?), (2, NULL)", [HEAD])
-        made.executemany("INSERT INTO prediction VALUES (?, ?)", [(7, VERSION), (7, HEAD), (8, HEAD)])
+        made.executemany(
+            "INSERT INTO prediction (task_id, model_version) VALUES (?, ?)", [(7, VERSION), (7, HEAD), (8, HEAD)]
+        )
     made.close()
     database = StudioDatabase(tmp_path)
     assert [database.followed(project) for project in (1, 2)] == [HEAD, ""]
     assert [database.order_of(task, (VERSION, HEAD)) for task in (7, 8, 9)] == [VERSION, HEAD, ""]
     assert database.order_of(7, ("", HEAD)) == HEAD
+    assert [database.tasks_of(project, HEAD) for project in (1, 2)] == [{7, 8}, set()]
     database.close()
 
 

@@ -77,15 +77,15 @@ class StudioDatabase:
         return str(version or "")
 
     def order_of(self, task: int, orders: tuple[str, ...]) -> str:
-        """The first of these orders that the task has a prediction of; empty when of none.
-
-        A prediction of ours under another name counts for the first order, too: that of an order being published was
-        changed into it from the one that is followed, since Label Studio answered.
-        """
+        """The first of these orders that the task has a prediction of; empty when of none."""
         query = "SELECT EXISTS (SELECT 1 FROM prediction WHERE task_id = ? AND model_version = ?)"
-        found = next((order for order in orders if order and self._row(query, task, order)[0]), "")
-        changed = f"SELECT EXISTS (SELECT 1 FROM prediction WHERE task_id = ? AND model_version LIKE '{PREFIX}%')"
-        return found or (orders[0] if orders and self._row(changed, task)[0] else "")
+        return next((order for order in orders if order and self._row(query, task, order)[0]), "")
+
+    def tasks_of(self, project: int, order: str) -> frozenset[int]:
+        """The tasks that have a prediction of an order."""
+        query = "SELECT task_id FROM prediction WHERE project_id = ? AND model_version = ?"
+        with self._turn:
+            return frozenset(row[0] for row in self._connection.execute(query, (project, order)))
 
     def _row(self, query: str, *values: object) -> tuple[object, ...]:
         with self._turn:

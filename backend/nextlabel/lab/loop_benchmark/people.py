@@ -68,12 +68,15 @@ class Annotator:
 
     def _next(self) -> tuple[int, int] | None:
         before = self._database.followed(self._project)
+        # A prediction may be changed into the next order's while Label Studio answers: hence a look before that.
+        published = self._database.tasks_of(self._project, before) if before else frozenset()
         task = self._studio.next_task(self._project)
         if task is None:
             return None
         at, after = time.monotonic(), self._database.followed(self._project)
         # Where the queue was switched in between, the older order is the one that knew less.
-        self.served.append(Served(at, task["id"], self._database.order_of(task["id"], (before, after))))
+        order = before if task["id"] in published else self._database.order_of(task["id"], (before, after))
+        self.served.append(Served(at, task["id"], order))
         return task["id"], int(task["data"]["row"])
 
 
