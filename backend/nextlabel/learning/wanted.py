@@ -1,0 +1,27 @@
+"""Which tasks are likely to be of a class of which more labels are wanted, and which places of the queue are theirs.
+
+Pure: no clock, client, disk, model. What is near is said by base embeddings, what is likely by a head.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nextlabel.learning.diversity import Points
+from nextlabel.values.arrays import Array
+
+WANTED = "wanted"  # the kind of such tasks
+EVERY = 3  # labels, of which the last one is for a wanted class: as measured in reports/wanted
+
+
+def places(labels: int, depth: int, every: int = EVERY) -> list[int]:
+    """The places of the head, counted from 0, that are for wanted classes: of every so many labels the last one.
+
+    They are counted on from the `labels` that there are, so that it makes no difference how often the order is renewed.
+    """
+    return list(range(every - 1 - labels % every, depth, every))
+
+
+def nearness(points_ND: Points, texts_MD: Points) -> Array:
+    """Of each point the highest cosine to one of the texts (M >= 1), in [-1, 1]. Rows have unit length."""
+    return np.asarray((points_ND.astype(np.float32) @ texts_MD.astype(np.float32).T).max(axis=1))
