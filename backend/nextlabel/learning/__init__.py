@@ -16,4 +16,5 @@ __all__ = [
     "start_order",
     "start_set",
     "strategies",
+    "wanted",
 ]

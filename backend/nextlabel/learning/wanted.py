@@ -4,11 +4,12 @@ Pure: no clock, client, disk, model. What is near is said by base embeddings, wh
 """
 
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 
 from nextlabel.learning.diversity import Points
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Ints
 
 WANTED = "wanted"  # the kind of such tasks
 EVERY = 3  # labels, of which the last one is for a wanted class: as measured in reports/wanted
@@ -25,3 +26,13 @@ def places(labels: int, depth: int, every: int = EVERY) -> list[int]:
 def nearness(points_ND: Points, texts_MD: Points) -> Array:
     """Of each point the highest cosine to one of the texts (M >= 1), in [-1, 1]. Rows have unit length."""
     return np.asarray((points_ND.astype(np.float32) @ texts_MD.astype(np.float32).T).max(axis=1))
+
+
+def best_first(ids_N: Ints, values_N: Array) -> list[int]:
+    """The tasks by falling value, equal ones by id."""
+    return [int(task) for task in ids_N[np.lexsort((ids_N, -values_N))]]
+
+
+def in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
+    """The tasks of several classes, best first: the best of each, then the second of each, and so on; each once."""
+    return [task for task in dict.fromkeys(chain.from_iterable(zip_longest(*lists))) if task is not None]

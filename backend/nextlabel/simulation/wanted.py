@@ -59,6 +59,11 @@ WAYS: Mapping[str, Way | None] = {
     "target 10": Way(target=10),
     "3 texts, target 10": Way(texts=True, target=10),
 }
+ABOUT = f"""\
+A logistic regression (C = {baselines.C:g}) on the base encoder's frozen embeddings, fitted again after every {RENEWED}
+labels; the first {START_LABELS} come in the order of `{START}`, the others by margin. One class is thinned out to
+{SHARE:.0%} of the pool, with every seed another one, in turn among those that have texts enough; in test its examples
+weigh so little that it is as rare there."""
 MEASURES: Mapping[str, str] = {
     "found": "Labels of the rare class",
     "f1": "F1 of the rare class",
@@ -154,12 +159,12 @@ class _Scene:
             fit = fitted(self.pool, known) if known else None
             probs_NC = fit.probabilities(self.pool.points_ND[left]) if fit else None
             lists = {INFORMATIVE: self._informative(left, known, probs_NC)}
-            depth, mine = min(RENEWED, labels - len(known)), set[int]()
+            depth, slots = min(RENEWED, labels - len(known)), list[int]()
             if way is not None:
                 lists[WANTED] = self._wanted(way, left, known, probs_NC, names_CD)
-                mine = set(places(len(known), depth, way.every))
-            head = compose(lists, lambda place, mine=mine: WANTED if place in mine else INFORMATIVE, depth)  # XX
-            known += [task.task_id for task in head]
+                slots = places(len(known), depth, way.every)
+            kinds = [WANTED if place in slots else INFORMATIVE for place in range(depth)]
+            known += [task.task_id for task in compose(lists, kinds.__getitem__, depth)]
         return known
 
     def _informative(self, left: Ints, known: Sequence[int], probs_NC: Array | None) -> list[Ranked]:
@@ -190,7 +195,7 @@ class _Scene:
     def scored(self, known: Sequence[int], test: Frozen) -> Mapping[str, float]:
         """By measure."""
         guessed_N = fitted(self.pool, known).probabilities(test.points_ND).argmax(axis=1)
-        f1_C = _f1_of_thinned(test.targets_N, guessed_N, self.rare)
+        f1_C = f1_of_thinned(test.targets_N, guessed_N, self.rare)
         found = float(np.sum(self.pool.targets_N[list(known)] == self.rare))
         others = float(np.mean([f1 for label, f1 in f1_C.items() if label != self.rare]))
         return {
@@ -201,7 +206,7 @@ class _Scene:
         }
 
 
-def _f1_of_thinned(targets_N: Ints, guessed_N: Ints, rare: int) -> dict[int, float]:
+def f1_of_thinned(targets_N: Ints, guessed_N: Ints, rare: int) -> dict[int, float]:
     """F1 of each class that has examples, were the rare one `SHARE` of the test: its examples weigh less."""
     is_rare_N = targets_N == rare
     weight = SHARE / (1 - SHARE) * np.sum(~is_rare_N) / max(1, np.sum(is_rare_N))
@@ -212,3 +217,42 @@ def _f1_of_thinned(targets_N: Ints, guessed_N: Ints, rare: int) -> dict[int, flo
         wrong = float(np.sum(weights_N[(targets_N == label) != (guessed_N == label)]))
         found[label] = 2 * right / (2 * right + wrong) if right else 0.0
     return found
+
+
+def to_markdown(cells: Sequence[Cell]) -> str:
+    """For each label count and measure corpora x ways: the mean, but of `BASE` also the mean difference to it with
+    Student's 95 % interval."""
+    counts = sorted({cell.labels for cell in cells})
+    return "\n\n".join(
+        f"## {labels} labels\n\n"
+        + "\n\n".join(f"{words}:\n\n{_table(labels, measure, cells)}" for measure, words in MEASURES.items())
+        for labels in counts
+    )
+
+
+def _table(labels: int, measure: str, cells: Sequence[Cell]) -> str:
+    of = {(cell.corpus, cell.way): cell for cell in cells if cell.labels == labels}
+    corpora, ways = list(dict.fromkeys(corpus for corpus, _ in of)), list(WAYS)
+    rows = [
+        [
+            f"{corpus} ({of[corpus, BASE].rare:.0f} in the pool)" if measure == "found" else corpus,
+            *(_shown(measure, of[corpus, way], of[corpus, BASE]) for way in ways),
+        ]
+        for corpus in corpora
+    ]
+    means = [float(np.mean([np.mean(getattr(of[corpus, way], measure)) for corpus in corpora])) for way in ways]
+    return markdown.table(["corpus", *ways], [*rows, ["mean", *(_number(measure, mean) for mean in means)]])
+
+
+def _shown(measure: str, cell: Cell, base: Cell) -> str:
+    values_S = getattr(cell, measure)
+    mean = _number(measure, float(np.mean(values_S)))
+    if cell.way == BASE:
+        return mean
+    gain = difference([value - of_base for value, of_base in zip(values_S, getattr(base, measure), strict=True)])
+    ends = "" if gain.low is None else f" [{_number(measure, gain.low, '+')} to {_number(measure, gain.high, '+')}]"
+    return f"{mean} {_number(measure, gain.mean, '+')}{ends}"
+
+
+def _number(measure: str, value: float | None, sign: str = "") -> str:
+    return f"{value:{sign}.{1 if measure == 'found' else 3}f}"
