@@ -107,7 +107,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "window": WINDOW,
         "fit_steps": 4,
     }
-    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}', "window=")[-2:] == [
+    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-2:] == [
         'look_for=["texts about money"] (project)',
         'class_targets={"different": 30} (project)',
     ]
