@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.wanted import EVERY, best_first, in_turn, nearness, places
+from nextlabel.learning.wanted import EVERY, best_first, in_turn, near, places
 
 laws = settings(derandomize=True, deadline=None, max_examples=200)
 
@@ -23,12 +23,15 @@ def test_one_in_so_many_labels_is_for_a_wanted_class_however_often_the_order_is_
     assert renewed == [number for number in range(labels, known) if number % EVERY == EVERY - 1]
 
 
-def test_what_is_near_any_of_the_texts_comes_first_and_equals_by_id() -> None:
-    points_ND = np.array([[1, 0], [0, 1], [0.6, 0.8], [1, 0]], dtype=np.float16)
-    texts_MD = np.array([[0, 1], [0.8, 0.6]], dtype=np.float32)
-    near_N = nearness(points_ND, texts_MD)
-    np.testing.assert_allclose(near_N, [0.8, 1, 0.96, 0.8], atol=1e-3)
-    assert best_first(np.array([4, 3, 2, 1]), near_N) == [3, 2, 1, 4]
+def test_near_is_what_stands_out_by_its_cosine_to_any_of_the_texts_the_nearest_first_and_equals_by_id() -> None:
+    angles_N = np.array([3.1, 0.02, 1.6, 0.01, 0.01, *np.linspace(2.2, 2.8, 60)])
+    points_ND = np.stack([np.cos(angles_N), np.sin(angles_N)], axis=1).astype(np.float16)
+    texts_MD = np.array([[0, 1], [1, 0]], dtype=np.float32)
+    ids_N = np.array([9, 8, 7, 6, 5, *range(100, 160)])
+    assert near(ids_N, points_ND, texts_MD[1:]) == [5, 6, 8]
+    assert near(ids_N, points_ND, texts_MD) == [5, 6, 8, 7], "7 is near the other one"
+    assert near(ids_N, points_ND, texts_MD[:0]) == near(ids_N[:0], points_ND[:0], texts_MD) == []
+    assert best_first(np.array([4, 3, 2, 1]), np.array([0.8, 1, 0.96, 0.8])) == [3, 2, 1, 4]
 
 
 def test_classes_take_turns_and_a_task_of_two_comes_once() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.learning.wanted import EVERY, WANTED
+from nextlabel.learning.wanted import ENOUGH, EVERY, WANTED
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model.classifier import Recipe, load_base
@@ -68,8 +68,8 @@ def test_before_a_label_is_known_what_is_near_the_texts_or_its_labels_comes_into
     side = finder.side(pool, UNKNOWN, [want], 7, 12)
     assert (side.kind, side.places, side.hidden) == (WANTED, list(range(EVERY - 1 - 7 % EVERY, 12, EVERY)), False)
     assert list(side.tasks[:4]) == by_cosine(tiny, LOOKED_FOR, served)[:4], "and 10, which somebody skipped, is none"
-    by_label = finder.side(pool, UNKNOWN, [Want("weather", (), (1,), None)], 0, 12).tasks
-    assert list(by_label[:4]) == by_cosine(tiny, (TEXTS[0],), served)[:4]
+    by_label = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12).tasks
+    assert list(by_label[:2]) == by_cosine(tiny, (TEXTS[4],), served)[:2]
     assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (5, 15, 20), 3)], 0, 12).tasks == [], "met"
 
 
@@ -96,13 +96,13 @@ def test_without_a_checkpoint_nothing_is_near(
 
 def test_a_want_is_of_a_label_of_the_config_or_of_none_and_counts_what_is_labelled() -> None:
     options = ProjectOptions(
-        look_for={"": ("about money",), "refund": LOOKED_FOR, "gone": ("a",)}, class_targets={"weather": 2, "refund": 1}
+        look_for={"": ("about money",), "refund": LOOKED_FOR, "gone": ("a",)}, class_targets={"weather": 2}
     )
     wants = wants_of(options, CONFIG, {1: "weather", 5: "refund", 6: "weather"})
     assert wants == [
         Want("", ("about money",), (), None),
-        Want("refund", LOOKED_FOR, (5,), 1),
+        Want("refund", LOOKED_FOR, (5,), ENOUGH),
         Want("weather", (), (1, 6), 2),
     ]
-    assert [want.met for want in wants] == [False, True, True]
-    assert wants[1].progress() == {"labels": 1, "target": 1}
+    assert [want.met for want in wants] == [False, False, True]
+    assert wants[1].progress() == {"labels": 1, "target": ENOUGH}

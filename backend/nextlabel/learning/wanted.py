@@ -13,6 +13,8 @@ from nextlabel.values.arrays import Array, Ints
 
 WANTED = "wanted"  # the kind of such tasks
 EVERY = 3  # labels, of which the last one is for a wanted class: as measured in reports/wanted
+DEVIATIONS = 2.0  # of the cosines, above their mean, from where on a text is near
+ENOUGH = 30  # labels of a class that is looked for, if nobody has set a target
 
 
 def places(labels: int, depth: int, every: int = EVERY) -> list[int]:
@@ -23,9 +25,16 @@ def places(labels: int, depth: int, every: int = EVERY) -> list[int]:
     return list(range(every - 1 - labels % every, depth, every))
 
 
-def nearness(points_ND: Points, texts_MD: Points) -> Array:
-    """Of each point the highest cosine to one of the texts (M >= 1), in [-1, 1]. Rows have unit length."""
-    return np.asarray((points_ND.astype(np.float32) @ texts_MD.astype(np.float32).T).max(axis=1))
+def near(ids_N: Ints, points_ND: Points, texts_MD: Points) -> list[int]:
+    """The tasks that are near one of the texts, the nearest first, equal ones by id. Rows have unit length.
+
+    Near is what has a cosine so many standard deviations above the mean: what a cosine is worth differs by the encoder.
+    """
+    if not (len(points_ND) and len(texts_MD)):
+        return []
+    cosines_N = (points_ND.astype(np.float32) @ texts_MD.astype(np.float32).T).max(axis=1)
+    are_near_N = cosines_N >= cosines_N.mean() + DEVIATIONS * cosines_N.std()
+    return best_first(ids_N[are_near_N], cosines_N[are_near_N])
 
 
 def best_first(ids_N: Ints, values_N: Array) -> list[int]:

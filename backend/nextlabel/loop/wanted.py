@@ -8,9 +8,9 @@ import numpy as np
 
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.wanted import WANTED, best_first, in_turn, nearness, places
+from nextlabel.learning.wanted import ENOUGH, WANTED, best_first, in_turn, near, places
 from nextlabel.loop.embedding import Embedder
-from nextlabel.loop.orders import Chances, Order
+from nextlabel.loop.orders import Order
 from nextlabel.loop.sides import Side
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Want:
     """A class of which more labels are wanted, or `ANY`: `texts` to look for, and the `tasks` that are labelled so, of
-    a `target`, if there is one."""
+    a `target`, which `ANY` has not."""
 
     label: str
     texts: tuple[str, ...]
@@ -47,7 +47,7 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
             label,
             options.look_for.get(label, ()),
             tuple(task for task, given in labels.items() if given == label),
-            options.class_targets.get(label),
+            None if label == ANY else options.class_targets.get(label, ENOUGH),
         )
         for label in named
         if label in (ANY, *config.labels)
@@ -62,35 +62,33 @@ class WantedTasks:
         self._texts: dict[tuple[str, str], Array] = {}
 
     def side(self, pool: Pool, order: Order, wants: Sequence[Want], labels: int, depth: int) -> Side:
-        """Their slots among `depth` places, which follow `labels` labels. There are no tasks where nothing is wanted
-        any more, or nothing is near or likely."""
+        """Their slots among `depth` places, which follow `labels` labels. No tasks where nothing is wanted any more, or
+        nothing is near."""
         lists = [self._of(pool, order, want)[:depth] for want in wants if not want.met]
         return Side(WANTED, in_turn(lists), places(labels, depth))
 
     def _of(self, pool: Pool, order: Order, want: Want) -> list[int]:
         """Tasks for a class, best first: by an order that knows labels of it, before that by embeddings."""
         chances = order.chances(want.label)
-        return best_first(*(self._near(pool, want) if chances is None else chances))
+        return self._near(pool, want) if chances is None else best_first(*chances)
 
-    def _near(self, pool: Pool, want: Want) -> Chances:
-        """How near the tasks that have an embedding are to a text or a label."""
+    def _near(self, pool: Pool, want: Want) -> list[int]:
+        """Those of the tasks with an embedding that are near the texts, or, where there are none, near the labels."""
         ids_N, numbers_N = pool.open_numbers(skipped=False)
         try:
-            texts_MD, name = self._embedded(want.texts), self._embedder.name
+            name = self._embedder.name
+            texts_MD = self._embedded(want.texts) if want.texts else pool.vectors(EMBEDDINGS, name, want.tasks)[1]
         except NextlabelError as error:
             log.warning("nothing is known to be near what is looked for: %s", error)
-            return ids_N[:0], np.empty(0)
-        near = [*texts_MD, *pool.vectors(EMBEDDINGS, name, want.tasks)[1]]
+            return []
         latest = pool.latest_vectors(EMBEDDINGS, name)
         known_N = latest.knows(numbers_N)
-        if not near or not known_N.any():
-            return ids_N[:0], np.empty(0)
-        return ids_N[known_N], nearness(latest.of(numbers_N[known_N])["vector"], np.stack(near))
+        return near(ids_N[known_N], latest.of(numbers_N[known_N])["vector"], texts_MD)
 
-    def _embedded(self, texts: Sequence[str]) -> list[Array]:
+    def _embedded(self, texts: Sequence[str]) -> Array:
         name = self._embedder.name
         missing = [text for text in texts if (name, text) not in self._texts]
         if missing:
             made = self._embedder.of_texts(missing)
             self._texts |= {(name, text): made_D for text, made_D in zip(missing, made, strict=True)}
-        return [self._texts[name, text] for text in texts]
+        return np.stack([self._texts[name, text] for text in texts])

@@ -14,7 +14,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import acquire, most_informative_first
-from nextlabel.learning.wanted import EVERY, WANTED, nearness, places
+from nextlabel.learning.wanted import EVERY, WANTED, best_first, near, places
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import baselines
@@ -52,9 +52,8 @@ class Way:
 WAYS: Mapping[str, Way | None] = {
     BASE: None,
     "3 texts": Way(texts=True),
-    "3 texts, near": Way(texts=True, then=NEAR),
-    "3 texts, 1 in 2": Way(texts=True, every=2),
     "3 texts, 1 in 5": Way(texts=True, every=5),
+    "3 texts, near": Way(texts=True, then=NEAR),
     "its name": Way(name=True),
     "target 10": Way(target=10),
     "3 texts, target 10": Way(texts=True, target=10),
@@ -156,41 +155,35 @@ class _Scene:
         known: list[int] = []
         while len(known) < labels:
             left = np.setdiff1d(np.arange(len(self.pool.targets_N)), known)
-            fit = fitted(self.pool, known) if known else None
-            probs_NC = fit.probabilities(self.pool.points_ND[left]) if fit else None
+            starting = len(known) < START_LABELS
+            probs_NC = None if starting else fitted(self.pool, known).probabilities(self.pool.points_ND[left])
             lists = {INFORMATIVE: self._informative(left, known, probs_NC)}
             depth, slots = min(RENEWED, labels - len(known)), list[int]()
             if way is not None:
-                lists[WANTED] = self._wanted(way, left, known, probs_NC, names_CD)
+                lists[WANTED] = [Ranked(place, 0.0) for place in self._wanted(way, left, known, probs_NC, names_CD)]
                 slots = places(len(known), depth, way.every)
             kinds = [WANTED if place in slots else INFORMATIVE for place in range(depth)]
             known += [task.task_id for task in compose(lists, kinds.__getitem__, depth)]
         return known
 
     def _informative(self, left: Ints, known: Sequence[int], probs_NC: Array | None) -> list[Ranked]:
-        waiting = [position for position in self.start if position not in set(known)]
-        if waiting or probs_NC is None:
+        if probs_NC is None:
+            waiting = [position for position in self.start if position not in set(known)]
             return [Ranked(position, 1 - place / len(self.start)) for place, position in enumerate(waiting)]
         values_N = acquire("margin", probs_NC[:, None, :], np.zeros(len(left)))
         best = most_informative_first(values_N)
         return list(map(Ranked, left[best].tolist(), values_N[best].tolist()))
 
-    def _wanted(
-        self, way: Way, left: Ints, known: Sequence[int], probs_NC: Array | None, names_CD: Array
-    ) -> list[Ranked]:
+    def _wanted(self, way: Way, left: Ints, known: Sequence[int], probs_NC: Array | None, names_CD: Array) -> list[int]:
         mine = [position for position in known if self.pool.targets_N[position] == self.rare]
         if way.target is not None and len(mine) >= way.target:
             return []
-        texts_MD = self.texts_MD if way.texts else names_CD[[self.rare]] if way.name else self.texts_MD[:0]
         if mine and probs_NC is not None and way.then == LIKELY:
-            values_N = probs_NC[:, self.rare]
-        else:
+            return best_first(left, probs_NC[:, self.rare])
+        texts_MD = self.texts_MD if way.texts else names_CD[[self.rare]] if way.name else self.pool.points_ND[mine]
+        if mine and way.then == NEAR:
             texts_MD = np.concatenate([texts_MD, self.pool.points_ND[mine]])
-            if not len(texts_MD):
-                return []
-            values_N = nearness(self.pool.points_ND[left], texts_MD)
-        best = np.argsort(-values_N, kind="stable")
-        return list(map(Ranked, left[best].tolist(), values_N[best].tolist()))
+        return near(left, self.pool.points_ND[left], texts_MD)
 
     def scored(self, known: Sequence[int], test: Frozen) -> Mapping[str, float]:
         """By measure."""
