@@ -76,7 +76,10 @@ class StartOrders:
     def look_for(self, pool: Pool, project: int) -> None:
         """Ask for embeddings to compare with what a person looks for, beside a version, if many tasks have none."""
         numbers_N = pool.open_numbers(skipped=False)[1]
-        known_N = pool.latest_vectors(EMBEDDINGS, self._embedder.name).knows(numbers_N)
+        try:
+            known_N = pool.latest_vectors(EMBEDDINGS, self._embedder.name).knows(numbers_N)
+        except NextlabelError:  # the look at the base checkpoint tells people
+            return
         if known_N.sum() < EMBEDDED * min(len(numbers_N), ORDERED_AT_MOST):
             self._jobs.want_start(project)
 
