@@ -457,6 +457,7 @@ class Controller:
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
+            *notices.on_wanted(self._registry.options(project), config, project),
         ]
 
     def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
