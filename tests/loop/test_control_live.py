@@ -85,7 +85,7 @@ def test_a_holdout_is_labelled_first_and_a_control_task_is_answered_without_a_gu
     known = project.labelled() & control.keys()
     connect(studio, project.id, project.backend.url, Credentials(), control_first=len(known) + 3)
     due = sorted(control.keys() - known, key=lambda task: control[task])[:3]
-    wait_until(lambda: set(due) <= set(project.published()), "the first tasks of the control set to be published")
+    wait_until(lambda: project.queue()[:3] == due, "the first tasks of the control set to come first")
     assert project.label(len(due)) == due
     config = studio.project(project.id).label_config
     tasks = [studio.task(due[0]), studio.task(min(project.published().keys() - control.keys()))]
