@@ -135,6 +135,7 @@ def _turn(
         pythonpath=build.python_path,
         base_model=plan.base_model,
         promote_margin=1,  # each fit is to give a new order
+        control_share=0,  # of whose labels no order is to know
         **{name: getattr(plan, name) for name in SETTINGS},
     )
     backend.program = build.program
