@@ -379,8 +379,8 @@ def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Ite
         names = "; ".join(f"{name} {', '.join(map(repr, labels))}" for name, labels in gone.items() if labels)
         yield Notice(
             "Wanted labels that are not learnt",
-            f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes in "
-            f"their slots: say anew what is wanted with `nextlabel options --project {project}`.",
+            f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes "
+            f"in their slots: say anew what is wanted with `nextlabel options --project {project}`.",
         )
 
 

@@ -25,6 +25,7 @@ CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
     "ignored_labels": "--ignore-label",
+    "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
 WANTED: Mapping[str, tuple[Callable[[object], Mapping[str, Any] | None], str]] = {
     "look_for": (texts_of, LOOK_FOR),
@@ -45,6 +46,7 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     yield f"label_map={mapped} ({'project' if mapped else 'built in'})"
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
+    yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
     for name, wanted in (("look_for", plain_texts(options.look_for)), ("class_targets", dict(options.class_targets))):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"

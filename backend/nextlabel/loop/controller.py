@@ -30,6 +30,7 @@ from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_b
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
@@ -58,7 +59,7 @@ from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import ProjectSettings, Settings, for_project
+from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
@@ -212,7 +213,9 @@ class Controller:
             raise
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
-        config = parse_label_config(project.label_config, self._registry.options(project.id))
+        options = self._registry.options(project.id)
+        config = parse_label_config(project.label_config, options)
+        config = replace(config, control=control_of(self._settings, options))
         self._take_back_choices(pool, project, config)  # first, as annotators see them
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
         if thorough:
@@ -384,13 +387,16 @@ class Controller:
         return outcome
 
     def _sides(self, pool: Pool, found: _Found, order: Order, depth: int) -> list[Side]:
-        """What stands in places of its own."""
-        wants = self._wants(pool, found)
-        if all(want.met for want in wants):
-            return []
+        """Tasks that come next for another reason than the order, the first kinds first."""
+        control, options = found.config.control, self._registry.options(found.project.id)
+        others, wants = _others_at_work(pool), self._wants(pool, found)
+        sides = [control_side(pool, control, options.control_first, others)]
         if found.version and any(want.texts and not want.tasks for want in wants):
             self._starts.look_for(pool, found.project.id)
-        return [self._wanted.side(pool, order, wants, found.decision.labels, depth + _others_at_work(pool))]
+        if not all(want.met for want in wants):
+            labels = found.decision.labels + pool.control_labels()
+            sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
+        return sides
 
     def _wants(self, pool: Pool, found: _Found) -> list[Want]:
         options = self._registry.options(found.project.id)
@@ -554,6 +560,7 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            control=pool.control_labels(),
             pending=decision.pending,
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
