@@ -375,8 +375,12 @@ def test_without_a_holdout_a_version_that_knows_its_labels_is_promoted(house_of:
     house.label(TRAIN, WRONG)
     new = house.fit()
     assert house.active_version == new != first
-    assert house.registry.card(PROJECT, new).verdict == "judged by the labels that it was fitted on (24)"
-    assert "24 labels, no labelled holdout, judged by the labels" in house.board.fit(PROJECT).message
+    why = f"24 labels are too few, or too hard for {first}, to tell whether it is worse"
+    assert house.registry.card(PROJECT, new).unjudged == why
+    house.label(POOL[:FIT_EVERY], WRONG)
+    third = house.fit()
+    assert house.registry.card(PROJECT, third).verdict == "judged by the labels that it was fitted on (32)"
+    assert "32 labels, no labelled holdout, judged by the labels" in house.board.fit(PROJECT).message
 
 
 @pytest.mark.parametrize("head", ["on", "off"])
@@ -419,7 +423,7 @@ def test_too_few_labels_to_tell_are_said(house_of: MakeHouse) -> None:
     house.label(TRAIN[:8], RIGHT)
     card = house.registry.card(PROJECT, house.fit())
     assert (card.refused, card.judged) == ("", "")
-    assert card.unjudged == f"8 labels are too few to tell whether it is worse than {first}"
+    assert card.unjudged == f"8 labels are too few, or too hard for {first}, to tell whether it is worse"
     assert house.active_version == card.version
 
 

@@ -336,7 +336,9 @@ class Fitter:
                 card = replace(card, refused=f"{why}, more than PROMOTE_MARGIN={margin:g}")
             if verdict.refused or verdict.tells:
                 return replace(card, judged=f"{what} ({count})")
-        return replace(card, unjudged=f"{count} labels are too few to tell whether it is worse than {rival.version}")
+        # Of what the active one does not know, nothing can be lost.
+        why = f"{count} labels are too few, or too hard for {rival.version}, to tell whether it is worse"
+        return replace(card, unjudged=why)
 
     def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
         try:
