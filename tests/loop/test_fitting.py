@@ -4,7 +4,7 @@ import json
 import re
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import Card
 
 MakeHouse = Callable[..., House]
 
@@ -383,9 +384,15 @@ def test_without_a_holdout_a_version_that_knows_its_labels_is_promoted(house_of:
     assert "32 labels, no labelled holdout, judged by the labels" in house.board.fit(PROJECT).message
 
 
-@pytest.mark.parametrize("head", ["on", "off"])
-@pytest.mark.parametrize("spoilt", [{"learning_rate": 0.5}, {"fit_steps": 1, "learning_rate": 1e-4}], ids=str)
-@pytest.mark.parametrize("held_out", [0, 3])
+@pytest.mark.parametrize(
+    ("head", "spoilt", "held_out"),
+    [
+        ("on", {"learning_rate": 0.5}, 0),
+        ("off", {"learning_rate": 0.5}, 0),
+        ("on", {"fit_steps": 1, "learning_rate": 1e-4}, 3),
+    ],
+    ids=["collapsed", "without heads", "hardly fitted, with a holdout that is too small"],
+)
 def test_a_fit_that_went_wrong_is_refused_without_a_holdout_and_the_next_one_comes_with_new_labels(
     head: str, spoilt: dict[str, object], held_out: int, house_of: MakeHouse
 ) -> None:
@@ -413,6 +420,27 @@ def test_a_fit_that_went_wrong_is_refused_without_a_holdout_and_the_next_one_com
     third = again.fit()
     assert again.active_version == third
     assert again.registry.card(PROJECT, third).parent == good
+
+
+def test_the_gate_asks_nothing_about_the_control_set(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, asked = house_of(head="off"), list[int]()
+    house.label(HOLDOUT[:3], RIGHT, holdout=True)
+    control = [
+        TaskRow(i, Example(i, f"yes, {i}"), False, False, False, 1, (Vote("pos", False, ""),), draw="a") for i in POOL
+    ]
+    house.pool.upsert(control[:4])
+    house.label(TRAIN, RIGHT)
+    house.fit()
+    score = house.resident.score
+
+    def scored(card: Card, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
+        asked.extend(example.id for example in examples)
+        return score(card, examples, *rest, **named)
+
+    monkeypatch.setattr(house.resident, "score", scored)
+    second = house.fit_on_demand()
+    assert house.registry.card(PROJECT, second).judged
+    assert sorted(asked) == [*TRAIN, *HOLDOUT[:3]]
 
 
 def test_too_few_labels_to_tell_are_said(house_of: MakeHouse) -> None:

@@ -9,7 +9,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.simulation import gates
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.gates import GOOD, SPOILT, GatePlan
+from nextlabel.simulation.gates import FIT_SHUFFLED, GOOD, SPOILT, GatePlan
 from nextlabel.values.examples import Example
 
 PLAN = GatePlan((8, 16, 40), (0, 1), 1, 60, 30, 16)
@@ -30,12 +30,12 @@ def test_every_version_but_the_first_is_a_case_and_the_spoilt_ones_are_counted_a
     corpus: Path, tiny: Path, tmp_path: Path
 ) -> None:
     cases = gates.play(corpus, PLAN, str(tiny), tmp_path)
-    both = [(0, n, fit) for n in (16, 40) for fit in (GOOD, *SPOILT)] + [(1, n, GOOD) for n in (16, 40)]
+    both = [(0, n, fit) for n in (16, 40) for fit in (GOOD, *SPOILT, FIT_SHUFFLED)] + [(1, n, GOOD) for n in (16, 40)]
     assert [(case.seed, case.labels, case.fit) for case in cases] == both
     assert all(0 <= accuracy <= 1 for case in cases for accuracy in (case.before, case.after))
     text = gates.to_markdown(cases)
     assert text.count("| small |") == 1
-    assert all(f"| {fit} |" in text for fit in SPOILT)
+    assert all(f"| {fit} |" in text for fit in (*SPOILT, FIT_SHUFFLED))
     kept = (tmp_path / "small.json").read_text()
     (tmp_path / "small.json").write_text(kept.replace('"refused": false', '"refused": true'))
     again = gates.play(corpus, PLAN, str(tiny), tmp_path)

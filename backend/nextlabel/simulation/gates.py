@@ -28,6 +28,7 @@ STRATEGY, MARGIN = "margin", 0.05
 GOOD = "as it should be"
 RATES: Mapping[str, float] = {"rate x 5": 5, "rate x 50": 50}
 FEW_STEPS, NEW_SHUFFLED, ALL_SHUFFLED = "5 steps", "new labels shuffled", "all labels shuffled"
+FIT_SHUFFLED = "labels shuffled in the fit alone"
 SPOILT = (*RATES, FEW_STEPS, NEW_SHUFFLED, ALL_SHUFFLED)
 CLEAR = 0.1  # a fall of the accuracy on test that somebody would mind
 
@@ -35,7 +36,7 @@ ABOUT = f"""\
 Versions in a row, the labels between them by `{STRATEGY}`, the recipe `auto`. Each is judged against the one before by
 the labels that it was fitted on (PROMOTE_MARGIN={MARGIN:g}); accuracies are those on test. *Could tell*: a version that
 answers one label for all would have been refused. *Shuffled*: labels that only chance connects with their texts, of the
-tasks that are new since the version before, or of all."""
+tasks that are new since the version before, or of all; or people's labels are right, and the fit mixed them up."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,10 @@ class _Player:
                 for fit in SPOILT:
                     given = self._shuffled(known, fit, len(chosen))
                     with suppress(DivergedError):  # no version comes of it
-                        yield self._case(given, fit, before, self._fitted(given, fit))
+                        spoilt = self._fitted(given, fit)
+                        yield self._case(given, fit, before, spoilt)
+                        if fit == ALL_SHUFFLED:
+                            yield self._case(known, FIT_SHUFFLED, before, spoilt)
             before = after
 
     def _rest(self, known: Sequence[Labelled]) -> list[Labelled]:
@@ -174,17 +178,19 @@ def _of_good(cases: Sequence[Case], counts: Sequence[int]) -> str:
         for corpus in corpora
     ]
     total = ["all", *(_counted([case for case in good if case.labels == labels]) for labels in counts)]
-    return markdown.table(["refused, could tell", *(f"{labels} labels" for labels in counts)], [*rows, total])
+    head = [f"refused, could tell, fell by {CLEAR:g} on test", *(f"{labels} labels" for labels in counts)]
+    return markdown.table(head, [*rows, total])
 
 
 def _counted(cases: Sequence[Case]) -> str:
-    return f"{sum(case.refused for case in cases)}, {sum(case.tells for case in cases)} of {len(cases)}"
+    found = ([case.refused, case.tells, case.before - case.after >= CLEAR] for case in cases)
+    return f"{', '.join(str(sum(column)) for column in zip(*found, strict=True))} of {len(cases)}"
 
 
 def _of_spoilt(cases: Sequence[Case], counts: Sequence[int]) -> str:
     rows = [
         [fit, *(_caught([c for c in cases if c.fit == fit and c.labels == labels]) for labels in counts)]
-        for fit in SPOILT
+        for fit in (*SPOILT, FIT_SHUFFLED)
     ]
     head = [f"fell by {CLEAR:g} on test, refused of these", *(f"{labels} labels" for labels in counts)]
     return markdown.table(head, rows)
