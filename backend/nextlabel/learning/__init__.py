@@ -10,6 +10,7 @@ __all__ = [
     "control",
     "copies",
     "diversity",
+    "gate",
     "heads",
     "near_copies",
     "rounds",

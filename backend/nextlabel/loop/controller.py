@@ -430,6 +430,8 @@ class Controller:
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
         if self._registry.options(project.id).defaults == OF_0_1_0:
             notes.append(notices.old_defaults(project.id))
+        if found.version and (why := self._registry.card(project.id, found.version).unjudged):
+            notes.append(notices.not_judged(found.version, why, project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
