@@ -268,6 +268,7 @@ def test_tasks_of_a_side_stand_in_its_places_and_are_written_once(pool: Pool) ->
 
 
 def test_a_hidden_task_that_shows_a_guess_is_written_again(pool: Pool) -> None:
+    pool.upsert([TaskRow(900, Example(900, "text 900"), False, False, False, 0, (), draw="0" * 64)])
     sides = [Side("hidden", [900], [0], hidden=True)]
     notes = beside(pool, sides, [Published(7, 900, NEW, 0.01, choice="yes")])
     assert notes.removed == [7]

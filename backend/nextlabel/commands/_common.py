@@ -23,6 +23,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole_number(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def write_json(out: Path | None, result: object) -> None:
     """All numbers, into the file that --out names, if it names one."""
     if out is not None:

@@ -28,6 +28,7 @@ PLAIN_ORDER: Mapping[str, str] = {
     "start_order": "off",
     "near_copies": "serve",
     "fit_schedule": "off",
+    "control_share": "0",
 }
 FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
 STOP_S = 8.0

@@ -13,6 +13,7 @@ CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
     "ignored_labels": "--ignore-label",
+    "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
 
 
@@ -29,6 +30,7 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     yield f"label_map={mapped} ({'project' if mapped else 'built in'})"
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
+    yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:

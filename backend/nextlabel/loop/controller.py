@@ -30,6 +30,7 @@ from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_b
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
@@ -46,6 +47,7 @@ from nextlabel.loop.publishing import (
     check_published,
     take_back_choices,
 )
+from nextlabel.loop.sides import Side
 from nextlabel.loop.starting import StartOrders
 from nextlabel.loop.sync import (
     annotators_at_work,
@@ -56,7 +58,7 @@ from nextlabel.loop.sync import (
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import ProjectSettings, Settings, for_project
+from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
@@ -209,7 +211,9 @@ class Controller:
             raise
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
-        config = parse_label_config(project.label_config, self._registry.options(project.id))
+        options = self._registry.options(project.id)
+        config = parse_label_config(project.label_config, options)
+        config = replace(config, control=control_of(self._settings, options))
         self._take_back_choices(pool, project, config)  # first, as annotators see them
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
         if thorough:
@@ -365,6 +369,7 @@ class Controller:
             announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
+            sides=self._sides(pool, found),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
@@ -378,6 +383,11 @@ class Controller:
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
+
+    def _sides(self, pool: Pool, found: _Found) -> list[Side]:
+        """Tasks that come next for another reason than the order, the first kinds first."""
+        control, options = found.config.control, self._registry.options(found.project.id)
+        return [control_side(pool, control, options.control_first, _others_at_work(pool))]
 
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
         """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""

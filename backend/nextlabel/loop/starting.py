@@ -155,7 +155,7 @@ class _FitComesError(Exception):
 def _current(pool: Pool, made_of: str) -> StartState:
     """What there is, if it is made of that and its values were not lost; else as if there were none."""
     state = pool.state(StartState)
-    if not state.name or state.made_of != made_of or 0 < pool.open_size() == pool.unscored_size(state.name):
+    if not state.name or state.made_of != made_of or 0 < pool.scored_size() == pool.unscored_size(state.name):
         return StartState()
     return state
 

@@ -24,6 +24,7 @@ def plan_window(
     version: str,
     open_values: Mapping[int, float],
     misplaced: Collection[int] = (),
+    reserved: Collection[int] = (),
 ) -> WindowPlan:
     """What makes `published` right for `version`.
 
@@ -31,11 +32,11 @@ def plan_window(
     is no longer that of `open_values` (an edited text), and all but the oldest of a task (an answer that was lost made
     us write it again). Right ones outside the wanted head stay: they are true and removing them would cost a request.
     Labelled tasks are absent from `open_values`; their predictions of the current version stay until the next one.
-    Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more).
+    Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more). So
+    do those of `reserved` tasks that show a guess.
 
     A wanted task of another kind than informative has a place instead of a score of its own: what stands before the
-    same informative task is right, though others have left the queue in front of it. One without a value shows no
-    label.
+    same informative task is right, though others have left the queue in front of it.
     """
     right: dict[int, int] = {}
     scores = {task_id: 1 - value for task_id, value in open_values.items()}
@@ -43,7 +44,8 @@ def plan_window(
     at_most = _latest_scores(wanted)
     by_age = sorted(published, key=lambda p: p.prediction_id)
     for p in by_age:
-        if p.version == version and p.task_id not in misplaced and _is_right(p, scores, at_most):
+        wrong = p.task_id in misplaced or (p.choice and p.task_id in reserved)
+        if p.version == version and not wrong and _is_right(p, scores, at_most):
             right.setdefault(p.task_id, p.prediction_id)
     create = tuple(task for task in wanted if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
@@ -65,5 +67,5 @@ def _latest_scores(wanted: Sequence[Placed]) -> dict[int, float]:
 def _is_right(published: Published, scores: Mapping[int, float], at_most: Mapping[int, float]) -> bool:
     score, place = scores.get(published.task_id), at_most.get(published.task_id)
     if place is not None:
-        return published.score <= place + SCORE_TOLERANCE and not (score is None and published.choice)
+        return published.score <= place + SCORE_TOLERANCE
     return score is None or abs(score - published.score) <= SCORE_TOLERANCE

@@ -18,6 +18,7 @@ OWN = (  # in the place of the settings of that name
     "head",
     "start_order",
     "near_copies",
+    "control_share",
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 
@@ -29,7 +30,8 @@ class ProjectOptions:
     `label_map`: labels that the config does not have, and the one that each is learnt as. `ignored_labels` are no
     classes, and tasks with them are neither learnt from nor served again. `own`: values by names of
     `OWN`, as they stand there; `settings.for_project` says whether they are possible. `defaults` is the generation of
-    built-in values that holds where nobody decided: a project keeps the one that it was connected with.
+    built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
+    draws the control set, of which `control_first` texts are to be labelled before all else.
     """
 
     fields: tuple[str, ...] = ()
@@ -37,6 +39,8 @@ class ProjectOptions:
     own: Mapping[str, Any] = field(default_factory=dict)
     defaults: int = OF_0_1_0
     ignored_labels: tuple[str, ...] = ()
+    control_seed: str = ""
+    control_first: int = 0
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -53,8 +57,13 @@ class ProjectOptions:
         defaults = ours.get("defaults", OF_0_1_0)
         if defaults not in range(OF_0_1_0, LATEST + 1):
             raise not_possible("defaults", defaults, f"a number from {OF_0_1_0} to {LATEST}")
+        seed, first = ours.get("control_seed", ""), ours.get("control_first", 0)
+        if not isinstance(seed, str):
+            raise not_possible("control_seed", seed, "letters and digits, which nextlabel connect makes up")
+        if not isinstance(first, int) or isinstance(first, bool) or first < 0:
+            raise not_possible("control_first", first, "a whole number of tasks")
         own = {name: ours[name] for name in OWN if ours.get(name) is not None}
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored))
+        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -66,6 +75,7 @@ class ProjectOptions:
         others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
+        ours |= {"control_seed": self.control_seed, "control_first": self.control_first}
         ours = {name: value for name, value in ours.items() if value}
         return {**kept, KEY: ours} if ours else kept
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,18 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 from nextlabel import __version__
 from nextlabel.errors import BadRequestError, NoModelError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
-from nextlabel.labelstudio.predictions import UNREADABLE_SCORE, UNTRAINED_SCORE, no_prediction, to_prediction
+from nextlabel.labelstudio.predictions import (
+    CONTROL_SCORE,
+    UNREADABLE_SCORE,
+    UNTRAINED_SCORE,
+    no_prediction,
+    to_prediction,
+)
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, model_version_in, project_id_of, project_in, task_ids_in
 from nextlabel.labelstudio.tasks import to_example
 from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.processes import trim_heap
-from nextlabel.settings import for_project
+from nextlabel.settings import control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, Unreadable
@@ -79,7 +86,9 @@ def predict() -> Response:
     body, registry, metrics = _body(), services().registry, services().metrics
     tasks = _tasks(body)
     project = project_id_of(body.get("project"))
-    config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
+    options = registry.options(project)
+    config = parse_label_config(str(body.get("label_config") or ""), options)
+    config = replace(config, control=control_of(services().settings, options))
     with _one_of(services().places):  # not before: whoever sends slowly shall take no place
         name, answers = _answers_of_active(registry, project, config, tasks, services().resident)
     if len(tasks) >= MANY_TASKS:
@@ -181,8 +190,11 @@ def _answers(
     for item in read:
         if isinstance(item, Unreadable):
             answers.append(no_prediction(UNREADABLE_SCORE, name, item.reason))
+            continue
+        probs_C, value, cut = next(by_position)
+        if config.control.drawn(item):
+            answers.append(no_prediction(CONTROL_SCORE, name, "no guess is shown for it"))
         else:
-            probs_C, value, cut = next(by_position)
             answers.append(to_prediction(config, card.labels, probs_C, value, name, cut))
     return answers
 
