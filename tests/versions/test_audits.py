@@ -56,7 +56,7 @@ def test_an_audit_runs_until_it_ends_and_its_number_is_never_given_again(audits:
     audits.end(running, "given up")
     audits.end(running, "200 labels were given")
     assert audits.ended(running) == "given up"
-    assert (audits.running(7), audits.next_number(7)) == (None, 2)
+    assert (audits.running(7), audits.runs(7), audits.next_number(7)) == (None, False, 2)
     audits.begin(replace(AUDIT, number=2), None)
     last = audits.last(7)
     assert last is not None
@@ -82,7 +82,6 @@ def test_what_was_cut_short_does_not_count_and_is_no_obstacle(
 def test_a_damaged_audit_is_refused_by_name(audits: Audits, tmp_path: Path, file: str) -> None:
     audits.begin(AUDIT, None)
     cut(tmp_path / "audits" / "7" / "1" / file)
-    for ask in (audits.last, audits.running):
-        with pytest.raises(BadAuditError, match="Audit 1 of project 7 cannot be read from"):
-            ask(7)
-    assert audits.next_number(7) == 2
+    with pytest.raises(BadAuditError, match="Audit 1 of project 7 cannot be read from"):
+        audits.last(7)
+    assert (audits.running(7), audits.next_number(7)) == (None, 2)

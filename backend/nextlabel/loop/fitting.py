@@ -41,6 +41,7 @@ from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import Caches, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -81,6 +82,7 @@ class Fitter:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
+        self._audits = Audits(settings.model_dir)
 
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
@@ -91,6 +93,8 @@ class Fitter:
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
+        if self._audits.runs(project):
+            return FitDecision("", "Nothing is fitted while an audit runs", len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))

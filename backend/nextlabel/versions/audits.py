@@ -6,6 +6,7 @@ One that was given up keeps its number, for it has spent its part of delta.
 
 import io
 import json
+import logging
 import shutil
 import zipfile
 from dataclasses import fields
@@ -19,6 +20,8 @@ from nextlabel.errors import BadAuditError
 from nextlabel.learning.certificate import Audit
 from nextlabel.learning.heads import Head, save
 from nextlabel.store.files import replace_file
+
+log = logging.getLogger(__name__)
 
 PLAN, ROWS, HEAD, ENDED = "audit.json", "pool.npz", "head.npz", "ENDED"
 COLUMNS = ("ids_N", "texts", "said", "confidences_N")  # of an audit's rows
@@ -39,10 +42,18 @@ class Audits:
         numbers = self._numbers(project)
         return self.load(project, max(numbers)) if numbers else None
 
+    def runs(self, project: int) -> bool:
+        """Whether one has begun and not ended."""
+        numbers = self._numbers(project)
+        return bool(numbers) and not (self._root / str(project) / str(max(numbers)) / ENDED).exists()
+
     def running(self, project: int) -> Audit | None:
-        """The one that has not ended; None when there is none. Raises as `load` does."""
-        last = self.last(project)
-        return None if last is None or self.ended(last) else last
+        """The one that has not ended; None when there is none that can be read, so that the queue goes on."""
+        try:
+            return self.last(project) if self.runs(project) else None
+        except BadAuditError as error:
+            log.error("%s", error)
+            return None
 
     def begin(self, audit: Audit, head: Head | None) -> None:
         """Keep what is frozen, with the head if it is one that is audited. Raises `OSError` when it cannot be written
