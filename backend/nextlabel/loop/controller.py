@@ -581,6 +581,7 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            control=pool.control_labels(),
             pending=decision.pending,
             holdout=len(pool.labels(found.config.question, holdout=True)),
             **changes,

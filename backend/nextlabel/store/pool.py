@@ -351,6 +351,10 @@ class Pool:
             for _, copies in groupby(rows, itemgetter(0))
         ]
 
+    def control_labels(self) -> int:
+        """How many tasks of it have a label."""
+        return self._count("SELECT COUNT(*) FROM task WHERE draw != '' AND voted")
+
     def reserved(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks that are of the control set."""
         sql = f"SELECT id FROM task WHERE {AMONG} AND draw != ''"

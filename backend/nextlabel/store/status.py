@@ -17,7 +17,8 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `order` is what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
+    what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. `first` is the one thing about the project that must be known before all else, empty when all
     is well; `warnings` and `remarks` follow it.
@@ -30,6 +31,7 @@ class QueueStatus:
     pool: int = 0
     unreadable: int = 0
     labels: int = 0
+    control: int = 0
     pending: int = 0
     holdout: int = 0
     version: str = ""
