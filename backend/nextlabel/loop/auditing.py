@@ -18,9 +18,8 @@ from nextlabel.learning.audit import DELTA, Part, log_odds
 from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
-from nextlabel.loop.heading import features_of
 from nextlabel.problems.question import Question
-from nextlabel.store.pool import Asked, Pool
+from nextlabel.store.pool import EXACT, FEATURES, Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
 from nextlabel.values.queue import Ranked, to_score
@@ -103,15 +102,20 @@ def _logits(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, 
     """Of each of the tasks that are scored."""
     found: dict[int, Array] = {}
     for at in range(0, len(task_ids), SLICE):
-        some = task_ids[at : at + SLICE]
-        if version.head is None:
-            ids_N, probs_NC = pool.probabilities(version.card.version, some)
-            with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
-                logits_NC = np.log(probs_NC)
-        else:
-            ids_N, features_ND = features_of(pool, version.card, some)
-            logits_NC = version.head.layer(features_ND)
-        found |= dict(zip(ids_N.tolist(), logits_NC, strict=True))
+        found |= _logits_of_some(pool, version, task_ids[at : at + SLICE])
+    return found
+
+
+def _logits_of_some(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
+    name, found = version.card.version, dict[int, Array]()
+    if version.head is None:
+        ids_N, probs_NC = pool.probabilities(name, task_ids)
+        with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
+            return dict(zip(ids_N.tolist(), np.log(probs_NC), strict=True))
+    for kind in (FEATURES, EXACT):  # what is exact comes last, and stays
+        ids_N, features_ND = pool.vectors(kind, name, task_ids)
+        if len(ids_N):
+            found |= dict(zip(ids_N.tolist(), version.head.layer(features_ND), strict=True))
     return found
 
 
