@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
 from nextlabel.errors import BadAuditError
-from nextlabel.learning.audit import MOST_LABELS, RISK, labels_without_error
-from nextlabel.learning.certificate import Audit
+from nextlabel.learning.audit import MOST_LABELS, RISK
+from nextlabel.learning.certificate import Audit, labels_without_error
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
 from nextlabel.simulation.audits import certain_by, first_with
@@ -91,8 +91,12 @@ def takes(audit: Audit) -> Iterator[str]:
         f"{audit.version} are wrong, of {tasks} tasks or of those that it is surest of. It takes {audit.most_labels} "
         "labels at most."
     )
-    yield f"If none is wrong, all are certified after {labels_without_error(tasks, level, risk)} labels."
-    yield "Of many tasks, by the share that is wrong, with a chance of one half and of nine tenths:"
+    first, whole = (at or f"more than {audit.most_labels}" for at in labels_without_error(audit))
+    yield f"If none is wrong, {audit.plan.parts[0].size} are certified after {first} labels, and all after {whole}."
+    yield (
+        "Of many tasks, by the share of them that is wrong, it takes as many labels of them with a chance of one half "
+        "and of nine tenths:"
+    )
     for share in OF_THE_RISK:
         chances_n = certain_by(share * risk, level, LOOKED_AT, risk)
         labels = [first_with(chances_n, chance) or f"more than {LOOKED_AT}" for chance in (0.5, 0.9)]

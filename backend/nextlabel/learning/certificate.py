@@ -28,6 +28,7 @@ from nextlabel.learning.audit import (
     freeze,
     log_e,
     many_skipped,
+    parts_passed,
 )
 from nextlabel.learning.control import draw
 from nextlabel.values.arrays import Array, Bools, Ints
@@ -122,6 +123,16 @@ def passed(audit: Audit, answers: Sequence[Answer]) -> Part | None:
     """The largest part that the answers certify; None when there is none."""
     right = [None if a.label is None else a.label == said for a, said in zip(answers, audit.said, strict=False)]
     return certified(audit.plan, audit.confidences_N[: len(right)], right)
+
+
+def labels_without_error(audit: Audit) -> tuple[int | None, int | None]:
+    """After how many labels the first part and the last one are certified if none is wrong; None: not by the last that
+    may be given. The order is fixed, so there is no chance in it."""
+    confidences_1n = audit.confidences_N[None, : audit.most_labels]
+    right_1n = np.zeros(confidences_1n.shape, dtype=bool)
+    passed_n = parts_passed(audit.plan, confidences_1n, right_1n, right_1n)[0]
+    first, last = ((passed_n >= parts).tolist() for parts in (1, len(audit.plan.parts)))
+    return (first.index(True) + 1 if any(first) else None, last.index(True) + 1 if any(last) else None)
 
 
 def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, Any]:
