@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import BadAuditError
-from nextlabel.learning.certificate import Answer, Audit, Records, answered, issue, key_hash, problems, text_hash
+from nextlabel.learning.certificate import (
+    Answer,
+    Audit,
+    Records,
+    answered,
+    issue,
+    key_hash,
+    problems,
+    seed_of,
+    text_hash,
+)
 from nextlabel.learning.control import control_set
 from nextlabel.values.arrays import Array
 
@@ -17,7 +27,7 @@ SEED, HEAD, LABELS = "a key that nobody else knows", "nextlabel-5.12-20260101T00
 
 
 def audit_of(confidences_N: Array, said: Sequence[str], seed: str = SEED, number: int = 1, most: int = 200) -> Audit:
-    keys = control_set(seed, [(f"text {place}", None) for place in range(len(said))], share=1)
+    keys = control_set(seed_of(seed, number), [(f"text {place}", None) for place in range(len(said))], share=1)
     return Audit(
         project=7,
         number=number,

@@ -9,13 +9,14 @@ verify  compute a certificate again from the project's records; exit code 1 if a
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
 from nextlabel.errors import BadAuditError
-from nextlabel.learning.audit import MOST_LABELS, RISK
-from nextlabel.learning.certificate import Audit, labels_without_error
+from nextlabel.learning.audit import MOST_LABELS, RISK, labels_without_error
+from nextlabel.learning.certificate import Audit
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
 from nextlabel.simulation.audits import certain_by, first_with
@@ -91,8 +92,9 @@ def takes(audit: Audit) -> Iterator[str]:
         f"{audit.version} are wrong, of {tasks} tasks or of those that it is surest of. It takes {audit.most_labels} "
         "labels at most."
     )
-    first, whole = (at or f"more than {audit.most_labels}" for at in labels_without_error(audit))
-    yield f"If none is wrong, {audit.plan.parts[0].size} are certified after {first} labels, and all after {whole}."
+    first = audit.plan.parts[0].size
+    needed = math.ceil(labels_without_error(first, level, risk) * tasks / first)  # not of this order: it stays unknown
+    yield f"If none is wrong, it takes about {needed} labels; the first that are tested are the {first} surest tasks."
     yield (
         "Of many tasks, by the share of them that is wrong, it takes as many labels of them with a chance of one half "
         "and of nine tenths:"

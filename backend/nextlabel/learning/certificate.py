@@ -28,7 +28,6 @@ from nextlabel.learning.audit import (
     freeze,
     log_e,
     many_skipped,
-    parts_passed,
 )
 from nextlabel.learning.control import draw
 from nextlabel.values.arrays import Array, Bools, Ints
@@ -103,6 +102,12 @@ def key_hash(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
+def seed_of(key: str, number: int) -> str:
+    """What draws the order of a project's audit of this number: another one than the control set's, for of that what
+    a model would have asked for is left over, so that it is no random part of what is left."""
+    return f"{key}, audit {number}"
+
+
 def text_hash(key: Key) -> str:
     """What tells whether a text was edited; the same for copies."""
     return sha256(json.dumps(list(key)).encode()).hexdigest()
@@ -123,16 +128,6 @@ def passed(audit: Audit, answers: Sequence[Answer]) -> Part | None:
     """The largest part that the answers certify; None when there is none."""
     right = [None if a.label is None else a.label == said for a, said in zip(answers, audit.said, strict=False)]
     return certified(audit.plan, audit.confidences_N[: len(right)], right)
-
-
-def labels_without_error(audit: Audit) -> tuple[int | None, int | None]:
-    """After how many labels the first part and the last one are certified if none is wrong; None: not by the last that
-    may be given. The order is fixed, so there is no chance in it."""
-    confidences_1n = audit.confidences_N[None, : audit.most_labels]
-    right_1n = np.zeros(confidences_1n.shape, dtype=bool)
-    passed_n = parts_passed(audit.plan, confidences_1n, right_1n, right_1n)[0]
-    first, last = ((passed_n >= parts).tolist() for parts in (1, len(audit.plan.parts)))
-    return (first.index(True) + 1 if any(first) else None, last.index(True) + 1 if any(last) else None)
 
 
 def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, Any]:
@@ -351,6 +346,7 @@ def _outdated(records: Records) -> Iterator[str]:
     if changed := len(audit.ids_N) - len(kept):
         first = next(task for task in audit.ids_N.tolist() if task not in set(kept))
         yield f"Outdated: pool has {changed} tasks that were edited or deleted since, task {first} first."
-    draws = [draw(records.key, records.keys[task]) for task in kept]
+    seed = seed_of(records.key, audit.number)
+    draws = [draw(seed, records.keys[task]) for task in kept]
     if key_hash(records.key) == audit.key_hash and draws != sorted(draws):
         yield "Forged: pool is not in the order of the draw."

@@ -15,7 +15,7 @@ from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import no_prediction
 from nextlabel.learning.audit import DELTA, Part, log_odds
-from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, text_hash
+from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, seed_of, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
 from nextlabel.problems.question import Question
@@ -71,7 +71,8 @@ def freeze_pool(
     """The audit of this number: the tasks that nobody has labelled or skipped, in the order of the draw, and what the
     version says of each. Raises `BadAuditError` when there is none or not all are scored."""
     keys = {example.id: key_of(example) for example in pool.unanswered()}
-    order = sorted(keys, key=lambda task: draw(key, keys[task]))
+    seed = seed_of(key, number)
+    order = sorted(keys, key=lambda task: draw(seed, keys[task]))
     logits = _logits(pool, version, order)
     if not order or len(logits) < len(order):
         raise BadAuditError(
