@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from helpers.fits import QUICK
@@ -68,7 +69,7 @@ def followed(project: LiveProject) -> str:
 
 def audited(project: LiveProject) -> set[int]:
     """What is published of the audit. No guess of it is shown."""
-    predictions = [p for p in project.studio.our_predictions(project.id) if p.version.startswith("nextlabel-audit-1-")]
+    predictions = [p for p in project.studio.our_predictions(project.id) if p.version.startswith("nextlabel-audit-2-")]
     assert all(p.choice == "" for p in predictions)
     return {p.task_id for p in predictions}
 
@@ -91,14 +92,18 @@ def answer(project: LiveProject, audit: Audit, before: list[int]) -> int:
 
 
 def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
-    project: LiveProject, certificate: Certificate, few_pairs: Corpus, tmp_path: Path
+    project: LiveProject, certificate: Certificate, few_pairs: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    head = followed(project)
+    with monkeypatch.context() as killed:
+        killed.setattr(Audits, "begin", interrupted)
+        assert certificate("start")[0] == 130
     code, said = certificate("status")
     assert (code, "has begun no audit" in said) == (1, True)
-    head = followed(project)
     code, said = certificate("start", "--risk", 0.2, "--labels", 40)
-    assert code == 0, said
-    audit = Audits(project.backend.model_dir).load(project.id, 1)
+    assert (code, "Audit 2 has begun" in said) == (0, True), said
+    audit = Audits(project.backend.model_dir).load(project.id, 2)
+    assert audit.plan.level == 0.0125, "what was cut short has spent its part"
     assert "If none is wrong, it takes about" in said
     needed = labels_without_error(audit)
     assert audit.version == head
@@ -106,11 +111,12 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert "runs. Give it up first" in certificate("start")[1]
 
     served = list[int]()
-    wait_until(lambda: "nextlabel-audit-1-" in followed(project), "the queue to hold the audit")
+    wait_until(lambda: "nextlabel-audit-2-" in followed(project), "the queue to hold the audit")
     for place in range(needed):
         served.append(answer(project, audit, served))
         if place == 3:
             kill(project.backend, "trainer")
+            assert guesses(project) == [[], []]
             code, said = certificate("issue", "--out", tmp_path / "early.json")
             assert (code, "certifies nothing: of 4 tasks 0 are wrong" in said) == (1, True)
     assert served == audit.ids_N[:needed].tolist(), "nothing but the audit's tasks, in the order of the draw"
@@ -123,10 +129,26 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert (code, "All of it is so, and in force." in said) == (0, True), said
     contradict(project, certificate, file)
     another = import_corpus(project.studio, few_pairs, "another", 10, seed=0)
-    told = f"Of another project or audit: audit is 1, and project {another} has begun 0.\n"
+    told = f"Of another project or audit: audit is 2, and project {another} has begun 0.\n"
     assert certificate("verify", file, of=another) == (1, told)
+    assert certificate("stop")[0] == 0
+    wait_until(lambda: followed(project) not in ("", head), "a head that knows the labels of the audit")
+    assert f"version is {head}, and {followed(project)} is in force" in certificate("verify", file)[1]
     shutil.rmtree(project.backend.model_dir / "audits")
-    assert f"Audit 2 of project {project.id}" in certificate("start", "--dry-run")[1], "Label Studio knows of the first"
+    assert f"Audit 3 of project {project.id}" in certificate("start", "--dry-run")[1], "Label Studio counts them, too"
+
+
+def guesses(project: LiveProject) -> list[object]:
+    """What two tasks are answered when predictions are retrieved."""
+    tasks = [project.studio.task(task) for task in sorted(audited(project))[:2]]
+    config = project.studio.project(project.id).label_config
+    body = {"tasks": tasks, "project": f"{project.id}.1", "label_config": config}
+    answers = httpx.post(f"{project.backend.url}/predict", json=body, timeout=60).json()["results"]
+    return [found["result"] for found in answers]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def contradict(project: LiveProject, certificate: Certificate, file: Path) -> None:

@@ -14,6 +14,7 @@ from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
 from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.fitting import AUDITED
 from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example, key_of
@@ -171,10 +172,12 @@ def test_nothing_is_fitted_while_an_audit_runs_and_what_waited_is_fitted_after_i
     audits.begin(frozen(house, head), None)
     house.jobs.demand_fit(PROJECT)
     assert house.look().reason == ""
-    assert house.look().message == "Nothing is fitted while an audit runs"
+    assert house.look().message == AUDITED
     before = house.active_version
     assert house.fit() == before
     running = audits.running(PROJECT)
     assert running is not None
-    audits.end(running, "it was given up")
+    audits.end(running, "all tasks are certified")
+    assert house.fit() == before, "what is certified stays in force"
+    audits.release(running)
     assert house.fit() != before

@@ -48,7 +48,7 @@ def test_what_was_frozen_comes_back_to_the_last_bit(audits: Audits, tmp_path: Pa
 
 
 def test_an_audit_runs_until_it_ends_and_its_number_is_never_given_again(audits: Audits) -> None:
-    assert (audits.next_number(7), audits.last(7), audits.running(7)) == (1, None, None)
+    assert (audits.next_number(7), audits.last(7), audits.running(7), audits.holds(7)) == (1, None, None, False)
     audits.begin(AUDIT, None)
     running = audits.running(7)
     assert running is not None
@@ -56,6 +56,9 @@ def test_an_audit_runs_until_it_ends_and_its_number_is_never_given_again(audits:
     audits.end(running, "given up")
     audits.end(running, "200 labels were given")
     assert audits.ended(running) == "given up"
+    assert audits.holds(7), "until it is released"
+    audits.release(running)
+    assert not audits.holds(7)
     assert (audits.running(7), audits.runs(7), audits.next_number(7)) == (None, False, 2)
     audits.begin(replace(AUDIT, number=2), None)
     last = audits.last(7)

@@ -2,9 +2,9 @@
 
 start   freeze what the queue follows, and have the queue hold the audit's tasks alone; --dry-run says what it takes
 status  how far the last audit is
-stop    give it up; its part of the risk of ever certifying what is not so is spent
 issue   write the certificate of the labels given so far
 verify  compute a certificate again from the project's records; exit code 1 if anything in it is not so
+stop    let fits go on, after a certificate or instead of one; what the audit has spent of the risk is spent
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         found, why = auditor.status()
         print(f"{found.message}; {f'ended, as {why}' if why else 'it runs'}.")
     elif options.action == "stop":
-        print(f"Audit {auditor.stop().number} of project {options.project} has ended.")
+        print(f"Audit {auditor.stop().number} of project {options.project} has ended, and fits go on.")
     elif options.action == "issue":
         certificate = auditor.issue()
         write_json(options.out, certificate)
@@ -57,7 +57,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     start.add_argument("--risk", type=_share, default=RISK, help="the share that may be wrong (%(default)s)")
     start.add_argument("--dry-run", action="store_true", help="begin nothing, only say what it takes")
     status = actions.add_parser("status", help="how far the last audit is")
-    stop = actions.add_parser("stop", help="give it up")
+    stop = actions.add_parser("stop", help="let fits go on")
     issue = actions.add_parser("issue", help="write its certificate")
     issue.add_argument("--out", type=Path, required=True, metavar="FILE")
     verify = actions.add_parser("verify", help="compute a certificate again")

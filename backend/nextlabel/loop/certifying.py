@@ -74,8 +74,9 @@ class Auditor:
             return progress(opened.pool, opened.config.question, audit), self._audits.ended(audit)
 
     def stop(self) -> Audit:
-        """Give the last audit up. What its labels certify so far stays certified."""
+        """Give the last audit up, or let its version be followed by others. What is certified stays so, of that one."""
         audit = self._last()
+        self._audits.release(audit)
         self._audits.end(audit, "it was given up")
         self._jobs.hint(self._project)
         return audit

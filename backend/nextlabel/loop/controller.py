@@ -28,6 +28,7 @@ from nextlabel.labelstudio.client import (
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
 from nextlabel.labelstudio.notices import Notice, told
+from nextlabel.learning.heads import Head
 from nextlabel.loop.auditing import AuditOrder, Progress, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
@@ -68,6 +69,7 @@ from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
+from nextlabel.versions import heads
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -309,8 +311,10 @@ class Controller:
         if audit is None or found is None or not found.over:
             return found
         log.info("project %d: %s; over, as %s", project, found.message, found.over)
+        if found.part is None:
+            self._audits.release(audit)
         self._audits.end(audit, found.over)
-        self._jobs.hint(project)  # fits have waited
+        self._jobs.hint(project)  # fits may have waited
         return None
 
     def _keep_to_audit(self, pool: Pool, found: _Found, audit: Progress) -> None:
@@ -350,13 +354,19 @@ class Controller:
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
         exactly = functools.partial(self._resident.predict, card, features=card.features > 0)
-        if card.features and self._own(card.project).head == "on":
-            learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
-            labels = {example.id: label for example, label in learnt.to_fit}
-            if head := self._heads.newest(pool, card, labels, _others_at_work(pool)):
-                valued = self._valued.setdefault(card.project, Valued())
-                return HeadOrder(pool, found.config, card, *head, exactly, valued)
+        if head := self._head(pool, found, card):
+            valued = self._valued.setdefault(card.project, Valued())
+            return HeadOrder(pool, found.config, card, *head, exactly, valued)
         return VersionOrder(pool, found.config, card, exactly)
+
+    def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
+        if not card.features or self._own(card.project).head != "on":
+            return None
+        if self._audits.holds(card.project):
+            return heads.newest(self._registry.path(card.project, card.version))
+        learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
+        labels = {example.id: label for example, label in learnt.to_fit}
+        return self._heads.newest(pool, card, labels, _others_at_work(pool))
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
         own, depth = self._own(card.project), self._own(card.project).window

@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
+AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
@@ -93,8 +94,8 @@ class Fitter:
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
-        if self._audits.runs(project):
-            return FitDecision("", "Nothing is fitted while an audit runs", len(labels), pending)
+        if self._audits.holds(project):
+            return FitDecision("", AUDITED, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))

@@ -1,7 +1,8 @@
 """The audits of each project on disk, so that one can be judged whatever has become of its version.
 
-`audits/<project>/<number>/` is written beside and renamed. Nothing in it changes; only the file `ENDED` comes to it.
-One that was given up keeps its number, for it has spent its part of delta.
+`audits/<project>/<number>/` is written beside and renamed. Nothing in it changes; only files come to it: `ENDED`, when
+no more tasks are asked for, and `RELEASED`, when its version need not stay in force. One that was given up keeps its
+number, for it has spent its part of delta.
 """
 
 import io
@@ -23,7 +24,7 @@ from nextlabel.store.files import replace_file
 
 log = logging.getLogger(__name__)
 
-PLAN, ROWS, HEAD, ENDED = "audit.json", "pool.npz", "head.npz", "ENDED"
+PLAN, ROWS, HEAD, ENDED, RELEASED = "audit.json", "pool.npz", "head.npz", "ENDED", "RELEASED"
 COLUMNS = ("ids_N", "texts", "said", "confidences_N")  # of an audit's rows
 
 
@@ -44,8 +45,16 @@ class Audits:
 
     def runs(self, project: int) -> bool:
         """Whether one has begun and not ended."""
+        return not self._last_has(project, ENDED)
+
+    def holds(self, project: int) -> bool:
+        """Whether one runs, or the last one's version is to stay in force."""
+        return self.runs(project) or not self._last_has(project, RELEASED)
+
+    def _last_has(self, project: int, file: str) -> bool:
+        """Without any audit all are at their end."""
         numbers = self._numbers(project)
-        return bool(numbers) and not (self._root / str(project) / str(max(numbers)) / ENDED).exists()
+        return not numbers or (self._root / str(project) / str(max(numbers)) / file).exists()
 
     def running(self, project: int) -> Audit | None:
         """The one that has not ended; None when there is none that can be read, so that the queue goes on."""
@@ -67,6 +76,10 @@ class Audits:
         replace_file(beside / ROWS, _rows(audit), durable=True)
         replace_file(beside / PLAN, json.dumps(_plan(audit), ensure_ascii=False, indent=1), durable=True)
         beside.rename(self._path(audit))
+
+    def release(self, audit: Audit) -> None:
+        """Say that its version need not stay in force, once it has ended."""
+        replace_file(self._path(audit) / RELEASED, "", durable=True)
 
     def end(self, audit: Audit, why: str) -> None:
         """Say that no more of its tasks are asked for. The first reason stays."""
