@@ -364,14 +364,7 @@ class Fitter:
 
     def recipe(self, seed: int, own: ProjectSettings, labels: int) -> Recipe:
         """How versions of a project are fitted on so many labels."""
-        s, auto = self._settings, own.fit_steps == "auto"
-        # A batch size that somebody chose is kept, whatever the steps are.
-        batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
-        steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
-        rate = own.learning_rate
-        rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
-        recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
-        return replace(recipe, **auto_recipe.FIXED) if auto else recipe
+        return recipe_of(self._settings, seed, own, labels)
 
     def _card(
         self,
@@ -454,6 +447,18 @@ class Fitter:
 
 class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
+
+
+def recipe_of(s: Settings, seed: int, own: ProjectSettings, labels: int) -> Recipe:
+    """How a version is fitted on so many labels."""
+    auto = own.fit_steps == "auto"
+    # A batch size that somebody chose is kept, whatever the steps are.
+    batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
+    steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
+    rate = own.learning_rate
+    rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
+    recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
+    return replace(recipe, **auto_recipe.FIXED) if auto else recipe
 
 
 def next_step(own: ProjectSettings, fitted: int) -> int:
