@@ -53,11 +53,11 @@ def test_an_audit_runs_until_it_ends_and_its_number_is_never_given_again(audits:
     running = audits.running(7)
     assert running is not None
     assert running.number == 1
-    audits.end(running, "given up")
-    audits.end(running, "200 labels were given")
-    assert audits.ended(running) == "given up"
+    audits.end(7, "given up")
+    audits.end(7, "200 labels were given")
+    assert audits.ended(7) == "given up"
     assert audits.holds(7), "until it is released"
-    audits.release(running)
+    audits.release(7)
     assert not audits.holds(7)
     assert (audits.running(7), audits.runs(7), audits.next_number(7)) == (None, False, 2)
     audits.begin(replace(AUDIT, number=2), None)
@@ -87,4 +87,7 @@ def test_a_damaged_audit_is_refused_by_name(audits: Audits, tmp_path: Path, file
     cut(tmp_path / "audits" / "7" / "1" / file)
     with pytest.raises(BadAuditError, match="Audit 1 of project 7 cannot be read from"):
         audits.last(7)
-    assert (audits.running(7), audits.next_number(7)) == (None, 2)
+    assert (audits.running(7), audits.holds(7), audits.next_number(7)) == (None, True, 2)
+    audits.release(7)
+    audits.end(7, "it was given up")
+    assert not audits.holds(7), "a damaged one can be given up"

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         found, why = auditor.status()
         print(f"{found.message}; {f'ended, as {why}' if why else 'it runs'}.")
     elif options.action == "stop":
-        print(f"Audit {auditor.stop().number} of project {options.project} has ended, and fits go on.")
+        auditor.stop()
+        print(f"No audit of project {options.project} runs any more, and fits go on.")
     elif options.action == "issue":
         certificate = auditor.issue()
         write_json(options.out, certificate)

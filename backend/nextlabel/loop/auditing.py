@@ -23,7 +23,7 @@ from nextlabel.store.pool import EXACT, FEATURES, Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
 from nextlabel.values.queue import Ranked, to_score
-from nextlabel.values.versions import PREFIX, Card, version_of
+from nextlabel.values.versions import Card, audit_name, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.registry import Registry
 
@@ -181,6 +181,11 @@ def _answer(question: Question, asked: Asked) -> Answer | None:
     return Answer(question.consensus(asked.votes), len(asked.votes), max(vote.when for vote in asked.votes))
 
 
+def name_of(audit: Audit) -> str:
+    """Under which the queue holds its tasks; no version has it."""
+    return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
+
+
 class AuditOrder:
     """The order of an audit's tasks: that of the draw. No guess is shown."""
 
@@ -193,8 +198,8 @@ class AuditOrder:
 
     @property
     def name(self) -> str:
-        """Its own; no version has it."""
-        return f"{PREFIX}audit-{self._audit.number}-{datetime.fromisoformat(self._audit.begun_at):%Y%m%dT%H%M%S}"
+        """The audit's."""
+        return name_of(self._audit)
 
     @property
     def known(self) -> int:
@@ -225,5 +230,5 @@ def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed
     """What the project knows by now, of which `followed` is in force; that of the audit is while it runs."""
     keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
     answers = progress(pool, config.question, audit).answers
-    name = audit.version if followed.startswith(f"{PREFIX}audit-{audit.number}-") else followed
+    name = audit.version if followed == name_of(audit) else followed
     return Records(audit, key, answers, keys, config.question.labels, name)

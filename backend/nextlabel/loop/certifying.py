@@ -71,15 +71,15 @@ class Auditor:
         """How far the last audit is, and why it ended; that is empty while it runs."""
         with self._opened() as opened:
             audit = self._last()
-            return progress(opened.pool, opened.config.question, audit), self._audits.ended(audit)
+            return progress(opened.pool, opened.config.question, audit), self._audits.ended(self._project)
 
-    def stop(self) -> Audit:
+    def stop(self) -> None:
         """Give the last audit up, or let its version be followed by others. What is certified stays so, of that one."""
-        audit = self._last()
-        self._audits.release(audit)
-        self._audits.end(audit, "it was given up")
+        if not self._audits.holds(self._project):
+            raise BadAuditError(f"Project {self._project} has no audit that runs, or whose version is kept in force.")
+        self._audits.release(self._project)
+        self._audits.end(self._project, "it was given up")
         self._jobs.hint(self._project)
-        return audit
 
     def issue(self) -> dict[str, Any]:
         """The certificate of the last audit, of the labels given so far."""

@@ -312,8 +312,8 @@ class Controller:
             return found
         log.info("project %d: %s; over, as %s", project, found.message, found.over)
         if found.part is None:
-            self._audits.release(audit)
-        self._audits.end(audit, found.over)
+            self._audits.release(project)
+        self._audits.end(project, found.over)
         self._jobs.hint(project)  # fits may have waited
         return None
 

@@ -36,25 +36,12 @@ class Audits:
 
     def next_number(self, project: int) -> int:
         """That of the audit which has not begun yet, from 1."""
-        return 1 + max(self._numbers(project), default=0)
+        return 1 + self._last_number(project)
 
     def last(self, project: int) -> Audit | None:
         """The one that was begun last, running or not; None without any. Raises as `load` does."""
-        numbers = self._numbers(project)
-        return self.load(project, max(numbers)) if numbers else None
-
-    def runs(self, project: int) -> bool:
-        """Whether one has begun and not ended."""
-        return not self._last_has(project, ENDED)
-
-    def holds(self, project: int) -> bool:
-        """Whether one runs, or the last one's version is to stay in force."""
-        return self.runs(project) or not self._last_has(project, RELEASED)
-
-    def _last_has(self, project: int, file: str) -> bool:
-        """Without any audit all are at their end."""
-        numbers = self._numbers(project)
-        return not numbers or (self._root / str(project) / str(max(numbers)) / file).exists()
+        number = self._last_number(project)
+        return self.load(project, number) if number else None
 
     def running(self, project: int) -> Audit | None:
         """The one that has not ended; None when there is none that can be read, so that the queue goes on."""
@@ -63,6 +50,14 @@ class Audits:
         except BadAuditError as error:
             log.error("%s", error)
             return None
+
+    def runs(self, project: int) -> bool:
+        """Whether the last one has not ended."""
+        return self._last_lacks(project, ENDED)
+
+    def holds(self, project: int) -> bool:
+        """Whether one runs, or the last one's version is to stay in force."""
+        return self.runs(project) or self._last_lacks(project, RELEASED)
 
     def begin(self, audit: Audit, head: Head | None) -> None:
         """Keep what is frozen, with the head if it is one that is audited. Raises `OSError` when it cannot be written
@@ -75,21 +70,21 @@ class Audits:
             save(head, beside / HEAD)
         replace_file(beside / ROWS, _rows(audit), durable=True)
         replace_file(beside / PLAN, json.dumps(_plan(audit), ensure_ascii=False, indent=1), durable=True)
-        beside.rename(self._path(audit))
+        beside.rename(home / str(audit.number))
 
-    def release(self, audit: Audit) -> None:
-        """Say that its version need not stay in force, once it has ended."""
-        replace_file(self._path(audit) / RELEASED, "", durable=True)
+    def release(self, project: int) -> None:
+        """Say that the last one's version need not stay in force, once it has ended."""
+        replace_file(self._last_directory(project) / RELEASED, "", durable=True)
 
-    def end(self, audit: Audit, why: str) -> None:
-        """Say that no more of its tasks are asked for. The first reason stays."""
-        if not self.ended(audit):
-            replace_file(self._path(audit) / ENDED, why, durable=True)
+    def end(self, project: int, why: str) -> None:
+        """Say that no more tasks are asked for in the last one. The first reason stays."""
+        if self.runs(project):
+            replace_file(self._last_directory(project) / ENDED, why, durable=True)
 
-    def ended(self, audit: Audit) -> str:
-        """Why it ended; empty while it runs."""
+    def ended(self, project: int) -> str:
+        """Why the last one ended; empty while it runs."""
         try:
-            return (self._path(audit) / ENDED).read_text(encoding="utf-8")
+            return (self._last_directory(project) / ENDED).read_text(encoding="utf-8")
         except FileNotFoundError:
             return ""
 
@@ -101,15 +96,21 @@ class Audits:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise BadAuditError(
                 f"Audit {number} of project {project} cannot be read from {directory} ({error}). Restore that "
-                "directory from a copy: without it neither the audit nor its certificate can be judged."
+                "directory from a copy, without which neither the audit nor its certificate can be judged, or give the "
+                f"audit up with nextlabel certificate stop --project {project}."
             ) from None
 
-    def _numbers(self, project: int) -> list[int]:
+    def _last_number(self, project: int) -> int:
+        """0 without any."""
         home = self._root / str(project)
-        return [int(entry.name) for entry in home.glob("*") if entry.name.isdigit()]
+        return max((int(entry.name) for entry in home.glob("*") if entry.name.isdigit()), default=0)
 
-    def _path(self, audit: Audit) -> Path:
-        return self._root / str(audit.project) / str(audit.number)
+    def _last_directory(self, project: int) -> Path:
+        return self._root / str(project) / str(self._last_number(project))
+
+    def _last_lacks(self, project: int, file: str) -> bool:
+        number = self._last_number(project)
+        return number > 0 and not (self._last_directory(project) / file).exists()
 
 
 def _plan(audit: Audit) -> dict[str, Any]:
