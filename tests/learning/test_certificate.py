@@ -14,6 +14,7 @@ from nextlabel.learning.certificate import (
     Audit,
     Records,
     answered,
+    certified_labels,
     issue,
     key_hash,
     problems,
@@ -83,6 +84,17 @@ def test_a_certificate_says_what_it_is_about_and_the_records_have_nothing_agains
     assert f"the {size} tasks that it is surest of, of 1000" in found["claim"]
     assert f"at most {size // 20} are others" in found["claim"]
     assert SEED not in json.dumps(found)
+
+
+def test_the_labels_that_it_is_about_are_people_s_where_they_gave_one() -> None:
+    found = certified_labels(AUDIT, answered(AUDIT, KNOWN.answers))
+    surest_N = issued(KNOWN)["result"]["threshold"] <= SURE_N
+    assert [one.task for one in found] == sorted(AUDIT.ids_N[surest_N].tolist())
+    by_people = {int(task): label for task, label in zip(AUDIT.ids_N, GIVEN, strict=False) if label}
+    said = dict(zip(AUDIT.ids_N.tolist(), SAID, strict=True))
+    for task, label, by in found:
+        assert (label, by) == ((by_people[task], "people") if task in by_people else (said[task], "machine"))
+    assert certified_labels(AUDIT, []) == []
 
 
 def test_only_the_longest_answered_beginning_of_the_draw_counts_and_no_more_than_were_asked_for() -> None:

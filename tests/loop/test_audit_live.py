@@ -124,7 +124,8 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert "ended, as all tasks are certified" in certificate("status")[1]
 
     file = tmp_path / "certificate.json"
-    assert certificate("issue", "--out", file)[0] == 0
+    assert certificate("issue", "--out", file, "--labels", tmp_path / "labels.csv")[0] == 0
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 1 + len(audit.ids_N)
     code, said = certificate("verify", file)
     assert (code, "All of it is so, and in force." in said) == (0, True), said
     contradict(project, certificate, file)

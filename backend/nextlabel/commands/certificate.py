@@ -8,6 +8,7 @@ stop    let fits go on, after a certificate or instead of one; what the audit ha
 """
 
 import argparse
+import csv
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
 from nextlabel.errors import BadAuditError
 from nextlabel.learning.audit import MOST_LABELS, RISK, labels_without_error
-from nextlabel.learning.certificate import Audit
+from nextlabel.learning.certificate import Audit, Certified
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
 from nextlabel.simulation.audits import certain_by, first_with
@@ -42,9 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         auditor.stop()
         print(f"No audit of project {options.project} runs any more, and fits go on.")
     elif options.action == "issue":
-        certificate = auditor.issue()
-        write_json(options.out, certificate)
-        print(certificate["claim"], certificate["result"]["unknown"], f"Written to {options.out}.", sep="\n")
+        _issue(auditor, options.out, options.labels)
     else:
         return _verify(auditor, options.file)
     return 0
@@ -61,6 +60,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     stop = actions.add_parser("stop", help="let fits go on")
     issue = actions.add_parser("issue", help="write its certificate")
     issue.add_argument("--out", type=Path, required=True, metavar="FILE")
+    issue.add_argument("--labels", type=Path, metavar="FILE", help="write the labels that it is about, too, as CSV")
     verify = actions.add_parser("verify", help="compute a certificate again")
     verify.add_argument("file", type=Path, metavar="FILE")
     for action in (start, status, stop, issue, verify):
@@ -104,6 +104,15 @@ def takes(audit: Audit) -> Iterator[str]:
         chances_n = certain_by(share * risk, level, LOOKED_AT, risk)
         labels = [first_with(chances_n, chance) or f"more than {LOOKED_AT}" for chance in (0.5, 0.9)]
         yield f"  {100 * share * risk:g} % wrong: {labels[0]} or {labels[1]} labels"
+
+
+def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
+    certificate, labels = auditor.issue()
+    write_json(out, certificate)
+    if labels_file:
+        with labels_file.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([Certified._fields, *labels])
+    print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
 
 
 def _verify(auditor: Auditor, file: Path) -> int:

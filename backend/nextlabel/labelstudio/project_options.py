@@ -34,8 +34,9 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
 
 
 def audits_begun(studio: LabelStudioClient, project: int) -> int:
-    """How many audits the project has ever begun, as it is known in Label Studio."""
-    return ProjectOptions.of(_backend(studio, project).extra_params).audits
+    """How many audits the project has ever begun, as it is known in Label Studio; none if it is not connected."""
+    backend = find_backend(studio, project)
+    return ProjectOptions.of(backend.extra_params).audits if backend else 0
 
 
 def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -141,6 +142,26 @@ def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, 
             "wrong. Give more labels if it still runs, or begin another audit, of a better version."
         )
     return made
+
+
+class Certified(NamedTuple):
+    """The label of a task, and whether `people` or the `machine` gave it."""
+
+    task: int
+    label: str
+    by: str
+
+
+def certified_labels(audit: Audit, answers: Sequence[Answer]) -> list[Certified]:
+    """Those that a certificate is about, by task: people's where they gave one. None without a certificate."""
+    part, given = passed(audit, answers), [answer.label for answer in answers]
+    rows = zip_longest(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), given)
+    found = [
+        Certified(task, label or said, "people" if label else "machine")
+        for task, said, confidence, label in rows
+        if part and confidence >= part.threshold
+    ]
+    return sorted(found)
 
 
 def _document(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, Any]:

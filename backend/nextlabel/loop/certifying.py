@@ -13,7 +13,7 @@ from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.project_options import audits_begun, note_audits
-from nextlabel.learning.certificate import Audit, issue, problems
+from nextlabel.learning.certificate import Audit, Certified, certified_labels, issue, problems
 from nextlabel.loop.auditing import InForce, Progress, freeze_pool, in_force, progress, records_of
 from nextlabel.loop.sync import sync
 from nextlabel.settings import Settings, control_of
@@ -81,15 +81,16 @@ class Auditor:
         self._audits.end(self._project, "it was given up")
         self._jobs.hint(self._project)
 
-    def issue(self) -> dict[str, Any]:
-        """The certificate of the last audit, of the labels given so far."""
+    def issue(self) -> tuple[dict[str, Any], list[Certified]]:
+        """The certificate of the last audit, of the labels given so far, and the labels that it is about."""
         with self._opened() as opened:
             found = progress(opened.pool, opened.config.question, self._last())
-            return issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
+            made = issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
+            return made, certified_labels(found.audit, found.counted)
 
     def verify(self, found: object) -> list[str]:
         """What is wrong with a certificate, a sentence each; none when the records give the same."""
-        begun = self._audits.next_number(self._project) - 1
+        begun = self._begun()
         number = found.get("audit") if isinstance(found, dict) else None
         if isinstance(number, int) and not 1 <= number <= begun:
             return [f"Of another project or audit: audit is {number}, and project {self._project} has begun {begun}."]
@@ -110,10 +111,13 @@ class Auditor:
                 f"stop --project {self._project}."
             )
         version = in_force(self._registry, self._project, opened.project.model_version or "")
-        begun = max(self._audits.next_number(self._project) - 1, audits_begun(self._studio, self._project))
-        at = self._now().isoformat(timespec="seconds")
-        audit = freeze_pool(opened.pool, opened.config, opened.key, version, begun + 1, at, most_labels, risk)
+        number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
+        audit = freeze_pool(opened.pool, opened.config, opened.key, version, number, at, most_labels, risk)
         return audit, version
+
+    def _begun(self) -> int:
+        """How many audits were ever begun: Label Studio knows it when MODEL_DIR was lost."""
+        return max(self._audits.next_number(self._project) - 1, audits_begun(self._studio, self._project))
 
     def _last(self) -> Audit:
         audit = self._audits.last(self._project)
