@@ -33,6 +33,18 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
 
 
+def audits_begun(studio: LabelStudioClient, project: int) -> int:
+    """How many audits the project has ever begun, as it is known in Label Studio; none if it is not connected."""
+    backend = find_backend(studio, project)
+    return ProjectOptions.of(backend.extra_params).audits if backend else 0
+
+
+def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
+    """Have it known there. Raises as `change` does."""
+    backend = _backend(studio, project)
+    _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
+
+
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
     """Set options, or take out those that are given empty. The trainer takes them over at once.
 
@@ -40,10 +52,16 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     `StudioError` when Label Studio or the backend refuses.
     """
     wanted = {name: own_value(_known(name), value) if value else None for name, value in given.items()}
-    backend, credentials = _backend(studio, project), Credentials.of(settings)
+    backend = _backend(studio, project)
     options = ProjectOptions.of(backend.extra_params)
     own = {name: value for name, value in {**options.own, **wanted}.items() if value is not None}
-    extra = replace(options, own=own).put_into(backend.extra_params)
+    _write(studio, settings, project, backend, replace(options, own=own))
+
+
+def _write(
+    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
+) -> None:
+    credentials, extra = Credentials.of(settings), options.put_into(backend.extra_params)
     try:
         studio.update_ml_backend(
             backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra

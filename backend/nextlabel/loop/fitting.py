@@ -43,6 +43,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import Caches, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
+AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
@@ -89,6 +91,7 @@ class Fitter:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
+        self._audits = Audits(settings.model_dir)
 
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
@@ -99,6 +102,8 @@ class Fitter:
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
+        if self._audits.holds(project):
+            return FitDecision("", AUDITED, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
@@ -370,14 +375,7 @@ class Fitter:
 
     def recipe(self, seed: int, own: ProjectSettings, labels: int) -> Recipe:
         """How versions of a project are fitted on so many labels."""
-        s, auto = self._settings, own.fit_steps == "auto"
-        # A batch size that somebody chose is kept, whatever the steps are.
-        batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
-        steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
-        rate = own.learning_rate
-        rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
-        recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
-        return replace(recipe, **auto_recipe.FIXED) if auto else recipe
+        return recipe_of(self._settings, seed, own, labels)
 
     def _card(
         self,
@@ -462,6 +460,18 @@ class Fitter:
 
 class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
+
+
+def recipe_of(s: Settings, seed: int, own: ProjectSettings, labels: int) -> Recipe:
+    """How a version is fitted on so many labels."""
+    auto = own.fit_steps == "auto"
+    # A batch size that somebody chose is kept, whatever the steps are.
+    batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
+    steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
+    rate = own.learning_rate
+    rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
+    recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
+    return replace(recipe, **auto_recipe.FIXED) if auto else recipe
 
 
 def next_step(own: ProjectSettings, fitted: int) -> int:

@@ -31,7 +31,7 @@ class ProjectOptions:
     classes, and tasks with them are neither learnt from nor served again. `own`: values by names of
     `OWN`, as they stand there; `settings.for_project` says whether they are possible. `defaults` is the generation of
     built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
-    draws the control set, of which `control_first` texts are to be labelled before all else.
+    draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun.
     """
 
     fields: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class ProjectOptions:
     ignored_labels: tuple[str, ...] = ()
     control_seed: str = ""
     control_first: int = 0
+    audits: int = 0
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -62,8 +63,11 @@ class ProjectOptions:
             raise not_possible("control_seed", seed, "letters and digits, which nextlabel connect makes up")
         if not isinstance(first, int) or isinstance(first, bool) or first < 0:
             raise not_possible("control_first", first, "a whole number of tasks")
+        audits = ours.get("audits", 0)
+        if not isinstance(audits, int) or isinstance(audits, bool) or audits < 0:
+            raise not_possible("audits", audits, "the number of audits that have begun")
         own = {name: ours[name] for name in OWN if ours.get(name) is not None}
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first)
+        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -75,7 +79,7 @@ class ProjectOptions:
         others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
-        ours |= {"control_seed": self.control_seed, "control_first": self.control_first}
+        ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours = {name: value for name, value in ours.items() if value}
         return {**kept, KEY: ours} if ours else kept
 

@@ -24,6 +24,11 @@ def start_name(now: datetime) -> str:
     return f"{PREFIX}start-{now:%Y%m%dT%H%M%S}"
 
 
+def audit_name(number: int, begun: datetime) -> str:
+    """The name of the order that the queue follows during an audit."""
+    return f"{PREFIX}audit-{number}-{begun:%Y%m%dT%H%M%S}"
+
+
 def version_number(version: str) -> int:
     """The number in a version name; 0 when there is none."""
     number = version.removeprefix(PREFIX).partition("-")[0]
