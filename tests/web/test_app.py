@@ -837,6 +837,14 @@ def test_the_page_shows_what_is_to_be_pasted_as_code(fresh: FlaskClient, tmp_pat
     assert "<code>x</code> and <code>y</code>." in shown
 
 
+def test_the_page_counts_the_labels_of_wanted_classes(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    wanted = {"refund": {"labels": 12, "target": 30}, "<b>": {"labels": 1, "target": None}}
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, wanted=wanted)
+    assert "<p>Labels of wanted classes: refund 12 of 30 · &lt;b&gt; 1</p>" in page(fresh)
+    assert fresh.get(f"/api/projects/{PROJECT}").get_json()["queue"]["wanted"] == wanted
+
+
 def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_path: Path) -> None:
     missing = fresh.get(f"/api/projects/{PROJECT}")
     assert missing.status_code == 404

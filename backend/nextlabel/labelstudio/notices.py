@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
+from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,
@@ -366,6 +367,21 @@ def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
         )
     if sentences:
         yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
+
+
+def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Iterator[Notice]:
+    """When what is looked for, or has a target, is no class any more."""
+    gone = {
+        name: [label for label in labels if label not in (ANY, *config.labels)]
+        for name, labels in (("look_for", options.look_for), ("class_targets", options.class_targets))
+    }
+    if any(gone.values()):
+        names = "; ".join(f"{name} {', '.join(map(repr, labels))}" for name, labels in gone.items() if labels)
+        yield Notice(
+            "Wanted labels that are not learnt",
+            f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes "
+            f"in their slots: say anew what is wanted with `nextlabel options --project {project}`.",
+        )
 
 
 def base_model_fails(message: str) -> Notice:

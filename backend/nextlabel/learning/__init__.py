@@ -18,4 +18,5 @@ __all__ = [
     "start_order",
     "start_set",
     "strategies",
+    "wanted",
 ]
