@@ -370,6 +370,15 @@ def test_each_topic_has_a_heading_in_the_guide_and_each_heading_a_sentence() -> 
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == topics
 
 
+def test_a_version_that_nothing_has_judged_is_a_remark_with_the_way_back() -> None:
+    said = notices.not_judged("nextlabel-2-x", "8 labels are too few", 7)
+    assert said.harmless
+    assert said.text == (
+        "nextlabel-2-x was promoted without a comparison: 8 labels are too few. Tasks that are held out and labelled "
+        "tell sooner; `nextlabel versions --project 7 rollback` goes back to the version before."
+    )
+
+
 THREE = ('value="pos"', 'value="neg"', 'value="unsure"')
 
 

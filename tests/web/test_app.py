@@ -914,7 +914,7 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
     assert "not promoted" not in page(client)
-    worse = make_card(2, LABELS, refused="its score is 0.100 below")
+    worse = make_card(2, LABELS, refused="its score is 0.100 below", judged="the holdout (40)")
     Registry(tmp_path).save(worse, {}, lambda directory: None)
     shown = page(client)
     assert (
@@ -923,8 +923,14 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     )
     assert f'{VERSION} <span class="state published">active' in shown
     assert f'{worse.version} <span class="state refused">refused' in shown
+    assert "Start Training fits once more" in shown
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"
+    assert f"{worse.version} was judged" not in page(client)
+    for card in (make_card(3, LABELS, judged="the holdout (40)"), make_card(4, LABELS, unjudged="8 are too few")):
+        Registry(tmp_path).save(card, {}, lambda directory: None)
+        StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)
+        assert f"{card.version} was {card.verdict}" in page(client)
 
 
 def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path) -> None:

@@ -417,6 +417,16 @@ def old_defaults(project: int) -> Notice:
     )
 
 
+def not_judged(version: str, why: str, project: int) -> Notice:
+    """When a version was promoted though it may be worse than the one before."""
+    return Notice(
+        "A version that nothing has judged",
+        f"{version} was promoted without a comparison: {why}. Tasks that are held out and labelled tell sooner; "
+        f"`nextlabel versions --project {project} rollback` goes back to the version before.",
+        harmless=True,
+    )
+
+
 def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
     """When the promoted version is not the active one."""
     other = f"{instead}, the newest intact one, is active instead" if instead else "there is no other"

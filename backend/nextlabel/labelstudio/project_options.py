@@ -52,6 +52,18 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"
 
 
+def audits_begun(studio: LabelStudioClient, project: int) -> int:
+    """How many audits the project has ever begun, as it is known in Label Studio; none if it is not connected."""
+    backend = find_backend(studio, project)
+    return ProjectOptions.of(backend.extra_params).audits if backend else 0
+
+
+def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
+    """Have it known there. Raises as `change` does."""
+    backend = _backend(studio, project)
+    _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
+
+
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
     """Set options, or take out those that are given empty. The trainer takes them over at once.
 
@@ -59,14 +71,20 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     `StudioError` when Label Studio or the backend refuses.
     """
     values = {name: _value(_known(name), value) if value else None for name, value in given.items()}
-    backend, credentials = _backend(studio, project), Credentials.of(settings)
+    backend = _backend(studio, project)
     options = ProjectOptions.of(backend.extra_params)
     own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
     wanted: dict[str, Any] = {name: value or {} for name, value in values.items() if name in WANTED}
     changed = replace(options, own=own, **wanted)
     for name in wanted:
         _require_labels(studio.project(project).label_config, changed, name)
-    extra = changed.put_into(backend.extra_params)
+    _write(studio, settings, project, backend, changed)
+
+
+def _write(
+    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
+) -> None:
+    credentials, extra = Credentials.of(settings), options.put_into(backend.extra_params)
     try:
         studio.update_ml_backend(
             backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra

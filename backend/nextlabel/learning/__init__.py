@@ -6,10 +6,12 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 __all__ = [
     "audit",
     "auto_recipe",
+    "certificate",
     "composer",
     "control",
     "copies",
     "diversity",
+    "gate",
     "heads",
     "near_copies",
     "rounds",

@@ -34,9 +34,9 @@ class ProjectOptions:
     classes, and tasks with them are neither learnt from nor served again. `own`: values by names of
     `OWN`, as they stand there; `settings.for_project` says whether they are possible. `defaults` is the generation of
     built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
-    draws the control set, of which `control_first` texts are to be labelled before all else. Tasks near the texts to
-    `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels than its target
-    have slots in the queue.
+    draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
+    near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
+    than its target have slots in the queue.
     """
 
     fields: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ class ProjectOptions:
     ignored_labels: tuple[str, ...] = ()
     control_seed: str = ""
     control_first: int = 0
+    audits: int = 0
     look_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_targets: Mapping[str, int] = field(default_factory=dict)
 
@@ -69,13 +70,16 @@ class ProjectOptions:
             raise not_possible("control_seed", seed, "letters and digits, which nextlabel connect makes up")
         if not isinstance(first, int) or isinstance(first, bool) or first < 0:
             raise not_possible("control_first", first, "a whole number of tasks")
+        audits = ours.get("audits", 0)
+        if not isinstance(audits, int) or isinstance(audits, bool) or audits < 0:
+            raise not_possible("audits", audits, "the number of audits that have begun")
         own = {name: ours[name] for name in OWN if ours.get(name) is not None}
         look_for, targets = texts_of(ours.get("look_for")), targets_of(ours.get("class_targets"))
         if look_for is None:
             raise not_possible("look_for", ours["look_for"], LOOK_FOR)
         if targets is None:
             raise not_possible("class_targets", ours["class_targets"], CLASS_TARGETS)
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, look_for, targets)
+        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits, look_for, targets)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -87,7 +91,7 @@ class ProjectOptions:
         others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
-        ours |= {"control_seed": self.control_seed, "control_first": self.control_first}
+        ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
         ours = {name: value for name, value in ours.items() if value}
         return {**kept, KEY: ours} if ours else kept

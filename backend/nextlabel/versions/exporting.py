@@ -17,8 +17,7 @@ def export(settings: Settings, registry: Registry, project: int, version: str, d
     """
     from nextlabel.model import classifier as classifiers  # imports torch
 
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise NextlabelError(f"{directory} is not empty. Name a directory that does not exist yet.")
+    require_empty(directory)
     path = registry.path(project, version)
     registry.verify(project, version)
     classifier = classifiers.load(path, settings.device, settings.precision)
@@ -31,3 +30,9 @@ def export(settings: Settings, registry: Registry, project: int, version: str, d
     except OSError as error:
         raise NextlabelError(f"{directory} cannot be written ({error}). Name another directory.") from None
     return name
+
+
+def require_empty(directory: Path) -> None:
+    """Raises `NextlabelError` when something is in the place that is to be written."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise NextlabelError(f"{directory} is not empty. Name a directory that does not exist yet.")
