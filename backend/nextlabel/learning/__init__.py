@@ -11,6 +11,7 @@ __all__ = [
     "copies",
     "diversity",
     "heads",
+    "judging",
     "near_copies",
     "rounds",
     "start_order",

@@ -36,6 +36,8 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.judging import Judge
+from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
@@ -124,6 +126,7 @@ class Controller:
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
+        self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -220,6 +223,7 @@ class Controller:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
             self._take_back_choices(pool, project, config)  # of those that were not known
+        self._marks.look(pool, project.id, config, project.model_version or "")
         decision = self._fitter.decide(pool, project.id, config)
         if decision.reason:
             self._jobs.want_fit(project.id)
@@ -549,6 +553,8 @@ class Controller:
             holdout=len(pool.labels(found.config.question, holdout=True)),
             **changes,
         )
+        card = self._registry.card(project.id, found.version) if found.version else None
+        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

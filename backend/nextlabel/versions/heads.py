@@ -43,6 +43,16 @@ def newest(version: Path) -> tuple[str, Head] | None:
     return None
 
 
+def named(version: Path, name: str) -> Head | None:
+    """The head under whose name predictions went; None when it is gone or cannot be read."""
+    number = next((n for n in _numbers(version / "heads") if head_name(version.name, n) == name), None)
+    path = version / "heads" / f"{number}.npz"
+    try:
+        return _loaded((path, path.stat().st_mtime_ns)) if number is not None else None
+    except (OSError, NoModelError):
+        return None
+
+
 @lru_cache(maxsize=8)
 def _loaded(file: tuple[Path, int]) -> Head:
     """Of a file and the time at which it was written: another one may come to have its name."""
