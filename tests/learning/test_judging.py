@@ -15,14 +15,13 @@ from nextlabel.learning.judging import (
     NOT_NOTED,
     OPEN,
     SKIPPED,
-    WIDE,
     ControlText,
     Said,
     counting,
     judge,
 )
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval, wilson
-from nextlabel.problems.judgement import Figures, Judgement, Sample
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, Sample
 from nextlabel.values.arrays import Array
 
 AB, ABC = ("a", "b"), ("a", "b", "c")

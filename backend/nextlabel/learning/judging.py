@@ -12,15 +12,14 @@ import numpy as np
 
 from nextlabel.problems import quality
 from nextlabel.problems.intervals import wilson
-from nextlabel.problems.judgement import Figures, Judgement, OfClass, Sample
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.arrays import Array, Ints
 
 OPEN, IN_HAND, ANSWERED, SKIPPED, LEFT_OUT = "open", "in hand", "answered", "skipped", "left out"
 COUNT = (ANSWERED, SKIPPED)  # states of a text that no later answer is waited for
-WIDE = 0.25  # an interval that says too little to show a figure
 NO_VERSION = "no version is fitted yet"
-NOT_NOTED = "what the models asked for was not noted from the start, as MODEL_DIR or the copy in it was lost"
+NOT_NOTED = "what the models asked for was not noted from the start: MODEL_DIR, or the copy in it, was lost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -432,8 +432,13 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
-        if self._registry.options(project.id).defaults == OF_0_1_0:
+        options = self._registry.options(project.id)
+        if options.defaults == OF_0_1_0:
             notes.append(notices.old_defaults(project.id))
+        elif self._own(project.id).control_share and not options.control_seed:
+            notes.append(notices.no_control_set(project.id, has_seed=False))
+        if project.show_predictions and found.config.control.share:
+            notes.append(notices.control_tasks_show(project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes

@@ -31,18 +31,23 @@ class Judge:
         made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
         if self._judged.get(project) == made_of:
             return
-        first = [text.task_ids[0] for text in counting(until(texts, last_task)) if text.state == ANSWERED]
-        said = self._said(pool, card, order, first) if card else None
+        asked = to_judge(pool, texts)
+        said = self._said(pool, card, order, asked) if card else None
         judgement = judged(pool, config, texts, said)
         if judgement != self._board.quality(project):
             self._board.put_quality(project, judgement)
-        if said is None or said.probs_of.keys() >= set(first):
+        if said is None or said.probs_of.keys() >= set(asked):
             self._judged[project] = made_of
 
     def _said(self, pool: Pool, card: Card, order: str, task_ids: Sequence[int]) -> Said:
         scores = scores_of(pool, self._registry, card, order, task_ids)
         probs_of = dict(zip(scores.ids_N.tolist(), scores.probs_NC, strict=True))
         return Said(order, card.labels, probs_of, known_to(self._registry, card.project, card.version, order))
+
+
+def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
+    """The tasks by which a version is judged, of copies one: those with an answer that counts."""
+    return [text.task_ids[0] for text in counting(until(texts, judged_to(pool, texts))) if text.state == ANSWERED]
 
 
 def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None) -> Judgement:

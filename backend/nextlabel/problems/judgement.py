@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from nextlabel.problems.quality import Estimate
 
+WIDE = 0.25  # of an interval: it says too little for a figure to be shown
+
 
 @dataclass(frozen=True)
 class OfClass:

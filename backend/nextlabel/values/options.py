@@ -76,7 +76,7 @@ class ProjectOptions:
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first}
-        ours = {name: value for name, value in ours.items() if value}
+        ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
 
 
