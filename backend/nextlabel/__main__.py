@@ -23,7 +23,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "doctor": "check every link between Label Studio, the backend and the project",
         "quality": "say how good a version is, by tasks that nothing is learnt from",
         "versions": "list, promote, roll back and delete a project's versions",
+        "certificate": "certify by an audit how many labels are wrong at most, and verify it",
         "export": "write a version with its newest head as a plain checkpoint",
+        "final": "fit a last version on everything, judged by nothing, and write it as a plain checkpoint",
         "import-mrpc": "make the tutorial's project from the MRPC files",
     },
     "Simulations": {
@@ -36,6 +38,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",
         "play-renewals": "compare how often the order is renewed between two fits",
+        "play-gate": "count what the gate refuses without a holdout",
+        "play-wanted": "compare what a rare class gains by slots of the queue",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-coverage": "count how often the intervals of a random sample cover the truth",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",

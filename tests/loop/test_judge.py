@@ -23,7 +23,6 @@ from nextlabel.store.pool import Pool
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
-from nextlabel.versions import heads
 
 READING = replace(
     parse_label_config(CONFIG, ProjectOptions(ignored_labels=("unsure",))), control=Control("a seed", 0.1)
@@ -115,7 +114,6 @@ def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: Ho
     path.unlink()
     look(house, Judge(house.registry, house.board), name)
     assert house.board.quality(PROJECT).figures is None, "a head that is gone cannot be judged"
-    assert heads.named(path.parent.parent, name) is None
 
 
 def test_nothing_is_judged_again_until_an_answer_a_mark_or_the_order_is_another(house: House) -> None:

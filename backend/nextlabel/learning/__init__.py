@@ -6,10 +6,12 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 __all__ = [
     "audit",
     "auto_recipe",
+    "certificate",
     "composer",
     "control",
     "copies",
     "diversity",
+    "gate",
     "heads",
     "judging",
     "near_copies",
@@ -17,4 +19,5 @@ __all__ = [
     "start_order",
     "start_set",
     "strategies",
+    "wanted",
 ]

@@ -9,8 +9,8 @@ from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.loop.heading import features_of
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Array, Ints
-from nextlabel.values.versions import Card, version_of
-from nextlabel.versions import heads
+from nextlabel.values.versions import Card
+from nextlabel.versions.judging import head_of
 from nextlabel.versions.registry import Registry
 
 
@@ -31,8 +31,8 @@ def scores_of(pool: Pool, registry: Registry, card: Card, order: str, task_ids: 
     Those of a head that is gone are none."""
     if order == card.version:
         return Scores(*pool.said(order, task_ids))
-    head = heads.named(registry.path(card.project, card.version), order)
-    return _by_head(pool, card, head, task_ids) if head and version_of(order) == card.version else NONE
+    head = head_of(registry, card.project, card.version, order)
+    return _by_head(pool, card, head, task_ids) if head else NONE
 
 
 def _by_head(pool: Pool, card: Card, head: Head, task_ids: Collection[int]) -> Scores:

@@ -107,6 +107,17 @@ class ControlTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A readable task and what came of asking: its `votes`, whether somebody `skipped` it, and whether it is `closed`,
+    so that nobody is asked any more."""
+
+    example: Example
+    votes: tuple[Vote, ...]
+    skipped: bool
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A scored open task: what a prediction is made of. `probs_C` in the order of the version's labels.
 
@@ -390,6 +401,33 @@ class Pool:
             f"AND given > COALESCE(({last}), '')"
         )
 
+    # What an audit needs
+
+    def unanswered(self) -> list[Example]:
+        """By id the tasks, of the pool or the control set, that can be labelled and that nobody has labelled or
+        skipped; of copies one, and none of a labelled text."""
+        return self._examples(
+            "SELECT MIN(id), text, pair FROM task "
+            "WHERE text IS NOT NULL AND NOT (holdout OR voted OR closed OR skipped) "
+            "AND copy NOT IN (SELECT copy FROM task WHERE voted AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
+        )
+
+    def asked(self, task_ids: Collection[int]) -> list[Asked]:
+        """Those of the tasks that can be read, by id."""
+        sql = f"SELECT id, text, pair, skipped, closed FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        rows = self._db.execute(sql, (json.dumps(list(task_ids)),)).fetchall()
+        return [
+            Asked(Example(task_id, text, pair), self._votes_of(task_id), bool(skipped), bool(closed))
+            for task_id, text, pair, skipped, closed in rows
+        ]
+
+    def probabilities(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array]:
+        """Ids of those of the tasks that `version` has scored, by id, and what it said of them, (M, C)."""
+        ids_N, numbers_N = self._readable(task_ids)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
+
     # Copies: texts that are alike but for case and blanks
 
     def copy_groups(self, task_ids: Collection[int]) -> list[list[int]]:
@@ -626,6 +664,13 @@ class Pool:
         known_N = values.knows(numbers_N)
         records_N = values.of(numbers_N[known_N])
         return ids_N[known_N], records_N["value"], records_N["probs"]
+
+    def open_probabilities(self, version: str) -> tuple[Ints, Array]:
+        """Ids of the pool's tasks that are scored and not skipped, and what `version` said of them, (N, C)."""
+        ids_N, numbers_N = self.open_numbers(skipped=False)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
 
     def misplaced(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""

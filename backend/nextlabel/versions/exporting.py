@@ -19,8 +19,7 @@ def export(settings: Settings, registry: Registry, project: int, version: str, d
     Raises `NextlabelError` when there is something in the directory already or it cannot be written, `NoModelError`
     when the version cannot be loaded.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise NextlabelError(f"{directory} is not empty. Name a directory that does not exist yet.")
+    require_empty(directory)
     name, classifier = with_newest_head(settings, registry, project, version)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -41,3 +40,9 @@ def with_newest_head(settings: Settings, registry: Registry, project: int, versi
     if head is not None:
         classifier.last_layer = head.layer
     return name, classifier
+
+
+def require_empty(directory: Path) -> None:
+    """Raises `NextlabelError` when something is in the place that is to be written."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise NextlabelError(f"{directory} is not empty. Name a directory that does not exist yet.")

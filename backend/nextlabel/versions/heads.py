@@ -43,14 +43,12 @@ def newest(version: Path) -> tuple[str, Head] | None:
     return None
 
 
-def named(version: Path, name: str) -> Head | None:
-    """The head under whose name predictions went; None when it is gone or cannot be read."""
-    number = next((n for n in _numbers(version / "heads") if head_name(version.name, n) == name), None)
-    path = version / "heads" / f"{number}.npz"
-    try:
-        return _loaded((path, path.stat().st_mtime_ns)) if number is not None else None
-    except (OSError, NoModelError):
-        return None
+def named(version: Path, name: str) -> Head:
+    """The version's head of this name. Raises `NoModelError` when it is gone or damaged."""
+    for number in _numbers(version / "heads"):
+        if head_name(version.name, number) == name:
+            return load(version / "heads" / f"{number}.npz")
+    raise NoModelError(f"The head {name} is none of the newest {KEPT} of its version: take the one in force.")
 
 
 @lru_cache(maxsize=8)

@@ -32,6 +32,7 @@ from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import UNTRAINED, Card
 from nextlabel.versions import heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 from nextlabel.web.services import MAX_PREDICTIONS, services
@@ -186,13 +187,14 @@ def _answers(
     scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1, features=head is not None)
     probs_NC, values_N = _by(head, card, scored)
     by_position = iter(zip(probs_NC, values_N, truncated, strict=True))
+    audited = Audits(services().settings.model_dir).runs(card.project)
     answers = []
     for item in read:
         if isinstance(item, Unreadable):
             answers.append(no_prediction(UNREADABLE_SCORE, name, item.reason))
             continue
         probs_C, value, cut = next(by_position)
-        if config.control.drawn(item):
+        if audited or config.control.drawn(item):
             answers.append(no_prediction(CONTROL_SCORE, name, "no guess is shown for it"))
         else:
             answers.append(to_prediction(config, card.labels, probs_C, value, name, cut))
