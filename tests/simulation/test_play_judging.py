@@ -1,0 +1,159 @@
+"""Replays of a project with a control set: what comes out is fair, kept, and told on the committed page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers.paths import ROOT
+from nextlabel.errors import BadRunError
+from nextlabel.problems.intervals import Interval, wilson
+from nextlabel.problems.quality import Estimate
+from nextlabel.simulation import judging
+from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation.judging import BY_ALL, FIGURES, LEFT, MACRO_F1, NEW, RECALL, Cell, JudgingPlan, Played
+from nextlabel.simulation.project import Project, Source
+from nextlabel.simulation.starts import Frozen
+from nextlabel.values.examples import Example
+
+REPORTS = ROOT / "reports" / "coverage"
+KEPT = {path.stem.removeprefix("judging-"): json.loads(path.read_text()) for path in REPORTS.glob("judging-*.json")}
+PLAYED = {
+    corpus: Played(corpus, kept["replays"], [Cell(**cell) for cell in kept["cells"]]) for corpus, kept in KEPT.items()
+}
+PLAN = JudgingPlan((32, 34))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A hundred texts of two kinds, one of them twice."""
+    kinds = ("the parcel number {} is late", "lovely weather on day {}")
+    rows = [(Example(i, kinds[i % 2].format(i)), "ab"[i % 2]) for i in range(100)]
+    rows[2] = (Example(2, rows[0][0].text), "a")
+    data = TextSet("Small", ("a", "b"), tuple(rows[:72]), tuple(rows[72:80]), tuple(rows[80:]))
+    about = {"name": "small", "title": "Small", "package": "none", "word_pieces": 16, "removed": {}}
+    fetched.write(tmp_path / "small", data, about)
+    return tmp_path / "small"
+
+
+def test_replays_that_go_on_are_those_of_one_go_and_none_is_played_twice(
+    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = judging.play(corpus, PLAN, 3, str(tiny), tmp_path)
+    assert [(cell.figure, cell.labels) for cell in once.cells] == [(of, n) for of in FIGURES for n in (32, 34)]
+    assert {cell.replays for cell in once.cells if cell.figure == NEW} == {3}
+    (tmp_path / "again").mkdir()
+    judging.play(corpus, PLAN, 1, str(tiny), tmp_path / "again")
+    monkeypatch.setattr(judging, "KEPT", 1)
+    assert judging.play(corpus, PLAN, 3, str(tiny), tmp_path / "again") == once
+    monkeypatch.setattr(judging, "Project", None)
+    assert judging.play(corpus, PLAN, 2, str(tiny), tmp_path / "again") == once
+    with pytest.raises(BadRunError, match=r"judging-small\.json was played with .*Give another --out"):
+        judging.play(corpus, JudgingPlan((32,)), 3, str(tiny), tmp_path)
+
+
+@pytest.mark.parametrize("labels", [(31,), (32, 35)])
+def test_labels_within_the_start_or_beyond_the_pool_are_refused(
+    labels: tuple[int, ...], corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadRunError, match="give at least 32, and at most 34 with a pool of 60 texts of small"):
+        judging.play(corpus, JudgingPlan(labels), 1, str(tiny), tmp_path)
+
+
+def blurred(texts: int) -> Source:
+    """Two classes on a line, which cannot be told near the middle."""
+    rng = np.random.default_rng(0)
+    points_ND = rng.normal(size=(texts, 2))
+    targets_N = (rng.random(texts) < 1 / (1 + np.exp(-3 * points_ND[:, 0]))).astype(np.int64)
+    return Source("blurred", [(f"text {n}", None) for n in range(texts)], Frozen(points_ND, targets_N), ("a", "b"))
+
+
+def test_the_control_set_has_its_turns_and_is_not_learnt_and_what_is_imported_counts_once_caught_up() -> None:
+    looks = Project(blurred(900), 0, import_at=100).looks(range(60, 281))
+    assert sorted(looks) == list(range(60, 281))
+    for labels, look in looks.items():
+        sample = look.judgement.sample
+        assert look.judgement.figures is not None, "else a control text would have been learnt"
+        assert abs(sample.answered + sample.waiting - labels / 10) <= 3
+    newer = [look.judgement.sample.newer > 0 for look in looks.values()]
+    assert not any(newer[:41])
+    assert newer[41]
+    assert not newer[-1]
+    assert looks[100].judgement.sample.texts < looks[101].judgement.sample.texts
+
+
+@pytest.mark.usefixtures("patience")
+def test_labels_without_a_mark_are_fair_to_what_is_left_and_all_of_them_are_not() -> None:
+    played = Played("blurred", 0, [Cell(80, figure) for figure in FIGURES])
+    further = judging._further(blurred(400), JudgingPlan((80,)), played, 100)
+    cells = {cell.figure: cell for cell in further.cells}
+    assert all(abs(cells[figure].bias) < 3 * cells[figure].standard_error for figure in (NEW, LEFT))
+    assert cells[BY_ALL].bias < -4 * cells[BY_ALL].standard_error
+
+
+def test_tallies_by_hand() -> None:
+    cell = Cell(100, NEW)
+    cell = cell.plus([(Estimate(0.8, Interval(0.7, 0.9), 10), 0.7), (Estimate(0.5, Interval(0.4, 0.6), 10), 0.7)])
+    cell = cell.plus([(Estimate(0.9, Interval(0.8, 1.0), 10), 0.85), (Estimate(0.5, Interval(0, 1), 10), None)])
+    cell = cell.plus([(Estimate(None, Interval(0, 1), 0), 0.85)])
+    assert (cell.replays, cell.intervals, cell.covered) == (2, 3, 2)
+    assert cell.bias == pytest.approx((-0.05 + 0.05) / 2)
+    assert cell.standard_error == pytest.approx(np.std([-0.05, 0.05], ddof=1) / np.sqrt(2))
+    assert cell.width == pytest.approx(0.2 + 0.2 + 0.2)
+
+
+def committed(figure: str) -> dict[tuple[str, int], Cell]:
+    """By corpus and label count."""
+    return {
+        (corpus, cell.labels): cell
+        for corpus, played in PLAYED.items()
+        for cell in played.cells
+        if cell.figure == figure
+    }
+
+
+@pytest.mark.parametrize(("figure", "least"), [(NEW, 0.93), (LEFT, 0.91), (RECALL, 0.96)])
+def test_the_committed_figures_have_no_bias_and_cover_what_the_page_says(figure: str, least: float) -> None:
+    cells = committed(figure)
+    assert {corpus for corpus, _ in cells} == {"r8", "reviews-even", "spam"}
+    for (corpus, _), cell in cells.items():
+        assert cell.replays >= 300
+        assert abs(cell.bias) <= 3 * cell.standard_error
+        assert cell.coverage >= (least if corpus == "r8" else max(least, 0.93))
+
+
+def test_where_what_is_left_is_covered_less_wilsons_interval_does_that_of_any_sample() -> None:
+    for labels in (100, 200, 300):
+        cell = committed(LEFT)["r8", labels]
+        counts = range(7 * labels // 100, labels // 10 + 1)
+        exact = [wilson_covers(cell.truth / cell.replays, count) for count in counts]
+        assert 0.89 < min(exact) < cell.coverage < max(exact)
+
+
+def wilson_covers(truth: float, count: int) -> float:
+    weights: list[float] = stats.binom(count, truth).pmf(np.arange(count + 1)).tolist()
+    return sum(weight for right, weight in enumerate(weights) if wilson(right, count).covers(truth))
+
+
+def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
+    by_all, macro_f1 = committed(BY_ALL), committed(MACRO_F1)
+    for corpus in PLAYED:
+        cell = by_all[corpus, 300]
+        assert -0.03 < cell.bias < min(-0.015, -3 * cell.standard_error)
+    assert 0.7 < by_all["r8", 300].coverage < 0.8
+    assert 0.05 < macro_f1["spam", 200].replays / PLAYED["spam"].replays < 0.15
+    assert 0.07 < macro_f1["spam", 200].bias < 0.09
+    assert macro_f1["spam", 200].coverage == 1
+    assert 0 < macro_f1["reviews-even", 300].replays < 0.01 * PLAYED["reviews-even"].replays
+    assert macro_f1["reviews-even", 300].coverage == 0
+
+
+def test_the_committed_page_is_made_of_the_committed_numbers() -> None:
+    text = (REPORTS / "judging.md").read_text()
+    assert judging.ABOUT in text
+    sections = [judging.to_markdown([played]) for played in PLAYED.values()]
+    assert all(section in text for section in sections)
+    assert "nextlabel play-judging" in text
