@@ -100,7 +100,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
         assert certificate("start")[0] == 130
     code, said = certificate("status")
     assert (code, "has begun no audit" in said) == (1, True)
-    code, said = certificate("start", "--risk", 0.2, "--labels", 40)
+    code, said = certificate("start", "--risk", 0.4, "--labels", 20)
     assert (code, "Audit 2 has begun" in said) == (0, True), said
     audit = Audits(project.backend.model_dir).load(project.id, 2)
     assert audit.plan.level == 0.0125, "what was cut short has spent its part"
