@@ -265,8 +265,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="a part of the combined score from 0 to 1 (1: no gate)",
-        title="how much worse than the active version a new one may be; the default is four times what seeds alone "
-        "differ by (1.2 points)",
+        title="how much worse than the active version a new one may be, on the holdout or on its own labels; the "
+        "default is four times what seeds alone differ by (1.2 points)",
     )
     keep_versions: int = Field(
         5, ge=1, description="a whole number of versions, at least 1", title="older ones are deleted"

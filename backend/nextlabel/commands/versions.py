@@ -80,7 +80,7 @@ def _state(registry: Registry, card: Card) -> str:
     damage = registry.damage(card.project, card.version)
     states = ["active"] if card.version == registry.current(card.project) else []
     states += [f"damaged: {damage}"] if damage else []
-    states += [f"refused, because {card.refused}"] if card.refused else []
+    states += [f"refused, because {card.refused}"] if card.refused else [card.verdict] if card.verdict else []
     return "; ".join(states)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
+from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,
@@ -368,6 +369,21 @@ def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
         yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
 
 
+def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Iterator[Notice]:
+    """When what is looked for, or has a target, is no class any more."""
+    gone = {
+        name: [label for label in labels if label not in (ANY, *config.labels)]
+        for name, labels in (("look_for", options.look_for), ("class_targets", options.class_targets))
+    }
+    if any(gone.values()):
+        names = "; ".join(f"{name} {', '.join(map(repr, labels))}" for name, labels in gone.items() if labels)
+        yield Notice(
+            "Wanted labels that are not learnt",
+            f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes "
+            f"in their slots: say anew what is wanted with `nextlabel options --project {project}`.",
+        )
+
+
 def base_model_fails(message: str) -> Notice:
     """When no fit can begin."""
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
@@ -397,6 +413,16 @@ def old_defaults(project: int) -> Notice:
         "The project keeps the defaults of release 0.1.0",
         "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy. "
         f"`{CONNECT} --project {project}` takes over those of today, and lists what changes.",
+        harmless=True,
+    )
+
+
+def not_judged(version: str, why: str, project: int) -> Notice:
+    """When a version was promoted though it may be worse than the one before."""
+    return Notice(
+        "A version that nothing has judged",
+        f"{version} was promoted without a comparison: {why}. Tasks that are held out and labelled tell sooner; "
+        f"`nextlabel versions --project {project} rollback` goes back to the version before.",
         harmless=True,
     )
 

@@ -11,10 +11,12 @@ __all__ = [
     "control",
     "copies",
     "diversity",
+    "gate",
     "heads",
     "near_copies",
     "rounds",
     "start_order",
     "start_set",
     "strategies",
+    "wanted",
 ]

@@ -18,6 +18,7 @@ from nextlabel.learning.audit import DELTA, Part, log_odds
 from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, seed_of, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
+from nextlabel.loop.orders import Chances
 from nextlabel.problems.question import Question
 from nextlabel.store.pool import EXACT, FEATURES, Asked, Pool
 from nextlabel.values.arrays import Array
@@ -217,6 +218,10 @@ class AuditOrder:
     def values(self, task_ids: Collection[int]) -> dict[int, float]:
         """By their places, of those that are not answered."""
         return {task: self._values[task] for task in task_ids if task in self._values}
+
+    def chances(self, label: str) -> Chances | None:
+        """None: nothing stands beside an audit's tasks."""
+        return None
 
     def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
         """That shows nothing."""

@@ -57,6 +57,7 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
+from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
@@ -66,7 +67,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
+from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions import heads
@@ -129,6 +130,7 @@ class Controller:
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
+        self._wanted = WantedTasks(self._embedder)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -416,7 +418,7 @@ class Controller:
             announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
-            sides=[] if alone else self._sides(pool, found),
+            sides=[] if alone else self._sides(pool, found, order, depth),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
@@ -431,10 +433,23 @@ class Controller:
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
 
-    def _sides(self, pool: Pool, found: _Found) -> list[Side]:
+    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int) -> list[Side]:
         """Tasks that come next for another reason than the order, the first kinds first."""
         control, options = found.config.control, self._registry.options(found.project.id)
-        return [control_side(pool, control, options.control_first, _others_at_work(pool))]
+        others, wants = _others_at_work(pool), self._wants(pool, found)
+        sides = [control_side(pool, control, options.control_first, others)]
+        if found.version and any(want.texts and not want.tasks for want in wants):
+            self._starts.look_for(pool, found.project.id)
+        if not all(want.met for want in wants):
+            labels = found.decision.labels + pool.control_labels()
+            sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
+        return sides
+
+    def _wants(self, pool: Pool, found: _Found) -> list[Want]:
+        options = self._registry.options(found.project.id)
+        if not (options.look_for or options.class_targets):
+            return []
+        return wants_of(options, found.config, pool.labels(found.config.question, holdout=False))
 
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
         """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""
@@ -477,6 +492,8 @@ class Controller:
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
         if self._registry.options(project.id).defaults == OF_0_1_0:
             notes.append(notices.old_defaults(project.id))
+        if found.version and (why := self._registry.card(project.id, found.version).unjudged):
+            notes.append(notices.not_judged(found.version, why, project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
@@ -495,6 +512,7 @@ class Controller:
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
+            *notices.on_wanted(self._registry.options(project), config, project),
         ]
 
     def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
@@ -594,6 +612,7 @@ class Controller:
             control=pool.control_labels(),
             pending=decision.pending,
             holdout=len(pool.labels(found.config.question, holdout=True)),
+            wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
 

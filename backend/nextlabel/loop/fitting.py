@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from typing import TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -17,12 +18,12 @@ from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning import auto_recipe
+from nextlabel.learning.gate import judge
 from nextlabel.learning.rounds import (
     Round,
     StageProgress,
     round_seed,
     run_round,
-    score_drop,
 )
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
@@ -39,6 +40,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
@@ -52,7 +54,13 @@ FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becom
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
+FITTED_ON = "the labels that it was fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
+
+Labelled: TypeAlias = Sequence[tuple[Example, str]]
+Evidence: TypeAlias = tuple[
+    str, Labelled, Array
+]  # what it is, labelled texts, and a new version's probabilities (N, C)
 
 
 @dataclass(frozen=True)
@@ -248,7 +256,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
-        card = replace(card, refused=self._objection(config.question, card, holdout, result))
+        card = self._judged(config.question, card, _evidence(holdout, labelled, result))
         if card.refused:
             self._save(card, learnt.known, result)
         else:
@@ -307,32 +315,35 @@ class Fitter:
             return FIRST
         return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
-    def _objection(self, question: Question, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
-        """Why the version must not take the place of the active one; empty when it may.
-
-        Both are measured on the holdout of today, unless what the cards say already clears the new one.
-        """
-        if card.parent is None or result.scores is None:
-            return ""
-        rival, margin = self._registry.card(card.project, card.parent), self._settings.promote_margin
+    def _judged(self, question: Question, card: Card, evidence: Iterable[Evidence]) -> Card:
+        """The card with what tells whether the version is worse than the active one, and why it is refused if it is."""
+        if card.parent is None or self._settings.promote_margin >= 1:
+            return card
+        rival = self._registry.card(card.project, card.parent)
         if rival.labels != card.labels:
-            return ""  # there is nothing to compare
-        then = rival.scores if rival.holdout == card.holdout else None
-        if then and then["combined"] - result.scores.combined <= margin:
-            return ""
+            return replace(card, unjudged=f"{rival.version} has other classes")
         try:
-            scored = self._resident.score(rival, [example for example, _ in holdout], exact=False)
+            return self._compared(question, card, rival, evidence)
         except NoModelError as error:
             log.warning("project %d: %s", card.project, error)
-            return ""
-        targets_N = question.class_numbers([label for _, label in holdout])
-        loss = score_drop(question, targets_N, question.predicted(scored.probs_NC), result.predictions_N)
-        if loss <= margin:
-            return ""
-        return (
-            f"its combined score on the holdout, {result.scores.combined:.3f}, is {loss:.3f} below that of "
-            f"{card.parent}, more than PROMOTE_MARGIN={margin:g}"
-        )
+            return replace(card, unjudged=f"{rival.version} cannot be loaded")
+
+    def _compared(self, question: Question, card: Card, rival: Card, evidence: Iterable[Evidence]) -> Card:
+        margin, count = self._settings.promote_margin, 0
+        for what, labelled, after_NC in evidence:
+            before_NC = self._resident.score(rival, [example for example, _ in labelled], exact=False).probs_NC
+            before_N, after_N = question.predicted(before_NC), question.predicted(after_NC)
+            targets_N, count = question.class_numbers([label for _, label in labelled]), len(labelled)
+            verdict = judge(question, targets_N, before_N, after_N, margin)
+            if verdict.refused:
+                score = question.evaluate(targets_N, after_N).combined
+                why = f"its combined score on {what}, {score:.3f}, is {verdict.loss:.3f} below that of {rival.version}"
+                card = replace(card, refused=f"{why}, more than PROMOTE_MARGIN={margin:g}")
+            if verdict.refused or verdict.tells:
+                return replace(card, judged=f"{what} ({count})")
+        # Of what the active one does not know, nothing can be lost.
+        why = f"{count} labels are too few, or too hard for {rival.version}, to tell whether it is worse"
+        return replace(card, unjudged=why)
 
     def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
         try:
@@ -406,7 +417,9 @@ class Fitter:
     def _done(self, project: int, card: Card) -> None:
         score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
         seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
-        message = f"{card.version}: {card.examples} labels, {score} ({seconds})"
+        message = (
+            f"{card.version}: {', '.join(filter(None, (f'{card.examples} labels', score, card.verdict)))} ({seconds})"
+        )
         if card.refused:
             message = f"{card.version} was not promoted: {card.refused}"
         log.log(logging.WARNING if card.refused else logging.INFO, "project %d: %s", project, message)
@@ -466,6 +479,17 @@ def next_step(own: ProjectSettings, fitted: int) -> int:
     `fit_every`, if that is sooner or the schedule is at its end."""
     planned = [] if own.fit_schedule == "off" else [int(labels) for labels in own.fit_schedule.split(",")]
     return min([own.fit_every, *(labels - fitted for labels in planned if labels > fitted)])
+
+
+def _evidence(holdout: Labelled, fitted_on: Labelled, result: Round) -> Iterator[Evidence]:
+    """What a version can be judged by: the holdout, which neither has learnt from, and where that is too small, the
+    labels that it was fitted on. It has seen all of them: what it does not know there, it has lost."""
+    if holdout:
+        yield "the holdout", holdout, result.holdout_NC
+    if result.labelled is not None:
+        yield FITTED_ON, fitted_on, result.labelled.probs_NC
+    else:
+        yield FITTED_ON, fitted_on, result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
 
 
 def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:

@@ -28,4 +28,5 @@ __all__ = [
     "starts",
     "study",
     "verdicts",
+    "wanted",
 ]

@@ -4,9 +4,8 @@ on frozen embeddings, which is fitted again after every few labels and orders th
 Knows no fits of a transformer: with those, orders differ more, and a head is only fitted again between them.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ from nextlabel.learning.diversity import diverse_batch
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.start_set import seed_positions
 from nextlabel.learning.strategies import acquire, most_informative_first
-from nextlabel.model import checkpoints
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines, records
+from nextlabel.simulation import baselines
+from nextlabel.simulation.cells import kept, setting_of
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.starts import Frozen, frozen_parts
 from nextlabel.simulation.verdicts import Difference, difference
-from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
 from nextlabel.values.arrays import Array, Ints
 
@@ -79,23 +77,11 @@ def play(directory: Path, plan: RenewalPlan, base_model: str, out: Path) -> list
     another plan, or more labels are asked for than a pool has.
     """
     data, word_pieces = fetched.read(directory)
-    path, setting = (
-        out / f"{directory.name}.json",
-        {
-            **{key: list(value) if isinstance(value, Sequence) else value for key, value in asdict(plan).items()},
-            "base_model": checkpoints.identity(base_model),
-            "data": data.fingerprint,
-        },
-    )
-    found = records.read_json(path)
-    if found is not None and found["setting"] != setting:
-        raise BadRunError(f"{path} was played with {found['setting']}, not with {setting}. Give another --out.")
-    if found is None:
-        parts = frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
-        cells = [asdict(cell) for cell in _play(directory.name, *parts, plan)]
-        found = {"setting": setting, "cells": cells}
-        replace_file(path, json.dumps(found, indent=1) + "\n")
-    return [Cell(**{**cell, "by_seed": tuple(cell["by_seed"])}) for cell in found["cells"]]
+
+    def cells() -> Iterator[Cell]:
+        return _play(directory.name, *frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0)), plan)
+
+    return [Cell(**cell) for cell in kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)]
 
 
 def _play(corpus: str, train: Frozen, test: Frozen, plan: RenewalPlan) -> Iterator[Cell]:
@@ -125,7 +111,7 @@ def _of_seed(
     orders = {RANDOM: [*start, *rng.permutation(rest).tolist()]}
     orders |= {way: _order(points, start, counts[-1], *kind, rng) for way, kind in WAYS.items()}
     return {
-        (labels, way): _fitted(points, order[:labels]).score(test) for labels in counts for way, order in orders.items()
+        (labels, way): fitted(points, order[:labels]).score(test) for labels in counts for way, order in orders.items()
     }
 
 
@@ -136,7 +122,7 @@ def _order(
     known = list(start)
     while len(known) < labels:
         left = np.setdiff1d(np.arange(len(points.targets_N)), known)
-        probs_NC = _fitted(points, known).probabilities(points.points_ND[left])
+        probs_NC = fitted(points, known).probabilities(points.points_ND[left])
         values_N = acquire("margin", probs_NC[:, None, :], np.zeros(len(left)))
         count = min(every, labels - len(known))
         places = (
@@ -149,7 +135,7 @@ def _order(
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class Fitted:
     """A logistic regression, or without one the only class that was seen, of so many `classes`."""
 
     regression: Any
@@ -157,6 +143,7 @@ class _Fitted:
     classes: int
 
     def probabilities(self, points_ND: Array) -> Array:
+        """Of each class, (N, C); 0 of one that was not seen."""
         probs_NC = np.zeros((len(points_ND), self.classes))
         if self.regression is None:
             probs_NC[:, self.only] = 1.0
@@ -165,18 +152,20 @@ class _Fitted:
         return probs_NC
 
     def score(self, test: Frozen) -> float:
+        """Macro-F1."""
         return macro_f1(test.targets_N, self.probabilities(test.points_ND).argmax(axis=1))
 
 
-def _fitted(points: Frozen, known: Sequence[int]) -> _Fitted:
+def fitted(points: Frozen, known: Sequence[int]) -> Fitted:
+    """What the labels of the `known` positions make."""
     with of_extra("simulation", "A logistic regression"):
         from sklearn.linear_model import LogisticRegression
     targets_M: Ints = points.targets_N[list(known)]
     classes = max(2, int(points.targets_N.max()) + 1)
     if len(np.unique(targets_M)) == 1:
-        return _Fitted(None, int(targets_M[0]), classes)
+        return Fitted(None, int(targets_M[0]), classes)
     regression = LogisticRegression(C=baselines.C, max_iter=baselines.STEPS)
-    return _Fitted(regression.fit(points.points_ND[list(known)], targets_M), 0, classes)
+    return Fitted(regression.fit(points.points_ND[list(known)], targets_M), 0, classes)
 
 
 def to_markdown(cells: Sequence[Cell]) -> str:

@@ -4,25 +4,23 @@ Embeddings are made once a corpus. A seed draws a pool, starts are orders of it,
 first labels of each: no other choice stands between an order and its score.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nextlabel.errors import BadRunError, of_extra
 from nextlabel.learning.start_set import START_BY, seed_positions, start_positions
-from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines, records
+from nextlabel.simulation import baselines
+from nextlabel.simulation.cells import kept, setting_of
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.records import RANDOM
 from nextlabel.simulation.verdicts import Difference, difference
-from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
 from nextlabel.values.arrays import Array, Ints
 
@@ -88,20 +86,11 @@ def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[C
     another plan, or more labels are asked for than a pool has.
     """
     data, word_pieces = fetched.read(directory)
-    path = out / f"{directory.name}.json"
-    setting = {
-        **{key: list(value) if isinstance(value, Sequence) else value for key, value in asdict(plan).items()},
-        "base_model": checkpoints.identity(base_model),
-        "data": data.fingerprint,
-    }
-    found = records.read_json(path)
-    if found is not None and found["setting"] != setting:
-        raise BadRunError(f"{path} was played with {found['setting']}, not with {setting}. Give another --out.")
-    if found is None:
-        cells = list(_play(directory.name, data, plan, Recipe(base_model, 0, 0.0, 1, word_pieces, 0)))
-        found = {"setting": setting, "cells": [asdict(cell) for cell in cells]}
-        replace_file(path, json.dumps(found, indent=1) + "\n")
-    return [Cell(**{**cell, "by_seed": tuple(cell["by_seed"])}) for cell in found["cells"]]
+
+    def cells() -> Iterator[Cell]:
+        return _play(directory.name, data, plan, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
+
+    return [Cell(**cell) for cell in kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)]
 
 
 def _play(corpus: str, data: TextSet, plan: StartPlan, recipe: Recipe) -> Iterator[Cell]:

@@ -624,6 +624,13 @@ class Pool:
         known_N = values.knows(numbers_N)
         return ids_N[known_N], values.of(numbers_N[known_N])
 
+    def open_probabilities(self, version: str) -> tuple[Ints, Array]:
+        """Ids of the pool's tasks that are scored and not skipped, and what `version` said of them, (N, C)."""
+        ids_N, numbers_N = self.open_numbers(skipped=False)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
+
     def misplaced(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""
         sql = "SELECT id FROM task WHERE id = ? AND (holdout OR text IS NULL)"
