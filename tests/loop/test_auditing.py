@@ -61,7 +61,7 @@ def head(house: House) -> str:
 
 def frozen(house: House, followed: str, most: int = 20) -> Audit:
     version = in_force(house.registry, PROJECT, followed)
-    return freeze_pool(house.pool, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", most, 0.2)
+    return freeze_pool(house.pool, house.registry, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", most, 0.2)
 
 
 def test_what_is_frozen_is_what_nobody_has_answered_in_the_order_of_the_draw(house: House, head: str) -> None:
@@ -81,7 +81,7 @@ def test_labels_and_confidences_are_those_of_the_head_or_the_version_that_the_qu
     ids_N, features_ND = features_of(house.pool, version.card, dict.fromkeys(order, ""))
     said = {
         head: probabilities(version.head.layer, features_ND),
-        house.active_version: house.pool.probabilities(house.active_version, order)[1],
+        house.active_version: house.pool.said(house.active_version, order)[2],
     }
     for followed, probs_NC in said.items():
         audit = frozen(house, followed)
@@ -104,7 +104,7 @@ def test_an_audit_is_of_what_the_queue_follows_and_of_a_scored_pool(house: House
         for tasks in (0, 3):
             empty.upsert([row(task, text_of(task)) for task in range(300, 300 + tasks)])
             with pytest.raises(BadAuditError, match=f"has scored 0 of the {tasks} tasks"):
-                freeze_pool(empty, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
+                freeze_pool(empty, house.registry, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
 
 
 def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: House, head: str, tmp_path: Path) -> None:

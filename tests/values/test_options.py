@@ -32,6 +32,11 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
     assert NO_OPTIONS.put_into(after)["nextlabel"] == {"before": {"sampling": "Sequential sampling"}}
 
 
+def test_a_value_of_0_is_a_decision_too() -> None:
+    off = ProjectOptions(own={"control_share": 0.0})
+    assert ProjectOptions.of(off.put_into({})) == off
+
+
 @pytest.mark.parametrize(
     "ours",
     [

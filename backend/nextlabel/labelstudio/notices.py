@@ -411,9 +411,33 @@ def old_defaults(project: int) -> Notice:
     """When what was built in with release 0.1.0 holds for a project."""
     return Notice(
         "The project keeps the defaults of release 0.1.0",
-        "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy. "
+        "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy, and "
+        "without a control set nobody can tell how good they are. "
         f"`{CONNECT} --project {project}` takes over those of today, and lists what changes.",
         harmless=True,
+    )
+
+
+def no_control_set(project: int, has_seed: bool) -> Notice:
+    """When no tasks are drawn of which nothing is learnt."""
+    remedy = (
+        f"nextlabel options --project {project} control_share=0.1" if has_seed else f"{CONNECT} --project {project}"
+    )
+    return Notice(
+        "The project has no control set",
+        "Nobody can tell how good the versions are: the project has no control set, tasks that are drawn at random, "
+        f"labelled in between and never learnt from. `{remedy}` draws one.",
+        harmless=True,
+    )
+
+
+def control_tasks_show(project: int) -> Notice:
+    """When annotators can tell which tasks are of the control set."""
+    return Notice(
+        "Annotators can tell control tasks",
+        "Annotators see a prediction on every task but those of the control set, so that they can tell these and may "
+        "answer them with other care; the figures on quality are then about such answers. "
+        f"`{CONNECT} --project {project} --no-show-predictions` hides all predictions.",
     )
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "diversity",
     "gate",
     "heads",
+    "judging",
     "near_copies",
     "rounds",
     "start_order",

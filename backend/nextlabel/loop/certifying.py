@@ -112,7 +112,9 @@ class Auditor:
             )
         version = in_force(self._registry, self._project, opened.project.model_version or "")
         number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
-        audit = freeze_pool(opened.pool, opened.config, opened.key, version, number, at, most_labels, risk)
+        audit = freeze_pool(
+            opened.pool, self._registry, opened.config, opened.key, version, number, at, most_labels, risk
+        )
         return audit, version
 
     def _begun(self) -> int:

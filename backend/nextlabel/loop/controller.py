@@ -38,6 +38,8 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.judging import Judge
+from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
@@ -130,6 +132,7 @@ class Controller:
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
+        self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
@@ -227,6 +230,7 @@ class Controller:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
             self._take_back_choices(pool, project, config)  # of those that were not known
+        self._marks.look(pool, project.id, config, project.model_version or "")
         decision = self._fitter.decide(pool, project.id, config)
         if decision.reason:
             self._jobs.want_fit(project.id)
@@ -490,8 +494,13 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
-        if self._registry.options(project.id).defaults == OF_0_1_0:
+        options = self._registry.options(project.id)
+        if options.defaults == OF_0_1_0:
             notes.append(notices.old_defaults(project.id))
+        elif self._own(project.id).control_share and not options.control_seed:
+            notes.append(notices.no_control_set(project.id, has_seed=False))
+        if project.show_predictions and found.config.control.share:
+            notes.append(notices.control_tasks_show(project.id))
         if found.version and (why := self._registry.card(project.id, found.version).unjudged):
             notes.append(notices.not_judged(found.version, why, project.id))
         ours = found.version or pool.state(StartState).name
@@ -615,6 +624,8 @@ class Controller:
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
+        card = self._registry.card(project.id, found.version) if found.version else None
+        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -61,6 +61,7 @@ CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
 CREATE INDEX IF NOT EXISTS task_copy ON task (copy);
 CREATE INDEX IF NOT EXISTS task_draw ON task (draw) WHERE draw != '';
 CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
+CREATE TABLE IF NOT EXISTS marked (draw TEXT PRIMARY KEY) WITHOUT ROWID;  -- a model would have asked for them by now
 CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
     version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
 );
@@ -73,7 +74,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 10  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 11  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -95,11 +96,14 @@ SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and th
 
 @dataclass(frozen=True, slots=True)
 class ControlTask:
-    """A task of the control set. `passed`: without a label, and somebody has skipped it, or nobody is served it."""
+    """A task of the control set. `passed`: without a label, and somebody has skipped it, or nobody is served it.
+    `closed`: nobody is served it any more. `marked`: a model would have asked for its text by now."""
 
     task_id: int
     labelled: bool
     passed: bool
+    closed: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "vote", "score", "scored", "vectors", "published"):
+            for table in ("meta", "task", "vote", "marked", "score", "scored", "vectors", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -344,12 +348,41 @@ class Pool:
     def control(self) -> list[list[ControlTask]]:
         """Its texts in their order, each with its copies, by id."""
         rows = self._db.execute(
-            "SELECT draw, id, voted, closed OR skipped FROM task WHERE draw != '' ORDER BY draw, id"
+            "SELECT draw, id, voted, NOT voted AND (closed OR skipped), closed, draw IN (SELECT draw FROM marked) "
+            "FROM task WHERE draw != '' ORDER BY draw, id"
         )
         return [
-            [ControlTask(task_id, bool(voted), not voted and bool(passed)) for _, task_id, voted, passed in copies]
+            [ControlTask(task_id, *map(bool, states)) for _, task_id, *states in copies]
             for _, copies in groupby(rows, itemgetter(0))
         ]
+
+    def control_votes(self) -> dict[int, list[Vote]]:
+        """The answers to its tasks, by task id."""
+        rows = self._db.execute(f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' ORDER BY 1, place")
+        return {task_id: [_vote(vote) for vote in votes] for task_id, votes in groupby(rows, itemgetter(0))}
+
+    def mark(self, task_ids: Collection[int]) -> None:
+        """Mark the texts of those of the tasks that are of the control set."""
+        sql = f"INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE {AMONG} AND draw != ''"
+        self._db.execute(sql, (json.dumps(list(task_ids)),))
+
+    def mark_labelled(self, first: str = "") -> None:
+        """Mark the labelled texts of the control set from a draw on."""
+        sql = "INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE draw != '' AND draw >= ? AND voted"
+        self._db.execute(sql, (first,))
+
+    def unmark_all(self) -> None:
+        """Take away all marks."""
+        self._db.execute("DELETE FROM marked")
+
+    def lowest_labelled(self) -> dict[str, float]:
+        """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
+        published."""
+        sql = (
+            "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
+            "WHERE voted AND draw = '' AND NOT holdout GROUP BY 1"
+        )
+        return dict(self._db.execute(sql))
 
     def control_labels(self) -> int:
         """How many tasks of it have a label."""
@@ -387,13 +420,6 @@ class Pool:
             Asked(Example(task_id, text, pair), self._votes_of(task_id), bool(skipped), bool(closed))
             for task_id, text, pair, skipped, closed in rows
         ]
-
-    def probabilities(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array]:
-        """Ids of those of the tasks that `version` has scored, by id, and what it said of them, (M, C)."""
-        ids_N, numbers_N = self._readable(task_ids)
-        values = self._values(version)
-        known_N = values.knows(numbers_N)
-        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
 
     # Copies: texts that are alike but for case and blanks
 
@@ -623,6 +649,14 @@ class Pool:
         values = self._values(version)
         known_N = values.knows(numbers_N)
         return ids_N[known_N], values.of(numbers_N[known_N])
+
+    def said(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array, Array]:
+        """Ids of those of the tasks, in the pool or not, that `version` has scored, their values and probabilities."""
+        ids_N, numbers_N = self._readable(task_ids)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        records_N = values.of(numbers_N[known_N])
+        return ids_N[known_N], records_N["value"], records_N["probs"]
 
     def open_probabilities(self, version: str) -> tuple[Ints, Array]:
         """Ids of the pool's tasks that are scored and not skipped, and what `version` said of them, (N, C)."""

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
+from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
 
@@ -92,7 +95,8 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Traffic
+_JUDGEMENT = TypeAdapter(Judgement)
 
 
 class StatusBoard:
@@ -113,6 +117,17 @@ class StatusBoard:
     def start(self, project: int) -> StartStatus:
         """What is known of the start order."""
         return StartStatus(**self._read(f"{project}.start", StartStatus))
+
+    def quality(self, project: int) -> Judgement:
+        """What the control set says of what the queue follows."""
+        try:
+            return _JUDGEMENT.validate_python(self._read(f"{project}.quality", Judgement))
+        except ValidationError:
+            return NO_JUDGEMENT
+
+    def put_quality(self, project: int, judgement: Judgement) -> None:
+        """Say what it says."""
+        self._write(f"{project}.quality", judgement)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

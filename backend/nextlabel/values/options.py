@@ -93,7 +93,7 @@ class ProjectOptions:
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
-        ours = {name: value for name, value in ours.items() if value}
+        ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
 
 
