@@ -104,7 +104,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert (code, "Audit 2 has begun" in said) == (0, True), said
     audit = Audits(project.backend.model_dir).load(project.id, 2)
     assert audit.plan.level == 0.0125, "what was cut short has spent its part"
-    assert "If none is wrong, it takes about" in said
+    assert "If none is wrong, about" in said
     needed = labels_without_error(audit)
     assert audit.version == head
     assert set(audit.ids_N.tolist()).isdisjoint(project.labelled())
