@@ -95,6 +95,10 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     project: LiveProject, certificate: Certificate, few_pairs: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = followed(project)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("CONTROL_SHARE", "0.1")
+        code, said = certificate("start")
+        assert (code, "in another way than the environment here says" in said) == (1, True)
     with monkeypatch.context() as killed:
         killed.setattr(Audits, "begin", interrupted)
         assert certificate("start")[0] == 130
