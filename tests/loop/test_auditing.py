@@ -13,7 +13,7 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
-from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, certified_tasks, freeze_pool, in_force, progress, records_of
 from nextlabel.loop.fitting import AUDITED
 from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
@@ -158,6 +158,11 @@ def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_
         assert over[done] == "all tasks are certified"
         few = progress(pool, READING.question, replace(audit, most_labels=done))
         assert few.over == f"{done} tasks were asked for"
+        assert sorted(certified_tasks(pool, READING.question, audit)) == sorted(tasks)
+        assert certified_tasks(pool, READING.question, replace(audit, most_labels=3)) == []
+        in_pool = next(task for task in tasks[20:] if not RULE.drawn(Example(task, texts[task])))
+        pool.upsert([row(900, texts[in_pool].upper())])
+        assert {in_pool, 900} <= pool.open_copies_of(tasks)
         records = records_of(pool, READING, SEED, audit, head)
         found = issue(audit, progress(pool, READING.question, audit).counted, "2026-01-03T00:00:00+00:00")
         assert problems(found, records) == []

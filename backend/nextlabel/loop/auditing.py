@@ -178,6 +178,13 @@ def name_of(audit: Audit) -> str:
     return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
 
 
+def certified_tasks(pool: Pool, question: Question, audit: Audit) -> list[int]:
+    """Those that its certificate is about by the labels of now; none without one."""
+    part = progress(pool, question, audit).part
+    rows = zip(audit.ids_N.tolist(), audit.confidences_N.tolist(), strict=True)
+    return [task for task, confidence in rows if part and confidence >= part.threshold]
+
+
 class AuditOrder:
     """The order of an audit's tasks: that of the draw. No guess is shown."""
 
