@@ -172,3 +172,46 @@ def test_texts_that_are_read_in_another_way_have_other_draws(pool: Pool) -> None
     begin(pool, replace(READING, texts=(TextField("$body"),)), asked_before=True)
     assert marked(pool) == set()
     assert noted(pool)
+
+
+# Whether the texts without a mark are a fair sample of what is left
+
+TEXTS, VERSIONS, LABELS, REPLAYS = 160, 3, 12, 60
+
+
+def replayed(directory: Path, marks: Marks, rng: np.random.Generator) -> tuple[float, float, float]:
+    """The share of right answers on what is left, on texts without a mark, and on the whole control set.
+
+    A text is the harder the higher its hidden number is, and each version finds that out in part.
+    """
+    hard_N, control_N = rng.random(TEXTS + 1), rng.random(TEXTS + 1) < 0.3
+    right_N = rng.random(TEXTS + 1) > 0.5 * hard_N
+    left = {n for n in range(1, TEXTS + 1) if not control_N[n]}
+    with Pool(directory / "replayed.sqlite") as pool:
+        begin(pool, READING, asked_before=False)
+        pool.upsert(row(n, control=bool(control_N[n])) for n in range(1, TEXTS + 1))
+        for version in (make_card(number, project=PROJECT).version for number in range(1, VERSIONS + 1)):
+            values_N = 0.7 * hard_N + 0.3 * rng.random(TEXTS + 1)
+            value(pool, version, **{f"t{n}": values_N[n] for n in range(1, TEXTS + 1)})
+            asked = sorted(left, key=lambda n: -values_N[n])[:LABELS]
+            for n in asked:
+                publish(pool, version, n, values_N[n])
+            pool.upsert(row(n, "pos") for n in asked)
+            look(marks, pool, version)
+            left -= set(asked)
+        unmarked = [n for n in range(1, TEXTS + 1) if control_N[n] and n not in marked(pool)]
+    return right_N[list(left)].mean(), right_N[unmarked].mean(), right_N[control_N].mean()
+
+
+@pytest.mark.usefixtures("patience")
+def test_texts_without_a_mark_are_a_fair_sample_of_what_is_left_and_all_of_the_set_are_not(tmp_path: Path) -> None:
+    registry, rng, found = Registry(tmp_path), np.random.default_rng(0), []
+    for number in range(1, VERSIONS + 1):
+        registry.save(make_card(number, project=PROJECT), {}, write_weights)
+    for replay in range(REPLAYS):
+        (tmp_path / str(replay)).mkdir()
+        found.append(replayed(tmp_path / str(replay), Marks(registry), rng))
+    left_R, unmarked_R, all_R = np.array(found).T
+    bias, of_all = unmarked_R - left_R, all_R - left_R
+    assert abs(bias.mean()) < 3 * bias.std() / np.sqrt(REPLAYS)
+    assert of_all.mean() < -5 * of_all.std() / np.sqrt(REPLAYS)

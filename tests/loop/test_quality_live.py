@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -90,6 +91,10 @@ def settings_of(project: LiveProject) -> dict[str, str]:
     return {key.upper(): str(value) for key, value in ON.items()} | {"MODEL_DIR": str(project.backend.model_dir)}
 
 
+def studio_follows(project: LiveProject) -> str:
+    return project.studio.project(project.id).model_version or ""
+
+
 def quality_as_json(project: LiveProject) -> dict[str, Any]:
     printed = io.StringIO()
     with patch.dict(os.environ, settings_of(project)), contextlib.redirect_stdout(printed):
@@ -103,12 +108,17 @@ def check(server: LocalStudio, project: LiveProject) -> dict[str, Any]:
     tasks = control_set(server, project)
     labelled, skipped = answers(tasks)
 
+    counts = Counter(label for _, label in labelled)
+
     def is_told() -> bool:
-        sample = project.board.quality(project.id).sample
-        return (sample.texts, sample.answered, sample.skipped) == (len(tasks), len(labelled), skipped)
+        board = project.board.quality(project.id)
+        sample, followed = board.sample, studio_follows(project)
+        if board.figures is None or board.order != followed:
+            return False
+        same = (sample.texts, sample.answered, sample.skipped) == (len(tasks), len(labelled), skipped)
+        return same and all(one.recall.examples == counts[one.label] for one in board.figures.classes)
 
     wait_until(is_told, f"{len(labelled)} labels and {skipped} skips of {len(tasks)} texts on the board")
-    wait_until(lambda: project.board.quality(project.id).figures is not None, "figures on the board")
     told = quality_as_json(project)
     assert (told["sample"]["texts"], told["sample"]["answered"], told["sample"]["skipped"]) == (
         len(tasks),
@@ -121,7 +131,9 @@ def check(server: LocalStudio, project: LiveProject) -> dict[str, Any]:
     figures = told["figures"]
     assert figures["accuracy"]["value"] == pytest.approx(np.mean(right))
     assert figures["at_worst"]["value"] == pytest.approx(sum(right) / (len(right) + skipped))
-    assert figures["calibration"]["value"] == pytest.approx(np.mean([sure for _, sure in guesses]) - np.mean(right))
+    assert figures["calibration"]["value"] == pytest.approx(
+        np.mean([sure for _, sure in guesses]) - np.mean(right), abs=1e-5
+    )
     for of_class in figures["classes"]:
         of_it = [hit for hit, (_, label) in zip(right, labelled, strict=True) if label == of_class["label"]]
         assert of_class["recall"]["examples"] == len(of_it)
