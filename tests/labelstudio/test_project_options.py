@@ -68,7 +68,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "head=on (built in)",
         "start_order=typiclust (built in)",
         "near_copies=hold (built in)",
-        "control_share=0.0 (environment)",
+        "control_share=0.1 (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",

@@ -20,7 +20,7 @@ CONFIG = (
     '<Choice value="weather"/><Choice value="refund"/></Choices></View>'
 )
 TEXTS = [f"refund {i}: give me my money back" if i % 12 == 7 else f"it rains in town on day {i}" for i in range(120)]
-TARGET = 6
+TARGET = 4
 
 
 class Wanted:

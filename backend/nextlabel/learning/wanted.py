@@ -12,7 +12,7 @@ from nextlabel.learning.diversity import Points
 from nextlabel.values.arrays import Array, Ints
 
 WANTED = "wanted"  # the kind of such tasks
-EVERY = 3  # labels, of which the last one is for a wanted class: as measured in reports/wanted
+EVERY = 5  # labels, of which the last one is for a wanted class: as measured in reports/wanted
 DEVIATIONS = 2.0  # of the cosines, above their mean, from where on a text is near
 ENOUGH = 30  # labels of a class that is looked for, if nobody has set a target
 

@@ -14,7 +14,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import acquire, most_informative_first
-from nextlabel.learning.wanted import EVERY, WANTED, best_first, near, places
+from nextlabel.learning.wanted import WANTED, best_first, near, places
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import baselines
@@ -45,7 +45,7 @@ class Way:
     texts: bool = False
     name: bool = False
     then: str = LIKELY
-    every: int = EVERY
+    every: int = 3
     target: int | None = None
 
 
@@ -60,9 +60,14 @@ WAYS: Mapping[str, Way | None] = {
 }
 ABOUT = f"""\
 A logistic regression (C = {baselines.C:g}) on the base encoder's frozen embeddings, fitted again after every {RENEWED}
-labels; the first {START_LABELS} come in the order of `{START}`, the others by margin. One class is thinned out to
-{SHARE:.0%} of the pool, with every seed another one, in turn among those that have texts enough; in test its examples
-weigh so little that it is as rare there."""
+labels; the first {START_LABELS} come in the order of `{START}`, the others by margin. One class is thinned out to 1 %
+of the pool, with every seed another one, in turn among those that have texts enough; in test its examples weigh so
+little that it is as rare there.
+
+One label in 3, or in 5 where that is said, is for the class: what is near texts of it that are not in the pool, or near
+its name; from its first label on (with a target alone: only then) what is likely by the regression, or near all along;
+in two ways until it has 10 labels. Means over seeds; then the difference to `{BASE}`, paired by seed, with Student's
+95 % interval."""
 MEASURES: Mapping[str, str] = {
     "found": "Labels of the rare class",
     "f1": "F1 of the rare class",
