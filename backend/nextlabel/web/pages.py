@@ -74,9 +74,9 @@ def _settings_of(project: int) -> ProjectSettings:
 
 
 def _no_control(project: int) -> str:
-    """What to say in the place of figures where none are drawn."""
-    seed = bool(services().registry.options(project).control_seed)
-    return "" if seed and _settings_of(project).control_share else notices.no_control_set(project, seed).text
+    """What to say where somebody wanted no figures; why others have none, a remark says."""
+    wanted = _settings_of(project).control_share or not services().registry.options(project).control_seed
+    return "" if wanted else notices.no_control_set(project, has_seed=True).text
 
 
 @pages.get("/")
