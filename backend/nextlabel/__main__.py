@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",
         "play-renewals": "compare how often the order is renewed between two fits",
+        "play-helping": "replay how far measured and forecast gains of the order are right",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-coverage": "count how often the intervals of a random sample cover the truth",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
