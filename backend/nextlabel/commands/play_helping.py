@@ -1,8 +1,8 @@
 """Replays what the answers to "is it helping?" are worth: the measured one, the forecast, and what the next labels do.
 
 Corpora are directories that nextlabel fetch-corpora made. Of each the first 3,000 training texts and the first 1,000 of
-test are embedded; each seed draws control set and pool from them, and the others tell the truth. A corpus that OUT holds
-is not played again.
+test are embedded; each seed draws control set and pool from them; the others tell the truth. A corpus that OUT holds is
+not played again.
 """
 
 from collections.abc import Sequence

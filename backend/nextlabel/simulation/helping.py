@@ -14,7 +14,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning import forecast, helping
 from nextlabel.learning.forecast import TIMES, World
 from nextlabel.learning.fresh_heads import FreshHead, Known, fresh_head
-from nextlabel.learning.helping import BUDGET, LOOKS, Look
+from nextlabel.learning.helping import BUDGET, LOOKS
 from nextlabel.learning.stability import changed_share
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import SERVED
@@ -28,14 +28,14 @@ START, START_LABELS = "typiclust", 16
 FORECAST_AT = (100, 200)
 STEPS = (64, 128, 192, 256)
 CONTROL_EVERY = 10  # labels, of which one is a control label
-TRUE_HEADS, TRUE_CURVES = 40, 10  # heads of random labels, by whose mean the truth is known
+TRUE_HEADS, TRUE_CURVES = 40, 4  # heads of random labels, by whose mean the truth is known, and a point of a curve
+RANDOM_ORDERS = 3
 JUDGES = 200  # texts that are neither control tasks nor in the pool, at least
 ABOUT = f"""\
-A version is a logistic regression on the base encoder's frozen features, the order `{SERVED}`, made anew after every
-{forecast.EVERY} labels, from {START_LABELS} labels by `{START}` on. The truth is told by texts that are neither in the pool nor
-control tasks: a head's accuracy less the mean of {TRUE_HEADS} heads of as many random labels, of {TRUE_CURVES} where
-forecasts are judged. One label in {CONTROL_EVERY} is a control label when a forecast is made; pools are the size of
-`--pool`."""
+A version is a logistic regression on the base encoder's frozen features; the order is `{SERVED}`, made anew after every
+{forecast.EVERY} labels, from {START_LABELS} labels by `{START}` on. Texts that are neither in the pool nor control
+tasks tell the truth: accuracy there, less the mean of {TRUE_HEADS} heads of as many random labels. When a forecast is
+made, one label in {CONTROL_EVERY} was a control label."""
 MORE = 99.0  # times as many labels: more than the curve tells
 
 
@@ -50,7 +50,8 @@ class HelpingPlan:
 
 @dataclass(frozen=True)
 class Measured:
-    """Whether an order helps, in one replay: the true gain at 64 labels, and gain and error at the planned looks."""
+    """Whether an order helps, in one replay: the true gain at 64 labels, gain and error at the planned looks, and at
+    how many control labels it was first said to help."""
 
     corpus: str
     seed: int
@@ -58,12 +59,7 @@ class Measured:
     truth: float
     gains: tuple[float, ...]
     errors: tuple[float, ...]
-
-    @property
-    def said_at(self) -> int | None:
-        """At how many control labels it was first said to help."""
-        looks = map(Look, LOOKS, self.gains, self.errors)
-        return next((look.labels for look in looks if look.helps), None)
+    said_at: int | None
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ class _Replay:
 
 
 def _replay(corpus: str, texts: Known, size: int, seed: int) -> _Replay:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, *corpus.encode()))
     control, pool, judges = map(texts.of, np.split(rng.permutation(len(texts)), [LOOKS[-1], LOOKS[-1] + size]))
     start = start_order(START, pool.features_ND, START_LABELS, seed)
     order = forecast.replayed(pool, start, SERVED, STEPS[-1], seed)
@@ -131,37 +127,37 @@ def _replay(corpus: str, texts: Known, size: int, seed: int) -> _Replay:
 
 def _measured(replay: _Replay) -> Iterator[Measured]:
     by_chance = replay.by_chance(BUDGET, TRUE_HEADS)
-    for name, order in ((SERVED, replay.order), (RANDOM, replay.rng.permutation(len(replay.pool)))):
+    by_random = [(RANDOM, replay.rng.permutation(len(replay.pool))) for _ in range(RANDOM_ORDERS)]
+    for name, order in [(SERVED, replay.order), *by_random]:
         own = order[:BUDGET]
         looks = helping.looks(replay.control, replay.pool.of(own))
-        gains, errors = zip(*((round(look.gain, 5), round(look.error, 5)) for look in looks), strict=True)
+        gains, errors = ([round(getattr(look, name), 5) for look in looks] for name in ("gain", "error"))
         truth = round(replay.accuracy(own) - by_chance, 5)
-        yield Measured(replay.corpus, replay.seed, name, truth, gains, errors)
+        said_at = next((look.labels for look in looks if look.helps), None)
+        yield Measured(replay.corpus, replay.seed, name, truth, tuple(gains), tuple(errors), said_at)
 
 
 def _forecasts(replay: _Replay, classes: int) -> Iterator[Forecasted]:
     for labels in FORECAST_AT:
-        own = replay.order[:labels]
-        version = replay.head(own)
-        control = replay.control.of(slice(labels // (CONTROL_EVERY - 1)))
-        of_control_MC = version.probabilities(control.features_ND, classes)
-        own_temperature = forecast.temperature(of_control_MC, control.targets_N)
-        probs_NC = forecast.tempered(version.probabilities(replay.pool.features_ND, classes), own_temperature)
-        human_N = np.full(len(replay.pool), -1)
-        human_N[own] = replay.pool.targets_N[own]
-        world = World(replay.pool.features_ND, probs_NC, human_N, own[:START_LABELS])
-        found = forecast.forecast(world, SERVED, labels, replay.seed)
-        curve_T = np.array([replay.by_chance(round(times * labels), TRUE_CURVES) for times in TIMES])
-        accuracy = replay.accuracy(own)
+        found = forecast.forecast(_world(replay, labels, classes), SERVED, labels, replay.seed)
+        accuracy, by_chance = replay.accuracy(replay.order[:labels]), replay.by_chance(labels, TRUE_HEADS)
+        further = [replay.by_chance(round(times * labels), TRUE_CURVES) for times in TIMES[1:]]
+        true_times = forecast.reached(np.array(TIMES), np.array([by_chance, *further]), accuracy)
         least, most = found.times or (0.0, 0.0)
-        numbers = (
-            found.gain,
-            accuracy - curve_T[0],
-            least,
-            _told(most),
-            _told(forecast.reached(np.array(TIMES), curve_T, accuracy)),
-        )
+        numbers = (found.gain, accuracy - by_chance, least, _told(most), _told(true_times))
         yield Forecasted(replay.corpus, replay.seed, labels, *(round(number, 5) for number in numbers))
+
+
+def _world(replay: _Replay, labels: int, classes: int) -> World:
+    """As the version of so many labels sees it, by a temperature of the control labels that it has by then."""
+    own = replay.order[:labels]
+    version = replay.head(own)
+    control = replay.control.of(slice(labels // (CONTROL_EVERY - 1)))
+    value = forecast.temperature(version.probabilities(control.features_ND, classes), control.targets_N)
+    probs_NC = forecast.tempered(version.probabilities(replay.pool.features_ND, classes), value)
+    human_N: Ints = np.full(len(replay.pool), -1, dtype=np.int64)
+    human_N[own] = replay.pool.targets_N[own]
+    return World(replay.pool.features_ND, probs_NC, human_N, own[:START_LABELS])
 
 
 def _told(times: float | None) -> float:
