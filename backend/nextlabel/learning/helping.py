@@ -57,7 +57,7 @@ class Look:
 class Answer:
     """The planned looks so far, of which the last is the one that found it helps, if any did.
 
-    `more` control labels lead to the next look that would find it should all stay as it is, an even chance; at first, to
+    `more` control labels lead to the next look that would find it if all stays as it is, an even chance; at first, to
     the first look. None: it is found, or no planned look is likely to find it.
     """
 
