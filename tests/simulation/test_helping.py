@@ -1,6 +1,7 @@
 """Replays of "is it helping?": which cells come out, that they are kept, and what the tables say of them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from nextlabel.__main__ import main
 from nextlabel.errors import BadRunError
 from nextlabel.learning.forecast import BAND
 from nextlabel.learning.helping import LOOKS
+from nextlabel.learning.strategies import SERVED
 from nextlabel.simulation import helping
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.helping import MORE, Cell, Forecasted, HelpingPlan, Measured, Step
+from nextlabel.simulation.records import RANDOM
 from nextlabel.values.examples import Example
 
 KEPT = ROOT / "reports" / "helping"
@@ -101,3 +104,34 @@ CELLS: list[Cell] = [
 )
 def test_the_tables_count(row: str) -> None:
     assert row in helping.to_markdown(CELLS)
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Cell]:
+    """The cells of the committed replays, in the order of the table."""
+    made_by = (KEPT / "helping.md").read_text(encoding="utf-8").splitlines()[-1]
+    names = re.findall(r"corpora/([\w-]+)", made_by)
+    files = [json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8")) for name in names]
+    return [helping.cell_of(row) for file in files for row in file["cells"]]
+
+
+def test_the_committed_tables_are_those_of_their_records(kept: list[Cell]) -> None:
+    assert len({cell.corpus for cell in kept}) >= 4
+    text = (KEPT / "helping.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# Is it helping?\n\n{helping.ABOUT}\n\n{helping.to_markdown(kept)}\nMade by `")
+
+
+def test_in_the_committed_replays_helps_is_rarely_said_where_nothing_is_gained(kept: list[Cell]) -> None:
+    measured = [cell for cell in kept if isinstance(cell, Measured)]
+    for nothing in (
+        [cell for cell in measured if cell.order == SERVED and cell.truth <= 0],
+        [cell for cell in measured if cell.order == RANDOM],
+    ):
+        assert len(nothing) >= 20
+        assert sum(cell.said_at is not None for cell in nothing) <= 0.05 * len(nothing)
+
+
+def test_in_the_committed_replays_forecasts_are_within_their_band(kept: list[Cell]) -> None:
+    forecasts = [cell for cell in kept if isinstance(cell, Forecasted)]
+    within = sum(abs(cell.gain - cell.truth) <= BAND for cell in forecasts)
+    assert within >= 0.95 * len(forecasts) >= 0.95 * 80

@@ -47,8 +47,8 @@ class World:
 class Forecast:
     """The gain in accuracy over random sampling at equal `labels`, in [-1, 1], and where it probably lies.
 
-    `times` as many labels random sampling would need for the same accuracy, from and to, None for more than 5; None
-    where the gain may be none.
+    `times` as many labels random sampling would need for the same accuracy, from and to; no end where that is more than
+    5 or than a world has. None where the gain may be none.
     """
 
     labels: int

@@ -203,7 +203,7 @@ def play(directory: Path, plan: HelpingPlan, base_model: str, out: Path) -> list
     another plan, or the corpus is too small for the pool.
     """
     cells = frozen.kept(directory, plan, base_model, out, lambda corpus: map(_row_of, _play(corpus, plan)))
-    return list(map(_cell_of, cells))
+    return list(map(cell_of, cells))
 
 
 KINDS: Mapping[str, Callable[..., Cell]] = {kind.__name__: kind for kind in (Measured, Forecasted, Step)}
@@ -213,7 +213,8 @@ def _row_of(cell: Cell) -> dict[str, Any]:
     return {"kind": type(cell).__name__, **asdict(cell)}
 
 
-def _cell_of(row: Mapping[str, Any]) -> Cell:
+def cell_of(row: Mapping[str, Any]) -> Cell:
+    """A cell as OUT/CORPUS.json has it."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     return KINDS[str(values.pop("kind"))](**values)
 
