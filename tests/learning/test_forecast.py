@@ -1,6 +1,5 @@
 """The forecast: worlds as a version sees them, what both arms come to there, and what is told of it."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -94,13 +93,13 @@ def test_a_curve_reaches_a_target_between_two_points_at_the_first_point_or_not_a
     assert found == pytest.approx([1, 1, 1.5, 2, 3, 4, None])
 
 
-def test_how_many_times_as_many_labels_is_told_in_halves_where_something_is_gained() -> None:
+def test_how_many_times_as_many_labels_is_told_as_a_range_in_halves() -> None:
     times_T = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     curve_T = 0.5 + 0.05 * (times_T - 1)
-    most = math.ceil(2 * (1 + (0.06 + 2 * BAND) / 0.05)) / 2
-    assert forecasts._times(times_T, curve_T, BAND + 0.06) == (2.0, most)  # the band begins at 2.2 times
-    assert forecasts._times(times_T, curve_T, BAND + 0.19) == (4.5, None)
-    assert forecasts._times(times_T, curve_T, BAND + 0.3) == (5.0, None)
+    assert forecasts._times(times_T, curve_T, 0.51) == (1.0, 2.0)  # reached at 1.2 times: 0.8 to 1.8
+    assert forecasts._times(times_T, curve_T, 0.60) == (2.0, 4.5)  # at 3
+    assert forecasts._times(times_T, curve_T, 0.66) == (2.5, None)  # at 4.2: to 6.3, which the curve cannot tell
+    assert forecasts._times(times_T, curve_T, 0.90) == (3.0, None)  # beyond
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

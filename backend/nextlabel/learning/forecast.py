@@ -21,8 +21,9 @@ TASKS = 3_000  # of a larger pool, each draw has as many others
 JUDGED = 3  # one task in so many judges
 EVERY = 8  # labels, after which the strategy orders anew
 LABELS_AT_MOST = 400
-BAND = 0.04  # on either side of the gain; reports/helping says how often the truth was in it
+BAND = 0.05  # on either side of the gain; reports/helping says how often the truth was in it
 TIMES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0)  # the loop's labels, at which random sampling is followed
+FACTOR = 1.5  # that number may be so many times less or more
 SPREAD = 0.5  # of ln T beforehand: a few control labels must not make a version look certain
 TEMPERATURES = np.exp(np.linspace(-2, 2, 401))
 LEAST = 1e-6  # what counts of a probability below it: one label must not say all
@@ -97,7 +98,7 @@ def forecast(world: World, strategy: str, labels: int, seed: int) -> Forecast:
     played = [_play(world, strategy, labels, times_T, number, seed) for number in range(DRAWS)]
     curve_T = np.mean([by_chance_T for _, by_chance_T in played], axis=0)
     gain = float(np.mean([by_strategy for by_strategy, _ in played]) - curve_T[0])
-    return Forecast(labels, gain, _times(times_T, curve_T, gain) if gain > BAND else None)
+    return Forecast(labels, gain, _times(times_T, curve_T, curve_T[0] + gain) if gain > BAND else None)
 
 
 def replayed(pool: Known, start: Ints, strategy: str, labels: int, seed: int) -> Ints:
@@ -156,11 +157,12 @@ def _drawn(world: World, rows: Ints, rng: np.random.Generator) -> Known:
     return Known(_features(world, rows), (sums_NC < rng.random((len(rows), 1)) * sums_NC[:, -1:]).sum(axis=1))
 
 
-def _times(times_T: Array, curve_T: Array, gain: float) -> tuple[float, float | None]:
-    """Where random sampling's curve reaches the ends of the band, rounded outwards to halves."""
-    low, high = (reached(times_T, curve_T, curve_T[0] + end) for end in (gain - BAND, gain + BAND))
-    least = math.floor(2 * (float(times_T[-1]) if low is None else low)) / 2
-    return least, None if high is None else math.ceil(2 * high) / 2
+def _times(times_T: Array, curve_T: Array, target: float) -> tuple[float, float | None]:
+    """Where random sampling's curve reaches the target, less and more by a factor, rounded outwards to halves."""
+    found = reached(times_T, curve_T, target)
+    least = max(1.0, math.floor(2 * (float(times_T[-1]) if found is None else found) / FACTOR) / 2)
+    most = None if found is None else math.ceil(2 * found * FACTOR) / 2
+    return least, None if most is None or most > times_T[-1] else most
 
 
 def reached(times_T: Array, curve_T: Array, target: float) -> float | None:
