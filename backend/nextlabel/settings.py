@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
+from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
 from nextlabel.values.options import OF_0_1_0, OWN, ProjectOptions, not_possible
@@ -124,6 +125,15 @@ NearCopies = Annotated[
     Field(
         description="hold or serve",
         title="hold: of texts that say nearly the same, one at a time stands at the head of the queue",
+    ),
+]
+ControlShare = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=0.5,
+        description="a share of the tasks from 0 to 0.5, such as 0.1; 0: none",
+        title="drawn at random and labelled in between, and never learnt from: it tells how good each version is",
     ),
 ]
 
@@ -229,6 +239,7 @@ class Settings(BaseSettings):
     head: Head = "on"
     start_order: StartOrder = "typiclust"
     near_copies: NearCopies = "hold"
+    control_share: ControlShare = 0.1
     window: WindowSize = 128
     reconcile_s: float = Field(
         60,
@@ -254,8 +265,8 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="a part of the combined score from 0 to 1 (1: no gate)",
-        title="how much worse than the active version a new one may be; the default is four times what seeds alone "
-        "differ by (1.2 points)",
+        title="how much worse than the active version a new one may be, on the holdout or on its own labels; the "
+        "default is four times what seeds alone differ by (1.2 points)",
     )
     keep_versions: int = Field(
         5, ge=1, description="a whole number of versions, at least 1", title="older ones are deleted"
@@ -313,6 +324,7 @@ class ProjectSettings:
     head: str
     start_order: str
     near_copies: str
+    control_share: float
     sources: Mapping[str, str]
 
     def lines(self) -> list[str]:
@@ -337,6 +349,7 @@ OWN_TYPES: Mapping[str, Any] = {
     "head": Head,
     "start_order": StartOrder,
     "near_copies": NearCopies,
+    "control_share": ControlShare,
 }
 # What was built in when a project was connected holds for it until somebody connects it again.
 BUILT_IN: Mapping[int, Mapping[str, Any]] = {
@@ -345,6 +358,7 @@ BUILT_IN: Mapping[int, Mapping[str, Any]] = {
         "head": "off",
         "start_order": "off",
         "near_copies": "serve",
+        "control_share": 0.0,
         "fit_schedule": "off",
         "fit_steps": 343,
         "learning_rate": 2e-5,
@@ -369,6 +383,12 @@ def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
             values[name] = BUILT_IN.get(options.defaults, {}).get(name, getattr(settings, setting))
             sources[name] = "built in"
     return ProjectSettings(**values, sources=sources)
+
+
+def control_of(settings: Settings, options: ProjectOptions) -> Control:
+    """Which tasks of the project nothing is learnt from. Raises `RefusedConfigError` as `for_project` does."""
+    share = for_project(settings, options).control_share
+    return Control(options.control_seed, share) if options.control_seed and share else NO_CONTROL
 
 
 def own_value(name: str, given: object) -> Any:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from helpers.paths import ROOT
+from helpers.queue_servers import PostgresqlServer
 from nextlabel.errors import BadCorpusError, BadSettingError, NoModelError
 from nextlabel.lab.loop_benchmark.builds import older_build, this_build
 from nextlabel.lab.loop_benchmark.figures import Turn, figures, label_to_order, percentile, ratio, rows, unknown_labels
@@ -145,6 +147,19 @@ def test_a_task_is_of_the_first_order_that_predicted_it(tmp_path: Path) -> None:
     assert [database.order_of(task, (VERSION, HEAD)) for task in (7, 8, 9)] == [VERSION, HEAD, ""]
     assert database.order_of(7, ("", HEAD)) == HEAD
     assert [database.tasks_of(project, HEAD) for project in (1, 2)] == [{7, 8}, set()]
+    database.close()
+
+
+def test_label_studios_data_base_may_be_on_postgresql(postgresql_server: PostgresqlServer) -> None:
+    with psycopg.connect(postgresql_server.url(), autocommit=True) as made:
+        made.execute("CREATE TABLE project (id INTEGER, model_version TEXT)")
+        made.execute("CREATE TABLE prediction (task_id INTEGER, model_version TEXT, project_id INTEGER)")
+        made.execute("INSERT INTO project VALUES (1, %s), (2, NULL)", [HEAD])
+        made.execute("INSERT INTO prediction VALUES (7, %s, 1)", [HEAD])
+    database = StudioDatabase(Path(), postgresql_server.url())
+    assert [database.followed(project) for project in (1, 2)] == [HEAD, ""]
+    assert [database.order_of(task, (VERSION, HEAD)) for task in (7, 8)] == [HEAD, ""]
+    assert database.tasks_of(1, HEAD) == {7}
     database.close()
 
 

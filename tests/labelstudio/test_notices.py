@@ -15,6 +15,7 @@ from nextlabel.labelstudio.notices import (
     on_copies,
     on_tasks,
     on_unknown_words,
+    on_wanted,
     proposals,
     told,
 )
@@ -369,6 +370,15 @@ def test_each_topic_has_a_heading_in_the_guide_and_each_heading_a_sentence() -> 
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == topics
 
 
+def test_a_version_that_nothing_has_judged_is_a_remark_with_the_way_back() -> None:
+    said = notices.not_judged("nextlabel-2-x", "8 labels are too few", 7)
+    assert said.harmless
+    assert said.text == (
+        "nextlabel-2-x was promoted without a comparison: 8 labels are too few. Tasks that are held out and labelled "
+        "tell sooner; `nextlabel versions --project 7 rollback` goes back to the version before."
+    )
+
+
 THREE = ('value="pos"', 'value="neg"', 'value="unsure"')
 
 
@@ -396,3 +406,12 @@ def test_of_copies_it_is_said_how_they_count_and_how_to_close_what_nobody_needs_
     assert said.harmless
     [alone] = on_copies(Copies(open=1), 7)
     assert alone.text.startswith("1 task without a label is a copy of labelled texts and not published")
+
+
+def test_wanted_labels_that_are_no_classes_any_more_are_named() -> None:
+    wanted = ProjectOptions(look_for={"": ("money",), "pos": ("fine",), "gone": ("a",)}, class_targets={"unsure": 3})
+    reading = config(labels=THREE, options=ProjectOptions(ignored_labels=("unsure",)))
+    notice = only(list(on_wanted(wanted, reading, 7)))
+    assert "that are ignored: look_for 'gone'; class_targets 'unsure'. Nothing comes" in notice.text
+    assert "`nextlabel options --project 7`" in notice.text
+    assert list(on_wanted(ProjectOptions(look_for={"": ("money",), "pos": ("fine",)}), reading, 7)) == []

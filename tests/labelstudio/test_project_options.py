@@ -68,9 +68,13 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "head=on (built in)",
         "start_order=typiclust (built in)",
         "near_copies=hold (built in)",
+        "control_share=0.1 (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",
+        "control_first=0 (built in)",
+        "look_for= (built in)",
+        "class_targets= (built in)",
     ]
     wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"
@@ -105,6 +109,14 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "window": WINDOW,
         "fit_steps": 4,
     }
+    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-2:] == [
+        'look_for=["texts about money"] (project)',
+        'class_targets={"different": 30} (project)',
+    ]
+    assert options.shown("look_for=", "class_targets=")[-2:] == [
+        "look_for= (built in)",
+        "class_targets= (built in)",
+    ]
     wait_until(lambda: "of 1000 new labels" in project.board.queue(project.id).message, "the old schedule")
     assert project.registry.card(project.id, project.wait()).strategy == "margin", "until the next fit"
 
@@ -153,12 +165,20 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
     options, before = Command(label_studio, project.id), studio.ml_backends(project.id)
     assert options.refused("windwo=64") == (
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
-        "learning_rate, fit_schedule, head, start_order, near_copies."
+        "learning_rate, fit_schedule, head, start_order, near_copies, control_share, look_for, class_targets."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."
     )
     assert "expected one of entropy, margin" in options.refused("strategy=bald")
+    assert options.refused('look_for={"refund": "money"}') == (
+        "look_for names the label 'refund', which is not learnt. Give one of ['paraphrase', 'different']."
+    )
+    assert options.refused('class_targets={"different": 0}') == (
+        "class_targets='{\"different\": 0}' is not possible: expected how many labels are wanted of a class, such as "
+        '{"refund": 30}.'
+    )
+    assert options.refused("look_for=[1").startswith("look_for='[1' is not possible: expected a text, a list of texts")
     assert options.refused("fields=text") == "The option fields is changed with nextlabel connect --fields."
     assert studio.ml_backends(project.id) == before
 

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.control import DRAWS, control_set, draw
+from nextlabel.learning.control import DRAWS, NO_CONTROL, Control, control_set, draw, places
 from nextlabel.values.examples import Example, Key, key_of
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
@@ -73,3 +73,29 @@ def test_no_seed_and_text_are_mistaken_for_others() -> None:
         ('a", "b', ("c", None)),
     ]
     assert len({draw(seed, key) for seed, key in seen}) == len(seen)
+
+
+def test_what_is_drawn_sorts_as_the_draws_do_and_says_nothing_of_other_tasks() -> None:
+    control, some = Control("a seed", 0.3), [Example(number, f"text {number}") for number in range(500)]
+    drawn = {control.drawn(example): key_of(example) for example in some if control.drawn(example)}
+    assert [drawn[place] for place in sorted(drawn)] == control_set("a seed", map(key_of, some), 0.3)
+    assert {len(place) for place in drawn} == {64}
+    assert not any(NO_CONTROL.drawn(example) or Control("a seed", 0.0).drawn(example) for example in some)
+
+
+def test_one_label_in_ten_is_of_the_control_set_and_what_is_overdue_comes_once_for_each_annotator() -> None:
+    assert places(0.1, since=0, tasks=3, others=0) == [9, 19, 29]
+    assert places(0.1, since=9, tasks=2, others=0) == [0, 10]
+    assert places(0.1, since=500, tasks=3, others=0) == [0, 10, 20], "many labels before the set began"
+    assert places(0.1, since=500, tasks=4, others=2) == [0, 1, 2, 10]
+    assert places(0.25, since=0, tasks=2, others=0) == [3, 7]
+    assert places(0.1, since=0, tasks=4, others=0, first=2) == [0, 1, 29, 39]
+    assert places(0.1, since=0, tasks=0, others=0) == []
+
+
+def test_annotators_who_label_what_comes_first_give_one_label_in_ten_to_the_set() -> None:
+    given: list[bool] = []
+    while len(given) < 200:
+        since = given[::-1].index(True) if True in given else len(given)
+        given.append(0 in places(0.1, since, tasks=5, others=0))
+    assert [place for place, control in enumerate(given) if control] == list(range(9, 200, 10))

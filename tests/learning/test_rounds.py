@@ -1,4 +1,4 @@
-"""The pure parts of a round: its seed, the batch it picks, and what a fit has lost."""
+"""The pure parts of a round: its seed, and the batch it picks."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from nextlabel.learning.diversity import Positions
-from nextlabel.learning.rounds import Scored, round_seed, score_drop, select
+from nextlabel.learning.rounds import Scored, round_seed, select
 from nextlabel.learning.strategies import Candidates, Strategy, entropy
 from nextlabel.model.classifier import Classifier
-from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 
@@ -55,28 +54,3 @@ def test_a_strategy_that_picks_a_batch_is_given_what_it_declares_and_no_more(mon
 
 
 FIRST = Strategy(entropy, batch=lambda candidates, count, rng: np.arange(count), shortlist=1)
-QUESTION = SingleChoice(("pos", "neg"))
-
-
-@pytest.mark.parametrize(
-    ("lost", "won", "counts"),
-    [(4, 0, False), (5, 0, True), (12, 4, False), (12, 3, True), (0, 30, False), (0, 0, False)],
-)
-def test_a_loss_counts_when_more_right_guesses_were_lost_than_chance_explains(
-    lost: int, won: int, counts: bool
-) -> None:
-    targets_N = np.zeros(100, dtype=np.int64)
-    before_N, after_N = targets_N.copy(), targets_N.copy()
-    after_N[:lost] = 1
-    before_N[lost : lost + won] = 1
-    assert (score_drop(QUESTION, targets_N, before_N, after_N) > 0) is counts
-
-
-def test_a_loss_is_that_of_the_combined_score() -> None:
-    targets_N, zeros_N = np.arange(40) % 2, np.zeros(40, dtype=np.int64)
-    assert score_drop(QUESTION, targets_N, targets_N, 1 - targets_N) == 1.0
-    assert score_drop(QUESTION, targets_N, targets_N, zeros_N) == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
-    assert score_drop(QUESTION, targets_N, zeros_N, targets_N) == 0
-    assert score_drop(QUESTION, targets_N, zeros_N, np.ones(40, dtype=np.int64)) == 0, (
-        "one class alone is as often right as the other, whatever F1 says"
-    )

@@ -1,9 +1,10 @@
 """When a fit is due, and which of its versions become active. With a real model, however small."""
 
 import json
+import re
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import Card
 
 MakeHouse = Callable[..., House]
 
@@ -367,13 +369,90 @@ def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
     assert house.active_version == new != bad
 
 
-def test_without_a_holdout_every_version_is_promoted(house_of: MakeHouse) -> None:
+def test_without_a_holdout_a_version_that_knows_its_labels_is_promoted(house_of: MakeHouse) -> None:
     house = house_of()
     house.label(TRAIN, RIGHT)
     first = house.fit()
     house.label(TRAIN, WRONG)
     new = house.fit()
     assert house.active_version == new != first
+    why = f"24 labels are too few, or too hard for {first}, to tell whether it is worse"
+    assert house.registry.card(PROJECT, new).unjudged == why
+    house.label(POOL[:FIT_EVERY], WRONG)
+    third = house.fit()
+    assert house.registry.card(PROJECT, third).verdict == "judged by the labels that it was fitted on (32)"
+    assert "32 labels, no labelled holdout, judged by the labels" in house.board.fit(PROJECT).message
+
+
+@pytest.mark.parametrize(
+    ("head", "spoilt", "held_out"),
+    [
+        ("on", {"learning_rate": 0.5}, 0),
+        ("off", {"learning_rate": 0.5}, 0),
+        ("on", {"fit_steps": 1, "learning_rate": 1e-4}, 3),
+    ],
+    ids=["collapsed", "without heads", "hardly fitted, with a holdout that is too small"],
+)
+def test_a_fit_that_went_wrong_is_refused_without_a_holdout_and_the_next_one_comes_with_new_labels(
+    head: str, spoilt: dict[str, object], held_out: int, house_of: MakeHouse
+) -> None:
+    house = house_of(head=head)
+    house.label(HOLDOUT[:held_out], RIGHT, holdout=True)
+    house.label(TRAIN, RIGHT)
+    good = house.fit()
+    broken = house_of(head=head, **spoilt)
+    broken.label(TRAIN, RIGHT)
+    broken.label(POOL[:FIT_EVERY], RIGHT)
+    bad = broken.fit()
+    assert broken.active_version == good != bad
+    card = broken.registry.card(PROJECT, bad)
+    assert re.fullmatch(
+        rf"its combined score on the labels that it was fitted on, 0\.\d+, is 0\.\d+ below that of {good}, "
+        r"more than PROMOTE_MARGIN=0\.05",
+        card.refused,
+    )
+    assert (card.judged, card.unjudged) == ("the labels that it was fitted on (32)", "")
+    assert (broken.board.fit(PROJECT).refused, broken.look().reason, broken.look().pending) == (1, "", 0)
+    again = house_of(head=head)
+    again.label(POOL[: FIT_EVERY - 1], RIGHT)
+    again.label(POOL[: 2 * FIT_EVERY], RIGHT)
+    assert again.active_version == good
+    third = again.fit()
+    assert again.active_version == third
+    assert again.registry.card(PROJECT, third).parent == good
+
+
+def test_the_gate_asks_nothing_about_the_control_set(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, asked = house_of(head="off"), list[int]()
+    house.label(HOLDOUT[:3], RIGHT, holdout=True)
+    control = [
+        TaskRow(i, Example(i, f"yes, {i}"), False, False, False, 1, (Vote("pos", False, ""),), draw="a") for i in POOL
+    ]
+    house.pool.upsert(control[:4])
+    house.label(TRAIN, RIGHT)
+    house.fit()
+    score = house.resident.score
+
+    def scored(card: Card, examples: Sequence[Example], *rest: Any, **named: Any) -> Any:
+        asked.extend(example.id for example in examples)
+        return score(card, examples, *rest, **named)
+
+    monkeypatch.setattr(house.resident, "score", scored)
+    second = house.fit_on_demand()
+    assert house.registry.card(PROJECT, second).judged
+    assert sorted(asked) == [*TRAIN, *HOLDOUT[:3]]
+
+
+def test_too_few_labels_to_tell_are_said(house_of: MakeHouse) -> None:
+    house = house_of(fit_every=4, fit_steps=1)
+    house.label(TRAIN[:4], RIGHT)
+    first = house.fit()
+    assert house.registry.card(PROJECT, first).verdict == "", "there was none before"
+    house.label(TRAIN[:8], RIGHT)
+    card = house.registry.card(PROJECT, house.fit())
+    assert (card.refused, card.judged) == ("", "")
+    assert card.unjudged == f"8 labels are too few, or too hard for {first}, to tell whether it is worse"
+    assert house.active_version == card.version
 
 
 def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
@@ -384,6 +463,7 @@ def test_with_other_classes_there_is_nothing_to_compare(fitted: House) -> None:
     new = fitted.fit()
     assert fitted.active_version == new != first
     assert fitted.look().reason == ""
+    assert fitted.registry.card(PROJECT, new).unjudged == f"{first} has other classes"
 
 
 def test_a_version_that_cannot_be_loaded_keeps_none_from_its_place(fitted: House, house_of: MakeHouse) -> None:
@@ -396,6 +476,7 @@ def test_a_version_that_cannot_be_loaded_keeps_none_from_its_place(fitted: House
     new = restarted.fit()
     assert restarted.active_version == new
     assert restarted.board.fit(PROJECT).refused == 0
+    assert restarted.registry.card(PROJECT, new).unjudged == f"{good} cannot be loaded"
 
 
 def test_after_a_rollback_the_older_version_stays_until_the_next_fit(fitted: House) -> None:

@@ -14,6 +14,7 @@ from nextlabel.learning.heads import Head
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import EVERY, HeadMaker, differing
+from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
 from nextlabel.store.state import FitState
@@ -168,8 +169,29 @@ def test_the_order_of_a_head_is_that_of_its_own_probabilities(house: House) -> N
     said = prediction["result"][0]["meta"]["probabilities"]
     assert list(said.values()) == pytest.approx(probs_NC[0].tolist(), abs=1e-5)
     assert order.prediction(201) is None
+    chances = order.chances("neg")
+    assert chances is not None
+    expected = dict(zip(left, probs_NC[:, found[1].labels.index("neg")].tolist(), strict=True))
+    assert dict(zip(chances[0].tolist(), chances[1].tolist(), strict=True)) == pytest.approx(expected, abs=1e-5)
+    assert order.chances("gone") is None
     assert order.ranked(3, skipped=False) == ranked[:3]
     assert order.ranked(3, skipped=True) == []
+
+
+def test_the_chances_of_a_version_are_those_that_it_was_scored_with_but_of_what_somebody_skipped(house: House) -> None:
+    card = card_of(house)
+    order = VersionOrder(house.pool, READING, card, lambda e: house.resident.predict(card, e, features=True))
+    house.pool._db.execute("UPDATE task SET skipped = 1 WHERE id = 230")
+    chances = order.chances("pos")
+    assert chances is not None
+    assert set(chances[0].tolist()) == set(POOL) - {230}
+    column = card.labels.index("pos")
+    for task, chance in zip(chances[0].tolist(), chances[1].tolist(), strict=True):
+        said = house.pool.candidate(card.version, task)
+        assert said is not None
+        assert said.probs_C[column] == chance
+    assert order.chances("gone") is None
+    assert StartOrder(house.pool, "start").chances("pos") is None
 
 
 def test_an_edited_text_leaves_the_order_until_it_has_features(house: House) -> None:

@@ -25,6 +25,7 @@ from nextlabel.loop.publishing import (
     all_free,
     take_back_choices,
 )
+from nextlabel.loop.sides import Side
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -41,7 +42,7 @@ POOL = range(1, 101)
 class Notes:
     """What was asked of Label Studio."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self.written: list[int] = []
         self.removed: list[int] = []
         self.emptied: list[int] = []
@@ -49,7 +50,7 @@ class Notes:
         self.cleared: list[str] = []
         self.gone: set[int] = set()
         self.switched_to: str | None = None
-        self._ids = count(1)
+        self._ids = count(first)
 
     def create_prediction(self, task: int, prediction: object) -> int:
         self.written.append(task)
@@ -231,6 +232,61 @@ def test_what_is_kept_back_makes_room_for_what_comes_after_it(pool: Pool) -> Non
 
     assert sorted(head_of(pool, 3, free=tenths).written) == [10, 20, 30]
     assert asked == [(4, 4, 3), (8, 4, 3), (16, 4, 3), (32, 4, 3)], "at most eight times as many are looked at"
+
+
+# Tasks that come next for another reason
+
+
+def beside(pool: Pool, sides: Sequence[Side], published: Sequence[Published] = ()) -> Notes:
+    pool.replace_published(published)
+    notes, project = Notes(first=1000), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(studio, pool, order, lambda: False, lambda: False, lambda s: None, sides=sides) as publisher:
+        publisher.publish(project, 4)
+        publisher.publish(project, 4)  # what has to go goes once the head is there
+    return notes
+
+
+def as_served(pool: Pool) -> list[int]:
+    return [p.task_id for p in sorted(pool.published(), key=lambda p: p.score)]
+
+
+def test_tasks_of_a_side_stand_in_its_places_and_are_written_once(pool: Pool) -> None:
+    sides = [Side("hidden", [900, 901], [1, 3], hidden=True), Side("wanted", [70, 60, 50], [1])]
+    notes = beside(pool, sides)
+    assert as_served(pool) == [1, 900, 70, 901]
+    published = {p.task_id: p for p in pool.published()}
+    assert (published[900].choice, published[70].choice) == ("", "yes")
+    assert len(notes.written) == 4
+    pool.upsert([TaskRow(1, Example(1, "text 1"), False, True, False, 1, (Vote("yes", False, ""),))])
+    sides = [Side("hidden", [900, 901], [0, 2], hidden=True), Side("wanted", [70, 60, 50], [0])]
+    notes = beside(pool, sides, [replace(p, prediction_id=p.task_id) for p in pool.published()])
+    assert notes.removed == [], "each keeps its score while labels move its place"
+    assert as_served(pool) == [1, 900, 70, 901, 2]
+
+
+def test_a_hidden_task_that_shows_a_guess_is_written_again(pool: Pool) -> None:
+    pool.upsert([TaskRow(900, Example(900, "text 900"), False, False, False, 0, (), draw="0" * 64)])
+    sides = [Side("hidden", [900], [0], hidden=True)]
+    notes = beside(pool, sides, [Published(7, 900, NEW, 0.01, choice="yes")])
+    assert notes.removed == [7]
+    assert as_served(pool) == [900, 1, 2, 3]
+
+
+def test_what_is_kept_back_is_kept_out_of_a_side_too(pool: Pool) -> None:
+    def even(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+        return [task for task in ranked if task.task_id % 2 == 0]
+
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    studio: Any = notes
+    sides = [Side("wanted", [71, 60], [0, 1])]
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(studio, pool, order, lambda: False, lambda: False, free=even, sides=sides) as publisher:
+        publisher.publish(project, 3)
+    assert as_served(pool) == [60, 2, 4]
 
 
 # Labels that the config does not have any more

@@ -21,6 +21,7 @@ from nextlabel.store.state import StartState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import is_ours, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -191,6 +192,24 @@ def test_when_there_is_a_version_none_is_made(house: House, tiny: Path) -> None:
     house.starts.make(PROJECT)
     assert house.look() is None
     assert house.pool.state(StartState) == StartState()
+    assert house.embedded() == []
+
+
+def test_beside_a_version_tasks_are_embedded_where_a_person_looks_for_texts(house: House, tiny: Path) -> None:
+    house.add(range(1, 21))
+    card = make_card(PROJECT)
+    house.registry.save(card, {}, load_base(Recipe(str(tiny), 0, 0.0, 1, 32, 0, "cpu")).save)
+    house.registry.promote(PROJECT, card.version)
+    house.registry.put_options(PROJECT, ProjectOptions(look_for={"pos": ("text 7",)}))
+    house.starts.make(PROJECT)
+    assert (house.embedded(), house.pool.state(StartState)) == (list(range(1, 21)), StartState())
+    waiting = house.jobs.waiting()
+    house.add(range(21, 23))
+    house.starts.look_for(house.pool, PROJECT)
+    assert house.jobs.waiting() == waiting, "two of 22 are too few to load the encoder for"
+    house.add(range(23, 31))
+    house.starts.look_for(house.pool, PROJECT)
+    assert house.jobs.waiting() == waiting + 1
 
 
 def test_where_it_is_off_none_is_made(tmp_path: Path, tiny: Path) -> None:

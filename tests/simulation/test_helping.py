@@ -12,7 +12,7 @@ from nextlabel.errors import BadRunError
 from nextlabel.learning.forecast import BAND
 from nextlabel.learning.helping import LOOKS
 from nextlabel.learning.strategies import SERVED
-from nextlabel.simulation import helping
+from nextlabel.simulation import cells, helping
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.helping import MORE, Cell, Forecasted, HelpingPlan, Measured, Step
@@ -42,24 +42,24 @@ def test_the_command_plays_keeps_and_writes_what_it_prints(
     assert main(arguments) == 0
     text = (tmp_path / "helping.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out == f"{text}\n"
-    cells = helping.play(corpus, HelpingPlan([0, 1], 1, 310), str(tiny), tmp_path)
-    kinds = [(type(cell), cell.seed) for cell in cells]
+    played = helping.play(corpus, HelpingPlan([0, 1], 1, 310), str(tiny), tmp_path)
+    kinds = [(type(cell), cell.seed) for cell in played]
     by_seed = {seed: [kind for kind, of_seed in kinds if of_seed == seed] for seed in (0, 1)}
     assert by_seed[1] == [Measured] * 4 + [Step] * 2
     assert by_seed[0] == [*by_seed[1], Forecasted, Forecasted]
-    for cell in cells:
+    for cell in played:
         if isinstance(cell, Measured):
             assert len(cell.gains) == len(cell.errors) == len(LOOKS)
             assert cell.said_at in (None, *LOOKS)
     assert "| small | 100 | 1 |" in text
     assert "| all |" in text
-    kept = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
-    kept["cells"][0]["truth"] = 0.125
-    (tmp_path / "small.json").write_text(json.dumps(kept), encoding="utf-8")
+    file = json.loads((tmp_path / "small.json").read_text(encoding="utf-8"))
+    file["cells"][0]["truth"] = 0.125
+    (tmp_path / "small.json").write_text(json.dumps(file), encoding="utf-8")
     [first, *others] = helping.play(corpus, HelpingPlan([0, 1], 1, 310), str(tiny), tmp_path)
     assert isinstance(first, Measured)
     assert first.truth == 0.125
-    assert others == cells[1:]
+    assert others == played[1:]
 
 
 @pytest.mark.parametrize("pool", [255, 343])
@@ -111,8 +111,13 @@ def kept() -> list[Cell]:
     """The cells of the committed replays, in the order of the table."""
     made_by = (KEPT / "helping.md").read_text(encoding="utf-8").splitlines()[-1]
     names = re.findall(r"corpora/([\w-]+)", made_by)
-    files = [json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8")) for name in names]
-    return [helping.cell_of(row) for file in files for row in file["cells"]]
+    paths = [KEPT / f"{name}.json" for name in names]
+    settings = [json.loads(path.read_text(encoding="utf-8"))["setting"] for path in paths]
+    return [
+        helping.cell_of(row)
+        for path, setting in zip(paths, settings, strict=True)
+        for row in cells.kept(path, setting, lambda: ())
+    ]
 
 
 def test_the_committed_tables_are_those_of_their_records(kept: list[Cell]) -> None:

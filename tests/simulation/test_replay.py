@@ -1,25 +1,30 @@
 """The replayed oracle: who starts with what, what is chosen, where an arm ends, how it is taken up again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning.control import control_set
 from nextlabel.learning.diversity import typical
-from nextlabel.learning.rounds import run_round, select
+from nextlabel.learning.rounds import round_seed, run_round, select
 from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import SERVED, STRATEGIES
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
+from nextlabel.problems.intervals import wilson
 from nextlabel.problems.metrics import evaluate, macro_f1
+from nextlabel.simulation import baselines, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.records import Record
+from nextlabel.simulation.records import Record, read_rounds, write_rounds
 from nextlabel.simulation.replay import (
+    LIVE,
     TUTORIAL,
     Arm,
     Player,
@@ -29,7 +34,7 @@ from nextlabel.simulation.replay import (
     rounds_in,
     start_set,
 )
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, key_of
 
 START, BATCH = 16, 12
 
@@ -334,3 +339,82 @@ def test_heads_choose_between_two_counts_and_the_record_tells_of_them(data: Text
     plain = played(data, replace(counted, at=(8, 28)), Arm(0, "margin"))
     assert (records[0].dev, records[0].test) == (plain[0].dev, plain[0].test)
     assert plain[0].head is None
+
+
+# A control set
+
+SHARE = 0.25
+
+
+@pytest.fixture(scope="module")
+def controlled(protocol: RunProtocol) -> RunProtocol:
+    return replace(protocol, control_share=SHARE)
+
+
+def reserved_by_rule(data: TextSet, seed: int) -> list[int]:
+    """Ids in the order of their draws."""
+    ids = {key_of(example): example.id for example, _ in data.train}
+    return [ids[key] for key in control_set(str(seed), ids, SHARE)]
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.parametrize("strategy", ["random", LIVE, "head:margin", "diverse_margin", "tfidf:margin"])
+def test_a_control_set_is_asked_in_between_judges_each_version_and_is_never_learnt_from(
+    data: TextSet, controlled: RunProtocol, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: list[set[int]] = []
+
+    def noted(fit: Callable[..., Any], items_of: Callable[..., set[int]]) -> Callable[..., Any]:
+        def fitted(*given: Any, **named: Any) -> Any:
+            learnt.append(items_of(*given))
+            return fit(*given, **named)
+
+        return fitted
+
+    monkeypatch.setattr(replay, "run_round", noted(run_round, lambda _, __, items, *___: {e.id for e, _ in items}))
+    monkeypatch.setattr(baselines, "fit", noted(baselines.fit, lambda _, __, labelled, *___: set(labelled)))
+    reserved = reserved_by_rule(data, seed=5)
+    records = played(data, controlled, Arm(5, strategy))
+    start = start_set(data, controlled, 5)
+    asked = [number for record in records for number in record.chosen]
+    control = [number for number in asked if number in reserved]
+    assert control == reserved[: len(control)], "in the order of their draws"
+    assert not start & set(reserved)
+    assert all(not known & set(reserved) for known in learnt)
+    places = [place for place, number in enumerate(asked) if number in reserved]
+    assert places == list(range(0, 4 * len(places), 4)), "the first is due at once, as so many were labelled before"
+    assert len(asked) == len(set(asked))
+    for record in records:
+        before = len(start) + sum(len(other.chosen) for other in records[: record.round])
+        assert record.labels == before
+        judges = sum(number in reserved for other in records[: record.round] for number in other.chosen)
+        assert (record.control or {"labels": 0})["labels"] == judges
+
+
+@pytest.mark.usefixtures("patience")
+def test_what_control_labels_say_is_what_the_version_answers(data: TextSet, controlled: RunProtocol) -> None:
+    first, second = played(data, controlled, Arm(5, "margin"), rounds=1)
+    labels, reserved = {example.id: label for example, label in data.train}, set(reserved_by_rule(data, 5))
+    known = (start_set(data, controlled, 5) | set(first.chosen)) - reserved
+    items = [item for item in data.train if item[0].id in known]
+    recipe = replace(controlled.recipe, seed=round_seed(5, 1))
+    model = run_round(recipe, data.question, items, [], data.dev, "random").classifier
+    judging = [example for example, _ in data.train if example.id in reserved & set(first.chosen)]
+    said = data.question.predicted(model.predict_proba(judging))
+    right = sum(data.labels[k] == labels[example.id] for k, example in zip(said, judging, strict=True))
+    assert second.control is not None
+    assert (second.control["labels"], second.control["accuracy"]) == (len(judging), right / len(judging))
+    assert second.control["accuracy_limits"] == list(wilson(right, len(judging)))
+    assert second.control["macro_f1"] is None, "of so few nothing can be told"
+    assert first.control is None
+
+
+@pytest.mark.usefixtures("patience")
+def test_an_arm_with_a_control_set_goes_on_from_its_records_on_disk(
+    data: TextSet, controlled: RunProtocol, tmp_path: Path
+) -> None:
+    whole = played(data, controlled, Arm(3, "margin"))
+    write_rounds(tmp_path / "rounds.jsonl", whole)
+    kept = read_rounds(tmp_path / "rounds.jsonl")
+    assert kept == whole
+    assert alike(replayed(data, controlled, Arm(3, "margin"), kept[:1])) == alike(whole[1:])

@@ -11,7 +11,7 @@ import pytest
 
 from nextlabel.errors import PoolError
 from nextlabel.labelstudio.config import LabelConfig, TextField
-from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.pool import ControlTask, Pool, pool_path
 from nextlabel.store.state import QueueState, SyncState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -489,3 +489,101 @@ def test_copies_that_are_closed_without_an_answer_are_told_from_others(pool: Poo
     rows = [task(1, "pos", text="one"), task(2, text="one"), task(3, text="two"), task(4, text="one", skipped=True)]
     pool.upsert([replace(row, closed=True) for row in rows] + [task(5, text="one")])
     assert pool.closed_copies() == {2}
+
+
+# The control set
+
+
+def drawn(row: TaskRow, place: str) -> TaskRow:
+    return replace(row, draw=place.rjust(64, "0"))
+
+
+def test_of_the_control_set_nothing_is_learnt_ordered_or_told_apart_as_holdout(pool: Pool) -> None:
+    pool.upsert(
+        [task(1), task(2, "pos"), drawn(task(3), "5"), drawn(task(4, "neg"), "2"), task(5, "neg", holdout=True)]
+    )
+    question = CONFIG.question
+    score(pool, V1, dict.fromkeys(range(1, 6), 0.5))
+    assert order(pool, V1) == [1] == pool.open_ids()
+    assert pool.labels(question, holdout=False) == {2: "pos"}
+    assert pool.labels(question, holdout=True) == {5: "neg"}
+    assert [e.id for e, _ in pool.answered(holdout=False)] == [2]
+    assert pool.reserved([1, 3, 4, 5]) == {3, 4}
+    assert pool.misplaced([1, 3, 4, 5]) == {5}
+
+
+def test_the_control_set_comes_in_the_order_of_its_draws_with_copies_together(pool: Pool) -> None:
+    rows = [
+        drawn(task(1, "pos"), "b"),
+        drawn(task(2), "a"),
+        drawn(task(3), "b"),
+        drawn(task(4, skipped=True), "c"),
+        task(5),
+    ]
+    pool.upsert(rows)
+    assert pool.control() == [
+        [ControlTask(2, False, False)],
+        [ControlTask(1, True, False, closed=True), ControlTask(3, False, False)],
+        [ControlTask(4, False, True)],
+    ]
+    assert [(task_id, [vote.label for vote in votes]) for task_id, votes in pool.control_votes().items()] == [
+        (1, ["pos"])
+    ]
+
+
+def marked(pool: Pool) -> list[int]:
+    return [copy.task_id for copies in pool.control() for copy in copies if copy.marked]
+
+
+def test_a_text_stays_marked_when_it_is_imported_again_and_its_copies_are_marked_with_it(pool: Pool) -> None:
+    rows = [drawn(task(1), "a"), drawn(task(2, "pos"), "b"), drawn(task(3), "b"), drawn(task(4, "pos"), "c"), task(5)]
+    pool.upsert(rows)
+    pool.mark([3, 5])
+    assert marked(pool) == [2, 3]
+    pool.forget([2, 3])
+    pool.upsert([drawn(task(9), "b")])
+    assert marked(pool) == [9]
+    pool.mark_labelled("c".rjust(64, "0"))
+    assert marked(pool) == [9, 4], "those before that draw were of the set already"
+    pool.unmark_all()
+    assert marked(pool) == []
+
+
+def test_how_far_down_an_order_was_labelled_is_known_from_what_was_published(pool: Pool) -> None:
+    rows = [task(1, "pos"), task(2, "pos"), task(3), drawn(task(4, "pos"), "a"), task(5, "pos", holdout=True), task(6)]
+    pool.upsert([*rows, task(7, "neg")])
+    scores = {1: 0.2, 2: 0.3, 3: 0.5, 4: 0.6, 5: 0.7, 6: 0.8}
+    pool.note_published(*[Published(task_id, task_id, V1, score) for task_id, score in scores.items()])
+    pool.note_published(Published(20, 7, V2, 0.1))
+    assert pool.lowest_labelled() == {V1: 0.3, V2: 0.1}
+
+
+def test_what_a_version_says_of_a_task_is_known_whether_it_is_in_the_pool_or_not(pool: Pool) -> None:
+    pool.upsert([drawn(task(1, "pos"), "a"), drawn(task(2), "b"), task(3), task(4)])
+    score(pool, V1, {1: 0.2, 2: 0.4, 3: 0.6})
+    ids_N, values_N, probs_NC = pool.said(V1, [1, 2, 3, 4])
+    assert ids_N.tolist() == [1, 2, 3]
+    assert values_N.tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert probs_NC[:, 1].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert len(pool.said(V2, [1])[0]) == 0
+
+
+def test_labels_are_counted_since_the_last_one_of_the_control_set(pool: Pool) -> None:
+    pool.upsert([task(1, "pos"), task(2, "neg"), task(3, "pos", holdout=True), drawn(task(4), "a")])
+    assert pool.labels_since_control() == 2
+    later = replace(drawn(task(4, "pos"), "a"), votes=(Vote("pos", False, "2026-11-21"),))
+    pool.upsert([later])
+    assert pool.labels_since_control() == 0
+    pool.upsert([replace(task(5, "pos"), votes=(Vote("pos", False, "2026-11-22"), Vote("pos", False, "2026-11-23")))])
+    assert pool.labels_since_control() == 1
+
+
+def test_a_version_scores_the_control_set_with_the_pool_labelled_or_not(pool: Pool) -> None:
+    pool.upsert([task(1), task(2, "pos"), drawn(task(3), "5"), drawn(task(4, "neg"), "2")])
+    assert [e.id for e in pool.unscored(V1)] == [1, 3, 4]
+    assert pool.unscored_size(V1) == pool.scored_size() == 3
+    assert [e.id for e in pool.first_to_score(10, None, np.random.default_rng(0))] == [1, 3, 4]
+    score(pool, V1, {1: 0.5, 3: 0.5, 4: 0.5})
+    assert pool.unscored_size(V1) == 0
+    pool.upsert([drawn(task(6), "7")])
+    assert [e.id for e in pool.unscored(V1)] == [6]

@@ -18,12 +18,23 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         "other": [1],
         "nextlabel": {"before": {"sampling": "Sequential sampling"}, "fields": ["old"]},
     }
-    options = ProjectOptions(("title", "body"), {"pos": "positive"}, {"window": 64, "strategy": "margin"})
+    options = ProjectOptions(
+        ("title", "body"),
+        {"pos": "positive"},
+        {"window": 64, "strategy": "margin"},
+        look_for={"": ("money back",), "refund": ("give it back", "I want a refund")},
+        class_targets={"refund": 30},
+    )
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
     assert after["other"] == [1]
     assert after["nextlabel"]["before"] == before["nextlabel"]["before"]
     assert NO_OPTIONS.put_into(after)["nextlabel"] == {"before": {"sampling": "Sequential sampling"}}
+
+
+def test_a_value_of_0_is_a_decision_too() -> None:
+    off = ProjectOptions(own={"control_share": 0.0})
+    assert ProjectOptions.of(off.put_into({})) == off
 
 
 @pytest.mark.parametrize(
@@ -34,12 +45,35 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         {"label_map": ["pos"]},
         {"label_map": {"pos": 1}},
         {"ignored_labels": "Unsure"},
+        {"look_for": 7},
+        {"look_for": [""]},
+        {"look_for": {"refund": []}},
+        {"look_for": {"refund": ["money", 1]}},
+        {"class_targets": 30},
+        {"class_targets": {"refund": 0}},
+        {"class_targets": {"refund": True}},
     ],
 )
 def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, object]) -> None:
     [name] = ours
     with pytest.raises(RefusedConfigError, match=rf"nextlabel\.{name}=.*; expected .* such as"):
         ProjectOptions.of({"nextlabel": ours})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "texts"),
+    [
+        ("about refunds", ["about refunds"], {"": ("about refunds",)}),
+        (["a", "b"], ["a", "b"], {"": ("a", "b")}),
+        ({"refund": "a", "": "b"}, {"refund": ["a"], "": ["b"]}, {"refund": ("a",), "": ("b",)}),
+    ],
+)
+def test_what_is_looked_for_may_be_a_text_several_or_such_by_label(
+    given: object, kept: object, texts: dict[str, tuple[str, ...]]
+) -> None:
+    options = ProjectOptions.of({"nextlabel": {"look_for": given}})
+    assert options.look_for == texts
+    assert options.put_into(None) == {"nextlabel": {"look_for": kept}}
 
 
 def test_options_that_say_nothing_leave_nothing_behind() -> None:

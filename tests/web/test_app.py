@@ -837,6 +837,14 @@ def test_the_page_shows_what_is_to_be_pasted_as_code(fresh: FlaskClient, tmp_pat
     assert "<code>x</code> and <code>y</code>." in shown
 
 
+def test_the_page_counts_the_labels_of_wanted_classes(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    wanted = {"refund": {"labels": 12, "target": 30}, "<b>": {"labels": 1, "target": None}}
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, wanted=wanted)
+    assert "<p>Labels of wanted classes: refund 12 of 30 · &lt;b&gt; 1</p>" in page(fresh)
+    assert fresh.get(f"/api/projects/{PROJECT}").get_json()["queue"]["wanted"] == wanted
+
+
 def test_a_project_says_of_itself_what_the_page_shows(fresh: FlaskClient, tmp_path: Path) -> None:
     missing = fresh.get(f"/api/projects/{PROJECT}")
     assert missing.status_code == 404
@@ -906,7 +914,7 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     client = client_of(tmp_path)
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state="published", version=VERSION)
     assert "not promoted" not in page(client)
-    worse = make_card(2, LABELS, refused="its score is 0.100 below")
+    worse = make_card(2, LABELS, refused="its score is 0.100 below", judged="the holdout (40)")
     Registry(tmp_path).save(worse, {}, lambda directory: None)
     shown = page(client)
     assert (
@@ -915,8 +923,14 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     )
     assert f'{VERSION} <span class="state published">active' in shown
     assert f'{worse.version} <span class="state refused">refused' in shown
+    assert "Start Training fits once more" in shown
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"
+    assert f"{worse.version} was judged" not in page(client)
+    for card in (make_card(3, LABELS, judged="the holdout (40)"), make_card(4, LABELS, unjudged="8 are too few")):
+        Registry(tmp_path).save(card, {}, lambda directory: None)
+        StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)
+        assert f"{card.version} was {card.verdict}" in page(client)
 
 
 def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> None:
         fit_steps=options.fit_steps,
         learning_rate=options.lr,
         limit_s=QUICK_S if options.quick else None,
+        postgresql=options.postgresql,
     )
     builds = [this_build(), *([older_build(options.against)] if options.against else [])]
     result = run.measure(plan, material.of_size(*read_data(options), options.start, plan.labels), builds, show)
@@ -63,6 +64,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--start", type=positive, help=f"labels that are imported {_defaults('start')}")
     parser.add_argument("--fit-every", type=positive, help=f"FIT_EVERY of each build {_defaults('fit_every')}")
     parser.add_argument("--fit-steps", type=positive, help=f"FIT_STEPS of each build {_defaults('fit_steps')}")
+    parser.add_argument(
+        "--postgresql",
+        default="",
+        metavar="URL",
+        help="have Label Studio use this empty data base, postgresql://USER:PASSWORD@HOST:PORT/NAME (default: SQLite)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="all numbers, and each served task")
     options = parser.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from nextlabel.commands._common import studio_from_settings
+from nextlabel.commands._common import studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import MLBackend
 from nextlabel.labelstudio.connection import (
@@ -49,6 +49,13 @@ def main(arguments: Sequence[str]) -> None:
         help="learn nothing of tasks with this label, which is no class then; may be repeated, and takes the place of "
         "those given before; empty: ignore none",
     )
+    parser.add_argument(
+        "--holdout",
+        type=whole_number,
+        metavar="N",
+        help="have N tasks labelled first that are drawn at random and tell how good each version is; nothing is ever "
+        "learnt from them (default: as before; without it one label in ten is such a one)",
+    )
     parser.add_argument("--disconnect", action="store_true", help="undo the connection")
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
@@ -60,7 +67,8 @@ def main(arguments: Sequence[str]) -> None:
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
-        done = connect(studio, options.project, url, credentials, options.show_predictions, fields, mapped, ignored)
+        shown, first = options.show_predictions, options.holdout
+        done = connect(studio, options.project, url, credentials, shown, fields, mapped, ignored, first)
         done += today(settings, known, find_backend(studio, options.project, url))
         done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:

@@ -100,6 +100,7 @@ def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
         "stop_at": options.stop_at,
         "at": options.labels_at,
         "epochs": options.epochs,
+        "control_share": options.control_share,
     }
     return session.make_protocol(
         data, only_given(recipe), only_given(given), options.full_steps, options.reproduce_tutorial
@@ -189,6 +190,12 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         help="instead of --start and --batch: fit and test at these label counts alone, as in 32,64,128,256,512",
     )
     play.add_argument("--epochs", type=epochs, help="at least so many in each fit, however many --steps are (0)")
+    play.add_argument(
+        "--control-share",
+        type=control_share,
+        metavar="SHARE",
+        help="of the examples: drawn for each seed, asked in between, and never learnt from (0)",
+    )
     play.add_argument("--full-seeds", type=positive, metavar="N", help="seeds with the full-data baseline (all)")
     play.add_argument("--rounds", type=positive, metavar="N", help="rounds of labelling (default: until none is left)")
     play.add_argument("--stop-at", type=share, metavar="SCORE", help="of a reproduction (0.8568)")
@@ -245,6 +252,14 @@ def share(text: str) -> float:
     number = as_number(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1 (scores run from 0 to 1, not to 100)")
+    return number
+
+
+def control_share(text: str) -> float:
+    """A number from 0 to a half."""
+    number = as_number(text)
+    if not 0 <= number <= 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 0.5, a share of the examples")
     return number
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser
+from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.settings import load_settings
 from nextlabel.values.versions import Card
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
             f"{registry.projects()}. Set MODEL_DIR to the backend's, and --project to the number in its address."
         )
     if options.action == "list":
-        _print_table([HEADER, *(_row(registry, card) for card in registry.cards(options.project))])
+        print_table([HEADER, *(_row(registry, card) for card in registry.cards(options.project))])
     elif options.action == "prune":
         for version in registry.prune(options.project, options.keep) or ["nothing"]:
             print(f"deleted {version}")
@@ -80,15 +80,9 @@ def _state(registry: Registry, card: Card) -> str:
     damage = registry.damage(card.project, card.version)
     states = ["active"] if card.version == registry.current(card.project) else []
     states += [f"damaged: {damage}"] if damage else []
-    states += [f"refused, because {card.refused}"] if card.refused else []
+    states += [f"refused, because {card.refused}"] if card.refused else [card.verdict] if card.verdict else []
     return "; ".join(states)
 
 
 def _bytes(directory: Path) -> int:
     return sum(file.stat().st_size for file in directory.iterdir())
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -25,6 +25,7 @@ from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.model.hub import how_to_install, packaged
 from nextlabel.simulation.datasets.corpora import OWN_PAIRS, Corpus, find_corpus
+from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import Card, version_number, version_of
 from nextlabel.versions.registry import Registry
@@ -189,6 +190,11 @@ class _Loop:
         version = self._registry.current(self.project)
         return version_number(version) if version else 0
 
+    def is_learnt(self, task_id: int) -> bool:
+        """Whether its label is learnt: not of a task of the control set, which tells how good each version is."""
+        with Pool(pool_path(self.backend.model_dir, self.project)) as pool:
+            return not pool.reserved([task_id])
+
     def wait_for_version(self, newer_than: int) -> Card:
         """Until a newer version orders Label Studio's queue; shows the fit's progress."""
         with tqdm(unit="", leave=False, mininterval=0.1 if sys.stderr.isatty() else 5) as bar:
@@ -222,17 +228,16 @@ def _label(loop: _Loop, corpus: Corpus, rounds: int) -> None:
     answers = annotate(loop.client, loop.project, gold_of(corpus))
     for number in range(1, rounds + 1):
         before = loop.number()
-        given = 0
+        given, learnt = 0, 0
         with tqdm(total=loop.plan.fit_every, desc=f"Round {number}: labelling", unit="label") as bar:
-            for _ in range(loop.plan.fit_every):
-                if next(answers, None) is None:
-                    break
+            while learnt < loop.plan.fit_every and (answer := next(answers, None)) is not None:
                 given += 1
-                bar.update()
+                learnt += loop.is_learnt(answer.task_id)
+                bar.update(learnt - bar.n)
         if given == 0:
             print("Every task is labelled: the pool is empty.")
             return
-        if given < loop.plan.fit_every:
+        if learnt < loop.plan.fit_every:
             loop.client.start_training(loop.project)
         _show(number, loop.wait_for_version(before))
 

@@ -21,7 +21,7 @@ from nextlabel.learning.rounds import score_holdout
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import describe
-from nextlabel.settings import Settings, for_project
+from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.simulation import records
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -84,7 +84,7 @@ def require_plain_order(settings: Settings, registry: Registry, project: int) ->
     """Raise `BadSettingError` unless the project is served in batches by its versions alone, as an offline run is."""
     own = for_project(settings, registry.options(project))
     wanted = {name: value for name, value in PLAIN_ORDER.items() if name != "query_strategy"}
-    if any(getattr(own, name) != value for name, value in wanted.items()):
+    if any(getattr(own, name) != own_value(name, value) for name, value in wanted.items()):
         changes = " ".join(f"{name}={value}" for name, value in wanted.items())
         raise BadSettingError(
             f"Project {project} is not served in batches by its versions alone, as an offline run is. Run nextlabel "

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -28,6 +29,7 @@ PLAIN_ORDER: Mapping[str, str] = {
     "start_order": "off",
     "near_copies": "serve",
     "fit_schedule": "off",
+    "control_share": "0",
 }
 FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
 STOP_S = 8.0
@@ -162,11 +164,24 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-class LocalStudio:
-    """Label Studio on SQLite: no telemetry, legacy token allowed, private addresses allowed."""
+def _on_postgresql(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    return {
+        "DJANGO_DB": "default",
+        "POSTGRE_HOST": parts.hostname or "",
+        "POSTGRE_PORT": str(parts.port or 5432),
+        "POSTGRE_USER": unquote(parts.username or ""),
+        "POSTGRE_PASSWORD": unquote(parts.password or ""),
+        "POSTGRE_NAME": parts.path.lstrip("/"),
+    }
 
-    def __init__(self, data_dir: Path, port: int):
-        self.data_dir, self.port = data_dir, port
+
+class LocalStudio:
+    """Label Studio on SQLite or, where an address is given, on a PostgreSQL data base: no telemetry, legacy token
+    allowed, private addresses allowed."""
+
+    def __init__(self, data_dir: Path, port: int, postgresql: str = ""):
+        self.data_dir, self.port, self.postgresql = data_dir, port, postgresql
         self.url = f"http://127.0.0.1:{port}"
         self.login = login_of(data_dir)
         self._process: Process | None = None
@@ -194,6 +209,7 @@ class LocalStudio:
             "LATEST_VERSION_CHECK": "false",
             "SENTRY_DSN": "",
             "FRONTEND_SENTRY_DSN": "",
+            **(_on_postgresql(self.postgresql) if self.postgresql else {}),
         }
 
     def _answers(self) -> bool:

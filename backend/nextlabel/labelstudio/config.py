@@ -13,6 +13,7 @@ from defusedxml.ElementTree import fromstring
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls import choices
+from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 
@@ -50,7 +51,7 @@ class LabelConfig:
     the config shows and nothing is learnt from, each with the reason. `labels` are the aliases where there are any,
     for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
     in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none of `labels`, in the config
-    or not.
+    or not. `control` says which tasks nothing is learnt from.
     """
 
     from_name: str
@@ -62,6 +63,7 @@ class LabelConfig:
     left_out: tuple[str, ...] = ()
     chosen: bool = False
     ignored: tuple[str, ...] = ()
+    control: Control = NO_CONTROL
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -71,7 +73,10 @@ class LabelConfig:
     @property
     def reading(self) -> str:
         """Digest of all that decides how a task is read. While it stands, a local copy of the tasks stands too."""
-        return hashlib.sha256(repr((READING, self.from_name, self.texts, self.chosen)).encode()).hexdigest()[:16]
+        known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
+        if self.control != NO_CONTROL:
+            known += (self.control,)
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
     @cached_property
     def question(self) -> SingleChoice:

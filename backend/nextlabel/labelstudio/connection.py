@@ -1,6 +1,7 @@
 """Ties a Label Studio project to this backend, checks the tie, repairs it, and undoes it."""
 
 import base64
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -85,12 +86,14 @@ def connect(
     fields: Sequence[str] | None = None,
     label_map: Mapping[str, str] | None = None,
     ignored_labels: Sequence[str] | None = None,
+    control_first: int | None = None,
 ) -> list[str]:
     """Register the backend and its webhook, set uncertainty sampling, hide predictions; returns what was changed.
 
     `show_predictions`: None leaves a project that was connected before as it is, and hides them in a new one. `fields`
     make the text (None: as before; empty: what the labelling config shows). `label_map` adds to what labels are learnt
-    as; an empty new label takes an old one out. Nothing is learnt of `ignored_labels` (None: as before).
+    as; an empty new label takes an old one out. Nothing is learnt of `ignored_labels` (None: as before). So many tasks
+    of the control set come before all others as `control_first` says (None: as before).
 
     Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
     cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
@@ -99,7 +102,7 @@ def connect(
     url = checked_url(url)
     backend = find_backend(studio, project_id, url)
     before = _options_of(backend)
-    options = _changed(before, fields, label_map or {}, ignored_labels)
+    options = _changed(before, fields, label_map or {}, ignored_labels, control_first)
     config = parse_label_config(project.label_config, options)
     _require_ignored(project, config, ignored_labels or ())
     _require_map(config, label_map or {})
@@ -141,6 +144,7 @@ def _changed(
     fields: Sequence[str] | None,
     label_map: Mapping[str, str],
     ignored_labels: Sequence[str] | None,
+    control_first: int | None,
 ) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
     return replace(
@@ -149,6 +153,8 @@ def _changed(
         label_map=mapped,
         ignored_labels=options.ignored_labels if ignored_labels is None else tuple(ignored_labels),
         defaults=LATEST,
+        control_seed=options.control_seed or secrets.token_hex(16),
+        control_first=options.control_first if control_first is None else control_first,
     )
 
 

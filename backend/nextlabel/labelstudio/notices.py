@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
+from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,
@@ -368,6 +369,21 @@ def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
         yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
 
 
+def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Iterator[Notice]:
+    """When what is looked for, or has a target, is no class any more."""
+    gone = {
+        name: [label for label in labels if label not in (ANY, *config.labels)]
+        for name, labels in (("look_for", options.look_for), ("class_targets", options.class_targets))
+    }
+    if any(gone.values()):
+        names = "; ".join(f"{name} {', '.join(map(repr, labels))}" for name, labels in gone.items() if labels)
+        yield Notice(
+            "Wanted labels that are not learnt",
+            f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes "
+            f"in their slots: say anew what is wanted with `nextlabel options --project {project}`.",
+        )
+
+
 def base_model_fails(message: str) -> Notice:
     """When no fit can begin."""
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
@@ -395,8 +411,42 @@ def old_defaults(project: int) -> Notice:
     """When what was built in with release 0.1.0 holds for a project."""
     return Notice(
         "The project keeps the defaults of release 0.1.0",
-        "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy. "
+        "The project keeps the defaults of release 0.1.0: the queue follows fitted versions alone, by entropy, and "
+        "without a control set nobody can tell how good they are. "
         f"`{CONNECT} --project {project}` takes over those of today, and lists what changes.",
+        harmless=True,
+    )
+
+
+def no_control_set(project: int, has_seed: bool) -> Notice:
+    """When no tasks are drawn of which nothing is learnt."""
+    remedy = (
+        f"nextlabel options --project {project} control_share=0.1" if has_seed else f"{CONNECT} --project {project}"
+    )
+    return Notice(
+        "The project has no control set",
+        "Nobody can tell how good the versions are: the project has no control set, tasks that are drawn at random, "
+        f"labelled in between and never learnt from. `{remedy}` draws one.",
+        harmless=True,
+    )
+
+
+def control_tasks_show(project: int) -> Notice:
+    """When annotators can tell which tasks are of the control set."""
+    return Notice(
+        "Annotators can tell control tasks",
+        "Annotators see a prediction on every task but those of the control set, so that they can tell these and may "
+        "answer them with other care; the figures on quality are then about such answers. "
+        f"`{CONNECT} --project {project} --no-show-predictions` hides all predictions.",
+    )
+
+
+def not_judged(version: str, why: str, project: int) -> Notice:
+    """When a version was promoted though it may be worse than the one before."""
+    return Notice(
+        "A version that nothing has judged",
+        f"{version} was promoted without a comparison: {why}. Tasks that are held out and labelled tell sooner; "
+        f"`nextlabel versions --project {project} rollback` goes back to the version before.",
         harmless=True,
     )
 

@@ -12,6 +12,7 @@ from nextlabel.values.arrays import Array
 from nextlabel.values.queue import to_score
 
 UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
+CONTROL_SCORE = 1.0  # its place in the queue comes from the trainer
 UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can be
 
 

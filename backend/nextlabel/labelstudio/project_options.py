@@ -1,19 +1,36 @@
 """What was decided for one project, as it is kept with its ML backend in Label Studio: shown, and changed."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from nextlabel.errors import BadSettingError, NoProjectError, StudioError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, StudioRefusedError
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
 from nextlabel.settings import Settings, for_project, own_value
-from nextlabel.values.options import OWN, ProjectOptions
+from nextlabel.values.options import (
+    ANY,
+    CLASS_TARGETS,
+    LOOK_FOR,
+    OWN,
+    ProjectOptions,
+    plain_texts,
+    targets_of,
+    texts_of,
+)
 
 CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
     "ignored_labels": "--ignore-label",
+    "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
+WANTED: Mapping[str, tuple[Callable[[object], Mapping[str, Any] | None], str]] = {
+    "look_for": (texts_of, LOOK_FOR),
+    "class_targets": (targets_of, CLASS_TARGETS),
+}  # what is wanted of the queue: how each is read, and what is expected
 
 
 def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
@@ -29,6 +46,22 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     yield f"label_map={mapped} ({'project' if mapped else 'built in'})"
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
+    yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
+    for name, wanted in (("look_for", plain_texts(options.look_for)), ("class_targets", dict(options.class_targets))):
+        shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
+        yield f"{name}={shown} ({'project' if wanted else 'built in'})"
+
+
+def audits_begun(studio: LabelStudioClient, project: int) -> int:
+    """How many audits the project has ever begun, as it is known in Label Studio; none if it is not connected."""
+    backend = find_backend(studio, project)
+    return ProjectOptions.of(backend.extra_params).audits if backend else 0
+
+
+def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
+    """Have it known there. Raises as `change` does."""
+    backend = _backend(studio, project)
+    _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
@@ -37,11 +70,21 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     Raises `BadSettingError` for a name that is no option and for an impossible value, before anything is touched;
     `StudioError` when Label Studio or the backend refuses.
     """
-    wanted = {name: own_value(_known(name), value) if value else None for name, value in given.items()}
-    backend, credentials = _backend(studio, project), Credentials.of(settings)
+    values = {name: _value(_known(name), value) if value else None for name, value in given.items()}
+    backend = _backend(studio, project)
     options = ProjectOptions.of(backend.extra_params)
-    own = {name: value for name, value in {**options.own, **wanted}.items() if value is not None}
-    extra = replace(options, own=own).put_into(backend.extra_params)
+    own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
+    wanted: dict[str, Any] = {name: value or {} for name, value in values.items() if name in WANTED}
+    changed = replace(options, own=own, **wanted)
+    for name in wanted:
+        _require_labels(studio.project(project).label_config, changed, name)
+    _write(studio, settings, project, backend, changed)
+
+
+def _write(
+    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
+) -> None:
+    credentials, extra = Credentials.of(settings), options.put_into(backend.extra_params)
     try:
         studio.update_ml_backend(
             backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra
@@ -53,9 +96,29 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
 def _known(name: str) -> str:
     if name in CONNECTS:
         raise BadSettingError(f"The option {name} is changed with nextlabel connect {CONNECTS[name]}.")
-    if name not in OWN:
-        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join(OWN)}.")
+    if name not in (*OWN, *WANTED):
+        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join((*OWN, *WANTED))}.")
     return name
+
+
+def _value(name: str, given: str) -> Any:
+    if name in OWN:
+        return own_value(name, given)
+    read, expected = WANTED[name]
+    try:
+        value = read(json.loads(given) if given[0] in "[{" else given)
+    except ValueError:
+        value = None
+    if value is None:
+        raise BadSettingError(f"{name}={given!r:.80} is not possible: expected {expected}.")
+    return value
+
+
+def _require_labels(xml: str, options: ProjectOptions, name: str) -> None:
+    labels = parse_label_config(xml, options).labels
+    for label in getattr(options, name):
+        if label not in (ANY, *labels):
+            raise BadSettingError(f"{name} names the label {label!r}, which is not learnt. Give one of {list(labels)}.")
 
 
 def _backend(studio: LabelStudioClient, project: int) -> MLBackend:

@@ -218,15 +218,17 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping)]
     votes = (to_vote(config, annotation) for annotation in annotations)
     notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
+    holdout = is_holdout(task)
     return TaskRow(
         id=int(task["id"]),
         example=example if isinstance(example, Example) else None,
-        holdout=is_holdout(task),
+        holdout=holdout,
         closed=bool(task.get("is_labeled")),
         skipped=bool(task.get("cancelled_annotations")),
         annotations=int(task.get("total_annotations") or 0),
         votes=tuple(vote for vote in votes if vote is not None),
         notes=tuple(notes),
+        draw=config.control.drawn(example) if isinstance(example, Example) and not holdout else "",
     )
 
 

@@ -163,9 +163,14 @@ def _passes(frozen: Frozen, size: int, inside_Sn: Bools, wrong_Sn: Bools, skippe
     left_out_Sn = _reaches(frozen, size, wrong_Sn, inside_Sn & ~skipped_Sn)
     if not skipped_Sn.any():
         return left_out_Sn
-    skips_Sn = np.cumsum(inside_Sn & skipped_Sn, axis=1)
-    many_Sn = skips_Sn > frozen.risk / 2 * np.cumsum(inside_Sn, axis=1)
+    skips_Sn = np.cumsum(inside_Sn & skipped_Sn, axis=1, dtype=np.int64)
+    many_Sn = many_skipped(frozen.risk, skips_Sn, np.cumsum(inside_Sn, axis=1, dtype=np.int64))
     return np.where(many_Sn, _reaches(frozen, size, wrong_Sn | skipped_Sn, inside_Sn), left_out_Sn)
+
+
+def many_skipped(risk: float, skipped: Ints, inside: Ints) -> Bools:
+    """Whether so many of a part's labelled tasks were skipped that they count as wrong: more than R / 2."""
+    return np.asarray(skipped > risk / 2 * inside)
 
 
 def _reaches(frozen: Frozen, size: int, wrong_Sn: Bools, inside_Sn: Bools) -> Bools:

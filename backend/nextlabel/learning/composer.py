@@ -10,6 +10,7 @@ import numpy as np
 
 from nextlabel.values.queue import Placed, Ranked, to_score
 
+CONTROL = "control"  # drawn at random, and never learnt from
 INFORMATIVE = "informative"  # the kind that takes every slot which no other one can fill
 
 Slots = Callable[[int], str]  # the kind that each place of the head belongs to, counted from 0

@@ -4,10 +4,12 @@ So it can be made again from the tasks alone, grows with the pool, and nobody ca
 """
 
 import json
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 
-from nextlabel.values.examples import Key
+from nextlabel.values.examples import Example, Key, key_of
 
 DRAWS = 2**256  # how many draws there are
 
@@ -29,3 +31,34 @@ def control_set(seed: str, keys: Iterable[Key], share: float) -> list[Key]:
     draws = {key: draw(seed, key) for key in keys}
     below = share * DRAWS  # exact, as DRAWS is a power of two; and Python compares whole numbers with floats exactly
     return sorted((key for key, drawn in draws.items() if drawn < below), key=draws.__getitem__)
+
+
+@dataclass(frozen=True)
+class Control:
+    """The rule of one project: its secret seed and the share of tasks that are reserved. Without a seed none are."""
+
+    seed: str = ""
+    share: float = 0.0
+
+    def drawn(self, example: Example) -> str:
+        """The place of a reserved task in the order, as 64 hexadecimal digits, which sort as the draws do; empty for a
+        task that is not reserved."""
+        if not self.seed or not self.share:
+            return ""
+        place = draw(self.seed, key_of(example))
+        return f"{place:064x}" if place < self.share * DRAWS else ""
+
+
+NO_CONTROL = Control()
+
+
+def places(share: float, since: int, tasks: int, others: int, first: int = 0) -> list[int]:
+    """The places of the queue's head, counted from 0, in which the next `tasks` of the control set stand.
+
+    One label in so many as `share` says is of the set; `since` labels have been given after the last such one. What is
+    overdue comes first, but only as many as there are annotators, of whom each may have one in hand: a project that has
+    many labels when its set begins does not make up for them all. The `first` ones fill the head.
+    """
+    every = 1 / share
+    due = (max(math.ceil(every * (k + 1)) - 1 - since, math.ceil(every * max(0, k - others))) for k in range(tasks))
+    return [k if k < first else max(place, k) for k, place in enumerate(due)]

@@ -3,7 +3,6 @@
 `run_round` serves production and simulation alike.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ StageProgress = Callable[[str, int, int], None]  # stage, done, total
 
 PASSES = 10  # of Monte-Carlo dropout, for the strategies that need them
 NOTHING = np.empty((0, 0))  # embeddings that a strategy does not ask for
-CHANCE = 2.0  # standard errors that a difference on the holdout must exceed
 
 
 @dataclass(frozen=True)
@@ -247,20 +245,6 @@ def _scores(question: Question, holdout: Sequence[tuple[Example, str]], predicti
     if not holdout:
         return None
     return question.evaluate(question.class_numbers([label for _, label in holdout]), predictions_N)
-
-
-def score_drop(question: Question, targets_N: Ints, before_N: Ints, after_N: Ints) -> float:
-    """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
-    no more right guesses have become wrong than chance explains.
-
-    The bound is two standard errors of the paired difference (McNemar): on a small holdout much may be chance.
-    """
-    lost = int(np.sum((before_N == targets_N) & (after_N != targets_N)))
-    won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
-    if lost - won <= CHANCE * math.sqrt(lost + won):
-        return 0.0
-    before, after = (question.evaluate(targets_N, predictions_N) for predictions_N in (before_N, after_N))
-    return before.combined - after.combined
 
 
 class _Clock:

@@ -28,13 +28,18 @@ from nextlabel.labelstudio.client import (
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
 from nextlabel.labelstudio.notices import Notice, told
+from nextlabel.learning.heads import Head
+from nextlabel.loop.auditing import AuditOrder, Progress, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.judging import Judge
+from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.publishing import (
@@ -46,6 +51,7 @@ from nextlabel.loop.publishing import (
     check_published,
     take_back_choices,
 )
+from nextlabel.loop.sides import Side
 from nextlabel.loop.starting import StartOrders
 from nextlabel.loop.sync import (
     annotators_at_work,
@@ -53,18 +59,21 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
+from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
-from nextlabel.settings import ProjectSettings, Settings, for_project
+from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
+from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
+from nextlabel.versions import heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -118,10 +127,13 @@ class Controller:
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
+        self._audits = Audits(settings.model_dir)
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
+        self._marks, self._judge = Marks(registry), Judge(registry, board)
+        self._wanted = WantedTasks(self._embedder)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -209,20 +221,25 @@ class Controller:
             raise
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
-        config = parse_label_config(project.label_config, self._registry.options(project.id))
+        options = self._registry.options(project.id)
+        config = parse_label_config(project.label_config, options)
+        config = replace(config, control=control_of(self._settings, options))
         self._take_back_choices(pool, project, config)  # first, as annotators see them
         sync(self._studio, pool, config, project, self._now, functools.partial(self._tell_reading, project))
         if thorough:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
             self._take_back_choices(pool, project, config)  # of those that were not known
+        self._marks.look(pool, project.id, config, project.model_version or "")
         decision = self._fitter.decide(pool, project.id, config)
         if decision.reason:
             self._jobs.want_fit(project.id)
         if thorough:
             self.look_at_base_model(anew=False)
         found = _Found(project, config, decision, self._registry.current(project.id))
-        if found.version is None:
+        if audit := self._audit(pool, project.id, config):
+            self._keep_to_audit(pool, found, audit)
+        elif found.version is None:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
@@ -293,6 +310,38 @@ class Controller:
         switched = self._switched(project, version, outcome)
         self._report_published(pool, found, order, outcome, version=version, unscored=unscored, **switched)
 
+    def _audit(self, pool: Pool, project: int, config: LabelConfig) -> Progress | None:
+        """The audit that runs, unless it has come to its end."""
+        audit = self._audits.running(project)
+        found = progress(pool, config.question, audit) if audit else None
+        if audit is None or found is None or not found.over:
+            return found
+        log.info("project %d: %s; over, as %s", project, found.message, found.over)
+        if found.part is None:
+            self._audits.release(project)
+        self._audits.end(project, found.over)
+        self._jobs.hint(project)  # fits may have waited
+        return None
+
+    def _keep_to_audit(self, pool: Pool, found: _Found, audit: Progress) -> None:
+        """Have the queue hold the audit's tasks alone, unless a person has chosen otherwise."""
+        project, order = found.project, AuditOrder(audit)
+        found = replace(found, decision=replace(found.decision, message=audit.message))
+        if self._chosen_by_a_person(pool, project, order.name):
+            self._report(pool, found, state="published", version=found.version or "")
+            return
+        if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
+            return  # disconnected since the last look: the queue is not ours to switch
+        outcome = self._bring(
+            pool,
+            found,
+            order,
+            depth=min(self._own(project.id).window, HEADS_WINDOW + _others_at_work(pool)),
+            superseded=lambda: not self._audits.runs(project.id),
+            alone=True,
+        )
+        self._report_published(pool, found, order, outcome, version=found.version or "")
+
     def _report_published(
         self, pool: Pool, found: _Found, order: Order, outcome: Publication, **changes: object
     ) -> None:
@@ -311,13 +360,19 @@ class Controller:
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
         exactly = functools.partial(self._resident.predict, card, features=card.features > 0)
-        if card.features and self._own(card.project).head == "on":
-            learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
-            labels = {example.id: label for example, label in learnt.to_fit}
-            if head := self._heads.newest(pool, card, labels, _others_at_work(pool)):
-                valued = self._valued.setdefault(card.project, Valued())
-                return HeadOrder(pool, found.config, card, *head, exactly, valued)
+        if head := self._head(pool, found, card):
+            valued = self._valued.setdefault(card.project, Valued())
+            return HeadOrder(pool, found.config, card, *head, exactly, valued)
         return VersionOrder(pool, found.config, card, exactly)
+
+    def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
+        if not card.features or self._own(card.project).head != "on":
+            return None
+        if self._audits.holds(card.project):
+            return heads.newest(self._registry.path(card.project, card.version))
+        learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
+        labels = {example.id: label for example, label in learnt.to_fit}
+        return self._heads.newest(pool, card, labels, _others_at_work(pool))
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
         own, depth = self._own(card.project), self._own(card.project).window
@@ -348,11 +403,13 @@ class Controller:
         settled: bool = True,
         first: int = HEAD,
         changes: bool = True,
+        alone: bool = False,
     ) -> Publication:
-        """Publish an order, and ask to be called again for what is left."""
+        """Publish an order, all of it and nothing beside it if it stands `alone`, and ask to be called again for what
+        is left."""
         project, fitting = found.project, self._turn.fit_runs
         hinted = functools.partial(self._jobs.hinted, project.id)
-        pointless, free = self._kept_out(pool, found, order.name)
+        pointless, free = ((), all_free) if alone else self._kept_out(pool, found, order.name)
         with Publisher(
             self._studio,
             pool,
@@ -365,6 +422,7 @@ class Controller:
             announce=functools.partial(self._jobs.expect_echo, project.id),
             pointless=pointless,
             free=free,
+            sides=[] if alone else self._sides(pool, found, order, depth),
         ) as publisher:
             outcome = publisher.publish(project, depth, settled, fitting)
             if changes and outcome.seconds_to_switch is not None:  # the rest at once: another look would cost requests
@@ -378,6 +436,24 @@ class Controller:
         elif outcome.stale and not fitting:  # a fit's end is a hint, too
             self._jobs.hint(project.id, delay_s=PACE_S)
         return outcome
+
+    def _sides(self, pool: Pool, found: _Found, order: Order, depth: int) -> list[Side]:
+        """Tasks that come next for another reason than the order, the first kinds first."""
+        control, options = found.config.control, self._registry.options(found.project.id)
+        others, wants = _others_at_work(pool), self._wants(pool, found)
+        sides = [control_side(pool, control, options.control_first, others)]
+        if found.version and any(want.texts and not want.tasks for want in wants):
+            self._starts.look_for(pool, found.project.id)
+        if not all(want.met for want in wants):
+            labels = found.decision.labels + pool.control_labels()
+            sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
+        return sides
+
+    def _wants(self, pool: Pool, found: _Found) -> list[Want]:
+        options = self._registry.options(found.project.id)
+        if not (options.look_for or options.class_targets):
+            return []
+        return wants_of(options, found.config, pool.labels(found.config.question, holdout=False))
 
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
         """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""
@@ -418,8 +494,15 @@ class Controller:
     def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
         project = found.project
         notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
-        if self._registry.options(project.id).defaults == OF_0_1_0:
+        options = self._registry.options(project.id)
+        if options.defaults == OF_0_1_0:
             notes.append(notices.old_defaults(project.id))
+        elif self._own(project.id).control_share and not options.control_seed:
+            notes.append(notices.no_control_set(project.id, has_seed=False))
+        if project.show_predictions and found.config.control.share:
+            notes.append(notices.control_tasks_show(project.id))
+        if found.version and (why := self._registry.card(project.id, found.version).unjudged):
+            notes.append(notices.not_judged(found.version, why, project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
@@ -438,6 +521,7 @@ class Controller:
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
+            *notices.on_wanted(self._registry.options(project), config, project),
         ]
 
     def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
@@ -534,10 +618,14 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            control=pool.control_labels(),
             pending=decision.pending,
             holdout=len(pool.labels(found.config.question, holdout=True)),
+            wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
+        card = self._registry.card(project.id, found.version) if found.version else None
+        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -12,6 +12,7 @@ from nextlabel.model.classifier import Progress, Recipe, load_base
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
 from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.versions.loaded import SLICE, LoadedVersions
 
@@ -48,6 +49,14 @@ class Embedder:
         log.info("project %d: embedded %d texts", project, len(examples))
         del encoder
         trim_heap()
+
+    def of_texts(self, texts: Sequence[str]) -> Array:
+        """Embeddings (M, D) of texts that are no tasks, which nothing keeps. Raises as `embed` does."""
+        encoder = self._resident.run(load_base, self._recipe)
+        embedded_MD: Array = self._resident.run(encoder.embed, [Example(0, text) for text in texts])
+        del encoder
+        trim_heap()
+        return embedded_MD
 
 
 def _counting_from(start: int, total: int, progress: Progress | None) -> Progress | None:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from typing import TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -17,12 +18,12 @@ from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning import auto_recipe
+from nextlabel.learning.gate import judge
 from nextlabel.learning.rounds import (
     Round,
     StageProgress,
     round_seed,
     run_round,
-    score_drop,
 )
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
@@ -39,8 +40,10 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import Caches, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -49,8 +52,15 @@ log = logging.getLogger(__name__)
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
+AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
+FITTED_ON = "the labels that it was fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
+
+Labelled: TypeAlias = Sequence[tuple[Example, str]]
+Evidence: TypeAlias = tuple[
+    str, Labelled, Array
+]  # what it is, labelled texts, and a new version's probabilities (N, C)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Fitter:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
+        self._audits = Audits(settings.model_dir)
 
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
@@ -91,6 +102,8 @@ class Fitter:
         waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
+        if self._audits.holds(project):
+            return FitDecision("", AUDITED, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
@@ -243,7 +256,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
-        card = replace(card, refused=self._objection(config.question, card, holdout, result))
+        card = self._judged(config.question, card, _evidence(holdout, labelled, result))
         if card.refused:
             self._save(card, learnt.known, result)
         else:
@@ -302,32 +315,35 @@ class Fitter:
             return FIRST
         return int(min(MOST, max(LEAST, FIRST_S * card.scored / max(card.seconds["score"], 0.001))))
 
-    def _objection(self, question: Question, card: Card, holdout: Sequence[tuple[Example, str]], result: Round) -> str:
-        """Why the version must not take the place of the active one; empty when it may.
-
-        Both are measured on the holdout of today, unless what the cards say already clears the new one.
-        """
-        if card.parent is None or result.scores is None:
-            return ""
-        rival, margin = self._registry.card(card.project, card.parent), self._settings.promote_margin
+    def _judged(self, question: Question, card: Card, evidence: Iterable[Evidence]) -> Card:
+        """The card with what tells whether the version is worse than the active one, and why it is refused if it is."""
+        if card.parent is None or self._settings.promote_margin >= 1:
+            return card
+        rival = self._registry.card(card.project, card.parent)
         if rival.labels != card.labels:
-            return ""  # there is nothing to compare
-        then = rival.scores if rival.holdout == card.holdout else None
-        if then and then["combined"] - result.scores.combined <= margin:
-            return ""
+            return replace(card, unjudged=f"{rival.version} has other classes")
         try:
-            scored = self._resident.score(rival, [example for example, _ in holdout], exact=False)
+            return self._compared(question, card, rival, evidence)
         except NoModelError as error:
             log.warning("project %d: %s", card.project, error)
-            return ""
-        targets_N = question.class_numbers([label for _, label in holdout])
-        loss = score_drop(question, targets_N, question.predicted(scored.probs_NC), result.predictions_N)
-        if loss <= margin:
-            return ""
-        return (
-            f"its combined score on the holdout, {result.scores.combined:.3f}, is {loss:.3f} below that of "
-            f"{card.parent}, more than PROMOTE_MARGIN={margin:g}"
-        )
+            return replace(card, unjudged=f"{rival.version} cannot be loaded")
+
+    def _compared(self, question: Question, card: Card, rival: Card, evidence: Iterable[Evidence]) -> Card:
+        margin, count = self._settings.promote_margin, 0
+        for what, labelled, after_NC in evidence:
+            before_NC = self._resident.score(rival, [example for example, _ in labelled], exact=False).probs_NC
+            before_N, after_N = question.predicted(before_NC), question.predicted(after_NC)
+            targets_N, count = question.class_numbers([label for _, label in labelled]), len(labelled)
+            verdict = judge(question, targets_N, before_N, after_N, margin)
+            if verdict.refused:
+                score = question.evaluate(targets_N, after_N).combined
+                why = f"its combined score on {what}, {score:.3f}, is {verdict.loss:.3f} below that of {rival.version}"
+                card = replace(card, refused=f"{why}, more than PROMOTE_MARGIN={margin:g}")
+            if verdict.refused or verdict.tells:
+                return replace(card, judged=f"{what} ({count})")
+        # Of what the active one does not know, nothing can be lost.
+        why = f"{count} labels are too few, or too hard for {rival.version}, to tell whether it is worse"
+        return replace(card, unjudged=why)
 
     def _save(self, card: Card, labels: Mapping[int, str], result: Round) -> None:
         try:
@@ -359,14 +375,7 @@ class Fitter:
 
     def recipe(self, seed: int, own: ProjectSettings, labels: int) -> Recipe:
         """How versions of a project are fitted on so many labels."""
-        s, auto = self._settings, own.fit_steps == "auto"
-        # A batch size that somebody chose is kept, whatever the steps are.
-        batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
-        steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
-        rate = own.learning_rate
-        rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
-        recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
-        return replace(recipe, **auto_recipe.FIXED) if auto else recipe
+        return recipe_of(self._settings, seed, own, labels)
 
     def _card(
         self,
@@ -408,7 +417,9 @@ class Fitter:
     def _done(self, project: int, card: Card) -> None:
         score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
         seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
-        message = f"{card.version}: {card.examples} labels, {score} ({seconds})"
+        message = (
+            f"{card.version}: {', '.join(filter(None, (f'{card.examples} labels', score, card.verdict)))} ({seconds})"
+        )
         if card.refused:
             message = f"{card.version} was not promoted: {card.refused}"
         log.log(logging.WARNING if card.refused else logging.INFO, "project %d: %s", project, message)
@@ -451,11 +462,34 @@ class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
 
 
+def recipe_of(s: Settings, seed: int, own: ProjectSettings, labels: int) -> Recipe:
+    """How a version is fitted on so many labels."""
+    auto = own.fit_steps == "auto"
+    # A batch size that somebody chose is kept, whatever the steps are.
+    batch_size = auto_recipe.BATCH if auto and "batch_size" not in s.model_fields_set else s.batch_size
+    steps = auto_recipe.steps(labels, batch_size) if auto else int(own.fit_steps)
+    rate = own.learning_rate
+    rate = auto_recipe.learning_rate(width(s.base_model)) if rate == "auto" else float(rate)
+    recipe = Recipe(s.base_model, steps, rate, batch_size, s.max_length, seed, s.device, s.precision)
+    return replace(recipe, **auto_recipe.FIXED) if auto else recipe
+
+
 def next_step(own: ProjectSettings, fitted: int) -> int:
     """How many labels more than the `fitted` ones make a fit due: up to the next number of the schedule, or
     `fit_every`, if that is sooner or the schedule is at its end."""
     planned = [] if own.fit_schedule == "off" else [int(labels) for labels in own.fit_schedule.split(",")]
     return min([own.fit_every, *(labels - fitted for labels in planned if labels > fitted)])
+
+
+def _evidence(holdout: Labelled, fitted_on: Labelled, result: Round) -> Iterator[Evidence]:
+    """What a version can be judged by: the holdout, which neither has learnt from, and where that is too small, the
+    labels that it was fitted on. It has seen all of them: what it does not know there, it has lost."""
+    if holdout:
+        yield "the holdout", holdout, result.holdout_NC
+    if result.labelled is not None:
+        yield FITTED_ON, fitted_on, result.labelled.probs_NC
+    else:
+        yield FITTED_ON, fitted_on, result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
 
 
 def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:

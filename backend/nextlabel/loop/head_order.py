@@ -1,6 +1,6 @@
 """The order of a version's head: its values are computed from what the version's last layer read of each text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +9,9 @@ import numpy as np
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import to_prediction
 from nextlabel.learning.heads import Head, acquisition_values, probabilities
-from nextlabel.loop.orders import Exactly, keep_exactly
+from nextlabel.loop.orders import Chances, Exactly, keep_exactly
 from nextlabel.store.pool import EXACT, FEATURES, Pool
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.queue import Ranked
 from nextlabel.values.versions import Card
 
@@ -76,6 +76,17 @@ class HeadOrder:
         values_N = self._values_of(ids_N, numbers_N)
         return {int(i): float(value) for i, value in zip(ids_N, values_N, strict=True) if not np.isnan(value)}
 
+    def chances(self, label: str) -> Chances | None:
+        """By the head, of open tasks of which there are features."""
+        if label not in self._head.known.values():
+            return None
+        ids_N, numbers_N = self._pool.open_numbers(skipped=False)
+        chances_N, column = np.full(len(ids_N), np.nan), self._head.labels.index(label)
+        for some, features_ND in self._features(numbers_N):
+            chances_N[some] = probabilities(self._head.layer, features_ND)[:, column]
+        known_N = ~np.isnan(chances_N)
+        return ids_N[known_N], chances_N[known_N]
+
     def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
         """With every class probability."""
         values = self.values([task_id])
@@ -95,12 +106,17 @@ class HeadOrder:
             self._valued.of, self._valued.values_T = state, np.full(0, np.nan)
         missing_T = np.full(max(0, int(numbers_N.max(initial=0)) + 1 - len(self._valued.values_T)), np.nan)
         values_T = self._valued.values_T = np.concatenate([self._valued.values_T, missing_T])
-        left_N = np.isnan(values_T[numbers_N])
-        for latest in (rough, exact):  # what is exact comes last, and stays
-            of = np.flatnonzero(left_N & latest.knows(numbers_N))
-            for some in np.array_split(of, -(-len(of) // SLICE)) if len(of) else ():
-                features_ND = latest.of(numbers_N[some])["vector"]
-                values_T[numbers_N[some]] = acquisition_values(
-                    self._head.layer, features_ND, ids_N[some], self._card.strategy, self._card.seed
-                )
+        left = np.flatnonzero(np.isnan(values_T[numbers_N]))
+        for some, features_ND in self._features(numbers_N[left]):
+            values_T[numbers_N[left[some]]] = acquisition_values(
+                self._head.layer, features_ND, ids_N[left[some]], self._card.strategy, self._card.seed
+            )
         return np.asarray(values_T[numbers_N])
+
+    def _features(self, numbers_N: Ints) -> Iterator[tuple[Ints, Features]]:
+        """Places of some of the texts, and their features: in slices, what is exact last."""
+        for kind in (FEATURES, EXACT):
+            latest = self._pool.latest_vectors(kind, self._card.version)
+            of = np.flatnonzero(latest.knows(numbers_N))
+            for some in np.array_split(of, -(-len(of) // SLICE)) if len(of) else ():
+                yield some, latest.of(numbers_N[some])["vector"]

@@ -1,7 +1,7 @@
 """When the head of a version is fitted again, and to what. Needs no Label Studio: it works from the local copy."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -65,10 +65,10 @@ def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:
     return sum(known.get(task) != labels.get(task) for task in known.keys() | labels.keys())
 
 
-def features_of(pool: Pool, card: Card, labels: Mapping[int, str]) -> tuple[Ints, Features]:
+def features_of(pool: Pool, card: Card, task_ids: Collection[int]) -> tuple[Ints, Features]:
     """Ids of tasks, ascending, and what the version's last layer read of their texts: in fp32 where that is known."""
-    ids_N, features_ND = pool.vectors(FEATURES, card.version, list(labels))
-    exact_M, exact_MD = pool.vectors(EXACT, card.version, list(labels))
+    ids_N, features_ND = pool.vectors(FEATURES, card.version, task_ids)
+    exact_M, exact_MD = pool.vectors(EXACT, card.version, task_ids)
     rows = {int(task): row.astype(np.float32) for task, row in zip(ids_N, features_ND, strict=True)}
     rows |= {int(task): row for task, row in zip(exact_M, exact_MD, strict=True)}
     ordered = sorted(rows)

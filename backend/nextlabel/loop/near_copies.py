@@ -41,12 +41,13 @@ class Words:
 
 def in_queue(pool: Pool, order: str, followed: str, on_screen: int) -> set[int]:
     """Tasks without a label that are published in an order, and those first in the one that the queue follows, which
-    people may have on their screens; without what somebody has skipped, so that this does not end in waiting."""
+    people may have on their screens; without what somebody has skipped, so that this does not end in waiting, and
+    without the control set, which shall not change the order."""
     published, skipped = pool.published(), set(pool.open_numbers(skipped=True)[0].tolist())
     ours, theirs = pool.waiting(order), pool.waiting(followed)
     seen = sorted((p.score, p.task_id) for p in published if p.prediction_id in theirs and p.task_id not in skipped)
     tasks = {p.task_id for p in published if p.prediction_id in ours} | {task_id for _, task_id in seen[:on_screen]}
-    return tasks - skipped
+    return tasks - skipped - pool.reserved(tasks)
 
 
 class Holding:

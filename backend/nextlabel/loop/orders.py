@@ -7,10 +7,12 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.rounds import Scored
 from nextlabel.store.pool import EXACT, FEATURES, Pool
+from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Ranked, to_score
 from nextlabel.values.versions import Card
 
+Chances = tuple[Ints, Array]  # ids of N tasks, and a probability of each
 Exactly = Callable[[Sequence[Example]], tuple[Scored, Sequence[bool]]]  # in fp32, and of which a part was read
 
 
@@ -34,6 +36,9 @@ class Order(Protocol):
 
     def values(self, task_ids: Collection[int]) -> dict[int, float]:
         """The value of each of these tasks that is still in the pool."""
+
+    def chances(self, label: str) -> Chances | None:
+        """How probable the label is for each task of the pool that has a value; None when none with it is known."""
 
     def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
         """The value of a task and the prediction to publish; None when it has left the pool."""
@@ -71,6 +76,13 @@ class VersionOrder:
         """As they are in the pool."""
         return self._pool.open_values(self.name, task_ids)
 
+    def chances(self, label: str) -> Chances | None:
+        """As they are in the pool."""
+        if not self._card.label_counts.get(label):
+            return None
+        ids_N, probs_NC = self._pool.open_probabilities(self.name)
+        return ids_N, probs_NC[:, self._card.labels.index(label)]
+
     def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
         """With every class probability."""
         c = self._pool.candidate(self.name, task_id)
@@ -106,6 +118,10 @@ class StartOrder:
     def values(self, task_ids: Collection[int]) -> dict[int, float]:
         """As they are in the pool."""
         return self._pool.open_values(self._name, task_ids)
+
+    def chances(self, label: str) -> Chances | None:
+        """None: no label is known."""
+        return None
 
     def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
         """That shows nothing."""

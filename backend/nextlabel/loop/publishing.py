@@ -11,8 +11,10 @@ from typing import Any
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.choices import shown_choice
-from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
+from nextlabel.labelstudio.predictions import no_prediction
+from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.loop.orders import Order
+from nextlabel.loop.sides import Side, hidden, slots
 from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
@@ -86,7 +88,7 @@ class Publisher:
     many more are published. `first` tasks are in place before the queue is switched. `changes` has predictions of
     an order before become those of this one, where that saves a request. `announce` is told of a switch before it is
     made. `pointless` tasks of the pool are never published; of the others, as far as nobody has skipped them, those
-    that are `free`.
+    that are `free`. Tasks of the `sides` stand in the places of these.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class Publisher:
         announce: Callable[[str], None] = lambda name: None,
         pointless: Collection[int] = (),
         free: Free = all_free,
+        sides: Sequence[Side] = (),
     ):
         self._studio, self._pool, self._order = studio, pool, order
+        self._sides, self._hidden = sides, hidden(sides)
         self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others, self._first, self._changes, self._announce = others, first, changes, announce
@@ -132,7 +136,7 @@ class Publisher:
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
-        plan = plan_window(wanted, published, version, values, misplaced)
+        plan = plan_window(wanted, published, version, values, misplaced, self._pool.reserved(tasks))
         urgent = plan.create if switching else ()
         there = self._there(project, plan, published)
         written = self._write(urgent, there, hurry=True, at_least=len(urgent))
@@ -190,22 +194,39 @@ class Publisher:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         while True:
-            fresh = self._fresh(depth + depth // 4 + 1, min(depth, HEAD + self._others))
+            beside = {side.kind: self._beside(side, depth) for side in self._sides}
+            fresh = self._fresh(depth + depth // 4 + 1, min(depth, HEAD + self._others), beside)
             skipped = self._useful(depth, skipped=True)
-            wanted = compose({INFORMATIVE: fresh}, all_informative, depth, skipped)
+            wanted = compose({**beside, INFORMATIVE: fresh}, slots(self._sides, depth), depth, skipped)
             if not self._order.make_exact([task.task_id for task in wanted], [task.task_id for task in fresh]):
                 return wanted
 
-    def _fresh(self, depth: int, least: int) -> list[Ranked]:
-        """The tasks that come next, most informative first: `depth` of them, as far as so many are found."""
+    def _beside(self, side: Side, depth: int) -> list[Ranked]:
+        """The tasks of a side that may come into the head, best first."""
+        tasks = [task for task in side.tasks if task not in self._pointless][:depth]
+        if side.hidden:
+            return [Ranked(task, 0.0) for task in tasks]
+        values = self._order.values(tasks)
+        return [Ranked(task, values[task]) for task in tasks if task in values]
+
+    def _fresh(self, depth: int, least: int, beside: dict[str, list[Ranked]]) -> list[Ranked]:
+        """The tasks that come next, most informative first: `depth` of them, as far as so many are found. What is not
+        free of the pool's tasks `beside` them is taken out there."""
         looked_at = depth
+        first = [task for tasks in beside.values() for task in tasks if task.task_id not in self._hidden]
+        of_sides = {task.task_id for task in first}
         while True:
-            ranked = self._useful(looked_at, skipped=False)
-            free = self._free(ranked, depth, least)
-            self._held = len(ranked) - len(free)
-            if len(free) >= depth or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
-                return free[:depth]
+            useful = self._useful(looked_at + len(first), skipped=False)
+            ranked = [task for task in useful if task.task_id not in of_sides][:looked_at]
+            free = self._free([*first, *ranked], depth + len(first), least)
+            self._held = len(first) + len(ranked) - len(free)
+            if len(free) >= depth + len(first) or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
+                break
             looked_at *= 2
+        kept = {task.task_id for task in free} | self._hidden.keys()
+        for kind, tasks in beside.items():
+            beside[kind] = [task for task in tasks if task.task_id in kept]
+        return [task for task in free if task.task_id not in of_sides][:depth]
 
     def _useful(self, limit: int, skipped: bool) -> list[Ranked]:
         ranked = self._order.ranked(limit + len(self._pointless), skipped)
@@ -231,7 +252,7 @@ class Publisher:
             if self._superseded() or (written >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
-            value, prediction = self._order.prediction(task.task_id) or (None, {})
+            value, prediction = self._prediction(task) or (None, {})
             if value == task.value:  # neither labelled nor edited in the meantime
                 job = self._writers.submit(self._put, task, prediction, there.get(task.task_id))
                 in_flight.append((task.task_id, job))
@@ -243,6 +264,12 @@ class Publisher:
         for task_id, future in in_flight:
             self._note(task_id, future)
         return written
+
+    def _prediction(self, task: Placed) -> tuple[float, dict[str, Any]] | None:
+        """The value of a task and what is shown of it; None when it has left the pool."""
+        if task.task_id in self._hidden:
+            return task.value, no_prediction(task.score, self._order.name, "")
+        return self._order.prediction(task.task_id)
 
     def _note(self, task_id: int, prediction: "Future[Published | None]") -> None:
         published = prediction.result()

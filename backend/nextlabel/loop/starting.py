@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FIRST = 1000  # tasks of a larger pool that are drawn and ordered at first, in seconds
 PLACES = 256  # that are chosen; the others follow as they were drawn
 SPREAD = 1000.0  # places from value 1 to value 0.5
+EMBEDDED = 0.9  # of the tasks to compare: with fewer, the others are embedded
 AT_A_TIME = 4096  # values that are written
 TELL_S = 1.0  # between two words to the page
 BUSY_S = 1.0  # when this process is at something else
@@ -72,9 +73,20 @@ class StartOrders:
             _put(pool, state.name, added)
         return StartOrder(pool, state.name)
 
+    def look_for(self, pool: Pool, project: int) -> None:
+        """Ask for embeddings to compare with what a person looks for, beside a version, if many tasks have none."""
+        numbers_N = pool.open_numbers(skipped=False)[1]
+        try:
+            known_N = pool.latest_vectors(EMBEDDINGS, self._embedder.name).knows(numbers_N)
+        except NextlabelError:  # the look at the base checkpoint tells people
+            return
+        if known_N.sum() < EMBEDDED * min(len(numbers_N), ORDERED_AT_MOST):
+            self._jobs.want_start(project)
+
     def make(self, project: int) -> None:
-        """Make the order that is wanted, unless a fit comes, or there is a version by now."""
-        if self._registry.current(project):
+        """Make the order that is wanted, unless a fit comes. Where there is a version by now, nothing but what a person
+        looks for needs embeddings."""
+        if self._registry.current(project) and not self._registry.options(project).look_for:
             return
         try:
             with lock(self._settings.model_dir, f"start.{project}"), self._turn.for_scoring() as ours:
@@ -92,6 +104,9 @@ class StartOrders:
     def _make_in_turn(self, project: int) -> bool:
         way = self._way(project)
         with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            if self._registry.current(project):
+                self._embed(pool, project, self._drawn(pool)[:ORDERED_AT_MOST])
+                return True
             made_of = self._made_of(pool, way)
             wanted = 0 if way == "off" else self._wanted(pool, made_of)
             if wanted:
@@ -99,21 +114,23 @@ class StartOrders:
         return True
 
     def _make(self, pool: Pool, project: int, way: str, made_of: str, wanted: int) -> None:
-        tasks, seed = pool.open_ids(), self._settings.seed
-        # Of all tasks, labelled or not: what was drawn before a kill is drawn again.
-        drawn = np.random.default_rng(seed).permutation(sorted(pool.task_ids())).tolist()
-        still_open = set(tasks)
-        following = [task for task in drawn if task in still_open]
+        seed, following = self._settings.seed, self._drawn(pool)
         self._embed(pool, project, following[:wanted])
         ids_N, embedded_ND = pool.vectors(EMBEDDINGS, self._embedder.name, following[:wanted])
         chosen = ids_N[local.run(start_order, way, embedded_ND, min(PLACES, len(ids_N)), seed)].tolist()
         name = start_name(datetime.fromtimestamp(self._now(), timezone.utc))
         ordered = dict.fromkeys([*chosen, *following])
         _put(pool, name, {task: to_value(place) for place, task in enumerate(ordered)})
-        pool.update(StartState, lambda _: StartState(name, made_of, len(tasks), wanted))
+        pool.update(StartState, lambda _: StartState(name, made_of, len(following), wanted))
         trim_heap()
-        log.info("project %d: %s orders %d of %d tasks", project, name, wanted, len(tasks))
-        self._say(project, f"{SAID}. Tasks compared", wanted, len(tasks))
+        log.info("project %d: %s orders %d of %d tasks", project, name, wanted, len(following))
+        self._say(project, f"{SAID}. Tasks compared", wanted, len(following))
+
+    def _drawn(self, pool: Pool) -> list[int]:
+        """The tasks of the pool in an order drawn of all, labelled or not: after a kill it is the same."""
+        drawn = np.random.default_rng(self._settings.seed).permutation(sorted(pool.task_ids())).tolist()
+        still_open = set(pool.open_ids())
+        return [task for task in drawn if task in still_open]
 
     def _embed(self, pool: Pool, project: int, task_ids: Sequence[int]) -> None:
         missing = pool.without_vector(EMBEDDINGS, self._embedder.name, task_ids)
@@ -155,7 +172,7 @@ class _FitComesError(Exception):
 def _current(pool: Pool, made_of: str) -> StartState:
     """What there is, if it is made of that and its values were not lost; else as if there were none."""
     state = pool.state(StartState)
-    if not state.name or state.made_of != made_of or 0 < pool.open_size() == pool.unscored_size(state.name):
+    if not state.name or state.made_of != made_of or 0 < pool.scored_size() == pool.unscored_size(state.name):
         return StartState()
     return state
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from nextlabel.learning.composer import INFORMATIVE
 from nextlabel.values.queue import Placed, Published
 
 
@@ -23,6 +24,7 @@ def plan_window(
     version: str,
     open_values: Mapping[int, float],
     misplaced: Collection[int] = (),
+    reserved: Collection[int] = (),
 ) -> WindowPlan:
     """What makes `published` right for `version`.
 
@@ -30,20 +32,40 @@ def plan_window(
     is no longer that of `open_values` (an edited text), and all but the oldest of a task (an answer that was lost made
     us write it again). Right ones outside the wanted head stay: they are true and removing them would cost a request.
     Labelled tasks are absent from `open_values`; their predictions of the current version stay until the next one.
-    Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more).
+    Those of `misplaced` tasks go: Label Studio would serve them, though they do not belong in the queue (any more). So
+    do those of `reserved` tasks that show a guess.
+
+    A wanted task of another kind than informative has a place instead of a score of its own: what stands before the
+    same informative task is right, though others have left the queue in front of it.
     """
     right: dict[int, int] = {}
     scores = {task_id: 1 - value for task_id, value in open_values.items()}
-    scores |= {task.task_id: task.score for task in wanted}
+    scores |= {task.task_id: task.score for task in wanted if task.kind == INFORMATIVE}
+    at_most = _latest_scores(wanted)
     by_age = sorted(published, key=lambda p: p.prediction_id)
     for p in by_age:
-        if p.version == version and p.task_id not in misplaced and _is_right(p, scores):
+        wrong = p.task_id in misplaced or (p.choice and p.task_id in reserved)
+        if p.version == version and not wrong and _is_right(p, scores, at_most):
             right.setdefault(p.task_id, p.prediction_id)
     create = tuple(task for task in wanted if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
     return WindowPlan(create, delete)
 
 
-def _is_right(published: Published, scores: Mapping[int, float]) -> bool:
-    score = scores.get(published.task_id)
+def _latest_scores(wanted: Sequence[Placed]) -> dict[int, float]:
+    """Of each task of another kind than informative the highest score with which it stands in its place."""
+    latest: dict[int, float] = {}
+    following: float | None = None
+    for task in reversed(wanted):
+        if task.kind == INFORMATIVE:
+            following = task.score
+        else:
+            latest[task.task_id] = task.score if following is None else following
+    return latest
+
+
+def _is_right(published: Published, scores: Mapping[int, float], at_most: Mapping[int, float]) -> bool:
+    score, place = scores.get(published.task_id), at_most.get(published.task_id)
+    if place is not None:
+        return published.score <= place + SCORE_TOLERANCE
     return score is None or abs(score - published.score) <= SCORE_TOLERANCE

@@ -3,4 +3,4 @@
 Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here.
 """
 
-__all__ = ["intervals", "metrics", "quality", "question", "single_choice"]
+__all__ = ["intervals", "judgement", "metrics", "quality", "quality_words", "question", "single_choice"]

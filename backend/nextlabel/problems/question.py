@@ -18,6 +18,9 @@ class Question(Protocol):
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """What several people's votes to one task come to; None when none of them counts."""
 
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether they come to an answer of which nothing is learnt, so that the task is none to judge by either."""
+
     def missing_labels(self, answers: Sequence[str]) -> str:
         """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
 

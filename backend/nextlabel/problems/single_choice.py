@@ -47,6 +47,10 @@ class SingleChoice:
         answer = consensus(votes, self.answer_of)
         return None if answer in self.ignored else answer
 
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether they come to an ignored label."""
+        return consensus(votes, self.answer_of) in self.ignored
+
     def missing_labels(self, answers: Sequence[str]) -> str:
         """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
         counts = Counter(answers)

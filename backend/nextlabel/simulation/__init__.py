@@ -16,7 +16,6 @@ __all__ = [
     "curves",
     "datasets",
     "experiment",
-    "frozen",
     "head_order",
     "helping",
     "measures",
@@ -30,4 +29,5 @@ __all__ = [
     "starts",
     "study",
     "verdicts",
+    "wanted",
 ]

@@ -76,7 +76,7 @@ class Outcome:
 def costs() -> list[Cost]:
     """Of each true share and audit, the labels for each chance. Exact: the counts of errors are followed, not drawn."""
     return [
-        Cost(share, number, chance, _first(chances_N, chance))
+        Cost(share, number, chance, first_with(chances_N, chance))
         for share in TRUE_SHARES
         for number in NUMBERS
         for chances_N in [certain_by(share, audit.spent(number))]
@@ -84,13 +84,14 @@ def costs() -> list[Cost]:
     ]
 
 
-def _first(chances_N: Array, chance: float) -> int | None:
+def first_with(chances_N: Array, chance: float) -> int | None:
+    """After how many labels the chance is as high as that; None: not by the last of them."""
     return int(np.argmax(chances_N >= chance)) + 1 if chances_N[-1] >= chance else None
 
 
-def certain_by(true_share: float, level: float, most: int = LABELS_AT_MOST) -> Array:
+def certain_by(true_share: float, level: float, most: int = LABELS_AT_MOST, risk: float = audit.RISK) -> Array:
     """The chance that a pool without end is certified by its n-th label, n from 1 to `most`."""
-    enough_nK = _certifying(most, level)
+    enough_nK = _certifying(most, level, risk)
     open_K: Array = np.zeros(enough_nK.shape[1])  # the chance that nothing is certified yet, and so many are wrong
     open_K[0] = 1.0
     found_n = np.empty(most)
@@ -103,11 +104,11 @@ def certain_by(true_share: float, level: float, most: int = LABELS_AT_MOST) -> A
 
 
 @cache
-def _certifying(most: int, level: float) -> Bools:
+def _certifying(most: int, level: float, risk: float) -> Bools:
     """Whether n labels of which K are wrong certify a pool without end, in which it does not matter when they came."""
     errors = min(ERRORS_AT_MOST, most) + 1
     rows = [np.arange(most)[None, :] < wrong for wrong in range(errors)]  # wrong ones first
-    log_e_Kn = np.concatenate([audit.log_e(row_1n, None) for row_1n in rows])
+    log_e_Kn = np.concatenate([audit.log_e(row_1n, None, risk) for row_1n in rows])
     log_e_Kn[np.arange(1, most + 1)[None, :] < np.arange(errors)[:, None]] = -np.inf  # fewer labels than errors
     return np.asarray(log_e_Kn.T + math.log(level) >= 0)
 

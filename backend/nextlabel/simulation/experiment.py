@@ -353,6 +353,7 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
         "training_seed": protocol.training_seed,
         "stop_at": protocol.stop_at,
         **_by_counts(protocol),
+        **({"control_share": protocol.control_share} if protocol.control_share else {}),
         "reproduction": deviations is not None,
         "deviations": list(deviations or ()),
     }

@@ -4,7 +4,7 @@ Knows no fits of a transformer: a version is a fresh head on all labels so far.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +18,11 @@ from nextlabel.learning.helping import BUDGET, LOOKS
 from nextlabel.learning.stability import changed_share
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import SERVED
-from nextlabel.simulation import frozen
-from nextlabel.simulation.frozen import Corpus
+from nextlabel.model.classifier import Recipe
+from nextlabel.simulation.cells import kept, setting_of
+from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.records import RANDOM
+from nextlabel.simulation.starts import Frozen, frozen_parts
 from nextlabel.values import markdown
 from nextlabel.values.arrays import Ints
 
@@ -173,27 +175,20 @@ def _steps(replay: _Replay) -> Iterator[Step]:
         yield Step(replay.corpus, replay.seed, STEPS[i], round(changed, 5), round(gain, 5))
 
 
-def _of_seed(corpus: Corpus, texts: Known, plan: HelpingPlan, seed: int) -> Iterator[Cell]:
-    replay = _replay(corpus.name, texts, plan.pool, seed)
-    yield from _measured(replay)
-    yield from _steps(replay)
-    if seed in plan.seeds[: plan.forecasts]:
-        yield from _forecasts(replay, len(corpus.data.labels))
-
-
-def _play(corpus: Corpus, plan: HelpingPlan) -> Iterator[Cell]:
-    train, test = corpus.parts()
-    texts = Known(
-        np.concatenate([train.features_ND, test.features_ND]), np.concatenate([train.targets_N, test.targets_N])
-    )
+def _play(corpus: str, train: Frozen, test: Frozen, classes: int, plan: HelpingPlan) -> Iterator[Cell]:
+    texts = Known(np.concatenate([train.points_ND, test.points_ND]), np.concatenate([train.targets_N, test.targets_N]))
     most = len(texts) - LOOKS[-1] - JUDGES
     if not STEPS[-1] <= plan.pool <= most:
         raise BadRunError(
-            f"--pool is {plan.pool}. It must have {STEPS[-1]} texts to label, and {corpus.name} has {most} beside "
+            f"--pool is {plan.pool}. It must have {STEPS[-1]} texts to label, and {corpus} has {most} beside "
             f"{LOOKS[-1]} control tasks and {JUDGES} texts to judge by. Give a pool between them, or leave it out."
         )
     for seed in plan.seeds:
-        yield from _of_seed(corpus, texts, plan, seed)
+        replay = _replay(corpus, texts, plan.pool, seed)
+        yield from _measured(replay)
+        yield from _steps(replay)
+        if seed in plan.seeds[: plan.forecasts]:
+            yield from _forecasts(replay, classes)
 
 
 def play(directory: Path, plan: HelpingPlan, base_model: str, out: Path) -> list[Cell]:
@@ -202,21 +197,21 @@ def play(directory: Path, plan: HelpingPlan, base_model: str, out: Path) -> list
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or the corpus is too small for the pool.
     """
-    cells = frozen.kept(directory, plan, base_model, out, lambda corpus: map(_row_of, _play(corpus, plan)))
-    return list(map(cell_of, cells))
+    data, word_pieces = fetched.read(directory)
+
+    def cells() -> Iterator[Cell]:
+        parts = frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
+        return _play(directory.name, *parts, len(data.labels), plan)
+
+    return list(map(cell_of, kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)))
 
 
-KINDS: Mapping[str, Callable[..., Cell]] = {kind.__name__: kind for kind in (Measured, Forecasted, Step)}
-
-
-def _row_of(cell: Cell) -> dict[str, Any]:
-    return {"kind": type(cell).__name__, **asdict(cell)}
+KINDS = (Measured, Forecasted, Step)
 
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
-    """A cell as OUT/CORPUS.json has it."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    return KINDS[str(values.pop("kind"))](**values)
+    """The cell with these fields."""
+    return next(kind(**row) for kind in KINDS if row.keys() == {field.name for field in fields(kind)})
 
 
 # Tables

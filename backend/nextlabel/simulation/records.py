@@ -32,7 +32,8 @@ class Record:
     began with the same labels. `machine` is the processor. `mix` counts the chosen ones by label, `near_copies` those
     that say nearly the same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1
     says that the fit was too short. `head` tells of an arm that heads order how they were fitted, and the macro-F1 on
-    dev of one that knows the chosen too. Under the same seed all strategies start from the same labels. `setting` is a
+    dev of one that knows the chosen too. `control` says what control labels say of the version, and with which limits,
+    from the first one on. Under the same seed all strategies start from the same labels. `setting` is a
     digest of the setting it was made under.
     """
 
@@ -52,6 +53,7 @@ class Record:
     near_copies: int | None = None
     train_accuracy: float | None = None
     head: Mapping[str, float] | None = None
+    control: Mapping[str, Any] | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -162,8 +164,9 @@ def write_rounds(path: Path, rounds: Iterable[Record]) -> None:
 
 def _line(record: Record) -> str:
     fields = asdict(record)
-    if record.head is None:  # lines of all other arms are as they ever were
-        del fields["head"]
+    for later in ("head", "control"):  # lines of all other arms are as they ever were
+        if fields[later] is None:
+            del fields[later]
     return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -262,6 +265,7 @@ def _parse(line: bytes, where: str) -> Record:
             near_copies=fields.get("near_copies"),
             train_accuracy=fields.get("train_accuracy"),
             head=fields.get("head"),
+            control=fields.get("control"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None

@@ -5,7 +5,7 @@ Knows no fits of a transformer: with those, orders differ more, and a head is on
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ import numpy as np
 
 from nextlabel.errors import BadRunError, of_extra
 from nextlabel.learning.diversity import diverse_batch
-from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.start_set import seed_positions
 from nextlabel.learning.strategies import acquire, most_informative_first
+from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines, frozen
-from nextlabel.simulation.frozen import Corpus
+from nextlabel.simulation import baselines
+from nextlabel.simulation.cells import kept, setting_of
+from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.starts import Frozen, frozen_parts
 from nextlabel.simulation.verdicts import Difference, difference
 from nextlabel.values import markdown
-from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.arrays import Array, Ints
 
 START, START_LABELS = "typiclust", 16
 RANDOM, BASE = "random", "each 64"
@@ -74,52 +76,57 @@ def play(directory: Path, plan: RenewalPlan, base_model: str, out: Path) -> list
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    cells = frozen.kept(directory, plan, base_model, out, lambda corpus: map(asdict, _play(corpus, plan)))
-    return [Cell(**{**cell, "by_seed": tuple(cell["by_seed"])}) for cell in cells]
+    data, word_pieces = fetched.read(directory)
+
+    def cells() -> Iterator[Cell]:
+        return _play(directory.name, *frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0)), plan)
+
+    return [Cell(**cell) for cell in kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)]
 
 
-def _play(corpus: Corpus, plan: RenewalPlan) -> Iterator[Cell]:
-    train, test = corpus.parts()
+def _play(corpus: str, train: Frozen, test: Frozen, plan: RenewalPlan) -> Iterator[Cell]:
     size = min(plan.pool, 2 * len(train.targets_N) // 3)
     if not START_LABELS < plan.labels[0] <= plan.labels[-1] <= size:
         raise BadRunError(
             f"--labels-at goes from {plan.labels[0]} to {plan.labels[-1]}; give more than {START_LABELS}, and at most "
-            f"the {size} texts of a pool of {corpus.name}."
+            f"the {size} texts of a pool of {corpus}."
         )
     played = [_of_seed(train, test, plan.labels, size, seed) for seed in plan.seeds]
     for labels in plan.labels:
         base_S = np.array([of_seed[labels, BASE] for of_seed in played])
         for way in (RANDOM, *WAYS):
             scores_S = np.array([of_seed[labels, way] for of_seed in played])
-            yield Cell(corpus.name, labels, way, float(scores_S.mean()), tuple((scores_S - base_S).tolist()))
+            yield Cell(corpus, labels, way, float(scores_S.mean()), tuple((scores_S - base_S).tolist()))
 
 
-def _of_seed(train: Known, test: Known, counts: Sequence[int], size: int, seed: int) -> Mapping[tuple[int, str], float]:
+def _of_seed(
+    train: Frozen, test: Frozen, counts: Sequence[int], size: int, seed: int
+) -> Mapping[tuple[int, str], float]:
     """Macro-F1 by label count and way."""
     pool = seed_positions(len(train.targets_N), size, seed)
-    points = train.of(pool)
-    start = start_order(START, points.features_ND, START_LABELS, seed).tolist()
+    points = Frozen(train.points_ND[pool], train.targets_N[pool])
+    start = start_order(START, points.points_ND, START_LABELS, seed).tolist()
     rng = np.random.default_rng(seed)
     rest = np.setdiff1d(np.arange(size), start)
     orders = {RANDOM: [*start, *rng.permutation(rest).tolist()]}
     orders |= {way: _order(points, start, counts[-1], *kind, rng) for way, kind in WAYS.items()}
     return {
-        (labels, way): _fitted(points, order[:labels]).score(test) for labels in counts for way, order in orders.items()
+        (labels, way): fitted(points, order[:labels]).score(test) for labels in counts for way, order in orders.items()
     }
 
 
 def _order(
-    points: Known, start: Sequence[int], labels: int, every: int, diverse: bool, rng: np.random.Generator
+    points: Frozen, start: Sequence[int], labels: int, every: int, diverse: bool, rng: np.random.Generator
 ) -> list[int]:
     """The positions in the order in which they are labelled."""
     known = list(start)
     while len(known) < labels:
         left = np.setdiff1d(np.arange(len(points.targets_N)), known)
-        probs_NC = _fitted(points, known).probabilities(points.features_ND[left])
+        probs_NC = fitted(points, known).probabilities(points.points_ND[left])
         values_N = acquire("margin", probs_NC[:, None, :], np.zeros(len(left)))
         count = min(every, labels - len(known))
         places = (
-            diverse_batch(values_N, points.features_ND[left], count, rng)
+            diverse_batch(values_N, points.points_ND[left], count, rng)
             if diverse
             else most_informative_first(values_N)[:count]
         )
@@ -128,14 +135,15 @@ def _order(
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class Fitted:
     """A logistic regression, or without one the only class that was seen, of so many `classes`."""
 
     regression: Any
     only: int
     classes: int
 
-    def probabilities(self, points_ND: Features) -> Array:
+    def probabilities(self, points_ND: Array) -> Array:
+        """Of each class, (N, C); 0 of one that was not seen."""
         probs_NC = np.zeros((len(points_ND), self.classes))
         if self.regression is None:
             probs_NC[:, self.only] = 1.0
@@ -143,19 +151,21 @@ class _Fitted:
             probs_NC[:, self.regression.classes_] = self.regression.predict_proba(points_ND)
         return probs_NC
 
-    def score(self, test: Known) -> float:
-        return macro_f1(test.targets_N, self.probabilities(test.features_ND).argmax(axis=1))
+    def score(self, test: Frozen) -> float:
+        """Macro-F1."""
+        return macro_f1(test.targets_N, self.probabilities(test.points_ND).argmax(axis=1))
 
 
-def _fitted(points: Known, known: Sequence[int]) -> _Fitted:
+def fitted(points: Frozen, known: Sequence[int]) -> Fitted:
+    """What the labels of the `known` positions make."""
     with of_extra("simulation", "A logistic regression"):
         from sklearn.linear_model import LogisticRegression
     targets_M: Ints = points.targets_N[list(known)]
     classes = max(2, int(points.targets_N.max()) + 1)
     if len(np.unique(targets_M)) == 1:
-        return _Fitted(None, int(targets_M[0]), classes)
+        return Fitted(None, int(targets_M[0]), classes)
     regression = LogisticRegression(C=baselines.C, max_iter=baselines.STEPS)
-    return _Fitted(regression.fit(points.features_ND[list(known)], targets_M), 0, classes)
+    return Fitted(regression.fit(points.points_ND[list(known)], targets_M), 0, classes)
 
 
 def to_markdown(cells: Sequence[Cell]) -> str:

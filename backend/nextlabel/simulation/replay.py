@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.metrics import macro_f1
 from nextlabel.simulation import baselines
 from nextlabel.simulation.baselines import Baseline
+from nextlabel.simulation.control_set import ControlSet, drawn, figures, interleaved
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import HeadOrder, is_head
@@ -49,7 +51,8 @@ class RunProtocol:
     which is the start, and `start` and `batch` do not matter. A fit takes `recipe.steps`, or so many `epochs` where
     these are more; with `auto_steps` what `learning.auto_recipe` has for its labels. `full_steps` are those of the
     full-data baseline. With `training_seed` every fit has the same seed, as in the tutorial. A run ends where the
-    combined dev score reaches `stop_at`.
+    combined dev score reaches `stop_at`. Of the examples `control_share` are drawn for each seed: they are asked in
+    between, and no arm but the baseline learns from them.
     """
 
     recipe: Recipe
@@ -62,6 +65,7 @@ class RunProtocol:
     at: tuple[int, ...] | None = None
     epochs: float = 0.0
     auto_steps: bool = False
+    control_share: float = 0.0
 
     @property
     def measure(self) -> str:
@@ -215,52 +219,78 @@ class Player:
     def play(self, arm: Arm, done: Sequence[Record], rounds: int | None = None) -> Iterator[Played]:
         """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start."""
         everything = set(self._labels)
-        labelled = everything if arm.strategy == FULL else start_set(self._data, self._protocol, arm.seed)
-        for record in done:
-            labelled = labelled | set(record.chosen)
+        start = everything if arm.strategy == FULL else start_set(self._data, self._protocol, arm.seed)
+        asked = [*sorted(start), *(number for record in done for number in record.chosen)]
         number = len(done)
         goes_on = number == 0 or bool(done[-1].chosen)
         while goes_on and number < rounds_in(self._data, self._protocol, arm, rounds):
-            played = self._play_round(arm, number, labelled)
+            played = self._play_round(arm, number, asked)
             yield played
-            labelled = labelled | set(played.record.chosen)
+            asked += played.record.chosen
             number += 1
             goes_on = bool(played.record.chosen)
 
-    def _play_round(self, arm: Arm, number: int, labelled: set[int]) -> Played:
-        protocol = self._protocol
+    def _play_round(self, arm: Arm, number: int, asked: Sequence[int]) -> Played:
+        """The round after the labels that were `asked` for, in their order."""
+        protocol, control = self._protocol, self._control(arm)
+        judging = [example for example in asked if example in control.reserved]
+        labelled = set(asked) - control.reserved
         recipe = _recipe(protocol, arm, number, len(labelled))
         version, shared = self._version(arm, recipe, number, labelled)
         seconds = {**version.seconds, **({"shared": sum(version.seconds.values())} if shared else {})}
         dev, test = self._scores(version.dev_NC, self._data.dev), self._scores(version.test_NC, self._data.test)
         assert dev is not None  # a text set has a dev part
         ends = arm.strategy == FULL or (protocol.stop_at is not None and dev["combined"] >= protocol.stop_at)
-        count = 0 if ends else labels_wanted(protocol, number, len(labelled))
-        chosen, head = list[int](), None
+        wanted = 0 if ends else labels_wanted(protocol, number, len(asked))
+        since = [*reversed(asked)].index(judging[-1]) if judging else len(asked)
+        due = control.due(judging, since, wanted)
+        chosen, head, count = list[int](), None, wanted - len(due)
         if count and is_head(arm.strategy):
             chosen, head = self._choose_by_heads(version, arm, recipe, labelled, count, seconds)
         elif count:
             chosen = self._choose(version, arm, recipe, labelled, count, number, seconds)
+        asked_next = interleaved(chosen, due)
         return Played(
             Record(
                 seed=arm.seed,
                 strategy=arm.strategy,
                 round=number,
-                labels=len(labelled),
+                labels=len(asked),
                 dev=dev,
                 test=test,
-                chosen=tuple(chosen),
+                chosen=tuple(asked_next),
                 seconds={stage: round(s, 3) for stage, s in seconds.items()},
                 device=describe(protocol.recipe.device),
                 versions=classifiers.package_versions(),
                 machine=processor(),
-                mix=dict(Counter(self._labels[id] for id in chosen)),
+                mix=dict(Counter(self._labels[id] for id in asked_next)),
                 near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
                 train_accuracy=version.train_accuracy,
                 head=head,
+                control=self._judged(version, judging),
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
+
+    def _control(self, arm: Arm) -> ControlSet:
+        """What the arm does not learn from."""
+        if arm.strategy == FULL:
+            return ControlSet(0.0, ())
+        return drawn(self._data.train, self._protocol.control_share, arm.seed)
+
+    def _learnable(self, arm: Arm) -> list[Labelled]:
+        reserved = self._control(arm).reserved
+        return [item for item in self._data.train if item[0].id not in reserved]
+
+    def _judged(self, version: _Version, judging: Sequence[int]) -> Mapping[str, Any] | None:
+        """What the control labels say of a version."""
+        texts = {example.id: example for example, _ in self._data.train}
+        examples = [texts[number] for number in judging]
+        if not examples:
+            return None
+        probs_NK = version.model.predict_proba(examples)
+        answers = {number: self._labels[number] for number in judging}
+        return figures(self._protocol.control_share, answers, self._data.question.labels, probs_NK)
 
     def _version(self, arm: Arm, recipe: Recipe, number: int, labelled: set[int]) -> tuple[_Version, bool]:
         """A model of these labels, and whether it is another arm's: all arms of a seed begin with the same one."""
@@ -315,7 +345,7 @@ class Player:
         seconds: dict[str, float],
     ) -> list[int]:
         """Ids of the next labels, the most informative first; in the last round whatever is left."""
-        pool = [example for example, _ in self._data.train if example.id not in labelled]
+        pool = [example for example, _ in self._learnable(arm) if example.id not in labelled]
         strategy = strategy_of(arm.strategy)
         ids_N = np.array([example.id for example in pool], dtype=np.int64)
         if not STRATEGIES[strategy].predictions:  # the pool is not scored
@@ -340,7 +370,7 @@ class Player:
     ) -> tuple[list[int], Mapping[str, float]]:
         """Ids of the next labels, and what a record says of the heads."""
         start_s = time.perf_counter()
-        order = self._head_order(version, labelled)
+        order = self._head_order(version, self._learnable(arm), labelled)
         scored_s = time.perf_counter()
         chosen_ids = order.choose(strategy_of(arm.strategy), count, recipe.seed)
         head = order.record()
@@ -348,9 +378,9 @@ class Player:
         seconds["select"] += time.perf_counter() - scored_s
         return chosen_ids, head
 
-    def _head_order(self, version: _Version, labelled: set[int]) -> HeadOrder:
+    def _head_order(self, version: _Version, train: Sequence[Labelled], labelled: set[int]) -> HeadOrder:
         assert isinstance(version.model, Classifier)
-        train, dev, question = self._data.train, self._data.dev, self._data.question
+        dev, question = self._data.dev, self._data.question
         if version.features is None:
             train_ND, dev_ND = (
                 version.model.predict_with_features([example for example, _ in part], exact=False)[1]
@@ -414,7 +444,8 @@ def _recipe(protocol: RunProtocol, arm: Arm, number: int, labels: int) -> Recipe
 
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     """Ids of the examples that are labelled before the first fit: the same for every strategy."""
-    examples = [example for example, _ in data.train]
+    reserved = drawn(data.train, protocol.control_share, seed).reserved
+    examples = [example for example, _ in data.train if example.id not in reserved]
     size = protocol.start_size(len(examples))
     if protocol.start_by == "random":
         positions = seed_positions(len(examples), size, seed)

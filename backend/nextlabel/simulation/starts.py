@@ -5,21 +5,26 @@ first labels of each: no other choice stands between an order and its score.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nextlabel.errors import BadRunError, of_extra
-from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.start_set import START_BY, seed_positions, start_positions
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines, frozen
-from nextlabel.simulation.frozen import TRAIN_AT_MOST, Corpus
+from nextlabel.simulation import baselines
+from nextlabel.simulation.cells import kept, setting_of
+from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.records import RANDOM
 from nextlabel.simulation.verdicts import Difference, difference
 from nextlabel.values import markdown
-from nextlabel.values.arrays import Features, Ints
+from nextlabel.values.arrays import Array, Ints
+
+TRAIN_AT_MOST, TEST_AT_MOST = 3_000, 1_000  # the first ones of a corpus, whose rows stand in random order
 
 ABOUT = """\
 Macro-F1 on test of a logistic regression (C = 10) on the base encoder's frozen embeddings, fitted on the first labels
@@ -55,38 +60,61 @@ class Cell:
         return difference(self.by_seed)
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """A part of a corpus: embeddings (N, D) of unit length, and right classes."""
+
+    points_ND: Array
+    targets_N: Ints
+
+
+def frozen_parts(data: TextSet, recipe: Recipe) -> tuple[Frozen, Frozen]:
+    """The first rows of the training part and of test, by the recipe's base checkpoint. Raises `NoModelError`."""
+    encoder = classifiers.load_base(recipe)
+
+    def frozen(items: Sequence[Labelled]) -> Frozen:
+        embedded_ND = encoder.embed([example for example, _ in items])
+        return Frozen(embedded_ND, data.question.class_numbers([label for _, label in items]))
+
+    return frozen(data.train[:TRAIN_AT_MOST]), frozen(data.test[:TEST_AT_MOST])
+
+
 def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[Cell]:
     """The cells of a corpus, which OUT/CORPUS.json keeps: what is there of the same plan is not played again.
 
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    cells = frozen.kept(directory, plan, base_model, out, lambda corpus: map(asdict, _play(corpus, plan)))
-    return [Cell(**{**cell, "by_seed": tuple(cell["by_seed"])}) for cell in cells]
+    data, word_pieces = fetched.read(directory)
+
+    def cells() -> Iterator[Cell]:
+        return _play(directory.name, data, plan, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
+
+    return [Cell(**cell) for cell in kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)]
 
 
-def _play(corpus: Corpus, plan: StartPlan) -> Iterator[Cell]:
-    size = min(plan.pool, 2 * min(len(corpus.data.train), TRAIN_AT_MOST) // 3)
+def _play(corpus: str, data: TextSet, plan: StartPlan, recipe: Recipe) -> Iterator[Cell]:
+    size = min(plan.pool, 2 * min(len(data.train), TRAIN_AT_MOST) // 3)
     if plan.labels[-1] > size:
         raise BadRunError(
-            f"--labels-at ends at {plan.labels[-1]}, and a pool of {corpus.name} has {size} texts. Give fewer."
+            f"--labels-at ends at {plan.labels[-1]}, and a pool of {corpus} has {size} texts. Give fewer."
         )
-    train, test = corpus.parts()
-    played = [_of_seed(train, test, plan.labels, size, seed) for seed in plan.seeds]
+    train_points, test_points = frozen_parts(data, recipe)
+    played = [_of_seed(train_points, test_points, plan.labels, size, seed) for seed in plan.seeds]
     for labels in plan.labels:
         for name in START_BY:
             scores_S2 = np.array([of_seed[labels, name] for of_seed in played])
             random_S = np.array([of_seed[labels, RANDOM][0] for of_seed in played])
             mean_f1, mean_classes = scores_S2.mean(axis=0).tolist()
-            yield Cell(corpus.name, labels, name, mean_f1, mean_classes, tuple((scores_S2[:, 0] - random_S).tolist()))
+            yield Cell(corpus, labels, name, mean_f1, mean_classes, tuple((scores_S2[:, 0] - random_S).tolist()))
 
 
 def _of_seed(
-    train: Known, test: Known, counts: Sequence[int], size: int, seed: int
+    train: Frozen, test: Frozen, counts: Sequence[int], size: int, seed: int
 ) -> Mapping[tuple[int, str], tuple[float, int]]:
     """Macro-F1 and number of classes by label count and start."""
     pool = seed_positions(len(train.targets_N), size, seed)
-    points_ND, targets_N = train.features_ND[pool], train.targets_N[pool]
+    points_ND, targets_N = train.points_ND[pool], train.targets_N[pool]
     orders = {name: start_positions(name, points_ND, counts[-1], seed) for name in START_BY}
     return {
         (labels, name): _score(points_ND[order[:labels]], targets_N[order[:labels]], test)
@@ -95,14 +123,14 @@ def _of_seed(
     }
 
 
-def _score(points_MD: Features, targets_M: Ints, test: Known) -> tuple[float, int]:
+def _score(points_MD: Array, targets_M: Ints, test: Frozen) -> tuple[float, int]:
     with of_extra("simulation", "A logistic regression"):
         from sklearn.linear_model import LogisticRegression
     seen = np.unique(targets_M)
     if len(seen) == 1:
         return macro_f1(test.targets_N, np.full(len(test.targets_N), seen[0])), 1
     regression = LogisticRegression(C=baselines.C, max_iter=baselines.STEPS).fit(points_MD, targets_M)
-    return macro_f1(test.targets_N, regression.predict(test.features_ND)), len(seen)
+    return macro_f1(test.targets_N, regression.predict(test.points_ND)), len(seen)
 
 
 def to_markdown(cells: Sequence[Cell]) -> str:

@@ -37,11 +37,12 @@ CREATE TABLE IF NOT EXISTS task (
     id INTEGER PRIMARY KEY,
     text TEXT, pair TEXT,                    -- text is NULL for a task that cannot be read
     holdout INTEGER NOT NULL,
+    draw TEXT NOT NULL,                      -- place in the control set, empty when it is none of that
     skipped INTEGER NOT NULL,
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
     notes TEXT NOT NULL,                     -- what a person should hear of it
     voted INTEGER NOT NULL,
-    open INTEGER NOT NULL,                   -- in the pool: readable, not holdout, no label, still served
+    open INTEGER NOT NULL,                   -- in the pool: readable, neither holdout nor control, no label, served
     closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
     copy TEXT,                               -- the same for copies, NULL without a text
     number INTEGER NOT NULL                  -- of the text: a new one whenever the task is new or has another text
@@ -58,7 +59,9 @@ CREATE INDEX IF NOT EXISTS task_noted ON task (id) WHERE notes != '[]';
 CREATE INDEX IF NOT EXISTS task_annotations ON task (annotations);  -- totals without reading the texts
 CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
 CREATE INDEX IF NOT EXISTS task_copy ON task (copy);
+CREATE INDEX IF NOT EXISTS task_draw ON task (draw) WHERE draw != '';
 CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
+CREATE TABLE IF NOT EXISTS marked (draw TEXT PRIMARY KEY) WITHOUT ROWID;  -- a model would have asked for them by now
 CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
     version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
 );
@@ -71,7 +74,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 9  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 11  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -84,7 +87,34 @@ FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
 VOTES = "SELECT task_id, label, ground_truth, given, accepted"
-VOTED = "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND text IS NOT NULL ORDER BY task_id, place"
+VOTED = (
+    "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
+    "ORDER BY task_id, place"
+)
+SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and the control set, labelled or not
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTask:
+    """A task of the control set. `passed`: without a label, and somebody has skipped it, or nobody is served it.
+    `closed`: nobody is served it any more. `marked`: a model would have asked for its text by now."""
+
+    task_id: int
+    labelled: bool
+    passed: bool
+    closed: bool = False
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A readable task and what came of asking: its `votes`, whether somebody `skipped` it, and whether it is `closed`,
+    so that nobody is asked any more."""
+
+    example: Example
+    votes: tuple[Vote, ...]
+    skipped: bool
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +159,7 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "vote", "score", "scored", "vectors", "published"):
+            for table in ("meta", "task", "vote", "marked", "score", "scored", "vectors", "published"):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -200,7 +230,7 @@ class Pool:
             changed = [row for row in rows if self._upsert(row, numbers)]
             if changed:
                 self._put_word("numbers", str(next(numbers)))
-            if any(row.open for row in changed):
+            if any(row.open or row.draw for row in changed):
                 self._put_all_scored_by("")
         return len(changed)
 
@@ -208,9 +238,9 @@ class Pool:
         text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
         states = (int(bool(row.votes)), int(row.open), int(row.closed))
-        new = (text, pair, int(row.holdout), int(row.skipped), row.annotations, notes, *states)
+        new = (text, pair, int(row.holdout), row.draw, int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
-            "SELECT text, pair, holdout, skipped, annotations, notes, voted, open, closed, number FROM task "
+            "SELECT text, pair, holdout, draw, skipped, annotations, notes, voted, open, closed, number FROM task "
             "WHERE id = ?",
             (row.id,),
         ).fetchone()
@@ -218,7 +248,7 @@ class Pool:
             return False
         number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
         self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
@@ -280,6 +310,10 @@ class Pool:
         """How many tasks are in the pool."""
         return self._count("SELECT COUNT(*) FROM task WHERE open")
 
+    def scored_size(self) -> int:
+        """How many tasks a version scores: those of the pool and of the control set."""
+        return self._count(f"SELECT COUNT(*) FROM task WHERE {SCORED}")
+
     def unreadable(self) -> int:
         """How many tasks hold nothing that can be classified."""
         return self._count("SELECT COUNT(*) FROM task WHERE text IS NULL")
@@ -308,6 +342,91 @@ class Pool:
         rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
         return [(Example(votes[0][0], *votes[0][-2:]), [_vote(vote) for vote in votes]) for votes in tasks]
+
+    # The control set, of which nothing is learnt
+
+    def control(self) -> list[list[ControlTask]]:
+        """Its texts in their order, each with its copies, by id."""
+        rows = self._db.execute(
+            "SELECT draw, id, voted, NOT voted AND (closed OR skipped), closed, draw IN (SELECT draw FROM marked) "
+            "FROM task WHERE draw != '' ORDER BY draw, id"
+        )
+        return [
+            [ControlTask(task_id, *map(bool, states)) for _, task_id, *states in copies]
+            for _, copies in groupby(rows, itemgetter(0))
+        ]
+
+    def control_votes(self) -> dict[int, list[Vote]]:
+        """The answers to its tasks, by task id."""
+        rows = self._db.execute(f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' ORDER BY 1, place")
+        return {task_id: [_vote(vote) for vote in votes] for task_id, votes in groupby(rows, itemgetter(0))}
+
+    def mark(self, task_ids: Collection[int]) -> None:
+        """Mark the texts of those of the tasks that are of the control set."""
+        sql = f"INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE {AMONG} AND draw != ''"
+        self._db.execute(sql, (json.dumps(list(task_ids)),))
+
+    def mark_labelled(self, first: str = "") -> None:
+        """Mark the labelled texts of the control set from a draw on."""
+        sql = "INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE draw != '' AND draw >= ? AND voted"
+        self._db.execute(sql, (first,))
+
+    def unmark_all(self) -> None:
+        """Take away all marks."""
+        self._db.execute("DELETE FROM marked")
+
+    def lowest_labelled(self) -> dict[str, float]:
+        """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
+        published."""
+        sql = (
+            "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
+            "WHERE voted AND draw = '' AND NOT holdout GROUP BY 1"
+        )
+        return dict(self._db.execute(sql))
+
+    def control_labels(self) -> int:
+        """How many tasks of it have a label."""
+        return self._count("SELECT COUNT(*) FROM task WHERE draw != '' AND voted")
+
+    def reserved(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks that are of the control set."""
+        sql = f"SELECT id FROM task WHERE {AMONG} AND draw != ''"
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
+
+    def labels_since_control(self) -> int:
+        """How many tasks have been labelled after the last one of the control set."""
+        last = "SELECT MAX(given) FROM vote CROSS JOIN task ON id = task_id WHERE draw != ''"
+        return self._count(
+            "SELECT COUNT(DISTINCT task_id) FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout "
+            f"AND given > COALESCE(({last}), '')"
+        )
+
+    # What an audit needs
+
+    def unanswered(self) -> list[Example]:
+        """By id the tasks, of the pool or the control set, that can be labelled and that nobody has labelled or
+        skipped; of copies one, and none of a labelled text."""
+        return self._examples(
+            "SELECT MIN(id), text, pair FROM task "
+            "WHERE text IS NOT NULL AND NOT (holdout OR voted OR closed OR skipped) "
+            "AND copy NOT IN (SELECT copy FROM task WHERE voted AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
+        )
+
+    def asked(self, task_ids: Collection[int]) -> list[Asked]:
+        """Those of the tasks that can be read, by id."""
+        sql = f"SELECT id, text, pair, skipped, closed FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        rows = self._db.execute(sql, (json.dumps(list(task_ids)),)).fetchall()
+        return [
+            Asked(Example(task_id, text, pair), self._votes_of(task_id), bool(skipped), bool(closed))
+            for task_id, text, pair, skipped, closed in rows
+        ]
+
+    def probabilities(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array]:
+        """Ids of those of the tasks that `version` has scored, by id, and what it said of them, (M, C)."""
+        ids_N, numbers_N = self._readable(task_ids)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
 
     # Copies: texts that are alike but for case and blanks
 
@@ -385,8 +504,8 @@ class Pool:
 
         Otherwise half are what the `previous` version found most informative, the rest is drawn.
         """
-        if self.open_size() <= limit:
-            return self.open_examples()
+        if self.scored_size() <= limit:
+            return self._examples(f"SELECT id, text, pair FROM task WHERE {SCORED} ORDER BY id")
         likely = {task.task_id for task in self.ranked(previous or "", limit // 2, skipped=False)}
         ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
         size = min(limit - len(likely), len(ids_N))  # some may just have been labelled
@@ -395,13 +514,13 @@ class Pool:
         return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", ids)
 
     def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
-        """Pool tasks with ids from `first` to `last` that `version` has not seen: new ones, edited ones, and those that
-        lost their label."""
+        """Tasks of the pool and the control set with ids from `first` to `last` that `version` has not seen: new ones,
+        edited ones, and those that lost their label."""
         ids = json.dumps(self._unscored_ids(version, first, last).tolist())
-        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND open ORDER BY id", ids)
+        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND {SCORED} ORDER BY id", ids)
 
     def unscored_size(self, version: str) -> int:
-        """How many pool tasks `version` has not seen. Costs nothing while it has seen all and none was added."""
+        """How many such tasks there are. Costs nothing while it has seen all and none was added."""
         if self._all_scored_by() == version and self._values(version).whole:
             return 0
         with self.transaction():  # no task may come between the count and the note
@@ -410,7 +529,7 @@ class Pool:
         return size
 
     def has_unscored(self, version: str) -> bool:
-        """Whether there is a pool task that `version` has not seen."""
+        """Whether there is such a task."""
         return len(self._unscored_ids(version)) > 0
 
     def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
@@ -422,7 +541,7 @@ class Pool:
         return [(part * size, (part + 1) * size - 1) for part in parts]
 
     def _unscored_ids(self, version: str, first: int = 0, last: int = LAST) -> Ints:
-        sql = "SELECT id, number FROM task WHERE open AND id BETWEEN ? AND ? ORDER BY id"
+        sql = f"SELECT id, number FROM task WHERE {SCORED} AND id BETWEEN ? AND ? ORDER BY id"
         ids_N, numbers_N = self._numbered(sql, first, last)
         return ids_N[~self._values(version).knows(numbers_N)]
 
@@ -537,6 +656,21 @@ class Pool:
         values = self._values(version)
         known_N = values.knows(numbers_N)
         return ids_N[known_N], values.of(numbers_N[known_N])
+
+    def said(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array, Array]:
+        """Ids of those of the tasks, in the pool or not, that `version` has scored, their values and probabilities."""
+        ids_N, numbers_N = self._readable(task_ids)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        records_N = values.of(numbers_N[known_N])
+        return ids_N[known_N], records_N["value"], records_N["probs"]
+
+    def open_probabilities(self, version: str) -> tuple[Ints, Array]:
+        """Ids of the pool's tasks that are scored and not skipped, and what `version` said of them, (N, C)."""
+        ids_N, numbers_N = self.open_numbers(skipped=False)
+        values = self._values(version)
+        known_N = values.knows(numbers_N)
+        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
 
     def misplaced(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks that never belong in the queue, labelled or not: held out, or with nothing to classify."""

@@ -99,6 +99,22 @@ class StartState(Record):
 
 
 @dataclass(frozen=True)
+class ControlState(Record):
+    """How the control set is drawn, and what was noted of it. `loop.marks` writes it.
+
+    `texts` names the way in which the tasks were read, empty before the first look; `seed` is the last one, `share` 0
+    while none is drawn. `noted`: all that models asked for since the set was drawn was noted. The figures are about
+    tasks up to the id `judged_to`: later ones were imported and have not been caught up with.
+    """
+
+    texts: str = ""
+    seed: str = ""
+    share: float = 0.0
+    noted: bool = False
+    judged_to: int = 0
+
+
+@dataclass(frozen=True)
 class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
@@ -112,5 +128,5 @@ class ProjectState(Record):
 
 
 _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, StartState, ProjectState)
+    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, StartState, ControlState, ProjectState)
 }

@@ -3,10 +3,14 @@
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
+from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
 
@@ -17,10 +21,12 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, refused (the
     config), disconnected, failed. `stale` predictions of earlier versions are still to be removed; they order nothing.
-    `order` is what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
+    what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
-    near-copy of theirs. `first` is the one thing about the project that must be known before all else, empty when all
-    is well; `warnings` and `remarks` follow it.
+    near-copy of theirs. Of each `wanted` class there are so many `labels`, of a `target`, if there is one. `first` is
+    the one thing about the project that must be known before all else, empty when all is well; `warnings` and `remarks`
+    follow it.
     """
 
     state: str = "waiting"
@@ -30,6 +36,7 @@ class QueueStatus:
     pool: int = 0
     unreadable: int = 0
     labels: int = 0
+    control: int = 0
     pending: int = 0
     holdout: int = 0
     version: str = ""
@@ -39,6 +46,7 @@ class QueueStatus:
     stale: int = 0
     held: int = 0
     unscored: int = 0
+    wanted: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     first: str = ""
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -87,7 +95,8 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Traffic
+_JUDGEMENT = TypeAdapter(Judgement)
 
 
 class StatusBoard:
@@ -108,6 +117,17 @@ class StatusBoard:
     def start(self, project: int) -> StartStatus:
         """What is known of the start order."""
         return StartStatus(**self._read(f"{project}.start", StartStatus))
+
+    def quality(self, project: int) -> Judgement:
+        """What the control set says of what the queue follows."""
+        try:
+            return _JUDGEMENT.validate_python(self._read(f"{project}.quality", Judgement))
+        except ValidationError:
+            return NO_JUDGEMENT
+
+    def put_quality(self, project: int, judgement: Judgement) -> None:
+        """Say what it says."""
+        self._write(f"{project}.quality", judgement)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

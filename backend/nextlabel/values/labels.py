@@ -23,7 +23,8 @@ class Vote:
 class TaskRow:
     """A task as Label Studio tells it. `example` is None when the task cannot be read.
 
-    `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over.
+    `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over. `draw` is its place
+    in the order of the control set, empty when it is none of that.
     """
 
     id: int
@@ -34,8 +35,9 @@ class TaskRow:
     annotations: int
     votes: tuple[Vote, ...]
     notes: tuple[Note, ...] = ()
+    draw: str = ""
 
     @property
     def open(self) -> bool:
         """Whether the task is in the pool."""
-        return self.example is not None and not (self.holdout or self.closed or self.votes)
+        return self.example is not None and not (self.holdout or self.draw or self.closed or self.votes)

@@ -18,8 +18,12 @@ OWN = (  # in the place of the settings of that name
     "head",
     "start_order",
     "near_copies",
+    "control_share",
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
+ANY = ""  # stands for no class in particular
+LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
+CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,10 @@ class ProjectOptions:
     `label_map`: labels that the config does not have, and the one that each is learnt as. `ignored_labels` are no
     classes, and tasks with them are neither learnt from nor served again. `own`: values by names of
     `OWN`, as they stand there; `settings.for_project` says whether they are possible. `defaults` is the generation of
-    built-in values that holds where nobody decided: a project keeps the one that it was connected with.
+    built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
+    draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
+    near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
+    than its target have slots in the queue.
     """
 
     fields: tuple[str, ...] = ()
@@ -37,6 +44,11 @@ class ProjectOptions:
     own: Mapping[str, Any] = field(default_factory=dict)
     defaults: int = OF_0_1_0
     ignored_labels: tuple[str, ...] = ()
+    control_seed: str = ""
+    control_first: int = 0
+    audits: int = 0
+    look_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    class_targets: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -53,8 +65,21 @@ class ProjectOptions:
         defaults = ours.get("defaults", OF_0_1_0)
         if defaults not in range(OF_0_1_0, LATEST + 1):
             raise not_possible("defaults", defaults, f"a number from {OF_0_1_0} to {LATEST}")
+        seed, first = ours.get("control_seed", ""), ours.get("control_first", 0)
+        if not isinstance(seed, str):
+            raise not_possible("control_seed", seed, "letters and digits, which nextlabel connect makes up")
+        if not isinstance(first, int) or isinstance(first, bool) or first < 0:
+            raise not_possible("control_first", first, "a whole number of tasks")
+        audits = ours.get("audits", 0)
+        if not isinstance(audits, int) or isinstance(audits, bool) or audits < 0:
+            raise not_possible("audits", audits, "the number of audits that have begun")
         own = {name: ours[name] for name in OWN if ours.get(name) is not None}
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored))
+        look_for, targets = texts_of(ours.get("look_for")), targets_of(ours.get("class_targets"))
+        if look_for is None:
+            raise not_possible("look_for", ours["look_for"], LOOK_FOR)
+        if targets is None:
+            raise not_possible("class_targets", ours["class_targets"], CLASS_TARGETS)
+        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits, look_for, targets)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -66,8 +91,34 @@ class ProjectOptions:
         others = {name: value for name, value in of_ours(extra_params).items() if name not in OWN}
         ours = {**others, "fields": list(self.fields), "label_map": dict(self.label_map), **self.own}
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
-        ours = {name: value for name, value in ours.items() if value}
+        ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
+        ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
+        ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
+
+
+def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:
+    """Texts to look for, by label or `ANY`, from JSON: none, one, several, or such by label. None: none of that."""
+    by_label: dict[str, Any] = given if isinstance(given, dict) else {ANY: given} if given else {}
+    listed = {label: [texts] if isinstance(texts, str) else texts for label, texts in by_label.items()}
+    possible = all(
+        isinstance(texts, list) and texts and all(isinstance(text, str) and text.strip() for text in texts)
+        for texts in listed.values()
+    )
+    return {label: tuple(texts) for label, texts in listed.items()} if possible else None
+
+
+def plain_texts(texts: Mapping[str, tuple[str, ...]]) -> object:
+    """The JSON of them: a list when they are of no class in particular."""
+    return list(texts[ANY]) if texts.keys() == {ANY} else {label: list(some) for label, some in texts.items()}
+
+
+def targets_of(given: object) -> Mapping[str, int] | None:
+    """Wanted numbers of labels, by label, from JSON. None: it is none of that."""
+    if given is None:
+        return {}
+    possible = isinstance(given, dict) and all(type(target) is int and target > 0 for target in given.values())
+    return dict(given) if possible and isinstance(given, dict) else None
 
 
 def of_ours(extra_params: object) -> Mapping[str, Any]:

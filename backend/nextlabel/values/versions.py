@@ -24,6 +24,11 @@ def start_name(now: datetime) -> str:
     return f"{PREFIX}start-{now:%Y%m%dT%H%M%S}"
 
 
+def audit_name(number: int, begun: datetime) -> str:
+    """The name of the order that the queue follows during an audit."""
+    return f"{PREFIX}audit-{number}-{begun:%Y%m%dT%H%M%S}"
+
+
 def version_number(version: str) -> int:
     """The number in a version name; 0 when there is none."""
     number = version.removeprefix(PREFIX).partition("-")[0]
@@ -45,12 +50,12 @@ def version_of(name: str) -> str:
 class Card:
     """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
 
-    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted; `scored` is how
-    many tasks were scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds
-    since 1970, 0 for a refused version; `texts` are the fields that made the text, in their order; `steps` how many
-    were made, fewer than the recipe's where the fit had converged; `features` is how many numbers its last layer reads
-    of each text, 0 where they are not kept, so that it has no heads. Fields with a default are absent from cards of
-    earlier releases.
+    `holdout` tells that holdout from others; `refused` says why the version was kept and not promoted, `judged` by
+    which labels it was compared with its parent, `unjudged` why that was not possible; `scored` is how many tasks were
+    scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds since 1970, 0
+    for a refused version; `texts` are the fields that made the text, in their order; `steps` how many were made, fewer
+    than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
+    where they are not kept, so that it has no heads. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -73,6 +78,8 @@ class Card:
     reason: str
     holdout: str = ""
     refused: str = ""
+    judged: str = ""
+    unjudged: str = ""
     scored: int = 0
     due_at: float = 0.0
     texts: str = ""
@@ -83,3 +90,10 @@ class Card:
     def examples(self) -> int:
         """How many labelled examples the version was fitted on."""
         return sum(self.label_counts.values())
+
+    @property
+    def verdict(self) -> str:
+        """In words, by what it was compared with its parent, or why it was not; empty when nobody noted that."""
+        if self.judged:
+            return f"judged by {self.judged}"
+        return f"not judged, as {self.unjudged}" if self.unjudged else ""

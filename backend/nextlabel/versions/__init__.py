@@ -1,6 +1,6 @@
-"""Versions of a classifier: immutable directories on disk, and those loaded into memory.
+"""Versions of a classifier and their audits: immutable directories on disk, and versions loaded into memory.
 
 Owns saving, activating and pruning; refuses to fit or to publish.
 """
 
-__all__ = ["exporting", "heads", "loaded", "promotion", "registry"]
+__all__ = ["audits", "exporting", "heads", "judging", "loaded", "promotion", "registry"]

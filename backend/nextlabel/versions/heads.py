@@ -43,6 +43,14 @@ def newest(version: Path) -> tuple[str, Head] | None:
     return None
 
 
+def named(version: Path, name: str) -> Head:
+    """The version's head of this name. Raises `NoModelError` when it is gone or damaged."""
+    for number in _numbers(version / "heads"):
+        if head_name(version.name, number) == name:
+            return load(version / "heads" / f"{number}.npz")
+    raise NoModelError(f"The head {name} is none of the newest {KEPT} of its version: take the one in force.")
+
+
 @lru_cache(maxsize=8)
 def _loaded(file: tuple[Path, int]) -> Head:
     """Of a file and the time at which it was written: another one may come to have its name."""

@@ -14,8 +14,14 @@ from nextlabel.versions.registry import Registry
 GAUGES = {
     "labels": "Labelled tasks that a fit would use",
     "pending": "Labels that the newest version has not seen",
+    "control": "Labelled tasks of the control set, of which nothing is learnt",
     "pool": "Open tasks in the pool",
     "window": "Published queue head, in tasks",
+}
+QUALITY = {
+    "control_accuracy": "Share of right answers to tasks of the control set, of what the queue follows",
+    "control_accuracy_low": "The lower limit of its 95 % interval",
+    "control_accuracy_high": "The upper limit of its 95 % interval",
 }
 COUNTERS = {
     "fits": "Finished fits",
@@ -52,6 +58,9 @@ class _TrainerCollector(Collector):
             key: CounterMetricFamily(f"nextlabel_{key}", text, labels=["project"]) for key, text in COUNTERS.items()
         }
         score = GaugeMetricFamily("nextlabel_holdout_score", "Combined holdout score, 0 to 1", labels=["project"])
+        quality = {
+            key: GaugeMetricFamily(f"nextlabel_{key}", text, labels=["project"]) for key, text in QUALITY.items()
+        }
         for project in self._registry.projects():
             queue, fit = self._board.queue(project), self._board.fit(project)
             for key, gauge in gauges.items():
@@ -59,12 +68,14 @@ class _TrainerCollector(Collector):
             counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors)
             for key, count in zip(COUNTERS, counts, strict=True):
                 counters[key].add_metric([str(project)], count)
+            for key, figure in zip(QUALITY, self._accuracy(project), strict=False):
+                quality[key].add_metric([str(project)], figure)
             scores = self._scores(project)
             if scores:
                 score.add_metric([str(project)], scores["combined"])
         waiting = GaugeMetricFamily("nextlabel_jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*gauges.values(), *counters.values(), score, waiting, *self._traffic())
+        yield from (*gauges.values(), *counters.values(), *quality.values(), score, waiting, *self._traffic())
 
     def _traffic(self) -> tuple[Metric, Metric]:
         traffic = self._board.traffic()
@@ -76,6 +87,13 @@ class _TrainerCollector(Collector):
         bodies.add_metric(["sent"], traffic.sent)
         bodies.add_metric(["received"], traffic.received)
         return requests, bodies
+
+    def _accuracy(self, project: int) -> tuple[float, ...]:
+        """The share and its limits; nothing while nothing is known."""
+        figures = self._board.quality(project).figures
+        if figures is None or figures.accuracy.value is None:
+            return ()
+        return figures.accuracy.value, *figures.accuracy.interval
 
     def _scores(self, project: int) -> dict[str, float] | None:
         version = self._registry.current(project)

@@ -9,10 +9,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
 from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
+from nextlabel.labelstudio import notices
+from nextlabel.problems import quality_words
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web.services import services
 
+MOST_CLASSES = 12  # rows on the page for each project
 OPENAPI = Path(__file__).parent / "openapi.json"
 
 pages = Blueprint("pages", __name__)
@@ -38,16 +41,28 @@ def _openapi() -> str:
 @pages.get("/api/projects/<int:project>")
 def status(project: int) -> Response:
     """What the trainer says of a project."""
-    board, known = services().board, services().registry.projects()
+    _check_known(project)
+    board = services().board
+    queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
+    said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
+    said["base_model"] = asdict(base_model)
+    return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
+
+
+@pages.get("/api/projects/<int:project>/quality")
+def quality(project: int) -> Response:
+    """What the control set says of what the queue of a project follows."""
+    _check_known(project)
+    return jsonify(id=project, **asdict(services().board.quality(project)))
+
+
+def _check_known(project: int) -> None:
+    known = services().registry.projects()
     if project not in known:
         raise NoProjectError(
             f"No project {project} is connected to this backend, only {known}. Connect it with "
             f"nextlabel connect --project {project}."
         )
-    queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
-    said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
-    said["base_model"] = asdict(base_model)
-    return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
 
 
 def _settings_of(project: int) -> ProjectSettings:
@@ -56,6 +71,12 @@ def _settings_of(project: int) -> ProjectSettings:
         return for_project(services().settings, services().registry.options(project))
     except RefusedConfigError:
         return for_project(services().settings, NO_OPTIONS)
+
+
+def _no_control(project: int) -> str:
+    """What to say in the place of figures where none are drawn."""
+    seed = bool(services().registry.options(project).control_seed)
+    return "" if seed and _settings_of(project).control_share else notices.no_control_set(project, seed).text
 
 
 @pages.get("/")
@@ -70,6 +91,8 @@ def overview() -> str:
             "start": board.start(p),
             "cards": registry.cards(p),
             "own": _settings_of(p),
+            "quality": board.quality(p),
+            "no_control": _no_control(p),
         }
         for p in registry.projects()
     ]
@@ -80,4 +103,6 @@ def overview() -> str:
         base_model=board.base_model(),
         url=without_password(settings.label_studio_url),
         version=__version__,
+        words=quality_words,
+        most=MOST_CLASSES,
     )

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +14,25 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 from nextlabel import __version__
 from nextlabel.errors import BadRequestError, NoModelError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
-from nextlabel.labelstudio.predictions import UNREADABLE_SCORE, UNTRAINED_SCORE, no_prediction, to_prediction
+from nextlabel.labelstudio.predictions import (
+    CONTROL_SCORE,
+    UNREADABLE_SCORE,
+    UNTRAINED_SCORE,
+    no_prediction,
+    to_prediction,
+)
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS, model_version_in, project_id_of, project_in, task_ids_in
 from nextlabel.labelstudio.tasks import to_example
 from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.processes import trim_heap
-from nextlabel.settings import for_project
+from nextlabel.settings import control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import UNTRAINED, Card
 from nextlabel.versions import heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 from nextlabel.web.services import MAX_PREDICTIONS, services
@@ -79,7 +87,9 @@ def predict() -> Response:
     body, registry, metrics = _body(), services().registry, services().metrics
     tasks = _tasks(body)
     project = project_id_of(body.get("project"))
-    config = parse_label_config(str(body.get("label_config") or ""), registry.options(project))
+    options = registry.options(project)
+    config = parse_label_config(str(body.get("label_config") or ""), options)
+    config = replace(config, control=control_of(services().settings, options))
     with _one_of(services().places):  # not before: whoever sends slowly shall take no place
         name, answers = _answers_of_active(registry, project, config, tasks, services().resident)
     if len(tasks) >= MANY_TASKS:
@@ -177,12 +187,16 @@ def _answers(
     scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1, features=head is not None)
     probs_NC, values_N = _by(head, card, scored)
     by_position = iter(zip(probs_NC, values_N, truncated, strict=True))
+    audited = Audits(services().settings.model_dir).runs(card.project)
     answers = []
     for item in read:
         if isinstance(item, Unreadable):
             answers.append(no_prediction(UNREADABLE_SCORE, name, item.reason))
+            continue
+        probs_C, value, cut = next(by_position)
+        if audited or config.control.drawn(item):
+            answers.append(no_prediction(CONTROL_SCORE, name, "no guess is shown for it"))
         else:
-            probs_C, value, cut = next(by_position)
             answers.append(to_prediction(config, card.labels, probs_C, value, name, cut))
     return answers
 

@@ -9,6 +9,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,15 +57,16 @@ def known_by(model_dir: Path, project: int, order: str) -> frozenset[int]:
 
 
 class StudioDatabase:
-    """Label Studio's own data base on SQLite, read beside it: requests would take the time that is measured.
+    """Label Studio's own data base, on SQLite or PostgreSQL, read beside it: requests would take the time that is
+    measured.
 
     Close it at the end.
     """
 
-    def __init__(self, data_dir: Path):
-        uri = f"file:{data_dir / 'label_studio.sqlite3'}?mode=ro"
-        # One connection for all threads: reading the schema anew each time takes longer than any look.
-        self._connection = sqlite3.connect(uri, uri=True, timeout=60, check_same_thread=False)
+    def __init__(self, data_dir: Path, postgresql: str = ""):
+        # One connection for all threads: reading SQLite's schema anew each time takes longer than any look.
+        self._connection = _to_postgresql(postgresql) if postgresql else _to_sqlite(data_dir)
+        self._mark = "%s" if postgresql else "?"
         self._turn = threading.Lock()
 
     def close(self) -> None:
@@ -84,13 +86,26 @@ class StudioDatabase:
     def tasks_of(self, project: int, order: str) -> frozenset[int]:
         """The tasks that have a prediction of an order."""
         query = "SELECT task_id FROM prediction WHERE project_id = ? AND model_version = ?"
-        with self._turn:
-            return frozenset(row[0] for row in self._connection.execute(query, (project, order)))
+        return frozenset(row[0] for row in self._rows(query, project, order))
 
     def _row(self, query: str, *values: object) -> tuple[object, ...]:
+        return self._rows(query, *values)[0]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._turn:
-            row: tuple[object, ...] = self._connection.execute(query, values).fetchone()
-            return row
+            rows: list[tuple[Any, ...]] = self._connection.execute(query.replace("?", self._mark), values).fetchall()
+            return rows
+
+
+def _to_sqlite(data_dir: Path) -> Any:
+    uri = f"file:{data_dir / 'label_studio.sqlite3'}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=60, check_same_thread=False)
+
+
+def _to_postgresql(url: str) -> Any:
+    import psycopg
+
+    return psycopg.connect(url, autocommit=True)
 
 
 class OrderWatch:

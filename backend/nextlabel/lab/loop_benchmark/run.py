@@ -30,7 +30,8 @@ SETTINGS = ("fit_every", "fit_steps", "learning_rate")
 @dataclass(frozen=True)
 class LoopPlan:
     """How much: people, their seconds on a label, seconds that they work in each turn of a build, turns, and what both
-    builds are told. `base_model` is a hub name or a directory. To be over in `limit_s` they work less."""
+    builds are told. `base_model` is a hub name or a directory. To be over in `limit_s` they work less. `postgresql` is
+    the address of an empty data base for Label Studio, which is on SQLite without it."""
 
     base_model: str
     annotators: int
@@ -41,6 +42,7 @@ class LoopPlan:
     fit_steps: int
     learning_rate: float
     limit_s: float | None = None
+    postgresql: str = ""
 
     @property
     def labels(self) -> int:
@@ -84,11 +86,11 @@ def measure(
     clock = Clock(plan, plan.turns * len(builds))
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-loop-")))
-        server = LocalStudio(home / "label-studio", free_port(18350))
+        server = LocalStudio(home / "label-studio", free_port(18350), plan.postgresql)
         stack.callback(server.stop)
         show("starting Label Studio")
         server.start()
-        database = StudioDatabase(server.data_dir)
+        database = StudioDatabase(server.data_dir, plan.postgresql)
         stack.callback(database.close)
         tokens = [sign_up(server, f"annotator{number}@example.com") for number in range(plan.annotators)]
         for number in range(plan.turns):
@@ -100,8 +102,10 @@ def measure(
                 show(f"  {len(turn.given)} labels in {turn.seconds:.0f} s, {len(label_to_order(turn))} new orders")
                 turns[build.name].append(turn)
         version = server.connect().version()
-    about = {"machine": machine(), "label_studio": f"{version} on SQLite", "data": material.data.source}
-    settings = {**asdict(plan), "base_model": Path(plan.base_model).name, "start": material.start}
+    kept = "PostgreSQL" if plan.postgresql else "SQLite"
+    about = {"machine": machine(), "label_studio": f"{version} on {kept}", "data": material.data.source}
+    told = {name: value for name, value in asdict(plan).items() if name != "postgresql"}  # it may hold a password
+    settings = {**told, "base_model": Path(plan.base_model).name, "start": material.start}
     return {**about, **settings, "pool": len(material.data.train) - material.start, **compared(list(turns.values()))}
 
 
@@ -135,6 +139,7 @@ def _turn(
         pythonpath=build.python_path,
         base_model=plan.base_model,
         promote_margin=1,  # each fit is to give a new order
+        control_share=0,  # of whose labels no order is to know
         **{name: getattr(plan, name) for name in SETTINGS},
     )
     backend.program = build.program

@@ -1,0 +1,126 @@
+"""Certifies that at most so many of a version's labels are wrong, by an audit: random tasks, labelled in a row.
+
+start   freeze what the queue follows, and have the queue hold the audit's tasks alone; --dry-run says what it takes
+status  how far the last audit is
+issue   write the certificate of the labels given so far
+verify  compute a certificate again from the project's records; exit code 1 if anything in it is not so
+stop    let fits go on, after a certificate or instead of one; what the audit has spent of the risk is spent
+"""
+
+import argparse
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
+from nextlabel.errors import BadAuditError
+from nextlabel.learning.audit import MOST_LABELS, RISK, labels_without_error
+from nextlabel.learning.certificate import Audit, Certified
+from nextlabel.loop.certifying import Auditor
+from nextlabel.settings import load_settings
+from nextlabel.simulation.audits import certain_by, first_with
+from nextlabel.store.jobs import JobQueue
+from nextlabel.versions.registry import Registry
+
+LOOKED_AT = 2_000  # labels
+OF_THE_RISK = (0.2, 0.4, 0.6)  # shares wrong of which it is said what they take
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse the command line and do what it says; returns the exit code."""
+    options = _options(arguments)
+    settings = load_settings()
+    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
+    auditor = Auditor(settings, Registry(settings.model_dir), studio_from_settings(), jobs, options.project)
+    if options.action == "start":
+        _start(auditor, options)
+    elif options.action == "status":
+        found, why = auditor.status()
+        print(f"{found.message}; {f'ended, as {why}' if why else 'it runs'}.")
+    elif options.action == "stop":
+        auditor.stop()
+        print(f"No audit of project {options.project} runs any more, and fits go on.")
+    elif options.action == "issue":
+        _issue(auditor, options.out, options.labels)
+    else:
+        return _verify(auditor, options.file)
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = new_parser("nextlabel certificate", __doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    start = actions.add_parser("start", help="begin an audit of what the queue follows")
+    start.add_argument("--labels", type=positive, default=MOST_LABELS, help="how many at most (%(default)s)")
+    start.add_argument("--risk", type=_share, default=RISK, help="the share that may be wrong (%(default)s)")
+    start.add_argument("--dry-run", action="store_true", help="begin nothing, only say what it takes")
+    status = actions.add_parser("status", help="how far the last audit is")
+    stop = actions.add_parser("stop", help="let fits go on")
+    issue = actions.add_parser("issue", help="write its certificate")
+    issue.add_argument("--out", type=Path, required=True, metavar="FILE")
+    issue.add_argument("--labels", type=Path, metavar="FILE", help="write the labels that it is about, too, as CSV")
+    verify = actions.add_parser("verify", help="compute a certificate again")
+    verify.add_argument("file", type=Path, metavar="FILE")
+    for action in (start, status, stop, issue, verify):
+        action.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
+    return parser.parse_args(arguments)
+
+
+def _share(text: str) -> float:
+    try:
+        if 0 < float(text) < 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.05")
+
+
+def _start(auditor: Auditor, options: argparse.Namespace) -> None:
+    audit = (auditor.plan if options.dry_run else auditor.start)(options.labels, options.risk)
+    for line in takes(audit):
+        print(line)
+    if not options.dry_run:
+        print(f"Audit {audit.number} has begun: the queue holds its tasks alone, and nothing is fitted until it ends.")
+
+
+def takes(audit: Audit) -> Iterator[str]:
+    """What the audit is about, and how many labels it takes."""
+    level, risk, tasks = audit.plan.level, audit.risk, len(audit.ids_N)
+    yield (
+        f"Audit {audit.number} of project {audit.project}, whether at most {100 * risk:g} % of the labels of "
+        f"{audit.version} are wrong, of {tasks} tasks or of those that it is surest of. It takes {audit.most_labels} "
+        "labels at most."
+    )
+    first = audit.plan.parts[0].size
+    needed = math.ceil(labels_without_error(first, level, risk) * tasks / first)  # not of this order: it stays unknown
+    yield f"If none is wrong, it takes about {needed} labels; the first that are tested are the {first} surest tasks."
+    yield (
+        "Of many tasks, by the share of them that is wrong, it takes as many labels of them with a chance of one half "
+        "and of nine tenths:"
+    )
+    for share in OF_THE_RISK:
+        chances_n = certain_by(share * risk, level, LOOKED_AT, risk)
+        labels = [first_with(chances_n, chance) or f"more than {LOOKED_AT}" for chance in (0.5, 0.9)]
+        yield f"  {100 * share * risk:g} % wrong: {labels[0]} or {labels[1]} labels"
+
+
+def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
+    certificate, labels = auditor.issue()
+    write_json(out, certificate)
+    if labels_file:
+        with labels_file.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([Certified._fields, *labels])
+    print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
+
+
+def _verify(auditor: Auditor, file: Path) -> int:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadAuditError(f"{file} holds no certificate ({error}). Name a file that `issue` wrote.") from None
+    wrong = auditor.verify(found)
+    for sentence in wrong or [f"All of it is so, and in force. {found['claim']}"]:
+        print(sentence)
+    return int(bool(wrong))

@@ -1,0 +1,373 @@
+"""What an audit found, as a plain document that a project's records give again. Pure.
+
+`issue` makes it. `problems` tells, in a sentence each, which of its fields the records contradict: it is of another
+project, or forged, or outdated, when it was right and something has changed since.
+
+The pool's hash is the SHA-256 of the JSON list of its rows [task id, hash of the text, label, confidence], in the order
+of the draw, the confidence as `float.hex` writes it; the hash of a text is that of the JSON list of its `key_of`.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nextlabel.errors import BadAuditError
+from nextlabel.learning.audit import (
+    BETS,
+    Frozen,
+    Part,
+    allowed,
+    certified,
+    freeze,
+    log_e,
+    many_skipped,
+)
+from nextlabel.learning.control import draw
+from nextlabel.values.arrays import Array, Bools, Ints
+from nextlabel.values.examples import Key
+
+FORMAT = 1
+WHOSE = ("project", "key_hash", "audit", "pool")  # fields that tell one project's audit from all others
+METHOD = "a bet after each label against the claim that more are wrong (Waudby-Smith and Ramdas, arXiv 2006.04347)"
+CLOSE = 1e-9  # of ln E, which another machine's logarithms give a last digit of their own; all else is exact
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that is fixed before the first label. Rows are the tasks that were frozen, in the order of the draw.
+
+    `version` is the version or head, fitted on `fitted_on` labels, that `said` so; `labels` are the project's; `texts`
+    the `text_hash` of each task; `key_hash` that of the control key.
+    """
+
+    project: int
+    number: int
+    version: str
+    fitted_on: int
+    begun_at: str
+    key_hash: str
+    labels: tuple[str, ...]
+    risk: float
+    delta: float
+    most_labels: int
+    ids_N: Ints
+    texts: tuple[str, ...]
+    said: tuple[str, ...]
+    confidences_N: Array
+
+    @cached_property
+    def plan(self) -> Frozen:
+        """The parts to be tested, and how."""
+        return freeze(self.confidences_N, self.number, self.most_labels, self.risk, self.delta)
+
+    @cached_property
+    def pool_hash(self) -> str:
+        """As the module says."""
+        rows = zip(self.ids_N.tolist(), self.texts, self.said, map(float.hex, self.confidences_N.tolist()), strict=True)
+        return sha256(json.dumps(list(rows)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What people say of a task: their label, None when they skipped it. `given` is the ISO time of the last answer,
+    empty without one."""
+
+    label: str | None
+    annotators: int
+    given: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the project knows now: the control key, answers and texts of the audit's tasks by id, the labels of its
+    config, and the name of the version or head that is in force."""
+
+    audit: Audit
+    key: str
+    answers: Mapping[int, Answer]
+    keys: Mapping[int, Key]
+    labels: tuple[str, ...]
+    in_force: str
+
+
+def key_hash(key: str) -> str:
+    """What a certificate tells of the control key."""
+    return sha256(key.encode()).hexdigest()
+
+
+def seed_of(key: str, number: int) -> str:
+    """What draws the order of a project's audit of this number: another one than the control set's, for of that what
+    a model would have asked for is left over, so that it is no random part of what is left."""
+    return f"{key}, audit {number}"
+
+
+def text_hash(key: Key) -> str:
+    """What tells whether a text was edited; the same for copies."""
+    return sha256(json.dumps(list(key)).encode()).hexdigest()
+
+
+def answered(audit: Audit, answers: Mapping[int, Answer]) -> list[Answer]:
+    """Those that count: of the first tasks in the order of the draw up to one without, `most_labels` at most. A task
+    that lies long is a hard one, so none is passed over."""
+    found: list[Answer] = []
+    for task in audit.ids_N[: audit.most_labels].tolist():
+        if task not in answers:
+            break
+        found.append(answers[task])
+    return found
+
+
+def passed(audit: Audit, answers: Sequence[Answer]) -> Part | None:
+    """The largest part that the answers certify; None when there is none."""
+    right = [None if a.label is None else a.label == said for a, said in zip(answers, audit.said, strict=False)]
+    return certified(audit.plan, audit.confidences_N[: len(right)], right)
+
+
+def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, Any]:
+    """The certificate, ready for JSON; `answers` are those of the first tasks. Raises `BadAuditError` when they certify
+    nothing."""
+    made = _document(audit, answers, issued_at)
+    if made["result"] is None:
+        wrong = sum(row["label"] not in (None, row["said"]) for row in made["labels"])
+        raise BadAuditError(
+            f"Audit {audit.number} of project {audit.project} certifies nothing: of {len(answers)} tasks {wrong} are "
+            "wrong. Give more labels if it still runs, or begin another audit, of a better version."
+        )
+    return made
+
+
+class Certified(NamedTuple):
+    """The label of a task, and whether `people` or the `machine` gave it."""
+
+    task: int
+    label: str
+    by: str
+
+
+def certified_labels(audit: Audit, answers: Sequence[Answer]) -> list[Certified]:
+    """Those that a certificate is about, by task: people's where they gave one. None without a certificate."""
+    part, given = passed(audit, answers), [answer.label for answer in answers]
+    rows = zip_longest(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), given)
+    found = [
+        Certified(task, label or said, "people" if label else "machine")
+        for task, said, confidence, label in rows
+        if part and confidence >= part.threshold
+    ]
+    return sorted(found)
+
+
+def _document(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, Any]:
+    rows = zip(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), answers, strict=False)
+    part = passed(audit, answers)
+    result = None if part is None else _result(audit, part, answers)
+    labels = [
+        {"task": task, "said": said, "confidence": _number(confidence), **vars(answer)}
+        for task, said, confidence, answer in rows
+    ]
+    return {
+        "format": FORMAT,
+        "claim": _claim(audit, result),
+        "project": audit.project,
+        "version": audit.version,
+        "fitted_on": audit.fitted_on,
+        "begun_at": audit.begun_at,
+        "issued_at": issued_at,
+        "audit": audit.number,
+        "risk": audit.risk,
+        "delta": audit.delta,
+        "level": audit.plan.level,
+        "most_labels": audit.most_labels,
+        "method": METHOD,
+        "bets": [list(bet) for bet in BETS],
+        "key_hash": audit.key_hash,
+        "pool": {"tasks": len(audit.ids_N), "hash": audit.pool_hash},
+        "parts": [_part(part) for part in audit.plan.parts],
+        "labels": labels,
+        "log_e": _evidence(audit, answers),
+        "result": result,
+    }
+
+
+def _claim(audit: Audit, result: Mapping[str, Any] | None) -> str:
+    if result is None:
+        return "Nothing is certified."
+    size, whole, skipped = result["size"], len(audit.ids_N), ""
+    which = f"all {whole} tasks" if size == whole else f"the {size} tasks that it is surest of, of {whole}"
+    if result["skipped"]:
+        counted = "count as wrong" if result["skipped_count_as_wrong"] else "are left out"
+        skipped = f" {result['skipped']} of {result['labels'] + result['skipped']} were skipped and {counted}."
+    return (
+        f"Of the labels that {audit.version} gives to {which} that had none when the audit began, at least "
+        f"{100 * (1 - audit.risk):g} % are right: at most {allowed(size, audit.risk)} are others than this project's "
+        f"people would give.{skipped} Copies of a text are one task. With a probability of at least "
+        f"{100 * (1 - audit.delta):g} % no certificate of the project is ever wrong. Nothing is said of other tasks, "
+        "of any one class, or of another version."
+    )
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"threshold": _number(part.threshold), "size": part.size}
+
+
+def _evidence(audit: Audit, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Of each part ln E after each label, with skipped tasks left out and, if there are any, counted as wrong."""
+    confidences_n = audit.confidences_N[: len(answers)]
+    skipped_n = np.array([answer.label is None for answer in answers], dtype=bool)
+    other_n = [answer.label != said for answer, said in zip(answers, audit.said, strict=False)]
+    wrong_n = np.array(other_n, dtype=bool) & ~skipped_n
+
+    def series(size: int, wrong_n: Bools, inside_n: Bools) -> list[float | str]:
+        return [_number(x) for x in log_e(wrong_n[None], size, audit.risk, inside_n[None])[0].tolist()]
+
+    found = []
+    for part in audit.plan.parts:
+        inside_n = confidences_n >= part.threshold
+        told = {"left_out": series(part.size, wrong_n, inside_n & ~skipped_n)}
+        if skipped_n.any():
+            told["counted_as_wrong"] = series(part.size, wrong_n | skipped_n, inside_n)
+        found.append(told)
+    return found
+
+
+def _result(audit: Audit, part: Part, answers: Sequence[Answer]) -> dict[str, Any]:
+    """What is certified, and what its labels say of each class."""
+    inside = [
+        (answer.label, said)
+        for answer, said, confidence in zip(answers, audit.said, audit.confidences_N.tolist(), strict=False)
+        if confidence >= part.threshold
+    ]
+    skipped = sum(label is None for label, _ in inside)
+    counts = Counter(label for label, _ in inside if label is not None)
+    errors = Counter(label for label, said in inside if label not in (None, said))
+    unseen = [label for label in audit.labels if not counts[label]]
+    left = part.size - len(inside)
+    wrong = errors.total()
+    return {
+        **_part(part),
+        "share": part.size / len(audit.ids_N),
+        "labels": counts.total(),
+        "errors": wrong,
+        "untouched_wrong_at_most": (allowed(part.size, audit.risk) - wrong) / left if left else 0.0,
+        "skipped": skipped,
+        "skipped_count_as_wrong": bool(many_skipped(audit.risk, np.array(skipped), np.array(len(inside)))),
+        "classes": [
+            {"label": label, "labels": counts[label], "errors": errors[label]}
+            for label in dict.fromkeys((*audit.labels, *counts))
+        ],
+        "unknown": f"nothing is known about: {', '.join(unseen)}" if unseen else "",
+    }
+
+
+def _number(value: float) -> float | str:
+    """As JSON may hold it: it knows no infinite numbers."""
+    return value if math.isfinite(value) else str(value)
+
+
+# Verifying
+
+
+def problems(found: object, records: Records) -> list[str]:
+    """What a certificate says that the records do not, each in a sentence that names the field; none when all is so."""
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        return [f"The file is no certificate of format {FORMAT}: field format is missing or another."]
+    made = _document(records.audit, [], "")
+    other = [
+        f"Of another project or audit: {field} is {found.get(field)}, and the records have {made[field]}."
+        for field in WHOSE
+        if found.get(field) != made[field]
+    ]
+    answers = _answers(found.get("labels"))
+    if other or answers is None:
+        return other or ["Forged: labels is no list of tasks with label, annotators and given."]
+    return [
+        *_forged(found, records.audit, answers),
+        *_relabelled(found["labels"], answers, records),
+        *_outdated(records),
+    ]
+
+
+def _answers(rows: object) -> list[Answer] | None:
+    """The answers in a certificate; None when they are not of the form."""
+    found = []
+    for row in rows if isinstance(rows, list) else [None]:
+        match row:
+            case {"label": str() | None as label, "annotators": int() as annotators, "given": str() as given}:
+                found.append(Answer(label, annotators, given))
+            case _:
+                return None
+    return found
+
+
+def _forged(found: Mapping[str, Any], audit: Audit, answers: Sequence[Answer]) -> Iterator[str]:
+    """What does not follow from the audit and the certificate's own labels."""
+    made = _document(audit, answers[: audit.most_labels], str(found.get("issued_at")))
+    for field in {**made, **found}:
+        if field not in made:
+            yield f"Forged: {field} is no field of a certificate."
+        elif difference := _difference(field, made[field], found.get(field), CLOSE if field == "log_e" else 0.0):
+            where, is_so, is_said = difference
+            yield f"Forged: {where} is {_short(is_said)}, and the records give {_short(is_so)}."
+
+
+def _difference(where: str, made: Any, found: Any, close: float) -> tuple[str, Any, Any] | None:
+    """The first place at which the two differ, and what they have there."""
+    if isinstance(made, dict) and isinstance(found, dict) and made.keys() == found.keys():
+        steps = ((f"{where}.{name}", made[name], found[name]) for name in made)
+    elif isinstance(made, list) and isinstance(found, list) and len(made) == len(found):
+        steps = ((f"{where}[{i}]", *both) for i, both in enumerate(zip(made, found, strict=True)))
+    elif (
+        isinstance(made, float) and isinstance(found, float) and math.isclose(made, found, rel_tol=close, abs_tol=close)
+    ):
+        return None
+    else:
+        return None if type(made) is type(found) and made == found else (where, made, found)
+    return next((told for step in steps if (told := _difference(*step, close))), None)
+
+
+def _short(value: object) -> str:
+    """A list by its length, as it may be long."""
+    return f"a list of {len(value)}" if isinstance(value, list) else repr(value)
+
+
+def _relabelled(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer], records: Records) -> Iterator[str]:
+    """Labels that are others by now or, if nobody has answered since, were others all along."""
+    for place, (row, then) in enumerate(zip(rows, answers, strict=True)):
+        task, now = row.get("task"), records.answers.get(row.get("task", 0))
+        label = f"labels[{place}].label"
+        if now is None:
+            yield f"Outdated: {label} is {then.label!r}, and task {task} has no final answer any more."
+        elif now.given != then.given and now.label != then.label:
+            yield f"Outdated: {label} is {then.label!r}, and task {task} was answered {now.label!r} since."
+        elif now.given == then.given and now != then:
+            yield (
+                f"Forged: {label} is {then.label!r} of {then.annotators}, and task {task} was answered {now.label!r} "
+                f"by {now.annotators}."
+            )
+
+
+def _outdated(records: Records) -> Iterator[str]:
+    """What is another by now."""
+    audit = records.audit
+    if records.in_force != audit.version:
+        yield f"Outdated: version is {audit.version}, and {records.in_force or 'none'} is in force."
+    if records.labels != audit.labels:
+        yield f"Outdated: result.classes are of {list(audit.labels)}, and the labels are {list(records.labels)} now."
+    if key_hash(records.key) != audit.key_hash:
+        yield "Outdated: key_hash is that of another control key than the project has now."
+    texts = zip(audit.ids_N.tolist(), audit.texts, strict=True)
+    kept = [task for task, text in texts if task in records.keys and text_hash(records.keys[task]) == text]
+    if changed := len(audit.ids_N) - len(kept):
+        first = next(task for task in audit.ids_N.tolist() if task not in set(kept))
+        yield f"Outdated: pool has {changed} tasks that were edited or deleted since, task {first} first."
+    seed = seed_of(records.key, audit.number)
+    draws = [draw(seed, records.keys[task]) for task in kept]
+    if key_hash(records.key) == audit.key_hash and draws != sorted(draws):
+        yield "Forged: pool is not in the order of the draw."

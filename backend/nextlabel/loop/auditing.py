@@ -1,0 +1,239 @@
+"""An audit in the loop: what is frozen, which of its tasks come next, and when it ends.
+
+Nothing is fitted meanwhile, neither a version nor a head, so that the audited one stays in force.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nextlabel.errors import BadAuditError
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.predictions import no_prediction
+from nextlabel.learning.audit import DELTA, Part, log_odds
+from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, seed_of, text_hash
+from nextlabel.learning.control import draw
+from nextlabel.learning.heads import Head
+from nextlabel.loop.orders import Chances
+from nextlabel.problems.question import Question
+from nextlabel.store.pool import EXACT, FEATURES, Asked, Pool
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import key_of
+from nextlabel.values.queue import Ranked, to_score
+from nextlabel.values.versions import Card, audit_name, version_of
+from nextlabel.versions import heads
+from nextlabel.versions.registry import Registry
+
+AHEAD = 64  # tasks beyond the last that counts: nobody is told that there are none while the last answers come
+SLICE = 8192  # texts at a time
+NO_ANSWER = Answer(None, 0, "")  # of a task that was skipped, edited or deleted
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What the queue follows: a version or, if there is one, its `head`, under a `name`."""
+
+    card: Card
+    name: str
+    head: Head | None
+
+    @property
+    def fitted_on(self) -> int:
+        """How many labels it knows."""
+        return len(self.head.known) if self.head else self.card.examples
+
+
+def in_force(registry: Registry, project: int, followed: str) -> InForce:
+    """Of what Label Studio's queue follows. Raises `BadAuditError` when that is no active version or head of it."""
+    version = registry.current(project)
+    if version is None or version_of(followed) != version:
+        raise BadAuditError(
+            f"The queue of project {project} follows {followed or 'nothing'}, and {version or 'no version'} is active. "
+            "An audit is of what the queue follows: wait until both are the same."
+        )
+    head = heads.named(registry.path(project, version), followed) if followed != version else None
+    return InForce(registry.card(project, version), followed, head)
+
+
+def freeze_pool(
+    pool: Pool,
+    config: LabelConfig,
+    key: str,
+    version: InForce,
+    number: int,
+    begun_at: str,
+    most_labels: int,
+    risk: float,
+) -> Audit:
+    """The audit of this number: the tasks that nobody has labelled or skipped, in the order of the draw, and what the
+    version says of each. Raises `BadAuditError` when there is none or not all are scored."""
+    keys = {example.id: key_of(example) for example in pool.unanswered()}
+    seed = seed_of(key, number)
+    order = sorted(keys, key=lambda task: draw(seed, keys[task]))
+    logits = _logits(pool, version, order)
+    if not order or len(logits) < len(order):
+        raise BadAuditError(
+            f"{version.name} has scored {len(logits)} of the {len(order)} tasks that nobody has labelled or skipped. "
+            "Audit while tasks are left, and once all are scored."
+        )
+    logits_NC = np.stack([logits[task] for task in order])
+    said = [version.card.labels[best] for best in logits_NC.argmax(axis=1)]
+    return Audit(
+        project=version.card.project,
+        number=number,
+        version=version.name,
+        fitted_on=version.fitted_on,
+        begun_at=begun_at,
+        key_hash=key_hash(key),
+        labels=config.question.labels,
+        risk=risk,
+        delta=DELTA,
+        most_labels=most_labels,
+        ids_N=np.array(order, dtype=np.int64),
+        texts=tuple(text_hash(keys[task]) for task in order),
+        said=tuple(config.label_of(label) or label for label in said),
+        confidences_N=log_odds(logits_NC),
+    )
+
+
+def _logits(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
+    """Of each of the tasks that are scored."""
+    found: dict[int, Array] = {}
+    for at in range(0, len(task_ids), SLICE):
+        found |= _logits_of_some(pool, version, task_ids[at : at + SLICE])
+    return found
+
+
+def _logits_of_some(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
+    name, found = version.card.version, dict[int, Array]()
+    if version.head is None:
+        ids_N, probs_NC = pool.probabilities(name, task_ids)
+        with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
+            return dict(zip(ids_N.tolist(), np.log(probs_NC), strict=True))
+    for kind in (FEATURES, EXACT):  # what is exact comes last, and stays
+        ids_N, features_ND = pool.vectors(kind, name, task_ids)
+        if len(ids_N):
+            found |= dict(zip(ids_N.tolist(), version.head.layer(features_ND), strict=True))
+    return found
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an audit is: the answers that count, and the largest part that they certify."""
+
+    audit: Audit
+    answers: Mapping[int, Answer]
+
+    @cached_property
+    def counted(self) -> list[Answer]:
+        """Those of the first tasks, in their order."""
+        return answered(self.audit, self.answers)
+
+    @cached_property
+    def part(self) -> Part | None:
+        """The largest part that passes."""
+        return passed(self.audit, self.counted)
+
+    @property
+    def over(self) -> str:
+        """Why no more labels are needed; empty while they are."""
+        if self.part == self.audit.plan.parts[-1]:
+            return "all tasks are certified"
+        if len(self.counted) >= self.last:
+            return f"{self.last} tasks were asked for"
+        return ""
+
+    @property
+    def last(self) -> int:
+        """How many tasks are asked for at most."""
+        return min(self.audit.most_labels, len(self.audit.ids_N))
+
+    @property
+    def message(self) -> str:
+        """In words for a person."""
+        sure = f"{self.part.size} of {len(self.audit.ids_N)} tasks" if self.part else "nothing"
+        return (
+            f"Audit {self.audit.number} of {self.audit.version}: {len(self.counted)} of {self.last}, certifies {sure}"
+        )
+
+
+def progress(pool: Pool, question: Question, audit: Audit) -> Progress:
+    """From the labels in the local copy."""
+    first = audit.ids_N[: audit.most_labels + AHEAD].tolist()
+    texts = dict(zip(first, audit.texts, strict=False))
+    asked = {one.example.id: one for one in pool.asked(first)}
+    gone = {task for task in first if task not in asked or text_hash(key_of(asked[task].example)) != texts[task]}
+    answers = {
+        task: answer for task in first if (answer := NO_ANSWER if task in gone else _answer(question, asked[task]))
+    }
+    return Progress(audit, answers)
+
+
+def _answer(question: Question, asked: Asked) -> Answer | None:
+    """None while the task is in hand: nobody has answered or skipped it, or others are still asked."""
+    if not asked.votes:
+        return NO_ANSWER if asked.skipped or asked.closed else None
+    if not asked.closed:
+        return None
+    return Answer(question.consensus(asked.votes), len(asked.votes), max(vote.when for vote in asked.votes))
+
+
+def name_of(audit: Audit) -> str:
+    """Under which the queue holds its tasks; no version has it."""
+    return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
+
+
+class AuditOrder:
+    """The order of an audit's tasks: that of the draw. No guess is shown."""
+
+    def __init__(self, found: Progress):
+        self._audit = found.audit
+        first = found.audit.ids_N[: found.audit.most_labels + AHEAD].tolist()
+        self._values = {
+            task: 1 - (place + 1) / (len(first) + 1) for place, task in enumerate(first) if task not in found.answers
+        }
+
+    @property
+    def name(self) -> str:
+        """The audit's."""
+        return name_of(self._audit)
+
+    @property
+    def known(self) -> int:
+        """Those that the audited version was fitted on."""
+        return self._audit.fitted_on
+
+    def ranked(self, limit: int, skipped: bool) -> list[Ranked]:
+        """Of what somebody has skipped none is asked again."""
+        return [] if skipped else [Ranked(task, value) for task, value in self._values.items()][:limit]
+
+    def make_exact(self, task_ids: Sequence[int], ahead: Sequence[int] = ()) -> bool:
+        """All are."""
+        return False
+
+    def values(self, task_ids: Collection[int]) -> dict[int, float]:
+        """By their places, of those that are not answered."""
+        return {task: self._values[task] for task in task_ids if task in self._values}
+
+    def chances(self, label: str) -> Chances | None:
+        """None: nothing stands beside an audit's tasks."""
+        return None
+
+    def prediction(self, task_id: int) -> tuple[float, dict[str, Any]] | None:
+        """That shows nothing."""
+        value = self._values.get(task_id)
+        if value is None:
+            return None
+        return value, no_prediction(to_score(value), self.name, "no guess is shown in an audit")
+
+
+def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed: str) -> Records:
+    """What the project knows by now, of which `followed` is in force; that of the audit is while it runs."""
+    keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
+    answers = progress(pool, config.question, audit).answers
+    name = audit.version if followed == name_of(audit) else followed
+    return Records(audit, key, answers, keys, config.question.labels, name)

@@ -1,0 +1,160 @@
+"""What a person asks of an audit: begin one, see how far it is, give it up, issue its certificate, verify one.
+
+Works on the same records as the trainer, in turns with it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from nextlabel.errors import BadAuditError
+from nextlabel.labelstudio.client import LabelStudioClient, Project
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.project_options import audits_begun, note_audits
+from nextlabel.learning.certificate import Audit, Certified, certified_labels, issue, problems
+from nextlabel.loop.auditing import InForce, Progress, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.sync import sync
+from nextlabel.settings import Settings, control_of
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+PATIENCE_S = 60.0  # with the trainer
+
+
+@dataclass(frozen=True)
+class _Opened:
+    pool: Pool
+    project: Project
+    config: LabelConfig
+    key: str
+
+
+class Auditor:
+    """One project's audits. Each question is answered from labels that were read just before.
+
+    Raises `BadAuditError` for what cannot be, and when the trainer does not make room; `StudioError` when Label Studio
+    does not answer.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        studio: LabelStudioClient,
+        jobs: JobQueue,
+        project: int,
+        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ):
+        self._settings, self._registry, self._studio, self._jobs = settings, registry, studio, jobs
+        self._project, self._now, self._audits = project, now, Audits(settings.model_dir)
+
+    def plan(self, most_labels: int, risk: float) -> Audit:
+        """What `start` would begin. Changes nothing."""
+        with self._opened() as opened:
+            return self._frozen(opened, most_labels, risk)[0]
+
+    def start(self, most_labels: int, risk: float) -> Audit:
+        """Begin an audit of what the queue follows. Its number is spent, whatever becomes of it."""
+        with self._opened() as opened, self._turn(f"fit.{self._project}", "a version is being fitted"):
+            audit, version = self._frozen(opened, most_labels, risk)
+            note_audits(self._studio, self._settings, self._project, audit.number)  # first: never twice the same
+            self._audits.begin(audit, version.head)
+        self._jobs.hint(self._project)
+        return audit
+
+    def status(self) -> tuple[Progress, str]:
+        """How far the last audit is, and why it ended; that is empty while it runs."""
+        with self._opened() as opened:
+            audit = self._last()
+            return progress(opened.pool, opened.config.question, audit), self._audits.ended(self._project)
+
+    def stop(self) -> None:
+        """Give the last audit up, or let its version be followed by others. What is certified stays so, of that one."""
+        if not self._audits.holds(self._project):
+            raise BadAuditError(f"Project {self._project} has no audit that runs, or whose version is kept in force.")
+        self._audits.release(self._project)
+        self._audits.end(self._project, "it was given up")
+        self._jobs.hint(self._project)
+
+    def issue(self) -> tuple[dict[str, Any], list[Certified]]:
+        """The certificate of the last audit, of the labels given so far, and the labels that it is about."""
+        with self._opened() as opened:
+            found = progress(opened.pool, opened.config.question, self._last())
+            made = issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
+            return made, certified_labels(found.audit, found.counted)
+
+    def verify(self, found: object) -> list[str]:
+        """What is wrong with a certificate, a sentence each; none when the records give the same."""
+        begun = self._begun()
+        number = found.get("audit") if isinstance(found, dict) else None
+        if isinstance(number, int) and not 1 <= number <= begun:
+            return [f"Of another project or audit: audit is {number}, and project {self._project} has begun {begun}."]
+        with self._opened() as opened:
+            audit = self._audits.load(self._project, number) if isinstance(number, int) else self._last()
+            followed = opened.project.model_version or ""
+            return problems(found, records_of(opened.pool, opened.config, opened.key, audit, followed))
+
+    def _frozen(self, opened: _Opened, most_labels: int, risk: float) -> tuple[Audit, InForce]:
+        if not opened.key:
+            raise BadAuditError(
+                f"Project {self._project} has no control key, by which tasks are drawn. Make one with nextlabel "
+                f"connect --project {self._project}."
+            )
+        if running := self._audits.running(self._project):
+            raise BadAuditError(
+                f"Audit {running.number} of project {self._project} runs. Give it up first with nextlabel certificate "
+                f"stop --project {self._project}."
+            )
+        version = in_force(self._registry, self._project, opened.project.model_version or "")
+        number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
+        audit = freeze_pool(opened.pool, opened.config, opened.key, version, number, at, most_labels, risk)
+        return audit, version
+
+    def _begun(self) -> int:
+        """How many audits were ever begun: Label Studio knows it when MODEL_DIR was lost."""
+        return max(self._audits.next_number(self._project) - 1, audits_begun(self._studio, self._project))
+
+    def _last(self) -> Audit:
+        audit = self._audits.last(self._project)
+        if audit is None:
+            raise BadAuditError(
+                f"Project {self._project} has begun no audit. Begin one with nextlabel certificate start --project "
+                f"{self._project}."
+            )
+        return audit
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Opened]:
+        """The records, in step with Label Studio, which nobody changes meanwhile."""
+        if self._project not in self._registry.projects():
+            raise BadAuditError(
+                f"MODEL_DIR={self._settings.model_dir} holds nothing of project {self._project}, but projects "
+                f"{self._registry.projects()}. Set MODEL_DIR to the backend's, and --project to the number in its "
+                "address."
+            )
+        options = self._registry.options(self._project)
+        path = pool_path(self._settings.model_dir, self._project)
+        with self._turn(f"{self._project}.queue", "its queue is being changed"), Pool(path) as pool:
+            project = self._studio.project(self._project, with_counts=False)
+            config = parse_label_config(project.label_config, options)
+            config = replace(config, control=control_of(self._settings, options))
+            sync(self._studio, pool, config, project, lambda: self._now().timestamp())
+            yield _Opened(pool, project, config, options.control_seed)
+
+    @contextmanager
+    def _turn(self, name: str, why: str) -> Iterator[None]:
+        """One at a time with the trainer, which is waited for."""
+        taken = lock(self._settings.model_dir, name)
+        try:
+            taken.acquire(timeout=PATIENCE_S)
+        except LockHeld:
+            raise BadAuditError(f"Project {self._project} is busy, as {why}. Try again in a minute.") from None
+        try:
+            yield
+        finally:
+            taken.release()

@@ -1,0 +1,44 @@
+"""The control set in the queue and as people answered it. Nothing is learnt from their labels."""
+
+from collections.abc import Mapping, Sequence
+
+from nextlabel.learning.composer import CONTROL
+from nextlabel.learning.control import Control, places
+from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, OPEN, SKIPPED, ControlText
+from nextlabel.loop.sides import Side
+from nextlabel.problems.question import Question
+from nextlabel.store.pool import ControlTask, Pool
+from nextlabel.values.labels import Vote
+
+
+def control_side(pool: Pool, control: Control, first: int, others: int) -> Side:
+    """The tasks of the set that nobody has answered or skipped, of copies one, in the places that they are due."""
+    texts = pool.control() if control.share else []
+    done = [any(task.labelled or task.passed for task in copies) for copies in texts]
+    tasks = [copies[0].task_id for copies, is_done in zip(texts, done, strict=True) if not is_done]
+    due = places(control.share, pool.labels_since_control(), len(tasks), others, first - sum(done)) if tasks else []
+    return Side(CONTROL, tasks, due, hidden=True)
+
+
+def control_texts(pool: Pool, question: Question) -> list[ControlText]:
+    """The texts of the set in the order of their draws, and what people made of each."""
+    votes = pool.control_votes()
+    return [_text(copies, votes, question) for copies in pool.control()]
+
+
+def _text(copies: Sequence[ControlTask], votes: Mapping[int, Sequence[Vote]], question: Question) -> ControlText:
+    given = [vote for task in copies for vote in votes.get(task.task_id, ())]
+    state, answer = _state(copies, given, question)
+    return ControlText(tuple(task.task_id for task in copies), state, answer, any(task.marked for task in copies))
+
+
+def _state(copies: Sequence[ControlTask], given: Sequence[Vote], question: Question) -> tuple[str, str]:
+    """The state of a text, and its label. One copy that was labelled as often as Label Studio asks does for all."""
+    if not given:
+        return (SKIPPED if any(task.passed for task in copies) else OPEN), ""
+    if not any(task.labelled and task.closed for task in copies):
+        return IN_HAND, ""
+    if question.leaves_out(given):
+        return LEFT_OUT, ""
+    answer = question.consensus(given)  # None: labels that the project does not have (any more)
+    return (SKIPPED, "") if answer is None else (ANSWERED, answer)

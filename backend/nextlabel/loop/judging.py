@@ -1,0 +1,63 @@
+"""Says on the status board what the control set says of what the queue follows. Asks nobody anything."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
+from nextlabel.loop.controlling import control_texts
+from nextlabel.loop.said import scores_of
+from nextlabel.problems.judgement import Judgement
+from nextlabel.store.pool import Pool
+from nextlabel.store.state import ControlState
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.versions import Card
+from nextlabel.versions.judging import known_to
+from nextlabel.versions.registry import Registry
+
+
+class Judge:
+    """Judges anew whenever answers, marks or the order in force are others, or not all was scored."""
+
+    def __init__(self, registry: Registry, board: StatusBoard):
+        self._registry, self._board = registry, board
+        self._judged: dict[int, tuple[object, ...]] = {}  # what the last judgement of a project was made of
+
+    def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> None:
+        """Judge the order of that name, of the version of the card; without a card say how far the set is answered."""
+        texts = control_texts(pool, config.question)
+        last_task = judged_to(pool, texts)
+        pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
+        made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
+        if self._judged.get(project) == made_of:
+            return
+        asked = to_judge(pool, texts)
+        said = self._said(pool, card, order, asked) if card else None
+        judgement = judged(pool, config, texts, said)
+        if judgement != self._board.quality(project):
+            self._board.put_quality(project, judgement)
+        if said is None or said.probs_of.keys() >= set(asked):
+            self._judged[project] = made_of
+
+    def _said(self, pool: Pool, card: Card, order: str, task_ids: Sequence[int]) -> Said:
+        scores = scores_of(pool, self._registry, card, order, task_ids)
+        probs_of = dict(zip(scores.ids_N.tolist(), scores.probs_NC, strict=True))
+        return Said(order, card.labels, probs_of, known_to(self._registry, card.project, card.version, order))
+
+
+def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
+    """The tasks by which a version is judged, of copies one: those with an answer that counts."""
+    return [text.task_ids[0] for text in counting(until(texts, judged_to(pool, texts))) if text.state == ANSWERED]
+
+
+def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None) -> Judgement:
+    """What the texts say of what was `said` of them, as far as the pool knows."""
+    noted = pool.state(ControlState).noted
+    return judge(config.control.share, texts, judged_to(pool, texts), config.labels, said, noted)
+
+
+def judged_to(pool: Pool, texts: Sequence[ControlText]) -> int:
+    """The id of the last task that the figures are about: tasks imported later are left out until as many texts count
+    with them as without."""
+    known = pool.state(ControlState).judged_to
+    return known if len(counting(texts)) < len(counting(until(texts, known))) else pool.last_id()

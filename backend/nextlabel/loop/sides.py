@@ -1,0 +1,35 @@
+"""Tasks that come next for another reason than being informative, each kind in places of its own."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from nextlabel.learning.composer import INFORMATIVE, Slots
+
+
+@dataclass(frozen=True)
+class Side:
+    """One kind: its `tasks`, best first, and the `places` of the queue's head, counted from 0, that belong to it.
+
+    Tasks of a `hidden` kind are not of the pool: no order values them, and no guess of theirs is shown.
+    """
+
+    kind: str
+    tasks: Sequence[int]
+    places: Collection[int]
+    hidden: bool = False
+
+
+def slots(sides: Sequence[Side], depth: int) -> Slots:
+    """The kind of each place. Of two kinds that want one, the first has it, and the other takes the next free one."""
+    taken: dict[int, str] = {}
+    for side in sides:
+        for wanted in sorted(side.places):
+            free = next((place for place in range(wanted, depth) if place not in taken), None)
+            if free is not None:
+                taken[free] = side.kind
+    return lambda place: taken.get(place, INFORMATIVE)
+
+
+def hidden(sides: Sequence[Side]) -> Mapping[int, str]:
+    """The kind of each task that is hidden."""
+    return {task: side.kind for side in sides if side.hidden for task in side.tasks}

@@ -1,0 +1,94 @@
+"""Which tasks stand in the slots of wanted classes: those near texts that a person looks for, and likely ones."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.errors import NextlabelError
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.wanted import ENOUGH, WANTED, best_first, in_turn, near, places
+from nextlabel.loop.embedding import Embedder
+from nextlabel.loop.orders import Order
+from nextlabel.loop.sides import Side
+from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.values.arrays import Array
+from nextlabel.values.options import ANY, ProjectOptions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Want:
+    """A class of which more labels are wanted, or `ANY`: `texts` to look for, and the `tasks` that are labelled so, of
+    a `target`, which `ANY` has not."""
+
+    label: str
+    texts: tuple[str, ...]
+    tasks: tuple[int, ...]
+    target: int | None
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.target is not None and len(self.tasks) >= self.target
+
+    def progress(self) -> dict[str, int | None]:
+        """For people: how many labels there are, of how many."""
+        return {"labels": len(self.tasks), "target": self.target}
+
+
+def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, str]) -> list[Want]:
+    """What a project wants. Labels that the config does not have are left out."""
+    named = dict.fromkeys([*options.look_for, *options.class_targets])
+    return [
+        Want(
+            label,
+            options.look_for.get(label, ()),
+            tuple(task for task, given in labels.items() if given == label),
+            None if label == ANY else options.class_targets.get(label, ENOUGH),
+        )
+        for label in named
+        if label in (ANY, *config.labels)
+    ]
+
+
+class WantedTasks:
+    """Finds the tasks of wanted classes. What a person looks for is embedded once in a process."""
+
+    def __init__(self, embedder: Embedder):
+        self._embedder = embedder
+        self._texts: dict[tuple[str, str], Array] = {}
+
+    def side(self, pool: Pool, order: Order, wants: Sequence[Want], labels: int, depth: int) -> Side:
+        """Their slots among `depth` places, which follow `labels` labels. No tasks where nothing is wanted any more, or
+        nothing is near."""
+        lists = [self._of(pool, order, want)[:depth] for want in wants if not want.met]
+        return Side(WANTED, in_turn(lists), places(labels, depth))
+
+    def _of(self, pool: Pool, order: Order, want: Want) -> list[int]:
+        """Tasks for a class, best first: by an order that knows labels of it, before that by embeddings."""
+        chances = order.chances(want.label)
+        return self._near(pool, want) if chances is None else best_first(*chances)
+
+    def _near(self, pool: Pool, want: Want) -> list[int]:
+        """Those of the tasks with an embedding that are near the texts, or, where there are none, near the labels."""
+        ids_N, numbers_N = pool.open_numbers(skipped=False)
+        try:
+            name = self._embedder.name
+            texts_MD = self._embedded(want.texts) if want.texts else pool.vectors(EMBEDDINGS, name, want.tasks)[1]
+        except NextlabelError as error:
+            log.warning("nothing is known to be near what is looked for: %s", error)
+            return []
+        latest = pool.latest_vectors(EMBEDDINGS, name)
+        known_N = latest.knows(numbers_N)
+        return near(ids_N[known_N], latest.of(numbers_N[known_N])["vector"], texts_MD)
+
+    def _embedded(self, texts: Sequence[str]) -> Array:
+        name = self._embedder.name
+        missing = [text for text in texts if (name, text) not in self._texts]
+        if missing:
+            made = self._embedder.of_texts(missing)
+            self._texts |= {(name, text): made_D for text, made_D in zip(missing, made, strict=True)}
+        return np.stack([self._texts[name, text] for text in texts])

@@ -1,0 +1,139 @@
+"""What people read of a judgement: sentences, and a table of the classes. docs/quality.md explains each."""
+
+from collections.abc import Iterator
+
+from nextlabel.problems.intervals import Interval
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
+from nextlabel.problems.quality import Estimate
+
+NAMED = 5  # classes in one sentence
+HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
+
+
+def sentences(judgement: Judgement) -> list[str]:
+    """What the control set says of a version, the most important first; nothing without a control set."""
+    if not judgement.control_share:
+        return []
+    return [*_of_version(judgement), *_of_sample(judgement.sample)]
+
+
+def _of_version(judgement: Judgement) -> Iterator[str]:
+    figures, sample = judgement.figures, judgement.sample
+    if figures is None:
+        yield f"Nothing can be said of a version yet: {judgement.why}."
+        return
+    drawn = f"{_texts(sample.texts)} drawn at random and never learnt from"
+    yield f"{judgement.order}, judged by {sample.answered or 'none'} of {drawn}:"
+    yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
+    yield f"The machine's labels on what is left: {_left(judgement)}."
+    yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
+    if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
+        yield f"Calibration: {_calibration(figures.calibration)}."
+    unknown = [repr(of_class.label) for of_class in figures.classes if of_class.recall.value is None]
+    if unknown and sample.answered:
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        yield f"Nothing is known about {', '.join(unknown[:NAMED])}{more}: no control task has that label."
+    if sample.skipped:
+        everybody, worst = sample.answered + sample.skipped, figures.at_worst
+        yield (
+            f"{sample.skipped} of {_texts(everybody)} have no answer that counts; had the machine been wrong on all of "
+            f"them, {percent(worst.value or 0)} would be right ({_between(worst.interval)})."
+        )
+
+
+def _of_sample(sample: Sample) -> Iterator[str]:
+    if sample.waiting:
+        in_hand = f", {sample.in_hand} of them for that of further annotators" if sample.in_hand else ""
+        are, wait = ("is" if sample.waiting == 1 else "are"), ("waits" if sample.missing == 1 else "wait")
+        missing = f"{_texts(sample.missing)} before still {wait} for an answer{in_hand}"
+        yield f"{sample.waiting} more {are} labelled and not counted yet, as {missing}."
+    if sample.newer:
+        yield (
+            f"{_texts(sample.newer)} of the control set came with a later import. Those that are due are served first; "
+            "until they are labelled, the figures are about the tasks that were there before."
+        )
+
+
+def _right(accuracy: Estimate, more: str) -> str:
+    if accuracy.value is None:
+        return f"cannot tell yet{more}"
+    share = f"{round(accuracy.value * accuracy.examples)} of {accuracy.examples}"
+    if accuracy.interval.width >= WIDE:
+        return f"cannot tell yet; {share} right may mean {_between(accuracy.interval)}{more}"
+    return f"{percent(accuracy.value)} right ({share}; {_between(accuracy.interval)})"
+
+
+def _left(judgement: Judgement) -> str:
+    if judgement.left is None:
+        return f"cannot tell, as {judgement.why_left}"
+    return _right(judgement.left, "")
+
+
+def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
+    if macro_f1.value is None:
+        return f"cannot tell yet{_more(judgement.more_for_macro_f1, judgement)}"
+    return _number(macro_f1)
+
+
+def _calibration(calibration: Estimate) -> str:
+    points = 100 * (calibration.value or 0.0)
+    low, high = (100 * limit for limit in calibration.interval)
+    word = "surer" if points >= 0 else "less sure"
+    return f"on average it is {abs(points):.0f} points {word} than it is right ({low:+.0f} to {high:+.0f} points)"
+
+
+def _more(labels: int, judgement: Judgement) -> str:
+    """How many labels are wanted, and how many in all that means, if the control set has as many."""
+    if not labels:
+        return ""
+    sample, together = judgement.sample, labels / judgement.control_share
+    left = sample.texts - sample.answered - sample.skipped
+    in_all = f"which has {left} left" if labels > left else f"about {_about(together)} in all"
+    return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
+
+
+def _about(count: float) -> str:
+    """Two digits of it."""
+    return f"{float(f'{count:.2g}'):.0f}"
+
+
+def rows(figures: Figures, most: int | None = None) -> list[tuple[str, ...]]:
+    """A row for each class that has a label in the control set, as of `HEADER`; of more than `most` those of which most
+    is known."""
+    seen = [of_class for of_class in figures.classes if of_class.recall.examples]
+    kept = sorted(seen, key=lambda of_class: -of_class.recall.examples)[:most]
+    return [_row(of_class) for of_class in seen if of_class in kept]
+
+
+def _row(of_class: OfClass) -> tuple[str, ...]:
+    share, recall = of_class.share, of_class.recall
+    return (
+        of_class.label,
+        str(recall.examples),
+        f"{percent(share.value or 0.0)} ({_between(share.interval)})",
+        f"{percent(recall.value or 0.0)} ({_between(recall.interval)})",
+        _number(of_class.f1),
+    )
+
+
+def left_out(figures: Figures, most: int) -> int:
+    """How many classes with a label that table leaves out."""
+    return max(0, sum(bool(of_class.recall.examples) for of_class in figures.classes) - most)
+
+
+def percent(share: float) -> str:
+    """Nearly all is not all, and nearly nothing is not nothing."""
+    text = f"{100 * share:.0f}"
+    return f"{100 * share:.1f} %" if text in ("0", "100") and 0 < share < 1 else f"{text} %"
+
+
+def _between(interval: Interval) -> str:
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def _number(estimate: Estimate) -> str:
+    return f"{estimate.value or 0.0:.2f} ({estimate.interval.low:.2f} to {estimate.interval.high:.2f})"
+
+
+def _texts(count: int) -> str:
+    return "1 text" if count == 1 else f"{count} texts"

@@ -1,0 +1,69 @@
+"""The control set of a simulation: which examples nothing is learnt from, when they are asked, what they say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.learning.control import control_set, places
+from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.simulation.datasets.textsets import Labelled
+from nextlabel.values.arrays import Array
+from nextlabel.values.examples import key_of
+
+
+@dataclass(frozen=True)
+class ControlSet:
+    """The `texts` that are reserved, in the order of their draws, each with the ids of its copies."""
+
+    share: float
+    texts: tuple[tuple[int, ...], ...]
+
+    @property
+    def reserved(self) -> set[int]:
+        """The ids of all of them."""
+        return {number for copies in self.texts for number in copies}
+
+    def due(self, asked: Sequence[int], since: int, count: int) -> dict[int, int]:
+        """Those that come among the next `count` labels, by their place there, as in the live queue; `asked` were asked
+        before, and `since` labels were given after the last of them."""
+        left = [copies[0] for copies in self.texts if copies[0] not in set(asked)]
+        turns = places(self.share, since, len(left), others=0) if left else []
+        return {place: number for place, number in zip(turns, left, strict=True) if place < count}
+
+
+def drawn(train: Sequence[Labelled], share: float, seed: int) -> ControlSet:
+    """The control set of a run with that seed."""
+    if not share:
+        return ControlSet(0.0, ())
+    copies: dict[object, list[int]] = {}
+    for example, _ in train:
+        copies.setdefault(key_of(example), []).append(example.id)
+    keys = control_set(str(seed), (key_of(example) for example, _ in train), share)
+    return ControlSet(share, tuple(tuple(copies[key]) for key in keys))
+
+
+def interleaved(informative: Sequence[int], control: Mapping[int, int]) -> list[int]:
+    """All ids in the order in which they are asked; `control` by their places."""
+    waiting, asked = list(informative), list[int]()
+    while waiting or (asked and len(asked) in control):
+        asked.append(control[len(asked)] if len(asked) in control else waiting.pop(0))
+    return asked
+
+
+def figures(
+    share: float, answers: Mapping[int, str], labels: tuple[str, ...], probs_NK: Array
+) -> dict[str, Any] | None:
+    """For a round's record: accuracy and macro-F1 with their limits. `answers` by id, and what is said of each."""
+    texts = [ControlText((number,), ANSWERED, answer) for number, answer in answers.items()]
+    said = Said("", labels, dict(zip(answers, probs_NK, strict=True)), ())
+    found = judge(share, texts, max(answers, default=0), labels, said, noted=False).figures
+    if found is None or not answers:
+        return None
+    accuracy, macro_f1 = found.accuracy, found.macro_f1
+    return {
+        "labels": accuracy.examples,
+        "accuracy": accuracy.value,
+        "accuracy_limits": list(accuracy.interval),
+        "macro_f1": macro_f1.value,
+        "macro_f1_limits": list(macro_f1.interval),
+    }

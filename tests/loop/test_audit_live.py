@@ -1,0 +1,167 @@
+"""An audit with a real Label Studio, by command line: begun, labelled, killed in between, certified, contradicted."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from helpers.fits import QUICK
+from helpers.live_project import LiveProject, kill
+from helpers.waiting import wait_until
+from nextlabel.__main__ import main
+from nextlabel.lab.importing import import_corpus, result_of
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.learning.certificate import Answer, Audit, passed
+from nextlabel.loop.heading import EVERY
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus
+from nextlabel.versions.audits import Audits
+
+StartBackend = Callable[..., LocalBackend]
+Certificate = Callable[..., tuple[int, str]]
+ON = {
+    **QUICK, "control_share": 0.5, "head": "on", "query_strategy": "margin", "fit_every": 1000, "fit_max_wait_s": 3600,
+    "fit_schedule": "8",
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(
+    label_studio: LocalStudio,
+    studio: LabelStudioClient,
+    start_backend: StartBackend,
+    few_pairs: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> LiveProject:
+    """Whose queue follows a head, and whose settings are those of the commands."""
+    found = LiveProject(studio, start_backend(**ON), few_pairs)
+    for name, value in {
+        "LABEL_STUDIO_URL": label_studio.url,
+        "LABEL_STUDIO_API_KEY": label_studio.login.token,
+        "MODEL_DIR": str(found.backend.model_dir),
+        "CONTROL_SHARE": "0.5",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found.wait()
+    found.label(2 * EVERY)
+    wait_until(lambda: ".1-" in followed(found) and found.board.queue(found.id).state == "published", "a head")
+    return found
+
+
+@pytest.fixture
+def certificate(project: LiveProject, capsys: pytest.CaptureFixture[str]) -> Certificate:
+    """The command: its exit code, and what it says."""
+
+    def call(action: str, *arguments: object, of: int = project.id) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(["certificate", action, "--project", str(of), *map(str, arguments)])
+        return code, "".join(capsys.readouterr())
+
+    return call
+
+
+def followed(project: LiveProject) -> str:
+    return project.studio.project(project.id).model_version or ""
+
+
+def audited(project: LiveProject) -> set[int]:
+    """What is published of the audit. No guess of it is shown."""
+    predictions = [p for p in project.studio.our_predictions(project.id) if p.version.startswith("nextlabel-audit-2-")]
+    assert all(p.choice == "" for p in predictions)
+    return {p.task_id for p in predictions}
+
+
+def labels_without_error(audit: Audit) -> int:
+    """After how many all tasks are certified, in this order."""
+    right = [Answer(said, 1, "") for said in audit.said[: audit.most_labels]]
+    whole = audit.plan.parts[-1]
+    return next(n for n in range(1, len(right) + 1) if passed(audit, right[:n]) == whole)
+
+
+def answer(project: LiveProject, audit: Audit, before: list[int]) -> int:
+    """Answer what Label Studio serves as the version does, once there is a task; returns it."""
+    wait_until(lambda: audited(project) - set(before), "a task of the audit")
+    task = project.studio.next_task(project.id)
+    assert task is not None
+    said = audit.said[audit.ids_N.tolist().index(task["id"])]
+    project.studio.annotate(task["id"], result_of(said))
+    return int(task["id"])
+
+
+def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
+    project: LiveProject, certificate: Certificate, few_pairs: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = followed(project)
+    with monkeypatch.context() as killed:
+        killed.setattr(Audits, "begin", interrupted)
+        assert certificate("start")[0] == 130
+    code, said = certificate("status")
+    assert (code, "has begun no audit" in said) == (1, True)
+    code, said = certificate("start", "--risk", 0.2, "--labels", 40)
+    assert (code, "Audit 2 has begun" in said) == (0, True), said
+    audit = Audits(project.backend.model_dir).load(project.id, 2)
+    assert audit.plan.level == 0.0125, "what was cut short has spent its part"
+    assert "If none is wrong, it takes about" in said
+    needed = labels_without_error(audit)
+    assert audit.version == head
+    assert set(audit.ids_N.tolist()).isdisjoint(project.labelled())
+    assert "runs. Give it up first" in certificate("start")[1]
+
+    served = list[int]()
+    wait_until(lambda: "nextlabel-audit-2-" in followed(project), "the queue to hold the audit")
+    for place in range(needed):
+        served.append(answer(project, audit, served))
+        if place == 3:
+            kill(project.backend, "trainer")
+            assert guesses(project) == [[], []]
+            code, said = certificate("issue", "--out", tmp_path / "early.json")
+            assert (code, "certifies nothing: of 4 tasks 0 are wrong" in said) == (1, True)
+    assert served == audit.ids_N[:needed].tolist(), "nothing but the audit's tasks, in the order of the draw"
+    wait_until(lambda: followed(project) == head, "the queue to follow the head again")
+    assert "ended, as all tasks are certified" in certificate("status")[1]
+
+    file = tmp_path / "certificate.json"
+    assert certificate("issue", "--out", file, "--labels", tmp_path / "labels.csv")[0] == 0
+    assert len((tmp_path / "labels.csv").read_text().splitlines()) == 1 + len(audit.ids_N)
+    code, said = certificate("verify", file)
+    assert (code, "All of it is so, and in force." in said) == (0, True), said
+    contradict(project, certificate, file)
+    another = import_corpus(project.studio, few_pairs, "another", 10, seed=0)
+    told = f"Of another project or audit: audit is 2, and project {another} has begun 0.\n"
+    assert certificate("verify", file, of=another) == (1, told)
+    assert certificate("stop")[0] == 0
+    wait_until(lambda: followed(project) not in ("", head), "a head that knows the labels of the audit")
+    assert f"version is {head}, and {followed(project)} is in force" in certificate("verify", file)[1]
+    shutil.rmtree(project.backend.model_dir / "audits")
+    assert f"Audit 3 of project {project.id}" in certificate("start", "--dry-run")[1], "Label Studio counts them, too"
+
+
+def guesses(project: LiveProject) -> list[object]:
+    """What two tasks are answered when predictions are retrieved."""
+    tasks = [project.studio.task(task) for task in sorted(audited(project))[:2]]
+    config = project.studio.project(project.id).label_config
+    body = {"tasks": tasks, "project": f"{project.id}.1", "label_config": config}
+    answers = httpx.post(f"{project.backend.url}/predict", json=body, timeout=60).json()["results"]
+    return [found["result"] for found in answers]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def contradict(project: LiveProject, certificate: Certificate, file: Path) -> None:
+    """Forge a count; then change a label."""
+    found = json.loads(file.read_text())
+    right = found["labels"][2]
+    found["result"]["size"] += 1
+    (file.parent / "forged.json").write_text(json.dumps(found))
+    code, said = certificate("verify", file.parent / "forged.json")
+    assert (code, said.startswith("Forged: result.size is")) == (1, True)
+    [annotation] = [a["id"] for a in project.studio.task(right["task"])["annotations"]]
+    other = next(label for label in LABELS if label != right["said"])
+    project.studio._call("PATCH", f"api/annotations/{annotation}/", json={"result": result_of(other)})
+    told = f"labels[2].label is {right['said']!r}, and task {right['task']} was answered {other!r} since"
+    assert certificate("verify", file) == (1, f"Outdated: {told}.\n")

@@ -1,0 +1,181 @@
+"""What an audit freezes, when an answer counts, which tasks come next. With a real model, however small."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, House
+from nextlabel.errors import BadAuditError, NoModelError
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
+from nextlabel.learning.control import Control, draw
+from nextlabel.learning.heads import probabilities
+from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.fitting import AUDITED
+from nextlabel.loop.heading import HeadMaker, features_of
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.values.examples import Example, key_of
+from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.versions.audits import Audits
+
+SEED = "the house's own"
+READING = parse_label_config(CONFIG)
+RULE = Control(SEED, 0.3)
+ODD = (201, 202, 203, 204)  # a copy of a labelled text, one of another in the pool, one skipped, one closed
+
+
+def row(task: int, text: str, votes: tuple[Vote, ...] = (), skipped: bool = False, closed: bool = False) -> TaskRow:
+    example = Example(task, text)
+    return TaskRow(task, example, False, closed, skipped, len(votes), votes, draw=RULE.drawn(example))
+
+
+def text_of(task: int) -> str:
+    """As the house has it."""
+    word = ("yes", "no")[task % 2]
+    return f"{word}, {word}, number {task}"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[House]:
+    """With a version and a head, and a control set of which one task in ten is answered."""
+    found = House(tmp_path_factory.mktemp("house"), tiny, head="on")
+    found.label(TRAIN, RIGHT)
+    odd = [row(201, text_of(1)), row(202, text_of(230).upper()), row(203, text_of(203), skipped=True)]
+    odd.append(row(204, text_of(204), closed=True))
+    found.pool.upsert([*odd, *(row(task, text_of(task)) for task in POOL if task not in ODD)])
+    found.fit()
+    card = found.registry.card(PROJECT, found.active_version)
+    labels = found.pool.labels(READING.question, holdout=False)
+    HeadMaker(found.registry, found.resident).renewed(found.pool, card, labels, None)
+    yield found
+    found.pool.__exit__()
+
+
+@pytest.fixture
+def head(house: House) -> str:
+    return house.active_version.replace("-1-", "-1.1-")
+
+
+def frozen(house: House, followed: str, most: int = 20) -> Audit:
+    version = in_force(house.registry, PROJECT, followed)
+    return freeze_pool(house.pool, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", most, 0.2)
+
+
+def test_what_is_frozen_is_what_nobody_has_answered_in_the_order_of_the_draw(house: House, head: str) -> None:
+    audit = frozen(house, head)
+    left = {task: text_of(task) for task in POOL if task not in (*ODD, 230)} | {202: text_of(230).upper()}
+    keys = {task: key_of(Example(task, text)) for task, text in left.items()}
+    assert audit.ids_N.tolist() == sorted(left, key=lambda task: draw(seed_of(SEED, 1), keys[task]))
+    assert any(RULE.drawn(Example(task, text)) for task, text in left.items()), "the control set is not left out"
+    assert audit.texts == tuple(text_hash(keys[task]) for task in audit.ids_N.tolist())
+
+
+def test_labels_and_confidences_are_those_of_the_head_or_the_version_that_the_queue_follows(
+    house: House, head: str
+) -> None:
+    version, order = in_force(house.registry, PROJECT, head), frozen(house, head).ids_N.tolist()
+    assert version.head is not None
+    ids_N, features_ND = features_of(house.pool, version.card, dict.fromkeys(order, ""))
+    said = {
+        head: probabilities(version.head.layer, features_ND),
+        house.active_version: house.pool.probabilities(house.active_version, order)[1],
+    }
+    for followed, probs_NC in said.items():
+        audit = frozen(house, followed)
+        place_of = {int(task): place for place, task in enumerate(ids_N)}
+        rows_NC = probs_NC[[place_of[task] for task in audit.ids_N.tolist()]]
+        assert audit.said == tuple(version.card.labels[best] for best in rows_NC.argmax(axis=1))
+        top_N = rows_NC.max(axis=1)
+        np.testing.assert_allclose(audit.confidences_N, np.log(top_N / (1 - top_N)), rtol=1e-9)
+        assert audit.version == followed
+    assert frozen(house, head).confidences_N.tolist() != frozen(house, house.active_version).confidences_N.tolist()
+
+
+def test_an_audit_is_of_what_the_queue_follows_and_of_a_scored_pool(house: House, head: str, tmp_path: Path) -> None:
+    with pytest.raises(BadAuditError, match=r"follows nextlabel-start-1, and nextlabel-1-.* is active"):
+        in_force(house.registry, PROJECT, "nextlabel-start-1")
+    with pytest.raises(NoModelError, match=r"nextlabel-1\.7-.* is none of the newest"):
+        in_force(house.registry, PROJECT, head.replace("1.1", "1.7"))
+    version = in_force(house.registry, PROJECT, head)
+    with Pool(tmp_path / "empty.sqlite") as empty:
+        for tasks in (0, 3):
+            empty.upsert([row(task, text_of(task)) for task in range(300, 300 + tasks)])
+            with pytest.raises(BadAuditError, match=f"has scored 0 of the {tasks} tasks"):
+                freeze_pool(empty, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
+
+
+def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: House, head: str, tmp_path: Path) -> None:
+    audit = frozen(house, head)
+    first = audit.ids_N[:8].tolist()
+    texts = {example.id: example.text for example in house.pool.examples(first)}
+    one, two = Vote("pos", False, "2026-01-02T00:00:01"), Vote("neg", False, "2026-01-02T00:00:02")
+    with Pool(pool_path(tmp_path, PROJECT)) as pool:
+        pool.upsert([row(task, texts[task]) for task in first])
+        pool.upsert([row(first[0], texts[first[0]], (one,), closed=True)])
+        pool.upsert([row(first[1], texts[first[1]], (one, two), closed=True)])
+        pool.upsert([row(first[2], texts[first[2]], skipped=True)])
+        pool.upsert([row(first[3], "another text", (one,), closed=True)])
+        pool.forget([first[4]])
+        pool.upsert([row(first[5], texts[first[5]], (one,))])  # others are asked, too
+        pool.upsert([row(first[7], texts[first[7]], (one,), closed=True)])
+        found = progress(pool, READING.question, audit)
+        assert found.counted == [
+            Answer("pos", 1, one.when),
+            Answer("neg", 2, two.when),
+            NO_ANSWER,
+            NO_ANSWER,
+            NO_ANSWER,
+        ]
+        order = AuditOrder(found)
+        assert [task.task_id for task in order.ranked(2, skipped=False)] == [first[5], first[6]]
+        assert order.ranked(2, skipped=True) == []
+        value, prediction = order.prediction(first[5]) or (0.0, {})
+        assert (prediction["result"], prediction["score"]) == ([], 1 - value)
+        assert order.prediction(first[7]) is None
+        assert found.message == f"Audit 1 of {head}: 5 of 20, certifies nothing"
+
+
+def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_it_may_take(
+    house: House, head: str, tmp_path: Path
+) -> None:
+    audit = frozen(house, head)
+    tasks = audit.ids_N.tolist()
+    texts = {example.id: example.text for example in house.pool.examples(tasks)}
+    rows = [
+        row(task, texts[task], (Vote(said, False, "2026-01-02T00:00:00"),), closed=True)
+        for task, said in zip(tasks, audit.said, strict=True)
+    ]
+    with Pool(pool_path(tmp_path, PROJECT)) as pool:
+        pool.upsert([row(task, texts[task]) for task in tasks])
+        over = []
+        for answered in rows[:20]:
+            pool.upsert([answered])
+            over.append(progress(pool, READING.question, audit).over)
+        done = next(place for place, why in enumerate(over) if why)
+        assert over[done] == "all tasks are certified"
+        few = progress(pool, READING.question, replace(audit, most_labels=done))
+        assert few.over == f"{done} tasks were asked for"
+        records = records_of(pool, READING, SEED, audit, head)
+        found = issue(audit, progress(pool, READING.question, audit).counted, "2026-01-03T00:00:00+00:00")
+        assert problems(found, records) == []
+        running = records_of(pool, READING, SEED, audit, "nextlabel-audit-1-20260101T000000")
+        assert running.in_force == head
+
+
+def test_nothing_is_fitted_while_an_audit_runs_and_what_waited_is_fitted_after_it(
+    house: House, head: str, tmp_path: Path
+) -> None:
+    audits = Audits(house.settings.model_dir)
+    audits.begin(frozen(house, head), None)
+    house.jobs.demand_fit(PROJECT)
+    assert house.look().reason == ""
+    assert house.look().message == AUDITED
+    before = house.active_version
+    assert house.fit() == before
+    audits.end(PROJECT, "all tasks are certified")
+    assert house.fit() == before, "what is certified stays in force"
+    audits.release(PROJECT)
+    assert house.fit() != before

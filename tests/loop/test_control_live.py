@@ -1,0 +1,94 @@
+"""The control set with a real Label Studio: in its slots, without a guess, and in no file of any version."""
+
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import pytest
+
+from helpers.fits import QUICK
+from helpers.live_project import LiveProject
+from helpers.waiting import wait_until
+from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials, connect, find_backend
+from nextlabel.learning.control import Control
+from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.values.examples import Example
+from nextlabel.values.options import ProjectOptions
+from nextlabel.values.versions import version_of
+
+StartBackend = Callable[..., LocalBackend]
+SHARE = 0.2
+ON = {**QUICK, "control_share": SHARE, "fit_every": 8, "fit_max_wait_s": 3600}
+
+
+def control_of(project: LiveProject) -> dict[int, str]:
+    """The reserved tasks with their draws, by the rule alone."""
+    backend = find_backend(project.studio, project.id)
+    assert backend is not None
+    rule = Control(ProjectOptions.of(backend.extra_params).control_seed, SHARE)
+    tasks = [task for page in project.studio.tasks_after(project.id, 0) for task in page]
+    train = [task["id"] for task in tasks if task["data"]["split"] == "train"]
+    texts = {task["id"]: (task["data"]["sentence1"], task["data"]["sentence2"]) for task in tasks}
+    draws = {task: rule.drawn(Example(task, *texts[task])) for task in train}
+    return {task: place for task, place in draws.items() if place}
+
+
+def settled(project: LiveProject, labels: int) -> Callable[[], bool]:
+    """Whether all labels are known, and the queue follows what they made due."""
+
+    def is_settled() -> bool:
+        status = project.board.queue(project.id)
+        followed = project.studio.project(project.id).model_version or ""
+        knows_all = status.labels + status.control >= labels
+        return version_of(followed) == project.version() and status.state == "published" and knows_all
+
+    return is_settled
+
+
+@pytest.mark.parametrize("head", ["off", "on"])
+def test_of_five_labels_one_is_of_the_control_set_and_nothing_is_learnt_from_it(
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus, head: str
+) -> None:
+    project = LiveProject(studio, start_backend(**{**ON, "head": head}), few_pairs)
+    control = control_of(project)
+    first = project.wait()
+    before, served = set(project.labelled()), list[int]()
+    for _ in range(3 * 5):
+        known = len(before) + len(served)
+        wait_until(settled(project, known), "the queue to know the last label")
+        served += project.label(1)
+    of_control = [place for place, task in enumerate(served) if task in control]
+    assert len(of_control) == 3
+    assert np.diff(of_control).tolist() == [5, 5]
+    order = sorted(control.keys() - before, key=lambda task: control[task])
+    assert [served[place] for place in of_control] == order[:3], "in the order of their draws"
+
+    project.wait(newer_than=first)
+    for version in project.registry.versions(project.id):
+        assert project.registry.fitted_labels(project.id, version).keys().isdisjoint(control)
+        for path in (project.registry.path(project.id, version) / "heads").glob("*.npz"):
+            with np.load(path) as arrays:
+                assert not set(arrays["task_ids_N"].tolist()) & set(control)
+    shown = [p for p in studio.our_predictions(project.id) if p.task_id in control]
+    assert shown
+    assert all(p.choice == "" for p in shown)
+
+
+def test_a_holdout_is_labelled_first_and_a_control_task_is_answered_without_a_guess(
+    studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
+) -> None:
+    project = LiveProject(studio, start_backend(**ON), few_pairs)
+    control = control_of(project)
+    project.wait()
+    known = project.labelled() & control.keys()
+    connect(studio, project.id, project.backend.url, Credentials(), control_first=len(known) + 3)
+    due = sorted(control.keys() - known, key=lambda task: control[task])[:3]
+    wait_until(lambda: project.queue()[:3] == due, "the first tasks of the control set to come first")
+    assert project.label(len(due)) == due
+    config = studio.project(project.id).label_config
+    tasks = [studio.task(due[0]), studio.task(min(project.published().keys() - control.keys()))]
+    body = {"tasks": tasks, "project": f"{project.id}.1", "label_config": config}
+    answers = httpx.post(f"{project.backend.url}/predict", json=body, timeout=60).json()["results"]
+    assert [bool(answer["result"]) for answer in answers] == [False, True]

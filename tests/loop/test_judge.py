@@ -1,0 +1,220 @@
+"""What the status board says of the order in force, from the copy alone. With a real model, however small."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.control import Control
+from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, OPEN, SKIPPED
+from nextlabel.loop.controlling import control_texts
+from nextlabel.loop.heading import EVERY, HeadMaker
+from nextlabel.loop.judging import Judge
+from nextlabel.loop.marks import begin
+from nextlabel.loop.orders import keep
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Sample
+from nextlabel.store.pool import Pool
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.options import ProjectOptions
+
+READING = replace(
+    parse_label_config(CONFIG, ProjectOptions(ignored_labels=("unsure",))), control=Control("a seed", 0.1)
+)
+CONTROL = range(301, 313)
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
+    found = House(tmp_path, tiny, head="on", query_strategy="margin")
+    begin(found.pool, READING, asked_before=False)
+    found.label(TRAIN, RIGHT)
+    found.fit()
+    yield found
+    found.pool.__exit__()
+
+
+def row(task_id: int, *labels: str, closed: bool | None = None, skipped: bool = False, copy_of: int = 0) -> TaskRow:
+    number = copy_of or task_id
+    text, votes = f"{('yes', 'no')[number % 2]}, yes, number {number}", tuple(Vote(la, False, "") for la in labels)
+    is_closed = bool(labels) if closed is None else closed
+    return TaskRow(
+        task_id, Example(task_id, text), False, is_closed, skipped, len(votes), votes, draw=f"{16 * number:064x}"
+    )
+
+
+def answer(house: House, ids: Sequence[int]) -> None:
+    house.pool.upsert(row(i, ("pos", "neg")[i % 2]) for i in ids)
+
+
+def look(house: House, judge: Judge, order: str = "") -> None:
+    version = house.registry.current(PROJECT)
+    card = house.registry.card(PROJECT, version) if version else None
+    judge.look(house.pool, PROJECT, READING, order or version or "", card)
+
+
+def score(house: House) -> None:
+    card = house.registry.card(PROJECT, house.active_version)
+    keep(house.pool, card.version, house.resident.score(card, house.pool.unscored(card.version), False, features=True))
+
+
+def by_hand(house: House, ids: Sequence[int], head: Path | None = None) -> tuple[float, float]:
+    """Accuracy and mean confidence, by plain transformers."""
+    path = house.registry.path(PROJECT, house.active_version)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    if head:
+        with np.load(head) as arrays, torch.no_grad():
+            model.classifier.weight.copy_(torch.from_numpy(arrays["weights_CD"]))
+            model.classifier.bias.copy_(torch.from_numpy(arrays["bias_C"]))
+    right, sure = [], []
+    for example in house.pool.examples(ids):
+        with torch.no_grad():
+            inputs = tokenizer(example.text, truncation=True, max_length=16, return_tensors="pt")
+            probs_C = torch.softmax(model(**inputs).logits[0].double(), dim=0)
+        right.append(model.config.id2label[int(probs_C.argmax())] == ("pos", "neg")[example.id % 2])
+        sure.append(float(probs_C.max()))
+    return float(np.mean(right)), float(np.mean(sure))
+
+
+def figures(house: House) -> Figures:
+    found = house.board.quality(PROJECT).figures
+    assert found is not None
+    return found
+
+
+def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: House) -> None:
+    judge = Judge(house.registry, house.board)
+    answer(house, CONTROL)
+    look(house, judge)
+    assert house.board.quality(PROJECT).why == f"{house.active_version} has still to score {len(CONTROL)} of them"
+    score(house)
+    look(house, judge)
+    accuracy, sure = by_hand(house, CONTROL)
+    assert figures(house).accuracy.value == pytest.approx(accuracy)
+    assert figures(house).calibration.value == pytest.approx(sure - accuracy, abs=1e-5)
+    assert house.board.quality(PROJECT).left == figures(house).accuracy
+
+    house.label(range(201, 201 + EVERY), RIGHT)
+    card = house.registry.card(PROJECT, house.active_version)
+    labels = house.pool.labels(READING.question, holdout=False)
+    name, _ = HeadMaker(house.registry, house.resident).newest(house.pool, card, labels, 0) or ("", None)
+    look(house, judge, name)
+    assert house.board.quality(PROJECT).order == name
+    path = house.registry.path(PROJECT, card.version) / "heads" / "1.npz"
+    accuracy, sure = by_hand(house, CONTROL, path)
+    assert figures(house).accuracy.value == pytest.approx(accuracy)
+    assert figures(house).calibration.value == pytest.approx(sure - accuracy, abs=1e-3), "from features in fp16"
+    path.unlink()
+    look(house, Judge(house.registry, house.board), name)
+    assert house.board.quality(PROJECT).figures is None, "a head that is gone cannot be judged"
+
+
+def test_nothing_is_judged_again_until_an_answer_a_mark_or_the_order_is_another(house: House) -> None:
+    judge, file = Judge(house.registry, house.board), house.settings.model_dir / "status" / f"{PROJECT}.quality.json"
+    answer(house, CONTROL[:4])
+    house.pool.upsert(row(i) for i in CONTROL[4:])
+    score(house)
+    look(house, judge)
+    file.unlink()
+    look(house, judge)
+    house.label(range(201, 203), RIGHT)
+    look(house, judge)
+    assert not file.exists(), "nothing of the control set has changed"
+    house.pool.mark([CONTROL[0]])
+    look(house, judge)
+    left = house.board.quality(PROJECT).left
+    assert left is not None
+    assert left.examples == 3
+    answer(house, CONTROL[:5])
+    look(house, judge)
+    assert figures(house).accuracy.examples == 5
+    assert figures(house).classes[0].recall.examples == 2
+    house.pool.upsert([row(CONTROL[0], "pos")])  # relabelled
+    look(house, judge)
+    assert figures(house).classes[0].recall.examples == 3
+
+
+def test_a_version_that_was_fitted_on_a_task_of_the_set_is_not_judged(house: House) -> None:
+    house.pool.upsert([row(TRAIN[0], "neg"), *(row(i, "pos") for i in CONTROL)])
+    score(house)
+    look(house, Judge(house.registry, house.board))
+    assert house.board.quality(PROJECT).figures is None
+    assert "was fitted on 1 of the texts of the control set" in house.board.quality(PROJECT).why
+
+
+def test_before_the_first_version_the_board_says_how_far_the_set_is_answered(tmp_path: Path, tiny: Path) -> None:
+    empty = House(tmp_path, tiny)
+    answer(empty, CONTROL[:3])
+    look(empty, Judge(empty.registry, empty.board))
+    said = empty.board.quality(PROJECT)
+    assert (said.sample, said.why, said.order) == (Sample(3, answered=3), NO_VERSION, "")
+    (tmp_path / "status" / f"{PROJECT}.quality.json").write_text('{"sample": 7}')
+    assert empty.board.quality(PROJECT) == NO_JUDGEMENT, "a damaged one is as good as none"
+    empty.pool.__exit__()
+
+
+def test_tasks_that_are_imported_later_leave_the_figures_alone_until_they_are_caught_up_with(house: House) -> None:
+    judge = Judge(house.registry, house.board)
+    answer(house, CONTROL)
+    house.pool.upsert([row(400)])
+    score(house)
+    look(house, judge)
+    before = figures(house)
+    imported = [replace(row(501), draw=f"{16 * 302 + 1:064x}"), replace(row(502), draw=f"{1:064x}")]
+    house.pool.upsert(imported)
+    score(house)
+    look(house, judge)
+    assert figures(house) == before
+    assert house.board.quality(PROJECT).sample.newer == 2
+    labelled = (replace(r, votes=(Vote("pos", False, ""),), closed=True) for r in imported)
+    house.pool.upsert(labelled)
+    look(house, judge)
+    assert figures(house).accuracy.examples == len(CONTROL) + 2
+    assert house.board.quality(PROJECT).sample.newer == 0
+
+
+# What people made of a text
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "expected"),
+    [
+        ([row(1)], OPEN, ""),
+        ([row(1, "pos")], ANSWERED, "pos"),
+        ([row(1, "pos", closed=False)], IN_HAND, ""),
+        ([row(1, "pos", closed=False, skipped=True)], IN_HAND, ""),
+        ([row(1, "neg", "pos", "pos")], ANSWERED, "pos"),
+        ([row(1, skipped=True)], SKIPPED, ""),
+        ([row(1, closed=True)], SKIPPED, ""),
+        ([row(1, "unsure")], LEFT_OUT, ""),
+        ([row(1, "unsure", "pos", "pos")], ANSWERED, "pos"),
+        ([row(1, "a label that was renamed")], SKIPPED, ""),
+        ([row(1), row(2, "neg", copy_of=1)], ANSWERED, "neg"),
+        ([row(1, skipped=True), row(2, copy_of=1)], SKIPPED, ""),
+        ([row(1, "neg"), row(2, "pos", copy_of=1), row(3, "pos", copy_of=1)], ANSWERED, "pos"),
+    ],
+)
+def test_what_people_made_of_a_text_and_its_copies(
+    rows: Sequence[TaskRow], state: str, expected: str, tmp_path: Path
+) -> None:
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert(rows)
+        [text] = control_texts(pool, READING.question)
+    assert (text.task_ids, text.state, text.answer) == (tuple(r.id for r in rows), state, expected)
+
+
+def test_deleted_and_imported_again_a_text_has_its_place_and_waits_for_a_label(tmp_path: Path) -> None:
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert([row(1, "pos"), row(2, "neg"), row(3, "pos")])
+        pool.forget([2])
+        assert [text.task_ids for text in control_texts(pool, READING.question)] == [(1,), (3,)]
+        pool.upsert([row(9, copy_of=2)])
+        texts = control_texts(pool, READING.question)
+    assert [(text.task_ids, text.state) for text in texts] == [((1,), ANSWERED), ((9,), OPEN), ((3,), ANSWERED)]

@@ -1,0 +1,108 @@
+"""Which tasks come into slots of wanted classes: near ones before a label of the class is known, then likely ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.wanted import ENOUGH, EVERY, WANTED
+from nextlabel.loop.embedding import Embedder
+from nextlabel.loop.wanted import Want, WantedTasks, wants_of
+from nextlabel.model.classifier import Recipe, load_base
+from nextlabel.model.tokens import TokenCache
+from nextlabel.settings import Settings
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
+from nextlabel.values.options import ProjectOptions
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+
+CONFIG = parse_label_config(
+    '<View><Text name="t" value="$text"/><Choices name="c" toName="t" choice="single">'
+    '<Choice value="refund"/><Choice value="weather"/></Choices></View>'
+)
+TEXTS = [f"money back number {i}" if i % 5 == 4 else f"it rains on day {i}" for i in range(40)]
+EXAMPLES = [Example(i, text) for i, text in enumerate(TEXTS, start=1)]
+UNKNOWN: Any = SimpleNamespace(chances=lambda label: None)  # an order that knows no label
+LOOKED_FOR = ("I want my money back", "give back the money")
+
+
+def known(chances: dict[int, float]) -> Any:
+    """An order that finds a class so probable."""
+    return SimpleNamespace(chances=lambda label: (np.array(list(chances)), np.array(list(chances.values()))))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Pool(pool_path(tmp_path, 1)) as opened:
+        opened.upsert(TaskRow(e.id, e, False, e.id == 10, False, 0, ()) for e in EXAMPLES)
+        yield opened
+
+
+def embedder(base_model: Path, home: Path) -> Embedder:
+    settings = Settings(_env_file=None, model_dir=home, device="cpu")
+    recipe = Recipe(str(base_model), 0, 0.0, 1, 32, 0, "cpu", "fp32")
+    return Embedder(recipe, LoadedVersions(settings, Registry(home), 1), lambda _: TokenCache(home / "tokens"))
+
+
+def by_cosine(tiny: Path, texts: tuple[str, ...], of: list[Example]) -> list[int]:
+    """Tasks by their highest cosine to one of the texts."""
+    encoder = load_base(Recipe(str(tiny), 0, 0.0, 1, 32, 0, "cpu", "fp32"))
+    near_N = (encoder.embed(of) @ encoder.embed([Example(0, text) for text in texts]).T).max(axis=1)
+    return [of[place].id for place in np.argsort(-near_N, kind="stable")]
+
+
+def test_before_a_label_is_known_what_is_near_the_texts_or_its_labels_comes_into_one_slot_in_so_many(
+    pool: Pool, tiny: Path, tmp_path: Path
+) -> None:
+    made = embedder(tiny, tmp_path)
+    finder, served = WantedTasks(made), [e for e in EXAMPLES if e.id != 10]
+    want = Want("refund", LOOKED_FOR, (), 3)
+    assert finder.side(pool, UNKNOWN, [want], 0, 12).tasks == [], "nothing is embedded yet"
+    made.embed(pool, 1, EXAMPLES)
+    side = finder.side(pool, UNKNOWN, [want], 7, 12)
+    assert (side.kind, side.places, side.hidden) == (WANTED, list(range(EVERY - 1 - 7 % EVERY, 12, EVERY)), False)
+    assert list(side.tasks[:4]) == by_cosine(tiny, LOOKED_FOR, served)[:4], "and 10, which somebody skipped, is none"
+    by_label = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12).tasks
+    assert list(by_label[:2]) == by_cosine(tiny, (TEXTS[4],), served)[:2]
+    assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (5, 15, 20), 3)], 0, 12).tasks == [], "met"
+
+
+def test_once_an_order_knows_labels_what_is_likely_comes_and_classes_take_turns(
+    pool: Pool, tiny: Path, tmp_path: Path
+) -> None:
+    order, finder = known({3: 0.5, 8: 0.9, 6: 0.7}), WantedTasks(embedder(tiny, tmp_path))
+    assert finder.side(pool, order, [Want("refund", LOOKED_FOR, (5,), 3)], 0, 12).tasks == [8, 6, 3]
+    assert finder.side(pool, order, [Want("refund", (), (5,), 3)], 0, 2).tasks == [8, 6], (
+        "no more than there are places"
+    )
+    both = [Want("refund", (), (5,), 3), Want("weather", (), (1,), None)]
+    assert finder.side(pool, order, both, 0, 12).tasks == [8, 6, 3], "each once"
+
+
+def test_without_a_checkpoint_nothing_is_near(
+    pool: Pool, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    embedder(tiny, tmp_path).embed(pool, 1, EXAMPLES)
+    finder = WantedTasks(embedder(tmp_path / "none", tmp_path))
+    assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (), 3)], 0, 12).tasks == []
+    assert "nothing is known to be near what is looked for" in caplog.text
+
+
+def test_a_want_is_of_a_label_of_the_config_or_of_none_and_counts_what_is_labelled() -> None:
+    options = ProjectOptions(
+        look_for={"": ("about money",), "refund": LOOKED_FOR, "gone": ("a",)}, class_targets={"weather": 2}
+    )
+    wants = wants_of(options, CONFIG, {1: "weather", 5: "refund", 6: "weather"})
+    assert wants == [
+        Want("", ("about money",), (), None),
+        Want("refund", LOOKED_FOR, (5,), ENOUGH),
+        Want("weather", (), (1, 6), 2),
+    ]
+    assert [want.met for want in wants] == [False, False, True]
+    assert wants[1].progress() == {"labels": 1, "target": ENOUGH}

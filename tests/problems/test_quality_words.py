@@ -1,0 +1,109 @@
+"""What people read of a judgement: a number wherever something cannot be told yet, and nothing that nobody knows."""
+
+from dataclasses import replace
+
+import pytest
+
+from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
+from nextlabel.problems.quality import Estimate
+from nextlabel.problems.quality_words import left_out, percent, rows, sentences
+
+UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
+
+
+def of_class(label: str, n: int) -> OfClass:
+    if not n:
+        return OfClass(label, Estimate(0.0, Interval(0.0, 0.09), 39), UNKNOWN, UNKNOWN)
+    recall, f1 = Estimate(0.95, Interval(0.75, 0.998), n), Estimate(0.9, Interval(0.8, 0.97), n)
+    return OfClass(label, Estimate(n / 39, Interval(0.3, 0.7), 39), recall, f1)
+
+
+FIGURES = Figures(
+    Estimate(36 / 39, Interval(0.797, 0.974), 39),
+    Estimate(36 / 41, Interval(0.744, 0.948), 41),
+    Estimate(0.91, Interval(0.81, 0.97), 39),
+    Estimate(0.041, Interval(-0.06, 0.13), 39),
+    (of_class("pos", 20), of_class("neg", 19)),
+)
+TOLD = Judgement(
+    "nextlabel-5.2", 0.1, Sample(96, answered=39, skipped=2), "", FIGURES, Estimate(1.0, Interval(0.88, 1.0), 28)
+)
+
+
+def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
+    assert sentences(TOLD) == [
+        "nextlabel-5.2, judged by 39 of 96 texts drawn at random and never learnt from:",
+        "New texts like these: 92 % right (36 of 39; 80 % to 97 %).",
+        "The machine's labels on what is left: 100 % right (28 of 28; 88 % to 100 %).",
+        "Macro-F1: 0.91 (0.81 to 0.97).",
+        "Calibration: on average it is 4 points surer than it is right (-6 to +13 points).",
+        "2 of 41 texts have no answer that counts; had the machine been wrong on all of them, 88 % would be right "
+        "(74 % to 95 %).",
+    ]
+
+
+def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
+    figures = replace(
+        FIGURES,
+        accuracy=Estimate(8 / 9, Interval(0.565, 0.98), 9),
+        macro_f1=Estimate(None, Interval(0.2, 0.9), 9),
+        calibration=Estimate(0.1, Interval(-0.2, 0.4), 9),
+        classes=(of_class("pos", 9), *(of_class(f"class {k}", 0) for k in range(6))),
+    )
+    sample = Sample(400, answered=9, waiting=3, missing=2, in_hand=1, newer=40)
+    judgement = Judgement(
+        "nextlabel-5", 0.1, sample, "", figures, None, "MODEL_DIR was lost", more=21, more_for_macro_f1=831
+    )
+    assert sentences(judgement) == [
+        "nextlabel-5, judged by 9 of 400 texts drawn at random and never learnt from:",
+        "New texts like these: cannot tell yet; 8 of 9 right may mean 56 % to 98 %; about 21 more labels of the "
+        "control set are needed, about 210 in all.",
+        "The machine's labels on what is left: cannot tell, as MODEL_DIR was lost.",
+        "Macro-F1: cannot tell yet; about 830 more labels of the control set are needed, which has 391 left.",
+        "Nothing is known about 'class 0', 'class 1', 'class 2', 'class 3', 'class 4' and 1 more: no control task has "
+        "that label.",
+        "3 more are labelled and not counted yet, as 2 texts before still wait for an answer, 1 of them for that of "
+        "further annotators.",
+        "40 texts of the control set came with a later import. Those that are due are served first; until they are "
+        "labelled, the figures are about the tasks that were there before.",
+    ]
+
+
+def test_without_a_label_the_numbers_alone_are_said() -> None:
+    figures = Figures(
+        UNKNOWN, UNKNOWN, UNKNOWN, Estimate(None, Interval(-1, 1), 0), (of_class("a", 0), of_class("b", 0))
+    )
+    judgement = Judgement("nextlabel-1", 0.1, Sample(96), "", figures, UNKNOWN, more=58, more_for_macro_f1=32)
+    assert sentences(judgement) == [
+        "nextlabel-1, judged by none of 96 texts drawn at random and never learnt from:",
+        "New texts like these: cannot tell yet; about 58 more labels of the control set are needed, about 580 in all.",
+        "The machine's labels on what is left: cannot tell yet.",
+        "Macro-F1: cannot tell yet; about 32 more labels of the control set are needed, about 320 in all.",
+    ]
+
+
+def test_a_version_that_cannot_be_judged_has_a_reason_and_no_figure() -> None:
+    judgement = Judgement("nextlabel-1", 0.1, Sample(96, answered=4, waiting=1, missing=1), "no version is fitted yet")
+    assert sentences(judgement) == [
+        "Nothing can be said of a version yet: no version is fitted yet.",
+        "1 more is labelled and not counted yet, as 1 text before still waits for an answer.",
+    ]
+    assert sentences(NO_JUDGEMENT) == [], "there is no control set"
+
+
+def test_the_table_has_the_classes_with_a_label_and_on_the_page_those_of_which_most_is_known() -> None:
+    figures = replace(
+        FIGURES, classes=(of_class("few", 2), of_class("none", 0), of_class("most", 30), of_class("some", 7))
+    )
+    assert [row[:2] for row in rows(figures)] == [("few", "2"), ("most", "30"), ("some", "7")]
+    assert [row[0] for row in rows(figures, 2)] == ["most", "some"]
+    assert (left_out(figures, 2), left_out(figures, 12)) == (1, 0)
+    assert rows(FIGURES)[0] == ("pos", "20", "51 % (30 % to 70 %)", "95 % (75 % to 99.8 %)", "0.90 (0.80 to 0.97)")
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0, "0 %"), (1, "100 %"), (0.996, "99.6 %"), (0.004, "0.4 %"), (0.125, "12 %"), (0.994, "99 %")]
+)
+def test_nearly_all_is_not_all(share: float, said: str) -> None:
+    assert percent(share) == said

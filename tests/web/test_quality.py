@@ -1,0 +1,110 @@
+"""What the page, the JSON and the metrics tell of the control set, with few and many classes and labels."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from helpers.pages import parse
+from helpers.served import client_of
+from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.problems.judgement import Figures, Judgement
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.versions.registry import Registry
+from nextlabel.web.pages import MOST_CLASSES
+
+PROJECT = 7
+WITH_SET = ProjectOptions(defaults=LATEST, control_seed="a seed")
+
+
+def judged(classes: int, labels: int) -> Judgement:
+    """Every class as often as any other, nine in ten right."""
+    names = tuple(f"<class {k}>" for k in range(classes))
+    right_N = np.arange(labels) % classes
+    said_N = np.where(np.arange(labels) % 10 == 9, (right_N + 1) % classes, right_N)
+    probs_NK = np.full((labels, classes), 0.2 / classes)
+    probs_NK[np.arange(labels), said_N] += 0.8
+    texts = [ControlText((n + 1,), ANSWERED, names[k]) for n, k in enumerate(right_N)]
+    texts += [ControlText((1000 + n,), "open") for n in range(500)]
+    said = Said("nextlabel-3.1", names, dict(enumerate(probs_NK, 1)), ())
+    return judge(0.1, texts, 10**6, names, said, noted=True)
+
+
+def put(model_dir: Path, judgement: Judgement) -> None:
+    registry = Registry(model_dir)
+    registry.know(PROJECT)
+    registry.put_options(PROJECT, WITH_SET)
+    StatusBoard(model_dir).put_quality(PROJECT, judgement)
+
+
+def figures_of(judgement: Judgement) -> Figures:
+    assert judgement.figures is not None
+    return judgement.figures
+
+
+@pytest.mark.parametrize("classes", [2, 52])
+@pytest.mark.parametrize("labels", [0, 1, 9, 39])
+def test_the_page_says_what_is_known_and_what_it_takes(classes: int, labels: int, tmp_path: Path) -> None:
+    judgement = judged(classes, labels)
+    put(tmp_path, judgement)
+    page = parse(client_of(tmp_path).get("/").get_data(as_text=True))
+    assert f"nextlabel-3.1, judged by {labels or 'none'} of {labels + 500} texts drawn at random" in page.text
+    cannot_tell = labels < 39 or classes == 52
+    assert ("Macro-F1: cannot tell yet; about" in page.text) == cannot_tell
+    assert ("New texts like these: cannot tell yet" in page.text) == (labels < 39)
+    known = min(classes, labels)
+    assert page.tags.count("tr") == (1 + min(known, MOST_CLASSES) if known else 0)
+    hidden = max(0, known - MOST_CLASSES)
+    assert (f"{hidden} more classes: nextlabel quality --project {PROJECT}" in page.text) == (hidden > 0)
+    assert ("Nothing is known about '<class" in page.text) == (0 < labels < classes)
+
+
+def test_without_a_control_set_the_page_says_how_to_get_one(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.know(PROJECT)
+    registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, control_seed="a seed", own={"control_share": 0}))
+    shown = client_of(tmp_path).get("/").get_data(as_text=True)
+    assert f"<code>nextlabel options --project {PROJECT} control_share=0.1</code> draws one" in shown
+    registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
+    assert f"<code>nextlabel connect --project {PROJECT}</code> draws one" in client_of(tmp_path).get("/").text
+    registry.put_options(PROJECT, WITH_SET)
+    assert "draws one" not in client_of(tmp_path).get("/").text
+
+
+def test_the_json_is_what_the_trainer_found(tmp_path: Path) -> None:
+    client = client_of(tmp_path)
+    missing = client.get(f"/api/projects/{PROJECT}/quality")
+    assert (missing.status_code, f"nextlabel connect --project {PROJECT}" in missing.get_json()["error"]) == (404, True)
+    judgement = judged(3, 40)
+    put(tmp_path, judgement)
+    said = client.get(f"/api/projects/{PROJECT}/quality").get_json()
+    assert said["id"] == PROJECT
+    assert said["figures"]["accuracy"] == {"value": 0.9, "interval": list(figures_of(judgement).accuracy.interval)} | {
+        "examples": 40
+    }
+    assert [one["label"] for one in said["figures"]["classes"]] == ["<class 0>", "<class 1>", "<class 2>"]
+    assert said["sample"] == asdict(judgement.sample)
+    assert StatusBoard(tmp_path).quality(PROJECT) == judgement, "what was written is read as it was"
+
+
+def test_metrics_have_the_accuracy_with_its_limits_once_there_is_one(tmp_path: Path) -> None:
+    client = client_of(tmp_path)
+
+    def scraped() -> dict[str, float]:
+        families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+        samples = [sample for family in families for sample in family.samples if "control" in sample.name]
+        assert all(sample.labels == {"project": str(PROJECT)} for sample in samples)
+        return {sample.name.removeprefix("nextlabel_"): sample.value for sample in samples}
+
+    put(tmp_path, judged(52, 0))
+    assert scraped() == {"control": 0}
+    judgement = judged(52, 40)
+    put(tmp_path, judgement)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, control=41)
+    low, high = figures_of(judgement).accuracy.interval
+    assert scraped() == {
+        "control": 41, "control_accuracy": 0.9, "control_accuracy_low": low, "control_accuracy_high": high
+    }  # fmt: skip
