@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",
         "play-renewals": "compare how often the order is renewed between two fits",
+        "play-helping": "replay how far measured and forecast gains of the order are right",
         "play-gate": "count what the gate refuses without a holdout",
         "play-wanted": "compare what a rare class gains by slots of the queue",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
