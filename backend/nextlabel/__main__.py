@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "close-copies": "close tasks whose text is a copy of a labelled one, or open them again",
         "doctor": "check every link between Label Studio, the backend and the project",
         "quality": "say how good a version is, by tasks that nothing is learnt from",
+        "helping": "say whether the order helps, and what the next labels may bring",
         "versions": "list, promote, roll back and delete a project's versions",
         "certificate": "certify by an audit how many labels are wrong at most, and verify it",
         "export": "write a version with its newest head as a plain checkpoint",

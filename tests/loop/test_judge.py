@@ -160,6 +160,17 @@ def test_before_the_first_version_the_board_says_how_far_the_set_is_answered(tmp
     empty.pool.__exit__()
 
 
+def test_without_a_control_set_there_is_nothing_on_the_board(house: House) -> None:
+    judge = Judge(house.registry, house.board)
+    answer(house, CONTROL)
+    score(house)
+    look(house, judge)
+    assert figures(house)
+    off = replace(READING, control=Control())
+    judge.look(house.pool, PROJECT, off, house.active_version, house.registry.card(PROJECT, house.active_version))
+    assert house.board.quality(PROJECT) == NO_JUDGEMENT
+
+
 def test_tasks_that_are_imported_later_leave_the_figures_alone_until_they_are_caught_up_with(house: House) -> None:
     judge = Judge(house.registry, house.board)
     answer(house, CONTROL)
