@@ -266,6 +266,7 @@ def test_a_project_has_the_settings_of_all_until_it_has_its_own(monkeypatch: pyt
         "start_order=off (built in)",
         "near_copies=serve (built in)",
         "control_share=0.0 (built in)",
+        "after_certificate=hold (built in)",
     ]
 
 
@@ -283,6 +284,7 @@ def test_a_project_keeps_what_was_built_in_when_it_was_connected(monkeypatch: py
         "start_order=typiclust (built in)",
         "near_copies=hold (built in)",
         "control_share=0.1 (built in)",
+        "after_certificate=hold (built in)",
     ]
     monkeypatch.setenv("HEAD", "off")
     assert for_project(load_settings(env_file=None), today).head == "off"

@@ -136,6 +136,14 @@ ControlShare = Annotated[
         title="drawn at random and labelled in between, and never learnt from: it tells how good each version is",
     ),
 ]
+AfterCertificate = Annotated[
+    Literal["hold", "continue", "uncertain"],
+    Field(
+        description="hold, continue or uncertain",
+        title="what follows a certificate; hold: nothing is fitted until nextlabel certificate stop; uncertain: fits "
+        "go on, and certified tasks are not asked for",
+    ),
+]
 
 
 class Settings(BaseSettings):
@@ -240,6 +248,7 @@ class Settings(BaseSettings):
     start_order: StartOrder = "typiclust"
     near_copies: NearCopies = "hold"
     control_share: ControlShare = 0.1
+    after_certificate: AfterCertificate = "hold"
     window: WindowSize = 128
     reconcile_s: float = Field(
         60,
@@ -325,6 +334,7 @@ class ProjectSettings:
     start_order: str
     near_copies: str
     control_share: float
+    after_certificate: str
     sources: Mapping[str, str]
 
     def lines(self) -> list[str]:
@@ -350,6 +360,7 @@ OWN_TYPES: Mapping[str, Any] = {
     "start_order": StartOrder,
     "near_copies": NearCopies,
     "control_share": ControlShare,
+    "after_certificate": AfterCertificate,
 }
 # What was built in when a project was connected holds for it until somebody connects it again.
 BUILT_IN: Mapping[int, Mapping[str, Any]] = {

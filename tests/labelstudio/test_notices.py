@@ -394,6 +394,19 @@ def test_ignored_labels_are_counted_and_are_no_mistake(say: Say) -> None:
     assert say(ignoring, *labelled(10)) == []
 
 
+def test_of_a_project_without_a_control_set_it_is_said_how_to_get_one() -> None:
+    seedless, switched_off = notices.no_control_set(7, has_seed=False), notices.no_control_set(7, has_seed=True)
+    assert seedless.harmless
+    assert "`nextlabel connect --project 7` draws one." in seedless.text
+    assert "`nextlabel options --project 7 control_share=0.1` draws one." in switched_off.text
+
+
+def test_annotators_who_can_tell_control_tasks_are_a_warning() -> None:
+    notice = notices.control_tasks_show(7)
+    assert not notice.harmless
+    assert "`nextlabel connect --project 7 --no-show-predictions`" in notice.text
+
+
 def test_of_copies_it_is_said_how_they_count_and_how_to_close_what_nobody_needs_to_label() -> None:
     assert list(on_copies(Copies(), 7)) == []
     [said] = on_copies(Copies(again=12, contradicting=1, held_out=2, open=40), 7)

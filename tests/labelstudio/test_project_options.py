@@ -69,6 +69,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "start_order=typiclust (built in)",
         "near_copies=hold (built in)",
         "control_share=0.1 (built in)",
+        "after_certificate=hold (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",
@@ -165,7 +166,8 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
     options, before = Command(label_studio, project.id), studio.ml_backends(project.id)
     assert options.refused("windwo=64") == (
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
-        "learning_rate, fit_schedule, head, start_order, near_copies, control_share, look_for, class_targets."
+        "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
+        "after_certificate, look_for, class_targets."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."

@@ -1,12 +1,14 @@
 """The certificate: what it says of an audit, and that a file which the records contradict is named by the field."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from nextlabel.errors import BadAuditError
 from nextlabel.learning.certificate import (
@@ -245,10 +247,45 @@ def test_what_is_no_certificate_is_said_to_be_none(other: object) -> None:
     assert problems(other, KNOWN) == ["The file is no certificate of format 1: field format is missing or another."]
 
 
-@pytest.mark.parametrize("labels", [None, "many", [3], [{"label": 3}], [{"label": "good", "annotators": 1}]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        "many",
+        [3],
+        [{"label": 3}],
+        [{"label": "good", "annotators": 1}],
+        [{"task": [1], "label": None, "annotators": 1, "given": ""}],
+    ],
+)
 def test_labels_that_cannot_be_read_are_named(labels: object) -> None:
     found = {**issued(KNOWN), "labels": labels}
-    assert problems(found, KNOWN) == ["Forged: labels is no list of tasks with label, annotators and given."]
+    assert problems(found, KNOWN) == ["Forged: labels is no list of entries with task, label, annotators and given."]
+
+
+def places(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to everything in it, lists and objects too."""
+    steps = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for step, value in steps:
+        yield (*path, step)
+        yield from places(value, (*path, step))
+
+
+GOOD = issued(KNOWN)
+PLACES = [path for path in places(GOOD) if path[-1] not in ("given", "issued_at")]
+VALUES = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3)
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(st.sampled_from(PLACES), VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.text(max_size=3), VALUES))
+def test_whatever_is_put_into_any_place_is_noticed(path: tuple[Any, ...], value: Any) -> None:
+    found: Any = json.loads(json.dumps(GOOD))
+    place: Any = found
+    for step in path[:-1]:
+        place = place[step]
+    assume(json.dumps(place[path[-1]]) != json.dumps(value))
+    place[path[-1]] = value
+    assert problems(found, KNOWN)
 
 
 def test_a_file_that_lacks_a_field_is_no_certificate() -> None:

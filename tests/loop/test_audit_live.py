@@ -15,9 +15,12 @@ from nextlabel.__main__ import main
 from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.project_options import change
 from nextlabel.learning.certificate import Answer, Audit, passed
 from nextlabel.loop.heading import EVERY
+from nextlabel.settings import load_settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
+from nextlabel.store.pool import Pool, pool_path
 from nextlabel.versions.audits import Audits
 
 StartBackend = Callable[..., LocalBackend]
@@ -95,16 +98,20 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     project: LiveProject, certificate: Certificate, few_pairs: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = followed(project)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("CONTROL_SHARE", "0.1")
+        code, said = certificate("start")
+        assert (code, "in another way than the environment here says" in said) == (1, True)
     with monkeypatch.context() as killed:
         killed.setattr(Audits, "begin", interrupted)
         assert certificate("start")[0] == 130
     code, said = certificate("status")
     assert (code, "has begun no audit" in said) == (1, True)
-    code, said = certificate("start", "--risk", 0.2, "--labels", 40)
+    code, said = certificate("start", "--risk", 0.4, "--labels", 12)
     assert (code, "Audit 2 has begun" in said) == (0, True), said
     audit = Audits(project.backend.model_dir).load(project.id, 2)
     assert audit.plan.level == 0.0125, "what was cut short has spent its part"
-    assert "If none is wrong, it takes about" in said
+    assert "If none is wrong, about" in said
     needed = labels_without_error(audit)
     assert audit.version == head
     assert set(audit.ids_N.tolist()).isdisjoint(project.labelled())
@@ -128,13 +135,16 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 1 + len(audit.ids_N)
     code, said = certificate("verify", file)
     assert (code, "All of it is so, and in force." in said) == (0, True), said
+    leave_to_the_machine(project)
+    assert "cannot be written" in certificate("issue", "--out", tmp_path / "nowhere" / "certificate.json")[1]
     contradict(project, certificate, file)
     another = import_corpus(project.studio, few_pairs, "another", 10, seed=0)
     told = f"Of another project or audit: audit is 2, and project {another} has begun 0.\n"
     assert certificate("verify", file, of=another) == (1, told)
     assert certificate("stop")[0] == 0
-    wait_until(lambda: followed(project) not in ("", head), "a head that knows the labels of the audit")
-    assert f"version is {head}, and {followed(project)} is in force" in certificate("verify", file)[1]
+    project.label(2 * EVERY)
+    wait_until(lambda: followed(project) not in ("", head), "a head that knows the labels of the audit, too")
+    assert f"Outdated: version is {head}, and nextlabel-1." in certificate("verify", file)[1]
     shutil.rmtree(project.backend.model_dir / "audits")
     assert f"Audit 3 of project {project.id}" in certificate("start", "--dry-run")[1], "Label Studio counts them, too"
 
@@ -150,6 +160,24 @@ def guesses(project: LiveProject) -> list[object]:
 
 def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def leave_to_the_machine(project: LiveProject) -> None:
+    """All that is left of the pool is certified, so that nobody is asked for it, as long as that is wanted."""
+    with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
+        left = set(pool.open_ids())
+    assert left
+
+    def asked_for() -> bool:
+        ours = project.studio.our_predictions(project.id)
+        return bool({p.task_id for p in ours if p.version == followed(project)} & left)
+
+    wait_until(asked_for, "tasks of the pool in the queue")
+    change(project.studio, load_settings(), project.id, {"after_certificate": "uncertain"})
+    wait_until(lambda: not asked_for(), "no more of them")
+    wait_until(lambda: "nobody is asked for" in str(project.board.queue(project.id).remarks), "the page to say so")
+    change(project.studio, load_settings(), project.id, {"after_certificate": ""})
+    wait_until(asked_for, "tasks of the pool in the queue again")
 
 
 def contradict(project: LiveProject, certificate: Certificate, file: Path) -> None:

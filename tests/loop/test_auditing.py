@@ -13,7 +13,7 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
-from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, certified_tasks, freeze_pool, in_force, progress, records_of
 from nextlabel.loop.fitting import AUDITED
 from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
@@ -61,7 +61,7 @@ def head(house: House) -> str:
 
 def frozen(house: House, followed: str, most: int = 20) -> Audit:
     version = in_force(house.registry, PROJECT, followed)
-    return freeze_pool(house.pool, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", most, 0.2)
+    return freeze_pool(house.pool, house.registry, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", most, 0.2)
 
 
 def test_what_is_frozen_is_what_nobody_has_answered_in_the_order_of_the_draw(house: House, head: str) -> None:
@@ -81,7 +81,7 @@ def test_labels_and_confidences_are_those_of_the_head_or_the_version_that_the_qu
     ids_N, features_ND = features_of(house.pool, version.card, dict.fromkeys(order, ""))
     said = {
         head: probabilities(version.head.layer, features_ND),
-        house.active_version: house.pool.probabilities(house.active_version, order)[1],
+        house.active_version: house.pool.said(house.active_version, order)[2],
     }
     for followed, probs_NC in said.items():
         audit = frozen(house, followed)
@@ -104,7 +104,7 @@ def test_an_audit_is_of_what_the_queue_follows_and_of_a_scored_pool(house: House
         for tasks in (0, 3):
             empty.upsert([row(task, text_of(task)) for task in range(300, 300 + tasks)])
             with pytest.raises(BadAuditError, match=f"has scored 0 of the {tasks} tasks"):
-                freeze_pool(empty, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
+                freeze_pool(empty, house.registry, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
 
 
 def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: House, head: str, tmp_path: Path) -> None:
@@ -158,6 +158,11 @@ def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_
         assert over[done] == "all tasks are certified"
         few = progress(pool, READING.question, replace(audit, most_labels=done))
         assert few.over == f"{done} tasks were asked for"
+        assert sorted(certified_tasks(pool, READING.question, audit)) == sorted(tasks)
+        assert certified_tasks(pool, READING.question, replace(audit, most_labels=3)) == []
+        in_pool = next(task for task in tasks[20:] if not RULE.drawn(Example(task, texts[task])))
+        pool.upsert([row(900, texts[in_pool].upper())])
+        assert {in_pool, 900} <= pool.open_copies_of(tasks)
         records = records_of(pool, READING, SEED, audit, head)
         found = issue(audit, progress(pool, READING.question, audit).counted, "2026-01-03T00:00:00+00:00")
         assert problems(found, records) == []

@@ -16,13 +16,14 @@ from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, 
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.heading import EVERY, HeadMaker
 from nextlabel.loop.judging import Judge
-from nextlabel.loop.marks import begin
+from nextlabel.loop.marks import Marks, begin
 from nextlabel.loop.orders import keep
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Sample
 from nextlabel.store.pool import Pool
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.queue import Published
 
 READING = replace(
     parse_label_config(CONFIG, ProjectOptions(ignored_labels=("unsure",))), control=Control("a seed", 0.1)
@@ -30,12 +31,17 @@ READING = replace(
 CONTROL = range(301, 313)
 
 
-@pytest.fixture
-def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
-    found = House(tmp_path, tiny, head="on", query_strategy="margin")
+def fitted(model_dir: Path, base_model: Path, **settings: object) -> House:
+    found = House(model_dir, base_model, head="on", query_strategy="margin", **settings)
     begin(found.pool, READING, asked_before=False)
     found.label(TRAIN, RIGHT)
     found.fit()
+    return found
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
+    found = fitted(tmp_path, tiny)
     yield found
     found.pool.__exit__()
 
@@ -64,8 +70,8 @@ def score(house: House) -> None:
     keep(house.pool, card.version, house.resident.score(card, house.pool.unscored(card.version), False, features=True))
 
 
-def by_hand(house: House, ids: Sequence[int], head: Path | None = None) -> tuple[float, float]:
-    """Accuracy and mean confidence, by plain transformers."""
+def probabilities_by_hand(house: House, ids: Sequence[int], head: Path | None = None) -> list[torch.Tensor]:
+    """By plain transformers, in the order of their ids."""
     path = house.registry.path(PROJECT, house.active_version)
     tokenizer = AutoTokenizer.from_pretrained(path)
     model = AutoModelForSequenceClassification.from_pretrained(path).eval()
@@ -73,14 +79,19 @@ def by_hand(house: House, ids: Sequence[int], head: Path | None = None) -> tuple
         with np.load(head) as arrays, torch.no_grad():
             model.classifier.weight.copy_(torch.from_numpy(arrays["weights_CD"]))
             model.classifier.bias.copy_(torch.from_numpy(arrays["bias_C"]))
-    right, sure = [], []
+    found = []
     for example in house.pool.examples(ids):
         with torch.no_grad():
             inputs = tokenizer(example.text, truncation=True, max_length=16, return_tensors="pt")
-            probs_C = torch.softmax(model(**inputs).logits[0].double(), dim=0)
-        right.append(model.config.id2label[int(probs_C.argmax())] == ("pos", "neg")[example.id % 2])
-        sure.append(float(probs_C.max()))
-    return float(np.mean(right)), float(np.mean(sure))
+            found.append(torch.softmax(model(**inputs).logits[0].double(), dim=0))
+    return found
+
+
+def by_hand(house: House, ids: Sequence[int], head: Path | None = None) -> tuple[float, float]:
+    """Accuracy and mean confidence."""
+    probs = probabilities_by_hand(house, ids, head)
+    right = [int(probs_C.argmax()) == i % 2 for i, probs_C in zip(sorted(ids), probs, strict=True)]
+    return float(np.mean(right)), float(np.mean([float(probs_C.max()) for probs_C in probs]))
 
 
 def figures(house: House) -> Figures:
@@ -101,19 +112,48 @@ def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: Ho
     assert figures(house).calibration.value == pytest.approx(sure - accuracy, abs=1e-5)
     assert house.board.quality(PROJECT).left == figures(house).accuracy
 
-    house.label(range(201, 201 + EVERY), RIGHT)
-    card = house.registry.card(PROJECT, house.active_version)
-    labels = house.pool.labels(READING.question, holdout=False)
-    name, _ = HeadMaker(house.registry, house.resident).newest(house.pool, card, labels, 0) or ("", None)
+    name = renewed_head(house)
     look(house, judge, name)
     assert house.board.quality(PROJECT).order == name
-    path = house.registry.path(PROJECT, card.version) / "heads" / "1.npz"
+    path = house.registry.path(PROJECT, house.active_version) / "heads" / "1.npz"
     accuracy, sure = by_hand(house, CONTROL, path)
     assert figures(house).accuracy.value == pytest.approx(accuracy)
     assert figures(house).calibration.value == pytest.approx(sure - accuracy, abs=1e-3), "from features in fp16"
     path.unlink()
     look(house, Judge(house.registry, house.board), name)
     assert house.board.quality(PROJECT).figures is None, "a head that is gone cannot be judged"
+
+
+def renewed_head(house: House) -> str:
+    """The name of a head that knows a few labels more than its version."""
+    house.label(range(201, 201 + EVERY), RIGHT)
+    card = house.registry.card(PROJECT, house.active_version)
+    labels = house.pool.labels(READING.question, holdout=False)
+    found = HeadMaker(house.registry, house.resident).newest(house.pool, card, labels, 0)
+    assert found is not None
+    return found[0]
+
+
+def test_a_label_that_a_head_asked_for_marks_what_it_would_have_asked_for_before(tmp_path: Path, wide: Path) -> None:
+    house = fitted(tmp_path, wide, fit_steps=1, learning_rate=1e-6)  # whose values are far from each other
+    house.pool.upsert(row(i) for i in CONTROL)
+    score(house)
+    name, path = renewed_head(house), house.registry.path(PROJECT, house.active_version) / "heads" / "1.npz"
+    probs = probabilities_by_hand(house, CONTROL, path)
+    values = {i: 1 - float(probs_C.max() - probs_C.min()) for i, probs_C in zip(CONTROL, probs, strict=True)}
+    ranked = sorted(values.values())
+    widest = max(range(1, len(ranked)), key=lambda place: ranked[place] - ranked[place - 1])
+    lowest = (ranked[widest] + ranked[widest - 1]) / 2
+    house.pool.note_published(Published(1, 230, name, 1 - lowest))
+    marks = Marks(house.registry)
+    marks.look(house.pool, PROJECT, READING, name)
+    assert not any(task.marked for [task] in house.pool.control())
+    house.label(range(230, 231), RIGHT)
+    marks.look(house.pool, PROJECT, READING, name)
+    marked = {task.task_id for [task] in house.pool.control() if task.marked}
+    assert marked == {i for i, value in values.items() if value > lowest}
+    assert 0 < len(marked) < len(CONTROL)
+    house.pool.__exit__()
 
 
 def test_nothing_is_judged_again_until_an_answer_a_mark_or_the_order_is_another(house: House) -> None:
@@ -158,6 +198,17 @@ def test_before_the_first_version_the_board_says_how_far_the_set_is_answered(tmp
     (tmp_path / "status" / f"{PROJECT}.quality.json").write_text('{"sample": 7}')
     assert empty.board.quality(PROJECT) == NO_JUDGEMENT, "a damaged one is as good as none"
     empty.pool.__exit__()
+
+
+def test_without_a_control_set_there_is_nothing_on_the_board(house: House) -> None:
+    judge = Judge(house.registry, house.board)
+    answer(house, CONTROL)
+    score(house)
+    look(house, judge)
+    assert figures(house)
+    off = replace(READING, control=Control())
+    judge.look(house.pool, PROJECT, off, house.active_version, house.registry.card(PROJECT, house.active_version))
+    assert house.board.quality(PROJECT) == NO_JUDGEMENT
 
 
 def test_tasks_that_are_imported_later_leave_the_figures_alone_until_they_are_caught_up_with(house: House) -> None:

@@ -26,7 +26,7 @@ from nextlabel.__main__ import main
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import find_backend
+from nextlabel.labelstudio.connection import Credentials, connect, find_backend
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import version_of
@@ -179,6 +179,11 @@ def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_
     again = check(label_studio, project)
     assert again["sample"]["texts"] == told["sample"]["texts"] - 1
 
+    connect(studio, project.id, project.backend.url, Credentials(), show_predictions=True)
+    wait_until(
+        lambda: any("Annotators see a prediction" in said for said in project.board.queue(project.id).warnings),
+        "a warning that annotators can tell control tasks",
+    )
     project.backend.stop()
     shutil.rmtree(project.backend.model_dir)
     project.backend.start()

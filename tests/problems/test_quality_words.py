@@ -60,7 +60,7 @@ def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
         "New texts like these: cannot tell yet; 8 of 9 right may mean 56 % to 98 %; about 21 more labels of the "
         "control set are needed, about 210 in all.",
         "The machine's labels on what is left: cannot tell, as MODEL_DIR was lost.",
-        "Macro-F1: cannot tell yet; about 830 more labels of the control set are needed, which has 391 left.",
+        "Macro-F1: cannot tell yet; about 830 more labels of the control set are needed, and it has 391 left.",
         "Nothing is known about 'class 0', 'class 1', 'class 2', 'class 3', 'class 4' and 1 more: no control task has "
         "that label.",
         "3 more are labelled and not counted yet, as 2 texts before still wait for an answer, 1 of them for that of "

@@ -89,17 +89,14 @@ def takes(audit: Audit) -> Iterator[str]:
     """What the audit is about, and how many labels it takes."""
     level, risk, tasks = audit.plan.level, audit.risk, len(audit.ids_N)
     yield (
-        f"Audit {audit.number} of project {audit.project}, whether at most {100 * risk:g} % of the labels of "
-        f"{audit.version} are wrong, of {tasks} tasks or of those that it is surest of. It takes {audit.most_labels} "
+        f"Audit {audit.number} of project {audit.project} asks whether at most {100 * risk:g} % of the labels that "
+        f"{audit.version} gives to {tasks} tasks, or to the surest of them, are wrong. It takes {audit.most_labels} "
         "labels at most."
     )
     first = audit.plan.parts[0].size
     needed = math.ceil(labels_without_error(first, level, risk) * tasks / first)  # not of this order: it stays unknown
-    yield f"If none is wrong, it takes about {needed} labels; the first that are tested are the {first} surest tasks."
-    yield (
-        "Of many tasks, by the share of them that is wrong, it takes as many labels of them with a chance of one half "
-        "and of nine tenths:"
-    )
+    yield f"If none is wrong, about {needed} are enough. The {first} surest tasks are tested first."
+    yield "Of many tasks it takes, by the share that is wrong, with a chance of one half or of nine tenths:"
     for share in OF_THE_RISK:
         chances_n = certain_by(share * risk, level, LOOKED_AT, risk)
         labels = [first_with(chances_n, chance) or f"more than {LOOKED_AT}" for chance in (0.5, 0.9)]
@@ -108,10 +105,13 @@ def takes(audit: Audit) -> Iterator[str]:
 
 def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
     certificate, labels = auditor.issue()
-    write_json(out, certificate)
-    if labels_file:
-        with labels_file.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([Certified._fields, *labels])
+    try:
+        write_json(out, certificate)
+        if labels_file:
+            with labels_file.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([Certified._fields, *labels])
+    except OSError as error:
+        raise BadAuditError(f"It cannot be written ({error}). Name files in a directory that is there.") from None
     print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
 
 

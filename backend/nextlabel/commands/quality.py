@@ -6,19 +6,18 @@ Label Studio nothing. docs/quality.md explains every figure.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.labelstudio import notices
-from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
+from nextlabel.loop.sync import config_as_read
 from nextlabel.problems import quality_words
 from nextlabel.problems.judgement import Judgement
-from nextlabel.settings import Settings, control_of, load_settings
+from nextlabel.settings import Settings, load_settings
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.state import SyncState
 from nextlabel.versions import promotion
 from nextlabel.versions.judging import said_of
 from nextlabel.versions.registry import Registry
@@ -55,8 +54,7 @@ def _judged(settings: Settings, registry: Registry, project: int, name: str | No
         )
     version = promotion.named(registry, project, name) if name else registry.current(project)
     with Pool(path) as pool:
-        config = parse_label_config(pool.state(SyncState).label_config, options)
-        config = replace(config, control=control_of(settings, options))
+        config = config_as_read(pool, settings, options)
         texts = control_texts(pool, config.question)
         examples = pool.examples(to_judge(pool, texts))
         said = said_of(settings, registry, project, version, examples) if version else None

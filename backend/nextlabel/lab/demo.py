@@ -193,6 +193,7 @@ class _Loop:
     def is_learnt(self, task_id: int) -> bool:
         """Whether its label is learnt: not of a task of the control set, which tells how good each version is."""
         with Pool(pool_path(self.backend.model_dir, self.project)) as pool:
+            self._wait(lambda: bool(pool.task_ids(task_id, task_id)), None)  # the copy may be read anew at the start
             return not pool.reserved([task_id])
 
     def wait_for_version(self, newer_than: int) -> Card:

@@ -431,6 +431,16 @@ def no_control_set(project: int, has_seed: bool) -> Notice:
     )
 
 
+def certified(tasks: int, project: int) -> Notice:
+    """When labels that an audit has certified are left to the machine."""
+    return Notice(
+        "Tasks are certified",
+        f"An audit has certified the labels of {_tasks(tasks)}, which nobody is asked for any more. "
+        f"`nextlabel options --project {project} after_certificate=continue` asks for them again.",
+        harmless=True,
+    )
+
+
 def control_tasks_show(project: int) -> Notice:
     """When annotators can tell which tasks are of the control set."""
     return Notice(

@@ -286,7 +286,7 @@ def problems(found: object, records: Records) -> list[str]:
     ]
     answers = _answers(found.get("labels"))
     if other or answers is None:
-        return other or ["Forged: labels is no list of tasks with label, annotators and given."]
+        return other or ["Forged: labels is no list of entries with task, label, annotators and given."]
     return [
         *_forged(found, records.audit, answers),
         *_relabelled(found["labels"], answers, records),
@@ -296,14 +296,15 @@ def problems(found: object, records: Records) -> list[str]:
 
 def _answers(rows: object) -> list[Answer] | None:
     """The answers in a certificate; None when they are not of the form."""
-    found = []
-    for row in rows if isinstance(rows, list) else [None]:
-        match row:
-            case {"label": str() | None as label, "annotators": int() as annotators, "given": str() as given}:
-                found.append(Answer(label, annotators, given))
-            case _:
-                return None
-    return found
+    found = [_answer(row) for row in rows] if isinstance(rows, list) else [None]
+    return None if None in found else [answer for answer in found if answer]
+
+
+def _answer(row: object) -> Answer | None:
+    match row:
+        case {"task": int(), "label": str() | None as label, "annotators": int() as people, "given": str() as given}:
+            return None if isinstance(people, bool) else Answer(label, people, given)
+    return None
 
 
 def _forged(found: Mapping[str, Any], audit: Audit, answers: Sequence[Answer]) -> Iterator[str]:
@@ -340,7 +341,7 @@ def _short(value: object) -> str:
 def _relabelled(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer], records: Records) -> Iterator[str]:
     """Labels that are others by now or, if nobody has answered since, were others all along."""
     for place, (row, then) in enumerate(zip(rows, answers, strict=True)):
-        task, now = row.get("task"), records.answers.get(row.get("task", 0))
+        task, now = row["task"], records.answers.get(row["task"])
         label = f"labels[{place}].label"
         if now is None:
             yield f"Outdated: {label} is {then.label!r}, and task {task} has no final answer any more."

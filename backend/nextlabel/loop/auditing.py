@@ -19,8 +19,9 @@ from nextlabel.learning.certificate import Answer, Audit, Records, answered, key
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
 from nextlabel.loop.orders import Chances
+from nextlabel.loop.said import scores_of
 from nextlabel.problems.question import Question
-from nextlabel.store.pool import EXACT, FEATURES, Asked, Pool
+from nextlabel.store.pool import Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
 from nextlabel.values.queue import Ranked, to_score
@@ -61,6 +62,7 @@ def in_force(registry: Registry, project: int, followed: str) -> InForce:
 
 def freeze_pool(
     pool: Pool,
+    registry: Registry,
     config: LabelConfig,
     key: str,
     version: InForce,
@@ -74,14 +76,14 @@ def freeze_pool(
     keys = {example.id: key_of(example) for example in pool.unanswered()}
     seed = seed_of(key, number)
     order = sorted(keys, key=lambda task: draw(seed, keys[task]))
-    logits = _logits(pool, version, order)
-    if not order or len(logits) < len(order):
+    known = _log_probs(pool, registry, version, order)
+    if not order or len(known) < len(order):
         raise BadAuditError(
-            f"{version.name} has scored {len(logits)} of the {len(order)} tasks that nobody has labelled or skipped. "
+            f"{version.name} has scored {len(known)} of the {len(order)} tasks that nobody has labelled or skipped. "
             "Audit while tasks are left, and once all are scored."
         )
-    logits_NC = np.stack([logits[task] for task in order])
-    said = [version.card.labels[best] for best in logits_NC.argmax(axis=1)]
+    logs_NC = np.stack([known[task] for task in order])
+    said = [version.card.labels[best] for best in logs_NC.argmax(axis=1)]
     return Audit(
         project=version.card.project,
         number=number,
@@ -96,28 +98,17 @@ def freeze_pool(
         ids_N=np.array(order, dtype=np.int64),
         texts=tuple(text_hash(keys[task]) for task in order),
         said=tuple(config.label_of(label) or label for label in said),
-        confidences_N=log_odds(logits_NC),
+        confidences_N=log_odds(logs_NC),
     )
 
 
-def _logits(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
-    """Of each of the tasks that are scored."""
+def _log_probs(pool: Pool, registry: Registry, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
+    """Of each of the tasks that are scored. As good as logits: what is far from 1 is exact."""
     found: dict[int, Array] = {}
     for at in range(0, len(task_ids), SLICE):
-        found |= _logits_of_some(pool, version, task_ids[at : at + SLICE])
-    return found
-
-
-def _logits_of_some(pool: Pool, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
-    name, found = version.card.version, dict[int, Array]()
-    if version.head is None:
-        ids_N, probs_NC = pool.probabilities(name, task_ids)
+        scores = scores_of(pool, registry, version.card, version.name, task_ids[at : at + SLICE])
         with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
-            return dict(zip(ids_N.tolist(), np.log(probs_NC), strict=True))
-    for kind in (FEATURES, EXACT):  # what is exact comes last, and stays
-        ids_N, features_ND = pool.vectors(kind, name, task_ids)
-        if len(ids_N):
-            found |= dict(zip(ids_N.tolist(), version.head.layer(features_ND), strict=True))
+            found |= dict(zip(scores.ids_N.tolist(), np.log(scores.probs_NC), strict=True))
     return found
 
 
@@ -185,6 +176,13 @@ def _answer(question: Question, asked: Asked) -> Answer | None:
 def name_of(audit: Audit) -> str:
     """Under which the queue holds its tasks; no version has it."""
     return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
+
+
+def certified_tasks(pool: Pool, question: Question, audit: Audit) -> list[int]:
+    """Those that its certificate is about by the labels of now; none without one."""
+    part = progress(pool, question, audit).part
+    rows = zip(audit.ids_N.tolist(), audit.confidences_N.tolist(), strict=True)
+    return [task for task, confidence in rows if part and confidence >= part.threshold]
 
 
 class AuditOrder:

@@ -20,6 +20,7 @@ from nextlabel.settings import Settings, control_of
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import SyncState
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
@@ -112,7 +113,9 @@ class Auditor:
             )
         version = in_force(self._registry, self._project, opened.project.model_version or "")
         number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
-        audit = freeze_pool(opened.pool, opened.config, opened.key, version, number, at, most_labels, risk)
+        audit = freeze_pool(
+            opened.pool, self._registry, opened.config, opened.key, version, number, at, most_labels, risk
+        )
         return audit, version
 
     def _begun(self) -> int:
@@ -137,14 +140,24 @@ class Auditor:
                 f"{self._registry.projects()}. Set MODEL_DIR to the backend's, and --project to the number in its "
                 "address."
             )
-        options = self._registry.options(self._project)
         path = pool_path(self._settings.model_dir, self._project)
         with self._turn(f"{self._project}.queue", "its queue is being changed"), Pool(path) as pool:
             project = self._studio.project(self._project, with_counts=False)
+            options = self._registry.options(self._project)
             config = parse_label_config(project.label_config, options)
             config = replace(config, control=control_of(self._settings, options))
+            self._require_read(pool, config)
             sync(self._studio, pool, config, project, lambda: self._now().timestamp())
             yield _Opened(pool, project, config, options.control_seed)
+
+    def _require_read(self, pool: Pool, config: LabelConfig) -> None:
+        """To read all tasks anew, in another way, would cost the trainer what it knows of them."""
+        known = pool.state(SyncState)
+        if not known.complete or known.reading != config.reading:
+            raise BadAuditError(
+                f"The trainer has not read project {self._project} to the end, or reads it in another way than the "
+                "environment here says. Run this with the backend's .env, and try again in a minute."
+            )
 
     @contextmanager
     def _turn(self, name: str, why: str) -> Iterator[None]:

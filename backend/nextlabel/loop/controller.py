@@ -29,7 +29,7 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
 from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.learning.heads import Head
-from nextlabel.loop.auditing import AuditOrder, Progress, progress
+from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.controlling import control_side
@@ -317,7 +317,7 @@ class Controller:
         if audit is None or found is None or not found.over:
             return found
         log.info("project %d: %s; over, as %s", project, found.message, found.over)
-        if found.part is None:
+        if found.part is None or self._own(project).after_certificate != "hold":
             self._audits.release(project)
         self._audits.end(project, found.over)
         self._jobs.hint(project)  # fits may have waited
@@ -456,15 +456,21 @@ class Controller:
         return wants_of(options, found.config, pool.labels(found.config.question, holdout=False))
 
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
-        """Of an order tasks that are copies of labelled ones, and what holds back near-copies of others."""
+        """Of an order tasks that are certified or copies of labelled ones, and what holds near-copies back."""
         project, question = found.project, found.config.question
+        certified = self._certified(pool, project.id, found.config)
         if self._own(project.id).near_copies != HOLD:
-            return (), all_free
+            return certified, all_free
         known = self._registry.fitted_labels(project.id, found.version) if found.version else {}
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
         published = in_queue(pool, order, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
         holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known.keys())
-        return pool.copies_of_labelled(question), holding
+        return pool.copies_of_labelled(question) | certified, holding
+
+    def _certified(self, pool: Pool, project: int, config: LabelConfig) -> set[int]:
+        """Tasks of the pool that are left to the machine, as a person wants it."""
+        audit = self._audits.over(project) if self._own(project).after_certificate == "uncertain" else None
+        return pool.open_copies_of(certified_tasks(pool, config.question, audit)) if audit else set()
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -503,6 +509,8 @@ class Controller:
             notes.append(notices.control_tasks_show(project.id))
         if found.version and (why := self._registry.card(project.id, found.version).unjudged):
             notes.append(notices.not_judged(found.version, why, project.id))
+        if certified := self._certified(pool, project.id, found.config):
+            notes.append(notices.certified(len(certified), project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes

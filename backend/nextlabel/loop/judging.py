@@ -8,7 +8,7 @@ from nextlabel.learning import judging
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
-from nextlabel.problems.judgement import Judgement
+from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import ControlState
 from nextlabel.store.status import StatusBoard
@@ -26,19 +26,25 @@ class Judge:
 
     def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> None:
         """Judge the order of that name, of the version of the card; without a card say how far the set is answered."""
+        if not config.control.share:
+            self._tell(project, NO_JUDGEMENT)
+            return
         texts = control_texts(pool, config.question)
         last_task = judged_to(pool, texts)
-        pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
+        if last_task != pool.state(ControlState).judged_to:
+            pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
         made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
         if self._judged.get(project) == made_of:
             return
         asked = to_judge(pool, texts)
         said = self._said(pool, card, order, asked) if card else None
-        judgement = judged(pool, config, texts, said)
-        if judgement != self._board.quality(project):
-            self._board.put_quality(project, judgement)
+        self._tell(project, judged(pool, config, texts, said))
         if said is None or said.probs_of.keys() >= set(asked):
             self._judged[project] = made_of
+
+    def _tell(self, project: int, judgement: Judgement) -> None:
+        if judgement != self._board.quality(project):
+            self._board.put_quality(project, judgement)
 
     def _said(self, pool: Pool, card: Card, order: str, task_ids: Sequence[int]) -> Said:
         scores = scores_of(pool, self._registry, card, order, task_ids)

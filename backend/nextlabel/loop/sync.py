@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from nextlabel.errors import PoolError
 from nextlabel.labelstudio.client import (
     LAST,
     LabelStudioClient,
@@ -13,10 +14,12 @@ from nextlabel.labelstudio.client import (
     moment,
     newest,
 )
-from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.tasks import annotators_of, read_task
+from nextlabel.settings import Settings, control_of
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
+from nextlabel.values.options import ProjectOptions
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,17 @@ def sync(
     if not pool.state(SyncState).complete:
         _read_everything(studio, pool, config, project, now, tell)
     _read_changes(studio, pool, config, project, now)
+
+
+def config_as_read(pool: Pool, settings: Settings, options: ProjectOptions) -> LabelConfig:
+    """The project's labelling config as it was when the copy was read last, with the rule of its control set.
+
+    Raises `PoolError` while the copy is not complete, `RefusedConfigError` for options that are impossible.
+    """
+    state = pool.state(SyncState)
+    if not state.complete:
+        raise PoolError("The local copy of the project is not complete yet: ask again once the trainer has read it.")
+    return replace(parse_label_config(state.label_config, options), control=control_of(settings, options))
 
 
 def _read_everything(

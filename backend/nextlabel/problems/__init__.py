@@ -3,4 +3,14 @@
 Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here.
 """
 
-__all__ = ["intervals", "judgement", "metrics", "quality", "quality_words", "question", "single_choice"]
+__all__ = [
+    "helping",
+    "helping_words",
+    "intervals",
+    "judgement",
+    "metrics",
+    "quality",
+    "quality_words",
+    "question",
+    "single_choice",
+]

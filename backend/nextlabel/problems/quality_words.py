@@ -88,7 +88,7 @@ def _more(labels: int, judgement: Judgement) -> str:
         return ""
     sample, together = judgement.sample, labels / judgement.control_share
     left = sample.texts - sample.answered - sample.skipped
-    in_all = f"which has {left} left" if labels > left else f"about {_about(together)} in all"
+    in_all = f"and it has {left} left" if labels > left else f"about {_about(together)} in all"
     return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
 
 

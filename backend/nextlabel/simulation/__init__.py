@@ -17,6 +17,7 @@ __all__ = [
     "datasets",
     "experiment",
     "head_order",
+    "helping",
     "measures",
     "near_copy_curve",
     "probabilities",

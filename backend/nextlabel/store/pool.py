@@ -412,6 +412,11 @@ class Pool:
             "AND copy NOT IN (SELECT copy FROM task WHERE voted AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
         )
 
+    def open_copies_of(self, task_ids: Collection[int]) -> set[int]:
+        """Tasks of the pool with the texts of these tasks, of which they may be some."""
+        sql = f"SELECT id FROM task WHERE open AND copy IN (SELECT copy FROM task WHERE {AMONG})"
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
+
     def asked(self, task_ids: Collection[int]) -> list[Asked]:
         """Those of the tasks that can be read, by id."""
         sql = f"SELECT id, text, pair, skipped, closed FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
@@ -420,13 +425,6 @@ class Pool:
             Asked(Example(task_id, text, pair), self._votes_of(task_id), bool(skipped), bool(closed))
             for task_id, text, pair, skipped, closed in rows
         ]
-
-    def probabilities(self, version: str, task_ids: Collection[int]) -> tuple[Ints, Array]:
-        """Ids of those of the tasks that `version` has scored, by id, and what it said of them, (M, C)."""
-        ids_N, numbers_N = self._readable(task_ids)
-        values = self._values(version)
-        known_N = values.knows(numbers_N)
-        return ids_N[known_N], values.of(numbers_N[known_N])["probs"]
 
     # Copies: texts that are alike but for case and blanks
 

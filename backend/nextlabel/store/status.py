@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
@@ -95,8 +96,9 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
+_HELPING = TypeAdapter(Helping)
 
 
 class StatusBoard:
@@ -128,6 +130,17 @@ class StatusBoard:
     def put_quality(self, project: int, judgement: Judgement) -> None:
         """Say what it says."""
         self._write(f"{project}.quality", judgement)
+
+    def helping(self, project: int) -> Helping:
+        """What was last said of whether its order helps."""
+        try:
+            return _HELPING.validate_python(self._read(f"{project}.helping", Helping))
+        except ValidationError:
+            return Helping()
+
+    def put_helping(self, project: int, found: Helping) -> None:
+        """Say it."""
+        self._write(f"{project}.helping", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

@@ -19,6 +19,7 @@ OWN = (  # in the place of the settings of that name
     "start_order",
     "near_copies",
     "control_share",
+    "after_certificate",
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 ANY = ""  # stands for no class in particular

@@ -51,6 +51,14 @@ class Audits:
             log.error("%s", error)
             return None
 
+    def over(self, project: int) -> Audit | None:
+        """The last one, if it has ended and can be read."""
+        try:
+            return None if self.runs(project) else self.last(project)
+        except BadAuditError as error:
+            log.error("%s", error)
+            return None
+
     def runs(self, project: int) -> bool:
         """Whether the last one has not ended."""
         return self._last_lacks(project, ENDED)

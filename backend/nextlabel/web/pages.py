@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from nextlabel import __version__
 from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
-from nextlabel.problems import quality_words
+from nextlabel.problems import helping_words, quality_words
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web.services import services
@@ -45,7 +45,7 @@ def status(project: int) -> Response:
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
-    said["base_model"] = asdict(base_model)
+    said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
     return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
 
 
@@ -74,9 +74,9 @@ def _settings_of(project: int) -> ProjectSettings:
 
 
 def _no_control(project: int) -> str:
-    """What to say in the place of figures where none are drawn."""
-    seed = bool(services().registry.options(project).control_seed)
-    return "" if seed and _settings_of(project).control_share else notices.no_control_set(project, seed).text
+    """What to say where somebody wanted no figures; why others have none, a remark says."""
+    wanted = _settings_of(project).control_share or not services().registry.options(project).control_seed
+    return "" if wanted else notices.no_control_set(project, has_seed=True).text
 
 
 @pages.get("/")
@@ -92,6 +92,7 @@ def overview() -> str:
             "cards": registry.cards(p),
             "own": _settings_of(p),
             "quality": board.quality(p),
+            "helping": helping_words.sentences(board.helping(p)),
             "no_control": _no_control(p),
         }
         for p in registry.projects()

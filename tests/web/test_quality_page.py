@@ -68,8 +68,6 @@ def test_without_a_control_set_the_page_says_how_to_get_one(tmp_path: Path) -> N
     registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, control_seed="a seed", own={"control_share": 0}))
     shown = client_of(tmp_path).get("/").get_data(as_text=True)
     assert f"<code>nextlabel options --project {PROJECT} control_share=0.1</code> draws one" in shown
-    registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
-    assert f"<code>nextlabel connect --project {PROJECT}</code> draws one" in client_of(tmp_path).get("/").text
     registry.put_options(PROJECT, WITH_SET)
     assert "draws one" not in client_of(tmp_path).get("/").text
 

@@ -1,0 +1,127 @@
+"""Whether the loop's choice of labels helps, measured on the control set. Pure.
+
+At a fixed small budget of b = 64 labels. The first m control labels make J = m // 64 blocks, on each of which a head is
+fitted: what 64 random labels are worth. Another is fitted on the loop's own first 64 labels. Each random head is judged
+on the control labels of the other blocks, the loop's head on all m. Then, over the control tasks i,
+
+    d_i = loop's head right at i - share of the random heads judged on i that are right there
+    gain = mean d,   error^2 = max(var d, 1 / m) / m + var(accuracies of the random heads) / J + luck^2
+
+where luck^2 is the true variance of the accuracy of heads of 64 random labels: over all pairs of heads the mean of
+((mean e)^2 - var(e) / n) / 2, of their differences e at the n tasks that both are judged on, but not below 0. It stands
+for the loop's own 64 labels, one draw of what its order could have asked for: else a lucky draw would count as an order
+that helps. The floor 1 / m is for samples in which nearly nothing differs.
+
+"Helps" is said when gain / error passes the one-sided 1 % point at one of four planned looks, and at no other number
+of labels: in about 5 % of the projects whose order gains nothing (reports/helping). The first look is at three blocks,
+as the spread of two heads is a single difference.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+
+import numpy as np
+
+from nextlabel.learning.fresh_heads import Known, fresh_head
+from nextlabel.values.arrays import Array, Bools
+
+BUDGET = 64  # b
+LOOKS = (192, 256, 320, 448)  # control labels
+CERTAIN = NormalDist().inv_cdf(0.99)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first `labels` control labels say: the gain in accuracy at 64 labels, in [-1, 1], its standard error,
+    above 0, and the luck that is part of it, which more control labels do not lower."""
+
+    labels: int
+    gain: float
+    error: float
+    luck: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the gain is above 0 beyond chance."""
+        return self.gain >= CERTAIN * self.error
+
+    def would_help(self, labels: int) -> bool:
+        """The same of so many control labels, should gain and luck stay as they are."""
+        error = math.sqrt((self.error**2 - self.luck**2) * self.labels / labels + self.luck**2)
+        return self.gain >= CERTAIN * error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The planned looks so far, of which the last is the one that found it helps, if any did.
+
+    `more` control labels lead to the next look that would find it if all stays as it is, an even chance; at first, to
+    the first look. None: it is found, or no planned look is likely to find it.
+    """
+
+    looks: tuple[Look, ...]
+    more: int | None
+
+    @property
+    def helps(self) -> bool:
+        """Whether a look found that it helps; else it cannot be told yet."""
+        return bool(self.looks) and self.looks[-1].helps
+
+
+def answer(control: Known, own: Known) -> Answer:
+    """From the control labels so far and the loop's own first ones, both in the order in which they came.
+
+    Raises as `looks` does.
+    """
+    looked = looks(control, own)
+    found = next((place for place, look in enumerate(looked) if look.helps), None)
+    if found is not None:
+        return Answer(looked[: found + 1], None)
+    later = [labels for labels in LOOKS if labels > len(control)]
+    enough = [labels for labels in later if not looked or looked[-1].would_help(labels)]
+    return Answer(looked, enough[0] - len(control) if enough else None)
+
+
+def looks(control: Known, own: Known) -> tuple[Look, ...]:
+    """All planned looks at so many control labels, from the first on.
+
+    Features must be the same at every look, hence of the base encoder: a version's are its own, and know the loop's
+    labels. Raises `ValueError` when the loop has fewer than 64 labels of its own.
+    """
+    if len(own) < BUDGET:
+        raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
+    planned = [labels for labels in LOOKS if labels <= len(control)]
+    own_N = _right(own.of(slice(BUDGET)), control)
+    starts = range(0, max(planned, default=0), BUDGET)
+    random_JN = np.array([_right(control.of(slice(start, start + BUDGET)), control) for start in starts])
+    return tuple(_look(own_N[:labels], random_JN[: labels // BUDGET, :labels]) for labels in planned)
+
+
+def _right(known: Known, control: Known) -> Array:
+    """Whether the head of these labels is right, by control task: 1 or 0."""
+    right_N: Bools = fresh_head(known).predictions(control.features_ND) == control.targets_N
+    return right_N.astype(np.float64)
+
+
+def _look(own_N: Array, random_JN: Array) -> Look:
+    heads, labels = random_JN.shape
+    judges_JN = np.arange(labels) // BUDGET != np.arange(heads)[:, None]
+    weights_JN = judges_JN.astype(np.float64)
+    differences_N = own_N - np.average(random_JN, axis=0, weights=weights_JN)
+    of_tasks = max(float(np.var(differences_N, ddof=1)), 1 / labels) / labels
+    of_heads = float(np.var(np.average(random_JN, axis=1, weights=weights_JN), ddof=1)) / heads
+    of_luck = max(0.0, _true_variance(random_JN, judges_JN))
+    return Look(labels, float(differences_N.mean()), (of_tasks + of_heads + of_luck) ** 0.5, of_luck**0.5)
+
+
+def _true_variance(random_JN: Array, judges_JN: Bools) -> float:
+    """Of the random heads' accuracies, without what comes from judging them by a sample; may fall below 0."""
+    pairs = combinations(range(len(random_JN)), 2)
+    return float(np.mean([_half_square(random_JN[[j, k]][:, judges_JN[j] & judges_JN[k]]) for j, k in pairs]))
+
+
+def _half_square(right_2N: Array) -> float:
+    differences_N = right_2N[0] - right_2N[1]
+    return float(differences_N.mean() ** 2 - np.var(differences_N, ddof=1) / len(differences_N)) / 2

@@ -1,0 +1,20 @@
+"""How much the next labels can change at most, by how much the last ones did. Pure.
+
+When D is the share of the pool whose predicted class changed over a step, the step changed accuracy by D at most, with
+no label to judge by (Bloodgood and Vijay-Shanker 2009, arXiv 1409.5165). That the next step of as many labels changes
+it by no more either, and hardly ever by more than D / 2, is a rule of thumb (reports/helping).
+"""
+
+import numpy as np
+
+from nextlabel.values.arrays import Ints
+
+
+def changed_share(before_N: Ints, now_N: Ints) -> float:
+    """D, in [0, 1], of class numbers predicted for the same N tasks before and after a step.
+
+    Raises `ValueError` without tasks, or when the two are not as many.
+    """
+    if not 0 < len(before_N) == len(now_N):
+        raise ValueError(f"{len(before_N)} and {len(now_N)} predictions; give those of the same tasks, one or more")
+    return float(np.mean(before_N != now_N))

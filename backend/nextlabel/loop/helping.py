@@ -1,0 +1,211 @@
+"""Whether a project's order helps, from its local copy: by its control labels, and by a replay in the version's world.
+
+Computed when somebody asks: the replay takes seconds, and embeds what is not embedded yet.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+from nextlabel.errors import NoModelError
+from nextlabel.labelstudio.client import moment
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning import forecast, helping
+from nextlabel.learning.forecast import World, tempered
+from nextlabel.learning.fresh_heads import Known
+from nextlabel.learning.judging import ANSWERED, counting
+from nextlabel.learning.stability import changed_share
+from nextlabel.loop.controlling import control_texts
+from nextlabel.loop.embedding import Embedder
+from nextlabel.loop.said import scores_of
+from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+from nextlabel.settings import ProjectSettings
+from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.values.arrays import Features, Ints
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import Vote
+from nextlabel.values.versions import Card
+from nextlabel.versions.loaded import LoadedVersions
+from nextlabel.versions.registry import Registry
+
+DRAWN = 6_000  # tasks of a larger pool that make the version's world
+COMPARED = 1_000  # tasks left that two versions are compared on
+BREAK_S = 600.0  # between two labels: nobody works on one for so long
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about: a project's copy, what it is about, and the order in force, a version's or its head's."""
+
+    pool: Pool
+    config: LabelConfig
+    own: ProjectSettings
+    card: Card
+    order: str
+    seed: int
+
+
+def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: Embedder) -> Helping:
+    """All that can be told now."""
+    given = _given(asked)
+    return Helping(
+        asked.order,
+        time.time(),
+        _measured(asked, embedder, given),
+        _forecast(asked, registry, embedder, given),
+        _next(asked, registry, resident, given),
+    )
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A label that the project's versions learn, and when it was first given, in seconds since 1970."""
+
+    example: Example
+    label: str
+    at: float
+
+
+def _given(asked: Asked) -> list[_Label]:
+    """In the order in which they were given."""
+    question = asked.config.question
+    found = [
+        _Label(example, label, min(_seconds(vote) for vote in votes))
+        for example, votes in asked.pool.answered(holdout=False)
+        if (label := question.consensus(votes)) is not None
+    ]
+    return sorted(found, key=lambda one: (one.at, one.example.id))
+
+
+def _seconds(vote: Vote) -> float:
+    return moment(vote.when).timestamp() if vote.when else 0.0
+
+
+def _control(asked: Asked) -> dict[int, str]:
+    """The labels of the control set that count, in the order of the draw."""
+    sample = counting(control_texts(asked.pool, asked.config.question))
+    return {text.task_ids[0]: text.answer for text in sample if text.state == ANSWERED}
+
+
+def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Measured:
+    control, own = _control(asked), given[: helping.BUDGET]
+    why = _not_measured(asked, given)
+    if why:
+        return Measured(why=why)
+    try:
+        known = _known(asked, embedder, control)
+        of_loop = _known(asked, embedder, {one.example.id: one.label for one in own})
+    except NoModelError as error:
+        return Measured(why=str(error).rstrip("."))
+    answer = helping.answer(known, of_loop)
+    last = answer.looks[-1] if answer.looks else None
+    return Measured(
+        last.labels if last else 0,
+        last.gain if last else None,
+        last.error if last else None,
+        answer.helps,
+        answer.more,
+    )
+
+
+def _not_measured(asked: Asked, given: Sequence[_Label]) -> str:
+    """Why the loop's first labels cannot be laid beside control labels; empty when they can."""
+    share = asked.config.control.share
+    if not share:
+        return "the project has no control set"
+    if len(given) < helping.BUDGET:
+        return f"the order has {len(given)} labels of its own, and {helping.BUDGET} are compared"
+    times = [_seconds(vote) for votes in asked.pool.control_votes().values() for vote in votes]
+    before = sum(one.at < min(times, default=float("inf")) for one in given)
+    if before > 3 / share:
+        return (
+            f"{before} labels were there before the first one of the control set, and no order of ours asked for them"
+        )
+    return ""
+
+
+def _known(asked: Asked, embedder: Embedder, labels: dict[int, str]) -> Known:
+    features_ND = _embedded(asked, embedder, list(labels))
+    classes = asked.config.question.labels
+    return Known(features_ND, np.array([classes.index(label) for label in labels.values()], dtype=np.int64))
+
+
+def _embedded(asked: Asked, embedder: Embedder, task_ids: Sequence[int]) -> Features:
+    """Features (N, D) of unit length, by the order of the ids. Raises `NoModelError` when they cannot be made."""
+    missing = asked.pool.without_vector(EMBEDDINGS, embedder.name, task_ids)
+    embedder.embed(asked.pool, asked.card.project, missing)
+    ids_M, rows_MD = asked.pool.vectors(EMBEDDINGS, embedder.name, task_ids)
+    place = {int(task): row for row, task in enumerate(ids_M)}
+    rows_ND: Features = rows_MD[[place[task] for task in task_ids]].astype(np.float64)
+    return rows_ND
+
+
+def _forecast(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> Forecast:
+    first = [one for one in given if one.label in asked.card.labels]
+    if asked.own.strategy == RANDOM:
+        return Forecast(why="the order is random")
+    if len(first) < forecast.EVERY:
+        return Forecast(why=f"there are {len(first)} labels, and it begins with {forecast.EVERY}")
+    try:
+        world = _world(asked, registry, embedder, first)
+        labels = min(len(first), forecast.LABELS_AT_MOST)
+        found = forecast.forecast(world, asked.own.strategy, labels, asked.seed)
+    except NoModelError as error:
+        return Forecast(why=str(error).rstrip("."))
+    except ValueError:
+        return Forecast(why="too few tasks are left to replay it")
+    return Forecast(found.labels, found.gain, found.low, found.high, found.times)
+
+
+def _world(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> World:
+    """The project's tasks as its version sees them, a part of them if they are many; those with a label go first."""
+    classes, rng = asked.card.labels, np.random.default_rng(asked.seed)
+    human = {one.example.id: classes.index(one.label) for one in given}
+    open_ids = sorted(asked.pool.open_ids())
+    drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[: max(0, DRAWN - len(human))]]
+    scores = scores_of(asked.pool, registry, asked.card, asked.order, drawn)
+    ids = [*human, *scores.ids_N.tolist()]
+    uniform_MC = np.full((len(human), len(classes)), 1 / len(classes))
+    probs_NC = np.concatenate([uniform_MC, tempered(scores.probs_NC, _temperature(asked, registry))])
+    human_N: Ints = np.array([human.get(task, -1) for task in ids], dtype=np.int64)
+    return World(_embedded(asked, embedder, ids), probs_NC, human_N, np.arange(min(len(human), forecast.EVERY * 2)))
+
+
+def _temperature(asked: Asked, registry: Registry) -> float:
+    control = {task: label for task, label in _control(asked).items() if label in asked.card.labels}
+    scores = scores_of(asked.pool, registry, asked.card, asked.order, list(control))
+    targets = [asked.card.labels.index(control[task]) for task in scores.ids_N.tolist()]
+    if not targets:
+        return 1.0
+    return forecast.temperature(scores.probs_NC, np.array(targets, dtype=np.int64))
+
+
+def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Sequence[_Label]) -> NextLabels:
+    """How many answers the last fit changed on what is left."""
+    parent = asked.card.parent
+    if parent is None or parent not in registry.versions(asked.card.project):
+        return NextLabels(why="there is no version before the active one to compare it with")
+    before, rng = registry.card(asked.card.project, parent), np.random.default_rng(asked.seed)
+    open_ids = sorted(asked.pool.open_ids())
+    drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]
+    examples = asked.pool.examples(drawn)
+    if not examples or before.labels != asked.card.labels:
+        return NextLabels(why="the classes have changed" if examples else "no task is left")
+    try:
+        said = [resident.score(card, examples, exact=False).probs_NC.argmax(axis=1) for card in (before, asked.card)]
+    except NoModelError as error:
+        return NextLabels(why=str(error).rstrip("."))
+    labels = asked.card.examples - before.examples
+    return NextLabels(labels, changed_share(*said), len(examples), _pace(given))
+
+
+def _pace(given: Sequence[_Label]) -> float:
+    """Seconds from one label to the next, in the middle, without breaks; 0 when that is not known."""
+    waits = [later.at - earlier.at for earlier, later in pairwise(given)]
+    worked = [wait for wait in waits if 0 < wait < BREAK_S]
+    return median(worked) if worked else 0.0

@@ -1,0 +1,56 @@
+"""Whether the order helps and what the next labels may bring, as a record that is kept, sent and shown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What control labels say: the gain in accuracy at 64 labels over random ones, and its standard error, at the last
+    planned look, at so many control `labels`; None before the first. `more` control labels may tell; None: they are not
+    likely to, or it is told. A `why` says why nothing can be measured.
+    """
+
+    labels: int = 0
+    gain: float | None = None
+    error: float | None = None
+    helps: bool = False
+    more: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the version's own view of the project says: the gain in accuracy at so many `labels` over random ones, and
+    from where to where; `times` as many random labels would do the same, None where that cannot be said. A `why` says
+    why there is no forecast.
+    """
+
+    labels: int = 0
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    times: tuple[float, float | None] | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class NextLabels:
+    """The last `labels` changed the answers to a share `changed` of what is left, counted on `tasks` of it. What people
+    took for a label in the middle is in `seconds`; 0 where that is not known. A `why` says why it cannot be told."""
+
+    labels: int = 0
+    changed: float | None = None
+    tasks: int = 0
+    seconds: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Helping:
+    """All three, of the `order` that was in force, and when, in seconds since 1970; 0: nobody has asked yet."""
+
+    order: str = ""
+    at: float = 0.0
+    measured: Measured = Measured()
+    forecast: Forecast = Forecast()
+    next_labels: NextLabels = NextLabels()

@@ -1,0 +1,67 @@
+"""What people read of whether the order helps. docs/quality.md explains each sentence."""
+
+from collections.abc import Iterator
+
+from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+
+HOUR_S = 3600.0
+
+
+def sentences(helping: Helping) -> list[str]:
+    """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked."""
+    if not helping.at:
+        return []
+    return [*_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+
+
+def _measured(found: Measured) -> Iterator[str]:
+    if found.why:
+        yield f"Whether the order helps cannot be measured: {found.why}."
+    elif found.helps and found.gain is not None:
+        yield (
+            f"Measured: the order helps. At 64 labels its accuracy was {_points(found.gain)} above that of 64 random "
+            f"labels, with a standard error of {_points(found.error or 0.0)}, judged by {found.labels} control labels."
+        )
+    else:
+        yield f"Measured: cannot tell yet whether the order helps{_more(found)}"
+
+
+def _more(found: Measured) -> str:
+    so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})" if found.gain else ""
+    if found.more is None:
+        return f"{so_far}, and more control labels are not likely to."
+    return f"{so_far}: about {found.more} more control labels may."
+
+
+def _forecast(found: Forecast) -> Iterator[str]:
+    if found.why or found.gain is None or found.low is None or found.high is None:
+        yield f"There is no forecast: {found.why}."
+        return
+    yield (
+        f"Forecast, by a replay on the model's own view of these texts: at {found.labels} labels the accuracy is "
+        f"{_points(found.gain)} above that of random sampling ({_points(found.low)} to {_points(found.high)})."
+    )
+    if found.times:
+        least, most = found.times
+        upto = f" to {most:g}" if most is not None else " or more"
+        yield f"By the same replay random sampling would need about {least:g}{upto} times as many labels."
+
+
+def _next(found: NextLabels) -> Iterator[str]:
+    if found.why or found.changed is None:
+        yield f"What the next labels may bring cannot be told: {found.why}."
+        return
+    took = f" At the present pace they take {_hours(found.seconds * found.labels)}." if found.seconds else ""
+    yield (
+        f"The last {found.labels} labels changed {100 * found.changed:.1f} % of the machine's labels on what is left. "
+        f"The next {found.labels} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "
+        f"classes may still gain more in F1.{took}"
+    )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / HOUR_S:.1f} hours" if seconds >= HOUR_S else f"{seconds / 60:.0f} minutes"

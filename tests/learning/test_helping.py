@@ -1,0 +1,95 @@
+"""The measured answer: figures as a few plain loops compute them, at planned looks alone."""
+
+from itertools import combinations
+from statistics import NormalDist, fmean, variance
+
+import numpy as np
+import pytest
+
+from nextlabel.learning.fresh_heads import Known, fresh_head
+from nextlabel.learning.helping import LOOKS, Look, answer, looks
+
+
+def drawn(seed: int, tasks: int, noise: float, classes: int = 3, width: int = 8) -> Known:
+    """Features of unit length that tell the more about classes the less the noise."""
+    rng = np.random.default_rng(seed)
+    targets_N = rng.integers(classes, size=tasks)
+    points_ND = np.eye(classes, width)[targets_N] + noise * rng.normal(size=(tasks, width))
+    return Known(points_ND / np.linalg.norm(points_ND, axis=1, keepdims=True), targets_N)
+
+
+def plainly(control: Known, own: Known, labels: int) -> tuple[float, float, float]:
+    """Gain, error and luck at so many control labels."""
+    by_own, *by_heads = (
+        (fresh_head(known).predictions(control.features_ND) == control.targets_N).tolist()
+        for known in (own.of(slice(64)), *(control.of(slice(start, start + 64)) for start in range(0, labels - 63, 64)))
+    )
+    accuracies = [fmean(right[i] for i in range(labels) if i // 64 != j) for j, right in enumerate(by_heads)]
+    gains = [by_own[i] - fmean(right[i] for j, right in enumerate(by_heads) if i // 64 != j) for i in range(labels)]
+    halves = []
+    for j, k in combinations(range(len(by_heads)), 2):
+        apart = [by_heads[j][i] - by_heads[k][i] for i in range(labels) if i // 64 not in (j, k)]
+        halves.append((fmean(apart) ** 2 - variance(apart) / len(apart)) / 2)
+    luck = max(0.0, fmean(halves))
+    error = max(variance(gains), 1 / labels) / labels + variance(accuracies) / len(by_heads) + luck
+    return fmean(gains), error**0.5, luck**0.5
+
+
+def test_gain_and_error_at_every_planned_look_are_those_of_plain_loops() -> None:
+    control, own = drawn(0, 470, 0.5), drawn(1, 70, 0.3)
+    looked = looks(control, own)
+    assert tuple(look.labels for look in looked) == LOOKS
+    for look in looked:
+        assert (look.gain, look.error, look.luck) == pytest.approx(plainly(control, own, look.labels), rel=1e-9)
+        assert look.helps == (look.gain / look.error >= NormalDist().inv_cdf(0.99))
+    assert looks(control, own) == looked, "the same each time"
+    assert looks(control, own.of(slice(64))) == looked, "the loop's later labels change nothing"
+
+
+@pytest.mark.parametrize(("labels", "planned"), [(0, 0), (191, 0), (192, 1), (255, 1), (300, 2), (447, 3), (448, 4)])
+def test_it_looks_at_planned_numbers_of_labels_alone(labels: int, planned: int) -> None:
+    control, own = drawn(2, 448, 0.5), drawn(3, 64, 0.5)
+    assert looks(control.of(slice(labels)), own) == looks(control, own)[:planned]
+    found = answer(control.of(slice(labels)), own)
+    assert not found.helps
+    assert found.looks == looks(control, own)[:planned]
+    if not planned:
+        assert found.more == 192 - labels
+
+
+def test_where_nothing_differs_the_error_is_not_none() -> None:
+    control = drawn(4, 192, 0.0)  # all heads are right
+    [look] = looks(control, drawn(5, 64, 0.0))
+    assert look == Look(192, 0.0, 1 / 192, 0.0)
+
+
+def test_it_stays_found_at_the_look_that_found_it() -> None:
+    control, own = drawn(6, 448, 0.6, width=40), drawn(7, 64, 0.0, width=40)
+    found = answer(control, own)
+    assert found.helps
+    assert found.more is None
+    assert [look.helps for look in found.looks] == [False] * (len(found.looks) - 1) + [True]
+    assert found.looks == looks(control, own)[: len(found.looks)]
+
+
+def test_how_many_labels_more_are_those_to_the_next_look_at_which_the_gain_would_do() -> None:
+    # At 1 %, a gain of 0.05 needs an error of 0.0215 at most.
+    steady, lucky = Look(192, 0.05, 0.03, 0.0), Look(192, 0.05, 0.03, 0.02)
+    assert [steady.would_help(labels) for labels in LOOKS] == [False, False, False, True]  # 0.0196 at 448
+    assert not any(lucky.would_help(labels) for labels in LOOKS)  # 0.0247 at 448
+    assert [Look(192, 0.05, 0.0214, 0.01).helps, Look(192, 0.05, 0.0216, 0.01).helps] == [True, False]
+
+
+@pytest.mark.parametrize("seed", range(8, 14))
+def test_an_answer_says_how_many_labels_more(seed: int) -> None:
+    control, own = drawn(seed, 300, 0.6, width=40), drawn(seed + 50, 64, 0.3, width=40)
+    for labels in (192, 250, 300):
+        found = answer(control.of(slice(labels)), own)
+        last = found.looks[-1]
+        later = [planned - labels for planned in LOOKS if planned > labels and last.would_help(planned)]
+        assert found.more == (None if last.helps or not later else later[0])
+
+
+def test_few_labels_of_its_own_are_refused() -> None:
+    with pytest.raises(ValueError, match="the loop has 63 labels of its own; ask once it has 64"):
+        answer(drawn(0, 128, 0.5), drawn(1, 63, 0.5))
