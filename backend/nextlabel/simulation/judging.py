@@ -33,12 +33,12 @@ FIGURES = (NEW, LEFT, BY_ALL, RECALL, MACRO_F1)
 ABOUT = f"""\
 Replays of a project on frozen embeddings. Two thirds of a corpus, drawn anew each time, are the pool, of which a third
 is imported when half of the labels are given; the last third tells what is so for new texts. The control set is
-{SHARE:.0%} of the pool by the live loop's draw and turns, with a seed of its own; the queue is composed as there. Two
-annotators hold a task each, so that answers come out of order, and one of them skips {SKIPPED:.0%}, which the other one
-gets. The first labels come in the order of `{START}`, the others by margin, from a logistic regression
-(C = {baselines.C:g}) that is fitted again after every {EVERY} labels, but for those of the control set. It is judged as
-the live loop judges. What is left are the pool's tasks without a label that are not of the control set, without those
-of the import while the figures are not about them yet.
+{100 * SHARE:.0f} % of the pool by the live loop's draw and turns, with a seed of its own; the queue is composed as
+there. Two annotators hold a task each, so that answers come out of order, and one of them skips
+{100 * SKIPPED:.0f} %, which the other one gets. The first labels come in the order of `{START}`, the others by margin,
+from a logistic regression (C = {baselines.C:g}) that is fitted again after every {EVERY} labels, but for those of the
+control set. It is judged as the live loop judges. What is left are the pool's tasks without a label that are not of the
+control set, without those of the import while the figures are not about them yet.
 
 Truth: the mean of what is so. Bias: the mean of estimate minus truth, with its standard error. Coverage: of nominal
 95 % intervals, over replays, and of recalls over classes with control labels, too. Macro-F1 is counted where it is
