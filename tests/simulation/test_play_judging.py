@@ -10,6 +10,7 @@ from scipy import stats
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
 from nextlabel.problems.intervals import Interval, wilson
+from nextlabel.problems.judgement import WIDE
 from nextlabel.problems.quality import Estimate
 from nextlabel.simulation import judging
 from nextlabel.simulation.datasets import fetched
@@ -136,6 +137,19 @@ def test_where_what_is_left_is_covered_less_wilsons_interval_does_that_of_any_sa
 def wilson_covers(truth: float, count: int) -> float:
     weights: list[float] = stats.binom(count, truth).pmf(np.arange(count + 1)).tolist()
     return sum(weight for right, weight in enumerate(weights) if wilson(right, count).covers(truth))
+
+
+@pytest.mark.parametrize(("count", "shown", "bias", "coverage"), [(30, 0.05, 0.16, 0.66), (50, 0.69, 0.03, 0.98)])
+def test_the_share_of_right_answers_is_too_high_where_it_is_hardly_shown(
+    count: int, shown: float, bias: float, coverage: float
+) -> None:
+    """Exactly, where 0.72 are right."""
+    weights: list[float] = stats.binom(count, 0.72).pmf(np.arange(count + 1)).tolist()
+    of = {right: weight for right, weight in enumerate(weights) if wilson(right, count).width < WIDE}
+    chance = sum(of.values())
+    covered = sum(weight for right, weight in of.items() if wilson(right, count).covers(0.72))
+    mean = sum(weight * right / count for right, weight in of.items()) / chance
+    assert (chance, mean - 0.72, covered / chance) == pytest.approx((shown, bias, coverage), abs=0.005)
 
 
 def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
