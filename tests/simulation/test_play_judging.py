@@ -116,14 +116,14 @@ def committed(figure: str) -> dict[tuple[str, int], Cell]:
     }
 
 
-@pytest.mark.parametrize(("figure", "least"), [(NEW, 0.93), (LEFT, 0.91), (RECALL, 0.96)])
+@pytest.mark.parametrize(("figure", "least"), [(NEW, 0.93), (LEFT, 0.93), (RECALL, 0.97)])
 def test_the_committed_figures_have_no_bias_and_cover_what_the_page_says(figure: str, least: float) -> None:
     cells = committed(figure)
     assert {corpus for corpus, _ in cells} == {"r8", "reviews-even", "spam"}
-    for (corpus, _), cell in cells.items():
-        assert cell.replays >= 300
+    for cell in cells.values():
+        assert cell.replays >= 990, "one without a label that tells nothing is left out"
         assert abs(cell.bias) <= 3 * cell.standard_error
-        assert cell.coverage >= (least if corpus == "r8" else max(least, 0.93))
+        assert cell.coverage >= least
 
 
 def test_where_what_is_left_is_covered_less_wilsons_interval_does_that_of_any_sample() -> None:
@@ -156,7 +156,7 @@ def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
     by_all, macro_f1 = committed(BY_ALL), committed(MACRO_F1)
     for corpus in PLAYED:
         cell = by_all[corpus, 300]
-        assert -0.03 < cell.bias < min(-0.015, -3 * cell.standard_error)
+        assert -0.03 < cell.bias < min(-0.01, -3 * cell.standard_error)
     assert 0.7 < by_all["r8", 300].coverage < 0.8
     assert 0.05 < macro_f1["spam", 200].replays / PLAYED["spam"].replays < 0.15
     assert 0.07 < macro_f1["spam", 200].bias < 0.09
