@@ -32,8 +32,7 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     yield f"The machine's labels on what is left: {_left(judgement)}."
     if _may_be_certified(judgement.left):
         yield (
-            "So much may be certified by an audit: nextlabel certificate start --dry-run says how many labels that takes, "
-            "by the share that is wrong."
+            "So much may be certified by an audit: nextlabel certificate start --dry-run says how many labels that takes."
         )
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
