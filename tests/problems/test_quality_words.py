@@ -43,6 +43,13 @@ def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
     ]
 
 
+def test_an_audit_is_offered_where_it_may_pay() -> None:
+    offer = "So much may be certified by an audit: nextlabel certificate start --dry-run"
+    few, many, wrong = TOLD, Estimate(49 / 50, Interval(0.89, 0.99), 50), Estimate(48 / 50, Interval(0.86, 0.99), 50)
+    told = [few, replace(TOLD, left=many), replace(TOLD, left=wrong), replace(TOLD, left=None, why_left="it was lost")]
+    assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
+
+
 def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
     figures = replace(
         FIGURES,

@@ -7,6 +7,10 @@ from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Samp
 from nextlabel.problems.quality import Estimate
 
 NAMED = 5  # classes in one sentence
+PAYS, LABELS = (
+    0.97,
+    30,
+)  # with less on what is left an audit for 95 % takes thousands of labels; so many tell about that
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
@@ -26,6 +30,10 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     yield f"{judgement.order}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
+    if _may_be_certified(judgement.left):
+        yield (
+            "So much may be certified by an audit: nextlabel certificate start --dry-run says how many labels that takes."
+        )
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
         yield f"Calibration: {_calibration(figures.calibration)}."
@@ -67,6 +75,10 @@ def _left(judgement: Judgement) -> str:
     if judgement.left is None:
         return f"cannot tell, as {judgement.why_left}"
     return _right(judgement.left, "")
+
+
+def _may_be_certified(left: Estimate | None) -> bool:
+    return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
