@@ -362,7 +362,10 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     here = project(xml(), tasks(6, 2))
     here.connect(label_map={"Pos": "pos"})
     [backend] = here.studio.ml_backends(here.id)
-    spoilt = json.dumps({"nextlabel": {"fields": 7}, "other": 1})  # Label Studio itself asks us, and would refuse it
+    kept = {"control_seed": "a seed", "audits": 2}
+    spoilt = json.dumps(
+        {"nextlabel": {"fields": 7, **kept}, "other": 1}
+    )  # Label Studio itself asks us, and would refuse it
 
     def said() -> bool:
         # Again and again: a look of the trainer has Label Studio save the row as it was when the look began.
@@ -373,7 +376,8 @@ def test_connecting_again_mends_options_that_somebody_spoilt(project: MakeProjec
     wait_until(said, "it to be said")
     here.connect(label_map={"Pos": "pos"})
     [mended] = here.studio.ml_backends(here.id)
-    assert mended.extra_params == {"nextlabel": {"label_map": {"Pos": "pos"}, "defaults": LATEST}, "other": 1}
+    ours = {"label_map": {"Pos": "pos"}, "defaults": LATEST, **kept}
+    assert mended.extra_params == {"nextlabel": ours, "other": 1}
 
 
 def test_of_tasks_with_an_ignored_label_nothing_is_learnt(project: MakeProject) -> None:

@@ -135,8 +135,17 @@ def _options_of(backend: MLBackend | None) -> ProjectOptions:
     try:
         options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
     except RefusedConfigError:
-        return NO_OPTIONS
+        return _not_to_be_lost(backend.extra_params if backend else None)
     return replace(options, own={name: value for name, value in options.own.items() if is_possible(name, value)})
+
+
+def _not_to_be_lost(extra_params: object) -> ProjectOptions:
+    """Of spoilt options those without which another control set would be drawn, or audits would count anew."""
+    ours = of_ours(extra_params)
+    try:
+        return ProjectOptions.of({KEY: {name: ours[name] for name in ("control_seed", "audits") if name in ours}})
+    except RefusedConfigError:
+        return NO_OPTIONS
 
 
 def _changed(

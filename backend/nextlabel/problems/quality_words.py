@@ -7,6 +7,7 @@ from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Samp
 from nextlabel.problems.quality import Estimate
 
 NAMED = 5  # classes in one sentence
+DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
     30,
@@ -31,9 +32,7 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
     if _may_be_certified(judgement.left):
-        yield (
-            "So much may be certified by an audit: nextlabel certificate start --dry-run says how many labels that takes."
-        )
+        yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
         yield f"Calibration: {_calibration(figures.calibration)}."
