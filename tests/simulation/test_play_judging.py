@@ -121,7 +121,7 @@ def test_the_committed_figures_have_no_bias_and_cover_what_the_page_says(figure:
     cells = committed(figure)
     assert {corpus for corpus, _ in cells} == {"r8", "reviews-even", "spam"}
     for cell in cells.values():
-        assert cell.replays >= 990, "one without a label that tells nothing is left out"
+        assert cell.replays == 1000
         assert abs(cell.bias) <= 3 * cell.standard_error
         assert cell.coverage >= least
 
@@ -158,7 +158,7 @@ def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
         cell = by_all[corpus, 300]
         assert -0.03 < cell.bias < min(-0.01, -3 * cell.standard_error)
     assert 0.7 < by_all["r8", 300].coverage < 0.8
-    assert 0.05 < macro_f1["spam", 200].replays / PLAYED["spam"].replays < 0.15
+    assert 0.075 < macro_f1["spam", 200].replays / PLAYED["spam"].replays < 0.085
     assert 0.07 < macro_f1["spam", 200].bias < 0.09
     assert macro_f1["spam", 200].coverage == 1
     assert 0 < macro_f1["reviews-even", 300].replays < 0.01 * PLAYED["reviews-even"].replays
