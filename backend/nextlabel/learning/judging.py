@@ -62,6 +62,14 @@ def until(texts: Sequence[ControlText], last_task: int) -> list[ControlText]:
     return [text for text in texts if text.task_ids[0] <= last_task]
 
 
+def judged_to(texts: Sequence[ControlText], known: int, last: int) -> int:
+    """The id of the last task that figures are about, which was `known` before, while `last` is that of all tasks.
+
+    Tasks imported later are left out until as many texts count with them as without.
+    """
+    return known if len(counting(texts)) < len(counting(until(texts, known))) else last
+
+
 def judge(
     share: float,
     texts: Sequence[ControlText],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning import judging
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
@@ -63,7 +64,5 @@ def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: 
 
 
 def judged_to(pool: Pool, texts: Sequence[ControlText]) -> int:
-    """The id of the last task that the figures are about: tasks imported later are left out until as many texts count
-    with them as without."""
-    known = pool.state(ControlState).judged_to
-    return known if len(counting(texts)) < len(counting(until(texts, known))) else pool.last_id()
+    """The id of the last task that the figures are about."""
+    return judging.judged_to(texts, pool.state(ControlState).judged_to, pool.last_id())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.control import DRAWS, NO_CONTROL
+from nextlabel.learning.control import DRAWS, NO_CONTROL, asked_for
 from nextlabel.loop.said import scores_of
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import ControlState
@@ -44,7 +44,7 @@ class Marks:
             if version_of(order) in versions:  # the start order asks for what is typical, in no model's order
                 card = self._registry.card(project, version_of(order))
                 scores = scores_of(pool, self._registry, card, order, unmarked)
-                pool.mark(scores.ids_N[scores.values_N >= value].tolist())
+                pool.mark(asked_for(scores.ids_N, scores.values_N, value))
 
 
 def begin(pool: Pool, config: LabelConfig, asked_before: bool) -> None:

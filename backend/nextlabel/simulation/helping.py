@@ -37,7 +37,8 @@ ABOUT = f"""\
 A version is a logistic regression on the base encoder's frozen features; the order is `{SERVED}`, made anew after every
 {forecast.EVERY} labels, from {START_LABELS} labels by `{START}` on. Texts that are neither in the pool nor control
 tasks tell the truth: accuracy there, less the mean of {TRUE_HEADS} heads of as many random labels. When a forecast is
-made, one label in {CONTROL_EVERY} was a control label."""
+made, one label in {CONTROL_EVERY} was a control label. The {RANDOM_ORDERS} random orders of a seed are judged by the
+same control labels."""
 MORE = 99.0  # times as many labels: more than the curve tells
 
 
@@ -217,6 +218,7 @@ def cell_of(row: Mapping[str, Any]) -> Cell:
 # Tables
 
 ALL = "all"
+FALSE_HEAD = ("worth no more", "said", "random order", "said", "worth no more", "said")
 FORECAST_HEAD = ("replays", "forecast", "truth", "distance", "within .02", "within the band", "times told", "and so")
 
 
@@ -231,9 +233,10 @@ def to_markdown(cells: Sequence[Cell]) -> str:
 ## Measured: "helps" where nothing is gained
 
 Replays in which the first 64 labels by `{SERVED}` were worth no more than random ones, and in how many of them it was
-ever said to help. Then replays in which the loop labels in random order, and the same of them.
+ever said to help. Then replays in which the loop labels in random order, which gains nothing on average: in how many of
+them it was said, and the same of those whose 64 labels were in fact worth no more.
 
-{_table(measured, _false_row, ("nothing gained", "said", "random order", "said"))}
+{_table(measured, _false_row, FALSE_HEAD)}
 
 ## Measured: when "helps" is said
 
@@ -274,13 +277,15 @@ def _table(cells: Sequence[Some], row: Callable[[Sequence[Some]], list[str]], he
         groups.setdefault((cell.corpus, *labels), []).append(cell)
     rows = [[*group, *row(of_group)] for group, of_group in groups.items()]
     names = ["corpus", "labels"][: len(next(iter(groups)))]
-    return markdown.table([*names, *head], [*rows, [ALL, *names[1:], *row(cells)]])
+    return markdown.table([*names, *head], [*rows, [ALL, *([""] * len(names[1:])), *row(cells)]])
 
 
 def _false_row(cells: Sequence[Measured]) -> list[str]:
-    nothing = [cell for cell in cells if cell.order == SERVED and cell.truth <= 0]
     by_chance = [cell for cell in cells if cell.order == RANDOM]
-    return [f"{number}" for some in (nothing, by_chance) for number in (len(some), sum(map(_said, some)))]
+    served = [cell for cell in cells if cell.order == SERVED]
+    nothing = [[cell for cell in some if cell.truth <= 0] for some in (served, by_chance)]
+    counted = (nothing[0], by_chance, nothing[1])
+    return [f"{number}" for some in counted for number in (len(some), sum(map(_said, some)))]
 
 
 def _said_row(cells: Sequence[Measured]) -> list[str]:
