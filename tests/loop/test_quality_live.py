@@ -160,8 +160,10 @@ def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_
 ) -> None:
     project = LiveProject(studio, start_backend(**ON), few_pairs)
     version, start = project.wait(), project.labelled()
-    assert len(project.label(8)) == 8
-    wait_until(knows(project, len(start) + 8), "the queue to know all labels")
+    given = 0
+    while given < 8 or len(answers(control_set(label_studio, project))[0]) < 3:  # which ones are drawn is chance
+        given += len(project.label(4))
+        wait_until(knows(project, len(start) + given), "the queue to know all labels")
     told = check(label_studio, project)
     assert version_of(told["order"]) == version != told["order"], "it is the version's head"
     tasks = control_set(label_studio, project)

@@ -97,6 +97,16 @@ def test_of_equal_predictions_the_oldest_is_enough() -> None:
 
 
 values = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+def test_a_task_of_another_kind_stands_before_what_follows_by_whatever_little() -> None:
+    head = [Placed(9, "control", 0.0, 0.0099994), placed(1, 0.990001), placed(2, 0.99)]
+    later = [Published(109, 9, NEW, 0.0100005), *publish(head[1:])]
+    assert plan_window(head, later, NEW, values_of(head[1:])) == WindowPlan(create=(head[0],), delete=(109,))
+    earlier = [Published(109, 9, NEW, 0.0099), *publish(head[1:])]
+    assert plan_window(head, earlier, NEW, values_of(head[1:])) == WindowPlan((), ())
+
+
 publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW]), values), max_size=15)
 
 

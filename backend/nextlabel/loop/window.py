@@ -1,5 +1,6 @@
 """The difference between the published queue head and the wanted one. Pure: no clock, no client, no disk."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,13 +60,14 @@ def _latest_scores(wanted: Sequence[Placed]) -> dict[int, float]:
     for task in reversed(wanted):
         if task.kind == INFORMATIVE:
             following = task.score
-        else:
-            latest[task.task_id] = task.score if following is None else following
+        else:  # before what follows by whatever little: the values of a young version hardly differ
+            last = task.score + SCORE_TOLERANCE if following is None else math.nextafter(following, -math.inf)
+            latest[task.task_id] = last
     return latest
 
 
 def _is_right(published: Published, scores: Mapping[int, float], at_most: Mapping[int, float]) -> bool:
     score, place = scores.get(published.task_id), at_most.get(published.task_id)
     if place is not None:
-        return published.score <= place + SCORE_TOLERANCE
+        return published.score <= place
     return score is None or abs(score - published.score) <= SCORE_TOLERANCE
