@@ -91,6 +91,9 @@ def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_lef
     cards = house.registry.cards(PROJECT)[:2]
     now, before = ([probs_C.argmax() for probs_C in house.resident.score(c, left, exact=False).probs_NC] for c in cards)
     assert (found.labels, found.tasks, found.seconds) == (len(LATER), len(left), 60.0)
+    assert "they take 56 minutes" in " ".join(sentences(asked(house)))
+    quick = replace(asked(house), next_labels=replace(found, seconds=1.0))
+    assert "they take 56 seconds" in " ".join(sentences(quick))
     assert found.changed == sum(a != b for a, b in zip(now, before, strict=True)) / len(left)
 
 
@@ -99,6 +102,11 @@ def test_what_cannot_be_told_says_why(house: House) -> None:
     labelled(house, CONTROL[:8], 200, control=True)
     assert asked(house).measured.why.startswith("80 labels were there before the first one of the control set")
     assert asked(house, strategy="random").forecast.why == "the order is random"
+    left = house.pool.open_ids()
+    for gone in (left[:-8], left[-8:]):  # eight tasks are left to choose from, then none
+        house.pool.forget(gone)
+        assert asked(house).forecast.why == "too few tasks are left to replay 80 labels"
+    assert asked(house).next_labels.why == "no task is left"
     house.registry.discard(PROJECT, house.registry.cards(PROJECT)[1].version)
     assert asked(house).next_labels.why == "there is no version before the active one to compare it with"
     assert sentences(Helping()) == [], "nobody has asked"

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from helpers.pages import parse
 from helpers.served import client_of
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.judgement import Figures, Judgement
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.options import LATEST, ProjectOptions
@@ -70,6 +71,21 @@ def test_without_a_control_set_the_page_says_how_to_get_one(tmp_path: Path) -> N
     assert f"<code>nextlabel options --project {PROJECT} control_share=0.1</code> draws one" in shown
     registry.put_options(PROJECT, WITH_SET)
     assert "draws one" not in client_of(tmp_path).get("/").text
+
+
+def test_the_page_and_the_json_say_whether_the_order_helps_once_somebody_has_asked(tmp_path: Path) -> None:
+    put(tmp_path, judged(2, 9))
+    client = client_of(tmp_path)
+    assert "Whether it helps" not in client.get("/").text
+    found = Helping("nextlabel-3.1", 7.0, Measured(more=184), Forecast(why="it is new"), NextLabels(64, 0.024, 900))
+    StatusBoard(tmp_path).put_helping(PROJECT, found)
+    page = parse(client.get("/").text).text
+    assert "cannot tell yet whether the order helps: about 184 more control labels may." in page
+    assert "There is no forecast: it is new." in page
+    assert "The next 64 will hardly change the accuracy by more than 1.2 points" in page
+    assert "Said of nextlabel-3.1, by the last" in page
+    assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["next_labels"]["changed"] == 0.024
+    assert StatusBoard(tmp_path).helping(PROJECT) == found, "what was written is read as it was"
 
 
 def test_the_json_is_what_the_trainer_found(tmp_path: Path) -> None:

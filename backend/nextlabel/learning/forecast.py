@@ -94,7 +94,7 @@ def forecast(world: World, strategy: str, labels: int, seed: int) -> Forecast:
     if (world.human_N[world.start] < 0).any():
         raise ValueError("a first label is missing; give the positions of tasks that people labelled")
     labels = min(labels, LABELS_AT_MOST)
-    times_T = np.array([times for times in TIMES if times * labels <= _choosable(world)] or TIMES[:1])
+    times_T = np.array([times for times in TIMES if times * labels <= choosable(world)] or TIMES[:1])
     played = [_play(world, strategy, labels, times_T, number, seed) for number in range(DRAWS)]
     curve_T = np.mean([by_chance_T for _, by_chance_T in played], axis=0)
     gain = float(np.mean([by_strategy for by_strategy, _ in played]) - curve_T[0])
@@ -132,7 +132,7 @@ def _play(world: World, strategy: str, labels: int, times_T: Array, number: int,
     return by_strategy, np.array([accuracy(by_chance[: round(times * labels)]) for times in times_T])
 
 
-def _choosable(world: World) -> int:
+def choosable(world: World) -> int:
     """How many tasks of a world may be asked for."""
     others = min(TASKS, len(world.human_N) - len(world.start))
     return len(world.start) + others - others // JUDGED

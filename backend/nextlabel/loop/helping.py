@@ -153,22 +153,25 @@ def _forecast(asked: Asked, registry: Registry, embedder: Embedder, given: Seque
         return Forecast(why=f"there are {len(first)} labels, and it begins with {forecast.EVERY}")
     try:
         world = _world(asked, registry, embedder, first)
-        labels = min(len(first), forecast.LABELS_AT_MOST)
-        found = forecast.forecast(world, asked.own.strategy, labels, asked.seed)
     except NoModelError as error:
         return Forecast(why=str(error).rstrip("."))
-    except ValueError:
-        return Forecast(why="too few tasks are left to replay it")
+    labels = min(len(first), forecast.LABELS_AT_MOST)
+    if world is None or forecast.choosable(world) < labels:
+        return Forecast(why=f"too few tasks are left to replay {labels} labels")
+    found = forecast.forecast(world, asked.own.strategy, labels, asked.seed)
     return Forecast(found.labels, found.gain, found.low, found.high, found.times)
 
 
-def _world(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> World:
-    """The project's tasks as its version sees them, a part of them if they are many; those with a label go first."""
+def _world(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> World | None:
+    """The project's tasks as its version sees them, a part of them if they are many; those with a label go first. None
+    when no task without one is scored."""
     classes, rng = asked.card.labels, np.random.default_rng(asked.seed)
     human = {one.example.id: classes.index(one.label) for one in given}
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[: max(0, DRAWN - len(human))]]
     scores = scores_of(asked.pool, registry, asked.card, asked.order, drawn)
+    if not len(scores.ids_N):
+        return None
     ids = [*human, *scores.ids_N.tolist()]
     uniform_MC = np.full((len(human), len(classes)), 1 / len(classes))
     probs_NC = np.concatenate([uniform_MC, tempered(scores.probs_NC, _temperature(asked, registry))])

@@ -93,6 +93,7 @@ def overview() -> str:
             "own": _settings_of(p),
             "quality": board.quality(p),
             "helping": helping_words.sentences(board.helping(p)),
+            "helping_of": board.helping(p).order,
             "no_control": _no_control(p),
         }
         for p in registry.projects()
