@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.house import CHOICES, CONFIG, FIT_EVERY, HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
-from nextlabel.learning import auto_recipe
+from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FIRST,
@@ -27,7 +27,7 @@ from nextlabel.settings import Settings, for_project
 from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
-from nextlabel.values.options import ProjectOptions
+from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 
 MakeHouse = Callable[..., House]
@@ -155,6 +155,58 @@ def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_t
     assert card.recipe["learning_rate"] == auto_recipe.learning_rate(32)
     assert (card.recipe["warmup"], card.recipe["stop_loss"]) == (0.1, 0.05)
     assert 0 < card.steps <= card.recipe["steps"]
+
+
+@pytest.fixture
+def many_labels(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A new project that has more labels than a quick version takes."""
+    monkeypatch.setattr(quick_version, "TEXTS", 16)
+    house = house_of(fit_steps="auto", fit_every=len(TRAIN), head="on", promote_margin=1)
+    house.label(TRAIN, RIGHT)
+    return house
+
+
+def test_the_first_version_on_many_labels_is_quick_and_the_thorough_one_follows_at_once(many_labels: House) -> None:
+    house = many_labels
+    assert house.look().message == f"Fitting: {len(TRAIN)} new labels; first a quick version on 16 of them"
+    quick = house.registry.card(PROJECT, house.fit())
+    assert (quick.examples, quick.of_labels, quick.recipe["steps"]) == (16, len(TRAIN), 1)
+    assert (quick.fitted_on, quick.features) == (f"16 (quick, of {len(TRAIN)})", 0)
+    assert len(house.registry.fitted_labels(PROJECT, quick.version)) == 16
+    assert (house.active_version, house.look().pending) == (quick.version, len(TRAIN) - 16)
+    assert f"16 (quick, of {len(TRAIN)}) labels" in house.board.fit(PROJECT).message
+    thorough = house.registry.card(PROJECT, house.fit())
+    assert thorough.reason == f"{quick.version} was a quick one, on 16 of {len(TRAIN)} labels"
+    assert (thorough.examples, thorough.of_labels, house.active_version) == (len(TRAIN), 0, thorough.version)
+    assert thorough.recipe["steps"] == auto_recipe.steps(len(TRAIN))
+    assert thorough.features > 0
+    assert (house.look().reason, house.look().pending) == ("", 0)
+
+
+def test_a_quick_version_is_not_given_up_for_the_labels_that_it_leaves_out(
+    many_labels: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick_version, "TEXTS", 8)  # less than half of the labels
+    house, real, looks = many_labels, many_labels.board.put_fit, list[float]()
+
+    def tell(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        looks.append(now)
+        house.now += LOOK_S + 1
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    assert house.registry.card(PROJECT, house.fit()).examples == 8
+    assert len(looks) > 1, "it looked whether it was to be given up"
+
+
+def test_who_chose_the_steps_or_has_a_version_waits_for_no_quick_one(many_labels: House) -> None:
+    many_labels.registry.know(PROJECT)
+    many_labels.registry.put_options(PROJECT, ProjectOptions(own={"fit_steps": 3}))
+    first = many_labels.registry.card(PROJECT, many_labels.fit_on_demand())
+    assert (first.examples, first.of_labels, first.recipe["steps"]) == (len(TRAIN), 0, 3)
+    many_labels.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
+    second = many_labels.registry.card(PROJECT, many_labels.fit_on_demand())
+    assert (second.examples, second.of_labels) == (len(TRAIN), 0)
 
 
 @pytest.mark.parametrize(

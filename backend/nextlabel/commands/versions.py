@@ -68,7 +68,7 @@ def _row(registry: Registry, card: Card) -> tuple[str, ...]:
     return (
         str(card.number),
         card.version,
-        str(card.examples),
+        card.fitted_on,
         *scores,
         f"{_bytes(registry.path(card.project, card.version)) / 2**20:.0f} MiB",
         f"{age_h:.1f} h" if age_h < 48 else f"{age_h / 24:.0f} days",

@@ -451,6 +451,16 @@ def control_tasks_show(project: int) -> Notice:
     )
 
 
+def quick_version(version: str, labels: int, of_labels: int) -> Notice:
+    """While the queue follows a quick first version, and the thorough one is to come."""
+    return Notice(
+        "A quick first version",
+        f"{version} is a quick first version, fitted on {labels} of {of_labels} labels so that the queue has an order "
+        "soon. A thorough one, on all labels, is fitted next.",
+        harmless=True,
+    )
+
+
 def not_judged(version: str, why: str, project: int) -> Notice:
     """When a version was promoted though it may be worse than the one before."""
     return Notice(

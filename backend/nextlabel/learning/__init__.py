@@ -18,6 +18,7 @@ __all__ = [
     "helping",
     "judging",
     "near_copies",
+    "quick_version",
     "rounds",
     "stability",
     "start_order",

@@ -507,8 +507,8 @@ class Controller:
             notes.append(notices.no_control_set(project.id, has_seed=False))
         if project.show_predictions and found.config.control.share:
             notes.append(notices.control_tasks_show(project.id))
-        if found.version and (why := self._registry.card(project.id, found.version).unjudged):
-            notes.append(notices.not_judged(found.version, why, project.id))
+        if found.version:
+            notes += self._on_version(project.id, found.version)
         if certified := self._certified(pool, project.id, found.config):
             notes.append(notices.certified(len(certified), project.id))
         ours = found.version or pool.state(StartState).name
@@ -582,6 +582,13 @@ class Controller:
         why = f", because {check.why_fp32}" if check.why_fp32 else ""
         size = f"{check.parameters / 1e6:.1f} million parameters"
         return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
+
+    def _on_version(self, project: int, version: str) -> Iterator[Notice]:
+        card = self._registry.card(project, version)
+        if card.of_labels and self._registry.newest(project) == version:
+            yield notices.quick_version(version, card.examples, card.of_labels)
+        if card.unjudged:
+            yield notices.not_judged(version, card.unjudged, project)
 
     def _on_damage(self, project: int, version: str | None) -> list[Notice]:
         """What to say when the promoted version is not the active one."""

@@ -1,6 +1,6 @@
 """Copies in a project: labels of them are learnt once, and what is a copy of a labelled text is not asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nextlabel.learning.copies import counted_once
@@ -15,10 +15,16 @@ HOLD = "hold"  # the option `near_copies` with which copies are told from other 
 @dataclass(frozen=True)
 class Learnt:
     """What people's labels come to. `known`: the label of each labelled task that is not held out, by its id; `to_fit`:
-    what of that is fitted on, by task ids."""
+    what of that is fitted on, by task ids. `of_labels`: how many were known, where this is a part of it, else 0."""
 
     known: Mapping[int, str]
     to_fit: list[tuple[Example, str]]
+    of_labels: int = 0
+
+    def part(self, positions: Iterable[int]) -> "Learnt":
+        """Those at these positions of what is fitted on, as if nothing else were known."""
+        some = [self.to_fit[position] for position in positions]
+        return Learnt({example.id: label for example, label in some}, some, len(self.known))
 
 
 def learnt_from(pool: Pool, question: Question, near_copies: str) -> Learnt:

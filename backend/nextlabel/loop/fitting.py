@@ -17,7 +17,7 @@ from nextlabel.compute import local
 from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
-from nextlabel.learning import auto_recipe
+from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.learning.gate import judge
 from nextlabel.learning.rounds import (
     Round,
@@ -114,7 +114,8 @@ class Fitter:
         if obstacle:
             return FitDecision("", obstacle, len(labels), pending)
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
-        return FitDecision(reason, f"Fitting: {reason}", len(labels), pending)
+        first = f"; first a quick version on {quick_version.TEXTS} of them" if self._is_quick(project, learnt) else ""
+        return FitDecision(reason, f"Fitting: {reason}{first}", len(labels), pending)
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -150,12 +151,8 @@ class Fitter:
         if demanded:
             return "Start Training was pressed"
         card = self._registry.card(project, version) if version is not None else None
-        if card and card.labels != config.labels:
-            return "the project's labels changed"
-        # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
-        # was left out.
-        if card and card.texts != _texts(config) and (card.texts or config.left_out):
-            return "what makes the text changed"
+        if card and (why := _why_another(card, config)):
+            return why
         if pending >= step:
             return f"{pending} new labels"
         if pending and waited_s >= own.fit_max_wait_s:
@@ -247,21 +244,30 @@ class Fitter:
         """The card of a version that is saved, and active unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
         learnt = self._learnt(pool, project, config)
+        # As in a simulation with the same seed.
+        own, seed = self._own(project), round_seed(self._settings.seed, self._next_number(project) - 1)
+        recipe = self.recipe(seed, own, len(learnt.to_fit))
+        if self._is_quick(project, learnt):
+            learnt = learnt.part(quick_version.part_of([label for _, label in learnt.to_fit], seed))
+            recipe = replace(recipe, steps=quick_version.steps(recipe.batch_size))
         labelled = learnt.to_fit
         holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
-        # As in a simulation with the same seed.
-        own = self._own(project)
-        recipe = self.recipe(round_seed(self._settings.seed, self._next_number(project) - 1), own, len(labelled))
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
-        card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
+        card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
         card = self._judged(config.question, card, _evidence(holdout, labelled, result))
         if card.refused:
             self._save(card, learnt.known, result)
         else:
             self._activate(pool, replace(card, due_at=due_at), learnt.known, result)
         return card
+
+    def _is_quick(self, project: int, learnt: Learnt) -> bool:
+        """Whether a fit is of a project's first version, on so many labels that a quick one comes before the thorough
+        one. Who chose the steps gets these."""
+        first = self._registry.newest(project) is None
+        return first and self._own(project).fit_steps == "auto" and quick_version.comes_first(len(learnt.to_fit))
 
     def _round(
         self,
@@ -282,9 +288,10 @@ class Fitter:
             pool.first_to_score(self._first(project), self._registry.current(project), rng),
             holdout,
             own.strategy,
-            self._progress(pool, project, config.question, len(learnt.known)),
+            self._progress(pool, project, config.question, learnt.of_labels or len(learnt.known)),
             self._caches(project),
-            features=own.head == "on",
+            # A head of a quick version would first read all that it does not know, while the thorough one is fitted.
+            features=own.head == "on" and not learnt.of_labels,
         )
 
     def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
@@ -418,7 +425,7 @@ class Fitter:
         score = f"holdout combined {card.scores['combined']:.3f}" if card.scores else "no labelled holdout"
         seconds = ", ".join(f"{stage} {s:.1f} s" for stage, s in card.seconds.items())
         message = (
-            f"{card.version}: {', '.join(filter(None, (f'{card.examples} labels', score, card.verdict)))} ({seconds})"
+            f"{card.version}: {', '.join(filter(None, (f'{card.fitted_on} labels', score, card.verdict)))} ({seconds})"
         )
         if card.refused:
             message = f"{card.version} was not promoted: {card.refused}"
@@ -490,6 +497,17 @@ def _evidence(holdout: Labelled, fitted_on: Labelled, result: Round) -> Iterator
         yield FITTED_ON, fitted_on, result.labelled.probs_NC
     else:
         yield FITTED_ON, fitted_on, result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
+
+
+def _why_another(card: Card, config: LabelConfig) -> str:
+    """Why a version will not do, whatever new labels there are; empty when it will."""
+    if card.labels != config.labels:
+        return "the project's labels changed"
+    # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
+    # was left out.
+    if card.texts != _texts(config) and (card.texts or config.left_out):
+        return "what makes the text changed"
+    return f"{card.version} was a quick one, on {card.examples} of {card.of_labels} labels" if card.of_labels else ""
 
 
 def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:

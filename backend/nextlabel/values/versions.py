@@ -55,7 +55,8 @@ class Card:
     scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds since 1970, 0
     for a refused version; `texts` are the fields that made the text, in their order; `steps` how many were made, fewer
     than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
-    where they are not kept, so that it has no heads. Fields with a default are absent from cards of earlier releases.
+    where they are not kept, so that it has no heads; a quick first version knows a part `of_labels`, 0 for all others.
+    Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -85,11 +86,17 @@ class Card:
     texts: str = ""
     steps: int = 0
     features: int = 0
+    of_labels: int = 0
 
     @property
     def examples(self) -> int:
         """How many labelled examples the version was fitted on."""
         return sum(self.label_counts.values())
+
+    @property
+    def fitted_on(self) -> str:
+        """The same in words, which tell a quick version from others."""
+        return f"{self.examples} (quick, of {self.of_labels})" if self.of_labels else str(self.examples)
 
     @property
     def verdict(self) -> str:
