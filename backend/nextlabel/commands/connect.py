@@ -2,17 +2,21 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
-from nextlabel.commands._common import studio_from_settings, whole_number
+from nextlabel.commands._common import show, studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.client import MLBackend
+from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.connection import (
     Credentials,
+    Plan,
     connect,
     disconnect,
     find_backend,
+    plan,
     what_is_read,
 )
+from nextlabel.processes import keep_few_kernels
 from nextlabel.settings import Settings, changes, for_project, load_settings
 from nextlabel.values.options import ProjectOptions
 
@@ -56,7 +60,11 @@ def main(arguments: Sequence[str]) -> None:
         help="have N tasks labelled first that are drawn at random and tell how good each version is; nothing is ever "
         "learnt from them (default: as before; without it one label in ten is such a one)",
     )
-    parser.add_argument("--disconnect", action="store_true", help="undo the connection")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--disconnect", action="store_true", help="undo the connection")
+    either.add_argument(
+        "--preview", action="store_true", help="change nothing, and say what connecting changes, takes and costs"
+    )
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.disconnect:
@@ -67,12 +75,24 @@ def main(arguments: Sequence[str]) -> None:
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
-        shown, first = options.show_predictions, options.holdout
-        done = connect(studio, options.project, url, credentials, shown, fields, mapped, ignored, first)
-        done += today(settings, known, find_backend(studio, options.project, url))
-        done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
+        wanted = (options.show_predictions, fields, mapped, ignored, options.holdout)
+        if options.preview:
+            done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
+        else:
+            done = connect(studio, options.project, url, credentials, *wanted)
+            done += today(settings, known, find_backend(studio, options.project, url))
+            done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
+
+
+def _preview(settings: Settings, studio: LabelStudioClient, credentials: Credentials, found: Plan) -> list[str]:
+    keep_few_kernels()
+    from nextlabel.loop.preview import preview
+
+    known = found.backend
+    then = known and replace(known, extra_params=found.options.put_into(known.extra_params))
+    return ["nothing is changed", *preview(settings, studio, credentials, found, today(settings, known, then), show)]
 
 
 def today(settings: Settings, before: MLBackend | None, after: MLBackend | None) -> list[str]:

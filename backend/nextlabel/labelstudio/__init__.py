@@ -11,6 +11,7 @@ __all__ = [
     "doctor",
     "notices",
     "predictions",
+    "preview_words",
     "project_options",
     "requests",
     "tasks",

@@ -77,6 +77,51 @@ def find_backend(studio: LabelStudioClient, project: int, url: str = "") -> MLBa
     return next((m for m in rows if is_ours(m.model_version) or m.title == TITLE), None)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What `connect` found and will do. `backend`: that of the project, None before it is connected; `options` are its
+    own from then on, with which `config` was read; predictions are `shown` from then on, or not."""
+
+    project: Project
+    url: str
+    backend: MLBackend | None
+    options: ProjectOptions
+    config: LabelConfig
+    shown: bool
+
+    @property
+    def corrects_backend(self) -> bool:
+        """Whether the ML backend that is registered is not as it should be."""
+        if self.backend is None:
+            return False
+        # When it is not connected, the credentials are most likely other ones than at registration.
+        extra = self.backend.extra_params
+        return self.backend.state != "Connected" or self.options.put_into(extra) != extra
+
+
+def plan(
+    studio: LabelStudioClient,
+    project_id: int,
+    url: str,
+    show_predictions: bool | None = None,
+    fields: Sequence[str] | None = None,
+    label_map: Mapping[str, str] | None = None,
+    ignored_labels: Sequence[str] | None = None,
+    control_first: int | None = None,
+) -> Plan:
+    """What `connect` would do with the same arguments; only reads. Raises as `connect` does before it touches
+    anything."""
+    project = studio.project(project_id)
+    url = checked_url(url)
+    backend = find_backend(studio, project_id, url)
+    options = _changed(_options_of(backend), fields, label_map or {}, ignored_labels, control_first)
+    config = parse_label_config(project.label_config, options)
+    _require_ignored(project, config, ignored_labels or ())
+    _require_map(config, label_map or {})
+    _require_texts(studio, project_id, config)
+    return Plan(project, url, backend, options, config, _shown(project, backend, show_predictions))
+
+
 def connect(
     studio: LabelStudioClient,
     project_id: int,
@@ -98,28 +143,20 @@ def connect(
     Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
     cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
     """
-    project = studio.project(project_id)
-    url = checked_url(url)
-    backend = find_backend(studio, project_id, url)
-    before = _options_of(backend)
-    options = _changed(before, fields, label_map or {}, ignored_labels, control_first)
-    config = parse_label_config(project.label_config, options)
-    _require_ignored(project, config, ignored_labels or ())
-    _require_map(config, label_map or {})
-    _require_texts(studio, project_id, config)
+    found = plan(studio, project_id, url, show_predictions, fields, label_map, ignored_labels, control_first)
+    url, backend, options = found.url, found.backend, found.options
     done = []
     if backend is None:
-        _register(studio, project, url, credentials, options)
+        _register(studio, found.project, url, credentials, options)
         done.append(f"registered the ML backend {without_password(url)}")
-    elif backend.state != "Connected" or options.put_into(backend.extra_params) != backend.extra_params:
-        # When it is not connected, the credentials are most likely other ones than at registration.
+    elif found.corrects_backend:
         extra = options.put_into(backend.extra_params)
         studio.update_ml_backend(
             backend.id, project_id, url, backend.title, credentials.user, credentials.password, extra
         )
         done.append(f"corrected the ML backend {without_password(url)}")
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
-    done += _set_queue(studio, studio.project(project_id), _shown(project, backend, show_predictions))
+    done += _set_queue(studio, studio.project(project_id), found.shown)
     return done
 
 
@@ -283,8 +320,7 @@ def remedy_of(error: StudioRefusedError, url: str) -> str:
 
 def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
     """Make or repair the webhook that tells the backend of labels; returns what was done."""
-    target = f"{url.rstrip('/')}/webhook"
-    webhook = next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
+    target, webhook = _webhook_of(studio, project, url)
     if webhook is None:
         studio.put_webhook(project, target, headers)
         return [f"created the webhook {without_password(target)}"]
@@ -292,6 +328,18 @@ def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: M
         studio.put_webhook(project, target, headers, webhook.id)
         return [f"corrected the webhook {without_password(target)}"]
     return []
+
+
+def needs_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> bool:
+    """Whether `ensure_webhook` has anything to do."""
+    _, webhook = _webhook_of(studio, project, url)
+    return webhook is None or not webhook_works(webhook, headers)
+
+
+def _webhook_of(studio: LabelStudioClient, project: int, url: str) -> tuple[str, Webhook | None]:
+    """The address that labels are told to, and the webhook that tells them there."""
+    target = f"{url.rstrip('/')}/webhook"
+    return target, next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
 
 
 def webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
@@ -302,7 +350,8 @@ def webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
     return webhook.active and webhook.with_payload and tells_all and authenticated
 
 
-def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bool) -> list[str]:
+def queue_changes(project: Project, show_predictions: bool) -> dict[str, object]:
+    """The project's fields to set so that the queue follows the model, and what they are set to."""
     changes: dict[str, object] = {}
     if project.sampling != UNCERTAINTY:
         changes["sampling"] = UNCERTAINTY
@@ -312,6 +361,11 @@ def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bo
         changes["model_version"] = project.model_version if is_ours(project.model_version) else ""
     elif project.model_version and not is_ours(project.model_version):
         changes["model_version"] = ""
+    return changes
+
+
+def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bool) -> list[str]:
+    changes = queue_changes(project, show_predictions)
     if changes:
         studio.update_project(project.id, **changes)
     return [f"set {name} to {value!r}" for name, value in changes.items()]

@@ -151,7 +151,7 @@ class Fitter:
         if demanded:
             return "Start Training was pressed"
         card = self._registry.card(project, version) if version is not None else None
-        if card and (why := _why_another(card, config)):
+        if card and (why := why_another(card, config)):
             return why
         if pending >= step:
             return f"{pending} new labels"
@@ -279,19 +279,20 @@ class Fitter:
         learnt: Learnt,
         holdout: Sequence[tuple[Example, str]],
     ) -> Round:
-        rng = np.random.default_rng(recipe.seed)
+        rng, quick = np.random.default_rng(recipe.seed), learnt.of_labels > 0
+        first = LEAST if quick else self._first(project)
         return local.run(
             run_round,
             recipe,
             config.question,
             learnt.to_fit,
-            pool.first_to_score(self._first(project), self._registry.current(project), rng),
+            pool.first_to_score(first, self._registry.current(project), rng),
             holdout,
             own.strategy,
             self._progress(pool, project, config.question, learnt.of_labels or len(learnt.known)),
             self._caches(project),
             # A head of a quick version would first read all that it does not know, while the thorough one is fitted.
-            features=own.head == "on" and not learnt.of_labels,
+            features=own.head == "on" and not quick,
         )
 
     def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
@@ -499,7 +500,7 @@ def _evidence(holdout: Labelled, fitted_on: Labelled, result: Round) -> Iterator
         yield FITTED_ON, fitted_on, result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
 
 
-def _why_another(card: Card, config: LabelConfig) -> str:
+def why_another(card: Card, config: LabelConfig) -> str:
     """Why a version will not do, whatever new labels there are; empty when it will."""
     if card.labels != config.labels:
         return "the project's labels changed"

@@ -37,6 +37,7 @@ transformers.utils.logging.disable_progress_bar()
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # whole, or which parts there are
 BERT_BASE = 768  # its width
+LOCAL = (".", "/", "~")  # what paths begin with, and names on the hub do not
 NAMED_AT_MOST = 5  # models that were downloaded before
 AT_A_TIME = 1024  # texts whose pieces' places are asked for
 # transformers replaces functions of torch and of its own classes while it makes a model, and puts back what it found:
@@ -214,11 +215,17 @@ def _place(name: str) -> str:
     return name if Path(name).is_dir() else str(packaged(name) or name)
 
 
+def needs_download(base_model: str) -> bool:
+    """Whether a checkpoint is on the hub alone, if anywhere."""
+    local = Path(_place(base_model)).is_dir() or base_model.startswith(LOCAL) or base_model in PACKAGES
+    return not local and not keeps(base_model)
+
+
 @contextmanager
 def _said_in_a_sentence(name: str) -> Iterator[None]:
     """What can go wrong in loading, before it is tried and while it is; raises `NoModelError`."""
     here = Path(_place(name)).is_dir()
-    if not here and name.startswith((".", "/", "~")):
+    if not here and name.startswith(LOCAL):
         raise NoModelError(f"There is no directory {name!r}. Name one with a checkpoint (BASE_MODEL or --base-model).")
     if not here and name in PACKAGES:
         raise NoModelError(
