@@ -48,6 +48,7 @@ def registry(tmp_path: Path) -> Registry:
             refused="it is worse" if number == REFUSED else "",
             judged="the holdout (40)" if number in (CURRENT, REFUSED) else "",
             unjudged="4 labels are too few" if number == 1 else "",
+            of_labels=9 if number == 1 else 0,
             created_at=(now - timedelta(hours=30 * (5 - number))).isoformat(),
         )
         registry.save(made, {}, write_weights)
@@ -71,7 +72,8 @@ def test_the_list_says_of_each_version_what_it_is(registry: Registry) -> None:
     code, printed, _ = versions(registry, "list")
     header, *rows = [re.split(r" {2,}", line) for line in printed.splitlines()]
     assert (code, header[:3], header[-1]) == (0, ["number", "version", "labels"], "state")
-    assert [row[:3] for row in rows] == [[str(n), card(n).version, "7"] for n in (5, 4, 3, 2, 1)]
+    assert [row[:2] for row in rows] == [[str(n), card(n).version] for n in (5, 4, 3, 2, 1)]
+    assert [row[2] for row in rows] == ["7", "7", "7", "7", "7 (quick, of 9)"]
     assert rows[3][3:] == ["0.750", "0.500", "0.625", "0 MiB", "4 days", "active; judged by the holdout (40)"]
     assert rows[4][-1] == "not judged, as 4 labels are too few"
     assert rows[0][3:] == ["-", "-", "-", "0 MiB", "0.0 h"]

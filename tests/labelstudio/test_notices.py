@@ -379,6 +379,15 @@ def test_a_version_that_nothing_has_judged_is_a_remark_with_the_way_back() -> No
     )
 
 
+def test_of_a_quick_version_it_is_said_that_the_thorough_one_is_next() -> None:
+    said = notices.quick_version("nextlabel-1-x", 1600, 9100)
+    assert said.harmless
+    assert said.text == (
+        "nextlabel-1-x is a quick first version, fitted on 1600 of 9100 labels so that the queue has an order soon. A "
+        "thorough one, on all labels, is fitted next."
+    )
+
+
 THREE = ('value="pos"', 'value="neg"', 'value="unsure"')
 
 

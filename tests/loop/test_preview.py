@@ -226,6 +226,9 @@ def test_a_preview_says_what_connecting_does_and_changes_nothing(
     after = studio.project(project)
     assert (after.sampling, after.show_predictions, after.model_version) == ("Uncertainty sampling", False, "")
     rows, files = all_rows(label_studio.data_dir), all_files(web.model_dir)
-    assert f"project {project}: settings: nothing changes." in preview(project, web.url, capsys)
+    monkeypatch.setenv("BASE_MODEL", "nobody/has-this")
+    said = preview(project, web.url, capsys)
+    assert f"project {project}: settings: nothing changes." in said
+    assert any("cannot be known: BASE_MODEL=nobody/has-this is not on this machine" in line for line in said)
     assert all_rows(label_studio.data_dir) == rows
     assert all_files(web.model_dir) == files

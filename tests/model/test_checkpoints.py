@@ -22,7 +22,7 @@ from nextlabel.errors import BadSettingError, NoMemoryError, NoModelError
 from nextlabel.lab.demo import SMALL
 from nextlabel.model import checkpoints, hub
 from nextlabel.model.base_check import check_base
-from nextlabel.model.checkpoints import _by_piece, identity, unknown_shares
+from nextlabel.model.checkpoints import _by_piece, identity, needs_download, unknown_shares
 from nextlabel.model.classifier import Classifier, Recipe, load, load_base
 from nextlabel.model.training import fit
 from nextlabel.simulation.datasets.corpora import own_pairs
@@ -40,6 +40,12 @@ def recipe(tiny: Path) -> Recipe:
 
 
 # Looking early
+
+
+def test_only_what_is_nowhere_on_this_machine_would_be_downloaded(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "keeps", lambda name: name == "kept/before")
+    wanted = {str(tiny): False, SMALL: False, "./not/there": False, "kept/before": False, "some/other": True}
+    assert {name: needs_download(name) for name in wanted} == wanted
 
 
 @pytest.mark.parametrize(

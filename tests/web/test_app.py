@@ -933,6 +933,14 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
         assert f"{card.version} was {card.verdict}" in page(client)
 
 
+def test_the_page_tells_a_quick_version_from_others(tmp_path: Path) -> None:
+    for card in (make_card(1, LABELS, of_labels=9100), make_card(2, LABELS)):
+        Registry(tmp_path).save(card, {}, lambda directory: None)
+    shown = page(client_of(tmp_path))
+    assert f"<td>{2 * len(LABELS)} (quick, of 9100)</td>" in shown
+    assert f"<td>{2 * len(LABELS)}</td>" in shown
+
+
 def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path) -> None:
     Registry(tmp_path).know(PROJECT)
     StatusBoard(tmp_path).put_fit(PROJECT, 0.0, state="fitting", stage="fit", done=3, total=40)

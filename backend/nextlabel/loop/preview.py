@@ -27,7 +27,7 @@ from nextlabel.learning import quick_version
 from nextlabel.learning.start_order import ORDERED_AT_MOST
 from nextlabel.loop import fitting, starting
 from nextlabel.loop.copies import HOLD, Learnt, learnt_from
-from nextlabel.loop.near_copies import AHEAD, MOST_LABELLED
+from nextlabel.loop.near_copies import AHEAD, MOST_LABELLED, Words
 from nextlabel.model.checkpoints import needs_download
 from nextlabel.model.speed import Speed, measure
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
@@ -131,7 +131,10 @@ def _speed(settings: Settings, read: ReadProject) -> Speed:
         raise NoModelError(f"BASE_MODEL={settings.base_model} is not on this machine; a trainer fetches it.")
     recipe = fitting.recipe_of(settings, settings.seed, read.own, len(read.learnt.to_fit))
     targets_N = np.arange(len(some)) % len(read.config.labels)  # a step takes as long whatever it learns
-    return measure(recipe, read.config.labels, some, targets_N, read.pool.sample(SCORED))
+    common = Words().of(read.pool, 0)  # which a trainer keeps in memory, too
+    speed = measure(recipe, read.config.labels, some, targets_N, read.pool.sample(SCORED))
+    del common
+    return speed
 
 
 def _some(read: ReadProject) -> Sequence[Example]:
