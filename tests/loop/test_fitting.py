@@ -160,7 +160,8 @@ def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_t
 @pytest.fixture
 def many_labels(house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> House:
     """A new project that has more labels than a quick version takes."""
-    monkeypatch.setattr(quick_version, "TEXTS", 16)
+    monkeypatch.setattr(quick_version, "LABELS", 16)
+    monkeypatch.setattr(quick_version, "MANY", 20)
     house = house_of(fit_steps="auto", fit_every=len(TRAIN), head="on", promote_margin=1)
     house.label(TRAIN, RIGHT)
     return house
@@ -170,7 +171,7 @@ def test_the_first_version_on_many_labels_is_quick_and_the_thorough_one_follows_
     house = many_labels
     assert house.look().message == f"Fitting: {len(TRAIN)} new labels; first a quick version on 16 of them"
     quick = house.registry.card(PROJECT, house.fit())
-    assert (quick.examples, quick.of_labels, quick.recipe["steps"]) == (16, len(TRAIN), 1)
+    assert (quick.examples, quick.of_labels, quick.recipe["steps"]) == (16, len(TRAIN), auto_recipe.steps(16))
     assert (quick.fitted_on, quick.features) == (f"16 (quick, of {len(TRAIN)})", 0)
     assert len(house.registry.fitted_labels(PROJECT, quick.version)) == 16
     assert (house.active_version, house.look().pending) == (quick.version, len(TRAIN) - 16)
@@ -186,7 +187,7 @@ def test_the_first_version_on_many_labels_is_quick_and_the_thorough_one_follows_
 def test_a_quick_version_is_not_given_up_for_the_labels_that_it_leaves_out(
     many_labels: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quick_version, "TEXTS", 8)  # less than half of the labels
+    monkeypatch.setattr(quick_version, "LABELS", 8)  # less than half of the labels
     house, real, looks = many_labels, many_labels.board.put_fit, list[float]()
 
     def tell(project: int, now: float, **changes: object) -> None:

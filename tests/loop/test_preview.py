@@ -31,7 +31,16 @@ CHOICES = '<Choice value="pos"/><Choice value="neg"/>'
 XML = f'<View><Text name="text" value="$text"/><Choices name="label" toName="text">{CHOICES}</Choices></View>'
 CONFIG = parse_label_config(XML)
 SPEED = Speed(
-    "cpu", "bf16", load_s=2.0, step_s=0.5, texts_per_s=100.0, memory=2**30, weights=2**26, pieces=90, width=384
+    "cpu",
+    "bf16",
+    load_s=2.0,
+    step_s=0.5,
+    texts_per_s=100.0,
+    memory=2**30,
+    on_gpu=0,
+    weights=2**26,
+    pieces=90,
+    width=384,
 )
 Found = Callable[..., ReadProject]
 
@@ -67,9 +76,9 @@ def test_a_project_that_comes_with_many_labels_has_an_order_by_its_quick_version
 ) -> None:
     read = found(["pos", "neg"] * 1000, 3000)
     fits = fits_of(settings, read, SPEED)
-    assert (fits.labels, fits.quick, fits.waits_for) == (2000, quick_version.TEXTS, "")
+    assert (fits.labels, fits.quick, fits.waits_for) == (2000, quick_version.LABELS, "")
     assert fits.steps == auto_recipe.steps(2000)
-    assert fits.quick_s == 2.0 + 0.5 * quick_version.TEXTS / auto_recipe.BATCH
+    assert fits.quick_s == 2.0 + 0.5 * auto_recipe.steps(quick_version.LABELS)
     assert fits.seconds == 2.0 + 0.5 * fits.steps + 2 * 2000 / 100, "its labels are read for the heads and the gate"
     order = order_of(read, SPEED, fits)
     assert order is not None
@@ -77,7 +86,7 @@ def test_a_project_that_comes_with_many_labels_has_an_order_by_its_quick_version
         "to read the tasks": 7.0,
         "for the fit": fits.quick_s,
         f"to score {fitting.LEAST:,} texts": fitting.LEAST / 100,
-        "to look for near-copies": 2.0 + (2000 - quick_version.TEXTS + 64) / 100,
+        "to look for near-copies": 2.0 + (512 + 64) / 100,
     }
     assert counted(read).learnt == counted(read).annotated == 2000
 

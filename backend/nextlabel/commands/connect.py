@@ -22,7 +22,29 @@ from nextlabel.values.options import ProjectOptions
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parse the command line and connect."""
+    """Parse the command line, and connect, disconnect or say what connecting does."""
+    options = _options(arguments)
+    settings, studio = load_settings(), studio_from_settings()
+    if options.disconnect:
+        done = disconnect(studio, options.project, options.backend_url or "")
+    else:
+        fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
+        known = find_backend(studio, options.project, options.backend_url or "")
+        url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
+        credentials, mapped = Credentials.of(settings), dict(options.map_label)
+        ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
+        wanted = (options.show_predictions, fields, mapped, ignored, options.holdout)
+        if options.preview:
+            done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
+        else:
+            done = connect(studio, options.project, url, credentials, *wanted)
+            done += today(settings, known, find_backend(studio, options.project, url))
+            done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
+    for what in done or ["nothing to change"]:
+        print(f"project {options.project}: {what}")
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nextlabel connect", description=__doc__)
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
     parser.add_argument(
@@ -65,25 +87,7 @@ def main(arguments: Sequence[str]) -> None:
     either.add_argument(
         "--preview", action="store_true", help="change nothing, and say what connecting changes, takes and costs"
     )
-    options = parser.parse_args(arguments)
-    settings, studio = load_settings(), studio_from_settings()
-    if options.disconnect:
-        done = disconnect(studio, options.project, options.backend_url or "")
-    else:
-        fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
-        known = find_backend(studio, options.project, options.backend_url or "")
-        url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
-        credentials, mapped = Credentials.of(settings), dict(options.map_label)
-        ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
-        wanted = (options.show_predictions, fields, mapped, ignored, options.holdout)
-        if options.preview:
-            done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
-        else:
-            done = connect(studio, options.project, url, credentials, *wanted)
-            done += today(settings, known, find_backend(studio, options.project, url))
-            done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
-    for what in done or ["nothing to change"]:
-        print(f"project {options.project}: {what}")
+    return parser.parse_args(arguments)
 
 
 def _preview(settings: Settings, studio: LabelStudioClient, credentials: Credentials, found: Plan) -> list[str]:

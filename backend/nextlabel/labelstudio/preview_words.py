@@ -63,10 +63,11 @@ class FirstOrder:
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes: `memory` of the trainer during a fit, of `machine`; `versions` of `version` each and `texts` on disk,
-    where `free` are free."""
+    """Bytes: `memory` of the trainer during a fit, of `machine`, and what it takes `on_gpu`; `versions` of `version`
+    each and `texts` on disk, where `free` are free."""
 
     memory: int
+    on_gpu: int
     machine: int
     versions: int
     version: int
@@ -186,8 +187,8 @@ def on_speed(base_model: str, device: str, step_s: float, texts_per_s: float, el
 
 def on_room(room: Room, model_dir: str) -> Iterator[str]:
     """What it takes of memory and disk."""
-    machine = f"; this machine has {size(room.machine)}" if room.machine else ""
-    yield f"memory: about {size(room.memory)} in the trainer during a fit{machine}."
+    gpu = f", and {size(room.on_gpu)} on the GPU" if room.on_gpu else ""
+    yield f"memory: about {size(room.memory)} in the trainer during a fit{gpu}; this machine has {size(room.machine)}."
     needed = room.versions * room.version + room.texts
     short = ". That is too little" if needed > room.free else ""
     yield (

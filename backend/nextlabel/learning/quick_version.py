@@ -3,27 +3,21 @@
 A fit on thousands of labels takes minutes to hours, in which the queue would follow nothing.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from nextlabel.learning import auto_recipe
 from nextlabel.values.arrays import Ints
 
-TEXTS = auto_recipe.FEWEST  # of a quick version, each seen once: as many as the shortest fit takes
+LABELS = 400  # of a quick version, which sees each several times: to see four times as many once is worse
+MANY = 4 * LABELS  # more than that come with a quick version first
 OF_EACH = 8  # labels of a class, as far as there are, however rare it is
 
 
 def comes_first(labels: int) -> bool:
-    """Whether a project's first version is a quick one: where it would leave labels out."""
-    return labels > TEXTS
-
-
-def steps(batch_size: int) -> int:
-    """Optimiser steps of the fit."""
-    return math.ceil(TEXTS / batch_size)
+    """Whether a project that begins with so many labels has a quick version first."""
+    return labels > MANY
 
 
 def part_of(labels: Sequence[str], seed: int) -> Ints:
@@ -33,4 +27,4 @@ def part_of(labels: Sequence[str], seed: int) -> Ints:
     for position in drawn_N:
         ranks.append(min(seen[labels[position]], OF_EACH))
         seen[labels[position]] += 1
-    return np.sort(drawn_N[np.argsort(ranks, kind="stable")][:TEXTS])
+    return np.sort(drawn_N[np.argsort(ranks, kind="stable")][:LABELS])

@@ -114,7 +114,7 @@ class Fitter:
         if obstacle:
             return FitDecision("", obstacle, len(labels), pending)
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
-        first = f"; first a quick version on {quick_version.TEXTS} of them" if self._is_quick(project, learnt) else ""
+        first = f"; first a quick version on {quick_version.LABELS} of them" if self._is_quick(project, learnt) else ""
         return FitDecision(reason, f"Fitting: {reason}{first}", len(labels), pending)
 
     def _own(self, project: int) -> ProjectSettings:
@@ -246,11 +246,10 @@ class Fitter:
         learnt = self._learnt(pool, project, config)
         # As in a simulation with the same seed.
         own, seed = self._own(project), round_seed(self._settings.seed, self._next_number(project) - 1)
-        recipe = self.recipe(seed, own, len(learnt.to_fit))
         if self._is_quick(project, learnt):
             learnt = learnt.part(quick_version.part_of([label for _, label in learnt.to_fit], seed))
-            recipe = replace(recipe, steps=quick_version.steps(recipe.batch_size))
         labelled = learnt.to_fit
+        recipe = self.recipe(seed, own, len(labelled))
         holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
         result = self._round(pool, project, config, recipe, own, learnt, holdout)

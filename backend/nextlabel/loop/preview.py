@@ -118,7 +118,9 @@ def _on_costs(settings: Settings, plan: Plan, read: ReadProject) -> Iterator[str
     yield words.on_order(order_of(read, speed, fits))
     yield words.on_fit(fits)
     elsewhere = "" if is_here(plan.url) else without_password(plan.url)
-    yield words.on_speed(settings.base_model, speed.device, speed.step_s, speed.texts_per_s, elsewhere)
+    yield words.on_speed(
+        settings.base_model, f"{speed.device} in {speed.precision}", speed.step_s, speed.texts_per_s, elsewhere
+    )
     yield from words.on_room(_room(settings, read, speed), str(settings.model_dir))
 
 
@@ -164,8 +166,8 @@ def fits_of(settings: Settings, read: ReadProject, speed: Speed | None) -> Fits:
     seconds = _fit_s(speed, recipe.steps) + passes * labels / speed.texts_per_s
     if not quick:
         return Fits(labels, recipe.steps, seconds, waits_for=waits_for)
-    quick_s = _fit_s(speed, quick_version.steps(recipe.batch_size))
-    return Fits(labels, recipe.steps, seconds, quick_version.TEXTS, quick_s, waits_for)
+    short = fitting.recipe_of(settings, settings.seed, own, quick_version.LABELS)
+    return Fits(labels, recipe.steps, seconds, quick_version.LABELS, _fit_s(speed, short.steps), waits_for)
 
 
 def _fit_s(speed: Speed, steps: int) -> float:
@@ -201,6 +203,7 @@ def _room(settings: Settings, read: ReadProject, speed: Speed) -> Room:
     return Room(
         # Two versions stay in memory, their weights as they are and once more in the order of the products.
         memory=speed.memory + 2 * 2 * speed.weights,
+        on_gpu=speed.on_gpu,
         machine=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         versions=settings.keep_versions + 1,
         version=speed.weights,

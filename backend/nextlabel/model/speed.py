@@ -19,8 +19,8 @@ from nextlabel.values.examples import Example
 @dataclass(frozen=True)
 class Speed:
     """What a trial took. `load_s`: seconds until model and texts are ready; `step_s`: of an optimiser's step;
-    `texts_per_s` are scored in the fast precision. Bytes: `memory` of this process at its peak, `weights` of a version,
-    `pieces` of a text's word pieces. `width`: numbers in a text's vector."""
+    `texts_per_s` are scored in the fast precision. Bytes: `memory` of this process at its peak and `on_gpu`, `weights`
+    of a version, `pieces` of a text's word pieces. `width`: numbers in a text's vector."""
 
     device: str
     precision: str
@@ -28,6 +28,7 @@ class Speed:
     step_s: float
     texts_per_s: float
     memory: int
+    on_gpu: int
     weights: int
     pieces: float
     width: int
@@ -55,6 +56,7 @@ def measure(
         step_s=(told[-1] - told[epoch]) / epoch,
         texts_per_s=len(scored) / max(score_s, 1e-6),
         memory=_peak(),
+        on_gpu=torch.cuda.max_memory_allocated() if classifier.device.type == "cuda" else 0,
         weights=sum(p.numel() * p.element_size() for p in classifier.model.parameters()),
         pieces=(tokens.ids_M.nbytes + tokens.types_M.nbytes) / len(scored),
         width=int(getattr(classifier.model.config, "hidden_size", 0) or 0),
