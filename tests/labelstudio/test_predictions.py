@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from helpers.labelling_configs import SINGLE, choices, text, view
 from nextlabel.labelstudio.config import LabelConfig, TextField, parse_label_config
-from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.controls.results import shown as shown_of
 from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.strategies import acquire
 from nextlabel.values.options import ProjectOptions
@@ -95,4 +95,4 @@ STRANGE += [[{"value": {"choices": [1, None]}}]]
     ],
 )
 def test_what_a_prediction_shows_is_read_from_it(result: object, shown: str) -> None:
-    assert shown_choice(result) == shown
+    assert shown_of(result) == shown
