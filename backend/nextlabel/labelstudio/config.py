@@ -181,8 +181,7 @@ def form_of(
     parts = []
     for control in controls:
         labels = _learnt(control.labels, ignored, least=1 if control.kind == ANY_OF else 2)
-        of_it = tuple(label for label in ignored if label in control.labels)
-        spellings = SingleChoice(labels, label_map, of_it)
+        spellings = SingleChoice(labels, label_map, ignored)
         parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0)))
     return Form(tuple(parts), combine)
 

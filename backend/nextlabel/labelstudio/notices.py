@@ -125,6 +125,24 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
         )
 
 
+def _on_map(config: LabelConfig, project: int) -> Iterator[Notice]:
+    known = {label for spellings in config.spellings.values() for label in (*spellings.labels, *spellings.ignored)}
+    answers = [spellings.answer_of for spellings in config.spellings.values()]
+    nowhere = {
+        old: new
+        for old, new in config.label_map.items()
+        # otherwise the map has nothing to say
+        if new not in known and all(answer_of(old) is None for answer_of in answers)
+    }
+    if nowhere:
+        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
+        yield Notice(
+            "Labels that are mapped",
+            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
+            f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
+        )
+
+
 def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
     unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
     if unknown:
@@ -141,24 +159,6 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             f"{_capital(_of(len(absent), len(config.labels), 'class', 'classes'))} without a label yet: {names}. Until "
             "a task has it, no version can predict it.",
             harmless=True,
-        )
-
-
-def _on_map(config: LabelConfig, project: int) -> Iterator[Notice]:
-    known = {label for spellings in config.spellings.values() for label in (*spellings.labels, *spellings.ignored)}
-    answers = [spellings.answer_of for spellings in config.spellings.values()]
-    nowhere = {
-        old: new
-        for old, new in config.label_map.items()
-        # otherwise the map has nothing to say
-        if new not in known and all(answer_of(old) is None for answer_of in answers)
-    }
-    if nowhere:
-        pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
-        yield Notice(
-            "Labels that are mapped",
-            f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
-            f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
         )
 
 

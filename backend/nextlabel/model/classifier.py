@@ -311,9 +311,11 @@ class Classifier:
     def save(self, directory: Path) -> None:
         """Write weights (safetensors, fp32) and tokenizer so that plain transformers `from_pretrained` loads them."""
         if self.layout:
-            setattr(self.model.config, LAYOUT, self.layout.as_dict())
-            if all(cut.kind == ANY_OF for cut in self.layout.cuts):  # as other software tells what logits mean
-                self.model.config.problem_type = "multi_label_classification"
+            of_any = all(
+                cut.kind == ANY_OF for cut in self.layout.cuts
+            )  # so that other software knows what logits mean
+            problem_type = {"problem_type": "multi_label_classification"} if of_any else {}
+            self.model.config.update({LAYOUT: self.layout.as_dict(), **problem_type})
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 

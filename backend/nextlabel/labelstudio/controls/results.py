@@ -42,9 +42,9 @@ def why_no_label(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> str:
 def shown(result: object) -> str:
     """What a prediction of ours shows: of a single choice the label, else all that is given; empty for nothing. Of
     anybody's result nothing is expected."""
-    items = items_of(result)
+    items = [item for item in items_of(result) if isinstance(item.get("value"), Mapping) and "from_name" in item]
     labels = [one for one in given(items) if isinstance(one, str)]
     if len(labels) == 1 and len(items) == 1:
         return labels[0]
-    plain = [[item.get("from_name"), item.get("type"), item.get("value")] for item in items]
+    plain = [[item["from_name"], item.get("type"), item["value"]] for item in items]
     return json.dumps(plain, ensure_ascii=False) if plain else ""

@@ -74,8 +74,8 @@ def target(control: Element, names: Sequence[str]) -> str:
     to_name = control.get("toName", "")
     if "," in to_name:
         raise RefusedConfigError(
-            f'<{control.tag} toName="{to_name}"> names two texts: Label Studio\'s editor submits empty results then, and '
-            f'labels are lost. Set toName="{names[0]}"; both texts are still classified as a pair.'
+            f'<{control.tag} toName="{to_name}"> names two texts: Label Studio\'s editor then submits empty '
+            f'results and the labels are lost. Set toName="{names[0]}"; both texts are still classified as a pair.'
         )
     if to_name not in names:
         raise RefusedConfigError(
