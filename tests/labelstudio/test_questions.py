@@ -8,7 +8,7 @@ import pytest
 
 from helpers.labelling_configs import text, view
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.config import LabelConfig, added_questions, parse_label_config
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
@@ -176,6 +176,22 @@ def test_nothing_ticked_is_an_answer_and_nothing_chosen_of_one_is_none() -> None
     assert answers_of(config, tones={"choices": ["rude"]}) == {"tones": ("rude",)}
     assert answers_of(config) == {"tones": ()}
     assert to_vote(config, {"result": [], "was_cancelled": True}) is None
+
+
+def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
+    options = ProjectOptions(defaults=LATEST, asked_since={"tones": "2026-05-01T00:00:00Z"})
+    config = parse_label_config(view(text("text"), TOPIC, TONES), options)
+    given = annotation(config, topic={"choices": ["news"]})
+    found = [
+        to_vote(config, {**given, "created_at": when}) for when in ("2026-04-30T23:59:59Z", "2026-05-01T00:00:01Z")
+    ]
+    assert [dict(decoded(vote.label)) for vote in found if vote] == [
+        {"topic": ("news",)},
+        {"topic": ("news",), "tones": ()},
+    ]
+    assert config.reading != config_of(TOPIC, TONES).reading
+    assert added_questions(view(text("text"), TOPIC), view(text("text"), TOPIC, TONES), NEW) == ["tones"]
+    assert added_questions(view(text("text"), TONES), view(text("text"), TOPIC, TONES), NEW) == []
 
 
 WHEN = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="sport,chess"'

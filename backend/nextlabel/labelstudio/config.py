@@ -59,6 +59,7 @@ class LabelConfig:
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not.
+    `since`: when a question was added to the form, by name.
     """
 
     from_name: str
@@ -74,6 +75,7 @@ class LabelConfig:
     controls: tuple[ControlTag, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     combine: str = MEAN
+    since: Mapping[str, str] = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -87,6 +89,7 @@ class LabelConfig:
         known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
         if self.controls:
             known += tuple((control.name, control.kind, control.key, control.conditions) for control in self.controls)
+            known += (sorted(self.since.items()),)
         if self.control != NO_CONTROL:
             known += (self.control,)
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
@@ -166,8 +169,19 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         controls=() if plain else controls,
         weights=options.question_weights,
         combine=options.combine_questions,
+        since=options.asked_since,
         unlearned=others,
     )
+
+
+def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
+    """Questions of which any labels may be given that a form has and had not before."""
+    try:
+        known = {control.name for control in parse_label_config(before, options).asked}
+    except RefusedConfigError:
+        known = set()
+    asked = parse_label_config(after, options).asked
+    return [control.name for control in asked if control.kind == ANY_OF and control.name not in known]
 
 
 def form_of(

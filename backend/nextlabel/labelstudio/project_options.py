@@ -75,6 +75,14 @@ def note_audits(studio: LabelStudioClient, settings: Settings, project: int, beg
     _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
 
 
+def note_asked(studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str]) -> None:
+    """Have it known there from when on questions are asked. Raises as `change` does."""
+    backend = _backend(studio, project)
+    options = ProjectOptions.of(backend.extra_params)
+    changed = replace(options, asked_since={**options.asked_since, **since})
+    _write(studio, settings, project, backend, changed)
+
+
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
     """Set options, or take out those that are given empty. The trainer takes them over at once.
 

@@ -153,34 +153,35 @@ def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     """The label that an annotation gives, or None when it does not count: `why_no_vote` says why."""
     if annotation.get("was_cancelled"):
         return None
-    given = _given(config, annotation)
+    when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
+    given = _given(config, annotation, when)
     if given is None:
         return None
-    when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
     ours = (item for control in config.asked for item in _items(control, annotation))
     accepted = any(item.get("origin") == "prediction" for item in ours)
     return Vote(given, bool(annotation.get("ground_truth")), when, accepted)
 
 
-def _given(config: LabelConfig, annotation: Mapping[str, Any]) -> str | None:
+def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str | None:
     """The answer in an annotation as somebody spelt it; None when there is none."""
     if not isinstance(config.question, Form):
         labels = _labels_in(config, config.asked[0], _items(config.asked[0], annotation))
         return labels[0] if len(labels) == 1 else None
-    answers = _answers(config, annotation)
+    answers = _answers(config, annotation, when)
     return encoded(answers) if answers else None
 
 
-def _answers(config: LabelConfig, annotation: Mapping[str, Any]) -> Answers:
-    """What is answered to each question of a form. One of which any labels may be given, and that a person saw, is
-    answered with none where there is nothing: Label Studio stores no item then."""
+def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> Answers:
+    """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
+    is answered with none where there is nothing: Label Studio stores no item for that."""
     answers: dict[str, tuple[str, ...]] = {}
     for control in config.asked:
         labels = tuple(_labels_in(config, control, _items(control, annotation)))
         if labels and (control.kind == ANY_OF or len(labels) == 1):
             answers[control.name] = labels
     unmarked = [control for control in config.asked if control.kind == ANY_OF and control.name not in answers]
-    return {**answers, **{control.name: () for control in unmarked if control.asked(answers)}}
+    seen = (control for control in unmarked if control.asked(answers) and when >= config.since.get(control.name, ""))
+    return {**answers, **{control.name: () for control in seen}}
 
 
 def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:

@@ -41,8 +41,9 @@ class ProjectOptions:
     built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
     draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
-    than its target have slots in the queue. `question_weights` is what questions count for in the order of the
-    queue, 1 where none is given, and `combine_questions` how one value is made of theirs.
+    than its target have slots in the queue. `question_weights` is what questions count for in the order of
+    the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
+    when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     """
 
     fields: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class ProjectOptions:
     class_targets: Mapping[str, int] = field(default_factory=dict)
     question_weights: Mapping[str, float] = field(default_factory=dict)
     combine_questions: str = MEAN
+    asked_since: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -92,9 +94,12 @@ class ProjectOptions:
             raise not_possible("question_weights", ours["question_weights"], QUESTION_WEIGHTS)
         if combine_of(combine) is None:
             raise not_possible("combine_questions", combine, COMBINE_QUESTIONS)
+        since = ours.get("asked_since", {})
+        if not isinstance(since, dict) or not all(isinstance(when, str) for when in since.values()):
+            raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
-        return cls(*kept, weights, combine)
+        return cls(*kept, weights, combine, since)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -108,7 +113,7 @@ class ProjectOptions:
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
-        ours |= {"question_weights": dict(self.question_weights)}
+        ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
