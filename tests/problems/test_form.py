@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from nextlabel.problems.form import Form, Part
+from nextlabel.problems.form import Form, Part, measured
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.values.arrays import Array
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, decoded, encoded
 
@@ -127,3 +128,31 @@ def test_weighted_kappa_compares_misses_with_those_of_chance() -> None:
     expected = 1 - ((targets_N - said_N) ** 2.0).mean() / by_chance.mean()
     assert weighted_kappa(targets_N, said_N, 5) == pytest.approx(expected)
     assert weighted_kappa(targets_N, targets_N, 5) == 1.0
+
+
+def test_figures_are_about_the_first_question_with_exactly_one_answer() -> None:
+    about = measured(FORM)
+    assert about.labels == ("a", "b")
+    assert about.consensus([vote(topic="old", tones=["x"])]) == "a"
+    assert about.consensus([vote(tones=["x"])]) is None
+    assert about.leaves_out([vote(tones=["x"])])
+    assert not about.leaves_out([])
+    assert measured(SingleChoice(("a", "b"))) == SingleChoice(("a", "b"))
+
+
+def test_where_any_labels_may_be_given_they_are_about_whether_the_first_one_is() -> None:
+    tones = Form((Part("tones", ANY_OF, SingleChoice(("x", "y"))),))
+    about = tones.measured
+    assert (about.name, about.labels) == ("tones: x", ("x", "not x"))
+    assert [about.consensus([vote(tones=given)]) for given in (["x", "y"], ["y"], [])] == ["x", "not x", "not x"]
+    np.testing.assert_allclose(about.narrowed(tones.layout, np.array([[0.9, 0.3]])), [[0.9, 0.1]])
+
+
+def test_of_a_versions_numbers_those_of_the_question_are_taken_by_its_name() -> None:
+    about = FORM.measured
+    older = Form((FORM.parts[2], FORM.parts[0])).layout
+    numbers: Array = np.arange(7.0)[None]
+    assert about.narrowed(older, numbers).tolist() == [[5, 6]]
+    assert about.labels_of(older) == ("a", "b")
+    assert about.narrowed(Form(FORM.parts[1:]).layout, np.ones((1, 8))).shape == (1, 0)
+    assert about.labels_of(None) == ()

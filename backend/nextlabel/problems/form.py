@@ -12,6 +12,7 @@ import numpy as np
 
 from nextlabel.problems import metrics
 from nextlabel.problems.metrics import Scores
+from nextlabel.problems.question import Measured, Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.labels import Vote
@@ -47,6 +48,11 @@ class Form:
     def labels(self) -> tuple[str, ...]:
         """As the layout names them."""
         return self.layout.labels
+
+    @cached_property
+    def measured(self) -> "OneQuestion":
+        """What the control set's figures are about: the first question that has exactly one answer, else the first."""
+        return OneQuestion(self, next((part for part in self.parts if part.kind != ANY_OF), self.parts[0]))
 
     def answer_of(self, given: str) -> str | None:
         """What an answer in anybody's spelling comes to; None when it answers nothing that is asked."""
@@ -150,6 +156,59 @@ class Form:
             asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
             if asked_N.any():
                 yield cut, targets_NC[asked_N, at], predictions_NC[asked_N, at]
+
+
+@dataclass(frozen=True)
+class OneQuestion:
+    """One question of a form as if nothing else were asked; where any labels may be given, whether the first one is."""
+
+    form: Form
+    part: Part
+
+    @property
+    def name(self) -> str:
+        """In words for a person."""
+        return f"{self.part.name}: {self.labels[0]}" if self.part.kind == ANY_OF else self.part.name
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Its own."""
+        labels = self.part.spellings.labels
+        return (labels[0], f"not {labels[0]}") if self.part.kind == ANY_OF else labels
+
+    def narrowed(self, layout: Layout | None, probs_NC: Array) -> Array:
+        """Of probabilities (N, C) those of its labels; of a layout without it none, (N, 0)."""
+        at = next((at for cut, at in layout.parts if cut.name == self.part.name), None) if layout else None
+        if at is None:
+            return probs_NC[:, :0]
+        if self.part.kind != ANY_OF:
+            return probs_NC[:, at]
+        return np.stack([probs_NC[:, at.start], 1 - probs_NC[:, at.start]], axis=1)
+
+    def labels_of(self, layout: Layout | None) -> tuple[str, ...]:
+        """The names of what `narrowed` gives."""
+        cut = next((cut for cut in layout.cuts if cut.name == self.part.name), None) if layout else None
+        return () if cut is None else self.labels if self.part.kind == ANY_OF else cut.labels
+
+    def consensus(self, votes: Sequence[Vote]) -> str | None:
+        """The label in what the answers to the form come to; None when nobody answered the question."""
+        answer = self.form.consensus(votes)
+        return None if answer is None else self._label(answer)
+
+    def _label(self, answer: str) -> str | None:
+        given = decoded(answer).get(self.part.name)
+        if given is None:
+            return None
+        return self.labels[int(self.labels[0] not in given)] if self.part.kind == ANY_OF else given[0]
+
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether nobody answered it who answered."""
+        return bool(votes) and self.consensus(votes) is None
+
+
+def measured(question: Question) -> Measured:
+    """What the control set's figures are about: of a form one of its questions."""
+    return question.measured if isinstance(question, Form) else question
 
 
 def _agreed(part: Part, given: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

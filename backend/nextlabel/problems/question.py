@@ -9,7 +9,21 @@ from nextlabel.values.labels import Vote
 from nextlabel.values.layout import Layout
 
 
-class Question(Protocol):
+class Measured(Protocol):
+    """A question of which each task has one label at most, as far as figures about it need to know it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes."""
+
+    def consensus(self, votes: Sequence[Vote]) -> str | None:
+        """What several people's votes to one task come to; None when none of them counts."""
+
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether they come to an answer of which nothing is learnt, so that the task is none to judge by either."""
+
+
+class Question(Measured, Protocol):
     """What a project asks of people about each task. An answer is a text that the kind of question knows to read: of
     exactly one of several classes it is the class."""
 
@@ -23,12 +37,6 @@ class Question(Protocol):
 
     def answer_of(self, given: str) -> str | None:
         """The answer that somebody's text stands for, whether it is learnt or not; None when there is none."""
-
-    def consensus(self, votes: Sequence[Vote]) -> str | None:
-        """What several people's votes to one task come to; None when none of them counts."""
-
-    def leaves_out(self, votes: Sequence[Vote]) -> bool:
-        """Whether they come to an answer of which nothing is learnt, so that the task is none to judge by either."""
 
     def missing_labels(self, answers: Sequence[str]) -> str:
         """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
