@@ -149,7 +149,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     of_0_1_0 = [control for control in controls if control.kind == ONE_OF and control.item_type == "choices"]
     if options.defaults == OF_0_1_0 and len(of_0_1_0) == 1:  # it was connected when nothing else was served
         first, controls = of_0_1_0[0], tuple(of_0_1_0)
-    plain = controls == tuple(of_0_1_0) and len(controls) == 1
+    plain = controls == tuple(of_0_1_0) and len(controls) == 1 and not first.stored
     single = len(controls) == 1 and first.kind == ONE_OF
     form = (
         None
