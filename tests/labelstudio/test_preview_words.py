@@ -9,6 +9,7 @@ from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Pro
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Plan
 from nextlabel.labelstudio.preview_words import Counted, FirstOrder, Fits, Room
+from nextlabel.values.layout import encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.survey import NOT_COUNTED, Note, Seen, Survey
 
@@ -74,6 +75,14 @@ def test_labels_are_counted_and_each_that_is_not_learnt_has_a_reason() -> None:
         "tasks that cannot be read; 9 that do not count, as 'C' is no label of the config (3), 'c' is ignored (2), "
         "nothing is chosen (4)."
     )
+
+
+def test_of_several_questions_each_unknown_label_is_a_reason_by_itself() -> None:
+    more = f'<Choices name="d" toName="t" choice="multiple">{CHOICES}</Choices>'
+    config = parse_label_config(XML.replace("</View>", f"{more}</View>"), OPTIONS)
+    found = survey({encoded({"c": ("a",), "d": ("b", "x")}): 3, encoded({"c": ("y",)}): 2}, {})
+    said = words.on_labels(Counted(9, 4, 0, 0, 0, 0), found, config)
+    assert "5 that do not count, as 'y' is no label of the config (2), 'x' is no label of the config (3)." in said
 
 
 def test_where_all_labels_count_nothing_else_is_said() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nextlabel.errors import without_password
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.connection import Plan, queue_changes, said_of
+from nextlabel.labelstudio.notices import of_question
 from nextlabel.values.survey import NOT_COUNTED, Survey
 from nextlabel.values.versions import is_ours
 
@@ -133,11 +134,14 @@ def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
 
 
 def _reasons(survey: Survey, config: LabelConfig) -> list[str]:
-    odd = {
-        f"{label!r} {'is ignored' if config.ignores(label) else 'is no label of the config'}": seen.count
-        for label, seen in survey.votes.items()
-        if config.label_of(label) is None
-    }
+    odd = dict[str, int]()
+    for control in config.asked:
+        asked = config.of_question(control)
+        odd |= {
+            f"{label!r} {'is ignored' if asked.ignores(label) else 'is no label of the config'}": seen.count
+            for label, seen in of_question(survey, config, control).votes.items()
+            if asked.label_of(label) is None
+        }
     odd |= {why: seen.count for why, seen in survey.noted(NOT_COUNTED).items()}
     words = [f"{why} ({count:,})" for why, count in odd.items()]
     return words[:NAMED] + ([f"and {len(words) - NAMED} other reasons"] if len(words) > NAMED else [])

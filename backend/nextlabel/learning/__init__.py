@@ -24,5 +24,6 @@ __all__ = [
     "start_order",
     "start_set",
     "strategies",
+    "thresholds",
     "wanted",
 ]

@@ -4,7 +4,7 @@ A fit on thousands of labels takes minutes to hours, in which the queue would fo
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -20,11 +20,13 @@ def comes_first(labels: int) -> bool:
     return labels > MANY
 
 
-def part_of(labels: Sequence[str], seed: int) -> Ints:
-    """Positions, ascending, of the labels that it is fitted on: drawn from all, some of each class in any case."""
-    drawn_N = np.random.default_rng(seed).permutation(len(labels))
+def part_of(answers: Sequence[Collection[str]], seed: int) -> Ints:
+    """Positions, ascending, of the answers, each with its labels, that it is fitted on: drawn from all, some of each
+    label in any case."""
+    drawn_N = np.random.default_rng(seed).permutation(len(answers))
     seen, ranks = Counter[str](), []
     for position in drawn_N:
-        ranks.append(min(seen[labels[position]], OF_EACH))
-        seen[labels[position]] += 1
+        labels = answers[position]
+        ranks.append(min([OF_EACH, *(seen[label] for label in labels)]))
+        seen.update(labels)
     return np.sort(drawn_N[np.argsort(ranks, kind="stable")][:LABELS])
