@@ -4,7 +4,8 @@ import pytest
 
 from helpers.labelling_configs import HTML, PAIR, SINGLE, choices, text, view
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import MAX_CONFIG, LabelConfig, TextField, pair_config, parse_label_config
+from nextlabel.labelstudio.config import MAX_CONFIG, LabelConfig, pair_config, parse_label_config
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.tasks import result_of, to_vote
 from nextlabel.values.labels import Vote
 from nextlabel.values.options import ProjectOptions
@@ -49,7 +50,7 @@ def test_headings_and_nested_views_do_not_disturb() -> None:
 
 def test_hypertext_is_marked_as_html() -> None:
     pair = parse_label_config(view(text("s1", tag="HyperText"), text("s2"), choices('toName="s1"')))
-    assert [[shown.html for shown in config.texts] for config in (HTML, pair)] == [[True], [True, False]]
+    assert [[shown.tag for shown in config.texts] for config in (HTML, pair)] == [["HyperText"], ["HyperText", "Text"]]
 
 
 BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))}]>

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import PoolError
-from nextlabel.labelstudio.config import LabelConfig, TextField
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.store.pool import ControlTask, Pool, pool_path
 from nextlabel.store.state import QueueState, SyncState
 from nextlabel.values.examples import Example

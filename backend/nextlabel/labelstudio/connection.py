@@ -222,11 +222,14 @@ def what_is_read(studio: LabelStudioClient, project_id: int) -> list[str]:
 
 def said_of(config: LabelConfig) -> str:
     """What makes the text, in this order, and what the labels."""
-    kind = "the pair" if len(config.fields) == 2 else "the text"
+    count = len(config.fields)
+    kind = ("the text is", "the pair is", f"the {count} texts are")[min(count, 3) - 1]
+    *first, last = config.fields
+    fields = f"{', '.join(first)} and {last}" if first else last
     meant = {old: config.label_of(old) for old in config.label_map if old not in config.labels}
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
-    return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}{ignored}"
+    return f"{kind} {fields}; the labels are {', '.join(config.labels)}{mapped}{ignored}"
 
 
 def checked_url(url: str) -> str:

@@ -22,7 +22,7 @@ from nextlabel.simulation.datasets.tables import (
     read_table,
     shown,
 )
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, of_texts
 
 Labelled: TypeAlias = tuple[Example, str]
 
@@ -64,7 +64,9 @@ class TextSet:
         for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
-                digest.update(json.dumps([example.id, example.text, example.pair, label]).encode() + b"\n")
+                digest.update(
+                    json.dumps([example.id, example.text, example.pair, *example.more, label]).encode() + b"\n"
+                )
         return digest.hexdigest()[:16]
 
     def leaks(self) -> dict[str, int]:
@@ -269,7 +271,7 @@ def _examples(
             )
         numbers_of_ids[key] = answer.number
         texts = [str(answer.values[name]) for name in columns.texts()]
-        found.append((Example(key, *texts), names[answer.label]))
+        found.append((of_texts(key, texts), names[answer.label]))
     return found
 
 

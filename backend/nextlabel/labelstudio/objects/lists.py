@@ -1,0 +1,43 @@
+"""`<List>`: items with title, body and HTML, one under the other."""
+
+from collections.abc import Mapping
+
+from nextlabel.labelstudio.html_text import text_of_html
+from nextlabel.labelstudio.objects.fields import (
+    Kind,
+    Reading,
+    TextField,
+    holds_words,
+    reading,
+    shown,
+    unlike,
+    whole,
+)
+
+
+def read(text: TextField, data: Mapping[str, object]) -> Reading:
+    """A list of objects; also of words, though the editor shows those as "undefined"."""
+    value = whole(text, data)
+    if not isinstance(value, list) or not value:
+        return unlike(text, value, "a list of items")
+    return reading(text, "\n".join(filter(None, map(_item, _in_order(value)))))
+
+
+def _in_order(items: list[object]) -> list[object]:
+    """As the editor shows them: by id where that is a whole number, and of equal ids the last."""
+    by_id = {
+        shown(item.get("id")) or "" if isinstance(item, Mapping) else place: item for place, item in enumerate(items)
+    }
+    numbered = sorted((key for key in by_id if str(key).isdecimal()), key=int)
+    return [by_id[key] for key in (*numbered, *(key for key in by_id if key not in numbered))]
+
+
+def _item(item: object) -> str:
+    if not isinstance(item, Mapping):
+        return shown(item) or ""
+    html = shown(item.get("html"))
+    parts = (shown(item.get("title")), shown(item.get("body")), text_of_html(html) if html else "")
+    return "\n".join(part for part in parts if part)
+
+
+KIND = Kind((), read, holds_words)
