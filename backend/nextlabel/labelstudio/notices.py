@@ -294,7 +294,7 @@ def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
         everywhere = seen.count == survey.readable
         if seen.count >= MOST * survey.readable:
             yield Notice(
-                "Pairs of which one half is missing" if pair else "Tasks of which a text is missing",
+                "Tasks of which a text is missing",
                 f"In {_of(seen.count, survey.readable, 'task')} {why} (for example task {seen.task_id}), so that the "
                 f"{'other text is read alone' if pair else 'other texts are read without it'}"
                 + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),

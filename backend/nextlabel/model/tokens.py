@@ -28,7 +28,7 @@ INDEX = np.dtype([("id", np.int64), ("digest", np.uint64), ("start", np.int64), 
 
 @dataclass(frozen=True)
 class Tokens:
-    """N texts as word pieces. `ids_M` and `types_M` (0: first text, 1: all others) hold the texts one after the other; a
+    """N texts as word pieces. `ids_M` and `types_M` (0: first text, 1: others) hold the texts one after the other; a
     text's begin at `starts_N` and are `lengths_N` many."""
 
     ids_M: npt.NDArray[Any]

@@ -25,13 +25,14 @@ def of_texts(id: int, texts: Sequence[str]) -> Example:
     return Example(id, texts[0], texts[1] if len(texts) > 1 else None, tuple(texts[2:]))
 
 
-Key = tuple[str | None, ...]
+Key = tuple[str, str | None] | tuple[str, ...]
 
 
 def key_of(example: Example) -> Key:
-    """The same for copies, examples that are alike but for case and blanks, and for no others: text, pair, more."""
-    pair = None if example.pair is None else _folded(example.pair)
-    return _folded(example.text), pair, *map(_folded, example.more)
+    """The same for copies, examples that are alike but for case and blanks, and for no others."""
+    if example.more:
+        return tuple(map(_folded, example.texts))
+    return _folded(example.text), None if example.pair is None else _folded(example.pair)
 
 
 def _folded(text: str) -> str:
