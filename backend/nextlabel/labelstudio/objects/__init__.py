@@ -4,4 +4,4 @@ Owns what a person reads of a task's value in each, and which of them hold no wo
 text.
 """
 
-__all__ = ["fields", "kinds"]
+__all__ = ["fields", "kinds", "shapes"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from nextlabel.labelstudio.html_text import text_of_html
 from nextlabel.labelstudio.objects.fields import (
     Kind,
     Reading,
@@ -35,9 +34,14 @@ def _in_order(items: list[object]) -> list[object]:
 def _item(item: object) -> str:
     if not isinstance(item, Mapping):
         return shown(item) or ""
-    html = shown(item.get("html"))
-    parts = (shown(item.get("title")), shown(item.get("body")), text_of_html(html) if html else "")
+    parts = (shown(item.get("title")), shown(item.get("body")), _of_html(shown(item.get("html"))))
     return "\n".join(part for part in parts if part)
+
+
+def _of_html(html: str | None) -> str:
+    from nextlabel.labelstudio.html_text import text_of_html  # lxml, without which a simulation reads other items
+
+    return text_of_html(html) if html else ""
 
 
 KIND = Kind((), read, holds_words)
