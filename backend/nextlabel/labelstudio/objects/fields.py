@@ -32,7 +32,7 @@ class TextField:
 
     def attribute(self, name: str, default: str) -> str:
         """The attribute of that name, in small letters; `default` where the tag has none."""
-        return dict(self.attributes).get(name) or default
+        return next((value for known, value in self.attributes if known == name), "") or default
 
 
 class Reading(NamedTuple):
