@@ -99,8 +99,10 @@ def test_several_texts_are_read_in_the_order_of_the_config_and_a_missing_one_is_
     assert to_example(config, {"id": 1, "data": data}) == Example(1, "price: 7", "Al: Hi", ("words",))
     assert [text.name for text in config.texts] == ["t", "text", "x"]
     row = read_task(config, {"id": 2, "data": {**data, "talk": []}})
-    assert row.example == Example(2, "price: 7", "words")
+    assert row.example == Example(2, "price: 7", "", ("words",)), "the others keep their places"
     assert row.notes == (Note(HALF, "the field 'talk' is empty"),)
+    assert to_example(config, {"id": 3, "data": {"x": "words"}}) == Example(3, "", "", ("words",))
+    assert isinstance(to_example(config, {"id": 4, "data": {"talk": [], "facts": {}, "x": " "}}), Unreadable)
 
 
 ADDRESSES = "holds addresses, not texts"

@@ -20,7 +20,8 @@ SEVERAL = [
     of_texts(1, ["The fan is loud.", "Broken", "after two days"]),
     of_texts(2, ["a", "b", "c", "d", "e", "f", "g", "h"]),
 ]
-MIXED = [*SEVERAL, Example(3, "one text"), Example(4, "two", "texts"), of_texts(5, ["three", "short", "ones"])]
+GAPS = [of_texts(7, ["", "b", "c"]), of_texts(8, ["a", "", "c"]), of_texts(9, ["a", "", ""])]
+MIXED = [*SEVERAL, *GAPS, Example(3, "one text"), Example(4, "two", "texts"), of_texts(5, ["three", "short", "ones"])]
 
 
 @given(lengths=st.lists(st.integers(0, 50), min_size=1, max_size=8), room=st.integers(0, 200))
@@ -34,7 +35,7 @@ def test_the_longest_texts_are_cut_first_and_all_cut_ones_alike(lengths: list[in
 
 
 @pytest.mark.parametrize("make", [bert, roberta, gpt_2], ids=["BERT", "RoBERTa", "GPT-2"])
-@pytest.mark.parametrize("example", SEVERAL)
+@pytest.mark.parametrize("example", [*SEVERAL, *GAPS])
 def test_texts_are_joined_with_the_tokenizers_separator(make: Any, example: Example) -> None:
     tokenizer = make()
     [ids], [types] = join(tokenizer, [example], None)
@@ -59,12 +60,12 @@ def test_a_version_reads_several_texts_as_plain_transformers_does(tiny: Path) ->
     classifier = load(tiny, "cpu", "fp32")
     tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForSequenceClassification.from_pretrained(tiny)
     for example, probs_C in zip(MIXED, classifier.predict_proba(MIXED), strict=True):
-        rest = [tokenizer.sep_token.join(example.texts[1:])] if example.pair else []
+        rest = [tokenizer.sep_token.join(example.texts[1:])] if len(example.texts) > 1 else []
         with torch.inference_mode():
             expected_C = torch.softmax(model(**tokenizer(example.text, *rest, return_tensors="pt")).logits[0], dim=0)
         assert probs_C == pytest.approx(expected_C.numpy(), abs=1e-5)
     long = [of_texts(6, ["a text", "word " * 600, "the end"])]
-    assert classifier.truncated([*MIXED, *long]) == [False] * 5 + [True]
+    assert classifier.truncated([*MIXED, *long]) == [False] * len(MIXED) + [True]
     assert classifier.token_counts(long).tolist() == [classifier.max_length]
     assert lengths(str(tiny), MIXED).tolist() == classifier.token_counts(MIXED).tolist()
 

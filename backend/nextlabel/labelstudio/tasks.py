@@ -12,11 +12,15 @@ from nextlabel.values.examples import Example, Unreadable, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
+PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
 OTHER_QUESTION = "only other questions are answered:"
 
 
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
-    """The texts that a task holds, read as Label Studio's editor shows them; those that are missing are left out."""
+    """The texts that a task holds, read as Label Studio's editor shows them.
+
+    Of a pair of which one half is missing, the other one is read alone; of more texts a missing one is empty.
+    """
     return _example(task, _read(config, task))
 
 
@@ -30,10 +34,10 @@ def _read(config: LabelConfig, task: Mapping[str, Any]) -> list[Reading]:
 def _example(task: Mapping[str, Any], found: Sequence[Reading]) -> Example | Unreadable:
     task_id = task.get("id")
     task_id = task_id if isinstance(task_id, int) and 0 <= task_id < 2**63 else 0
-    texts = [reading.text for reading in found if reading.text]
-    if not texts:
+    texts = [reading.text for reading in found]
+    if not any(texts):
         return Unreadable(task_id, " and ".join(dict.fromkeys(reading.why for reading in found)))
-    return of_texts(task_id, texts)
+    return of_texts(task_id, texts if len(texts) > PAIR else list(filter(None, texts)))
 
 
 HOLDOUT_WORDS = frozenset(("holdout", "heldout", "validation", "valid", "val", "dev", "devel", "development", "test"))
