@@ -1,8 +1,10 @@
 """Object tags as a person reads them: what headless Chromium showed of each value in Label Studio 1.23.2's editor."""
 
-from collections.abc import Mapping
+import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers.labelling_configs import choices, view
 from nextlabel.errors import RefusedConfigError
@@ -11,7 +13,7 @@ from nextlabel.labelstudio.tasks import read_task, to_example
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.survey import HALF, Note
 
-Data = Mapping[str, object]
+KEYS = ["author", "text", "role", "content", "id", "title", "body", "html", "x"]
 
 
 def shows(tag: str, attributes: str = "") -> LabelConfig:
@@ -86,6 +88,35 @@ UNREAD = {
 def test_a_value_that_its_tag_cannot_show_is_named(tag: str, value: object, why: str) -> None:
     assert to_example(shows(tag), {"id": 1, "data": {"d": value}}) == Unreadable(1, why)
     assert to_example(shows(tag), {"id": 1, "data": {}}) == Unreadable(1, "the field 'd' is missing")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=8,
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(tag=st.sampled_from(["Paragraphs", "Chat", "Table", "List"]), value=json_values, csv=st.booleans())
+def test_any_value_is_either_read_or_says_why(tag: str, value: object, csv: bool) -> None:
+    answer = to_example(
+        shows(tag, 'valueType="csv"' if tag == "Table" and csv else ""), {"id": 1, "data": {"d": value}}
+    )
+    if isinstance(answer, Example):
+        assert answer.text.strip()
+        assert answer.text.encode().decode() == answer.text
+    else:
+        assert answer.reason.startswith("the field 'd' ")
+
+
+@pytest.mark.parametrize("tag", ["Paragraphs", "Chat", "Table", "List"])
+def test_what_is_nested_too_deep_or_has_an_endless_number_does_no_harm(tag: str) -> None:
+    deep = json.loads("[" * 900 + "]" * 900)
+    for value in (deep, {"a": deep}, [{"author": "a", "text": deep, "role": "b", "content": deep, "id": deep}]):
+        assert isinstance(to_example(shows(tag), {"id": 1, "data": {"d": value}}), Unreadable | Example)
+    ids = [{"id": "9" * 5000, "body": "a"}, {"id": "007", "body": "b"}, {"id": 7, "body": "c"}]
+    assert to_example(shows("List"), {"id": 1, "data": {"d": ids}}) == Example(1, "c\na\nb")
 
 
 def test_several_texts_are_read_in_the_order_of_the_config_and_a_missing_one_is_noted() -> None:

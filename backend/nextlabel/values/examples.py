@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text, a pair, or a pair and `more`, where some texts may be empty. `id` is the Label Studio task id, or the row
-    number in a simulation."""
+    """One text, a pair, or a pair and `more`, where some texts may be empty. `id` is the Label Studio task id, or the
+    row number in a simulation."""
 
     id: int
     text: str

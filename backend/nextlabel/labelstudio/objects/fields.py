@@ -9,6 +9,7 @@ VARIABLE = re.compile(r"\$[\w\[\].{}]+", re.ASCII)  # as Label Studio's editor f
 PLAIN = re.compile(r"\$[^\s$]+")  # a value that is one variable and nothing else, in any script
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
 MISSING = "is missing"
+DEEPEST = 20  # lists within lists
 NOWHERE = object()
 
 
@@ -97,16 +98,19 @@ def at(data: Mapping[str, object], path: str) -> object:
     return value
 
 
-def shown(value: object) -> str | None:
-    """A value of the data as the editor shows it; None when it shows nothing that a person could read."""
+def shown(value: object, deepest: int = DEEPEST) -> str | None:
+    """A value of the data as the editor shows it; None when it shows nothing that a person could read.
+
+    Lists within lists are read `deepest` times.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, str | int | float):
         return str(value)
-    if isinstance(value, list):
-        parts = [shown(part) for part in value]
+    if isinstance(value, list) and deepest:
+        parts = [shown(part, deepest - 1) for part in value]
         return ",".join(part or "" for part in parts) if value and None not in parts else None
     return None
 

@@ -1,5 +1,6 @@
 """`<List>`: items with title, body and HTML, one under the other."""
 
+import re
 from collections.abc import Mapping
 
 from nextlabel.labelstudio.objects.fields import (
@@ -13,6 +14,8 @@ from nextlabel.labelstudio.objects.fields import (
     whole,
 )
 
+NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")  # keys that JavaScript puts first, in their order
+
 
 def read(text: TextField, data: Mapping[str, object]) -> Reading:
     """A list of objects; also of words, though the editor shows those as "undefined"."""
@@ -24,11 +27,13 @@ def read(text: TextField, data: Mapping[str, object]) -> Reading:
 
 def _in_order(items: list[object]) -> list[object]:
     """As the editor shows them: by id where that is a whole number, and of equal ids the last."""
-    by_id = {
-        shown(item.get("id")) or "" if isinstance(item, Mapping) else place: item for place, item in enumerate(items)
-    }
-    numbered = sorted((key for key in by_id if str(key).isdecimal()), key=int)
-    return [by_id[key] for key in (*numbered, *(key for key in by_id if key not in numbered))]
+    by_id = {_id(item, place): item for place, item in enumerate(items)}
+    numbered = sorted((key for key in by_id if NUMBER.fullmatch(key)), key=int)
+    return [by_id[key] for key in dict.fromkeys((*numbered, *by_id))]
+
+
+def _id(item: object, place: int) -> str:
+    return shown(item.get("id")) or "" if isinstance(item, Mapping) else f"item {place}"
 
 
 def _item(item: object) -> str:

@@ -56,7 +56,10 @@ def _cell(value: object) -> str:
 def _packed(value: object) -> str:
     """Beside a name; what is nested stands there as JSON."""
     if value is None or isinstance(value, Mapping | list):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError:
+            return ""
     return _cell(value)
 
 
