@@ -110,7 +110,7 @@ def test_any_value_is_either_read_or_says_why(tag: str, value: object, csv: bool
         assert answer.reason.startswith("the field 'd' ")
 
 
-@pytest.mark.parametrize("tag", ["Paragraphs", "Chat", "Table", "List"])
+@pytest.mark.parametrize("tag", ["Text", "Paragraphs", "Chat", "Table", "List"])
 def test_what_is_nested_too_deep_or_has_an_endless_number_does_no_harm(tag: str) -> None:
     deep = json.loads("[" * 900 + "]" * 900)
     for value in (deep, {"a": deep}, [{"author": "a", "text": deep, "role": "b", "content": deep, "id": deep}]):
@@ -175,6 +175,12 @@ def test_what_holds_no_words_is_refused_alone_and_left_out_beside_a_text(tag: st
     assert remedy in str(refusal.value)
     beside = parse_label_config(view(tag, '<Text name="words" value="$words"/>', choices()))
     assert (beside.fields, beside.to_name, beside.left_out) == (("words",), "text", (left_out,))
+
+
+def test_what_is_compared_must_be_texts() -> None:
+    text, images = '<Text name="t" value="$t"/>', '<Image name="a" value="$a"/><Image name="b" value="$b"/>'
+    with pytest.raises(RefusedConfigError, match=r"compares no two texts; the texts are \['t'\]"):
+        parse_label_config(view(text, images, '<Pairwise name="pw" toName="a,b"/>'))
 
 
 def test_a_list_is_shown_with_a_ranker_alone() -> None:

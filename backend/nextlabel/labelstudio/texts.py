@@ -16,11 +16,13 @@ IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|I
 
 @dataclass(frozen=True)
 class Texts:
-    """What is read, in this order, and in words what is `left_out`. `names` are those that a control may point to."""
+    """What is read, in this order, and in words what is `left_out`. `names` are those of all texts, `beside` those of
+    other tags that a control may point to."""
 
     read: tuple[TextField, ...]
     left_out: tuple[str, ...]
     names: tuple[str, ...]
+    beside: tuple[str, ...]
 
 
 def texts_of(root: Element, fields: Sequence[str]) -> Texts:
@@ -34,8 +36,12 @@ def texts_of(root: Element, fields: Sequence[str]) -> Texts:
     if not shown:
         raise RefusedConfigError(f"The labelling config shows no text of the task's data. {_instead(objects)}")
     read, left_out = _chosen(shown, fields) if fields else _read_by_itself(root, shown)
-    names = [element.get("name", "") for element in (*shown, *objects)]
-    return Texts(read, (*left_out, *_without_words(objects)), tuple(dict.fromkeys(filter(None, names))))
+    others = [element for element in objects if element not in shown]
+    return Texts(read, (*left_out, *_without_words(objects)), _names(shown), _names(others))
+
+
+def _names(elements: Sequence[Element]) -> tuple[str, ...]:
+    return tuple(filter(None, (element.get("name") for element in elements)))
 
 
 def refusal_of(element: Element) -> Refusal | None:
