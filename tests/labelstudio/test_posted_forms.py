@@ -139,6 +139,13 @@ def test_the_texts_of_a_posted_form(form: str, fields: tuple[str, ...], left_out
     assert texts.left_out == left_out
 
 
+def test_fields_in_headings_are_named_as_not_read() -> None:
+    form = '<Header value="$title"/><Markdown value="**$text**"/><Header value="Read"/><Text name="t" value="$text"/>'
+    texts = texts_of(fromstring(f"<View>{form}</View>"), ())
+    [said] = texts.around
+    assert said == '<Header value="$title"> is not read: show it in a <Text> with a name to have it learnt from.'
+
+
 REFUSED = {
     "intent classification of sounds": ('<Audio name="audio" value="$audio"/>', "Add a transcript as a field"),
     "mammograms under fixed words": (

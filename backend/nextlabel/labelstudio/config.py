@@ -38,8 +38,8 @@ class LabelConfig:
     of `labels`, in the config or not. `control` says which tasks nothing is learnt from.
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
-    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not.
-    `since`: when a question was added to the form, by name.
+    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
+    and which fields around the texts are not read. `since`: when a question was added to the form, by name.
     """
 
     from_name: str
@@ -141,7 +141,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         weights=options.question_weights,
         combine=options.combine_questions,
         since=options.asked_since,
-        unlearned=others,
+        unlearned=(*others, *texts.around),
     )
 
 

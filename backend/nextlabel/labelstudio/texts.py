@@ -10,6 +10,7 @@ from nextlabel.labelstudio.objects.fields import Refusal, TextField, variables
 from nextlabel.labelstudio.objects.kinds import KINDS, TAGS, WITHOUT_WORDS, field_of
 
 MOST = 8  # texts of a task that are read together
+AROUND = ("Header", "Markdown", "Dialog")  # tags that show words and that no control can point to
 # ticket_id, doc.id, ID, userId, uuid; but not paid.
 IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|ID|Uuid|UUID|Guid|GUID)$")
 
@@ -17,12 +18,13 @@ IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|I
 @dataclass(frozen=True)
 class Texts:
     """What is read, in this order, and in words what is `left_out`. `names` are those of all texts, `beside` those of
-    other tags that a control may point to."""
+    other tags that a control may point to. `around` says which fields around them are not read."""
 
     read: tuple[TextField, ...]
     left_out: tuple[str, ...]
     names: tuple[str, ...]
     beside: tuple[str, ...]
+    around: tuple[str, ...]
 
 
 def texts_of(root: Element, fields: Sequence[str]) -> Texts:
@@ -37,7 +39,18 @@ def texts_of(root: Element, fields: Sequence[str]) -> Texts:
         raise RefusedConfigError(f"The labelling config shows no text of the task's data. {_instead(objects)}")
     read, left_out = _chosen(shown, fields) if fields else _read_by_itself(root, shown)
     others = [element for element in objects if element not in shown]
-    return Texts(read, (*left_out, *_without_words(objects)), _names(shown), _names(others))
+    around = tuple(_around(root, read))
+    return Texts(read, (*left_out, *_without_words(objects)), _names(shown), _names(others), around)
+
+
+def _around(root: Element, read: Sequence[TextField]) -> Iterator[str]:
+    known = {path for text in read for path in variables(text.value)}
+    for element in root.iter():
+        value = element.get("value", "")
+        if element.tag in AROUND and not known.issuperset(variables(value)):
+            yield (
+                f'<{element.tag} value="{value}"> is not read: show it in a <Text> with a name to have it learnt from.'
+            )
 
 
 def _names(elements: Sequence[Element]) -> tuple[str, ...]:
