@@ -1,8 +1,8 @@
 """Writes what cannot be made again into one archive, a zip file, while the backend runs.
 
-In it: of each project its options as they lie in Label Studio, with the seed of the control set and what the project was
-like before it was connected; the cards and lists of labels of its versions; its audits. Not in it: weights, which the next
-fit makes again; tasks and labels, which are Label Studio's; settings: keep .env yourself.
+In it: of each project its options as they lie in Label Studio, with the seed of the control set and what the project
+was like before it was connected; the cards and lists of labels of its versions; its audits. Not in it: weights, which
+the next fit makes again; tasks and labels, which are Label Studio's; settings: keep .env yourself.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ SHOWN = 10  # names of files
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, ask, restore; the exit code is 1 when the person does not want it, or not all came back."""
+    """Parse the command line, ask, restore; the exit code is 1 when the person declines, or not all came back."""
     options = _options(arguments)
     settings, studio = load_settings(), studio_from_settings()
     found = plan(settings, studio, options.file)

@@ -75,8 +75,8 @@ def _require_disconnected(studio: LabelStudioClient, project: int) -> None:
     if backend is not None:
         raise InUseError(
             f"Project {project} is still connected with {without_password(backend.url)}. Run nextlabel connect "
-            f"--project {project} --disconnect first. (If that is another MODEL_DIR's backend by now, stop this one and "
-            "delete its MODEL_DIR as a whole.)"
+            f"--project {project} --disconnect first. (If that is the backend of another MODEL_DIR by now, stop this "
+            "one and delete its MODEL_DIR as a whole.)"
         )
 
 
