@@ -84,6 +84,14 @@ def test_versions_without_weights_are_listed_and_never_active(made: Path, tmp_pa
     assert "model.safetensors" in registry.damage(PROJECT, V2)
 
 
+def test_a_version_that_was_seen_whole_is_not_taken_for_that_when_it_comes_back(home: Path, made: Path) -> None:
+    registry = Registry(home)
+    assert registry.current(PROJECT) == V2
+    shutil.rmtree(home / "models")
+    restore(made, home)
+    assert registry.current(PROJECT) is None
+
+
 def test_what_is_there_is_told_and_only_files_of_the_archive_are_replaced(home: Path, made: Path) -> None:
     contents, before = archive.read(made), files(home)
     assert archive.differing(contents, home) == ([], [])

@@ -31,7 +31,7 @@ class Registry:
 
     def __init__(self, model_dir: Path):
         self.root = model_dir / "models"
-        self._looked_at: set[Path] = set()  # whole when they were first looked at
+        self._looked_at: dict[Path, tuple[int, int]] = {}  # whole at a look, and which directory that was
         self._unloadable: dict[Path, tuple[str, list[tuple[str, int, int]]]] = {}  # what was wrong with which files
 
     def projects(self) -> list[int]:
@@ -133,12 +133,13 @@ class Registry:
             return why
         if why:
             self._unloadable.pop(directory, None)
-            self._looked_at.discard(directory)
-        if directory in self._looked_at:
+            self._looked_at.pop(directory, None)
+        this = _which(directory)
+        if self._looked_at.get(directory) == this:
             return ""
         found = _damage(directory, _size)
         if not found:
-            self._looked_at.add(directory)
+            self._looked_at[directory] = this
         return found
 
     def verify(self, project: int, version: str) -> None:
@@ -258,6 +259,15 @@ def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return f"a file cannot be read ({error})"
     return ""
+
+
+def _which(directory: Path) -> tuple[int, int]:
+    """Another one when it was deleted and restored, or when a file has come to it."""
+    try:
+        found = directory.stat()
+    except OSError:  # being deleted
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def _files(directory: Path) -> list[tuple[str, int, int]]:
