@@ -15,7 +15,6 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 def unit() -> ConfigParser:
     parser = ConfigParser(interpolation=None, strict=True)
-    parser.optionxform = str  # type: ignore[method-assign, assignment]
     parser.read(UNIT)
     return parser
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from helpers.killed import killed_at_each_step
+from helpers.told_studio import Studio, backend
 from helpers.versions import make_card, write_weights
 from nextlabel.errors import BadSettingError, InUseError, NextlabelError
-from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, Project, StudioRefusedError
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.loop import forgetting
 from nextlabel.loop.controller import Controller
 from nextlabel.loop.forgetting import forget, what_goes
@@ -24,24 +25,7 @@ from nextlabel.versions.registry import Registry
 PROJECT, OTHERS = 7, (77, 17, 70)
 
 
-class Studio(LabelStudioClient):
-    """Has no project, or one with such backends."""
-
-    def __init__(self, *backends: MLBackend, there: bool = True):
-        super().__init__("http://127.0.0.1:1", "not asked")
-        self._backends, self._there = list(backends), there
-
-    def project(self, project: int, with_counts: bool = True) -> Project:
-        if not self._there:
-            raise StudioRefusedError("Not found.", 404)
-        return Project(project, "", "", "", None, False, 0, 0, False, False)
-
-    def ml_backends(self, project: int) -> list[MLBackend]:
-        return self._backends
-
-
-GONE, LEFT = Studio(there=False), Studio()
-CONNECTED = Studio(MLBackend(1, "http://user:secret@host:9090", "Nextlabel", "", "Connected", "", {}))
+GONE, LEFT, CONNECTED = Studio(there=False), Studio(), Studio(backend({}, "http://user:secret@host:9090"))
 
 
 @pytest.fixture

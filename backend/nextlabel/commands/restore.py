@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     restore(settings, studio, jobs, options.file, found)
     print(f"MODEL_DIR={settings.model_dir} holds all files of the archive.")
-    return int(bool(found.homeless))
+    return int(bool(found.lost))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -56,8 +56,5 @@ def told(found: Plan) -> Iterator[str]:
         yield f"  and {len(found.replaced) - SHOWN} more"
     for project, names in found.changed.items():
         yield f"project {project}: changes in Label Studio {', '.join(names)}"
-    for project, why in found.homeless.items():
-        yield (
-            f"project {project}: its options cannot be restored, as {why}. Run nextlabel connect --project {project}, "
-            "and then this again."
-        )
+    for project, why in found.lost.items():
+        yield f"project {project}: its options cannot be restored, as {why}."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel import __version__
-from nextlabel.errors import BadBackupError, RefusedConfigError
+from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import find_backend
 from nextlabel.labelstudio.project_options import put_back
@@ -47,19 +47,20 @@ def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | str
         if error.code != 404:
             raise
         return "it is not in Label Studio any more"
-    return backend.extra_params or {} if backend else "it is not connected"
+    how = f"nextlabel connect --project {project}"
+    return backend.extra_params or {} if backend else f"it is not connected; run {how}, and then this again"
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a restore would do: files that it brings and that it replaces, names of options that change, by project, and
-    projects whose options have nowhere to go."""
+    projects whose options cannot be restored, with a reason and what to do."""
 
     contents: Contents
     new: list[str]
     replaced: list[str]
     changed: Mapping[int, list[str]]
-    homeless: Mapping[int, str]
+    lost: Mapping[int, str]
 
     @property
     def overwrites(self) -> bool:
@@ -71,24 +72,24 @@ def plan(settings: Settings, studio: LabelStudioClient, path: Path) -> Plan:
     """Look at an archive, MODEL_DIR and Label Studio; changes nothing. Raises `BadBackupError` for an archive that is
     none, `StudioError` when Label Studio does not answer."""
     contents = archive.read(path)
-    changed, homeless = {}, {}
+    changed, lost = {}, {}
     for project, extra in contents.options.items():
-        _require_possible(path, project, extra)
         there = _options(studio, project)
         if isinstance(there, str):
-            homeless[project] = there
+            lost[project] = there
+        elif not _are_possible(extra):
+            lost[project] = "they were spoilt in Label Studio when the archive was made; take an older one"
         elif names := _differing(there, _merged(there, extra)):
             changed[project] = names
-    return Plan(contents, *archive.differing(contents, settings.model_dir), changed, homeless)
+    return Plan(contents, *archive.differing(contents, settings.model_dir), changed, lost)
 
 
-def _require_possible(path: Path, project: int, extra: Mapping[str, Any]) -> None:
+def _are_possible(extra: Mapping[str, Any]) -> bool:
     try:
         ProjectOptions.of(extra)
-    except RefusedConfigError as error:
-        raise BadBackupError(
-            f"The options of project {project} in {path} are not possible, as they lay in Label Studio then: {error}"
-        ) from None
+    except RefusedConfigError:
+        return False
+    return True
 
 
 def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path: Path, plan: Plan) -> None:
@@ -111,12 +112,9 @@ def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path:
 def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The archive's options in the place of those that are there. Audits that were begun since stay counted: what they
     have spent of the risk is spent."""
-    try:
-        begun = ProjectOptions.of(there).audits
-    except RefusedConfigError:  # somebody spoilt them, which is a reason to restore
-        begun = 0
-    options = ProjectOptions.of(extra)
-    return {**there, **replace(options, audits=max(begun, options.audits)).put_into(extra)}
+    begun, options = of_ours(there).get("audits"), ProjectOptions.of(extra)  # the first may be spoilt
+    audits = max(begun, options.audits) if isinstance(begun, int) else options.audits
+    return {**there, **replace(options, audits=audits).put_into(extra)}
 
 
 def _differing(there: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
