@@ -1,12 +1,14 @@
 """What a restore would change of options, and what it never takes back."""
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from helpers.told_studio import Studio, backend
-from nextlabel.loop.keeping import plan
+from nextlabel.errors import BadSettingError
+from nextlabel.loop.keeping import back_up, plan
 from nextlabel.settings import Settings
 from nextlabel.versions import archive
 
@@ -50,3 +52,10 @@ def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path:
     )
     changed, why = planned(tmp_path, {"nextlabel": {"fields": 3}}, KEPT)
     assert (changed, "were spoilt" in why) == ([], True)
+
+
+def test_a_model_dir_without_projects_is_most_likely_the_wrong_one(tmp_path: Path) -> None:
+    settings, out = Settings(_env_file=None, model_dir=tmp_path / "data"), tmp_path / "b.zip"
+    with pytest.raises(BadSettingError, match="holds no project, so that there is nothing to back up"):
+        back_up(settings, Studio(), out, datetime.now(timezone.utc))
+    assert list(tmp_path.iterdir()) == []

@@ -40,7 +40,8 @@ def agreed(what: str, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise BadSettingError(f"{what} Nobody can be asked here whether that is wanted: run it again with --yes.")
-    return input(f"{what} Go on? [y/N] ").strip().lower() in ("y", "yes")
+    print(f"{what} Go on? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def write_json(out: Path | None, result: object) -> None:

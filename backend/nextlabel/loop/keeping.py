@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel import __version__
-from nextlabel.errors import RefusedConfigError
+from nextlabel.errors import BadSettingError, RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import find_backend
 from nextlabel.labelstudio.project_options import put_back
@@ -25,10 +25,17 @@ from nextlabel.versions.archive import Contents
 def back_up(settings: Settings, studio: LabelStudioClient, out: Path, now: datetime) -> tuple[Contents, dict[int, str]]:
     """Write the archive; returns what is in it, and of projects without options there, why.
 
-    Raises `StudioError` when Label Studio does not answer, `BadBackupError` when the archive cannot be written.
+    Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio does not answer, `BadBackupError`
+    when the archive cannot be written.
     """
+    projects = archive.kept_projects(settings.model_dir)
+    if not projects:
+        raise BadSettingError(
+            f"MODEL_DIR={settings.model_dir} holds no project, so that there is nothing to back up. Set it to the "
+            "backend's: run this in the directory of the backend's .env, or in its container."
+        )
     options, without = {}, {}
-    for project in archive.kept_projects(settings.model_dir):
+    for project in projects:
         found = _options(studio, project)
         if isinstance(found, str):
             without[project] = found

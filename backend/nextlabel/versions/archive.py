@@ -75,7 +75,7 @@ def write(out: Path, model_dir: Path, options: Mapping[int, Mapping[str, Any]], 
 
     Raises `BadBackupError` when it cannot be written.
     """
-    beside = out.with_name(f".{out.name}.part")
+    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600), "wb") as file:
             contents = _write(file, model_dir, options, release, made_at)
