@@ -27,6 +27,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import QueueState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.options import LATEST
 from nextlabel.values.versions import Card, version_number
 from nextlabel.versions.registry import Registry
 
@@ -178,6 +179,7 @@ def test_a_project_of_0_1_0_goes_on_as_before_until_it_is_connected_and_one_step
 
     # A step back from a project that has taken over all that is new.
     connect(left.studio, PROJECT, left.url, Credentials())
+    wait_until(lambda: left.registry.options(PROJECT).defaults == LATEST, "the trainer to take over what is new")
     left.studio.start_training(PROJECT)
     assert left.settle(4).strategy == "margin"
     left.label(7)  # of which one or two are of the control set
@@ -194,7 +196,7 @@ def test_a_project_of_0_1_0_goes_on_as_before_until_it_is_connected_and_one_step
     left.run()
     assert left.settle(6) == sixth
     kept = left.registry.options(PROJECT)
-    assert (kept.defaults, bool(kept.control_seed)) == (1, True)
+    assert (kept.defaults, bool(kept.control_seed)) == (LATEST, True)
     versions = left.registry.versions(PROJECT)
     assert [version_number(version) for version in versions[:5]] == [6, 5, 4, 3, 2]
     assert {left.registry.damage(PROJECT, version) for version in versions} == {""}
