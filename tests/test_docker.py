@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from helpers.paths import ROOT
-from nextlabel.settings import Settings
+from nextlabel.settings import Settings, for_project
+from nextlabel.values.options import LATEST, OF_0_1_0, ProjectOptions
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
@@ -61,6 +62,15 @@ def test_the_defaults_in_compose_are_those_of_the_settings(service: str) -> None
                 defaults[key.lower()] = match[1]
     made = Settings(_env_file=None, **defaults)
     assert {k: getattr(made, k) for k in defaults} == {k: Settings.model_fields[k].default for k in defaults}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_compose_hides_nothing_that_is_built_in_from_a_project(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, text in environment(service).items():
+        monkeypatch.setenv(key, re.sub(r"\$\{\w+:-(.*?)\}+$", r"\1", text))  # as with an empty .env
+    for defaults in (OF_0_1_0, LATEST):
+        own = for_project(Settings(_env_file=None), ProjectOptions(defaults=defaults))
+        assert set(own.sources.values()) == {"built in"}
 
 
 @pytest.mark.parametrize("service", TRAINERS)

@@ -27,6 +27,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "certificate": "certify by an audit how many labels are wrong at most, and verify it",
         "export": "write a version with its newest head as a plain checkpoint",
         "final": "write a last version that is fitted on everything and judged by nothing",
+        "backup": "write what cannot be made again into one archive",
+        "restore": "bring back what an archive holds",
+        "forget": "delete every file of a disconnected project",
         "import-mrpc": "make the tutorial's project from the MRPC files",
     },
     "Simulations": {

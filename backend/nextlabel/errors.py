@@ -98,6 +98,16 @@ class PoolError(NextlabelError):
     """The local copy of a project cannot be used: it is locked, damaged, or its disk is full."""
 
 
+class InUseError(NextlabelError):
+    """A project's files cannot be deleted or replaced now: it is connected, or a trainer is at work on it."""
+
+    status = 409
+
+
+class BadBackupError(NextlabelError):
+    """An archive that cannot be written, or that is none of `nextlabel backup`'s, damaged or dangerous."""
+
+
 class BadCorpusError(NextlabelError):
     """A data file that is missing, damaged or not what it claims to be."""
 

@@ -170,8 +170,19 @@ def test_texts_that_are_read_in_another_way_have_other_draws(pool: Pool) -> None
     begin(pool, READING, asked_before=False)
     pool.upsert([row(11, control=True)])
     pool.mark([11])
+    pool.upsert([row(11, control=True, u=0.05)])  # as it is drawn by its new text
     begin(pool, replace(READING, texts=(TextField("$body"),)), asked_before=True)
     assert marked(pool) == set()
+    assert noted(pool)
+
+
+def test_marks_stay_when_a_release_names_the_same_texts_otherwise(pool: Pool) -> None:
+    begin(pool, READING, asked_before=False)
+    pool.upsert([row(11, control=True), row(12, "pos", control=True)])
+    pool.mark([11])
+    pool.update(ControlState, lambda state: replace(state, texts="as another release named it"))
+    begin(pool, READING, asked_before=True)
+    assert marked(pool) == {11}
     assert noted(pool)
 
 

@@ -225,6 +225,7 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
     project = make_project(studio, 10)
     connect(studio, project, web.url, Credentials(), show_predictions=False)
     settings, board = Settings(_env_file=None, model_dir=tmp_path), StatusBoard(tmp_path)
+    Registry(tmp_path).know(project)
     fateful = Fateful(label_studio.url, label_studio.login.token)
     controller = Controller(settings, Registry(tmp_path), board, fateful, JobQueue(tmp_path))
     controller.reconcile(project, thorough=False)

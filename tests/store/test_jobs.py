@@ -106,6 +106,16 @@ def test_many_hints_become_one_job(queue: JobQueue, diary: Diary) -> None:
     assert diary.done == [("reconcile", 1, False), ("reconcile", 2, False), ("reconcile", 1, True), ("fit", 1)]
 
 
+def test_what_is_noted_of_a_project_can_be_dropped_and_of_no_other(queue: JobQueue) -> None:
+    for project in (1, 11):
+        queue.hint(project)
+        queue.demand_fit(project)
+        queue.expect_echo(project, "nextlabel-1")
+    queue.drop(1)
+    assert (queue.hinted(1), queue.demanded(1), queue.is_echo(1, "nextlabel-1")) == (False, "", False)
+    assert (queue.hinted(11), bool(queue.demanded(11)), queue.is_echo(11, "nextlabel-1")) == (True, True, True)
+
+
 def test_a_hint_after_the_job_makes_a_new_one(queue: JobQueue, diary: Diary) -> None:
     queue.hint(1)
     work(queue)

@@ -3,7 +3,9 @@
 import threading
 from pathlib import Path
 
-from nextlabel.store.locks import LockHeld, lock
+import pytest
+
+from nextlabel.store.locks import LockHeld, lock, shared
 
 
 def enters(model_dir: Path, name: str) -> bool:
@@ -28,3 +30,11 @@ def test_a_lock_excludes_other_threads_until_it_is_left(tmp_path: Path) -> None:
         assert not enters(tmp_path, "project-17")
         assert enters(tmp_path, "project-18")
     assert enters(tmp_path, "project-17")
+
+
+def test_a_lock_is_shared_by_many_or_held_by_one(tmp_path: Path) -> None:
+    with shared(tmp_path, "project-17"), shared(tmp_path, "project-17"):
+        assert not enters(tmp_path, "project-17")
+    assert enters(tmp_path, "project-17")
+    with lock(tmp_path, "project-17"), pytest.raises(LockHeld), shared(tmp_path, "project-17"):
+        pass

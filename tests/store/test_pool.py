@@ -13,7 +13,7 @@ from nextlabel.errors import PoolError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.store.pool import ControlTask, Pool, pool_path
-from nextlabel.store.state import QueueState, SyncState
+from nextlabel.store.state import ControlState, QueueState, SyncState
 from nextlabel.values.examples import Example, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
@@ -392,6 +392,24 @@ def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
         pool.upsert([task(1)])
         score(pool, V1, {1: 0.9})
         assert order(pool, V1) == [1]
+
+
+def test_what_was_noted_and_nobody_else_knows_outlives_other_tables(tmp_path: Path) -> None:
+    path, control, switch = pool_path(tmp_path, 1), ControlState("text", "a seed", 0.1, True, 7), QueueState(V1, V2)
+    rows = [replace(task(n), draw=f"{n:064x}") for n in (1, 2)]
+    with Pool(path) as pool:
+        pool.upsert(rows)
+        pool.mark([2])
+        pool.update(ControlState, lambda _: control)
+        pool.update(QueueState, lambda _: switch)
+        pool.update(SyncState, lambda state: replace(state, complete=True))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=11")
+    with Pool(path) as pool:
+        assert (pool.size(), pool.state(SyncState)) == (0, SyncState())
+        assert (pool.state(ControlState), pool.state(QueueState)) == (control, switch)
+        pool.upsert(rows)
+        assert [found.marked for [found] in pool.control()] == [False, True]
 
 
 def test_values_are_told_of_open_tasks_only(pool: Pool) -> None:

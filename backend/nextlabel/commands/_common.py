@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextlabel.errors import BadSettingError
+
 if TYPE_CHECKING:
     from nextlabel.labelstudio.client import LabelStudioClient
 
@@ -29,6 +31,17 @@ def whole_number(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def agreed(what: str, yes: bool) -> bool:
+    """Whether a person wants what is about to be done, at the terminal or with --yes. Raises `BadSettingError` where
+    nobody can be asked."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise BadSettingError(f"{what} Nobody can be asked here whether that is wanted: run it again with --yes.")
+    print(f"{what} Go on? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def write_json(out: Path | None, result: object) -> None:

@@ -102,10 +102,27 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     _write(studio, settings, project, backend, changed)
 
 
+def put_back(
+    studio: LabelStudioClient,
+    settings: Settings,
+    project: int,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> None:
+    """Put all `extra_params` in the place of those that are there, which `change` is given. Raises as `change` does."""
+    backend = _backend(studio, project)
+    _write_extra(studio, settings, project, backend, change(backend.extra_params or {}))
+
+
 def _write(
     studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
 ) -> None:
-    credentials, extra = Credentials.of(settings), options.put_into(backend.extra_params)
+    _write_extra(studio, settings, project, backend, options.put_into(backend.extra_params))
+
+
+def _write_extra(
+    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, extra: Mapping[str, Any]
+) -> None:
+    credentials = Credentials.of(settings)
     try:
         studio.update_ml_backend(
             backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra

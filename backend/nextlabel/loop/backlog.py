@@ -11,6 +11,7 @@ from nextlabel.model.classifier import Progress
 from nextlabel.processes import trim_heap
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import shared
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
@@ -51,7 +52,11 @@ class Backlog:
         """Score a part, unless another version is active by now."""
         if self._registry.current(project) != version:
             return
-        with self._turn.for_scoring() as ours, Pool(pool_path(self._settings.model_dir, project)) as pool:
+        with (
+            shared(self._settings.model_dir, f"score.{project}"),
+            self._turn.for_scoring() as ours,
+            Pool(pool_path(self._settings.model_dir, project)) as pool,
+        ):
             if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
                 self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
             elif not pool.has_unscored(version):

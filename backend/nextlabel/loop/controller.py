@@ -70,6 +70,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.store.traces import erase, traces
 from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
@@ -139,7 +140,8 @@ class Controller:
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
-        self._fitter.fit(project)
+        if self._registry.knows(project):  # not one that was forgotten while the job waited, which would leave files
+            self._fitter.fit(project)
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
         """Score a part of what is left of a pool."""
@@ -147,10 +149,13 @@ class Controller:
             self._backlog.score(project, version, first, last)
         except NoModelError as error:
             self._go_on_without(project, error)
+        except LockHeld:  # it is being forgotten
+            return
 
     def start(self, project: int) -> None:
         """Make the order before there is a version."""
-        self._starts.make(project)
+        if self._registry.knows(project):
+            self._starts.make(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -160,12 +165,12 @@ class Controller:
     def reconcile(self, project: int, thorough: bool) -> None:
         """Make the published queue of a project right. Never raises what a later call may repair."""
         try:
-            with (
-                lock(self._settings.model_dir, f"{project}.queue"),
-                self._reported(project),
-                Pool(pool_path(self._settings.model_dir, project)) as pool,
-            ):
-                self._close_gap(pool, project, thorough)
+            with lock(self._settings.model_dir, f"{project}.queue"):
+                ours = True
+                with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
+                    ours = self._close_gap(pool, project, thorough)
+                if not ours and not self._registry.knows(project):  # a late hint, or one that anybody may have sent
+                    erase(traces(self._settings.model_dir, project))
         except LockHeld:
             self._jobs.hint(project, thorough, PROJECT_BUSY_S)
 
@@ -192,7 +197,8 @@ class Controller:
             self._failed(project, f"internal error ({type(error).__name__}); see the trainer's log")
             raise
 
-    def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> None:
+    def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
+        """Whether the project is connected with us."""
         try:
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
@@ -202,6 +208,8 @@ class Controller:
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
+            return False
+        return True
 
     def _project(self, project_id: int, with_counts: bool) -> Project:
         try:
@@ -260,7 +268,7 @@ class Controller:
             self._jobs.hint(project.id)
 
     def _connected(self, pool: Pool, project_id: int, thorough: bool) -> bool:
-        if pool.state(ProjectState).connected and not thorough:
+        if pool.state(ProjectState).connected and self._registry.knows(project_id) and not thorough:
             return True
         backend = find_backend(self._studio, project_id)
         if backend is None:

@@ -58,9 +58,15 @@ def begin(pool: Pool, config: LabelConfig, asked_before: bool) -> None:
     now = replace(before, texts=texts, seed=control.seed or before.seed, share=control.share)
     if now == before:
         return
-    same = before.seed == now.seed and before.texts == texts
+    # A release may name the same texts otherwise: then their draws are the same as well. Other texts have other draws.
+    same = before.seed == now.seed and (before.texts == texts or _is_marked(pool))
     if not same:
         pool.unmark_all()
     pool.mark_labelled(f"{int(before.share * DRAWS):064x}" if same else "")
     noted = before.noted if same else bool(before.texts) or not asked_before
     pool.update(ControlState, lambda _: replace(now, noted=noted, judged_to=now.judged_to if same else 0))
+
+
+def _is_marked(pool: Pool) -> bool:
+    """Whether a text of the set, as it is read now, has a mark."""
+    return any(task.marked for copies in pool.control() for task in copies)

@@ -156,6 +156,12 @@ class JobQueue:
         at, _, expected = found.decode().partition(" ") if isinstance(found, bytes) else ("0", "", "")
         return bool(expected) and expected == model_version and abs(time.time() - float(at)) < ECHO_S
 
+    def drop(self, project: int) -> None:
+        """Forget what is noted of a project: hints, marks and a demand. Jobs that wait find that it is none of ours."""
+        for key in list(self.huey.storage.result_items()):
+            if key.split(":")[1:2] == [str(project)]:
+                self._forget_key(key)
+
     def restart(self) -> None:
         """Forget which hints are waiting, as a worker may have been killed that had taken some. What another worker
         has not begun may then be asked for twice, which costs a look."""

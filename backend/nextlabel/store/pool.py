@@ -3,6 +3,7 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
+Two notes that nobody else has outlive other tables: what models would have asked for, and our last switch.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import Record, State, SyncState
+from nextlabel.store.state import ControlState, QueueState, Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
@@ -75,7 +76,9 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 12  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 12  # raised with every change of a table: a copy with other tables is read again
+READ_AGAIN = ("meta", "task", "vote", "score", "scored", "vectors", "published")  # tables of any release, not `marked`
+NOTED = (ControlState, QueueState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -161,15 +164,26 @@ class Pool:
         with self.transaction():
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
-            for table in ("meta", "task", "vote", "marked", "score", "scored", "vectors", "published"):
+            noted = self._noted()
+            for table in READ_AGAIN:
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
+            for state in noted:
+                self._put(state)
             for directory in (_values_path(self._path), *(self._path.with_suffix(f".{kind}") for kind in KINDS)):
                 shutil.rmtree(directory, ignore_errors=True)
             # Its own: a thread that still has the copy before this one open must not write into them.
             self._put_word("files", uuid.uuid4().hex)
             self._db.execute(f"PRAGMA user_version={SCHEMA_NUMBER}")
+
+    def _noted(self) -> list[Record]:
+        """What a copy with other tables holds of `NOTED`."""
+        if not self._count("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'"):
+            return []
+        if switched := self._word("switched").split():  # release 0.1.0's words for it
+            return [QueueState(*switched) if len(switched) == 2 else QueueState("", *switched)]
+        return [self.state(kind) for kind in NOTED]
 
     def __enter__(self) -> "Pool":
         return self

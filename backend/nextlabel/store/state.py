@@ -1,6 +1,7 @@
 """What is remembered of a project from one job to the next. One module writes each record, any may read it.
 
-Lies in the project's local copy, and can be thrown away with it.
+Lies in the project's local copy, and can be thrown away with it: what was read and decided comes again, and what is
+lost with `ControlState` and `QueueState` is said where they are read.
 """
 
 from collections.abc import Mapping

@@ -34,6 +34,10 @@ class Audits:
     def __init__(self, model_dir: Path):
         self._root = model_dir / "audits"
 
+    def home(self, project: int) -> Path:
+        """Where those of a project lie, a directory each."""
+        return self._root / str(project)
+
     def next_number(self, project: int) -> int:
         """That of the audit which has not begun yet, from 1."""
         return 1 + self._last_number(project)

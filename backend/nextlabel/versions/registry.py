@@ -31,7 +31,7 @@ class Registry:
 
     def __init__(self, model_dir: Path):
         self.root = model_dir / "models"
-        self._looked_at: set[Path] = set()  # whole when they were first looked at
+        self._looked_at: dict[Path, tuple[int, int]] = {}  # whole at a look, and which directory that was
         self._unloadable: dict[Path, tuple[str, list[tuple[str, int, int]]]] = {}  # what was wrong with which files
 
     def projects(self) -> list[int]:
@@ -40,9 +40,17 @@ class Registry:
             return []
         return sorted(int(d.name) for d in self.root.iterdir() if d.is_dir() and d.name.isdigit())
 
+    def knows(self, project: int) -> bool:
+        """Whether it has a directory here."""
+        return self.home(project).is_dir()
+
+    def home(self, project: int) -> Path:
+        """The directory of a project, known or not."""
+        return self.root / str(project)
+
     def know(self, project: int) -> None:
         """Remember a project, so that the clock looks after it."""
-        (self.root / str(project)).mkdir(parents=True, exist_ok=True)
+        self.home(project).mkdir(parents=True, exist_ok=True)
 
     def options(self, project: int) -> ProjectOptions:
         """What a person decided for the project, as far as it is known here; Label Studio keeps it."""
@@ -54,7 +62,7 @@ class Registry:
     def put_options(self, project: int, options: ProjectOptions) -> None:
         """Take over what Label Studio says. Readers see the old or the new ones."""
         if options != self.options(project):
-            replace_file(self.root / str(project) / OPTIONS, json.dumps(options.put_into({})))
+            replace_file(self.home(project) / OPTIONS, json.dumps(options.put_into({})))
 
     def versions(self, project: int) -> list[str]:
         """Versions with a readable card, newest first."""
@@ -65,7 +73,7 @@ class Registry:
         return list(self._cards(project).values())
 
     def _cards(self, project: int) -> dict[str, Card]:
-        home = self.root / str(project)
+        home = self.home(project)
         if not home.is_dir():
             return {}
         found = {d.name: self._read_card(d) for d in home.iterdir() if is_ours(d.name)}
@@ -78,7 +86,7 @@ class Registry:
 
     def _read(self, project: int, name: str) -> str:
         try:
-            return (self.root / str(project) / name).read_text(encoding="utf-8").strip()
+            return (self.home(project) / name).read_text(encoding="utf-8").strip()
         except (OSError, ValueError):  # none yet, or a damaged one
             return ""
 
@@ -125,12 +133,13 @@ class Registry:
             return why
         if why:
             self._unloadable.pop(directory, None)
-            self._looked_at.discard(directory)
-        if directory in self._looked_at:
+            self._looked_at.pop(directory, None)
+        this = _which(directory)
+        if self._looked_at.get(directory) == this:
             return ""
         found = _damage(directory, _size)
         if not found:
-            self._looked_at.add(directory)
+            self._looked_at[directory] = this
         return found
 
     def verify(self, project: int, version: str) -> None:
@@ -146,7 +155,7 @@ class Registry:
 
     def path(self, project: int, version: str) -> Path:
         """The directory of a version; `from_pretrained` loads it."""
-        return self.root / str(project) / version
+        return self.home(project) / version
 
     def card(self, project: int, version: str) -> Card:
         """What the version is."""
@@ -177,7 +186,7 @@ class Registry:
         """Say that a version is about to be saved and promoted. Until it is promoted, it is not active, intact or not,
         and nobody counts on it."""
         self.know(project)
-        (self.root / str(project) / UNFINISHED).write_text(version)
+        (self.home(project) / UNFINISHED).write_text(version)
 
     def save(self, card: Card, labels: Mapping[int, str], write_model: Callable[[Path], None]) -> Path:
         """Write a complete version and give it its name in one rename; leaves nothing behind when it fails."""
@@ -205,12 +214,12 @@ class Registry:
 
     def promote(self, project: int, version: str) -> None:
         """Point to a version. Readers see the old or the new one, never none."""
-        replace_file(self.root / str(project) / POINTER, version)
+        replace_file(self.home(project) / POINTER, version)
         self._finish(project, version)
 
     def _finish(self, project: int, version: str) -> None:
         if self._read(project, UNFINISHED) == version:
-            (self.root / str(project) / UNFINISHED).unlink(missing_ok=True)
+            (self.home(project) / UNFINISHED).unlink(missing_ok=True)
 
     def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
         """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
@@ -250,6 +259,15 @@ def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         return f"a file cannot be read ({error})"
     return ""
+
+
+def _which(directory: Path) -> tuple[int, int]:
+    """Another one when it was deleted and restored, or when a file has come to it."""
+    try:
+        found = directory.stat()
+    except OSError:  # being deleted
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def _files(directory: Path) -> list[tuple[str, int, int]]:

@@ -1,0 +1,87 @@
+"""Forgets a project: no file of it is left in MODEL_DIR. Refuses one that is connected, or that a trainer works on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from nextlabel.errors import BadSettingError, InUseError, NextlabelError, without_password
+from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
+from nextlabel.labelstudio.connection import find_backend
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.traces import erase, traces
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+PATIENCE_S = 5.0  # with a trainer that looks whether the project is still connected
+AT_WORK = ("{}.queue", "fit.{}", "start.{}", "score.{}", "card.{}")  # locks that a trainer holds
+
+
+def what_goes(settings: Settings, project: int) -> str:
+    """What there is to forget. Raises `BadSettingError` when there is nothing."""
+    if not _files(settings.model_dir, project):
+        raise BadSettingError(
+            f"MODEL_DIR={settings.model_dir} holds nothing of project {project}, but projects "
+            f"{Registry(settings.model_dir).projects()}. Set MODEL_DIR to the backend's, and --project to the number "
+            "in its address."
+        )
+    versions = len(Registry(settings.model_dir).versions(project))
+    audits = Audits(settings.model_dir).next_number(project) - 1
+    lost = "; no certificate of it can be verified any more" if audits else ""
+    return f"{versions} versions and {audits} audits of project {project}{lost}"
+
+
+def forget(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, project: int) -> None:
+    """Delete every file of the project. Killed half-way, it can be run again.
+
+    Raises `InUseError` before anything is touched when the project is connected or a trainer is at work on it;
+    `StudioError` when Label Studio cannot be asked; `NextlabelError` when a file cannot be deleted.
+    """
+    with taken(settings.model_dir, project):
+        _require_disconnected(studio, project)
+        jobs.drop(project)
+        try:
+            erase(_files(settings.model_dir, project))
+        except OSError as error:
+            raise NextlabelError(
+                f"Not all of project {project} is deleted ({error}). Mend that, and run it again."
+            ) from None
+
+
+@contextmanager
+def taken(model_dir: Path, project: int) -> Iterator[None]:
+    """While no trainer works on the project. Raises `InUseError` when one does not make room."""
+    with ExitStack() as held:
+        try:
+            for name in AT_WORK:
+                held.enter_context(lock(model_dir, name.format(project)).acquire(timeout=PATIENCE_S))
+        except LockHeld:
+            raise InUseError(
+                f"A trainer is at work on project {project}. Stop it, or try again when it is done: the page at the "
+                "backend's address says what it does."
+            ) from None
+        yield
+
+
+def _require_disconnected(studio: LabelStudioClient, project: int) -> None:
+    try:
+        studio.project(project, with_counts=False)
+        backend = find_backend(studio, project)
+    except StudioRefusedError as error:
+        if error.code != 404:  # the project does not exist any more
+            raise
+        return
+    if backend is not None:
+        raise InUseError(
+            f"Project {project} is still connected with {without_password(backend.url)}. Run nextlabel connect "
+            f"--project {project} --disconnect first. (If that is the backend of another MODEL_DIR by now, stop this "
+            "one and delete its MODEL_DIR as a whole.)"
+        )
+
+
+def _files(model_dir: Path, project: int) -> list[Path]:
+    """Versions last but for the locks: while they are there, the project is known, and what was cut short is seen."""
+    homes = (Audits(model_dir).home(project), Registry(model_dir).home(project))
+    found = [*traces(model_dir, project), *(home for home in homes if home.exists())]
+    return sorted(found, key=lambda path: path.parent.name == "locks")

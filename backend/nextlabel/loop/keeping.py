@@ -1,0 +1,135 @@
+"""Backs up what cannot be made again, and brings it back: files of MODEL_DIR, and options that lie in Label Studio."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nextlabel import __version__
+from nextlabel.errors import BadSettingError, RefusedConfigError
+from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
+from nextlabel.labelstudio.connection import find_backend
+from nextlabel.labelstudio.project_options import put_back
+from nextlabel.loop.forgetting import taken
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.values.options import KEY, ProjectOptions, of_ours
+from nextlabel.versions import archive
+from nextlabel.versions.archive import Contents
+
+
+def back_up(settings: Settings, studio: LabelStudioClient, out: Path, now: datetime) -> tuple[Contents, dict[int, str]]:
+    """Write the archive; returns what is in it, and of projects without options there, why.
+
+    Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio does not answer, `BadBackupError`
+    when the archive cannot be written.
+    """
+    projects = archive.kept_projects(settings.model_dir)
+    if not projects:
+        raise BadSettingError(
+            f"MODEL_DIR={settings.model_dir} holds no project, so that there is nothing to back up. Set it to the "
+            "backend's: run this in the directory of the backend's .env, or in its container."
+        )
+    options, without = {}, {}
+    for project in projects:
+        found = _options(studio, project)
+        if isinstance(found, str):
+            without[project] = found
+        else:
+            options[project] = found
+    made_at = now.isoformat(timespec="seconds")
+    return archive.write(out, settings.model_dir, options, __version__, made_at), without
+
+
+def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | str:
+    """Those in Label Studio, as they lie there, or why there are none."""
+    try:
+        studio.project(project, with_counts=False)
+        backend = find_backend(studio, project)
+    except StudioRefusedError as error:
+        if error.code != 404:
+            raise
+        return "it is not in Label Studio any more"
+    how = f"nextlabel connect --project {project}"
+    return backend.extra_params or {} if backend else f"it is not connected; run {how}, and then this again"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a restore would do: files that it brings and that it replaces, names of options that change, by project, and
+    projects whose options cannot be restored, with a reason and what to do."""
+
+    contents: Contents
+    new: list[str]
+    replaced: list[str]
+    changed: Mapping[int, list[str]]
+    lost: Mapping[int, str]
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether anything that is there would be lost."""
+        return bool(self.replaced or self.changed)
+
+
+def plan(settings: Settings, studio: LabelStudioClient, path: Path) -> Plan:
+    """Look at an archive, MODEL_DIR and Label Studio; changes nothing. Raises `BadBackupError` for an archive that is
+    none, `StudioError` when Label Studio does not answer."""
+    contents = archive.read(path)
+    changed, lost = {}, {}
+    for project, extra in contents.options.items():
+        there = _options(studio, project)
+        if isinstance(there, str):
+            lost[project] = there
+        elif not _are_possible(extra):
+            lost[project] = "they were spoilt in Label Studio when the archive was made; take an older one"
+        elif names := _differing(there, _merged(there, extra)):
+            changed[project] = names
+    return Plan(contents, *archive.differing(contents, settings.model_dir), changed, lost)
+
+
+def _are_possible(extra: Mapping[str, Any]) -> bool:
+    try:
+        ProjectOptions.of(extra)
+    except RefusedConfigError:
+        return False
+    return True
+
+
+def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path: Path, plan: Plan) -> None:
+    """Do it: files first, then options. Killed half-way, it can be run again.
+
+    Raises `InUseError` before anything is touched when a trainer is at work on one of the projects; `BadBackupError`
+    when a file cannot be written, `StudioError` when Label Studio or the backend refuses options.
+    """
+    with ExitStack() as held:
+        for project in plan.contents.projects:
+            held.enter_context(taken(settings.model_dir, project))
+        archive.restore(path, plan.contents, [*plan.new, *plan.replaced], settings.model_dir)
+    for project in plan.changed:
+        extra = plan.contents.options[project]
+        put_back(studio, settings, project, partial(_merged, extra=extra))
+    for project in plan.contents.projects:
+        jobs.hint(project, thorough=True)
+
+
+def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The archive's options in the place of those that are there. Audits that were begun since stay counted: what they
+    have spent of the risk is spent."""
+    begun, options = of_ours(there).get("audits"), ProjectOptions.of(extra)  # the first may be spoilt
+    audits = max(begun, options.audits) if isinstance(begun, int) else options.audits
+    return {**there, **replace(options, audits=audits).put_into(extra)}
+
+
+def _differing(there: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    before, after = of_ours(there), of_ours(then)
+    ours = [f"{KEY}.{name}" for name in sorted({*before, *after}) if not _same(before.get(name), after.get(name))]
+    others = [name for name in sorted(then) if name != KEY and not _same(there.get(name), then[name])]
+    return [*ours, *others]
+
+
+def _same(one: object, other: object) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

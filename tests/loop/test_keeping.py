@@ -1,0 +1,61 @@
+"""What a restore would change of options, and what it never takes back."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.told_studio import Studio, backend
+from nextlabel.errors import BadSettingError
+from nextlabel.loop.keeping import back_up, plan
+from nextlabel.settings import Settings
+from nextlabel.versions import archive
+
+OURS: dict[str, Any] = {"control_seed": "ab", "window": 64, "audits": 1}
+KEPT = {"nextlabel": OURS, "else": "mine"}
+
+
+def planned(home: Path, kept: dict[str, Any], *there: dict[str, Any]) -> tuple[list[str], str]:
+    """Names of the options that a restore would change, and why it can restore none."""
+    out = home / "b.zip"
+    archive.write(out, home, {7: kept}, "0.1.0", "")
+    found = plan(Settings(_env_file=None, model_dir=home), Studio(*map(backend, there)), out)
+    assert found.overwrites == bool(found.changed)
+    return found.changed.get(7, []), found.lost.get(7, "")
+
+
+@pytest.mark.parametrize(
+    ("there", "changed"),
+    [
+        (KEPT, []),
+        ({**KEPT, "more": "theirs"}, []),
+        ({"nextlabel": {**OURS, "audits": 2}, "else": "mine"}, []),
+        ({"nextlabel": {**OURS, "audits": 0}}, ["nextlabel.audits", "else"]),
+        ({"nextlabel": {**OURS, "window": 32, "head": "off"}, "else": "mine"}, ["nextlabel.head", "nextlabel.window"]),
+        ({"nextlabel": {"window": [], "fields": 3, "audits": 2}, "else": "mine"},
+         ["nextlabel.control_seed", "nextlabel.fields", "nextlabel.window"]),
+        ({}, ["nextlabel.audits", "nextlabel.control_seed", "nextlabel.window", "else"]),
+    ],
+    ids=["same", "more", "audits since", "fewer audits", "others", "spoilt", "none"],
+)  # fmt: skip
+def test_options_are_as_they_were_and_audits_that_have_begun_stay_counted(
+    tmp_path: Path, there: dict[str, Any], changed: list[str]
+) -> None:
+    assert planned(tmp_path, KEPT, there) == (changed, "")
+
+
+def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path: Path) -> None:
+    assert planned(tmp_path, KEPT) == (
+        [],
+        "it is not connected; run nextlabel connect --project 7, and then this again",
+    )
+    changed, why = planned(tmp_path, {"nextlabel": {"fields": 3}}, KEPT)
+    assert (changed, "were spoilt" in why) == ([], True)
+
+
+def test_a_model_dir_without_projects_is_most_likely_the_wrong_one(tmp_path: Path) -> None:
+    settings, out = Settings(_env_file=None, model_dir=tmp_path / "data"), tmp_path / "b.zip"
+    with pytest.raises(BadSettingError, match="holds no project, so that there is nothing to back up"):
+        back_up(settings, Studio(), out, datetime.now(timezone.utc))
+    assert list(tmp_path.iterdir()) == []

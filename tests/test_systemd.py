@@ -1,0 +1,41 @@
+"""The unit for systemd: that it starts a command that is there, where its settings are, and that systemd takes it."""
+
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+from helpers.paths import ROOT
+from nextlabel.__main__ import COMMANDS
+
+UNIT = ROOT / "docs" / "systemd" / "nextlabel.service"
+PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def unit() -> ConfigParser:
+    parser = ConfigParser(interpolation=None, strict=True)
+    parser.read(UNIT)
+    return parser
+
+
+def test_it_starts_the_backend_as_the_page_installs_it() -> None:
+    service = unit()["Service"]
+    program, command = service["ExecStart"].split()
+    assert command in COMMANDS["The backend"]
+    assert f"{Path(program).parent}/pip install" in PAGE
+    assert service["WorkingDirectory"] == "%S/" + service["StateDirectory"]
+    assert f"/var/lib/{service['StateDirectory']}/.env" in PAGE, "the settings are read from the working directory"
+    assert f"useradd --system --home-dir /var/lib/{service['StateDirectory']} " in PAGE
+    assert service["User"] in PAGE
+
+
+def test_systemd_takes_it(tmp_path: Path) -> None:
+    text = UNIT.read_text(encoding="utf-8")
+    assert unit().sections() == ["Unit", "Service", "Install"]
+    analyze = shutil.which("systemd-analyze")
+    installed = tmp_path / UNIT.name
+    installed.write_text(text.replace("/opt/nextlabel/bin/nextlabel", sys.executable), encoding="utf-8")
+    command = [analyze or "true", "verify", str(installed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
