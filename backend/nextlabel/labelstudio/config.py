@@ -15,6 +15,7 @@ from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls import choices
 from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.values.counting import EVERYTHING, Counting
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 
 TEXT_TAGS = ("Text", "HyperText")
@@ -51,7 +52,7 @@ class LabelConfig:
     the config shows and nothing is learnt from, each with the reason. `labels` are the aliases where there are any,
     for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
     in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none of `labels`, in the config
-    or not. `control` says which tasks nothing is learnt from.
+    or not. `control` says which tasks nothing is learnt from, `counting` whose labels count, and how much.
     """
 
     from_name: str
@@ -64,6 +65,7 @@ class LabelConfig:
     chosen: bool = False
     ignored: tuple[str, ...] = ()
     control: Control = NO_CONTROL
+    counting: Counting = EVERYTHING
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -113,6 +115,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         left_out=left_out,
         chosen=bool(options.fields),
         ignored=options.ignored_labels,
+        counting=options.counting,
     )
 
 

@@ -10,10 +10,12 @@ from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, StudioRef
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
 from nextlabel.settings import Settings, for_project, own_value
+from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.options import (
     ANY,
     CLASS_TARGETS,
     LOOK_FOR,
+    NO_OPTIONS,
     OWN,
     ProjectOptions,
     plain_texts,
@@ -21,22 +23,37 @@ from nextlabel.values.options import (
     texts_of,
 )
 
+NAMED = 20  # accounts in one sentence
 CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
     "ignored_labels": "--ignore-label",
     "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
-WANTED: Mapping[str, tuple[Callable[[object], Mapping[str, Any] | None], str]] = {
+WANTED = ("look_for", "class_targets")  # of the queue, by label
+OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "look_for": (texts_of, LOOK_FOR),
     "class_targets": (targets_of, CLASS_TARGETS),
-}  # what is wanted of the queue: how each is read, and what is expected
+    "leave_out": (left_out_of, ACCOUNTS),
+    "guideline_since": (day_of, A_DAY),
+    "older_labels": (weight_of, A_WEIGHT),
+}  # options with no setting in their place: how each is read, and what is expected
 
 
 def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
     """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
     options = ProjectOptions.of(_backend(studio, project).extra_params)
-    return [*for_project(settings, options).lines(), *_what_is_learnt(options)]
+    emails = studio.accounts() if options.leave_out else {}
+    return [*for_project(settings, options).lines(), *_what_is_learnt(options), *_what_counts(options, emails)]
+
+
+def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:
+    """Accounts are named by their e-mail addresses, as far as they are known."""
+    names = {str(account): email for account, email in emails.items()}
+    left_out = ", ".join(str(replace(one, account=names.get(one.account, one.account))) for one in options.leave_out)
+    yield f"leave_out={left_out} ({'project' if left_out else 'built in'})"
+    yield f"guideline_since={options.guideline_since} ({'project' if options.guideline_since else 'built in'})"
+    yield f"older_labels={options.older_labels:g} ({'project' if options.older_labels else 'built in'})"
 
 
 def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
@@ -74,9 +91,13 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     backend = _backend(studio, project)
     options = ProjectOptions.of(backend.extra_params)
     own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
-    wanted: dict[str, Any] = {name: value or {} for name, value in values.items() if name in WANTED}
-    changed = replace(options, own=own, **wanted)
-    for name in wanted:
+    others = {
+        name: getattr(NO_OPTIONS, name) if value is None else value for name, value in values.items() if name in OTHERS
+    }
+    if "leave_out" in others:
+        others["leave_out"] = _by_id(studio, others["leave_out"])
+    changed = replace(options, own=own, **others)
+    for name in [name for name in others if name in WANTED]:
         _require_labels(studio.project(project).label_config, changed, name)
     _write(studio, settings, project, backend, changed)
 
@@ -96,15 +117,15 @@ def _write(
 def _known(name: str) -> str:
     if name in CONNECTS:
         raise BadSettingError(f"The option {name} is changed with nextlabel connect {CONNECTS[name]}.")
-    if name not in (*OWN, *WANTED):
-        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join((*OWN, *WANTED))}.")
+    if name not in (*OWN, *OTHERS):
+        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join((*OWN, *OTHERS))}.")
     return name
 
 
 def _value(name: str, given: str) -> Any:
     if name in OWN:
         return own_value(name, given)
-    read, expected = WANTED[name]
+    read, expected = OTHERS[name]
     try:
         value = read(json.loads(given) if given[0] in "[{" else given)
     except ValueError:
@@ -112,6 +133,21 @@ def _value(name: str, given: str) -> Any:
     if value is None:
         raise BadSettingError(f"{name}={given!r:.80} is not possible: expected {expected}.")
     return value
+
+
+def _by_id(studio: LabelStudioClient, left_out: tuple[LeftOut, ...]) -> tuple[LeftOut, ...]:
+    """The same with accounts named by their ids, which stay when an e-mail address changes."""
+    emails = studio.accounts() if left_out else {}
+    ids = {email.lower(): str(account) for account, email in emails.items()}
+    ids |= {account: account for account in [*map(str, emails), DELETED]}
+    for one in left_out:
+        if one.account.lower() not in ids:
+            known = ", ".join(f"{account} ({email})" for account, email in list(emails.items())[:NAMED])
+            raise BadSettingError(
+                f"leave_out names the account {one.account!r}, which Label Studio does not have. It has {known}"
+                f"{' and others' if len(emails) > NAMED else ''}; labels of deleted accounts are those of {DELETED!r}."
+            )
+    return tuple(replace(one, account=ids[one.account.lower()]) for one in left_out)
 
 
 def _require_labels(xml: str, options: ProjectOptions, name: str) -> None:

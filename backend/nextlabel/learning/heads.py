@@ -23,6 +23,7 @@ PRECISION = 0.1  # of the prior: one over the variance of each weight around the
 FOLDS = 5  # of the cross-validation by which a head is judged
 NEWTON_STEPS = 200  # at most; mostly some ten are taken
 SHORTEST = 1e-9  # share of a step: where even that leads no lower, rounding is all that is left
+NO_LIGHTER: Mapping[int, float] = {}
 SOLVED = 1e-7  # the norm of a gradient that counts as none: by the default precision, all weights are within 1e-6
 
 
@@ -43,20 +44,29 @@ def make_head(
     features_ND: Features,
     precision: float = PRECISION,
     near: Linear | None = None,
+    lighter: Mapping[int, float] = NO_LIGHTER,
 ) -> Head:
     """The head that knows the labels `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
-    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner."""
+    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner. `lighter` are weights from
+    0 to below 1, by the ids of tasks whose labels count less than others."""
     targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
-    return Head(refitted(fitted, features_ND, targets_N, precision, near), labels, dict(known), precision)
+    weights_N = np.array([lighter.get(task, 1.0) for task in known])
+    return Head(refitted(fitted, features_ND, targets_N, precision, near, weights_N), labels, dict(known), precision)
 
 
 def refitted(
-    fitted: Linear, features_ND: Features, targets_N: Ints, precision: float = PRECISION, near: Linear | None = None
+    fitted: Linear,
+    features_ND: Features,
+    targets_N: Ints,
+    precision: float = PRECISION,
+    near: Linear | None = None,
+    weights_N: Array | None = None,
 ) -> Linear:
     """The layer after Newton's method, its numbers rounded to those of fp32, as a checkpoint holds them.
 
     The row of a class without an example stays as it is; without any example the whole layer does. The method begins at
-    the layer that it is `near`, such as the last head's; where it ends does not depend on that.
+    the layer that it is `near`, such as the last head's; where it ends does not depend on that. Examples count by
+    `weights_N`, from 0 to 1; without, all alike.
     """
     seen_S = np.unique(targets_N)
     if not len(seen_S):
@@ -64,7 +74,8 @@ def refitted(
     inputs_NE = _inputs(fitted, features_ND)
     rows_CE = _rows(fitted)
     begin_SE = (_rows(near) - rows_CE)[seen_S] if near else None
-    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision), begin_SE)
+    weights_N1 = 1.0 if weights_N is None else weights_N[:, None]
+    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision, weights_N1), begin_SE)
     rows_CE[seen_S] += change_SE
     rows_CE = rows_CE.astype(np.float32).astype(np.float64)
     return Linear(rows_CE, None) if fitted.bias_C is None else Linear(rows_CE[:, :-1], rows_CE[:, -1])
@@ -143,6 +154,7 @@ class _Posterior:
     targets_N: Ints
     seen_S: Ints
     precision: float
+    weights_N1: Array | float = 1.0
 
     def logits(self, change_SE: Array) -> Array:
         logits_NC = self.logits_NC.copy()
@@ -154,16 +166,17 @@ class _Posterior:
         top_N = logits_NC.max(axis=1)
         sums_N = np.log(np.exp(logits_NC - top_N[:, None]).sum(axis=1)) + top_N
         right_N = logits_NC[np.arange(len(logits_NC)), self.targets_N]
-        return float((sums_N - right_N).sum() + self.precision / 2 * (change_SE**2).sum())
+        return float((self.weights_N1 * (sums_N - right_N)[:, None]).sum() + self.precision / 2 * (change_SE**2).sum())
 
     def slope(self, change_SE: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The gradient, and what multiplies a direction by the Hessian."""
         probs_NS = _softmax(self.logits(change_SE))[:, self.seen_S]
-        errors_NS = probs_NS - (self.targets_N[:, None] == self.seen_S)
+        errors_NS = self.weights_N1 * (probs_NS - (self.targets_N[:, None] == self.seen_S))
 
         def curvature(direction_SE: Array) -> Array:
             moved_NS = probs_NS * (self.inputs_NE @ direction_SE.T)
             moved_NS -= probs_NS * moved_NS.sum(axis=1, keepdims=True)
+            moved_NS *= self.weights_N1
             return np.asarray(moved_NS.T @ self.inputs_NE + self.precision * direction_SE)
 
         return errors_NS.T @ self.inputs_NE + self.precision * change_SE, curvature

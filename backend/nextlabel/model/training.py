@@ -20,7 +20,7 @@ from nextlabel.model.probing import wants_fewer
 from nextlabel.model.schedule import Schedule
 from nextlabel.model.tokens import TokenCache
 from nextlabel.model.word_table import rows_in_use
-from nextlabel.values.arrays import Ints
+from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,15 @@ def fit(
     targets_N: Ints,
     progress: Progress | None = None,
     cache: TokenCache | None = None,
+    weights_N: Array | None = None,
 ) -> Classifier:
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
     The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
     into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
     data are ready, and last how many steps were made: fewer than the recipe's where the running mean of the loss came
-    below its `stop_loss`. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not
-    fit.
+    below its `stop_loss`. An example's loss counts by its weight in `weights_N`, from 0 to 1. Raises `NoModelError`,
+    `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -59,13 +60,18 @@ def fit(
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
     classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache)
     with memory_of(device):
-        _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
+        _optimise(classifier, recipe, examples, targets_N, weights_N, progress or (lambda done, total: None))
     model.eval()
     return classifier
 
 
 def _optimise(
-    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets_N: Ints, progress: Progress
+    classifier: Classifier,
+    recipe: Recipe,
+    examples: Sequence[Example],
+    targets_N: Ints,
+    weights_N: Array | None,
+    progress: Progress,
 ) -> None:
     model = classifier.model.train()
     tokens = classifier.encode(examples)
@@ -80,7 +86,7 @@ def _optimise(
         schedule = Schedule(recipe.steps, recipe.warmup)
         rates = LambdaLR(optimiser, schedule.share)
         texts = classifier.placed(tokens)
-        step = _Step(classifier, texts, targets_N, optimiser)
+        step = _Step(classifier, texts, targets_N, optimiser, weights_N=weights_N)
         progress(0, recipe.steps)
         for done, batch in enumerate(texts.batches(batches), start=1):
             step(batch)
@@ -103,10 +109,20 @@ class _Step:
     """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU. `mean_loss` is
     the running mean of an example's loss."""
 
-    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
+    def __init__(
+        self,
+        classifier: Classifier,
+        texts: DeviceTokens,
+        targets_N: Ints,
+        optimiser: Any,
+        pieces: int = 1,
+        weights_N: Array | None = None,
+    ):
         self.pieces = pieces
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
         self._targets = torch.as_tensor(targets_N, device=classifier.device)
+        lighter = weights_N is not None and (weights_N < 1).any()
+        self._weights = torch.as_tensor(weights_N, dtype=torch.float32, device=classifier.device) if lighter else None
         self.mean_loss = torch.tensor(
             math.log(len(classifier.labels)), device=classifier.device
         )  # that of a blind guess
@@ -138,7 +154,8 @@ class _Step:
         whole = torch.zeros_like(self.mean_loss)
         for piece, of_length in self._in_pieces(rows_R, length):
             logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
-            loss = single_choice(logits.float(), self._targets[piece]) / len(rows_R)
+            weights = None if self._weights is None else self._weights[piece]
+            loss = single_choice(logits.float(), self._targets[piece], weights) / len(rows_R)
             torch.autograd.backward(loss)
             whole += loss.detach()
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)

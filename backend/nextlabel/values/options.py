@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, Counting, LeftOut, day_of, left_out_of, weight_of
 
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
 OWN = (  # in the place of the settings of that name
@@ -37,7 +38,8 @@ class ProjectOptions:
     built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
     draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
-    than its target have slots in the queue.
+    than its target have slots in the queue. Labels to `leave_out` do not count, and those from before
+    `guideline_since`, a day or empty, count by the weight `older_labels`.
     """
 
     fields: tuple[str, ...] = ()
@@ -50,6 +52,14 @@ class ProjectOptions:
     audits: int = 0
     look_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_targets: Mapping[str, int] = field(default_factory=dict)
+    leave_out: tuple[LeftOut, ...] = ()
+    guideline_since: str = ""
+    older_labels: float = 0.0
+
+    @property
+    def counting(self) -> Counting:
+        """Which labels count."""
+        return Counting(self.leave_out, self.guideline_since, self.older_labels)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -80,7 +90,11 @@ class ProjectOptions:
             raise not_possible("look_for", ours["look_for"], LOOK_FOR)
         if targets is None:
             raise not_possible("class_targets", ours["class_targets"], CLASS_TARGETS)
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits, look_for, targets)
+        counting = _counting_of(ours)
+        return cls(
+            tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits, look_for, targets,
+            counting.left_out, counting.since, counting.older,
+        )  # fmt: skip
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -94,8 +108,25 @@ class ProjectOptions:
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
+        ours |= {"leave_out": list(map(str, self.leave_out)), "guideline_since": self.guideline_since}
+        ours |= {"older_labels": self.older_labels}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
+
+
+def _counting_of(ours: Mapping[str, Any]) -> Counting:
+    left_out = left_out_of(ours.get("leave_out", []))
+    if left_out is None:
+        raise not_possible("leave_out", ours["leave_out"], ACCOUNTS)
+    if any("@" in one.account for one in left_out):
+        by_id = 'ids of accounts, such as ["7 2026-11-03"]; nextlabel options takes e-mail addresses, too'
+        raise not_possible("leave_out", ours["leave_out"], by_id)
+    since, older = day_of(ours.get("guideline_since", "")), weight_of(ours.get("older_labels", 0))
+    if since is None and ours.get("guideline_since"):
+        raise not_possible("guideline_since", ours["guideline_since"], A_DAY)
+    if older is None:
+        raise not_possible("older_labels", ours["older_labels"], A_WEIGHT)
+    return Counting(left_out, since or "", older)
 
 
 def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:

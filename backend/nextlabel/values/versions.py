@@ -55,7 +55,8 @@ class Card:
     scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds since 1970, 0
     for a refused version; `texts` are the fields that made the text, in their order; `steps` how many were made, fewer
     than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
-    where they are not kept, so that it has no heads. Fields with a default are absent from cards of earlier releases.
+    where they are not kept, so that it has no heads. `counting` says in words which labels counted less than others, or
+    not at all: `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -85,6 +86,10 @@ class Card:
     texts: str = ""
     steps: int = 0
     features: int = 0
+    counting: str = ""
+    left_out: int = 0
+    older: int = 0
+    weighed: int = 0
 
     @property
     def examples(self) -> int:
