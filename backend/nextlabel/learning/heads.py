@@ -47,8 +47,8 @@ def make_head(
     lighter: Mapping[int, float] = NO_LIGHTER,
 ) -> Head:
     """The head that knows the labels `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
-    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner. `lighter` are weights from
-    0 to below 1, by the ids of tasks whose labels count less than others."""
+    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner. `lighter` are weights, 0
+    to below 1, by the ids of tasks whose labels count less than others."""
     targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
     weights_N = np.array([lighter.get(task, 1.0) for task in known])
     return Head(refitted(fitted, features_ND, targets_N, precision, near, weights_N), labels, dict(known), precision)

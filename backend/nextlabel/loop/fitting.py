@@ -107,7 +107,7 @@ class Fitter:
         if self._audits.holds(project):
             return FitDecision("", AUDITED, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
-        if version and not reason and self._counts_otherwise(pool, project, version, labels):
+        if version and not demanded and self._counts_otherwise(pool, project, version, labels):
             reason = "labels that the last version knows count otherwise"
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))

@@ -37,7 +37,8 @@ class HeadMaker:
         """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
 
         It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
-        work, half as many more as there are; and at once when it knows labels that are left out by now. `lighter` are the weights of labels that count less than others.
+        work, half as many more as there are; and at once when it knows labels that are left out by now. `lighter` are
+        the weights of labels that count less than others.
         """
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)

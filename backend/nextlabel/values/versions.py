@@ -56,7 +56,8 @@ class Card:
     for a refused version; `texts` are the fields that made the text, in their order; `steps` how many were made, fewer
     than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
     where they are not kept, so that it has no heads. `counting` says in words which labels counted less than others, or
-    not at all: `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. Fields with a default are absent from cards of earlier releases.
+    not at all: `left_out` ones of people, and those `older` than the guideline, of which so many are
+    `weighed`. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
