@@ -58,7 +58,7 @@ class Table:
             self.change(task(task_id, **{"who": 1, **said}))
         return self.pool.state(OutsideState)
 
-    def is_said(self) -> bool:
+    def says_so(self) -> bool:
         return come_by_another_way(self.pool.state(OutsideState), annotators_at_work(self.pool))
 
 
@@ -93,29 +93,29 @@ def test_whoever_labels_in_another_order_is_noticed_and_no_more_once_they_have_s
     table.label(*QUEUE[:10])
     assert table.pool.state(OutsideState) == OutsideState((False,) * 10)
     table.label(*REST[: SOME - 1])
-    assert not table.is_said()
+    assert not table.says_so()
     assert table.label(REST[SOME - 1]).total == SOME
-    assert table.is_said()
+    assert table.says_so()
     assert table.pool.state(OutsideState).example == REST[0]
     assert table.label(*REST[:SOME]).total == SOME, "a label that is changed is none that came"
     table.offer(V1, range(41, 80))
     table.label(*QUEUE[10:30])
     assert JUST_NOW == 20
-    assert not table.is_said()
+    assert not table.says_so()
     assert table.label(REST[SOME]).recent[-1]
-    assert table.is_said, "again, as the former ones are not long ago"
+    assert table.says_so(), "again, as the former ones are not long ago"
     assert table.label(*range(41, 70), *QUEUE[30:36]).total == SOME + 1
     assert len(table.pool.state(OutsideState).recent) == RECENT
-    assert not table.is_said()
+    assert not table.says_so()
 
 
 def test_several_people_may_each_have_had_a_task_open_before_there_was_an_order(table: Table) -> None:
     for person, task_id in enumerate(REST[:7], start=1):
         table.label(task_id, who=person)
     assert annotators_at_work(table.pool) == 7
-    assert not table.is_said()
+    assert not table.says_so()
     table.label(REST[7])
-    assert table.is_said()
+    assert table.says_so()
 
 
 def test_a_task_that_was_offered_once_may_be_open_still(table: Table) -> None:

@@ -29,12 +29,12 @@ def test_who_ignores_the_order_is_noticed_and_left_out_of_training_and_let_in_ag
     version, settings = project.wait(), Settings(_env_file=None)
     anna = LabelStudioClient(label_studio.url, sign_up(label_studio, ANNA))
     offered = set(project.published())
-    tasks = [task for task in project.order_by_entropy(version) if task not in offered][:SOME]
+    tasks = [task for task in project.order_by_entropy(version) if task not in offered][-SOME:]
     for task in tasks:
         anna.annotate(task, result_of("different"), lead_time_s=4.2)
     wait_until(lambda: project.board.queue(project.id).outside == SOME, "the labels to be counted")
     [warning] = project.board.queue(project.id).warnings
-    assert warning.startswith(f"{ANOTHER_WAY} (for example task {min(tasks)})")
+    assert warning.startswith(tuple(f"{ANOTHER_WAY} (for example task {task})" for task in tasks))
     found = examine(studio, label_studio.login.token, project.backend.url, Credentials(), project.id)
     assert [finding.answer for finding in found if not finding.ok] == [warning]
 
@@ -55,9 +55,9 @@ def test_who_ignores_the_order_is_noticed_and_left_out_of_training_and_let_in_ag
     lost = f" On {SOME} tasks nothing else counts"
     wait_until(lambda: any((remark + lost) in said for said in project.board.queue(project.id).remarks), "the remark")
     assert not set(tasks) & set(project.queue())
-    assert shown(studio, settings, project.id)[-3:] == [
-        f"leave_out={ANNA} (project)", "guideline_since=2020-01-01 (project)", "older_labels=0 (built in)",
-    ]  # fmt: skip
+    assert {f"leave_out={ANNA} (project)", "guideline_since=2020-01-01 (project)"} <= {
+        *shown(studio, settings, project.id)
+    }
 
     change(studio, settings, project.id, {"leave_out": "", "guideline_since": ""})
     wait_until(lambda: project.board.queue(project.id).pending == SOME, "the labels to count again")

@@ -44,7 +44,7 @@ def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[s
     """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
     options = ProjectOptions.of(_backend(studio, project).extra_params)
     emails = studio.accounts() if options.leave_out else {}
-    return [*for_project(settings, options).lines(), *_what_is_learnt(options), *_what_counts(options, emails)]
+    return [*for_project(settings, options).lines(), *_what_counts(options, emails), *_what_is_learnt(options)]
 
 
 def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:

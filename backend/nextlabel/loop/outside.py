@@ -5,7 +5,6 @@ skipped tasks, and what was labelled while the queue ran low say nothing about t
 counted. Nor are tasks that were offered once and are no longer: somebody may have had them open.
 """
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from nextlabel.labelstudio.client import UNCERTAINTY, Project
@@ -19,12 +18,12 @@ JUST_NOW = 20  # after so many labels in a row on tasks that were offered, nobod
 LEFT = 4  # tasks in the queue, beside one in each annotator's hands: with fewer, Label Studio serves others too
 
 
-def note(pool: Pool, project: Project, answered: Collection[int], annotators: int) -> None:
-    """Count the first answers to these tasks, which came since the last look, and those of them that were not offered.
+def note(pool: Pool, project: Project, annotators: int) -> None:
+    """Count the tasks that were answered since the last look, and those of them that were not offered.
 
     `annotators` are at work.
     """
-    followed = project.model_version or ""
+    answered, followed = pool.take_newly_answered(), project.model_version or ""
     in_order = project.sampling == UNCERTAINTY and is_ours(followed)
     if not answered or not in_order or len(pool.waiting(followed)) < LEFT + annotators:
         return

@@ -99,13 +99,10 @@ def _read_changes(
     # settled by a read that overlapped it and was made longer after it was first seen than a transaction takes.
     overlap_s = 0.0 if before.settled == before.watermark else before.overlap_s
     annotators, latest = before.annotators, before.watermark
-    answered: set[int] = set()
     for page in studio.tasks_changed_since(project.id, before.watermark, overlap_s):
-        rows = [read_task(config, task) for task in page]
-        answered |= pool.untouched([row.id for row in rows if row.by_hand])
-        pool.upsert(rows)
+        pool.upsert(read_task(config, task) for task in page)
         annotators, latest = _seen_on(page, annotators), newest(page, latest)
-    outside.note(pool, project, answered, len(annotators))
+    outside.note(pool, project, len(annotators))
 
     def caught_up(state: SyncState) -> SyncState:
         if latest != state.watermark:

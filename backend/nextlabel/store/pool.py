@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Labe
 ) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
 CREATE TABLE IF NOT EXISTS offered (task_id INTEGER PRIMARY KEY);  -- a prediction of ours was there some time
+CREATE TABLE IF NOT EXISTS newly_answered (task_id INTEGER PRIMARY KEY);  -- by hand, and not touched before
 CREATE INDEX IF NOT EXISTS task_unused ON task (id) WHERE text IS NULL AND voted;
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
@@ -166,7 +167,18 @@ class Pool:
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
             self._db.execute("DROP VIEW IF EXISTS counted")
-            for table in ("meta", "task", "vote", "marked", "score", "scored", "vectors", "published", "offered"):
+            for table in (
+                "meta",
+                "task",
+                "vote",
+                "marked",
+                "score",
+                "scored",
+                "vectors",
+                "published",
+                "offered",
+                "newly_answered",
+            ):
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -253,6 +265,8 @@ class Pool:
         ).fetchone()
         if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
+        if row.by_hand and old is not None and _untouched(*old):
+            self._db.execute("INSERT OR IGNORE INTO newly_answered VALUES (?)", (row.id,))
         number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
@@ -811,11 +825,13 @@ class Pool:
         self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?)", rows)
         self._db.executemany("INSERT OR IGNORE INTO offered VALUES (?)", [(p.task_id,) for p in predictions])
 
-    def untouched(self, task_ids: Collection[int]) -> set[int]:
-        """Those of the tasks that could be served, and that nobody has answered or skipped."""
-        sql = f"SELECT id FROM task WHERE {AMONG} AND text IS NOT NULL AND NOT (holdout OR closed OR skipped) "
-        rows = self._db.execute(f"{sql} AND NOT {ANSWERED}", (json.dumps(list(task_ids)),))
-        return {row[0] for row in rows}
+    def take_newly_answered(self) -> set[int]:
+        """Tasks that were answered in Label Studio's editor since this was asked last: those that could be served then,
+        and that nobody had answered or skipped."""
+        with self.transaction():
+            found = {row[0] for row in self._db.execute("SELECT task_id FROM newly_answered")}
+            self._db.execute("DELETE FROM newly_answered")
+        return found
 
     def never_offered(self, task_ids: Collection[int]) -> set[int]:
         """Those of the tasks of which no prediction of ours was ever known."""
@@ -835,6 +851,13 @@ class Pool:
 
 def _digest(example: Example | None) -> str | None:
     return hashlib.sha256(repr(key_of(example)).encode()).hexdigest()[:32] if example else None
+
+
+def _untouched(
+    text: str | None, pair: object, holdout: int, draw: str, skipped: int, annotations: int, *_: int
+) -> bool:
+    """Whether a task, as it was known, could be served, and nobody had answered or skipped it."""
+    return text is not None and not (holdout or skipped or annotations)
 
 
 def _vote(row: Sequence[Any]) -> Vote:
