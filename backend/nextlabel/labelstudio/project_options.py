@@ -11,16 +11,21 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
+from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
     ANY,
     CLASS_TARGETS,
+    COMBINE_QUESTIONS,
     LOOK_FOR,
     NO_OPTIONS,
     OWN,
+    QUESTION_WEIGHTS,
     ProjectOptions,
+    combine_of,
     plain_texts,
     targets_of,
     texts_of,
+    weights_of,
 )
 
 NAMED = 20  # accounts in one sentence
@@ -30,14 +35,17 @@ CONNECTS = {
     "ignored_labels": "--ignore-label",
     "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
-WANTED = ("look_for", "class_targets")  # of the queue, by label
+NAMING = ("question_weights", "look_for", "class_targets")  # labels or questions
 OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "look_for": (texts_of, LOOK_FOR),
     "class_targets": (targets_of, CLASS_TARGETS),
+    "question_weights": (weights_of, QUESTION_WEIGHTS),
+    "combine_questions": (combine_of, COMBINE_QUESTIONS),
     "leave_out": (left_out_of, ACCOUNTS),
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
 }  # options with no setting in their place: how each is read, and what is expected
+NAMES = (*OWN, *OTHERS)
 
 
 def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
@@ -64,7 +72,10 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
     yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
-    for name, wanted in (("look_for", plain_texts(options.look_for)), ("class_targets", dict(options.class_targets))):
+    combined, source = options.combine_questions, "built in" if options.combine_questions == MEAN else "project"
+    yield f"combine_questions={combined} ({source})"
+    plain = (dict(options.question_weights), plain_texts(options.look_for), dict(options.class_targets))
+    for name, wanted in zip(NAMING, plain, strict=True):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"
 
@@ -79,6 +90,14 @@ def note_audits(studio: LabelStudioClient, settings: Settings, project: int, beg
     """Have it known there. Raises as `change` does."""
     backend = _backend(studio, project)
     _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
+
+
+def note_asked(studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str]) -> None:
+    """Have it known there from when on questions are asked. Raises as `change` does."""
+    backend = _backend(studio, project)
+    options = ProjectOptions.of(backend.extra_params)
+    changed = replace(options, asked_since={**options.asked_since, **since})
+    _write(studio, settings, project, backend, changed)
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
@@ -97,8 +116,8 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     if "leave_out" in others:
         others["leave_out"] = _by_id(studio, others["leave_out"])
     changed = replace(options, own=own, **others)
-    for name in [name for name in others if name in WANTED]:
-        _require_labels(studio.project(project).label_config, changed, name)
+    for name in [name for name in others if name in NAMING]:
+        _require_named(studio.project(project).label_config, changed, name)
     _write(studio, settings, project, backend, changed)
 
 
@@ -117,8 +136,8 @@ def _write(
 def _known(name: str) -> str:
     if name in CONNECTS:
         raise BadSettingError(f"The option {name} is changed with nextlabel connect {CONNECTS[name]}.")
-    if name not in (*OWN, *OTHERS):
-        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join((*OWN, *OTHERS))}.")
+    if name not in NAMES:
+        raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join(NAMES)}.")
     return name
 
 
@@ -150,8 +169,18 @@ def _by_id(studio: LabelStudioClient, left_out: tuple[LeftOut, ...]) -> tuple[Le
     return tuple(replace(one, account=ids[one.account.lower()]) for one in left_out)
 
 
-def _require_labels(xml: str, options: ProjectOptions, name: str) -> None:
-    labels = parse_label_config(xml, options).labels
+def _require_named(xml: str, options: ProjectOptions, name: str) -> None:
+    """That a project has the labels, or the questions, that an option names."""
+    config = parse_label_config(xml, options)
+    if name == "question_weights":
+        asked = [control.name for control in config.asked]
+        for question in options.question_weights:
+            if question not in asked:
+                raise BadSettingError(
+                    f"{name} names the question {question!r}, which is not asked. Give one of {asked}."
+                )
+        return
+    labels = config.labels
     for label in getattr(options, name):
         if label not in (ANY, *labels):
             raise BadSettingError(f"{name} names the label {label!r}, which is not learnt. Give one of {list(labels)}.")

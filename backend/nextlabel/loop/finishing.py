@@ -15,7 +15,7 @@ from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.copies import counted_once, lighter
 from nextlabel.learning.rounds import round_seed, run_round
-from nextlabel.loop.fitting import recipe_of
+from nextlabel.loop.fitting import label_counts, recipe_of
 from nextlabel.model import classifier as classifiers
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.files import replace_file
@@ -64,7 +64,7 @@ def write_final(
         "what": WHAT,
         "project": project,
         "labels": list(question.labels),
-        "label_counts": {label: labels.count(label) for label in question.labels},
+        "label_counts": label_counts(question, labels),
         "counted_less": asdict(left_out),
         "recipe": asdict(recipe),
         "steps": result.steps,

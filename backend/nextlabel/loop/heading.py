@@ -43,7 +43,7 @@ class HeadMaker:
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
-        usable = {task: label for task, label in labels.items() if label in card.labels}
+        usable = {task: label for task, label in labels.items() if _known_to(card, label)}
         left_out = pool.with_uncounted() & known.keys() - usable.keys()
         if differing(known, usable) < EVERY + others // 2 and not left_out:
             return found
@@ -62,7 +62,7 @@ class HeadMaker:
         ids_N, features_ND = features_of(pool, card, labels)
         known = {int(task): labels[int(task)] for task in ids_N}
         fitted, near = self._resident.last_layer(card), last.layer if last else None
-        head = make_head(fitted, card.labels, known, features_ND, near=near, lighter=lighter)
+        head = make_head(fitted, card.labels, known, features_ND, near=near, layout=card.layout, lighter=lighter)
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
@@ -74,6 +74,11 @@ class HeadMaker:
         left = [example for example in missing if example.id not in set(exact_ids.tolist())]
         for start in range(0, len(left), AT_A_TIME):
             keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
+
+
+def _known_to(card: Card, answer: str) -> bool:
+    """Whether the version has rows for all that the answer says."""
+    return card.layout.holds(answer) if card.layout else answer in card.labels
 
 
 def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:

@@ -8,6 +8,7 @@ __all__ = [
     "counting",
     "examples",
     "labels",
+    "layout",
     "linear",
     "markdown",
     "options",
