@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, LabelStudioClient, Project
-from nextlabel.labelstudio.config import LabelConfig, TextField
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.loop.outside import JUST_NOW, LEFT, RECENT, SOME, come_by_another_way
 from nextlabel.loop.sync import annotators_at_work, sync
 from nextlabel.store.pool import Pool, pool_path
