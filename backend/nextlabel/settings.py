@@ -76,7 +76,7 @@ FitMaxWait = Annotated[
         gt=0,
         le=YEAR_S,
         description="seconds, more than 0 and at most a year",
-        title="fewer labels than that are fitted after this long",
+        title="fewer labels than that are fitted after this long; fewer than five wait until somebody labels again",
     ),
 ]
 FitSteps = Annotated[

@@ -70,10 +70,15 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "near_copies=hold (built in)",
         "control_share=0.1 (built in)",
         "after_certificate=hold (built in)",
+        "leave_out= (built in)",
+        "guideline_since= (built in)",
+        "older_labels=0 (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",
         "control_first=0 (built in)",
+        "combine_questions=mean (built in)",
+        "question_weights= (built in)",
         "look_for= (built in)",
         "class_targets= (built in)",
     ]
@@ -167,7 +172,8 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
     assert options.refused("windwo=64") == (
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
         "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
-        "after_certificate, look_for, class_targets."
+        "after_certificate, look_for, class_targets, question_weights, combine_questions, leave_out, guideline_since, "
+        "older_labels."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."
@@ -180,6 +186,9 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
         "class_targets='{\"different\": 0}' is not possible: expected how many labels are wanted of a class, such as "
         '{"refund": 30}.'
     )
+    assert options.refused("leave_out=Anna").startswith("leave_out='Anna' is not possible: expected accounts by their")
+    assert options.refused("older_labels=1").startswith("older_labels='1' is not possible: expected a number from 0 to")
+    assert options.refused("guideline_since=20 November").endswith("expected a day (in UTC) such as 2026-11-20.")
     assert options.refused("look_for=[1").startswith("look_for='[1' is not possible: expected a text, a list of texts")
     assert options.refused("fields=text") == "The option fields is changed with nextlabel connect --fields."
     assert studio.ml_backends(project.id) == before

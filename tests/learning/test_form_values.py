@@ -113,6 +113,14 @@ def test_a_question_is_fitted_to_those_who_answered_it_whatever_else_is_asked() 
     np.testing.assert_allclose(near.weights_CD, whole.weights_CD, atol=1e-5)
 
 
+def test_an_answer_counts_by_its_weight_in_each_question() -> None:
+    layout, features_ND = Layout((TOPIC, TONES)), features(60)
+    targets_NC, first_N = layout.targets(answers(60)), np.arange(60) < 40
+    weighed = refitted_form(zero(5), features_ND, targets_NC, layout, weights_N=first_N.astype(float))
+    alone = refitted_form(zero(5), features_ND[first_N], targets_NC[first_N], layout)
+    np.testing.assert_allclose(weighed.weights_CD, alone.weights_CD, atol=1e-5)
+
+
 def test_rows_of_a_question_that_nobody_answered_stay_as_they_are() -> None:
     fitted = Linear(np.random.default_rng(3).normal(size=(10, 6)).astype(np.float32).astype(float), None)
     known = dict(enumerate(answers(30)))

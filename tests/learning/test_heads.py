@@ -70,6 +70,21 @@ def test_without_a_label_it_is_the_fitted_layer() -> None:
     assert refitted(fitted, features_ND[:0], targets_N[:0]) is fitted
 
 
+def test_an_example_counts_by_its_weight() -> None:
+    fitted, features_ND, targets_N = drawn(2)
+    twice = refitted(
+        fitted, np.vstack([features_ND] * 2), np.tile(targets_N, 2), weights_N=np.full(2 * len(targets_N), 0.5)
+    )
+    assert distance(twice, refitted(fitted, features_ND, targets_N)) < 1e-5
+    first_N = np.arange(len(targets_N)) < len(targets_N) // 2
+    assert set(targets_N[first_N]) == set(targets_N)
+    half = refitted(fitted, features_ND, targets_N, weights_N=first_N.astype(float))
+    assert distance(half, refitted(fitted, features_ND[first_N], targets_N[first_N])) < 1e-5
+    head = make_head(fitted, ("a", "b", "c"), dict(enumerate("abcab")), features_ND[:5], lighter={1: 0.25})
+    weights_N, numbers_N = np.array([1, 0.25, 1, 1, 1]), np.array([0, 1, 2, 0, 1])
+    assert distance(head.layer, refitted(fitted, features_ND[:5], numbers_N, weights_N=weights_N)) == 0
+
+
 def test_a_class_without_an_example_keeps_its_row() -> None:
     fitted, features_ND, targets_N = drawn(1, classes=4)
     seen_N = targets_N != 2

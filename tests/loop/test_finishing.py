@@ -9,6 +9,7 @@ from transformers import AutoModelForSequenceClassification
 from helpers.house import HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, House
 from nextlabel.errors import NextlabelError, NotEnoughLabelsError
 from nextlabel.loop.finishing import WHAT, write_final
+from nextlabel.values.counting import PERSON
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 
@@ -28,9 +29,12 @@ def test_the_last_version_is_fitted_on_everything_and_is_nowhere_but_where_it_wa
     house.pool.upsert(
         TaskRow(task, Example(task, f"yes, control {task}"), False, True, False, 1, votes, draw="0") for task in CONTROL
     )
+    left_out = Vote("neg", False, "", account="7", weight=0, why=PERSON)
+    house.pool.upsert([TaskRow(401, Example(401, "yes, somebody erred"), False, True, False, 1, (left_out,))])
     assert write_final(house.settings, house.registry, PROJECT, out) == len(TRAIN) + len(HOLDOUT) + len(CONTROL)
     card = json.loads((out / "card.json").read_text())
     assert card["what"] == WHAT
+    assert card["counted_less"] == {"labels": 1, "people": 1, "older": 0, "weighed": 0, "lost": 1}
     assert card["label_counts"] == {"pos": (len(TRAIN) + len(HOLDOUT)) // 2 + len(CONTROL), "neg": 32}
     model = AutoModelForSequenceClassification.from_pretrained(out)
     assert list(model.config.id2label.values()) == ["pos", "neg"]

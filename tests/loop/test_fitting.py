@@ -17,6 +17,7 @@ from helpers.house import CHOICES, CONFIG, FIT_EVERY, HOLDOUT, POOL, PROJECT, RI
 from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
+    FEW,
     FIRST,
     LEAST,
     LOOK_S,
@@ -360,12 +361,37 @@ def test_what_fell_due_before_the_last_fit_ended_is_not_due_for_ever(fitted: Hou
 
 
 def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House) -> None:
-    fitted.label(POOL[:1], RIGHT)
+    fitted.label(POOL[:FEW], RIGHT)
     assert fitted.look().reason == ""
     fitted.now -= 3600
     assert fitted.look().reason == ""
     fitted.now += fitted.settings.fit_max_wait_s
-    assert "1 new labels have waited" in fitted.look().reason
+    assert f"{FEW} new labels have waited" in fitted.look().reason
+
+
+def test_a_few_labels_are_no_reason_for_a_fit_until_somebody_labels_again(fitted: House) -> None:
+    version = fitted.active_version
+    for labels in range(1, FEW):
+        fitted.label(POOL[:labels], RIGHT)
+        assert fitted.look().reason == ""
+        fitted.now += 10
+    for _ in range(10):  # the night, in which the clock looks
+        fitted.now += fitted.settings.fit_max_wait_s
+        assert fitted.fit() == version
+    assert fitted.look().message == f"{FEW - 1} of {FIT_EVERY} new labels until the next fit"
+    fitted.label(POOL[:1], WRONG)
+    assert fitted.look().reason == "", "a label that was changed is none that came"
+    fitted.label(POOL[:FEW], RIGHT)
+    assert f"{FEW} new labels have waited" in fitted.look().reason
+
+
+def test_one_label_in_the_evening_and_one_in_the_morning_are_fitted_in_the_morning(fitted: House) -> None:
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.now += 10 * fitted.settings.fit_max_wait_s
+    assert fitted.look().reason == ""
+    fitted.label(POOL[:2], RIGHT)
+    assert "2 new labels have waited" in fitted.look().reason
 
 
 def test_a_failed_fit_is_tried_again_although_the_clock_was_set_back(fitted: House) -> None:

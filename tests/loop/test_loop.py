@@ -19,6 +19,7 @@ from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
+from nextlabel.loop.fitting import FEW
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
@@ -226,9 +227,9 @@ def test_labels_without_events_are_fitted_after_the_longest_wait(
     version = project.wait()
     for webhook in studio.webhooks(project.id):
         studio.remove_webhook(webhook.id)
-    project.label(3)
+    project.label(FEW)
     version = project.wait(newer_than=version)
-    assert project.registry.card(project.id, version).examples == SEEDS + 3
+    assert project.registry.card(project.id, version).examples == SEEDS + FEW
 
 
 def test_a_published_prediction_says_whether_its_text_was_cut(

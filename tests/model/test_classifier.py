@@ -602,7 +602,12 @@ def real_complaint() -> RuntimeError:
 
 
 def gradients(
-    classifier: Classifier, room: int, examples: Sequence[Example], complaint: Exception = CUDA_IS_FULL, pieces: int = 1
+    classifier: Classifier,
+    room: int,
+    examples: Sequence[Example],
+    complaint: Exception = CUDA_IS_FULL,
+    pieces: int = 1,
+    weights_N: Array | None = None,
 ) -> tuple[dict[str, torch.Tensor], int, list[int]]:
     """The gradients of a batch where memory has this room, into how many pieces it was cut, and the rows of each."""
     inner = classifier.model
@@ -620,7 +625,7 @@ def gradients(
             )
 
     texts = small.placed(small.encode(examples))
-    step = _Step(small, texts, TARGETS_N[: len(examples)], Reader(inner.parameters()), pieces)
+    step = _Step(small, texts, TARGETS_N[: len(examples)], Reader(inner.parameters()), pieces, weights_N)
     step(texts.batches([np.arange(len(examples))])[0])
     return found, step.pieces, model.seen
 
@@ -651,6 +656,21 @@ def test_a_batch_that_is_too_large_is_computed_in_pieces_with_the_same_gradients
     assert norm > 0.1
     assert difference < 1e-5 * norm
     assert caplog.text.count("out of memory") == int(math.log2(pieces))
+
+
+def test_examples_count_by_their_weights_in_whatever_pieces(fitted: Classifier) -> None:
+    """What is not to count at all is as good as absent, but for the mean over the batch and the length of a step."""
+    half_N = np.array([1.0, 1, 1, 1, 0, 0, 0, 0])
+
+    def direction(room: int, examples: Sequence[Example], weights_N: Array | None = None) -> torch.Tensor:
+        found, _, _ = gradients(fitted, room, examples, weights_N=weights_N)
+        return torch.nn.functional.normalize(torch.cat([gradient.flatten() for gradient in found.values()]), dim=0)
+
+    first = direction(1_000_000, UNEVEN[:4])
+    assert torch.allclose(direction(1_000_000, UNEVEN, half_N), first, atol=1e-5)
+    assert torch.allclose(direction(42 * 4, UNEVEN, half_N), first, atol=1e-5), "in two pieces"
+    assert torch.equal(direction(1_000_000, UNEVEN, np.ones(8)), direction(1_000_000, UNEVEN))
+    assert not torch.allclose(direction(1_000_000, UNEVEN), first, atol=1e-2)
 
 
 def test_the_next_batch_starts_with_as_many_pieces(fitted: Classifier) -> None:

@@ -40,6 +40,15 @@ def test_a_question_that_is_not_answered_moves_nothing() -> None:
     assert (gradient_NC[1, 2:] != 0).all()
 
 
+def test_a_text_counts_by_its_weight_in_each_question() -> None:
+    one, other = {"topic": ("a",), "tones": ("x",)}, {"tones": ("z",)}
+    logits, targets = torch.tensor(LOGITS), torch.tensor(LAYOUT.targets([encoded(one), encoded(other)])).float()
+    whole, first = (float(losses.form(LAYOUT)(logits[:n], targets[:n])) for n in (2, 1))
+    for weight in (0.0, 0.25, 1.0):
+        weighed = losses.form(LAYOUT)(logits, targets, torch.tensor([1.0, weight]))
+        assert float(weighed) == pytest.approx(first + weight * (whole - first), rel=1e-5)
+
+
 def test_a_blind_guess_costs_what_logits_of_zero_do() -> None:
     targets = torch.tensor(LAYOUT.targets([encoded({"topic": ("a",), "tones": ("y",)})])).float()
     assert losses.blind(LAYOUT) == pytest.approx(float(losses.form(LAYOUT)(torch.zeros(1, 5), targets)), rel=1e-6)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.values.counting import LeftOut
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 
 
@@ -24,6 +25,9 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         {"window": 64, "strategy": "margin"},
         look_for={"": ("money back",), "refund": ("give it back", "I want a refund")},
         class_targets={"refund": 30},
+        leave_out=(LeftOut("7"), LeftOut("9", "2026-11-03", "")),
+        guideline_since="2026-11-20",
+        older_labels=0.3,
     )
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
@@ -52,6 +56,10 @@ def test_a_value_of_0_is_a_decision_too() -> None:
         {"class_targets": 30},
         {"class_targets": {"refund": 0}},
         {"class_targets": {"refund": True}},
+        {"leave_out": ["anna@example.org"]},
+        {"leave_out": ["7 2026-02-30"]},
+        {"guideline_since": "in spring"},
+        {"older_labels": 1},
     ],
 )
 def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, object]) -> None:

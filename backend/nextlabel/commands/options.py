@@ -7,14 +7,14 @@ import argparse
 from collections.abc import Sequence
 
 from nextlabel.commands._common import new_parser, studio_from_settings
-from nextlabel.labelstudio.project_options import WANTED, change, shown
+from nextlabel.labelstudio.project_options import OTHERS, change, shown
 from nextlabel.settings import expected_of, load_settings
 from nextlabel.values.options import OWN
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line, change, show."""
-    expected = {name: expected_of(name) for name in OWN} | {name: words for name, (_, words) in WANTED.items()}
+    expected = {name: expected_of(name) for name in OWN} | {name: words for name, (_, words) in OTHERS.items()}
     known = "\n".join(f"  {name}: {words}" for name, words in expected.items())
     parser = new_parser("nextlabel options", f"{__doc__}\n{known}")
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")

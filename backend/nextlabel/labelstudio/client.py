@@ -219,6 +219,10 @@ class LabelStudioClient:
         """The e-mail address of the token's owner."""
         return self._read(lambda raw: str(raw.get("email", "")), "GET", "api/current-user/whoami")
 
+    def accounts(self) -> dict[int, str]:
+        """The e-mail address of every account of the token's organisation, by its id."""
+        return self._read(lambda raw: {_id(user): str(user["email"]) for user in _rows(raw)}, "GET", "api/users/")
+
     def project(self, project: int, with_counts: bool = True) -> Project:
         """The project as it is now. Its counts are optional: they cost Label Studio more the larger it is."""
         fields = PROJECT_FIELDS + PROJECT_COUNTS if with_counts else PROJECT_FIELDS

@@ -20,6 +20,7 @@ from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.problems.form import Form, Part
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.values.counting import EVERYTHING, Counting
 from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 
@@ -35,7 +36,8 @@ class LabelConfig:
     `left_out` is what the config shows beside them and nothing is learnt from, each with the reason. `labels` are the
     aliases where there are any, for that is what Label Studio stores; `label_map` says as what other labels are learnt,
     `shown_as` what people read in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none
-    of `labels`, in the config or not. `control` says which tasks nothing is learnt from.
+    of `labels`, in the config or not. `control` says which tasks nothing is learnt from, `counting` whose labels count,
+    and how much.
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
@@ -52,6 +54,7 @@ class LabelConfig:
     chosen: bool = False
     ignored: tuple[str, ...] = ()
     control: Control = NO_CONTROL
+    counting: Counting = EVERYTHING
     controls: tuple[ControlTag, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     combine: str = MEAN
@@ -142,6 +145,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         combine=options.combine_questions,
         since=options.asked_since,
         unlearned=(*others, *texts.around),
+        counting=options.counting,
     )
 
 

@@ -18,6 +18,7 @@ from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.labelstudio.objects.fields import MISSING
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
+from nextlabel.values.counting import EVERYTHING, Counting
 from nextlabel.values.layout import decoded
 from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
@@ -28,6 +29,7 @@ from nextlabel.values.survey import (
     SPLIT,
     UNREADABLE,
     Copies,
+    CountedLess,
     Seen,
     Survey,
     UnknownWords,
@@ -468,6 +470,57 @@ def certified(tasks: int, project: int) -> Notice:
         f"An audit has certified the labels of {_tasks(tasks)}, which nobody is asked for any more. "
         f"`nextlabel options --project {project} after_certificate=continue` asks for them again.",
         harmless=True,
+    )
+
+
+def on_counted_less(found: CountedLess, counting: Counting, project: int) -> Iterator[Notice]:
+    """What does not count as a person wants it."""
+    if counting == EVERYTHING:
+        return
+    less = [*_left_out(found, counting), *_older(found, counting)]
+    lost = (
+        f" On {_tasks(found.lost)} nothing else counts, so that no model knows them, and Label Studio asks nobody any "
+        "more: to have them labelled anew, delete these annotations there."
+        if found.lost
+        else ""
+    )
+    yield Notice(
+        "Labels that are left out",
+        f"{_capital(' and '.join(less))}.{lost} `nextlabel options --project {project}` shows and changes that.",
+        harmless=True,
+    )
+
+
+def _left_out(found: CountedLess, counting: Counting) -> Iterator[str]:
+    if found.labels:
+        people = "1 person" if found.people == 1 else f"{found.people} people"
+        yield f"{_how_many(found.labels)} of {people} {_are_left_out(found.labels)}"
+    elif counting.left_out:
+        yield f"no label is of {' or '.join(map(str, counting.left_out))}, whose labels are to be left out"
+
+
+def _older(found: CountedLess, counting: Counting) -> Iterator[str]:
+    if counting.since:
+        counts = f"{'counts' if found.older == 1 else 'count'} by {counting.older:g}"
+        verb = counts if counting.older else _are_left_out(found.older)
+        yield f"{_how_many(found.older)} from before the guideline of {counting.since} {verb}"
+
+
+def _how_many(labels: int) -> str:
+    return "1 label" if labels == 1 else f"{labels} labels"
+
+
+def _are_left_out(labels: int) -> str:
+    return "is left out" if labels == 1 else "are left out"
+
+
+def another_way(example: int) -> Notice:
+    """When labels come on tasks that the queue did not offer."""
+    return Notice(
+        "Labels on tasks that the queue did not offer",
+        f"Labels come on tasks that the queue did not offer (for example task {example}): somebody labels in another "
+        "order, in which no model chooses. Open the project and press Label All Tasks, the button above its tasks; "
+        "Label in the menu of a project's card, Label Tasks As Displayed and a click on a task ignore the order.",
     )
 
 

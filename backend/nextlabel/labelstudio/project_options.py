@@ -10,12 +10,14 @@ from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, StudioRef
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
 from nextlabel.settings import Settings, for_project, own_value
+from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
     ANY,
     CLASS_TARGETS,
     COMBINE_QUESTIONS,
     LOOK_FOR,
+    NO_OPTIONS,
     OWN,
     QUESTION_WEIGHTS,
     ProjectOptions,
@@ -26,25 +28,40 @@ from nextlabel.values.options import (
     weights_of,
 )
 
+NAMED = 20  # accounts in one sentence
 CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
     "ignored_labels": "--ignore-label",
     "control_first": "--holdout",
 }  # options that `connect` changes, as they need the config
-WANTED: Mapping[str, tuple[Callable[[object], Mapping[str, Any] | None], str]] = {
+NAMING = ("question_weights", "look_for", "class_targets")  # labels or questions
+OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "look_for": (texts_of, LOOK_FOR),
     "class_targets": (targets_of, CLASS_TARGETS),
     "question_weights": (weights_of, QUESTION_WEIGHTS),
-}  # what is wanted of the queue: how each is read, and what is expected
-COMBINE = "combine_questions"
-NAMES = (*OWN, *WANTED, COMBINE)
+    "combine_questions": (combine_of, COMBINE_QUESTIONS),
+    "leave_out": (left_out_of, ACCOUNTS),
+    "guideline_since": (day_of, A_DAY),
+    "older_labels": (weight_of, A_WEIGHT),
+}  # options with no setting in their place: how each is read, and what is expected
+NAMES = (*OWN, *OTHERS)
 
 
 def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
     """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
     options = ProjectOptions.of(_backend(studio, project).extra_params)
-    return [*for_project(settings, options).lines(), *_what_is_learnt(options)]
+    emails = studio.accounts() if options.leave_out else {}
+    return [*for_project(settings, options).lines(), *_what_counts(options, emails), *_what_is_learnt(options)]
+
+
+def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:
+    """Accounts are named by their e-mail addresses, as far as they are known."""
+    names = {str(account): email for account, email in emails.items()}
+    left_out = ", ".join(str(replace(one, account=names.get(one.account, one.account))) for one in options.leave_out)
+    yield f"leave_out={left_out} ({'project' if left_out else 'built in'})"
+    yield f"guideline_since={options.guideline_since} ({'project' if options.guideline_since else 'built in'})"
+    yield f"older_labels={options.older_labels:g} ({'project' if options.older_labels else 'built in'})"
 
 
 def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
@@ -55,12 +72,12 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     ignored = ", ".join(options.ignored_labels)
     yield f"ignored_labels={ignored} ({'project' if ignored else 'built in'})"
     yield f"control_first={options.control_first} ({'project' if options.control_first else 'built in'})"
-    weights = dict(options.question_weights)
-    plain = (plain_texts(options.look_for), dict(options.class_targets), weights)
-    for name, wanted in zip(WANTED, plain, strict=True):
+    combined, source = options.combine_questions, "built in" if options.combine_questions == MEAN else "project"
+    yield f"combine_questions={combined} ({source})"
+    plain = (dict(options.question_weights), plain_texts(options.look_for), dict(options.class_targets))
+    for name, wanted in zip(NAMING, plain, strict=True):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"
-    yield f"{COMBINE}={options.combine_questions} ({'built in' if options.combine_questions == MEAN else 'project'})"
 
 
 def audits_begun(studio: LabelStudioClient, project: int) -> int:
@@ -93,11 +110,13 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     backend = _backend(studio, project)
     options = ProjectOptions.of(backend.extra_params)
     own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
-    wanted: dict[str, Any] = {name: value or {} for name, value in values.items() if name in WANTED}
-    changed = replace(options, own=own, **wanted)
-    if COMBINE in values:
-        changed = replace(changed, combine_questions=values[COMBINE] or MEAN)
-    for name in wanted:
+    others = {
+        name: getattr(NO_OPTIONS, name) if value is None else value for name, value in values.items() if name in OTHERS
+    }
+    if "leave_out" in others:
+        others["leave_out"] = _by_id(studio, others["leave_out"])
+    changed = replace(options, own=own, **others)
+    for name in [name for name in others if name in NAMING]:
         _require_named(studio.project(project).label_config, changed, name)
     _write(studio, settings, project, backend, changed)
 
@@ -142,7 +161,7 @@ def _known(name: str) -> str:
 def _value(name: str, given: str) -> Any:
     if name in OWN:
         return own_value(name, given)
-    read, expected = (combine_of, COMBINE_QUESTIONS) if name == COMBINE else WANTED[name]
+    read, expected = OTHERS[name]
     try:
         value = read(json.loads(given) if given[0] in "[{" else given)
     except ValueError:
@@ -150,6 +169,21 @@ def _value(name: str, given: str) -> Any:
     if value is None:
         raise BadSettingError(f"{name}={given!r:.80} is not possible: expected {expected}.")
     return value
+
+
+def _by_id(studio: LabelStudioClient, left_out: tuple[LeftOut, ...]) -> tuple[LeftOut, ...]:
+    """The same with accounts named by their ids, which stay when an e-mail address changes."""
+    emails = studio.accounts() if left_out else {}
+    ids = {email.lower(): str(account) for account, email in emails.items()}
+    ids |= {account: account for account in [*map(str, emails), DELETED]}
+    for one in left_out:
+        if one.account.lower() not in ids:
+            known = ", ".join(f"{account} ({email})" for account, email in list(emails.items())[:NAMED])
+            raise BadSettingError(
+                f"leave_out names the account {one.account!r}, which Label Studio does not have. It has {known}"
+                f"{' and others' if len(emails) > NAMED else ''}; labels of deleted accounts are those of {DELETED!r}."
+            )
+    return tuple(replace(one, account=ids[one.account.lower()]) for one in left_out)
 
 
 def _require_named(xml: str, options: ProjectOptions, name: str) -> None:

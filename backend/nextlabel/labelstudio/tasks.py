@@ -1,6 +1,7 @@
 """Tasks and their annotations, as Label Studio tells and stores them: texts, splits, votes, and what is odd. No I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nextlabel.labelstudio.config import LabelConfig
@@ -10,6 +11,7 @@ from nextlabel.labelstudio.objects.fields import Reading, shown
 from nextlabel.labelstudio.objects.kinds import KINDS
 from nextlabel.labelstudio.oddities import not_words
 from nextlabel.problems.form import Form
+from nextlabel.values.counting import DELETED
 from nextlabel.values.examples import Example, Unreadable, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
@@ -156,6 +158,7 @@ TASK_FIELDS = (
     "ground_truth",
     "created_at",
     "completed_by",
+    "lead_time",
 )
 
 
@@ -164,7 +167,7 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     found = _read(config, task)
     example = _example(task, found)
     annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping)]
-    votes = (to_vote(config, annotation) for annotation in annotations)
+    votes = (_counted(config, annotation) for annotation in annotations)
     notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
     holdout = is_holdout(task)
     return TaskRow(
@@ -177,7 +180,31 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
         votes=tuple(vote for vote in votes if vote is not None),
         notes=tuple(notes),
         draw=config.control.drawn(example) if isinstance(example, Example) and not holdout else "",
+        by_hand=any(is_by_hand(annotation) for annotation in annotations),
     )
+
+
+def is_by_hand(annotation: Mapping[str, Any]) -> bool:
+    """Whether it was submitted in Label Studio's editor, which says how long that took; imports and scripts do not."""
+    return annotation.get("lead_time") is not None and not annotation.get("was_cancelled")
+
+
+def _counted(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
+    """The label that an annotation gives, and how much it counts."""
+    vote = to_vote(config, annotation)
+    if vote is None:
+        return None
+    account, counting = account_of(annotation), config.counting
+    return replace(
+        vote, account=account, weight=counting.weight(account, vote.when), why=counting.why(account, vote.when)
+    )
+
+
+def account_of(annotation: Mapping[str, Any]) -> str:
+    """The id of the account whose annotation it is. Label Studio forgets whose it was once the account is deleted."""
+    who = annotation.get("completed_by")
+    who = who.get("id") if isinstance(who, Mapping) else who
+    return DELETED if who is None else str(who)
 
 
 LONGEST_DETAIL = 200  # characters
@@ -211,7 +238,7 @@ def _notes_on_annotations(config: LabelConfig, annotations: Sequence[Mapping[str
 def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Who made the task's annotations, skips included, and when."""
     for annotation in task.get("annotations") or []:
-        yield str(annotation.get("completed_by")), str(annotation.get("created_at") or "")
+        yield account_of(annotation), str(annotation.get("created_at") or "")
 
 
 def result_of(config: LabelConfig, answer: str) -> list[dict[str, Any]]:

@@ -27,6 +27,18 @@ def counted_once(
     return [(example, label) for example, label in found if label is not None]
 
 
+def lighter(answered: Sequence[Answered]) -> dict[int, float]:
+    """How much labels count, from 0 to below 1, by the ids of the examples of which it is less than 1: as much as the
+    vote does that counts most, on the example or a copy of it."""
+    if all(vote.weight == 1 for _, votes in answered for vote in votes):
+        return {}
+    most: dict[Key, float] = {}
+    for example, votes in answered:
+        key = key_of(example)
+        most[key] = max([most.get(key, 0.0), *(vote.weight for vote in votes)])
+    return {example.id: most[key_of(example)] for example, _ in answered if most[key_of(example)] < 1}
+
+
 def _as_one(question: Question, votes: Sequence[Vote]) -> Vote | None:
     """What the answers to a task come to, as one answer; None when none of them counts."""
     label = question.consensus(votes)

@@ -25,6 +25,7 @@ PRECISION = 0.1  # of the prior: one over the variance of each weight around the
 FOLDS = 5  # of the cross-validation by which a head is judged
 NEWTON_STEPS = 200  # at most; mostly some ten are taken
 SHORTEST = 1e-9  # share of a step: where even that leads no lower, rounding is all that is left
+NO_LIGHTER: Mapping[int, float] = {}
 SOLVED = 1e-7  # the norm of a gradient that counts as none: by the default precision, all weights are within 1e-6
 
 
@@ -48,24 +49,34 @@ def make_head(
     precision: float = PRECISION,
     near: Linear | None = None,
     layout: Layout | None = None,
+    lighter: Mapping[int, float] = NO_LIGHTER,
 ) -> Head:
     """The head that knows the answers `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
-    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner."""
+    for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner. `lighter` are weights, 0
+    to below 1, by the ids of tasks whose labels count less than others."""
+    weights_N = np.array([lighter.get(task, 1.0) for task in known])
     if layout is not None:
-        layer = refitted_form(fitted, features_ND, layout.targets(list(known.values())), layout, precision, near)
+        targets_NC = layout.targets(list(known.values()))
+        layer = refitted_form(fitted, features_ND, targets_NC, layout, precision, near, weights_N)
     else:
         targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
-        layer = refitted(fitted, features_ND, targets_N, precision, near)
+        layer = refitted(fitted, features_ND, targets_N, precision, near, weights_N)
     return Head(layer, labels, dict(known), precision, layout)
 
 
 def refitted(
-    fitted: Linear, features_ND: Features, targets_N: Ints, precision: float = PRECISION, near: Linear | None = None
+    fitted: Linear,
+    features_ND: Features,
+    targets_N: Ints,
+    precision: float = PRECISION,
+    near: Linear | None = None,
+    weights_N: Array | None = None,
 ) -> Linear:
     """The layer after Newton's method, its numbers rounded to those of fp32, as a checkpoint holds them.
 
     The row of a class without an example stays as it is; without any example the whole layer does. The method begins at
-    the layer that it is `near`, such as the last head's; where it ends does not depend on that.
+    the layer that it is `near`, such as the last head's; where it ends does not depend on that. Examples count by
+    `weights_N`, from 0 to 1; without, all alike.
     """
     seen_S = np.unique(targets_N)
     if not len(seen_S):
@@ -73,7 +84,8 @@ def refitted(
     inputs_NE = _inputs(fitted, features_ND)
     rows_CE = _rows(fitted)
     begin_SE = (_rows(near) - rows_CE)[seen_S] if near else None
-    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision), begin_SE)
+    weights_N1 = 1.0 if weights_N is None else weights_N[:, None]
+    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision, weights_N1), begin_SE)
     rows_CE[seen_S] += change_SE
     return _from_rows(rows_CE, fitted)
 
@@ -85,6 +97,7 @@ def refitted_form(
     layout: Layout,
     precision: float = PRECISION,
     near: Linear | None = None,
+    weights_N: Array | None = None,
 ) -> Linear:
     """As `refitted`, each question by itself, to those who answered it: their rows have nothing to do with each other.
 
@@ -93,21 +106,28 @@ def refitted_form(
     changed: list[Linear] = []
     for cut, at in layout.parts:
         asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
+        weights_M = None if weights_N is None else weights_N[asked_N]
         given_MC, features_MD = targets_NC[asked_N, at], features_ND[asked_N]
         if cut.kind != ANY_OF:
             before = near and _rows_of(near, at)
-            changed.append(refitted(_rows_of(fitted, at), features_MD, given_MC.argmax(axis=1), precision, before))
+            given_M = given_MC.argmax(axis=1)
+            changed.append(refitted(_rows_of(fitted, at), features_MD, given_M, precision, before, weights_M))
             continue
         for row, given_M in enumerate(given_MC.T.astype(np.int64), start=at.start):
             one = slice(row, row + 1)
             before = near and _rows_of(near, one)
-            changed.append(_of_yes_or_no(_rows_of(fitted, one), features_MD, given_M, precision, before))
+            changed.append(_of_yes_or_no(_rows_of(fitted, one), features_MD, given_M, precision, before, weights_M))
     bias_C = None if fitted.bias_C is None else np.concatenate([np.asarray(part.bias_C) for part in changed])
     return Linear(np.concatenate([part.weights_CD for part in changed]), bias_C)
 
 
 def _of_yes_or_no(
-    fitted: Linear, features_MD: Features, targets_M: Ints, precision: float, near: Linear | None
+    fitted: Linear,
+    features_MD: Features,
+    targets_M: Ints,
+    precision: float,
+    near: Linear | None,
+    weights_M: Array | None,
 ) -> Linear:
     """A row whose logit is one class's lead over another one of which the logit is always 0."""
     if not len(targets_M):
@@ -115,7 +135,8 @@ def _of_yes_or_no(
     row_1E = _rows(fitted)
     begin_1E = _rows(near) - row_1E if near else None
     logits_M2 = np.hstack([np.zeros((len(targets_M), 1)), fitted(features_MD)])
-    posterior = _Posterior(_inputs(fitted, features_MD), logits_M2, targets_M, np.array([1]), precision)
+    weights_M1 = 1.0 if weights_M is None else weights_M[:, None]
+    posterior = _Posterior(_inputs(fitted, features_MD), logits_M2, targets_M, np.array([1]), precision, weights_M1)
     return _from_rows(row_1E + _newton(posterior, begin_1E), fitted)
 
 
@@ -203,6 +224,7 @@ class _Posterior:
     targets_N: Ints
     seen_S: Ints
     precision: float
+    weights_N1: Array | float = 1.0
 
     def logits(self, change_SE: Array) -> Array:
         logits_NC = self.logits_NC.copy()
@@ -214,16 +236,17 @@ class _Posterior:
         top_N = logits_NC.max(axis=1)
         sums_N = np.log(np.exp(logits_NC - top_N[:, None]).sum(axis=1)) + top_N
         right_N = logits_NC[np.arange(len(logits_NC)), self.targets_N]
-        return float((sums_N - right_N).sum() + self.precision / 2 * (change_SE**2).sum())
+        return float((self.weights_N1 * (sums_N - right_N)[:, None]).sum() + self.precision / 2 * (change_SE**2).sum())
 
     def slope(self, change_SE: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The gradient, and what multiplies a direction by the Hessian."""
         probs_NS = softmax(self.logits(change_SE))[:, self.seen_S]
-        errors_NS = probs_NS - (self.targets_N[:, None] == self.seen_S)
+        errors_NS = self.weights_N1 * (probs_NS - (self.targets_N[:, None] == self.seen_S))
 
         def curvature(direction_SE: Array) -> Array:
             moved_NS = probs_NS * (self.inputs_NE @ direction_SE.T)
             moved_NS -= probs_NS * moved_NS.sum(axis=1, keepdims=True)
+            moved_NS *= self.weights_N1
             return np.asarray(moved_NS.T @ self.inputs_NE + self.precision * direction_SE)
 
         return errors_NS.T @ self.inputs_NE + self.precision * change_SE, curvature

@@ -28,8 +28,8 @@ class ControlText:
     """A text of the control set: the ids of its tasks, which are copies, in order, and what people made of it.
 
     The states: OPEN; IN_HAND, as further annotators are to answer; ANSWERED with `answer`; SKIPPED, without an answer
-    and offered no more; LEFT_OUT, as its label is one of which nothing is learnt. `marked`: a model would have asked
-    for it by now.
+    and offered no more; LEFT_OUT, as its label is one of which nothing is learnt, or counts less than others.
+    `marked`: a model would have asked for it by now.
     """
 
     task_ids: tuple[int, ...]

@@ -82,12 +82,14 @@ def run_round(
     progress: StageProgress = lambda stage, done, total: None,
     cache: TokenCache | None = None,
     features: bool = False,
+    weights_N: Array | None = None,
 ) -> Round:
     """Fit on `labelled`, evaluate on `holdout`, and value every example of `pool` by `strategy`.
 
     Pool values come from the fast precision. With a `cache` no text is tokenised twice. With `features`, for which a
-    model needs a last layer, those of the pool and of what is labelled come along. Raises `NotEnoughLabelsError`
-    when the question misses labels, `DivergedError` when the weights have become useless.
+    model needs a last layer, those of the pool and of what is labelled come along. Labels count by `weights_N`, from 0
+    to 1; without, all alike. Raises `NotEnoughLabelsError` when the question misses labels, `DivergedError` when the
+    model's weights have become useless.
     """
     answers = [label for _, label in labelled]
     complaint = question.missing_labels(answers)
@@ -110,6 +112,7 @@ def run_round(
         fitted,
         cache,
         question.layout,
+        weights_N,
     )
     clock.stop("fit")
     if not np.isfinite(classifier.predict_proba([labelled[0][0]])).all():

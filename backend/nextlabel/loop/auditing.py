@@ -153,7 +153,8 @@ class Progress:
 
 
 def progress(pool: Pool, question: Question, audit: Audit) -> Progress:
-    """From the labels in the local copy."""
+    """From the labels in the local copy, also those that are left out of training: who could choose afterwards which
+    ones count could choose the result."""
     first = audit.ids_N[: audit.most_labels + AHEAD].tolist()
     texts = dict(zip(first, audit.texts, strict=False))
     asked = {one.example.id: one for one in pool.asked(first)}

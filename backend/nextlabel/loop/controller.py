@@ -42,6 +42,7 @@ from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
+from nextlabel.loop.outside import come_by_another_way
 from nextlabel.loop.publishing import (
     HEAD,
     Free,
@@ -68,7 +69,7 @@ from nextlabel.settings import ProjectSettings, Settings, control_of, for_projec
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
-from nextlabel.store.state import ProjectState, QueueState, StartState
+from nextlabel.store.state import OutsideState, ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.store.traces import erase, traces
 from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
@@ -382,7 +383,7 @@ class Controller:
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
-        return self._heads.newest(pool, card, labels, _others_at_work(pool))
+        return self._heads.newest(pool, card, labels, _others_at_work(pool), learnt.lighter)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
         own, depth = self._own(card.project), self._own(card.project).window
@@ -524,6 +525,8 @@ class Controller:
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
+        if come_by_another_way(outside := pool.state(OutsideState), annotators_at_work(pool)):
+            notes.append(notices.another_way(outside.example))
         if project.sampling != UNCERTAINTY:
             notes.append(notices.sampling_changed(project.sampling))
         if self._chosen_by_a_person(pool, project, ours):
@@ -540,6 +543,7 @@ class Controller:
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
             *notices.on_wanted(self._registry.options(project), config, project),
+            *notices.on_counted_less(pool.counted_less(), config.counting, project),
         ]
 
     def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
@@ -644,6 +648,7 @@ class Controller:
             pool=pool.open_size(),
             labels=decision.labels,
             control=pool.control_labels(),
+            outside=pool.state(OutsideState).total,
             pending=decision.pending,
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},

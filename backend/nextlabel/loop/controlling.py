@@ -33,12 +33,17 @@ def _text(copies: Sequence[ControlTask], votes: Mapping[int, Sequence[Vote]], qu
 
 
 def _state(copies: Sequence[ControlTask], given: Sequence[Vote], question: Measured) -> tuple[str, str]:
-    """The state of a text, and its label. One copy that was labelled as often as Label Studio asks does for all."""
-    if not given:
+    """The state of a text, and its label. One copy that was labelled as often as Label Studio asks does for all.
+
+    Where all labels count less than others, the text is none to judge by: whose turn it was, and on which day, has
+    nothing to do with what it says, so that the others are as good a sample without it.
+    """
+    labelled = [task for task in copies if task.labelled]
+    if not labelled:
         return (SKIPPED if any(task.passed for task in copies) else OPEN), ""
-    if not any(task.labelled and task.closed for task in copies):
+    if not any(task.closed for task in labelled):
         return IN_HAND, ""
-    if question.leaves_out(given):
+    if not given or question.leaves_out(given):
         return LEFT_OUT, ""
     answer = question.consensus(given)  # None: labels that the project does not have (any more)
     return (SKIPPED, "") if answer is None else (ANSWERED, answer)

@@ -1,11 +1,14 @@
 """Copies in a project: labels of them are learnt once, and what is a copy of a labelled text is not asked for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from nextlabel.learning.copies import counted_once
+import numpy as np
+
+from nextlabel.learning.copies import counted_once, lighter
 from nextlabel.problems.question import Question
 from nextlabel.store.pool import Pool
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.survey import Copies
 
@@ -15,29 +18,36 @@ HOLD = "hold"  # the option `near_copies` with which copies are told from other 
 @dataclass(frozen=True)
 class Learnt:
     """What people's labels come to. `known`: the label of each labelled task that is not held out, by its id; `to_fit`:
-    what of that is fitted on, by task ids. `of_labels`: how many were known, where this is a part of it, else 0."""
+    what of that is fitted on, by task ids; `lighter`: how much those of them count that count less than others.
+    `of_labels`: how many were known, where this is a part of it, else 0."""
 
     known: Mapping[int, str]
     to_fit: list[tuple[Example, str]]
+    lighter: Mapping[int, float] = field(default_factory=dict)
     of_labels: int = 0
+
+    @property
+    def weights(self) -> Array:
+        """How much each label counts that is fitted on (N), from 0 to 1."""
+        return np.array([self.lighter.get(example.id, 1.0) for example, _ in self.to_fit])
 
     def part(self, positions: Iterable[int]) -> "Learnt":
         """Those at these positions of what is fitted on, as if nothing else were known."""
         some = [self.to_fit[position] for position in positions]
-        return Learnt({example.id: label for example, label in some}, some, len(self.known))
+        return Learnt({example.id: label for example, label in some}, some, self.lighter, len(self.known))
 
 
 def learnt_from(pool: Pool, question: Question, near_copies: str) -> Learnt:
     """The labels to fit on: unless near-copies are to be served, those of copies count once, and no copy of a labelled
     text that is held out is among them."""
-    if near_copies != HOLD:
-        labelled = pool.labelled(question, holdout=False)
-        return Learnt({example.id: label for example, label in labelled}, labelled)
-    held_out = {key_of(example) for example, _ in pool.labelled(question, holdout=True)}
     answered = pool.answered(holdout=False)
-    labels = ((example.id, question.consensus(votes)) for example, votes in answered)
-    known = {task_id: label for task_id, label in labels if label is not None}
-    return Learnt(known, counted_once(question, answered, held_out))
+    labels = ((example, question.consensus(votes)) for example, votes in answered)
+    labelled = [(example, label) for example, label in labels if label is not None]
+    known = {example.id: label for example, label in labelled}
+    if near_copies != HOLD:
+        return Learnt(known, labelled, lighter(answered))
+    held_out = {key_of(example) for example, _ in pool.labelled(question, holdout=True)}
+    return Learnt(known, counted_once(question, answered, held_out), lighter(answered))
 
 
 def copies_in(pool: Pool, question: Question) -> Copies:

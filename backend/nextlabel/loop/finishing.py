@@ -7,12 +7,13 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 
 from nextlabel.compute import local
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.learning.copies import counted_once
+from nextlabel.learning.copies import counted_once, lighter
 from nextlabel.learning.rounds import round_seed, run_round
 from nextlabel.loop.fitting import label_counts, recipe_of
 from nextlabel.model import classifier as classifiers
@@ -51,16 +52,20 @@ def write_final(
     options = registry.options(project)
     with Pool(path) as pool:
         question = parse_label_config(pool.state(SyncState).label_config, options).question
-        answered = [(task.example, task.votes) for task in pool.asked(pool.annotated()) if task.votes]
-    labelled = counted_once(question, answered)
+        asked = [(task.example, [vote for vote in task.votes if vote.weight]) for task in pool.asked(pool.annotated())]
+        left_out = pool.counted_less()
+    answered = [(example, votes) for example, votes in asked if votes]
+    labelled, weights = counted_once(question, answered), lighter(answered)
+    weights_N = np.array([weights.get(example.id, 1.0) for example, _ in labelled])
     recipe = recipe_of(settings, round_seed(settings.seed, 0), for_project(settings, options), len(labelled))
-    result = local.run(run_round, recipe, question, labelled, [], [], "entropy", _tell)
+    result = local.run(run_round, recipe, question, labelled, [], [], "entropy", _tell, weights_N=weights_N)
     labels = [label for _, label in labelled]
     card = {
         "what": WHAT,
         "project": project,
         "labels": list(question.labels),
         "label_counts": label_counts(question, labels),
+        "counted_less": asdict(left_out),
         "recipe": asdict(recipe),
         "steps": result.steps,
         "libraries": classifiers.package_versions(),

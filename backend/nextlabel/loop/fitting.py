@@ -29,6 +29,7 @@ from nextlabel.learning.rounds import (
 from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
+from nextlabel.loop.heading import EVERY
 from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.checkpoints import width
@@ -57,6 +58,7 @@ FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
+FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
@@ -103,12 +105,14 @@ class Fitter:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
-        waited_s = 0.0 if state.pending_since is None else self._now() - state.pending_since
+        waited_s = _waited_s(state, self._now())
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
         if self._audits.holds(project):
             return FitDecision("", AUDITED, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
+        if version and not demanded and self._counts_otherwise(pool, project, version, labels):
+            reason = "labels that the last version knows count otherwise"
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = f"{pending} of {step} new labels until the next fit"
@@ -140,6 +144,16 @@ class Fitter:
     def _pending(self, project: int, version: str | None, labels: dict[int, str]) -> int:
         fitted = self._registry.fitted_labels(project, version) if version else {}
         return sum(labels.get(task) != fitted.get(task) for task in labels.keys() | fitted.keys())
+
+    def _counts_otherwise(self, pool: Pool, project: int, version: str, labels: Mapping[int, str]) -> bool:
+        """Whether the version was fitted on labels that are left out now, or that weigh more or less than then."""
+        card = self._registry.card(project, version)
+        if card.counting == pool.state(SyncState).counting:
+            return False
+        fitted = self._registry.fitted_labels(project, version)
+        left_out = pool.with_uncounted() & fitted.keys()
+        weighed = pool.counted_less().weighed or card.weighed
+        return bool(weighed) or any(labels.get(task) != fitted[task] for task in left_out)
 
     def _reason(
         self,
@@ -261,7 +275,7 @@ class Fitter:
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
         card = replace(card, **_of_form(config.question, labelled, holdout, result))
-        card = self._judged(config.question, card, _evidence(holdout, labelled, result))
+        card = self._judged(config.question, card, _evidence(holdout, learnt, result))
         if card.refused:
             self._save(card, learnt.known, result)
         else:
@@ -298,6 +312,7 @@ class Fitter:
             self._caches(project),
             # A head of a quick version would first read all that it does not know, while the thorough one is fitted.
             features=own.head == "on" and not quick,
+            weights_N=learnt.weights,
         )
 
     def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
@@ -400,7 +415,7 @@ class Fitter:
         result: Round,
         reason: str,
     ) -> Card:
-        number = self._next_number(project)
+        number, less = self._next_number(project), pool.counted_less()
         created = datetime.fromtimestamp(self._now(), timezone.utc)
         return Card(
             version=version_name(number, created),
@@ -425,6 +440,10 @@ class Fitter:
             steps=result.steps,
             texts=_texts(config),
             features=result.labelled.width if result.labelled else 0,
+            counting=pool.state(SyncState).counting,
+            left_out=less.labels,
+            older=less.older,
+            weighed=less.weighed,
         )
 
     def _done(self, project: int, card: Card) -> None:
@@ -494,15 +513,20 @@ def next_step(own: ProjectSettings, fitted: int) -> int:
     return min([own.fit_every, *(labels - fitted for labels in planned if labels > fitted)])
 
 
-def _evidence(holdout: Labelled, fitted_on: Labelled, result: Round) -> Iterator[Evidence]:
+def _evidence(holdout: Labelled, learnt: Learnt, result: Round) -> Iterator[Evidence]:
     """What a version can be judged by: the holdout, which neither has learnt from, and where that is too small, the
-    labels that it was fitted on. It has seen all of them: what it does not know there, it has lost."""
+    labels that it was fitted on, those that count fully. It has seen all of them: what it does not know there, it has
+    lost."""
     if holdout:
         yield "the holdout", holdout, result.holdout_NC
+    fitted_on, fully_N = learnt.to_fit, learnt.weights == 1
     if result.labelled is not None:
-        yield FITTED_ON, fitted_on, result.labelled.probs_NC
+        probs_NC = result.labelled.probs_NC
     else:
-        yield FITTED_ON, fitted_on, result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
+        probs_NC = result.classifier.predict_proba([example for example, _ in fitted_on], exact=False)
+    if fully_N.any():
+        judging = [labelled for labelled, fully in zip(fitted_on, fully_N, strict=True) if fully]
+        yield FITTED_ON, judging, probs_NC[fully_N]
 
 
 def why_another(card: Card, config: LabelConfig) -> str:
@@ -517,13 +541,22 @@ def why_another(card: Card, config: LabelConfig) -> str:
 
 
 def _with_pending(state: FitState, version: str, pending: int, now: float) -> FitState:
-    """How long there have been labels that `version` does not know."""
+    """How long there have been labels that `version` does not know, and when the last of them came."""
     if not pending:
-        return replace(state, pending_of="", pending_since=None)
-    since = state.pending_since
-    if since is not None and state.pending_of == version and since <= now:  # later than now: the clock was set back
-        return state
-    return replace(state, pending_of=version, pending_since=now)
+        return replace(state, pending_of="", pending_since=None, pending=0, last_came_at=None)
+    since, last = state.pending_since, state.last_came_at
+    if (
+        since is None or last is None or state.pending_of != version or last > now
+    ):  # later than now: the clock was set back
+        return replace(state, pending_of=version, pending_since=now, pending=pending, last_came_at=now)
+    return replace(state, pending=pending, last_came_at=now if pending > state.pending else last)
+
+
+def _waited_s(state: FitState, now: float) -> float:
+    """How long labels have waited for a fit. A few wait only while people work: until the last of them came."""
+    if state.pending_since is None or state.last_came_at is None:
+        return 0.0
+    return (state.last_came_at if state.pending < FEW else now) - state.pending_since
 
 
 def label_counts(question: Question, answers: Sequence[str]) -> dict[str, int]:

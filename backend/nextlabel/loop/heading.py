@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from nextlabel.learning.heads import Head, make_head
+from nextlabel.learning.heads import NO_LIGHTER, Head, make_head
 from nextlabel.loop.orders import keep
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Features, Ints
@@ -26,27 +26,43 @@ class HeadMaker:
     def __init__(self, registry: Registry, resident: LoadedVersions):
         self._registry, self._resident = registry, resident
 
-    def newest(self, pool: Pool, card: Card, labels: Mapping[int, str], others: int) -> tuple[str, Head] | None:
+    def newest(
+        self,
+        pool: Pool,
+        card: Card,
+        labels: Mapping[int, str],
+        others: int,
+        lighter: Mapping[int, float] = NO_LIGHTER,
+    ) -> tuple[str, Head] | None:
         """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
 
         It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
-        work, half as many more as there are.
+        work, half as many more as there are; and at once when it knows labels that are left out by now. `lighter` are
+        the weights of labels that count less than others.
         """
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
         usable = {task: label for task, label in labels.items() if _known_to(card, label)}
-        if differing(known, usable) < EVERY + others // 2:
+        left_out = pool.with_uncounted() & known.keys() - usable.keys()
+        if differing(known, usable) < EVERY + others // 2 and not left_out:
             return found
-        return self.renewed(pool, card, usable, found[1] if found else None)
+        return self.renewed(pool, card, usable, found[1] if found else None, lighter)
 
-    def renewed(self, pool: Pool, card: Card, labels: Mapping[int, str], last: Head | None) -> tuple[str, Head]:
+    def renewed(
+        self,
+        pool: Pool,
+        card: Card,
+        labels: Mapping[int, str],
+        last: Head | None,
+        lighter: Mapping[int, float] = NO_LIGHTER,
+    ) -> tuple[str, Head]:
         """The next head, with its name: of those of the labels whose texts can be read."""
         self._complete(pool, card, labels)
         ids_N, features_ND = features_of(pool, card, labels)
         known = {int(task): labels[int(task)] for task in ids_N}
         fitted, near = self._resident.last_layer(card), last.layer if last else None
-        head = make_head(fitted, card.labels, known, features_ND, near=near, layout=card.layout)
+        head = make_head(fitted, card.labels, known, features_ND, near=near, layout=card.layout, lighter=lighter)
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head

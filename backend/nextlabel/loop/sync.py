@@ -16,6 +16,7 @@ from nextlabel.labelstudio.client import (
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.tasks import annotators_of, read_task
+from nextlabel.loop import outside
 from nextlabel.settings import Settings, control_of
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
@@ -44,9 +45,20 @@ def sync(
     state = pool.state(SyncState)
     if state.reading != config.reading:
         pool.clear(SyncState(config.reading, annotators=state.annotators, parts_owed=state.parts_owed))
+    _count_votes(pool, config, project)
     if not pool.state(SyncState).complete:
         _read_everything(studio, pool, config, project, now, tell)
     _read_changes(studio, pool, config, project, now)
+
+
+def _count_votes(pool: Pool, config: LabelConfig, project: Project) -> None:
+    """What a person has decided since on whose labels count also holds for those that were read before."""
+    counting = str(config.counting)
+    if pool.state(SyncState).counting == counting:
+        return
+    changed = pool.count_votes(config.counting)
+    log.info("project %d: %d labels count otherwise (left out: %s)", project.id, changed, counting or "none")
+    pool.update(SyncState, lambda state: replace(state, counting=counting))
 
 
 def config_as_read(pool: Pool, settings: Settings, options: ProjectOptions) -> LabelConfig:
@@ -90,6 +102,7 @@ def _read_changes(
     for page in studio.tasks_changed_since(project.id, before.watermark, overlap_s):
         pool.upsert(read_task(config, task) for task in page)
         annotators, latest = _seen_on(page, annotators), newest(page, latest)
+    outside.note(pool, project, len(annotators))
 
     def caught_up(state: SyncState) -> SyncState:
         if latest != state.watermark:

@@ -8,22 +8,28 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from nextlabel.values.layout import ANY_OF, Layout
 
-# (logits_NC, targets): the sum over the texts, a scalar.
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# (logits_NC, targets, weights_N or None): the sum over the texts by their weights, a scalar.
+Loss = Callable[..., torch.Tensor]
 
 
-def single_choice(logits_NC: torch.Tensor, targets_N: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of one class for each text, summed over the texts: a scalar."""
-    return cross_entropy(logits_NC, targets_N, reduction="sum")
+def single_choice(
+    logits_NC: torch.Tensor, targets_N: torch.Tensor, weights_N: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Cross-entropy of one class for each text, summed over the texts by their weights: a scalar."""
+    if weights_N is None:
+        return cross_entropy(logits_NC, targets_N, reduction="sum")
+    return (weights_N * cross_entropy(logits_NC, targets_N, reduction="none")).sum()
 
 
 def form(layout: Layout) -> Loss:
     """The loss of several questions: minus the logarithm of the probability of a text's answers, were they independent,
     over the number of questions. `targets_NC` are 0 and 1; a question counts as nothing where they are NaN."""
 
-    def summed(logits_NC: torch.Tensor, targets_NC: torch.Tensor) -> torch.Tensor:
-        losses = [_of_question(cut.kind, logits_NC[:, at], targets_NC[:, at]) for cut, at in layout.parts]
-        return torch.stack(losses).sum() / len(losses)
+    def summed(
+        logits_NC: torch.Tensor, targets_NC: torch.Tensor, weights_N: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        each_QN = torch.stack([_of_question(cut.kind, logits_NC[:, at], targets_NC[:, at]) for cut, at in layout.parts])
+        return (each_QN if weights_N is None else weights_N * each_QN).sum() / len(each_QN)
 
     return summed
 
@@ -36,7 +42,7 @@ def _of_question(kind: str, logits_NC: torch.Tensor, targets_NC: torch.Tensor) -
         each_N = binary_cross_entropy_with_logits(logits_NC, given_NC, reduction="none").sum(dim=1)
     else:
         each_N = cross_entropy(logits_NC, given_NC, reduction="none")
-    return (each_N * asked_N).sum()
+    return each_N * asked_N
 
 
 def blind(layout: Layout) -> float:

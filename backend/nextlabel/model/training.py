@@ -20,7 +20,7 @@ from nextlabel.model.probing import wants_fewer
 from nextlabel.model.schedule import Schedule
 from nextlabel.model.tokens import TokenCache
 from nextlabel.model.word_table import rows_in_use
-from nextlabel.values.arrays import Targets
+from nextlabel.values.arrays import Array, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import Layout
 
@@ -40,6 +40,7 @@ def fit(
     progress: Progress | None = None,
     cache: TokenCache | None = None,
     layout: Layout | None = None,
+    weights_N: Array | None = None,
 ) -> Classifier:
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
@@ -47,8 +48,8 @@ def fit(
     into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
     data are ready, and last how many steps were made: fewer than the recipe's where the running mean of the loss came
     below its `stop_loss`. With a `layout`, of which `labels` are the names, targets are what it makes of answers,
-    without one they are class numbers. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example
-    alone does not fit.
+    without one they are class numbers. An example's loss counts by its weight in `weights_N`, from 0 to 1. Raises
+    `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -62,13 +63,18 @@ def fit(
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
     classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache, layout)
     with memory_of(device):
-        _optimise(classifier, recipe, examples, targets, progress or (lambda done, total: None))
+        _optimise(classifier, recipe, examples, targets, weights_N, progress or (lambda done, total: None))
     model.eval()
     return classifier
 
 
 def _optimise(
-    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets: Targets, progress: Progress
+    classifier: Classifier,
+    recipe: Recipe,
+    examples: Sequence[Example],
+    targets: Targets,
+    weights_N: Array | None,
+    progress: Progress,
 ) -> None:
     model = classifier.model.train()
     tokens = classifier.encode(examples)
@@ -83,7 +89,7 @@ def _optimise(
         schedule = Schedule(recipe.steps, recipe.warmup)
         rates = LambdaLR(optimiser, schedule.share)
         texts = classifier.placed(tokens)
-        step = _Step(classifier, texts, targets, optimiser)
+        step = _Step(classifier, texts, targets, optimiser, weights_N=weights_N)
         progress(0, recipe.steps)
         for done, batch in enumerate(texts.batches(batches), start=1):
             step(batch)
@@ -106,10 +112,20 @@ class _Step:
     """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU. `mean_loss` is
     the running mean of an example's loss."""
 
-    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets: Targets, optimiser: Any, pieces: int = 1):
+    def __init__(
+        self,
+        classifier: Classifier,
+        texts: DeviceTokens,
+        targets: Targets,
+        optimiser: Any,
+        pieces: int = 1,
+        weights_N: Array | None = None,
+    ):
         self.pieces = pieces
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
         self._targets = torch.as_tensor(targets, device=classifier.device)
+        lighter = weights_N is not None and (weights_N < 1).any()
+        self._weights = torch.as_tensor(weights_N, dtype=torch.float32, device=classifier.device) if lighter else None
         blind = math.log(len(classifier.labels))
         self._loss: losses.Loss = losses.single_choice
         if layout := classifier.layout:
@@ -143,7 +159,8 @@ class _Step:
         whole = torch.zeros_like(self.mean_loss)
         for piece, of_length in self._in_pieces(rows_R, length):
             logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
-            loss = self._loss(logits.float(), self._targets[piece]) / len(rows_R)
+            weights = None if self._weights is None else self._weights[piece]
+            loss = self._loss(logits.float(), self._targets[piece], weights) / len(rows_R)
             torch.autograd.backward(loss)
             whole += loss.detach()
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)

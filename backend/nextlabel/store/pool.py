@@ -27,10 +27,11 @@ from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
 from nextlabel.store.state import ControlState, QueueState, Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
-from nextlabel.values.survey import Note, Seen, Survey
+from nextlabel.values.survey import CountedLess, Note, Seen, Survey
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS task (
     skipped INTEGER NOT NULL,
     annotations INTEGER NOT NULL,            -- Label Studio's own count, to notice what the increments missed
     notes TEXT NOT NULL,                     -- what a person should hear of it
-    voted INTEGER NOT NULL,
+    voted INTEGER NOT NULL,                  -- it has an answer that counts
     open INTEGER NOT NULL,                   -- in the pool: readable, neither holdout nor control, no label, served
     closed INTEGER NOT NULL,                 -- Label Studio no longer serves it, counted as `annotations` are
     copy TEXT,                               -- the same for copies, NULL without a text
@@ -52,8 +53,12 @@ CREATE TABLE IF NOT EXISTS task (
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
     label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
+    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL,  -- as in `Vote`
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
+CREATE TABLE IF NOT EXISTS offered (task_id INTEGER PRIMARY KEY);  -- a prediction of ours was there some time
+CREATE TABLE IF NOT EXISTS newly_answered (task_id INTEGER PRIMARY KEY);  -- by hand, and not touched before
 CREATE INDEX IF NOT EXISTS task_unused ON task (id) WHERE text IS NULL AND voted;
 CREATE INDEX IF NOT EXISTS task_open ON task (id) WHERE open;
 CREATE INDEX IF NOT EXISTS task_unreadable ON task (id) WHERE text IS NULL;
@@ -76,8 +81,18 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 12  # raised with every change of a table: a copy with other tables is read again
-READ_AGAIN = ("meta", "task", "vote", "score", "scored", "vectors", "published")  # tables of any release, not `marked`
+SCHEMA_NUMBER = 13  # raised with every change of a table: a copy with other tables is read again
+READ_AGAIN = (
+    "meta",
+    "task",
+    "vote",
+    "score",
+    "scored",
+    "vectors",
+    "published",
+    "offered",
+    "newly_answered",
+)  # tables of any release, not `marked`
 NOTED = (ControlState, QueueState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
@@ -91,18 +106,20 @@ FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
 TEXTS = "text, pair, more"
-VOTES = "SELECT task_id, label, ground_truth, given, accepted"
-VOTED = (
-    "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
-    "ORDER BY task_id, place"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why"
+VOTED = (  # of the holdout, as it judges, only what counts as much as can be
+    "FROM counted CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
+    "AND weight >= holdout ORDER BY task_id, place"
 )
+ANSWERED = "EXISTS (SELECT 1 FROM vote WHERE task_id = id)"  # whether the answers count or not
 SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and the control set, labelled or not
 
 
 @dataclass(frozen=True, slots=True)
 class ControlTask:
-    """A task of the control set. `passed`: without a label, and somebody has skipped it, or nobody is served it.
-    `closed`: nobody is served it any more. `marked`: a model would have asked for its text by now."""
+    """A task of the control set. `labelled`, whether the label counts or not; `passed`: without one, and somebody has
+    skipped it, or nobody is served it. `closed`: nobody is served it any more. `marked`: a model would have asked for
+    its text by now."""
 
     task_id: int
     labelled: bool
@@ -113,8 +130,8 @@ class ControlTask:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A readable task and what came of asking: its `votes`, whether somebody `skipped` it, and whether it is `closed`,
-    so that nobody is asked any more."""
+    """A readable task and what came of asking: all `votes`, also those that do not count, whether somebody `skipped`
+    it, and whether it is `closed`, so that nobody is asked any more."""
 
     example: Example
     votes: tuple[Vote, ...]
@@ -165,6 +182,7 @@ class Pool:
             if self._count("PRAGMA user_version") == SCHEMA_NUMBER:  # another thread was faster
                 return
             noted = self._noted()
+            self._db.execute("DROP VIEW IF EXISTS counted")
             for table in READ_AGAIN:
                 self._db.execute(f"DROP TABLE IF EXISTS {table}")
             for statement in SCHEMA.split(";"):
@@ -252,7 +270,7 @@ class Pool:
 
     def _upsert(self, row: TaskRow, numbers: Iterator[int]) -> bool:
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
-        states = (int(bool(row.votes)), int(row.open), int(row.closed))
+        states = (int(row.voted), int(row.open), int(row.closed))
         new = (*_columns(row.example), int(row.holdout), row.draw, int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
             f"SELECT {TEXTS}, holdout, draw, skipped, annotations, notes, voted, open, closed, number FROM task "
@@ -261,17 +279,41 @@ class Pool:
         ).fetchone()
         if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
+        if row.by_hand and old is not None and _untouched(*old):
+            self._db.execute("INSERT OR IGNORE INTO newly_answered VALUES (?)", (row.id,))
         number = old[-1] if old is not None and old[:3] == new[:3] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
-        votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
-        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
+        votes = [
+            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why)
+            for place, v in enumerate(row.votes)
+        ]
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
         return True
 
     def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
         rows = self._db.execute(f"{VOTES} FROM vote WHERE task_id = ? ORDER BY place", (task_id,))
         return tuple(map(_vote, rows))
+
+    def count_votes(self, counting: Counting) -> int:
+        """Have the known answers count as they would if they were read now; returns for how many that is a change."""
+        self._db.create_function("weight_of", 2, counting.weight, deterministic=True)
+        self._db.create_function("why_of", 2, counting.why, deterministic=True)
+        weighed = "(weight_of(account, given), why_of(account, given))"
+        with self.transaction():
+            sql = f"UPDATE vote SET (weight, why) = {weighed} WHERE (weight, why) != {weighed}"
+            changed = self._db.execute(sql).rowcount
+            if changed:
+                self._db.execute(
+                    f"UPDATE task SET voted = id IN (SELECT task_id FROM counted) WHERE {ANSWERED}",
+                )
+                self._db.execute(
+                    "UPDATE task SET open = text IS NOT NULL AND NOT (holdout OR draw != '' OR closed OR voted) "
+                    f"WHERE {ANSWERED}"
+                )
+                self._put_all_scored_by("")
+        return changed
 
     def forget(self, task_ids: Collection[int]) -> None:
         """Drop tasks that Label Studio deleted, with their predictions, which it deleted too."""
@@ -363,8 +405,9 @@ class Pool:
     def control(self) -> list[list[ControlTask]]:
         """Its texts in their order, each with its copies, by id."""
         rows = self._db.execute(
-            "SELECT draw, id, voted, NOT voted AND (closed OR skipped), closed, draw IN (SELECT draw FROM marked) "
-            "FROM task WHERE draw != '' ORDER BY draw, id"
+            "SELECT draw, id, answered, NOT answered AND (closed OR skipped), closed, "
+            "draw IN (SELECT draw FROM marked) "
+            f"FROM (SELECT *, {ANSWERED} AS answered FROM task WHERE draw != '') ORDER BY draw, id"
         )
         return [
             [ControlTask(task_id, *map(bool, states)) for _, task_id, *states in copies]
@@ -372,8 +415,9 @@ class Pool:
         ]
 
     def control_votes(self) -> dict[int, list[Vote]]:
-        """The answers to its tasks, by task id."""
-        rows = self._db.execute(f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' ORDER BY 1, place")
+        """The answers to its tasks, by task id: as they judge, only those that count as much as can be."""
+        sql = f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' AND weight = 1 ORDER BY 1, place"
+        rows = self._db.execute(sql)
         return {task_id: [_vote(vote) for vote in votes] for task_id, votes in groupby(rows, itemgetter(0))}
 
     def mark(self, task_ids: Collection[int]) -> None:
@@ -382,8 +426,8 @@ class Pool:
         self._db.execute(sql, (json.dumps(list(task_ids)),))
 
     def mark_labelled(self, first: str = "") -> None:
-        """Mark the labelled texts of the control set from a draw on."""
-        sql = "INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE draw != '' AND draw >= ? AND voted"
+        """Mark the labelled texts of the control set from a draw on, whether the labels count or not."""
+        sql = f"INSERT OR IGNORE INTO marked SELECT draw FROM task WHERE draw != '' AND draw >= ? AND {ANSWERED}"
         self._db.execute(sql, (first,))
 
     def unmark_all(self) -> None:
@@ -392,10 +436,10 @@ class Pool:
 
     def lowest_labelled(self) -> dict[str, float]:
         """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
-        published."""
+        published: it was asked for, whether the label counts or not."""
         sql = (
             "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
-            "WHERE voted AND draw = '' AND NOT holdout GROUP BY 1"
+            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout GROUP BY 1"
         )
         return dict(self._db.execute(sql))
 
@@ -420,11 +464,11 @@ class Pool:
 
     def unanswered(self) -> list[Example]:
         """By id the tasks, of the pool or the control set, that can be labelled and that nobody has labelled or
-        skipped; of copies one, and none of a labelled text."""
+        skipped; of copies one, and none of a labelled text. Labels that do not count are labels here."""
         return self._examples(
             f"SELECT MIN(id), {TEXTS} FROM task "
-            "WHERE text IS NOT NULL AND NOT (holdout OR voted OR closed OR skipped) "
-            "AND copy NOT IN (SELECT copy FROM task WHERE voted AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
+            f"WHERE text IS NOT NULL AND NOT (holdout OR {ANSWERED} OR closed OR skipped) "
+            f"AND copy NOT IN (SELECT copy FROM task WHERE {ANSWERED} AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
         )
 
     def open_copies_of(self, task_ids: Collection[int]) -> set[int]:
@@ -474,7 +518,7 @@ class Pool:
             "FROM task, json_each(notes) WHERE notes != '[]' GROUP BY 1, 2 ORDER BY 3 DESC, 4"
         )
         votes = self._db.execute(
-            "SELECT label, COUNT(*), MIN(task_id), SUM(accepted) FROM vote GROUP BY 1 ORDER BY 2 DESC, 3"
+            "SELECT label, COUNT(*), MIN(task_id), SUM(accepted) FROM counted GROUP BY 1 ORDER BY 2 DESC, 3"
         ).fetchall()
         size = self.size()
         return Survey(
@@ -485,6 +529,22 @@ class Pool:
             votes={label: Seen(count, task_id) for label, count, task_id, _ in votes},
             accepted={label: int(accepted) for label, _, _, accepted in votes if accepted},
         )
+
+    def counted_less(self) -> CountedLess:
+        """How many labels count less than others, or not at all."""
+        sql = f"SELECT COUNT(*), COUNT(DISTINCT account) FROM vote WHERE why = '{PERSON}'"
+        labels, people = self._db.execute(sql).fetchone()
+        return CountedLess(
+            labels=labels,
+            people=people,
+            older=self._count(f"SELECT COUNT(*) FROM vote WHERE why = '{GUIDELINE}'"),
+            weighed=self._count("SELECT COUNT(*) FROM counted WHERE weight < 1"),
+            lost=self._count(f"SELECT COUNT(*) FROM task WHERE closed AND NOT voted AND {ANSWERED}"),
+        )
+
+    def with_uncounted(self) -> set[int]:
+        """Tasks with a label that does not count."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT task_id FROM vote WHERE weight = 0")}
 
     def sample(self, size: int) -> list[Example]:
         """Up to `size` readable tasks from all over the project, the same ones as long as it does not change."""
@@ -777,6 +837,20 @@ class Pool:
         """Remember predictions that were written."""
         rows = [(p.prediction_id, p.task_id, p.version, p.score, p.choice) for p in predictions]
         self._db.executemany("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO offered VALUES (?)", [(p.task_id,) for p in predictions])
+
+    def take_newly_answered(self) -> set[int]:
+        """Tasks that were answered in Label Studio's editor since this was asked last: those that could be served then,
+        and that nobody had answered or skipped."""
+        with self.transaction():
+            found = {row[0] for row in self._db.execute("SELECT task_id FROM newly_answered")}
+            self._db.execute("DELETE FROM newly_answered")
+        return found
+
+    def never_offered(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks of which no prediction of ours was ever known."""
+        sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT task_id FROM offered)"
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
 
     def note_withdrawn(self, prediction_id: int) -> None:
         """Remember that a prediction is gone."""
@@ -804,9 +878,16 @@ def _digest(example: Example | None) -> str | None:
     return hashlib.sha256(repr(key_of(example)).encode()).hexdigest()[:32] if example else None
 
 
+def _untouched(
+    text: str | None, pair: object, more: object, holdout: int, draw: str, skipped: int, annotations: int, *_: object
+) -> bool:
+    """Whether a task, as it was known, could be served, and nobody had answered or skipped it."""
+    return text is not None and not (holdout or skipped or annotations)
+
+
 def _vote(row: Sequence[Any]) -> Vote:
-    _, label, ground_truth, given, accepted = row[:5]
-    return Vote(label, bool(ground_truth), given, bool(accepted))
+    _, label, ground_truth, given, accepted, *counts = row[:8]
+    return Vote(label, bool(ground_truth), given, bool(accepted), *counts)
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

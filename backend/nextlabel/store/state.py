@@ -41,6 +41,7 @@ class SyncState(Record):
     by `overlap_s` until it is the `settled` one. `watermark_seen_at` and `synced_at` are in seconds since the epoch.
     `annotators` gives the time of each one's last label, of those at work. `difference` and `accepted` are of tasks,
     annotations and closed tasks. All tasks up to id `verified_to` were compared, and `parts_owed` more parts are due.
+    `counting` says in words which labels count less than others, or not at all.
     """
 
     reading: str = ""
@@ -56,6 +57,7 @@ class SyncState(Record):
     accepted: tuple[int, int, int] = (0, 0, 0)
     verified_to: int = 0
     parts_owed: int = 0
+    counting: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class FitState(Record):
     """What tells whether a fit is due, besides the labels. `loop.fitting` writes it.
 
     Times are in seconds since the epoch. A fit has been due since `due_at`; there have been labels that
-    version `pending_of` does not know since `pending_since`. `demand_fitted` is the last demand that was answered. The
+    version `pending_of` does not know since `pending_since`, by now so many `pending`, of which the last was seen at
+    `last_came_at`. `demand_fitted` is the last demand that was answered. The
     last fit was `given_up` for one that knows more labels.
     """
 
@@ -74,6 +77,21 @@ class FitState(Record):
     failures_in_a_row: int = 0
     failed_at: float = 0.0
     given_up: bool = False
+    pending: int = 0
+    last_came_at: float | None = None
+
+
+@dataclass(frozen=True)
+class OutsideState(Record):
+    """Labels on tasks that the queue did not offer. `loop.outside` writes it.
+
+    Of the `recent` first labels of tasks, the newest last, each that is one; so many in `total`, and one of these tasks
+    as an `example`, 0 before there is any.
+    """
+
+    recent: tuple[bool, ...] = ()
+    total: int = 0
+    example: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,5 +147,6 @@ class ProjectState(Record):
 
 
 _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (SyncState, FitState, QueueState, StartState, ControlState, ProjectState)
+    kind: TypeAdapter(kind)
+    for kind in (SyncState, FitState, OutsideState, QueueState, StartState, ControlState, ProjectState)
 }

@@ -25,9 +25,9 @@ class QueueStatus:
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
-    near-copy of theirs. Of each `wanted` class there are so many `labels`, of a `target`, if there is one. `first` is
-    the one thing about the project that must be known before all else, empty when all is well; `warnings` and `remarks`
-    follow it.
+    near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
+    there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
+    known before all else, empty when all is well; `warnings` and `remarks` follow it.
     """
 
     state: str = "waiting"
@@ -47,6 +47,7 @@ class QueueStatus:
     stale: int = 0
     held: int = 0
     unscored: int = 0
+    outside: int = 0
     wanted: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     first: str = ""
     warnings: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ Owns what they mean; refuses files, clocks, models and Label Studio's JSON.
 
 __all__ = [
     "arrays",
+    "counting",
     "examples",
     "labels",
     "layout",

@@ -10,13 +10,17 @@ from nextlabel.values.survey import Note
 class Vote:
     """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
 
-    `accepted`: it was submitted as a prediction had filled it in.
+    `accepted`: it was submitted as a prediction had filled it in. `account` is the id of whose it is. It counts by
+    `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`.
     """
 
     label: str
     ground_truth: bool
     when: str
     accepted: bool = False
+    account: str = ""
+    weight: float = 1.0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class TaskRow:
     """A task as Label Studio tells it. `example` is None when the task cannot be read.
 
     `closed`: Label Studio no longer serves it. `skipped`: at least one annotator passed it over. `draw` is its place
-    in the order of the control set, empty when it is none of that.
+    in the order of the control set, empty when it is none of that. `by_hand`: it was answered in Label Studio's editor.
     """
 
     id: int
@@ -36,8 +40,14 @@ class TaskRow:
     votes: tuple[Vote, ...]
     notes: tuple[Note, ...] = ()
     draw: str = ""
+    by_hand: bool = False
+
+    @property
+    def voted(self) -> bool:
+        """Whether there is a vote that counts."""
+        return any(vote.weight for vote in self.votes)
 
     @property
     def open(self) -> bool:
         """Whether the task is in the pool."""
-        return self.example is not None and not (self.holdout or self.draw or self.closed or self.votes)
+        return self.example is not None and not (self.holdout or self.draw or self.closed or self.voted)

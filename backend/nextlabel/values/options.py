@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, Counting, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MAXIMUM, MEAN
 
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
@@ -44,6 +45,8 @@ class ProjectOptions:
     than its target have slots in the queue. `question_weights` is what questions count for in the order of
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
+    Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
+    `older_labels`.
     """
 
     fields: tuple[str, ...] = ()
@@ -59,6 +62,14 @@ class ProjectOptions:
     question_weights: Mapping[str, float] = field(default_factory=dict)
     combine_questions: str = MEAN
     asked_since: Mapping[str, str] = field(default_factory=dict)
+    leave_out: tuple[LeftOut, ...] = ()
+    guideline_since: str = ""
+    older_labels: float = 0.0
+
+    @property
+    def counting(self) -> Counting:
+        """Which labels count."""
+        return Counting(self.leave_out, self.guideline_since, self.older_labels)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -99,7 +110,8 @@ class ProjectOptions:
             raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
-        return cls(*kept, weights, combine, since)
+        counting = _counting_of(ours)
+        return cls(*kept, weights, combine, since, counting.left_out, counting.since, counting.older)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -113,10 +125,27 @@ class ProjectOptions:
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
+        ours |= {"leave_out": list(map(str, self.leave_out)), "guideline_since": self.guideline_since}
+        ours |= {"older_labels": self.older_labels}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
+
+
+def _counting_of(ours: Mapping[str, Any]) -> Counting:
+    left_out = left_out_of(ours.get("leave_out", []))
+    if left_out is None:
+        raise not_possible("leave_out", ours["leave_out"], ACCOUNTS)
+    if any("@" in one.account for one in left_out):
+        by_id = 'ids of accounts, such as ["7 2026-11-03"]; nextlabel options takes e-mail addresses, too'
+        raise not_possible("leave_out", ours["leave_out"], by_id)
+    since, older = day_of(ours.get("guideline_since", "")), weight_of(ours.get("older_labels", 0))
+    if since is None and ours.get("guideline_since"):
+        raise not_possible("guideline_since", ours["guideline_since"], A_DAY)
+    if older is None:
+        raise not_possible("older_labels", ours["older_labels"], A_WEIGHT)
+    return Counting(left_out, since or "", older)
 
 
 def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:

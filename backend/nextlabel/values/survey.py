@@ -46,6 +46,18 @@ class Copies:
 
 
 @dataclass(frozen=True)
+class CountedLess:
+    """`labels` of so many `people` are left out, and so many more are `older` than the guideline: left out too, unless
+    they are `weighed`. On `lost` tasks nothing counts, though Label Studio serves them to nobody any more."""
+
+    labels: int = 0
+    people: int = 0
+    older: int = 0
+    weighed: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
 class Survey:
     """The tasks of a project. `votes` by the label as Label Studio stores it; of them `accepted` were submitted as a
     prediction had filled them in. `unused` tasks have a vote and cannot be read."""

@@ -60,8 +60,10 @@ class Card:
     than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
     where they are not kept, so that it has no heads; `asked` is the `Layout` of a form's questions, empty where it is
     one with exactly one answer, `known` how many labelled tasks a form's version was fitted on, and `measures` are
-    those of the holdout by question. A quick first version knows a part `of_labels`, which is 0 for all others. Fields
-    with a default are absent from cards of earlier releases.
+    those of the holdout by question. `counting` says in words which labels counted less than others, or not at all:
+    `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. A quick first
+    version knows a part `of_labels`, which is 0 for all others. Fields with a default are absent from cards of earlier
+    releases.
     """
 
     version: str
@@ -95,6 +97,10 @@ class Card:
     known: int = 0
     measures: dict[str, dict[str, float]] = field(default_factory=dict)
     of_labels: int = 0
+    counting: str = ""
+    left_out: int = 0
+    older: int = 0
+    weighed: int = 0
 
     @property
     def examples(self) -> int:
