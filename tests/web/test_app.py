@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import html
 import io
 import json
 import math
+import re
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -937,6 +940,38 @@ def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path
     Registry(tmp_path).know(PROJECT)
     StatusBoard(tmp_path).put_fit(PROJECT, 0.0, state="fitting", stage="fit", done=3, total=40)
     assert 'max="40" value="3"' in page(fresh)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("pos", 'contain `"choices": ["pos"]`; the label alone'),
+        ("grün", 'contain `"choices": ["gr\\u00fcn"]` (on PostgreSQL `"choices": ["grün"]`); the label alone'),
+    ],
+)
+def test_the_page_says_which_filter_finds_tasks_by_their_prediction(
+    label: str, words: str, fresh: FlaskClient, tmp_path: Path
+) -> None:
+    Registry(tmp_path).know(PROJECT)
+    assert "Prediction results" not in page(fresh), "no prediction shows a label yet"
+    Registry(tmp_path).save(make_card(1, (label, "other")), {}, lambda directory: None)
+    shown = html.unescape(page(fresh)).replace("<code>", "`").replace("</code>", "`")
+    assert f"Prediction results that {words} finds every task." in shown
+
+
+def test_page_and_project_say_one_state_whatever_its_parts_say(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    board, now = StatusBoard(tmp_path), time.time()
+    board.put_queue(PROJECT, now, state="waiting", message="3 of 64 new labels", labels=11, order="nextlabel-1-x")
+    board.put_fit(PROJECT, now, state="failed", message="out of memory", stage="score", done=287, total=343)
+    for state, colour in (("fit failed", "failed"), ("disconnected", "")):
+        shown, said = page(fresh), fresh.get(f"/api/projects/{PROJECT}").get_json()
+        assert re.findall(r'<span class="state (.*?)">(.*?)</span>', shown) == [(colour, state)]
+        assert (said["state"], said["progress"]) == (state, None)
+        assert all(f"<p>{sentence}</p>" in shown for sentence in said["sentences"])
+        assert "<progress" not in shown
+        assert ("11 labels" in shown, "in the order of" in shown) == 2 * (state == "fit failed",)
+        board.put_queue(PROJECT, now, state="disconnected", message="it is gone")
 
 
 def test_the_page_hides_a_password_in_label_studios_address(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
+from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN, results_with
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
 from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
@@ -468,6 +468,16 @@ def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
         "be fitted (Start Training); `nextlabel versions` lists and promotes versions.",
+    )
+
+
+def how_to_find(label: str) -> str:
+    """How to find tasks in Label Studio by their prediction. Each prediction names all labels, with probabilities."""
+    on_postgresql = "" if label.isascii() else f" (on PostgreSQL `{results_with(label, escaped=False)}`)"
+    return (
+        f"To find the published tasks that are predicted to be {label!r}, filter in Label Studio's data manager for "
+        f"Prediction results that contain `{results_with(label, escaped=True)}`{on_postgresql}; the label alone finds "
+        "every task."
     )
 
 

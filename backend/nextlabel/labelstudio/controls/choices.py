@@ -1,5 +1,6 @@
 """`<Choices>`: which of them can be served, with what to change of the others, and the items of a result it makes."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,3 +124,9 @@ def shown_choice(result: object) -> str:
     values = (item.get("value") for item in items_of(result))
     found = (value.get("choices") for value in values if isinstance(value, Mapping))
     return next((c for choices in found if isinstance(choices, list) for c in choices if isinstance(c, str)), "")
+
+
+def results_with(label: str, escaped: bool) -> str:
+    """What results that give this label contain, as Label Studio's filters search them: on SQLite other letters than
+    those of ASCII are `escaped`, on PostgreSQL they are not."""
+    return f'"choices": [{json.dumps(label, ensure_ascii=escaped)}]'
