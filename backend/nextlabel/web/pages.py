@@ -112,7 +112,6 @@ def overview() -> str:
             "helping": helping_words.sentences(board.helping(p)),
             "helping_of": board.helping(p).order,
             "no_control": _no_control(p),
-            "how_to_find": [notices.how_to_find(card.labels[0]) for card in registry.cards(p)[:1]],
         }
         for p in registry.projects()
     ]
