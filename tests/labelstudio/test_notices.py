@@ -449,3 +449,21 @@ def test_wanted_labels_that_are_no_classes_any_more_are_named() -> None:
     assert "that are ignored: look_for 'gone'; class_targets 'unsure'. Nothing comes" in notice.text
     assert "`nextlabel options --project 7`" in notice.text
     assert list(on_wanted(ProjectOptions(look_for={"": ("money",), "pos": ("fine",)}), reading, 7)) == []
+
+
+@pytest.mark.parametrize(
+    ("control", "contains"),
+    [
+        ('<Choices name="c" toName="t"><Choice value="pos"/><Choice value="x"/></Choices>', '`"choices": ["pos"]`;'),
+        (
+            '<Choices name="c" toName="t"><Choice value="Gr\u00fcn" alias="gr\u00fcn"/><Choice value="x"/></Choices>',
+            '`"choices": ["gr\\u00fcn"]` (on PostgreSQL `"choices": ["gr\u00fcn"]`);',
+        ),
+        ('<Choices name="c" toName="t" choice="multiple"><Choice value="a"/><Choice value="b"/></Choices>', ""),
+    ],
+)
+def test_how_to_find_tasks_by_their_prediction(control: str, contains: str) -> None:
+    found = parse_label_config(f'<View><Text name="t" value="$text"/>{control}</View>')
+    said = notices.how_to_find(found.asked[0])
+    assert contains in said
+    assert bool(said) == bool(contains)

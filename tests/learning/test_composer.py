@@ -1,11 +1,12 @@
 """The head of the queue: the best tasks of each kind in its slots, each once, in the order of their scores."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
+from nextlabel.learning.composer import INFORMATIVE, STEP, all_informative, compose
 from nextlabel.values.queue import Placed, Ranked
 
 laws = settings(derandomize=True, deadline=None, max_examples=200)
@@ -53,6 +54,15 @@ def test_a_slot_at_either_end_lies_between_its_neighbour_and_what_follows() -> N
     assert [(task.task_id, task.score) for task in head] == [(8, 0.25), (1, 0.5), (9, 0.625)]
 
 
+def test_equal_values_are_a_step_apart_and_a_slot_between_them_is_kept() -> None:
+    lists = {INFORMATIVE: [Ranked(2, 0.5), Ranked(3, 0.5), Ranked(8, 0.5)], CONTROL: [Ranked(1, 0.5)]}
+    head = compose(lists, every_third, 4, [Ranked(5, 0.5), Ranked(9, 0.5)])
+    assert [task.task_id for task in head] == [2, 3, 1, 5, 8]
+    assert [task.score for task in head] == [0.5 + STEP * place for place in range(5)]
+    certain = compose({INFORMATIVE: [Ranked(task, 0.0) for task in range(3)]}, all_informative, 3)
+    assert [task.score for task in certain] == [1 - 2 * STEP, 1 - STEP, 1.0]
+
+
 def test_a_slot_whose_kind_has_run_out_goes_to_an_informative_task() -> None:
     lists = {INFORMATIVE: [Ranked(n, 1 - n / 10) for n in range(1, 7)], CONTROL: [Ranked(1, 0.9), Ranked(6, 0.4)]}
     assert ids_and_kinds(compose(lists, every_third, 6)) == [
@@ -78,7 +88,10 @@ def test_of_one_kind_the_best_come_in_their_order_each_once(
     head = compose({INFORMATIVE: by_rank(fresh)}, all_informative, depth, by_rank(skipped))
     assert len({task.task_id for task in head}) == len(head)
     assert [(task.value, -task.task_id) for task in head] == sorted(((t.value, -t.task_id) for t in head), reverse=True)
-    assert all(task.score == 1 - task.value for task in head)
+    assert all(0 <= before.score < after.score <= 1 for before, after in pairwise(head))
+    for task in head:
+        near = [other for other in head if abs(other.value - task.value) <= STEP * len(head)]
+        assert abs(task.score - (1 - task.value)) <= STEP * (len(near) - 1), "a step for each one that is equal"
     assert [task.task_id for task in head if task.task_id < 100] == [t.task_id for t in by_rank(fresh)[:depth]]
     if depth >= len(fresh) + 1:
         assert len(head) == len(fresh) + len(skipped)

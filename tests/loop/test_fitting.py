@@ -25,6 +25,7 @@ from nextlabel.loop.fitting import (
     Fitter,
 )
 from nextlabel.settings import Settings, for_project
+from nextlabel.store.locks import lock
 from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
@@ -599,6 +600,16 @@ def test_a_fit_that_ends_in_no_numbers_changes_nothing(fitted: House, house_of: 
     assert house.active_version == version
     assert house.board.fit(PROJECT).state == "failed"
     assert "weights that are not numbers" in house.board.fit(PROJECT).message
+
+
+def test_a_fit_that_died_with_its_trainer_is_not_said_to_run(fitted: House) -> None:
+    fitted.board.put_fit(PROJECT, 0.0, state="fitting", stage="score", done=287, total=343)
+    with lock(fitted.settings.model_dir, f"fit.{PROJECT}"):
+        fitted.fitter.say_interrupted()
+        assert fitted.board.fit(PROJECT).state == "fitting", "another trainer is at it"
+    fitted.fitter.say_interrupted()
+    assert (fitted.board.fit(PROJECT).state, fitted.board.fit(PROJECT).failures) == ("idle", 0)
+    assert "was interrupted" in fitted.board.fit(PROJECT).message
 
 
 def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:

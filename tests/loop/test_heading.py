@@ -275,6 +275,8 @@ def test_a_fit_is_given_up_once_for_one_that_knows_more_than_twice_the_labels(
     monkeypatch.setattr(house.board, "put_fit", tell)
     assert house.fit() == "", "given up"
     assert house.pool.state(FitState).given_up
+    assert (house.board.fit(PROJECT).state, house.board.fit(PROJECT).failures) == ("idle", 0)
+    assert "was given up" in house.board.fit(PROJECT).message
     assert house.fit() != "", "not twice in a row"
     assert not house.pool.state(FitState).given_up
     assert fits == [10, 30]

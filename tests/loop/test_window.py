@@ -1,10 +1,14 @@
 """The published queue head and the wanted one: what is written, what is taken away, what is left alone."""
 
+import json
+from collections.abc import Mapping
+from itertools import count, pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
-from nextlabel.loop.window import WindowPlan, plan_window
+from nextlabel.learning.composer import CONTROL, INFORMATIVE, STEP, all_informative, compose
+from nextlabel.loop.window import FIRST, SCORE_TOLERANCE, WindowPlan, plan_window
 from nextlabel.values.queue import Placed, Published, Ranked
 
 laws = settings(derandomize=True, deadline=None, max_examples=150)
@@ -115,15 +119,60 @@ publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW])
 def test_carrying_out_the_plan_publishes_the_wanted_head(
     open_values: dict[int, float], depth: int, rows: list[tuple[int, str, float]]
 ) -> None:
-    pool = [Ranked(task, value) for task, value in sorted(open_values.items(), key=lambda item: (-item[1], item[0]))]
+    pool = by_rank(open_values)
     wanted = compose({INFORMATIVE: pool}, all_informative, depth)
     before = [Published(number, *row) for number, row in enumerate(rows)]
     plan = plan_window(wanted, before, NEW, open_values)
     written = [Published(1000 + task.task_id, task.task_id, NEW, task.score) for task in plan.create]
     after = [p for p in before if p.prediction_id not in plan.delete] + written
 
-    assert {(p.task_id, p.score) for p in after} >= {(task.task_id, 1 - task.value) for task in wanted}
+    scores = {p.task_id: p.score for p in after}
+    assert all(abs(scores[task.task_id] - (1 - task.value)) <= STEP * len(after) for task in wanted)
+    assert len({p.score for p in written} - {p.score for p in before if p.version == NEW}) == len(written)
     assert all(p.version == NEW for p in after)
     assert len(after) == len({p.task_id for p in after})
-    assert all(p.score == 1 - open_values[p.task_id] for p in after if p.task_id in open_values)
+    open_scores = {task_id: 1 - value for task_id, value in open_values.items()}
+    assert all(abs(p.score - open_scores[p.task_id]) <= STEP * len(after) for p in after if p.task_id in open_scores)
     assert plan_window(wanted, after, NEW, open_values) == WindowPlan((), ()), "a second time there is nothing to do"
+
+
+def by_rank(pool: Mapping[int, float]) -> list[Ranked]:
+    return [Ranked(task, value) for task, value in sorted(pool.items(), key=lambda item: (-item[1], item[0]))]
+
+
+ties = values | st.sampled_from([0.5 + STEP, 0.5 + 4 * STEP, 1 - STEP, 1e-20])
+looks = st.tuples(
+    st.dictionaries(st.integers(1, 12), ties, max_size=12),  # the pool: what is missing has a label by now
+    st.dictionaries(st.integers(21, 24), ties, max_size=3),  # tasks that somebody skipped
+    st.lists(st.integers(31, 36), unique=True, max_size=4),  # of the control set
+    st.lists(st.booleans(), min_size=10, max_size=10),  # its places
+    st.integers(1, 10),
+)
+
+
+@laws
+@given(seen=st.lists(looks, min_size=1, max_size=6))
+def test_no_two_scores_of_an_order_are_ever_equal_in_label_studio(
+    seen: list[tuple[dict[int, float], dict[int, float], list[int], list[bool], int]],
+) -> None:
+    published: list[Published] = []
+    numbers = count(1)
+    for pool, skipped, control, places, depth in seen:
+        lists = {INFORMATIVE: by_rank(pool), CONTROL: [Ranked(task, 0.0) for task in control]}
+        kinds = [CONTROL if is_control else INFORMATIVE for is_control in places]
+        wanted = compose(lists, kinds.__getitem__, depth, by_rank(skipped))
+        plan = plan_window(wanted, published, NEW, pool | skipped)
+        for task in plan.create:
+            stored = json.loads(json.dumps(task.score))  # as sent; Label Studio's column holds doubles
+            published.append(Published(next(numbers), task.task_id, NEW, stored))
+            assert 0 <= stored <= 1
+            assert len({p.score for p in published}) == len(published)
+        published = [p for p in published if p.prediction_id not in plan.delete]
+        assert plan_window(wanted, published, NEW, pool | skipped) == WindowPlan((), ()), "it settles"
+        scores = {p.task_id: p.score for p in published}
+        for task, following in pairwise(task for task in wanted if task.kind == INFORMATIVE):
+            near = task.value - following.value <= SCORE_TOLERANCE
+            assert near or scores[task.task_id] < scores[following.task_id]
+        for task, following in pairwise(wanted):
+            if task.kind == CONTROL and following.kind == INFORMATIVE:
+                assert scores[task.task_id] < max(scores[following.task_id], following.score, FIRST)

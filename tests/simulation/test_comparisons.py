@@ -110,8 +110,8 @@ def test_an_area_gives_each_doubling_the_same_weight() -> None:
 def by_hand() -> Scores:
     """Random climbs by 0.1 a doubling; entropy is one doubling ahead. Full data: 0.2 + 0.5."""
     return {
-        "random": {s: flat([0.2, 0.3, 0.4, 0.5, 0.6]) for s in (0, 1, 2)},
-        "entropy": {s: flat([0.2, 0.4, 0.5, 0.6, 0.7], [0.2, 0.3, 0.4, 0.5, 0.6]) for s in (2, 0, 1)},
+        "random": {s: flat([0.2, 0.3, 0.4, 0.5, 0.6]) for s in range(5)},
+        "entropy": {s: flat([0.2, 0.4, 0.5, 0.6, 0.7], [0.2, 0.3, 0.4, 0.5, 0.6]) for s in (2, 0, 1, 4, 3)},
         "full": {5: [(0.65, 0.6)], 6: [(0.75, 0.7)]},
     }
 
@@ -179,7 +179,7 @@ def test_only_seeds_that_have_both_arms_to_the_end_are_paired() -> None:
     del scores["entropy"][2]
     scores["live"] = {1: scores["entropy"][1]}
     compared = compare(run_of(scores), "made")
-    assert {arm.strategy: arm.seeds for arm in compared.arms} == {"entropy": (0,), "random": (0, 2)}
+    assert {arm.strategy: arm.seeds for arm in compared.arms} == {"entropy": (0, 3, 4), "random": (0, 2, 3, 4)}
     assert compared.counts == AT
 
 

@@ -249,7 +249,20 @@ def test_a_mean_curve_has_the_rounds_that_all_seeds_have() -> None:
     labels_R, means = curves.mean_curve([curve([0.5, 0.6, 0.7]), curve([0.7, 0.8])])
     assert labels_R.tolist() == [100, 150]
     assert [e.mean for e in means] == pytest.approx([0.6, 0.7])
-    assert [(e.low, e.high) for e in means] == [pytest.approx((0.5, 0.7)), pytest.approx((0.6, 0.8))]
+    assert [(e.low, e.high) for e in means] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize("seeds", [1, 4, 5, 12])
+def test_fewer_than_five_seeds_have_no_interval(seeds: int) -> None:
+    spread = [0.5 + 0.01 * (seed % 3) for seed in range(seeds)]
+    _, [first, *_] = curves.mean_curve([curve([score, 0.8]) for score in spread])
+    assert first.mean == pytest.approx(np.mean(spread))
+    if seeds < 5:
+        assert (first.low, first.high) == (None, None)
+    else:
+        assert first.low is not None
+        assert first.high is not None
+        assert min(spread) <= first.low < first.mean < first.high <= max(spread)
 
 
 # ---- the documented algorithm once more, slowly and without sharing a line

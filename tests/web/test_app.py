@@ -5,8 +5,10 @@ import hashlib
 import io
 import json
 import math
+import re
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -945,6 +947,31 @@ def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path
     Registry(tmp_path).know(PROJECT)
     StatusBoard(tmp_path).put_fit(PROJECT, 0.0, state="fitting", stage="fit", done=3, total=40)
     assert 'max="40" value="3"' in page(fresh)
+
+
+def test_the_page_says_how_to_find_tasks_by_their_prediction_once_there_is_one(
+    fresh: FlaskClient, tmp_path: Path
+) -> None:
+    Registry(tmp_path).know(PROJECT)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, how_to_find='contain `"choices": ["pos"]`')
+    assert "contain" not in page(fresh)
+    Registry(tmp_path).save(make_card(1, LABELS), {}, lambda directory: None)
+    assert "contain <code>&#34;choices&#34;: [&#34;pos&#34;]</code>" in page(fresh)
+
+
+def test_page_and_project_say_one_state_whatever_its_parts_say(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    board, now = StatusBoard(tmp_path), time.time()
+    board.put_queue(PROJECT, now, state="waiting", message="3 of 64 new labels", labels=11, order="nextlabel-1-x")
+    board.put_fit(PROJECT, now, state="failed", message="out of memory", stage="score", done=287, total=343)
+    for state, colour in (("fit failed", "failed"), ("disconnected", "")):
+        shown, said = page(fresh), fresh.get(f"/api/projects/{PROJECT}").get_json()
+        assert re.findall(r'<span class="state (.*?)">(.*?)</span>', shown) == [(colour, state)]
+        assert (said["state"], said["progress"]) == (state, None)
+        assert all(f"<p>{sentence}</p>" in shown for sentence in said["sentences"])
+        assert "<progress" not in shown
+        assert ("11 labels" in shown, "in the order of" in shown) == 2 * (state == "fit failed",)
+        board.put_queue(PROJECT, now, state="disconnected", message="it is gone")
 
 
 def test_the_page_hides_a_password_in_label_studios_address(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,10 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from nextlabel.errors import NextlabelError
-from nextlabel.lab.annotators import annotate, gold_of
+from nextlabel.lab.annotators import Answer, gold_of
 from nextlabel.lab.importing import import_corpus
-from nextlabel.lab.sandbox import (
-    LocalBackend,
-    LocalStudio,
-    free_port,
-)
+from nextlabel.lab.robot import EMAIL, Robot
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.model.hub import how_to_install, packaged
@@ -106,7 +103,8 @@ def _run(options: DemoOptions, stack: ExitStack) -> None:
     _introduce(studio, backend, project)
     if not options.no_browser and not options.exit:
         webbrowser.open(f"{studio.url}/projects/{project}")
-    _label(_Loop(client, backend, project, plan), corpus, options.rounds)
+    answers = Robot(studio, project, gold_of(corpus)).answers()
+    _label(_Loop(client, backend, project, plan), answers, options.rounds)
     if not options.exit:
         _leave_running(studio, backend, project)
 
@@ -174,7 +172,7 @@ def _introduce(studio: LocalStudio, backend: LocalBackend, project: int) -> None
   Label Studio   {studio.url}/projects/{project}
   log in with    {studio.login.user}   password {studio.login.password}
   the backend    {backend.url}
-  Label beside the simulated annotator: open the project and press "Label All Tasks".
+  Label beside the simulated annotator ({EMAIL}): open the project and press "Label All Tasks".
 """)
 
 
@@ -222,11 +220,10 @@ class _Loop:
             time.sleep(0.3)
 
 
-def _label(loop: _Loop, corpus: Corpus, rounds: int) -> None:
+def _label(loop: _Loop, answers: Iterator[Answer], rounds: int) -> None:
     if loop.number() == 0:
         print("Fitting the first version on the seed set ...")
         _show(0, loop.wait_for_version(0))
-    answers = annotate(loop.client, loop.project, gold_of(corpus))
     for number in range(1, rounds + 1):
         before = loop.number()
         given, learnt = 0, 0

@@ -217,7 +217,7 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials, works
             return
         answer.raise_for_status()
         said = answer.json()
-        queue, base_model = said["queue"], said["base_model"]
+        queue, base_model, state, sentences = (said[name] for name in ("queue", "base_model", "state", "sentences"))
         troubles = [sentence for sentence in (queue["first"], *queue["warnings"]) if sentence]
         remarks = [sentence for sentence in queue["remarks"] if sentence]
         own = said["settings"]
@@ -234,7 +234,7 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials, works
     for sentence in remarks:
         yield Finding(True, sentence)
     yield Finding(True, f"Active: {active}")
-    yield Finding(True, f"The trainer says: {queue['state']}. {queue['message']}")
+    yield Finding(True, f"The trainer says: {state}. {' '.join(sentences)}")
 
 
 def sum_of(metrics: str, name: str) -> float:

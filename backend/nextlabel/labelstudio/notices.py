@@ -6,6 +6,7 @@ shell stands in backticks, so that no full stop is copied along.
 
 import difflib
 import html
+import json
 import re
 import shlex
 import unicodedata
@@ -19,7 +20,7 @@ from nextlabel.labelstudio.objects.fields import MISSING
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import decoded
+from nextlabel.values.layout import ONE_OF, decoded
 from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -561,6 +562,21 @@ def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
         "be fitted (Start Training); `nextlabel versions` lists and promotes versions.",
+    )
+
+
+def how_to_find(control: ControlTag) -> str:
+    """How to find tasks in Label Studio by their prediction; empty where a prediction may give several labels. Each
+    prediction names all labels, with probabilities, and on SQLite letters beyond ASCII are escaped."""
+    if control.kind != ONE_OF:
+        return ""
+    label = control.labels[0]
+    value = control.item([label])["value"]
+    escaped, plain = (json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False))
+    on_postgresql = "" if escaped == plain else f" (on PostgreSQL `{plain}`)"
+    return (
+        f"To find the published tasks that are predicted to be {label!r}, filter in Label Studio's data manager for "
+        f"Prediction results that contain `{escaped}`{on_postgresql}; the label alone finds every task."
     )
 
 

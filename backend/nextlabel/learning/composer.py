@@ -5,12 +5,14 @@ Tasks want to come next for different reasons, their kinds. To add one: a ranked
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 
 from nextlabel.values.queue import Placed, Ranked, to_score
 
 CONTROL = "control"  # drawn at random, and never learnt from
+STEP = 2.0**-53  # between two scores: all are multiples of it, as 1 - value of doubles is
 INFORMATIVE = "informative"  # the kind that takes every slot which no other one can fill
 
 Slots = Callable[[int], str]  # the kind that each place of the head belongs to, counted from 0
@@ -27,7 +29,8 @@ def compose(
     """The head of the queue, in the order in which it is served: `depth` tasks, or all there are, each once.
 
     `ranked` holds the tasks of each kind, best first. An informative task's score is 1 - value; one of another kind
-    stands in its slot by a score between its neighbours'. `skipped` informative tasks that rank above the last one are
+    stands in its slot by a score between its neighbours'. No two scores are equal, as ties have no order on PostgreSQL:
+    of equal ones each is a `STEP` above the one before it. `skipped` informative tasks that rank above the last one are
     in their places. Another annotator may take such a task, so it stays in the queue; but it does not use up the depth,
     or one annotator who skips a lot would see the queue fall back to random order.
     """
@@ -36,15 +39,16 @@ def compose(
     informative = [task for kind, task in filled if kind == INFORMATIVE]
     last = informative[-1] if informative and len(filled) == depth else None
     following = _next(waiting.get(INFORMATIVE, deque()), taken)
-    values = _place_values(filled, following.value if following else 0.0)
-    places = [(value, kind, task) for value, (kind, task) in zip(values, filled, strict=True)]
-    places += [
-        (task.value, INFORMATIVE, task)
-        for task in skipped
-        if task.task_id not in taken and (last is None or _rank(task) < _rank(last))
-    ]
-    places.sort(key=lambda place: (-place[0], place[2].task_id))
-    return [Placed(task.task_id, kind, task.value, to_score(value)) for value, kind, task in places]
+    missed = [task for task in skipped if task.task_id not in taken and (last is None or _rank(task) < _rank(last))]
+    head = _with_skipped(filled, missed)
+    scores = apart([to_score(value) for value in _place_values(head, following.value if following else 0.0)])
+    return [Placed(task.task_id, kind, task.value, score) for (kind, task), score in zip(head, scores, strict=True)]
+
+
+def apart(scores: Sequence[float]) -> list[float]:
+    """Scores in [0, 1] that do not fall, made to rise: by a `STEP` where they are equal."""
+    rising = list(accumulate(scores, lambda before, score: max(score, before + STEP)))  # from 1 no step leads higher
+    return list(accumulate(reversed(rising), lambda after, score: min(score, after - STEP)))[::-1]
 
 
 def _filled(
@@ -69,6 +73,15 @@ def _next(waiting: deque[Ranked], taken: set[int]) -> Ranked | None:
         if task.task_id not in taken:
             return task
     return None
+
+
+def _with_skipped(filled: Sequence[tuple[str, Ranked]], skipped: Sequence[Ranked]) -> list[tuple[str, Ranked]]:
+    """The skipped tasks, best first, each before the first informative one that ranks below it."""
+    head = list(filled)
+    for task in skipped:
+        below = (i for i, (kind, other) in enumerate(head) if kind == INFORMATIVE and _rank(other) > _rank(task))
+        head.insert(next(below, len(head)), (INFORMATIVE, task))
+    return head
 
 
 def _place_values(filled: Sequence[tuple[str, Ranked]], following: float) -> list[float]:

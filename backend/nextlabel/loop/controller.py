@@ -144,6 +144,10 @@ class Controller:
         if self._registry.knows(project):  # not one that was forgotten while the job waited, which would leave files
             self._fitter.fit(project)
 
+    def say_interrupted(self) -> None:
+        """Say that fits have ended which died with an earlier trainer."""
+        self._fitter.say_interrupted()
+
     def score(self, project: int, version: str, first: int, last: int) -> None:
         """Score a part of what is left of a pool."""
         try:
@@ -292,7 +296,8 @@ class Controller:
         order = self._starts.look(pool, project.id, may_ask=not found.decision.reason)
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
         if order is None or not ours or version_number(version_of(project.model_version or "")):
-            self._report(pool, found, state="waiting")
+            chosen = order is not None and not ours
+            self._report(pool, found, state="overruled" if chosen else "waiting")
             return
         if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
@@ -310,7 +315,7 @@ class Controller:
         """Have the queue follow the version, unless a person has chosen otherwise."""
         project = found.project
         if self._chosen_by_a_person(pool, project, version):
-            self._report(pool, found, state="published", version=version)
+            self._report(pool, found, state="overruled", version=version)
             return
         if version_of(project.model_version or "") != version and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
@@ -339,7 +344,7 @@ class Controller:
         project, order = found.project, AuditOrder(audit)
         found = replace(found, decision=replace(found.decision, message=audit.message))
         if self._chosen_by_a_person(pool, project, order.name):
-            self._report(pool, found, state="published", version=found.version or "")
+            self._report(pool, found, state="overruled", version=found.version or "")
             return
         if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
             return  # disconnected since the last look: the queue is not ours to switch
@@ -356,10 +361,11 @@ class Controller:
     def _report_published(
         self, pool: Pool, found: _Found, order: Order, outcome: Publication, **changes: object
     ) -> None:
+        followed = found.project.sampling == UNCERTAINTY
         self._report(
             pool,
             found,
-            state="publishing" if outcome.unfinished else "published",
+            state=("publishing" if outcome.unfinished else "published") if followed else "overruled",
             order=order.name,
             known=order.known,
             window=outcome.window,
@@ -650,6 +656,8 @@ class Controller:
             control=pool.control_labels(),
             outside=pool.state(OutsideState).total,
             pending=decision.pending,
+            due=decision.reason,
+            how_to_find=notices.how_to_find(found.config.asked[0]),
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
@@ -223,6 +223,18 @@ class Fitter:
         except Exception as error:
             self._failed(project, f"{type(error).__name__}: {error}")
             raise
+        finally:
+            self._say_ended(project, "was given up")
+
+    def say_interrupted(self) -> None:
+        """Of a fit that died with its trainer, the board says that it runs: say that it ended."""
+        for project in self._registry.projects():
+            with suppress(LockHeld), lock(self._settings.model_dir, f"fit.{project}"):
+                self._say_ended(project, "was interrupted")
+
+    def _say_ended(self, project: int, how: str) -> None:
+        if self._board.fit(project).state == "fitting":
+            self._board.put_fit(project, self._now(), state="idle", message=f"The last fit {how}, its labels are kept")
 
     def _fit_if_due(self, pool: Pool, project: int) -> None:
         # Before the labels: what is read from Label Studio from now on is not in this fit.

@@ -52,6 +52,7 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     studio = LabelStudioClient(str(settings.label_studio_url), settings.label_studio_api_key.get_secret_value())
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name, patient=True)
     controller = Controller(settings, registry, StatusBoard(settings.model_dir), studio, jobs)
+    controller.say_interrupted()
     threading.Thread(target=_look_at_base_model, args=(controller,), daemon=True).start()
     work_off(settings, registry, jobs, controller)
     log.info("trainer stopped")

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count, takewhile
 
-from nextlabel.learning.composer import INFORMATIVE
+from nextlabel.learning.composer import INFORMATIVE, STEP
 from nextlabel.values.queue import Placed, Published
 
 
@@ -16,6 +17,7 @@ class WindowPlan:
     delete: tuple[int, ...]
 
 
+FIRST = 1e-12  # before what is at most this nothing may be free any more
 SCORE_TOLERANCE = 1e-5  # the same text scored in fp32 on another device or in another batch; that is no change
 
 
@@ -37,7 +39,8 @@ def plan_window(
     do those of `reserved` tasks that show a guess.
 
     A wanted task of another kind than informative has a place instead of a score of its own: what stands before the
-    same informative task is right, though others have left the queue in front of it.
+    same informative task is right, though others have left the queue in front of it. What is written has a score that
+    no other prediction of `version` has.
     """
     right: dict[int, int] = {}
     scores = {task_id: 1 - value for task_id, value in open_values.items()}
@@ -48,9 +51,18 @@ def plan_window(
         wrong = p.task_id in misplaced or (p.choice and p.task_id in reserved)
         if p.version == version and not wrong and _is_right(p, scores, at_most):
             right.setdefault(p.task_id, p.prediction_id)
-    create = tuple(task for task in wanted if task.task_id not in right)
+    taken = {p.score for p in published if p.version == version}
+    create = tuple(_apart_from(taken, task) for task in wanted if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
     return WindowPlan(create, delete)
+
+
+def _apart_from(taken: set[float], task: Placed) -> Placed:
+    """The task with the next lower score that is not taken, or a higher one where there is none; then it is."""
+    lower = takewhile(lambda score: score >= 0, count(task.score, -STEP))
+    score = next(score for score in chain(lower, count(task.score, STEP)) if score not in taken)
+    taken.add(score)
+    return replace(task, score=score)
 
 
 def _latest_scores(wanted: Sequence[Placed]) -> dict[int, float]:
@@ -62,7 +74,7 @@ def _latest_scores(wanted: Sequence[Placed]) -> dict[int, float]:
             following = task.score
         else:  # before what follows by whatever little: the values of a young version hardly differ
             last = task.score + SCORE_TOLERANCE if following is None else math.nextafter(following, -math.inf)
-            latest[task.task_id] = last
+            latest[task.task_id] = max(last, FIRST)
     return latest
 
 

@@ -12,7 +12,7 @@ The area of a curve is the trapezoid over log2(labels) from c_1 to c_K, divided 
 
 Intervals of means, areas and their paired differences. Percentile bootstrap over the S paired seeds,
 `rows = numpy.random.default_rng(0).integers(0, S, size=(10000, S))`, `numpy.percentile(means, [2.5, 97.5])`, linear.
-With fewer than 2 seeds there is none. For the final test score's difference to random `verdicts` takes Student's
+With fewer than `FEWEST_SEEDS` there is none. For the final test score's difference to random `verdicts` takes Student's
 interval instead, as 10 resampled seeds give too narrow a one. Full data's are resampled as below.
 
 Targets, on dev. Three lie 90, 95 and 98 % of the way from the start to full data: s + q (f - s), with s random's mean
@@ -33,8 +33,8 @@ arms of its seed. In each resample the mean curves, the target and with it both 
 is not reached takes more than c_K labels, so that a resample knows a saving only within bounds: exact where both reach
 the target; at least 1 - labels / c_K where random alone does not; at most 1 - c_K / random's labels where the arm alone
 does not; and anything where neither does. The interval goes from the 250th smallest lower bound to the 250th largest
-upper bound. An end without a bound is open: None. With one seed both are. Like every bootstrap interval over ten seeds
-it is somewhat too narrow, and no verdict rests on it.
+upper bound. An end without a bound is open: None. With fewer than `FEWEST_SEEDS` both are. Like every bootstrap
+interval over ten seeds it is somewhat too narrow, and no verdict rests on it.
 """
 
 import math
@@ -47,7 +47,14 @@ import numpy as np
 
 from nextlabel.errors import BadRunError
 from nextlabel.simulation import measures
-from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM, Estimate, estimate, means_by_resample, resample
+from nextlabel.simulation.curves import (
+    FEWEST_SEEDS,
+    SEEDS_FOR_A_CLAIM,
+    Estimate,
+    estimate,
+    means_by_resample,
+    resample,
+)
 from nextlabel.simulation.records import FULL, MACRO_F1, RANDOM, Record, Run, read_run
 from nextlabel.simulation.verdicts import Difference, SignedRank, Verdict, adjust, difference, signed_rank
 from nextlabel.values.arrays import Array, Ints
@@ -340,7 +347,7 @@ def _areas(counts: Counts, scores_SK2: Array) -> Array:
 def _needs(
     counts: Counts, ours_SK2: Array, random_SK2: Array, full: Mapping[int, Array], is_random: bool
 ) -> Iterator[Need]:
-    rows_BS = resample(len(ours_SK2))[: None if len(ours_SK2) > 1 else 1]
+    rows_BS = resample(len(ours_SK2))[: None if len(ours_SK2) >= FEWEST_SEEDS else 1]
     ours, random = _mean_curves(ours_SK2[:, :, 0], rows_BS), _mean_curves(random_SK2[:, :, 0], rows_BS)
     [tests] = _mean_curves(ours_SK2[:, :, 1], rows_BS[:1])
     for name, targets in _targets(random, _full_means(full, len(rows_BS))).items():

@@ -153,18 +153,24 @@ def _of_versions(report: CountReport) -> Iterator[str]:
             )
 
 
+def _if_any(study: CountStudy, words: str) -> str:
+    """Words on intervals, where there are any."""
+    return words if study.has_intervals else ""
+
+
 def _curves_picture(study: CountStudy, out: Path) -> Picture:
     figure = count_figures.learning_curves(curve_panel(study, study.title), f"{SCORE} on test")
     svg = figures.save(figure, out, "learning-curves")
     full = study.comparison.full
     seeds = ", ".join(f"{arm.strategy} {len(arm.seeds)}" for arm in study.drawn)
     also = f"; full data {len(full.seeds)}" if full else ""
+    ends = _if_any(study, ", with 95 % bootstrap intervals of the mean")
     return Picture(
         "learning-curves",
         svg,
         curves_alt(study),
         f"Learning curves: mean {SCORE} on {study.run.setting['data']['test']:,} test examples over paired seeds "
-        f"({seeds}{also}), with 95 % bootstrap intervals of the mean. Labels on a logarithmic axis.",
+        f"({seeds}{also}){ends}. Labels on a logarithmic axis.",
     )
 
 
@@ -191,7 +197,7 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
         return
     groups = dict(_saving_groups(study))
     if groups:
-        yield _savings_picture(groups, out)
+        yield _savings_picture(groups, _if_any(study, ", with its 95 % interval"), out)
     else:
         yield Paragraph(f"No target is reached by an arm and by random within {study.last:,} labels.")
     head = ["target", "dev score", "arm", "labels", "random's labels", "saved", "test there"]
@@ -207,7 +213,7 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     )
 
 
-def _savings_picture(groups: Mapping[str, Sequence[Bar]], out: Path) -> Picture:
+def _savings_picture(groups: Mapping[str, Sequence[Bar]], ends: str, out: Path) -> Picture:
     panel = BarPanel("", "labels saved against random sampling (%)", -100, 100, groups, percent=True)
     svg = figures.save(count_figures.bars([panel]), out, "savings")
     alt = "; ".join(f"{group}: " + ", ".join(f"{b.name} {b.words}" for b in of) for group, of in groups.items())
@@ -215,9 +221,9 @@ def _savings_picture(groups: Mapping[str, Sequence[Bar]], out: Path) -> Picture:
         "savings",
         svg,
         alt,
-        "Share of random sampling's labels that an arm does without on the way to a target, with its 95 % interval. An "
-        "arrow: the interval leaves the axis, or is open, as the run cannot tell how far it goes. Hollow: the share "
-        "itself leaves the axis. Targets that are not drawn are reached by no arm together with random.",
+        f"Share of random sampling's labels that an arm does without on the way to a target{ends}. An arrow: "
+        "the interval leaves the axis, or is open, as the run cannot tell how far it goes. Hollow: the share itself "
+        "leaves the axis. Targets that are not drawn are reached by no arm together with random.",
     )
 
 
@@ -283,7 +289,8 @@ def _arms_section(study: CountStudy) -> Iterator[Block]:
     full = study.comparison.full
     if full:
         rows.append(["full data", str(len(full.seeds)), _scored(full.test), "", "", "", ""])
-    yield Table(f"Mean test {SCORE} with {study.last:,} labels over paired seeds [95 % interval].", head, rows)
+    ends = _if_any(study, " [95 % interval]")
+    yield Table(f"Mean test {SCORE} with {study.last:,} labels over paired seeds{ends}.", head, rows)
     yield Paragraph(
         "Differences are paired by seed. Minus random has Student's interval; a verdict is shown when its lower end is "
         "above -0.01, or above 0. Anything else counts as not shown, which is no proof of the contrary. Verdicts are "
@@ -334,7 +341,7 @@ def _curve_tables(study: CountStudy) -> Iterator[Table]:
             for i, count in enumerate(study.comparison.counts)
         ]
         head = ["labels", *(arm.strategy for arm in study.comparison.arms)]
-        yield Table(f"Mean {part} {SCORE} [95 % interval] with so many labels.", head, rows)
+        yield Table(f"Mean {part} {SCORE}{_if_any(study, ' [95 % interval]')} with so many labels.", head, rows)
 
 
 def _scored(of: Estimate) -> str:
@@ -397,7 +404,8 @@ def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
         for of in report.qualities
     ]
     head = ["arm", "seeds", "ECE", "Brier score", "accuracy"]
-    yield Table(f"On test, with {study.last:,} labels: mean over seeds [95 % interval].", head, rows)
+    ends = _if_any(study, " [95 % interval]")
+    yield Table(f"On test, with {study.last:,} labels: mean over seeds{ends}.", head, rows)
     svg = figures.save(count_figures.reliability([_reliability(of) for of in drawn]), out, "reliability")
     yield Picture(
         "reliability",

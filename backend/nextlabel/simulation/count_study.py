@@ -9,7 +9,7 @@ import numpy as np
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.simulation import baselines
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving
-from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
+from nextlabel.simulation.curves import FEWEST_SEEDS, SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import by_strategy, differing_versions, listing
 from nextlabel.simulation.records import FULL, RANDOM, Record, Run
 from nextlabel.simulation.study import from_to
@@ -35,6 +35,11 @@ class CountStudy:
     def last(self) -> int:
         """The last label count that is compared."""
         return self.comparison.counts[-1]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether an arm has as many seeds as an interval takes."""
+        return any(len(arm.seeds) >= FEWEST_SEEDS for arm in self.comparison.arms)
 
     @property
     def rivals(self) -> list[Arm]:
@@ -209,8 +214,9 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
     if full is None:
         yield "There is no full data: how far the arms are from what all labels give cannot be told."
     elif len(full.seeds) < SEEDS_FOR_A_CLAIM:
-        rough = "1 seed, and no band" if len(full.seeds) == 1 else f"{len(full.seeds)} seeds: its band is rough"
-        yield f"Full data has {rough}."
+        seeds = "1 seed" if len(full.seeds) == 1 else f"{len(full.seeds)} seeds"
+        band = "its band is rough" if len(full.seeds) >= FEWEST_SEEDS else f"a band takes {FEWEST_SEEDS}"
+        yield f"Full data has {seeds}: {band}."
     if len(study.judged) > 1:
         yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
 

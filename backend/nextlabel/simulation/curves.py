@@ -30,7 +30,8 @@ arm and the baseline. In each resample the target, with it every crossing, and t
 (random's last common round and the range of the area are not). The interval is
 `numpy.percentile(means, [2.5, 97.5])`, linear. All means and running means are exactly rounded sums divided by the
 count (`math.fsum(values) / len(values)`), so that the order of summation cannot matter. A mean over the seeds that
-crossed leaves out resamples in which none did. Fewer than two seeds have no interval.
+crossed leaves out resamples in which none did. Fewer than `FEWEST_SEEDS` have no interval: the resamples of two seeds
+have three means, and none of them says how far others may lie.
 """
 
 import math
@@ -44,6 +45,7 @@ from nextlabel.values.arrays import Array, Ints
 
 SPAN = 3  # rounds whose mean must reach the target, so that one lucky round does not
 RESAMPLES = 10_000
+FEWEST_SEEDS = 5  # for an interval
 SEEDS_FOR_A_CLAIM = 10
 
 
@@ -66,7 +68,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `seeds` seeds with the ends of its 95 % interval, None where there are fewer than two."""
+    """A mean over `seeds` seeds with the ends of its 95 % interval, None with fewer than `FEWEST_SEEDS`."""
 
     mean: float
     low: float | None
@@ -389,7 +391,7 @@ def _estimate_by_resample(values_SB: Array, rows_BS: Ints) -> Estimate:
 
 def _estimate(means_B: Sequence[float], seeds: int) -> Estimate:
     """The first is the mean over all the seeds, the others those of the resamples."""
-    if seeds < 2:
+    if seeds < FEWEST_SEEDS:
         return Estimate(means_B[0], None, None, seeds)
     low, high = np.percentile(means_B[1:], [2.5, 97.5]).tolist()
     return Estimate(means_B[0], low, high, seeds)

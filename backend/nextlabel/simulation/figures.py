@@ -23,6 +23,7 @@ RANDOM_COLOUR = "#D55E00"
 COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "^", "D", "v", "P")
 RANDOM_MARKER = "s"
+LARGEST_LOSS, LEAST_WIDTH = -100, 10  # of savings in percent: what is drawn, and how far the axis goes on either side
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # behind words, so that no line runs through them
 
 STYLE = {
@@ -102,10 +103,10 @@ def savings(panels: Mapping[str, Sequence[Saving]]) -> Figure:
             _draw_savings(axes, title, items)
             axes.tick_params(labelleft=axes is free[0])
         _rows(free[0], [item.name for item in max(panels.values(), key=len)])
-        if not any(item.sustained for items in panels.values() for item in items):
-            free[0].set_xlim(-5, 100)
-        handles, names = _rule_handles(figure.axes[0], any(i.first_look for items in panels.values() for i in items))
-        figure.legend(handles, names, loc="outside lower center", ncols=2)
+        drawn = [item for items in panels.values() for item in items if item.sustained]
+        _limit_savings(free[0], bool(drawn))
+        handles, names = _rule_handles(figure.axes[0], any(item.first_look for item in drawn))
+        figure.legend(handles, names, loc="outside lower center", ncols=min(2, len(panels)))
         return figure
 
 
@@ -184,6 +185,15 @@ def _band(axes: Axes, labels_R: Ints, means: Sequence[Estimate], colour: str) ->
         axes.fill_between(labels_R, low, high, color=colour, alpha=0.18, lw=0)
 
 
+def _limit_savings(axes: Axes, any_drawn: bool) -> None:
+    """Around 0 and no wider than losses are drawn; matplotlib's own are a hair wide where all savings are 0."""
+    low, high = axes.get_xlim()
+    if any_drawn:
+        axes.set_xlim(max(LARGEST_LOSS, min(low, -LEAST_WIDTH)), max(high, LEAST_WIDTH))
+    else:
+        axes.set_xlim(-5, 100)
+
+
 def _draw_savings(axes: Axes, title: str, items: Sequence[Saving]) -> None:
     looks = _look([item.name for item in items])
     for row, item in enumerate(items):
@@ -197,14 +207,14 @@ def _draw_savings(axes: Axes, title: str, items: Sequence[Saving]) -> None:
         note = ", ".join(filter(None, (_percent(item.sustained), item.remark)))
         axes.annotate(
             note,
-            (100 * item.sustained.mean, row - 0.06),
+            (_drawn_at(item.sustained.mean), row - 0.06),
             (0, 7),
             textcoords="offset points",
-            ha="center",
+            ha="center" if item.sustained.mean > LARGEST_LOSS / 100 else "left",
             fontsize=8.5,
             bbox=PAPER,
         )
-    axes.axvline(0, color=BLACK, lw=0.8)
+    axes.axvline(0, color=BLACK, lw=0.8, zorder=1)
     axes.set(title=title, xlabel="labels saved (%)")
     _rows(axes, [item.name for item in items])
     axes.margins(x=0.25)
@@ -213,9 +223,15 @@ def _draw_savings(axes: Axes, title: str, items: Sequence[Saving]) -> None:
 def _point(axes: Axes, of: Estimate, height: float, colour: str, marker: str, hollow: bool = False) -> None:
     if of.low is not None and of.high is not None:
         width, alpha = (1.0, 0.7) if hollow else (2.2, 1.0)
-        axes.plot([100 * of.low, 100 * of.high], [height] * 2, color=colour, lw=width, alpha=alpha)
-    face = "white" if hollow else colour
-    axes.plot([100 * of.mean], [height], marker=marker, markersize=5.5 if hollow else 7, mec=colour, mfc=face, ls="")
+        axes.plot([_drawn_at(of.low), _drawn_at(of.high)], [height] * 2, color=colour, lw=width, alpha=alpha)
+    face, at = "white" if hollow else colour, _drawn_at(of.mean)
+    marker = marker if at == 100 * of.mean else "<"
+    axes.plot([at], [height], marker=marker, markersize=5.5 if hollow else 7, mec=colour, mfc=face, ls="")
+
+
+def _drawn_at(share: float) -> float:
+    """In percent; a larger loss than is drawn stands near the edge, as an arrow."""
+    return max(100 * share, 0.95 * LARGEST_LOSS)
 
 
 def _rule_handles(axes: Axes, first_look: bool) -> tuple[list[Artist], list[str]]:

@@ -367,7 +367,8 @@ def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
         "its baseline along, and target and crossings are found anew in each. With the S paired seeds in ascending "
         "order the resamples are the rows of numpy.random.default_rng(0).integers(0, S, size=(10000, S)). Intervals "
         "are for each arm alone, not widened for the number of arms, and speak of seeds on this dev and test set, not "
-        f"of other data. Fewer than {curves.SEEDS_FOR_A_CLAIM} paired seeds support no claim."
+        f"of other data. Fewer than {curves.FEWEST_SEEDS} paired seeds have none, and fewer than "
+        f"{curves.SEEDS_FOR_A_CLAIM} support no claim."
     )
     yield (
         "Such intervals are somewhat too narrow with few seeds: for normal differences around 0 they exclude 0 in "
@@ -391,7 +392,8 @@ def _score_words(study: Study) -> str:
 def _tables(study: Study) -> Iterator[Block]:
     low, high = curves.common_range([c for o in study.outcomes for c in study.paired(o.strategy)])
     yield Table(
-        f"Curves, {low} to {high} labels: mean over paired seeds, 95 % interval of the difference to random.",
+        f"Curves, {low} to {high} labels: mean over paired seeds"
+        + (", 95 % interval of the difference to random." if _has_intervals(study) else "."),
         ["arm", "paired seeds", "rounds", "last labels", "final dev", "final test", "area (dev)", "area - random",
          "final dev - random", "final test - random", "win rate"],
         [_curve_row(outcome) for outcome in study.outcomes],
@@ -493,8 +495,7 @@ def _curve_table(part: str, means: MeanCurves, study: Study) -> Table:
     cells = {name: dict(zip(labels_R.tolist(), of, strict=True)) for name, (labels_R, of) in means.items()}
     rows = [[str(count), *(_with_interval(cells[name].get(count)) for name in means)] for count in counts]
     examples = study.run.setting["data"].get(part, 0)
-    lone = study.reproduction and all(len(outcome.seeds) == 1 for outcome in study.outcomes)
-    bracket = "" if lone else " [95 % interval]"
+    bracket = " [95 % interval]" if _has_intervals(study) else ""
     return Table(f"Mean {part} score ({examples} examples){bracket}.", ["labels", *means], rows)
 
 
@@ -533,13 +534,13 @@ def _pictures(study: Study, means: Mapping[str, MeanCurves], out: Path) -> Itera
     panels = dict(_saving_panels(study))
     if panels:
         svg = figures.save(figures.savings(panels), out, "savings")
-        yield Picture(
-            "savings", svg, _alt_savings(panels), "Labels saved: mean over paired seeds with its 95 % interval."
-        )
+        ends = " with its 95 % interval" if _has_intervals(study) else ""
+        yield Picture("savings", svg, _alt_savings(panels), f"Labels saved: mean over paired seeds{ends}.")
     needed, areas = _spreads(study)
     if needed or areas:
         svg = figures.save(figures.seeds(needed, study.fewest, study.train, areas), out, "seeds")
-        caption = "Every paired seed is a point. Coloured bars: medians. Black: mean and 95 % interval."
+        ends = " and 95 % interval" if _has_intervals(study) else ""
+        caption = f"Every paired seed is a point. Coloured bars: medians. Black: mean{ends}."
         yield Picture("seeds", svg, f"One point for each paired seed of {listing(study.drawn)}.", caption)
 
 
@@ -598,9 +599,13 @@ def _alt_curves(study: Study) -> str:
 
 def _caption_curves(study: Study) -> str:
     by_arm = ", ".join(f"{o.strategy} {len(o.seeds)}" for o in study.outcomes if o.strategy in study.drawn)
-    band = ", bands are 95 % bootstrap intervals of the mean" if any(len(o.seeds) > 1 for o in study.outcomes) else ""
+    band = ", bands are 95 % bootstrap intervals of the mean" if _has_intervals(study) else ""
     line = "" if study.same_target or not study.full else f" Full data: mean over all {len(study.full)} seeds."
     return f"Learning curves: means over paired seeds ({by_arm}){band}.{line}"
+
+
+def _has_intervals(study: Study) -> bool:
+    return any(len(outcome.seeds) >= curves.FEWEST_SEEDS for outcome in study.outcomes)
 
 
 def _alt_savings(panels: Mapping[str, Sequence[figures.Saving]]) -> str:

@@ -5,7 +5,7 @@ The rules, so that anybody can compute the same numbers from the same difference
 Difference, of a corpus. One number a paired seed: the arm's final test macro-F1 minus random's. Mean d and standard
 deviation s (divisor n - 1), both from exactly rounded sums (`math.fsum`). The 95 % interval is Student's,
 d -+ t(.975, n - 1) s / sqrt(n), not the bootstrap's: with 10 seeds the percentile bootstrap is too narrow (it leaves
-the truth out in about 9.6 % of cases, not in 5 %). Fewer than 3 seeds have no interval and no p.
+the truth out in about 9.6 % of cases, not in 5 %). Fewer than `FEWEST_SEEDS` have no interval and no p.
 
 Verdict. Non-inferior: the truth is above -0.01. Superior: it is above 0. With the margin m of 0.01 or 0, the one-sided
 p is the chance of Student's t with n - 1 degrees of freedom above (d + m) sqrt(n) / s; it is below 0.025 exactly when
@@ -37,11 +37,11 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import of_extra
+from nextlabel.simulation.curves import FEWEST_SEEDS
 from nextlabel.values.arrays import Array
 
 MARGIN = 0.01  # of macro-F1: what may be lost and still count as no loss, and the region of practical equivalence
 LEVEL = 0.025  # one-sided, which is the lower end of a 95 % interval
-FEWEST_SEEDS = 3
 MOST_SEEDS = 1_000
 PRIOR = 0.5
 DRAWS = 50_000
@@ -52,9 +52,9 @@ SHOWN, NOT_SHOWN = "shown", "not shown"
 class Verdict:
     """Whether the true difference is shown to be above -`margin`.
 
-    `p` is one-sided and None with fewer than 3 seeds; `adjusted_p` by Holm over corpora, and `p` in a corpus alone.
-    `verdict` is "shown" or "not shown". `seeds_needed` would decide at today's spread and mean, in a corpus alone; None
-    where that is more than 1,000, or where `p` is None.
+    `p` is one-sided, and None with fewer than `FEWEST_SEEDS`; `adjusted_p` by Holm over corpora, and `p` in a corpus
+    alone. `verdict` is "shown" or "not shown". `seeds_needed` would decide at today's spread and mean, in a corpus
+    alone; None where that is more than 1,000, or where `p` is None.
     """
 
     margin: float
@@ -80,7 +80,7 @@ class Verdict:
 class Difference:
     """An arm's final test macro-F1 minus random's, by paired seed, with Student's 95 % interval and both verdicts.
 
-    `sd` is None with one seed, `low` and `high` with fewer than 3.
+    `sd` is None with one seed, `low` and `high` with fewer than `FEWEST_SEEDS`.
     """
 
     by_seed: tuple[float, ...]

@@ -1,5 +1,7 @@
 """What people and their monitoring read: the page, the status of a project, the metrics, the description of all."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -12,10 +14,16 @@ from nextlabel.errors import NoProjectError, RefusedConfigError, without_passwor
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.settings import ProjectSettings, for_project
+from nextlabel.store.summary import Summary, summary
 from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web.services import services
 
 MOST_CLASSES = 12  # rows on the page for each project
+TONES: Mapping[str, str] = {  # the colours of states, by that of a plain one; others are grey
+    "published": "published",
+    **dict.fromkeys(("reading", "publishing", "fitting", "fit due"), "fitting"),
+    **dict.fromkeys(("silent", "failed", "refused", "overruled", "fit failed", "no fit possible"), "failed"),
+}
 OPENAPI = Path(__file__).parent / "openapi.json"
 
 pages = Blueprint("pages", __name__)
@@ -46,6 +54,7 @@ def status(project: int) -> Response:
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
     said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
+    said |= asdict(_summary(project))
     return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
 
 
@@ -63,6 +72,14 @@ def _check_known(project: int) -> None:
             f"No project {project} is connected to this backend, only {known}. Connect it with "
             f"nextlabel connect --project {project}."
         )
+
+
+def _summary(project: int) -> Summary:
+    settings, board = services().settings, services().board
+    base = board.base_model()
+    fails = base.state == "failed" and base.base_model == settings.base_model
+    why = base.message if fails else ""
+    return summary(board.queue(project), board.fit(project), why, time.time(), settings.reconcile_s)
 
 
 def _settings_of(project: int) -> ProjectSettings:
@@ -86,8 +103,8 @@ def overview() -> str:
     projects = [
         {
             "id": p,
+            "summary": _summary(p),
             "queue": board.queue(p),
-            "fit": board.fit(p),
             "start": board.start(p),
             "cards": registry.cards(p),
             "own": _settings_of(p),
@@ -107,4 +124,5 @@ def overview() -> str:
         version=__version__,
         words=quality_words,
         most=MOST_CLASSES,
+        tones=TONES,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 
 from nextlabel import __version__
 from nextlabel.errors import BadRequestError, NoModelError
@@ -217,6 +217,8 @@ def _body() -> dict[str, Any]:
         raise
     except Exception as error:
         raise BadRequestError("The body cannot be read to its end; send it again.") from error
+    if body is None and len(request.get_data()) == request.max_content_length:  # in chunks; it was read so far
+        raise RequestEntityTooLarge
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object, as Label Studio sends it.")
     return body

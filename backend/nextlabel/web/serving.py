@@ -11,6 +11,8 @@ import time
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.gthread import ThreadWorker
 
 from nextlabel.errors import BadSettingError
 from nextlabel.processes import keep_few_kernels, yield_cores_while_waiting
@@ -23,6 +25,31 @@ WEB_THREADS = 16  # more than predictions are admitted, so that a webhook never 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 LONGEST_PAUSE_S = 30.0  # before a process that keeps dying is started again
 SETTLED_S = 10.0  # whoever has lived so long does not die of its start
+REST_S = 1.0  # for what is left of a body before its request is answered
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's, but what the application left of a body is read before its answer is sent, not after it: where too
+    much is left, or it is malformed, the connection is closed, and only so does the answer say that."""
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        asked_to_close = req.should_close
+
+        def should_close() -> bool:
+            if not (asked_to_close() or _read_to_its_end(conn)):
+                req.force_close()
+            return bool(asked_to_close())
+
+        req.should_close = should_close
+        return super().handle_request(req, conn)
+
+
+def _read_to_its_end(conn: Any) -> bool:
+    """Whether nothing of the request's body is left; up to 64 KiB are read for it."""
+    try:
+        return bool(conn.parser.finish_body(deadline=time.monotonic() + REST_S))
+    except (OSError, ParseException):
+        return False
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -35,7 +62,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": f"{host}:{self._settings.port}",
             "workers": 1,  # one resident model per version; threads share it
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "threads": WEB_THREADS,
             "timeout": 120,  # above Label Studio's 100 s for /predict
             "graceful_timeout": 3,
