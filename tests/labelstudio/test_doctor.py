@@ -6,13 +6,14 @@ from helpers.waiting import wait_until
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import Credentials, connect, ensure_webhook
+from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.doctor import (
     Finding,
     examine,
     kind_of,
     sum_of,
 )
+from nextlabel.labelstudio.registration import ensure_webhook
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.jobs import JobQueue
 

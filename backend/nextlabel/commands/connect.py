@@ -3,16 +3,11 @@
 import argparse
 from collections.abc import Sequence
 
-from nextlabel.commands._common import studio_from_settings, whole_number
+from nextlabel.commands._common import show, studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import MLBackend
-from nextlabel.labelstudio.connection import (
-    Credentials,
-    connect,
-    disconnect,
-    find_backend,
-    what_is_read,
-)
+from nextlabel.labelstudio.connection import Credentials, connect, disconnect, what_is_read
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, changes, for_project, load_settings
 from nextlabel.values.options import ProjectOptions
 
@@ -56,20 +51,20 @@ def main(arguments: Sequence[str]) -> None:
         help="have N tasks labelled first that are drawn at random and tell how good each version is; nothing is ever "
         "learnt from them (default: as before; without it one label in ten is such a one)",
     )
-    parser.add_argument("--disconnect", action="store_true", help="undo the connection")
+    parser.add_argument("--disconnect", action="store_true", help="undo the connection, wherever the backend is")
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.disconnect:
-        done = disconnect(studio, options.project, options.backend_url or "")
+        done = disconnect(studio, options.project, options.backend_url or "", tell=show)
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
-        known = find_backend(studio, options.project, options.backend_url or "")
+        known = find_backend(studio, options.project)
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
         shown, first = options.show_predictions, options.holdout
         done = connect(studio, options.project, url, credentials, shown, fields, mapped, ignored, first)
-        done += today(settings, known, find_backend(studio, options.project, url))
+        done += today(settings, known, find_backend(studio, options.project))
         done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")

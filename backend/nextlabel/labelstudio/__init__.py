@@ -12,6 +12,7 @@ __all__ = [
     "notices",
     "predictions",
     "project_options",
+    "registration",
     "requests",
     "tasks",
 ]

@@ -16,12 +16,8 @@ from nextlabel.labelstudio.client import (
     Project,
 )
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import (
-    Credentials,
-    find_backend,
-    said_of,
-    webhook_works,
-)
+from nextlabel.labelstudio.connection import Credentials, said_of
+from nextlabel.labelstudio.registration import find_backend, webhook_works
 from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
 from nextlabel.values.versions import is_ours
 

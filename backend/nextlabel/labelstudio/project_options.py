@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nextlabel.errors import BadSettingError, NoProjectError, StudioError
-from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, StudioRefusedError
+from nextlabel.errors import BadSettingError, NoProjectError
+from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
+from nextlabel.labelstudio.connection import Credentials, change_backend
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.options import (
     ANY,
@@ -84,13 +85,8 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
 def _write(
     studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
 ) -> None:
-    credentials, extra = Credentials.of(settings), options.put_into(backend.extra_params)
-    try:
-        studio.update_ml_backend(
-            backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra
-        )
-    except StudioRefusedError as error:
-        raise StudioError(f"{error} {remedy_of(error, backend.url)}") from None
+    extra = options.put_into(backend.extra_params)
+    change_backend(studio, project, backend, backend.url, Credentials.of(settings), extra)
 
 
 def _known(name: str) -> str:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from nextlabel.errors import NextlabelError
-from nextlabel.labelstudio.connection import SECRET_HEADER
+from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
 from nextlabel.web.pages import pages
 from nextlabel.web.protocol import protocol
