@@ -32,6 +32,9 @@ class Reviving:
     def webhooks(self, project: int) -> list[Any]:
         return []
 
+    def model_versions(self, project: int) -> dict[str, int]:
+        return {}
+
     def our_predictions(self, project: int) -> list[Any]:
         return []
 

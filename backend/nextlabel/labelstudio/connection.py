@@ -144,8 +144,10 @@ def _correct(
     # When it is not connected, the credentials are most likely other ones than at registration.
     if not is_at(backend, url) or backend.state != "Connected" or extra != backend.extra_params:
         change_backend(studio, project.id, backend, url, credentials, extra)
-        what = "corrected" if is_at(backend, url) else f"moved from {without_password(backend.url)}:"
-        done.append(f"{what} the ML backend {without_password(url)}")
+        here, there = without_password(url), without_password(backend.url)
+        done.append(
+            f"corrected the ML backend {here}" if is_at(backend, url) else f"moved the ML backend {there} to {here}"
+        )
     for row in others:
         studio.remove_ml_backend(row.id)
         done.append(f"removed the ML backend {without_password(row.url)}, which is this one at an earlier address")

@@ -74,7 +74,8 @@ def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: M
     if webhook is None:
         studio.put_webhook(project, target, headers)
         return [f"created the webhook {without_password(target)}"]
-    if not webhook_works(webhook, headers):
+    # Label Studio makes one for all events: what asks for ours alone is known for ours, wherever the backend went.
+    if webhook.all_actions or not webhook_works(webhook, headers):
         studio.put_webhook(project, target, headers, webhook.id)
         return [f"corrected the webhook {without_password(target)}"]
     return []
