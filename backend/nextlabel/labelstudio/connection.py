@@ -120,10 +120,11 @@ def connect(
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
     moved = backend is None or not is_at(backend, url)
     now = studio.project(project_id)
-    done += _set_queue(
-        studio, now, _shown(project, backend, show_predictions), _follows_another(studio, now, url, moved)
-    )
-    return done
+    shown = _shown(project, backend, show_predictions)
+    changed = _set_queue(studio, now, shown, _follows_another(studio, now, url, moved))
+    if moved and not changed:
+        studio.update_project(project_id, title=project.title)  # an event, by which the backend hears of it
+    return [*done, *changed]
 
 
 def _correct(
