@@ -55,11 +55,10 @@ def examine(
     if not (served and backends):
         return
     yield from _followed(studio, found)
-    answers = all(f.ok for f in reachable)
-    if not answers and is_at(backends[0], url):
+    if not reachable[0].ok and is_at(backends[0], url):
         return
     registered = yield from _passing(_registered(studio, found, backends, credentials))
-    if not (registered and answers):
+    if not (registered and all(f.ok for f in reachable)):
         return
     if (yield from _passing(_round_trip(studio, found, backends[0], url, credentials))):
         yield from _said_by_trainer(found, url, credentials)
