@@ -12,7 +12,7 @@ import pytest
 
 from helpers.labelling_configs import PAIR_XML
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Project, StudioRefusedError, Webhook
-from nextlabel.labelstudio.connection import Credentials, connect, disconnect
+from nextlabel.labelstudio.connection import Credentials, connect, disconnect, remedy_of
 from nextlabel.labelstudio.registration import is_anothers
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.values.queue import Published
@@ -262,6 +262,26 @@ def test_killed_at_any_request_and_begun_again_nothing_of_ours_is_left(order: st
                 studio.publish(OURS)
         assert (studio.now, studio.addresses(), studio.predictions) == (BEFORE, ([], []), {}), at
     assert kills > 5
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        (
+            "(Caused by ProxyError('Unable to connect to proxy', ...",
+            "where Label Studio runs, add backend.example to NO",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify",
+            "set REQUESTS_CA_BUNDLE to a file with the certificate",
+        ),
+        ("Connection refused", "Check that the backend runs"),
+    ],
+)
+def test_what_keeps_label_studio_from_a_backend_is_named(said: str, remedy: str) -> None:
+    begin = "Can't connect to ML backend https://backend.example:9090, health check failed. Additional info: "
+    refused = StudioRefusedError("Label Studio answered 400 to POST api/ml: Can't connect", 400, begin + said)
+    assert remedy in remedy_of(refused, "https://backend.example:9090")
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,11 @@ PROJECT_COUNTS = ("task_number", "total_annotations_number", "finished_task_numb
 
 
 class StudioRefusedError(StudioError):
-    """Label Studio answered with an error status; `code` is it."""
+    """Label Studio answered with an error status; `code` is it, `body` what it said in full."""
 
-    def __init__(self, message: str, code: int):
+    def __init__(self, message: str, code: int, body: str = ""):
         super().__init__(message)
-        self.code = code
+        self.code, self.body = code, body
 
 
 class StudioAwayError(StudioError):
@@ -215,7 +215,7 @@ class LabelStudioClient:
             remedy = " Check LABEL_STUDIO_API_KEY: a personal access token or a legacy token of a user is needed."
         elif code == 404:
             remedy = " Check the id, and that the token's user belongs to the organisation that owns it."
-        return StudioRefusedError(f"Label Studio answered {code} to {what}: {_short(body)}.{remedy}", code)
+        return StudioRefusedError(f"Label Studio answered {code} to {what}: {_short(body)}.{remedy}", code, str(body))
 
     # Reading
 

@@ -344,11 +344,19 @@ def remedy_of(error: StudioRefusedError, url: str) -> str:
             f"Label Studio may not call {url} because it is a private address: start Label Studio with "
             "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false, both."
         )
+    if "ProxyError" in error.body:
+        host = urlsplit(url).hostname
+        return f"Label Studio asks a proxy for it: where Label Studio runs, add {host} to NO_PROXY, and restart it."
+    if "CERTIFICATE_VERIFY_FAILED" in error.body:
+        return (
+            f"Label Studio does not trust the certificate of {without_password(url)}: where it runs, set "
+            "REQUESTS_CA_BUNDLE to a file with the certificate of whoever has signed it, in PEM, and restart it."
+        )
     if "authentication" in str(error):
         return "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script to what the backend runs with."
     return (
         f"Check that the backend runs and that Label Studio's machine reaches {url}/health; without BASIC_AUTH_USER "
-        "the backend listens on its own machine alone, unless HOST says otherwise."
+        "the backend listens on its own machine alone, unless HOST says otherwise. If it has moved, give --backend-url."
     )
 
 
