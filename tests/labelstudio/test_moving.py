@@ -134,7 +134,9 @@ def test_a_backend_that_moves_keeps_one_registration_and_the_first_before() -> N
     assert studio.addresses() == ([B], [f"{B}/webhook"])
     assert studio.now.model_version == OURS, "the same MODEL_DIR: the queue goes on as it was"
     assert connect_at(studio, B) == []
-    assert disconnect(studio, 7, A)
+    told: list[str] = []
+    assert disconnect(studio, 7, A, tell=told.append)
+    assert told == ["removing predictions: 0 of 3"]
     assert (studio.now, studio.addresses(), studio.predictions) == (BEFORE, ([], []), {})
 
 

@@ -28,6 +28,12 @@ def test_disconnected_and_connected_again_moved_and_moved_back_the_queue_is_in_o
     backend = start_backend(reconcile_s=3600, window=8)
     project = LiveProject(studio, backend, few_pairs)
     version = project.wait()
+    # In Label Studio's own form, which leaves the webhook where it was.
+    [row], by_name = studio.ml_backends(project.id), backend.url.replace("127.0.0.1", "localhost")
+    studio.update_ml_backend(row.id, project.id, by_name, row.title, "", "", row.extra_params)
+    JobQueue(backend.model_dir).hint(project.id, thorough=True)
+    hooks = [f"{by_name}/webhook"]
+    wait_until(lambda: [hook.url for hook in studio.webhooks(project.id)] == hooks, "the webhook to follow", 30)
     disconnect(studio, project.id, ELSEWHERE)
     assert addresses(studio, project.id) == ([], [])
     assert studio.model_versions(project.id) == {}

@@ -29,7 +29,14 @@ from nextlabel.labelstudio.client import (
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.labelstudio.notices import Notice, told
-from nextlabel.labelstudio.registration import ensure_webhook, is_anothers, registrations
+from nextlabel.labelstudio.registration import (
+    ensure_webhook,
+    hook_of,
+    is_anothers,
+    is_at,
+    registrations,
+    remove_webhooks,
+)
 from nextlabel.learning.heads import Head
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
@@ -273,7 +280,12 @@ class Controller:
         for_project(self._settings, options)  # refuses impossible ones
         self._registry.put_options(project_id, options)
         headers = Credentials.of(self._settings).webhook_headers()
-        for what in ensure_webhook(self._studio, project_id, backend.url, headers):
+        done = ensure_webhook(self._studio, project_id, backend.url, headers)
+        if (known_at := pool.state(ProjectState).backend_url) and not is_at(backend, known_at):
+            # Whoever moves it in Label Studio's own form leaves a webhook behind, for which annotators would wait.
+            here, there = hook_of(backend.url), hook_of(known_at)
+            done += remove_webhooks(self._studio, project_id, {there}, but=here)
+        for what in done:
             log.warning("project %d: %s", project_id, without_password(what))
         pool.update(
             ProjectState,
