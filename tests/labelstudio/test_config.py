@@ -56,7 +56,7 @@ BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" *
 <View>&i;{text("text")}{choices()}</View>"""  # noqa: E501
 
 REFUSED = {
-    "multiple choice": (view(text("text"), choices('toName="text" choice="multiple"')), 'Set choice="single"'),
+    "an unknown choice": (view(text("text"), choices('toName="text" choice="any"')), "Set one of them"),
     "per region": (view(text("text"), choices('toName="text" perRegion="true"')), "Remove perRegion"),
     "per item": (view(text("text"), choices('toName="text" perItem="true"')), "Remove perItem"),
     "labels from the task": (
@@ -66,9 +66,9 @@ REFUSED = {
     "toName with two texts": (view(text("s1"), text("s2"), choices('toName="s1,s2"')), 'Set toName="s1"'),
     "toName elsewhere": (view(text("text"), choices('toName="img"')), "Set toName to one of them"),
     "addresses": (view(text("text", 'valueType="url"'), choices()), 'set valueType="text"'),
-    "taxonomy only": (view(text("text"), '<Taxonomy name="t" toName="text"/>'), "0 Choices and Taxonomy; exactly one"),
-    "no control": (view(text("text")), "exactly one <Choices> is needed"),
-    "two controls": (view(text("text"), choices(), choices()), "Keep one, or use separate projects"),
+    "taxonomy only": (view(text("text"), '<Taxonomy name="t" toName="text"/>'), "has 0 labels that can be given"),
+    "no control": (view(text("text")), "asks nothing. A control that asks about a whole text is needed"),
+    "two controls of one name": (view(text("text"), choices(), choices()), "give each its own name"),
     "three texts": (
         view(text("a"), text("b"), text("c"), choices('toName="a"')),
         "Choose with nextlabel connect --fields a,b",

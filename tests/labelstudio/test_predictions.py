@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from helpers.labelling_configs import SINGLE, choices, text, view
 from nextlabel.labelstudio.config import LabelConfig, TextField, parse_label_config
-from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.controls.results import shown as shown_of
 from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.strategies import acquire
 from nextlabel.values.options import ProjectOptions
@@ -81,6 +81,10 @@ def test_no_prediction_shows_nothing_and_says_why() -> None:
     assert no_prediction(1.0, "v", "empty") == {"result": [], "score": 1.0, "model_version": "v", "reason": "empty"}
 
 
+TWO = [
+    {"from_name": "stars", "type": "rating", "value": {"rating": 3}},
+    {"from_name": "label", "type": "choices", "value": {"choices": ["pos"]}},
+]
 STRANGE: list[object] = [None, {}, "pos", [None], [{}], [{"value": "pos"}], [{"value": {"choices": "pos"}}]]
 STRANGE += [[{"value": {"choices": [1, None]}}]]
 
@@ -90,9 +94,9 @@ STRANGE += [[{"value": {"choices": [1, None]}}]]
     [
         (to_prediction(SINGLE, ("pos", "neg"), np.array([0.25, 0.75]), 0.5, "v")["result"], "neg"),
         (to_prediction(SINGLE, ("pos", "gone"), np.array([0.2, 0.8]), 0.5, "v")["result"], ""),
-        ([{"type": "rating", "value": {"rating": 3}}, {"type": "choices", "value": {"choices": ["pos"]}}], "pos"),
+        (TWO, '[["stars", "rating", {"rating": 3}], ["label", "choices", {"choices": ["pos"]}]]'),
         *((strange, "") for strange in STRANGE),
     ],
 )
 def test_what_a_prediction_shows_is_read_from_it(result: object, shown: str) -> None:
-    assert shown_choice(result) == shown
+    assert shown_of(result) == shown

@@ -17,7 +17,7 @@ from label_studio_sdk.base_client import LabelStudioBase
 from label_studio_sdk.core.api_error import ApiError
 
 from nextlabel.errors import StudioError, without_password
-from nextlabel.labelstudio.controls.choices import shown_choice
+from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.reaching import proxy_between, remedy_of
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.labelstudio.tasks import TASK_FIELDS
@@ -546,7 +546,7 @@ def _project(raw: Any) -> Project:
 
 def _published(raw: Any) -> Published:
     score = raw["score"] if raw["score"] is not None else 0
-    return Published(raw["id"], raw["task"], raw["model_version"], float(score), shown_choice(raw["result"]))
+    return Published(raw["id"], raw["task"], raw["model_version"], float(score), results.shown(raw["result"]))
 
 
 def _ml_backend(raw: Any) -> MLBackend:

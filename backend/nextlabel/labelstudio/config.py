@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import quoteattr
@@ -12,10 +12,15 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls import choices
+from nextlabel.labelstudio.controls import reading
+from nextlabel.labelstudio.controls.results import CHOICES
+from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.control import NO_CONTROL, Control
+from nextlabel.problems.form import Form, Part
+from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 
 TEXT_TAGS = ("Text", "HyperText")
 MAX_CONFIG = 2**20  # characters of a labelling config
@@ -52,6 +57,10 @@ class LabelConfig:
     for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
     in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none of `labels`, in the config
     or not. `control` says which tasks nothing is learnt from.
+
+    Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
+    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not.
+    `since`: when a question was added to the form, by name.
     """
 
     from_name: str
@@ -64,6 +73,11 @@ class LabelConfig:
     chosen: bool = False
     ignored: tuple[str, ...] = ()
     control: Control = NO_CONTROL
+    controls: tuple[ControlTag, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    combine: str = MEAN
+    since: Mapping[str, str] = field(default_factory=dict)
+    unlearned: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -74,54 +88,132 @@ class LabelConfig:
     def reading(self) -> str:
         """Digest of all that decides how a task is read. While it stands, a local copy of the tasks stands too."""
         known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
+        if self.controls:
+            known += tuple((control.name, control.kind, control.key, control.conditions) for control in self.controls)
+            known += (sorted(self.since.items()),)
         if self.control != NO_CONTROL:
             known += (self.control,)
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
     @cached_property
-    def question(self) -> SingleChoice:
-        """What the project asks: one label for each task."""
+    def question(self) -> Question:
+        """What the project asks of each task."""
+        if _is_form(self.asked):
+            return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine)
         return SingleChoice(self.labels, self.label_map, self.ignored)
 
-    def label_of(self, given: str) -> str | None:
-        """The label to learn that an annotation's text stands for; None when there is none, or it is ignored."""
-        return self.question.label_of(given)
+    @cached_property
+    def spellings(self) -> Mapping[str, SingleChoice]:
+        """Which spellings the labels of each question have, by its name."""
+        if isinstance(self.question, Form):
+            return {part.name: part.spellings for part in self.question.parts}
+        return {self.asked[0].name: SingleChoice(self.labels, self.label_map, self.ignored)}
+
+    def of_question(self, control: ControlTag) -> "LabelConfig":
+        """As if nothing else were asked, and exactly one label were given."""
+        return replace(
+            self,
+            from_name=control.name,
+            to_name=control.to_name,
+            labels=self.spellings[control.name].labels,
+            shown_as=control.shown_as,
+            ignored=self.spellings[control.name].ignored,
+            controls=(),
+        )
+
+    @cached_property
+    def asked(self) -> tuple[ControlTag, ...]:
+        """The controls by which the questions are asked."""
+        return self.controls or (ControlTag(self.from_name, self.to_name, ONE_OF, self.labels, shown_as=self.shown_as),)
+
+    def label_of(self, given: str, question: str = "") -> str | None:
+        """The label to learn that an annotation's text stands for; None when there is none, or it is ignored.
+        `question` says of which one, where there are several."""
+        return self.spellings[question or self.from_name].label_of(given)
 
     def ignores(self, given: str) -> bool:
-        """Whether an annotation's text stands for an ignored label."""
-        return self.question.answer_of(given) in self.ignored
+        """Whether an annotation's text stands for an ignored label, where there is one question."""
+        return self.spellings[self.from_name].answer_of(given) in self.ignored
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
     """Read a labelling config.
 
-    Raises `RefusedConfigError`, with what to change, for a config without exactly one single-choice `Choices` over
-    one text or a pair of texts.
+    Raises `RefusedConfigError`, with what to change, for a config that shows no text of the task's data or asks nothing
+    about it that can be learnt.
     """
     root = _parse_xml(xml)
-    element = choices.only_one(root)
     shown = _texts(root)
     texts, left_out = _chosen(shown, options.fields) if options.fields else _read_by_itself(root, shown)
-    control = choices.read(element, [text.get("name", "") for text in shown])
+    found, others = reading.read(root, [text.get("name", "") for text in shown])
+    controls = _in_use(found, options)
+    first, ignored = controls[0], options.ignored_labels
+    rules = (options.label_map, ignored, options.question_weights, options.combine_questions)
     return LabelConfig(
-        from_name=control.from_name,
-        to_name=control.to_name,
+        from_name=first.name,
+        to_name=first.to_name,
         texts=texts,
-        labels=_learnt(control.labels, options.ignored_labels),
+        labels=form_of(controls, *rules).labels if _is_form(controls) else _learnt(first.labels, ignored),
         label_map=options.label_map,
-        shown_as=control.shown_as,
+        shown_as=first.shown_as,
         left_out=left_out,
         chosen=bool(options.fields),
-        ignored=options.ignored_labels,
+        ignored=ignored,
+        controls=() if len(controls) == 1 and _is_plain(first) else controls,
+        weights=options.question_weights,
+        combine=options.combine_questions,
+        since=options.asked_since,
+        unlearned=others,
     )
 
 
-def _learnt(labels: tuple[str, ...], ignored: tuple[str, ...]) -> tuple[str, ...]:
+def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[ControlTag, ...]:
+    """A project that was connected when one plain choice was all that was served goes on with it alone."""
+    plain = tuple(filter(_is_plain, controls))
+    return plain if options.defaults == OF_0_1_0 and len(plain) == 1 else controls
+
+
+def _is_plain(control: ControlTag) -> bool:
+    return control.kind == ONE_OF and control.item_type == CHOICES and not control.stored
+
+
+def _is_form(controls: Sequence[ControlTag]) -> bool:
+    """Whether there is more to answer than one label of one question."""
+    return len(controls) > 1 or controls[0].kind != ONE_OF
+
+
+def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
+    """Questions of which any labels may be given that a form has and had not before."""
+    try:
+        known = {control.name for control in parse_label_config(before, options).asked}
+    except RefusedConfigError:
+        known = set()
+    asked = parse_label_config(after, options).asked
+    return [control.name for control in asked if control.kind == ANY_OF and control.name not in known]
+
+
+def form_of(
+    controls: Sequence[ControlTag],
+    label_map: Mapping[str, str],
+    ignored: tuple[str, ...],
+    weights: Mapping[str, float],
+    combine: str,
+) -> Form:
+    """The questions of several controls, or of one with another kind of answer. Raises `RefusedConfigError`."""
+    parts = []
+    for control in controls:
+        labels = _learnt(control.labels, ignored, least=1 if control.kind == ANY_OF else 2)
+        spellings = SingleChoice(labels, label_map, ignored)
+        parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0)))
+    return Form(tuple(parts), combine)
+
+
+def _learnt(labels: tuple[str, ...], ignored: tuple[str, ...], least: int = 2) -> tuple[str, ...]:
     left = tuple(label for label in labels if label not in ignored)
-    if len(left) < 2:
+    if len(left) < least:
         raise RefusedConfigError(
-            f"Of the labels {list(labels)} all but {list(left)} are ignored; at least two are needed to learn from. "
-            "Ignore fewer with nextlabel connect --ignore-label."
+            f"Of the labels {list(labels)} all but {list(left)} are ignored; at least {'two' if least == 2 else 'one'} "
+            f"{'are' if least == 2 else 'is'} needed to learn from. Ignore fewer with nextlabel connect --ignore-label."
         )
     return left
 

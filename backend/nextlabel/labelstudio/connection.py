@@ -35,8 +35,10 @@ from nextlabel.labelstudio.registration import (
     with_before,
 )
 from nextlabel.labelstudio.tasks import read_task
+from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, is_possible
 from nextlabel.store.pool import Pool
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED
 from nextlabel.values.options import (
     KEY,
     LATEST,
@@ -230,7 +232,7 @@ def _changed(
 
 
 def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]) -> None:
-    labels = parse_label_config(project.label_config).labels
+    labels = [label for control in parse_label_config(project.label_config).asked for label in control.labels]
     nowhere = [label for label in given if label not in labels]
     if nowhere:
         raise RefusedConfigError(
@@ -240,15 +242,16 @@ def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]
 
 
 def _require_map(config: LabelConfig, given: Mapping[str, str]) -> None:
-    nowhere = sorted({new for new in given.values() if new} - {*config.labels, *config.ignored})
+    known = {label: None for control in config.asked for label in control.labels}
+    nowhere = sorted({new for new in given.values() if new} - {*known, *config.ignored})
     if nowhere:
         raise RefusedConfigError(
             f"No label can be learnt as {nowhere[0]!r}, which the labelling config does not have: its labels are "
-            f"{', '.join(config.labels)}. Correct --map-label."
+            f"{', '.join(known)}. Correct --map-label."
         )
-    unmapped = replace(config, label_map={})
+    unmapped = replace(config, label_map={}).spellings.values()
     for old, new in given.items():
-        if new and unmapped.question.answer_of(old) not in (None, new):
+        if new and not {spellings.answer_of(old) for spellings in unmapped} <= {None, new}:
             raise RefusedConfigError(
                 f"{old!r} cannot be learnt as {new!r}, because it is a label of the labelling config, which is learnt "
                 "as itself. Map only labels that the config does not have."
@@ -285,10 +288,27 @@ def what_is_read(studio: LabelStudioClient, project_id: int) -> list[str]:
 def said_of(config: LabelConfig) -> str:
     """What makes the text, in this order, and what the labels."""
     kind = "the pair" if len(config.fields) == 2 else "the text"
-    meant = {old: config.label_of(old) for old in config.label_map if old not in config.labels}
+    meant = {
+        old: next(filter(None, (config.label_of(old, control.name) for control in config.asked)), None)
+        for old in config.label_map
+        if all(old not in control.labels for control in config.asked)
+    }
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
-    return f"{kind} is {' and '.join(config.fields)}; the labels are {', '.join(config.labels)}{mapped}{ignored}"
+    others = "".join(f"; {why}" for why in config.unlearned)
+    return f"{kind} is {' and '.join(config.fields)}; {_asked(config)}{mapped}{ignored}{others}"
+
+
+HOW_MANY = {ONE_OF: "one of", ANY_OF: "any of", ORDERED: "a step from"}
+
+
+def _asked(config: LabelConfig) -> str:
+    if not isinstance(config.question, Form):
+        return f"the labels are {', '.join(config.labels)}"
+    asked = (
+        f"{part.name} ({HOW_MANY[part.kind]} {', '.join(part.spellings.labels)})" for part in config.question.parts
+    )
+    return f"the questions are {', '.join(asked)}"
 
 
 def checked_url(url: str) -> str:

@@ -10,11 +10,14 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls.choices import NOTHING_CHOSEN
+from nextlabel.labelstudio.controls.results import NOTHING_CHOSEN
+from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
+from nextlabel.problems.form import Form
+from nextlabel.values.layout import decoded
 from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -73,7 +76,9 @@ def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Noti
     """What the tasks and their annotations give cause to say. Nothing for a project in which all is well."""
     yield from _on_unreadable(survey)
     yield from _on_holdout(survey)
-    yield from _on_labels(survey, config, project)
+    yield from _on_map(config, project)
+    for control in config.asked:
+        yield from _on_labels(_of_question(survey, config, control), config.of_question(control), project)
     yield from _on_uncounted(survey)
     yield from _on_fields(survey, config, project)
     yield from _on_halves(survey, config)
@@ -120,15 +125,14 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
         )
 
 
-def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
-    unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
-    if unknown:
-        yield _unknown_labels(survey, config, project, unknown)
+def _on_map(config: LabelConfig, project: int) -> Iterator[Notice]:
+    known = {label for spellings in config.spellings.values() for label in (*spellings.labels, *spellings.ignored)}
+    answers = [spellings.answer_of for spellings in config.spellings.values()]
     nowhere = {
         old: new
         for old, new in config.label_map.items()
-        if new not in (*config.labels, *config.ignored)
-        and config.question.answer_of(old) is None  # otherwise the map has nothing to say
+        # otherwise the map has nothing to say
+        if new not in known and all(answer_of(old) is None for answer_of in answers)
     }
     if nowhere:
         pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(nowhere.items())[:NAMED]) + _more(len(nowhere))
@@ -137,6 +141,12 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             f"Labels are to be learnt as others that the labelling config does not have: {pairs}. Map them to labels "
             f"of the config, or end that: {_command(project, dict.fromkeys(nowhere, ''))}.",
         )
+
+
+def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
+    if unknown:
+        yield _unknown_labels(survey, config, project, unknown)
     ignored = {label: seen for label, seen in survey.votes.items() if config.ignores(label)}
     if ignored:
         yield _ignored_labels(ignored)
@@ -150,6 +160,20 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             "a task has it, no version can predict it.",
             harmless=True,
         )
+
+
+def _of_question(survey: Survey, config: LabelConfig, control: ControlTag) -> Survey:
+    """What is given to one of several questions, each label by itself."""
+    if not isinstance(config.question, Form):
+        return survey
+    votes: dict[str, Seen] = {}
+    accepted: dict[str, int] = {}
+    for given, seen in survey.votes.items():
+        for label in decoded(given).get(control.name, ()):
+            before = votes.get(label, Seen(0, seen.task_id))
+            votes[label] = Seen(before.count + seen.count, min(before.task_id, seen.task_id))
+            accepted[label] = accepted.get(label, 0) + survey.accepted.get(given, 0)
+    return replace(survey, votes=votes, accepted=accepted)
 
 
 def _unknown(survey: Survey, config: LabelConfig) -> list[str]:

@@ -1,14 +1,17 @@
 """Predictions as Label Studio stores them, and what is answered where there is none. No I/O."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls import choices
+from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.strategies import entropy_nats
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import ANY_OF, Cut, Layout
 from nextlabel.values.queue import to_score
 
 UNREADABLE_SCORE = 1.0  # served last: nobody learns from a task that cannot be read
@@ -17,27 +20,97 @@ UNTRAINED_SCORE = 0.0  # before the first fit every task is as uncertain as can 
 
 
 def to_prediction(
-    config: LabelConfig, labels: Sequence[str], probs_C: Array, value: float, version: str, truncated: bool = False
+    config: LabelConfig,
+    labels: Sequence[str],
+    probs_C: Array,
+    value: float,
+    version: str,
+    truncated: bool = False,
+    layout: Layout | None = None,
 ) -> dict[str, Any]:
     """A prediction as Label Studio stores it.
 
     Its `score` is 1 - value, in [0, 1]: Label Studio's uncertainty queue serves the lowest score first
     (label_studio/projects/functions/next_task.py), so the most informative must score lowest. The result item's own
-    `score` is the probability of the shown choice; `meta` keeps every class probability and the entropy in nats, and
-    says when the text was longer than what the version reads. A choice that the config no longer has is shown as the
-    one that it is mapped to, or not at all.
+    `score` is the probability of the shown label, of several the lowest one; the first item's `meta` keeps every
+    probability and the entropy in nats, and says when the text was longer than what the version reads. A label that the
+    config no longer has is shown as the one that it is mapped to, or not at all.
     """
-    best = int(np.argmax(probs_C))
-    choice = config.label_of(labels[best])
-    meta: dict[str, Any] = {
-        "probabilities": {label: float(p) for label, p in zip(labels, probs_C, strict=True)},
-        "entropy": float(entropy_nats(probs_C[None, :])[0]),
-        **({"truncated": True} if truncated else {}),
-    }
-    result = []
-    if choice is not None:
-        result = [choices.item(config.from_name, config.to_name, choice, score=float(probs_C[best]), meta=meta)]
+    cut_short = {"truncated": True} if truncated else {}
+    if layout is None:
+        best = int(np.argmax(probs_C))
+        meta = {"probabilities": _named(labels, probs_C), "entropy": float(entropy_nats(probs_C[None, :])[0])}
+        shown = {config.asked[0].name: ([labels[best]], float(probs_C[best]))}
+    else:
+        parts = [(cut, probs_C[at]) for cut, at in layout.parts]
+        probabilities = {cut.name: _named(cut.labels, of_it_C) for cut, of_it_C in parts}
+        meta = {"probabilities": probabilities, "entropy": float(sum(_entropy(*part) for part in parts))}
+        shown = {cut.name: _guess(cut, of_it_C) for cut, of_it_C in parts}
+    result = _items(config, shown, meta | cut_short)
     return {"result": result, "score": to_score(value), "model_version": version}
+
+
+def _named(labels: Sequence[str], probs_C: Array) -> dict[str, float]:
+    return {label: float(p) for label, p in zip(labels, probs_C, strict=True)}
+
+
+def _entropy(cut: Cut, probs_C: Array) -> float:
+    """Of the answer to a question, in nats; labels of which any may be given are taken for independent."""
+    rows_NC = np.stack([probs_C, 1 - probs_C], axis=1) if cut.kind == ANY_OF else probs_C[None, :]
+    return float(entropy_nats(rows_NC).sum())
+
+
+def _guess(cut: Cut, probs_C: Array) -> tuple[list[str], float]:
+    """The labels to show, and the lowest of their probabilities."""
+    chosen = np.flatnonzero(cut.guessed(probs_C[None, :])[0])
+    return [cut.labels[c] for c in chosen], float(probs_C[chosen].min(initial=1.0))
+
+
+def _items(
+    config: LabelConfig, guesses: Mapping[str, tuple[list[str], float]], meta: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The items that the editor shows: none of a question that a person with these answers would not be asked."""
+    answers = {
+        control.name: tuple(_in_force(config, control, guesses[control.name][0]))
+        for control in config.asked
+        if control.name in guesses
+    }
+    items: list[dict[str, Any]] = []
+    for control in config.asked:
+        labels = answers.get(control.name)
+        if labels and control.asked(answers):
+            more = {} if items else {"meta": dict(meta)}
+            items.append(control.item(labels, score=guesses[control.name][1], **more))
+    return items
+
+
+def _in_force(config: LabelConfig, control: ControlTag, labels: Sequence[str]) -> list[str]:
+    """Labels of a version as the config has them now; none where it has not all of them."""
+    found = [config.label_of(label, control.name) for label in labels]
+    return [] if None in found else [label for label in dict.fromkeys(found) if label is not None]
+
+
+def can_show(config: LabelConfig, shown: str) -> bool:
+    """Whether the editor still ticks what `results.shown` says of a prediction of ours."""
+    items = _read(shown)
+    if items is None:
+        return any(shown in control.labels for control in config.asked)
+    by_name = {control.name: control for control in config.asked}
+    return all(
+        (control := by_name.get(item["from_name"])) is not None
+        and control.item_type == item["type"]
+        and {str(label) for label in results.given_to(control, [item])} <= set(control.labels)
+        for item in items
+    )
+
+
+def _read(shown: str) -> list[dict[str, Any]] | None:
+    """The items of what is not the label of a single choice."""
+    try:
+        plain = json.loads(shown) if shown.startswith("[[") else None
+    except ValueError:
+        return None
+    return plain and [dict(zip(("from_name", "type", "value"), item, strict=True)) for item in plain]
 
 
 def no_prediction(score: float, version: str, reason: str) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.labelstudio.config import PLAIN, VARIABLE, LabelConfig, TextField, variables
-from nextlabel.labelstudio.controls import choices
+from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.labelstudio.html_text import text_of_html
 from nextlabel.labelstudio.oddities import not_words
+from nextlabel.problems.form import Form
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
@@ -150,43 +153,76 @@ def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     """The label that an annotation gives, or None when it does not count: `why_no_vote` says why."""
     if annotation.get("was_cancelled"):
         return None
-    items = _items(config, annotation)
-    labels = _labels_in(config, items)
-    if len(labels) != 1:
-        return None
     when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
-    accepted = any(item.get("origin") == "prediction" for item in items)
-    return Vote(labels[0], bool(annotation.get("ground_truth")), when, accepted)
+    given = _given(config, annotation, when)
+    if given is None:
+        return None
+    ours = (item for control in config.asked for item in _items(control, annotation))
+    accepted = any(item.get("origin") == "prediction" for item in ours)
+    return Vote(given, bool(annotation.get("ground_truth")), when, accepted)
+
+
+def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str | None:
+    """The answer in an annotation as somebody spelt it; None when there is none."""
+    if not isinstance(config.question, Form):
+        labels = _labels_in(config, config.asked[0], _items(config.asked[0], annotation))
+        return labels[0] if len(labels) == 1 else None
+    answers = _answers(config, annotation, when)
+    return encoded(answers) if answers else None
+
+
+def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> Answers:
+    """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
+    is answered with none where there is nothing: Label Studio stores no item for that."""
+    answers: dict[str, tuple[str, ...]] = {}
+    for control in config.asked:
+        labels = tuple(_labels_in(config, control, _items(control, annotation)))
+        if labels and (control.kind == ANY_OF or len(labels) == 1):
+            answers[control.name] = labels
+    unmarked = [control for control in config.asked if control.kind == ANY_OF and control.name not in answers]
+    seen = (control for control in unmarked if control.asked(answers) and when >= config.since.get(control.name, ""))
+    return {**answers, **{control.name: () for control in seen}}
 
 
 def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
     """Why an annotation that was not skipped gives no label, in words; empty when it gives one."""
     if annotation.get("was_cancelled") or to_vote(config, annotation) is not None:
         return ""
-    items = choices.items_of(annotation.get("result"))
+    items = results.items_of(annotation.get("result"))
     if not items:
-        return choices.NOTHING_CHOSEN
-    ours = [item for item in items if item.get("from_name") == config.from_name]
-    if not ours:
+        return results.NOTHING_CHOSEN
+    names = [control.name for control in config.asked]
+    if not any(item.get("from_name") in names for item in items):
         others = ", ".join(sorted({str(item.get("from_name")) for item in items}))
-        renamed = any(item.get("type") == choices.KIND for item in items)  # for there is one Choices
-        name = f"the name of the question is {others}, in the labelling config it is {config.from_name}"
+        alike = [control for control in config.asked if any(item.get("type") == control.item_type for item in items)]
+        renamed = len(alike) == 1  # for there is one of that type
+        name = f"the name of the question is {others}, in the labelling config it is {alike[0].name if renamed else ''}"
         return name if renamed else f"{OTHER_QUESTION} {others}"
-    if len(_labels_in(config, _items(config, annotation))) > 1:
+    control = next(control for control in config.asked if any(i.get("from_name") == control.name for i in items))
+    ours = [item for item in items if item.get("from_name") == control.name]
+    if len(_labels_in(config, control, _items(control, annotation))) > 1:
         return "several labels are given"
-    kinds = sorted({str(item.get("type", "missing")) for item in ours} - {choices.KIND})
-    return f'the type is {", ".join(kinds)} in the place of "choices"' if kinds else choices.why_no_label(ours)
+    kinds, expected = (
+        sorted({str(item.get("type", "missing")) for item in ours} - {control.item_type}),
+        control.item_type,
+    )
+    return (
+        f'the type is {", ".join(kinds)} in the place of "{expected}"'
+        if kinds
+        else results.why_no_label(ours, control.key)
+    )
 
 
-def _items(config: LabelConfig, annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = choices.items_of(annotation.get("result"))
-    return [i for i in items if i.get("from_name") == config.from_name and i.get("type") == choices.KIND]
+def _items(control: ControlTag, annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = results.items_of(annotation.get("result"))
+    return [i for i in items if i.get("from_name") == control.name and i.get("type") == control.item_type]
 
 
-def _labels_in(config: LabelConfig, items: Sequence[Mapping[str, Any]]) -> list[str]:
+def _labels_in(config: LabelConfig, control: ControlTag, items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The different labels of these items. One alone may stand without a list; what is given twice counts once."""
-    labels = [_label_text(one) for one in choices.given(items)]
-    stand_for = {config.question.answer_of(label) or label: label for label in labels if label.strip()}
+    labels = [_label_text(one) for one in results.given_to(control, items)]
+    spellings = config.spellings[control.name]
+    stand_for = {spellings.answer_of(label) or label: label for label in labels if label.strip()}
     return list(stand_for.values())
 
 
@@ -266,11 +302,14 @@ def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield str(annotation.get("completed_by")), str(annotation.get("created_at") or "")
 
 
-def result_of(config: LabelConfig, label: str) -> list[dict[str, Any]]:
-    """The annotation result that Label Studio's editor would submit for this label."""
-    return [choices.item(config.from_name, config.to_name, label)]
+def result_of(config: LabelConfig, answer: str) -> list[dict[str, Any]]:
+    """The annotation result that Label Studio's editor would submit for this answer."""
+    if not isinstance(config.question, Form):
+        return [config.asked[0].item([answer])]
+    answers = decoded(answer)
+    return [control.item(answers[control.name]) for control in config.asked if answers.get(control.name)]
 
 
 def choices_in(annotation: Mapping[str, Any]) -> list[object]:
     """All that was chosen in an annotation, of whatever control."""
-    return choices.given(choices.items_of(annotation.get("result")))
+    return results.given(results.items_of(annotation.get("result")))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.problems.question import Question
-from nextlabel.values.arrays import Ints
+from nextlabel.values.arrays import Targets
 
 CHANCE = 2.0  # standard errors that a difference must exceed
 
@@ -26,25 +26,24 @@ class Verdict:
     tells: bool
 
 
-def judge(question: Question, targets_N: Ints, before_N: Ints, after_N: Ints, margin: float) -> Verdict:
-    """The verdict on a version that answers `after_N` where the active one answers `before_N` and people `targets_N`.
+def judge(question: Question, targets: Targets, before: Targets, after: Targets, margin: float) -> Verdict:
+    """The verdict on a version that answers `after` where the active one answers `before` and people `targets`.
 
     `margin`, from 0 to 1, is how much the combined score may fall anyway.
     """
-    constant_N = np.full_like(targets_N, np.bincount(targets_N, minlength=1).argmax())
-    loss = score_drop(question, targets_N, before_N, after_N)
-    return Verdict(loss, loss > margin, score_drop(question, targets_N, before_N, constant_N) > margin)
+    constant = question.most_frequent(targets)
+    loss = score_drop(question, targets, before, after)
+    return Verdict(loss, loss > margin, score_drop(question, targets, before, constant) > margin)
 
 
-def score_drop(question: Question, targets_N: Ints, before_N: Ints, after_N: Ints) -> float:
-    """By how much the combined score of the guesses `after_N` is below that of `before_N` on the same examples; 0 when
-    no more right guesses have become wrong than chance explains.
+def score_drop(question: Question, targets: Targets, before: Targets, after: Targets) -> float:
+    """By how much the combined score of the guesses `after` is below that of `before` on the same examples; 0 when no
+    more right guesses have become wrong than chance explains.
 
     The bound is two standard errors of the paired difference (McNemar): with few labels much may be chance.
     """
-    lost = int(np.sum((before_N == targets_N) & (after_N != targets_N)))
-    won = int(np.sum((before_N != targets_N) & (after_N == targets_N)))
+    right_before, right_after = question.right(targets, before), question.right(targets, after)
+    lost, won = int(np.sum(right_before & ~right_after)), int(np.sum(~right_before & right_after))
     if lost - won <= CHANCE * math.sqrt(lost + won):
         return 0.0
-    before, after = (question.evaluate(targets_N, predictions_N) for predictions_N in (before_N, after_N))
-    return before.combined - after.combined
+    return question.evaluate(targets, before).combined - question.evaluate(targets, after).combined

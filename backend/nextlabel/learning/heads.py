@@ -5,6 +5,7 @@ order give the same head on the same machine.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nextlabel.errors import NoModelError
 from nextlabel.learning.strategies import acquire, draws
 from nextlabel.store.files import replace_file
 from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.layout import ANY_OF, Layout, softmax
 from nextlabel.values.linear import Linear
 
 PRECISION = 0.1  # of the prior: one over the variance of each weight around the fitted one
@@ -28,12 +30,14 @@ SOLVED = 1e-7  # the norm of a gradient that counts as none: by the default prec
 
 @dataclass(frozen=True)
 class Head:
-    """A layer whose rows are `labels`, and what it was fitted to: the label of each task by id, in their order."""
+    """A layer whose rows are `labels`, and what it was fitted to: the answer of each task by id, in their order. As of
+    a classifier, a `layout` divides the rows among several questions."""
 
     layer: Linear
     labels: tuple[str, ...]
     known: Mapping[int, str]
     precision: float
+    layout: Layout | None = None
 
 
 def make_head(
@@ -43,11 +47,16 @@ def make_head(
     features_ND: Features,
     precision: float = PRECISION,
     near: Linear | None = None,
+    layout: Layout | None = None,
 ) -> Head:
-    """The head that knows the labels `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
+    """The head that knows the answers `known`; `features_ND` are those of its tasks, in its order. Raises `ValueError`
     for a label that is none of `labels`. As of `refitted`, what it is `near` makes it sooner."""
-    targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
-    return Head(refitted(fitted, features_ND, targets_N, precision, near), labels, dict(known), precision)
+    if layout is not None:
+        layer = refitted_form(fitted, features_ND, layout.targets(list(known.values())), layout, precision, near)
+    else:
+        targets_N = np.array([labels.index(label) for label in known.values()], dtype=np.int64)
+        layer = refitted(fitted, features_ND, targets_N, precision, near)
+    return Head(layer, labels, dict(known), precision, layout)
 
 
 def refitted(
@@ -66,18 +75,66 @@ def refitted(
     begin_SE = (_rows(near) - rows_CE)[seen_S] if near else None
     change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision), begin_SE)
     rows_CE[seen_S] += change_SE
-    rows_CE = rows_CE.astype(np.float32).astype(np.float64)
-    return Linear(rows_CE, None) if fitted.bias_C is None else Linear(rows_CE[:, :-1], rows_CE[:, -1])
+    return _from_rows(rows_CE, fitted)
 
 
-def probabilities(layer: Linear, features_ND: Features) -> Array:
-    """Class probabilities (N, C), rows summing to 1: what the model says once the layer stands in it."""
-    return _softmax(layer(features_ND))
+def refitted_form(
+    fitted: Linear,
+    features_ND: Features,
+    targets_NC: Array,
+    layout: Layout,
+    precision: float = PRECISION,
+    near: Linear | None = None,
+) -> Linear:
+    """As `refitted`, each question by itself, to those who answered it: their rows have nothing to do with each other.
+
+    `targets_NC` as of `Layout.targets`.
+    """
+    changed: list[Linear] = []
+    for cut, at in layout.parts:
+        asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
+        given_MC, features_MD = targets_NC[asked_N, at], features_ND[asked_N]
+        if cut.kind != ANY_OF:
+            before = near and _rows_of(near, at)
+            changed.append(refitted(_rows_of(fitted, at), features_MD, given_MC.argmax(axis=1), precision, before))
+            continue
+        for row, given_M in enumerate(given_MC.T.astype(np.int64), start=at.start):
+            one = slice(row, row + 1)
+            before = near and _rows_of(near, one)
+            changed.append(_of_yes_or_no(_rows_of(fitted, one), features_MD, given_M, precision, before))
+    bias_C = None if fitted.bias_C is None else np.concatenate([np.asarray(part.bias_C) for part in changed])
+    return Linear(np.concatenate([part.weights_CD for part in changed]), bias_C)
 
 
-def acquisition_values(layer: Linear, features_ND: Features, ids_N: Ints, strategy: str, seed: int) -> Array:
+def _of_yes_or_no(
+    fitted: Linear, features_MD: Features, targets_M: Ints, precision: float, near: Linear | None
+) -> Linear:
+    """A row whose logit is one class's lead over another one of which the logit is always 0."""
+    if not len(targets_M):
+        return fitted
+    row_1E = _rows(fitted)
+    begin_1E = _rows(near) - row_1E if near else None
+    logits_M2 = np.hstack([np.zeros((len(targets_M), 1)), fitted(features_MD)])
+    posterior = _Posterior(_inputs(fitted, features_MD), logits_M2, targets_M, np.array([1]), precision)
+    return _from_rows(row_1E + _newton(posterior, begin_1E), fitted)
+
+
+def _rows_of(layer: Linear, some: slice) -> Linear:
+    return Linear(layer.weights_CD[some], None if layer.bias_C is None else layer.bias_C[some])
+
+
+def probabilities(layer: Linear, features_ND: Features, layout: Layout | None = None) -> Array:
+    """Class probabilities (N, C), rows summing to 1 or as `Layout.probabilities` has them: what the model says once the
+    layer stands in it."""
+    logits_NC = layer(features_ND)
+    return layout.probabilities(logits_NC) if layout else softmax(logits_NC)
+
+
+def acquisition_values(
+    layer: Linear, features_ND: Features, ids_N: Ints, strategy: str, seed: int, layout: Layout | None = None
+) -> Array:
     """Values (N) in [0, 1] of examples by what the layer says of them, as `rounds.score_pool` has a version's."""
-    return acquire(strategy, probabilities(layer, features_ND)[:, None, :], draws(ids_N, seed))
+    return acquire(strategy, probabilities(layer, features_ND, layout)[:, None, :], draws(ids_N, seed), layout)
 
 
 def beats_majority(features_ND: Features, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:
@@ -110,6 +167,8 @@ def save(head: Head, path: Path) -> None:
     }
     if head.layer.bias_C is not None:
         arrays["bias_C"] = head.layer.bias_C.astype(np.float32)
+    if head.layout is not None:
+        arrays["layout"] = np.array(json.dumps(head.layout.as_dict()))
     file = io.BytesIO()
     np.savez(file, **arrays)
     replace_file(path, file.getvalue())
@@ -126,6 +185,7 @@ def load(path: Path) -> Head:
             tuple(found["labels_C"].tolist()),
             dict(zip(found["task_ids_N"].tolist(), found["known_N"].tolist(), strict=True)),
             float(found["precision"]),
+            Layout.of(json.loads(str(found["layout"]))) if "layout" in found else None,
         )
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise NoModelError(f"{path} holds no head ({error}). Delete it: version and labels make it again.") from None
@@ -158,7 +218,7 @@ class _Posterior:
 
     def slope(self, change_SE: Array) -> tuple[Array, Callable[[Array], Array]]:
         """The gradient, and what multiplies a direction by the Hessian."""
-        probs_NS = _softmax(self.logits(change_SE))[:, self.seen_S]
+        probs_NS = softmax(self.logits(change_SE))[:, self.seen_S]
         errors_NS = probs_NS - (self.targets_N[:, None] == self.seen_S)
 
         def curvature(direction_SE: Array) -> Array:
@@ -220,6 +280,7 @@ def _rows(layer: Linear) -> Array:
     return np.hstack([layer.weights_CD, layer.bias_C[:, None]])
 
 
-def _softmax(logits_NC: Array) -> Array:
-    odds_NC = np.exp(logits_NC - logits_NC.max(axis=1, keepdims=True))
-    return np.asarray(odds_NC / odds_NC.sum(axis=1, keepdims=True))
+def _from_rows(rows_CE: Array, like: Linear) -> Linear:
+    """A layer of them, with a bias if the one that it is like has one, in numbers that fp32 has."""
+    rows_CE = rows_CE.astype(np.float32).astype(np.float64)
+    return Linear(rows_CE, None) if like.bias_C is None else Linear(rows_CE[:, :-1], rows_CE[:, -1])

@@ -15,6 +15,7 @@ from nextlabel.problems.intervals import wilson
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.layout import Layout
 
 OPEN, IN_HAND, ANSWERED, SKIPPED, LEFT_OUT = "open", "in hand", "answered", "skipped", "left out"
 COUNT = (ANSWERED, SKIPPED)  # states of a text that no later answer is waited for
@@ -40,12 +41,13 @@ class ControlText:
 @dataclass(frozen=True)
 class Said:
     """What a version or head, named `order`, says: `probs_of` tasks by id, in the order of `labels`. It was fitted on
-    tasks that are `known`; None: that cannot be told."""
+    tasks that are `known`; None: that cannot be told. Of a form's version its `layout`."""
 
     order: str
     labels: tuple[str, ...]
     probs_of: Mapping[int, Array]
     known: Collection[int] | None
+    layout: Layout | None = None
 
 
 def counting(texts: Sequence[ControlText]) -> list[ControlText]:

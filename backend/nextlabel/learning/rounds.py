@@ -24,7 +24,7 @@ from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.metrics import Scores
 from nextlabel.problems.question import Question
-from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.arrays import Array, Features, Targets
 from nextlabel.values.examples import Example
 
 StageProgress = Callable[[str, int, int], None]  # stage, done, total
@@ -57,8 +57,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Round:
-    """The outcome of a round. `holdout_NC` are probabilities and `predictions_N` classes on the labelled holdout,
-    without which `scores` is None.
+    """The outcome of a round. `holdout_NC` are probabilities on the labelled holdout, without which `scores` is None.
 
     `steps` of the optimiser were made; `labelled` is what the version says of what it was fitted on, with features, if
     these were asked for; `seconds` are by stage.
@@ -67,7 +66,6 @@ class Round:
     classifier: Classifier
     scores: Scores | None
     holdout_NC: Array
-    predictions_N: Ints
     pool: Scored
     seconds: Mapping[str, float]
     steps: int
@@ -111,6 +109,7 @@ def run_round(
         question.class_numbers(answers),
         fitted,
         cache,
+        question.layout,
     )
     clock.stop("fit")
     if not np.isfinite(classifier.predict_proba([labelled[0][0]])).all():
@@ -118,8 +117,8 @@ def run_round(
             f"The fit ended in weights that are not numbers; the learning rate {recipe.learning_rate} is too high."
         )
     holdout_NC = classifier.predict_proba([example for example, _ in holdout], exact=False)
-    predictions_N = question.predicted(holdout_NC)
-    scores = _scores(question, holdout, predictions_N)
+    predictions = question.predicted(holdout_NC)
+    scores = _scores(question, holdout, predictions)
     clock.stop("evaluate")
     features = features and classifier.has_last_layer
     known = score_pool(classifier, [e for e, _ in labelled], strategy, recipe.seed, features=True) if features else None
@@ -127,7 +126,7 @@ def run_round(
         classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t), features=features
     )
     clock.stop("score")
-    return Round(classifier, scores, holdout_NC, predictions_N, scored, clock.seconds, made, known)
+    return Round(classifier, scores, holdout_NC, scored, clock.seconds, made, known)
 
 
 def score_pool(
@@ -153,7 +152,8 @@ def score_pool(
     else:
         probs_NKC = classifier.predict_proba(examples, exact, progress)[:, None, :]
     ids_N = np.array([e.id for e in examples], dtype=np.int64)
-    return Scored(examples, probs_NKC.mean(axis=1), acquire(strategy, probs_NKC, draws(ids_N, seed)), features_ND)
+    values_N = acquire(strategy, probs_NKC, draws(ids_N, seed), classifier.layout)
+    return Scored(examples, probs_NKC.mean(axis=1), values_N, features_ND)
 
 
 def select(
@@ -236,15 +236,15 @@ def score_holdout(question: Question, classifier: Classifier, holdout: Sequence[
     return _scores(question, holdout, predict_classes(question, classifier, holdout))
 
 
-def predict_classes(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Ints:
+def predict_classes(question: Question, classifier: Classifier, holdout: Sequence[tuple[Example, str]]) -> Targets:
     """What the model answers for each example, in the fast precision."""
     return question.predicted(classifier.predict_proba([example for example, _ in holdout], exact=False))
 
 
-def _scores(question: Question, holdout: Sequence[tuple[Example, str]], predictions_N: Ints) -> Scores | None:
+def _scores(question: Question, holdout: Sequence[tuple[Example, str]], predictions: Targets) -> Scores | None:
     if not holdout:
         return None
-    return question.evaluate(question.class_numbers([label for _, label in holdout]), predictions_N)
+    return question.evaluate(question.class_numbers([label for _, label in holdout]), predictions)
 
 
 class _Clock:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nextlabel.learning.diversity import Points, Positions, diverse_batch
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import ANY_OF, MAXIMUM, ORDERED, Layout
 
 # (probs_NKC, draws_N) -> values_N: N examples, K stochastic passes (1 for a deterministic model), C classes, and one
 # uniform draw from [0, 1) per example for strategies that gamble. Values lie in [0, 1]; 1 is the most informative.
@@ -185,9 +186,41 @@ def draws(ids_N: npt.NDArray[np.int64], seed: int) -> Array:
     return (x >> np.uint64(11)).astype(np.float64) / 2**53
 
 
-def acquire(strategy: str, probs_NKC: Array, draws_N: Array) -> Array:
-    """The strategy's values; rounding never leaves [0, 1]."""
-    return np.clip(STRATEGIES[strategy].value(probs_NKC, draws_N), 0.0, 1.0)
+def acquire(strategy: str, probs_NKC: Array, draws_N: Array, layout: Layout | None = None) -> Array:
+    """The strategy's values; rounding never leaves [0, 1]. With a layout, those of its questions in one."""
+    value = STRATEGIES[strategy].value
+    values_N = value(probs_NKC, draws_N) if layout is None else of_form(value, probs_NKC, draws_N, layout)
+    return np.clip(values_N, 0.0, 1.0)
+
+
+def of_form(value: Value, probs_NKC: Array, draws_N: Array, layout: Layout) -> Array:
+    """One value for several questions: the mean by their weights, or the highest of those that have a weight."""
+    weights_Q = np.array([cut.weight for cut in layout.cuts])
+    values_QN = np.stack([_of_question(value, cut.kind, probs_NKC[:, :, at], draws_N) for cut, at in layout.parts])
+    if not weights_Q.any():
+        weights_Q = np.ones_like(weights_Q)
+    if layout.combine == MAXIMUM:
+        return np.asarray(values_QN[weights_Q > 0].max(axis=0))
+    return np.asarray(weights_Q @ values_QN / weights_Q.sum())
+
+
+def _of_question(value: Value, kind: str, probs_NKC: Array, draws_N: Array) -> Array:
+    """Where any labels may be given, each is a question of two classes, and the least certain one counts: a mean would
+    let one doubtful label of many vanish."""
+    if kind == ORDERED and value in (entropy, margin, least_confidence):
+        return spread(probs_NKC)
+    if kind != ANY_OF:
+        return value(probs_NKC, draws_N)
+    each_LN = [value(np.stack([p_NK, 1 - p_NK], axis=2), draws_N) for p_NK in np.moveaxis(probs_NKC, 2, 0)]
+    return np.asarray(np.max(each_LN, axis=0))
+
+
+def spread(probs_NKC: Array) -> Array:
+    """Variance of the step of the mean prediction, over the highest that is possible: half on each end."""
+    steps_C = np.arange(probs_NKC.shape[2], dtype=np.float64)
+    mean_NC = _mean(probs_NKC)
+    variance_N = mean_NC @ steps_C**2 - (mean_NC @ steps_C) ** 2
+    return np.asarray(np.maximum(variance_N, 0) / (steps_C[-1] / 2) ** 2)
 
 
 def most_informative_first(values_N: Array) -> npt.NDArray[np.intp]:

@@ -16,6 +16,7 @@ from nextlabel.labelstudio.project_options import audits_begun, note_audits
 from nextlabel.learning.certificate import Audit, Certified, certified_labels, issue, problems
 from nextlabel.loop.auditing import InForce, Progress, freeze_pool, in_force, progress, records_of
 from nextlabel.loop.sync import sync
+from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, control_of
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
@@ -105,6 +106,11 @@ class Auditor:
             raise BadAuditError(
                 f"Project {self._project} has no control key, by which tasks are drawn. Make one with nextlabel "
                 f"connect --project {self._project}."
+            )
+        if isinstance(opened.config.question, Form):
+            raise BadAuditError(
+                f"Project {self._project} asks several questions, or one with several answers; a certificate is about "
+                "one label for each task. nextlabel quality says how good the version is."
             )
         if running := self._audits.running(self._project):
             raise BadAuditError(

@@ -60,6 +60,7 @@ from nextlabel.loop.publishing import (
     check_published,
     take_back_choices,
 )
+from nextlabel.loop.questions import with_new_questions
 from nextlabel.loop.sides import Side
 from nextlabel.loop.starting import StartOrders
 from nextlabel.loop.sync import (
@@ -236,6 +237,7 @@ class Controller:
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
         options = self._registry.options(project.id)
+        options = with_new_questions(self._studio, self._settings, pool, project, options, self._now())
         config = parse_label_config(project.label_config, options)
         config = replace(config, control=control_of(self._settings, options))
         self._take_back_choices(pool, project, config)  # first, as annotators see them

@@ -6,7 +6,7 @@ from nextlabel.learning.composer import CONTROL
 from nextlabel.learning.control import Control, places
 from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, OPEN, SKIPPED, ControlText
 from nextlabel.loop.sides import Side
-from nextlabel.problems.question import Question
+from nextlabel.problems.question import Measured
 from nextlabel.store.pool import ControlTask, Pool
 from nextlabel.values.labels import Vote
 
@@ -20,19 +20,19 @@ def control_side(pool: Pool, control: Control, first: int, others: int) -> Side:
     return Side(CONTROL, tasks, due, hidden=True)
 
 
-def control_texts(pool: Pool, question: Question) -> list[ControlText]:
+def control_texts(pool: Pool, question: Measured) -> list[ControlText]:
     """The texts of the set in the order of their draws, and what people made of each."""
     votes = pool.control_votes()
     return [_text(copies, votes, question) for copies in pool.control()]
 
 
-def _text(copies: Sequence[ControlTask], votes: Mapping[int, Sequence[Vote]], question: Question) -> ControlText:
+def _text(copies: Sequence[ControlTask], votes: Mapping[int, Sequence[Vote]], question: Measured) -> ControlText:
     given = [vote for task in copies for vote in votes.get(task.task_id, ())]
     state, answer = _state(copies, given, question)
     return ControlText(tuple(task.task_id for task in copies), state, answer, any(task.marked for task in copies))
 
 
-def _state(copies: Sequence[ControlTask], given: Sequence[Vote], question: Question) -> tuple[str, str]:
+def _state(copies: Sequence[ControlTask], given: Sequence[Vote], question: Measured) -> tuple[str, str]:
     """The state of a text, and its label. One copy that was labelled as often as Label Studio asks does for all."""
     if not given:
         return (SKIPPED if any(task.passed for task in copies) else OPEN), ""

@@ -14,7 +14,7 @@ from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.copies import counted_once
 from nextlabel.learning.rounds import round_seed, run_round
-from nextlabel.loop.fitting import recipe_of
+from nextlabel.loop.fitting import label_counts, recipe_of
 from nextlabel.model import classifier as classifiers
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.files import replace_file
@@ -60,7 +60,7 @@ def write_final(
         "what": WHAT,
         "project": project,
         "labels": list(question.labels),
-        "label_counts": {label: labels.count(label) for label in question.labels},
+        "label_counts": label_counts(question, labels),
         "recipe": asdict(recipe),
         "steps": result.steps,
         "libraries": classifiers.package_versions(),

@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -25,6 +26,7 @@ from nextlabel.learning.rounds import (
     round_seed,
     run_round,
 )
+from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.loop.orders import keep
@@ -32,6 +34,7 @@ from nextlabel.model import classifier as classifiers
 from nextlabel.model.checkpoints import width
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
+from nextlabel.problems.form import Form
 from nextlabel.problems.question import Question
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, for_project
@@ -42,6 +45,7 @@ from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import asks, labels_in
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import Caches, LoadedVersions
@@ -150,7 +154,7 @@ class Fitter:
         if demanded:
             return "Start Training was pressed"
         card = self._registry.card(project, version) if version is not None else None
-        if card and card.labels != config.labels:
+        if card and (card.labels != config.labels or asks(card.layout) != asks(config.question.layout)):
             return "the project's labels changed"
         # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
         # was left out.
@@ -256,6 +260,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
+        card = replace(card, **_of_form(config.question, labelled, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, labelled, result))
         if card.refused:
             self._save(card, learnt.known, result)
@@ -320,7 +325,7 @@ class Fitter:
         if card.parent is None or self._settings.promote_margin >= 1:
             return card
         rival = self._registry.card(card.project, card.parent)
-        if rival.labels != card.labels:
+        if rival.labels != card.labels or asks(rival.layout) != asks(card.layout):
             return replace(card, unjudged=f"{rival.version} has other classes")
         try:
             return self._compared(question, card, rival, evidence)
@@ -332,11 +337,11 @@ class Fitter:
         margin, count = self._settings.promote_margin, 0
         for what, labelled, after_NC in evidence:
             before_NC = self._resident.score(rival, [example for example, _ in labelled], exact=False).probs_NC
-            before_N, after_N = question.predicted(before_NC), question.predicted(after_NC)
-            targets_N, count = question.class_numbers([label for _, label in labelled]), len(labelled)
-            verdict = judge(question, targets_N, before_N, after_N, margin)
+            before, after = question.predicted(before_NC), question.predicted(after_NC)
+            targets, count = question.class_numbers([label for _, label in labelled]), len(labelled)
+            verdict = judge(question, targets, before, after, margin)
             if verdict.refused:
-                score = question.evaluate(targets_N, after_N).combined
+                score = question.evaluate(targets, after).combined
                 why = f"its combined score on {what}, {score:.3f}, is {verdict.loss:.3f} below that of {rival.version}"
                 card = replace(card, refused=f"{why}, more than PROMOTE_MARGIN={margin:g}")
             if verdict.refused or verdict.tells:
@@ -395,7 +400,7 @@ class Fitter:
             project=project,
             parent=self._registry.current(project),
             labels=config.labels,
-            label_counts={name: labels.count(name) for name in config.labels},
+            label_counts=label_counts(config.question, labels),
             base_model=self._settings.base_model,
             strategy="",
             seed=recipe.seed,
@@ -500,6 +505,25 @@ def _with_pending(state: FitState, version: str, pending: int, now: float) -> Fi
     if since is not None and state.pending_of == version and since <= now:  # later than now: the clock was set back
         return state
     return replace(state, pending_of=version, pending_since=now)
+
+
+def label_counts(question: Question, answers: Sequence[str]) -> dict[str, int]:
+    """How many of the answers give each label."""
+    given = Counter(label for answer in answers for label in labels_in(answer, question.layout))
+    return {label: given[label] for label in question.labels}
+
+
+def _of_form(question: Question, labelled: Labelled, holdout: Labelled, result: Round) -> dict[str, Any]:
+    """What only the card of a form's version says."""
+    if not isinstance(question, Form):
+        return {}
+    layout, said = question.layout, result.labelled
+    if said is not None and said.features_ND is not None:
+        targets_NC = question.class_numbers([answer for _, answer in labelled])
+        layout = with_thresholds(layout, result.classifier.last_layer, said.features_ND, targets_NC)
+    held_out_NC = question.class_numbers([answer for _, answer in holdout])
+    measures = question.measures(held_out_NC, layout.guesses(result.holdout_NC)) if holdout else {}
+    return {"asked": layout.as_dict(), "known": len(labelled), "measures": measures}
 
 
 def _texts(config: LabelConfig) -> str:

@@ -12,6 +12,7 @@ from nextlabel.learning.heads import Head, acquisition_values, probabilities
 from nextlabel.loop.orders import Chances, Exactly, keep_exactly
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.layout import labels_in
 from nextlabel.values.queue import Ranked
 from nextlabel.values.versions import Card
 
@@ -78,12 +79,12 @@ class HeadOrder:
 
     def chances(self, label: str) -> Chances | None:
         """By the head, of open tasks of which there are features."""
-        if label not in self._head.known.values():
+        if not any(label in labels_in(answer, self._head.layout) for answer in self._head.known.values()):
             return None
         ids_N, numbers_N = self._pool.open_numbers(skipped=False)
         chances_N, column = np.full(len(ids_N), np.nan), self._head.labels.index(label)
         for some, features_ND in self._features(numbers_N):
-            chances_N[some] = probabilities(self._head.layer, features_ND)[:, column]
+            chances_N[some] = probabilities(self._head.layer, features_ND, self._head.layout)[:, column]
         known_N = ~np.isnan(chances_N)
         return ids_N[known_N], chances_N[known_N]
 
@@ -95,8 +96,10 @@ class HeadOrder:
         if not values or not len(features_ND) or seen is None:
             return None
         value = values[task_id]
-        probs_C = probabilities(self._head.layer, features_ND)[0]
-        return value, to_prediction(self._config, self._head.labels, probs_C, value, self._name, seen.truncated)
+        probs_C = probabilities(self._head.layer, features_ND, self._head.layout)[0]
+        return value, to_prediction(
+            self._config, self._head.labels, probs_C, value, self._name, seen.truncated, self._head.layout
+        )
 
     def _values_of(self, ids_N: Ints, numbers_N: Ints) -> Array:
         """NaN of a text without features."""
@@ -109,7 +112,12 @@ class HeadOrder:
         left = np.flatnonzero(np.isnan(values_T[numbers_N]))
         for some, features_ND in self._features(numbers_N[left]):
             values_T[numbers_N[left[some]]] = acquisition_values(
-                self._head.layer, features_ND, ids_N[left[some]], self._card.strategy, self._card.seed
+                self._head.layer,
+                features_ND,
+                ids_N[left[some]],
+                self._card.strategy,
+                self._card.seed,
+                self._head.layout,
             )
         return np.asarray(values_T[numbers_N])
 

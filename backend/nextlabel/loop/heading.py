@@ -35,7 +35,7 @@ class HeadMaker:
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
-        usable = {task: label for task, label in labels.items() if label in card.labels}
+        usable = {task: label for task, label in labels.items() if _known_to(card, label)}
         if differing(known, usable) < EVERY + others // 2:
             return found
         return self.renewed(pool, card, usable, found[1] if found else None)
@@ -46,7 +46,7 @@ class HeadMaker:
         ids_N, features_ND = features_of(pool, card, labels)
         known = {int(task): labels[int(task)] for task in ids_N}
         fitted, near = self._resident.last_layer(card), last.layer if last else None
-        head = make_head(fitted, card.labels, known, features_ND, near=near)
+        head = make_head(fitted, card.labels, known, features_ND, near=near, layout=card.layout)
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
@@ -58,6 +58,11 @@ class HeadMaker:
         left = [example for example in missing if example.id not in set(exact_ids.tolist())]
         for start in range(0, len(left), AT_A_TIME):
             keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
+
+
+def _known_to(card: Card, answer: str) -> bool:
+    """Whether the version has rows for all that the answer says."""
+    return card.layout.holds(answer) if card.layout else answer in card.labels
 
 
 def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:

@@ -22,6 +22,7 @@ from nextlabel.learning.stability import changed_share
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.said import scores_of
+from nextlabel.problems.form import Form
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.settings import ProjectSettings
 from nextlabel.store.pool import EMBEDDINGS, Pool
@@ -52,6 +53,9 @@ class Asked:
 
 def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: Embedder) -> Helping:
     """All that can be told now."""
+    if isinstance(asked.config.question, Form):
+        why = "the project asks several questions, or one with several answers, and that is not compared yet"
+        return Helping(asked.order, time.time(), Measured(why=why), Forecast(why=why), NextLabels(why=why))
     given = _given(asked)
     return Helping(
         asked.order,

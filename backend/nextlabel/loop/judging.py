@@ -8,6 +8,7 @@ from nextlabel.learning import judging
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
+from nextlabel.problems.form import OneQuestion, measured
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import ControlState
@@ -29,7 +30,7 @@ class Judge:
         if not config.control.share:
             self._tell(project, NO_JUDGEMENT)
             return
-        texts = control_texts(pool, config.question)
+        texts = control_texts(pool, measured(config.question))
         last_task = judged_to(pool, texts)
         if last_task != pool.state(ControlState).judged_to:
             pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
@@ -49,7 +50,9 @@ class Judge:
     def _said(self, pool: Pool, card: Card, order: str, task_ids: Sequence[int]) -> Said:
         scores = scores_of(pool, self._registry, card, order, task_ids)
         probs_of = dict(zip(scores.ids_N.tolist(), scores.probs_NC, strict=True))
-        return Said(order, card.labels, probs_of, known_to(self._registry, card.project, card.version, order))
+        return Said(
+            order, card.labels, probs_of, known_to(self._registry, card.project, card.version, order), card.layout
+        )
 
 
 def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
@@ -59,8 +62,18 @@ def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
 
 def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None) -> Judgement:
     """What the texts say of what was `said` of them, as far as the pool knows."""
-    noted = pool.state(ControlState).noted
-    return judge(config.control.share, texts, judged_to(pool, texts), config.labels, said, noted)
+    noted, about = pool.state(ControlState).noted, measured(config.question)
+    last_task = judged_to(pool, texts)
+    if not isinstance(about, OneQuestion):
+        return judge(config.control.share, texts, last_task, about.labels, said, noted)
+    said = said and _narrowed(said, about)
+    return replace(judge(config.control.share, texts, last_task, about.labels, said, noted), question=about.name)
+
+
+def _narrowed(said: Said, about: OneQuestion) -> Said:
+    """What was said of one of several questions."""
+    probs_of = {task: about.narrowed(said.layout, probs_C[None])[0] for task, probs_C in said.probs_of.items()}
+    return replace(said, labels=about.labels_of(said.layout), probs_of=probs_of)
 
 
 def judged_to(pool: Pool, texts: Sequence[ControlText]) -> int:

@@ -88,7 +88,9 @@ class VersionOrder:
         c = self._pool.candidate(self.name, task_id)
         if c is None:
             return None
-        return c.value, to_prediction(self._config, self._card.labels, c.probs_C, c.value, self.name, c.truncated)
+        card = self._card
+        said = to_prediction(self._config, card.labels, c.probs_C, c.value, self.name, c.truncated, card.layout)
+        return c.value, said
 
 
 class StartOrder:

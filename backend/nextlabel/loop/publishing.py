@@ -10,8 +10,8 @@ from typing import Any
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls.choices import shown_choice
-from nextlabel.labelstudio.predictions import no_prediction
+from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.predictions import can_show, no_prediction
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.loop.orders import Order
 from nextlabel.loop.sides import Side, hidden, slots
@@ -292,7 +292,7 @@ class Publisher:
                 raise
             log.warning("task %d is gone from Label Studio: %s", task.task_id, error)
             return None
-        shown = shown_choice(prediction["result"])
+        shown = results.shown(prediction["result"])
         return Published(prediction_id, task.task_id, self._order.name, task.score, shown)
 
     def _clear(self, project: Project, prediction_ids: Sequence[int]) -> int:
@@ -350,7 +350,7 @@ def take_back_choices(
     that the order stays. Those that annotators are served come first, in the order of the queue and without a rest; of
     what only the quick view shows, all but a few wait while a hint does.
     """
-    wrong = [p for p in pool.published() if p.choice and p.choice not in config.labels]
+    wrong = [p for p in pool.published() if p.choice and not can_show(config, p.choice)]
     if not wrong:
         return 0
     waiting, followed = pool.waiting(project.model_version or ""), project.model_version

@@ -40,5 +40,5 @@ def _by_head(pool: Pool, card: Card, head: Head, task_ids: Collection[int]) -> S
     if not set.union(*known):
         return NONE
     ids_N, features_ND = features_of(pool, card, task_ids)
-    values_N = acquisition_values(head.layer, features_ND, ids_N, card.strategy, card.seed)
-    return Scores(ids_N, values_N, probabilities(head.layer, features_ND))
+    values_N = acquisition_values(head.layer, features_ND, ids_N, card.strategy, card.seed, head.layout)
+    return Scores(ids_N, values_N, probabilities(head.layer, features_ND, head.layout))

@@ -14,6 +14,7 @@ from nextlabel.loop.orders import Order
 from nextlabel.loop.sides import Side
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import labels_in
 from nextlabel.values.options import ANY, ProjectOptions
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
         Want(
             label,
             options.look_for.get(label, ()),
-            tuple(task for task, given in labels.items() if given == label),
+            tuple(task for task, given in labels.items() if label in labels_in(given, config.question.layout)),
             None if label == ANY else options.class_targets.get(label, ENOUGH),
         )
         for label in named

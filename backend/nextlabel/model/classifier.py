@@ -47,6 +47,7 @@ from nextlabel.model.tokens import (
 )
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import ANY_OF, Layout
 from nextlabel.values.linear import Linear
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ LENGTH_STEP, LENGTH_STEP_GPU = 8, 16
 RECORDABLE = tuple(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "DistilBert"))
 TOKENISED = 4096  # texts at a time
 HALF = float(np.finfo(np.float16).max)
+LAYOUT = "nextlabel_layout"  # where a checkpoint's config says which of its logits are about which question
 MORE = 3  # word pieces of padding that even the longest text is tried with
 
 Progress = Callable[[int, int], None]
@@ -92,8 +94,9 @@ class Recipe:
 class Classifier:
     """Weights, tokenizer and labels, resident on one device. `predict_proba` changes nothing and may be called often.
 
-    `labels` name the classes 0 … C-1. `precision` is used where `exact=False` allows it. With a `cache` no text is
-    tokenised twice; examples with equal ids must then be equal. `padding` says where the model wants it.
+    `labels` name the numbers 0 … C-1: the classes of one question, unless a `layout` divides them among several.
+    `precision` is used where `exact=False` allows it. With a `cache` no text is tokenised twice; examples with equal
+    ids must then be equal. `padding` says where the model wants it.
     """
 
     def __init__(
@@ -105,8 +108,10 @@ class Classifier:
         precision: torch.dtype,
         cache: TokenCache | None = None,
         padding: Side = Side.RIGHT,
+        layout: Layout | None = None,
     ):
         self.labels = tuple(labels)
+        self.layout = layout
         self.device = device
         self.precision = precision
         self.model = model.to(device).eval()
@@ -125,14 +130,15 @@ class Classifier:
         return int(self.tokenizer.model_max_length)
 
     def predict_proba(self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None) -> Array:
-        """Class probabilities, float64 of shape (N, C), rows summing to 1, in the order of `examples`.
+        """Class probabilities, float64 of shape (N, C), rows summing to 1, in the order of `examples`. With a
+        layout, as `Layout.probabilities` has them.
 
         With `exact` in fp32, the same to about 1e-6 as a plain transformers forward; without, in the hardware's fast
         precision, whose ranking of entropies agrees to a Spearman correlation above 0.999.
         """
         if not examples:
             return np.zeros((0, len(self.labels)))
-        return _softmax(self._pass(examples, exact, progress, nullcontext))
+        return self._probabilities(self._pass(examples, exact, progress, nullcontext))
 
     def predict_with_features(
         self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None
@@ -152,7 +158,12 @@ class Classifier:
 
         both = self._pass(examples, exact, progress, listening)
         features_ND = both[:, classes:].numpy()
-        return _softmax(both[:, :classes]), features_ND if exact else features_ND.clip(-HALF, HALF).astype(np.float16)
+        return self._probabilities(both[:, :classes]), features_ND if exact else features_ND.clip(-HALF, HALF).astype(
+            np.float16
+        )
+
+    def _probabilities(self, logits_NC: torch.Tensor) -> Array:
+        return self.layout.probabilities(logits_NC.double().numpy()) if self.layout else _softmax(logits_NC)
 
     @cached_property
     def has_last_layer(self) -> bool:
@@ -299,6 +310,12 @@ class Classifier:
 
     def save(self, directory: Path) -> None:
         """Write weights (safetensors, fp32) and tokenizer so that plain transformers `from_pretrained` loads them."""
+        if self.layout:
+            of_any = all(
+                cut.kind == ANY_OF for cut in self.layout.cuts
+            )  # so that other software knows what logits mean
+            problem_type = {"problem_type": "multi_label_classification"} if of_any else {}
+            self.model.config.update({LAYOUT: self.layout.as_dict(), **problem_type})
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
@@ -440,7 +457,8 @@ def load(directory: Path, device: str = "auto", precision: str = "auto", cache: 
     on = pick_device(device)
     model, tokenizer = from_pretrained(str(directory))
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    return assembled(model, tokenizer, labels, on, precision, cache)
+    layout = Layout.of(getattr(model.config, LAYOUT, None))
+    return assembled(model, tokenizer, labels, on, precision, cache, layout)
 
 
 def load_base(recipe: Recipe, cache: TokenCache | None = None) -> Classifier:
@@ -458,10 +476,12 @@ def assembled(
     device: torch.device,
     precision: str,
     cache: TokenCache | None = None,
+    layout: Layout | None = None,
 ) -> Classifier:
     """A classifier whose padding and precision suit its model."""
     with memory_of(device):
-        classifier = Classifier(model, tokenizer, labels, device, pick_precision(precision, device), cache)
+        on = pick_precision(precision, device)
+        classifier = Classifier(model, tokenizer, labels, device, on, cache, layout=layout)
         if type(model).__name__ not in RECORDABLE:
             _suit(classifier)
     return classifier

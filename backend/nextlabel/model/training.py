@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from nextlabel.model import losses
 from nextlabel.model.batching import fitting_batches
 from nextlabel.model.checkpoints import checked_length, from_pretrained
 from nextlabel.model.classifier import RECORDABLE, Classifier, Progress, Recipe, assembled, memory_of
 from nextlabel.model.cuda_graphs import Replayed, Work
 from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import pick_device
-from nextlabel.model.losses import single_choice
 from nextlabel.model.probing import wants_fewer
 from nextlabel.model.schedule import Schedule
 from nextlabel.model.tokens import TokenCache
 from nextlabel.model.word_table import rows_in_use
-from nextlabel.values.arrays import Ints
+from nextlabel.values.arrays import Targets
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import Layout
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +36,19 @@ def fit(
     recipe: Recipe,
     labels: Sequence[str],
     examples: Sequence[Example],
-    targets_N: Ints,
+    targets: Targets,
     progress: Progress | None = None,
     cache: TokenCache | None = None,
+    layout: Layout | None = None,
 ) -> Classifier:
     """Fine-tune the base checkpoint: AdamW, linear decay with warm-up, fp32 weights, mixed precision where it pays.
 
     The same arguments give the same classifier on the same device and number of threads. A batch that does not fit
     into memory is computed in smaller pieces with the same sum of gradients. `progress` is first told 0, when model and
     data are ready, and last how many steps were made: fewer than the recipe's where the running mean of the loss came
-    below its `stop_loss`. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example alone does not
-    fit.
+    below its `stop_loss`. With a `layout`, of which `labels` are the names, targets are what it makes of answers,
+    without one they are class numbers. Raises `NoModelError`, `BadSettingError`, and `NoMemoryError` when one example
+    alone does not fit.
     """
     device = pick_device(recipe.device)
     torch.manual_seed(recipe.seed)
@@ -57,15 +60,15 @@ def fit(
         ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
-    classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache)
+    classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache, layout)
     with memory_of(device):
-        _optimise(classifier, recipe, examples, targets_N, progress or (lambda done, total: None))
+        _optimise(classifier, recipe, examples, targets, progress or (lambda done, total: None))
     model.eval()
     return classifier
 
 
 def _optimise(
-    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets_N: Ints, progress: Progress
+    classifier: Classifier, recipe: Recipe, examples: Sequence[Example], targets: Targets, progress: Progress
 ) -> None:
     model = classifier.model.train()
     tokens = classifier.encode(examples)
@@ -80,7 +83,7 @@ def _optimise(
         schedule = Schedule(recipe.steps, recipe.warmup)
         rates = LambdaLR(optimiser, schedule.share)
         texts = classifier.placed(tokens)
-        step = _Step(classifier, texts, targets_N, optimiser)
+        step = _Step(classifier, texts, targets, optimiser)
         progress(0, recipe.steps)
         for done, batch in enumerate(texts.batches(batches), start=1):
             step(batch)
@@ -103,13 +106,15 @@ class _Step:
     """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU. `mean_loss` is
     the running mean of an example's loss."""
 
-    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets_N: Ints, optimiser: Any, pieces: int = 1):
+    def __init__(self, classifier: Classifier, texts: DeviceTokens, targets: Targets, optimiser: Any, pieces: int = 1):
         self.pieces = pieces
         self._classifier, self._texts, self._optimiser = classifier, texts, optimiser
-        self._targets = torch.as_tensor(targets_N, device=classifier.device)
-        self.mean_loss = torch.tensor(
-            math.log(len(classifier.labels)), device=classifier.device
-        )  # that of a blind guess
+        self._targets = torch.as_tensor(targets, device=classifier.device)
+        blind = math.log(len(classifier.labels))
+        self._loss: losses.Loss = losses.single_choice
+        if layout := classifier.layout:
+            self._targets, self._loss, blind = self._targets.float(), losses.form(layout), losses.blind(layout)
+        self.mean_loss = torch.tensor(blind, device=classifier.device)  # as if nothing were known
         replays = classifier.device.type == "cuda" and type(classifier.model).__name__ in RECORDABLE
         self._replayed: Work | None = Replayed(self._once, classifier.device) if replays else None
 
@@ -138,7 +143,7 @@ class _Step:
         whole = torch.zeros_like(self.mean_loss)
         for piece, of_length in self._in_pieces(rows_R, length):
             logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
-            loss = single_choice(logits.float(), self._targets[piece]) / len(rows_R)
+            loss = self._loss(logits.float(), self._targets[piece]) / len(rows_R)
             torch.autograd.backward(loss)
             whole += loss.detach()
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)

@@ -56,7 +56,7 @@ class Judgement:
 
     `figures` are None where there can be none, and `why` says so; the accuracy on what is `left` without a person's
     label rests on `unmarked` texts, and has a `why_left`. So many `more` labels of the control set may do for the
-    accuracy, and `more_for_macro_f1` for that.
+    accuracy, and `more_for_macro_f1` for that. All is about the `question`, where a form asks several.
     """
 
     order: str = ""
@@ -68,6 +68,7 @@ class Judgement:
     why_left: str = ""
     more: int = 0
     more_for_macro_f1: int = 0
+    question: str = ""
 
 
 NO_JUDGEMENT = Judgement()

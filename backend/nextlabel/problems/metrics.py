@@ -50,3 +50,13 @@ def f1_of_class(targets_N: Ints, predictions_N: Ints, positive: int) -> float:
     true_positives = int(np.sum((targets_N == positive) & (predictions_N == positive)))
     wrong = int(np.sum((targets_N == positive) != (predictions_N == positive)))
     return 2 * true_positives / (2 * true_positives + wrong) if true_positives else 0.0
+
+
+def weighted_kappa(targets_N: Ints, predictions_N: Ints, steps: int) -> float:
+    """Agreement on ordered classes beyond chance, a miss weighing as the square of its steps (Cohen 1968): 1 where all
+    is right, about 0 for guesses that do not depend on the text, which is what it is where all are one class."""
+    seen_SS = np.zeros((steps, steps))
+    np.add.at(seen_SS, (targets_N, predictions_N), 1.0)
+    misses_SS = np.subtract.outer(np.arange(steps), np.arange(steps)) ** 2.0
+    chance = float((np.outer(seen_SS.sum(axis=1), seen_SS.sum(axis=0)) / len(targets_N) * misses_SS).sum())
+    return 1 - float((seen_SS * misses_SS).sum()) / chance if chance else 0.0

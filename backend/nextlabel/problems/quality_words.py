@@ -28,10 +28,12 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
         yield f"Nothing can be said of a version yet: {judgement.why}."
         return
     drawn = f"{_texts(sample.texts)} drawn at random and never learnt from"
+    if judgement.question:
+        yield f"Of the questions that are asked, the figures are about {judgement.question!r} alone."
     yield f"{judgement.order}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if _may_be_certified(judgement.left):
+    if _may_be_certified(judgement.left) and not judgement.question:
         yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nextlabel.problems.metrics import Scores, evaluate
-from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.labels import Vote
 
 
@@ -21,6 +21,11 @@ class SingleChoice:
     labels: tuple[str, ...]
     label_map: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> None:
+        """None: all numbers are of this question."""
+        return None
 
     @cached_property
     def known(self) -> Mapping[str, str]:
@@ -71,6 +76,14 @@ class SingleChoice:
         """The likeliest class of each example."""
         predictions_N: Ints = probs_NC.argmax(axis=1)
         return predictions_N
+
+    def most_frequent(self, targets_N: Ints) -> Ints:
+        """As many predictions, all of them the most frequent class."""
+        return np.full_like(targets_N, np.bincount(targets_N, minlength=1).argmax())
+
+    def right(self, targets_N: Ints, predictions_N: Ints) -> Bools:
+        """Which predictions are the class, (N)."""
+        return np.asarray(targets_N == predictions_N)
 
     def evaluate(self, targets_N: Ints, predictions_N: Ints) -> Scores:
         """Accuracy and F1 of class numbers. Raises `ValueError` on no examples."""

@@ -3,4 +3,16 @@
 Owns what they mean; refuses files, clocks, models and Label Studio's JSON.
 """
 
-__all__ = ["arrays", "examples", "labels", "linear", "markdown", "options", "queue", "survey", "traffic", "versions"]
+__all__ = [
+    "arrays",
+    "examples",
+    "labels",
+    "layout",
+    "linear",
+    "markdown",
+    "options",
+    "queue",
+    "survey",
+    "traffic",
+    "versions",
+]

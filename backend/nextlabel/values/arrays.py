@@ -9,3 +9,4 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Features = npt.NDArray[np.floating[Any]]  # in whatever precision they are kept
+Targets = npt.NDArray[Any]  # answers as a model learns them: class numbers (N), or (N, C) as `Layout.targets` says

@@ -1,10 +1,12 @@
 """What a person decided for one project. Knows only the JSON in which Label Studio keeps it with the ML backend."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.values.layout import MAXIMUM, MEAN
 
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
 OWN = (  # in the place of the settings of that name
@@ -24,6 +26,8 @@ OWN = (  # in the place of the settings of that name
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 ANY = ""  # stands for no class in particular
 LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
+QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"topic": 1, "tone": 0}'
+COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
 CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 
@@ -37,7 +41,9 @@ class ProjectOptions:
     built-in values that holds where nobody decided: a project keeps the one that it was connected with. `control_seed`
     draws the control set, of which `control_first` texts are to be labelled before all else. `audits` have begun. Tasks
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
-    than its target have slots in the queue.
+    than its target have slots in the queue. `question_weights` is what questions count for in the order of
+    the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
+    when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     """
 
     fields: tuple[str, ...] = ()
@@ -50,6 +56,9 @@ class ProjectOptions:
     audits: int = 0
     look_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_targets: Mapping[str, int] = field(default_factory=dict)
+    question_weights: Mapping[str, float] = field(default_factory=dict)
+    combine_questions: str = MEAN
+    asked_since: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
@@ -80,7 +89,17 @@ class ProjectOptions:
             raise not_possible("look_for", ours["look_for"], LOOK_FOR)
         if targets is None:
             raise not_possible("class_targets", ours["class_targets"], CLASS_TARGETS)
-        return cls(tuple(fields), label_map, own, int(defaults), tuple(ignored), seed, first, audits, look_for, targets)
+        weights, combine = weights_of(ours.get("question_weights")), ours.get("combine_questions", MEAN)
+        if weights is None:
+            raise not_possible("question_weights", ours["question_weights"], QUESTION_WEIGHTS)
+        if combine_of(combine) is None:
+            raise not_possible("combine_questions", combine, COMBINE_QUESTIONS)
+        since = ours.get("asked_since", {})
+        if not isinstance(since, dict) or not all(isinstance(when, str) for when in since.values()):
+            raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
+        ignored_labels = tuple(ignored)
+        kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
+        return cls(*kept, weights, combine, since)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -94,6 +113,8 @@ class ProjectOptions:
         ours |= {"defaults": self.defaults, "ignored_labels": list(self.ignored_labels)}
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
+        ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
+        ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
 
@@ -120,6 +141,21 @@ def targets_of(given: object) -> Mapping[str, int] | None:
         return {}
     possible = isinstance(given, dict) and all(type(target) is int and target > 0 for target in given.values())
     return dict(given) if possible and isinstance(given, dict) else None
+
+
+def weights_of(given: object) -> Mapping[str, float] | None:
+    """What questions count for, by name, from JSON. None: it is none of that."""
+    if given is None:
+        return {}
+    possible = isinstance(given, dict) and all(
+        type(weight) in (int, float) and 0 <= weight < math.inf for weight in given.values()
+    )
+    return {name: float(weight) for name, weight in given.items()} if possible and isinstance(given, dict) else None
+
+
+def combine_of(given: object) -> str | None:
+    """A way to make one value of those of several questions; None: it is none."""
+    return str(given) if given in (MEAN, MAXIMUM) else None
 
 
 def of_ours(extra_params: object) -> Mapping[str, Any]:

@@ -1,9 +1,12 @@
 """How versions are named, and what is said of one."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
+
+from nextlabel.values.layout import Layout
 
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
@@ -55,7 +58,9 @@ class Card:
     scored in the seconds of that name; `due_at` when we saw the label that made the fit due, in seconds since 1970, 0
     for a refused version; `texts` are the fields that made the text, in their order; `steps` how many were made, fewer
     than the recipe's where the fit had converged; `features` is how many numbers its last layer reads of each text, 0
-    where they are not kept, so that it has no heads. Fields with a default are absent from cards of earlier releases.
+    where they are not kept, so that it has no heads; `asked` is the `Layout` of a form's questions, empty where it is
+    one with exactly one answer, `known` how many labelled tasks a form's version was fitted on, and `measures` are
+    those of the holdout by question. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -85,11 +90,19 @@ class Card:
     texts: str = ""
     steps: int = 0
     features: int = 0
+    asked: dict[str, Any] = field(default_factory=dict)
+    known: int = 0
+    measures: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def examples(self) -> int:
         """How many labelled examples the version was fitted on."""
-        return sum(self.label_counts.values())
+        return self.known or sum(self.label_counts.values())
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """How the version's numbers are divided among questions; None: all are of one with exactly one answer."""
+        return Layout.of(self.asked)
 
     @property
     def verdict(self) -> str:

@@ -17,7 +17,8 @@ def said_of(settings: Settings, registry: Registry, project: int, version: str, 
     name, classifier = with_newest_head(settings, registry, project, version)
     probs_NC = classifier.predict_proba(examples)
     probs_of = {example.id: probs_C for example, probs_C in zip(examples, probs_NC, strict=True)}
-    return Said(name, registry.card(project, version).labels, probs_of, known_to(registry, project, version, name))
+    card, known = registry.card(project, version), known_to(registry, project, version, name)
+    return Said(name, card.labels, probs_of, known, card.layout)
 
 
 def head_of(registry: Registry, project: int, version: str, order: str) -> Head | None:

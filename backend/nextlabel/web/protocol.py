@@ -212,7 +212,7 @@ def _answers(
         if audited or config.control.drawn(item):
             answers.append(no_prediction(CONTROL_SCORE, name, "no guess is shown for it"))
         else:
-            answers.append(to_prediction(config, card.labels, probs_C, value, name, cut))
+            answers.append(to_prediction(config, card.labels, probs_C, value, name, cut, card.layout))
     return answers
 
 
@@ -221,8 +221,8 @@ def _by(head: Head | None, card: Card, scored: "Scored") -> tuple[Array, Array]:
     if head is None or scored.features_ND is None:
         return scored.probs_NC, scored.values_N
     ids_N = np.array([example.id for example in scored.examples], dtype=np.int64)
-    values_N = acquisition_values(head.layer, scored.features_ND, ids_N, card.strategy, card.seed)
-    return probabilities(head.layer, scored.features_ND), values_N
+    values_N = acquisition_values(head.layer, scored.features_ND, ids_N, card.strategy, card.seed, head.layout)
+    return probabilities(head.layer, scored.features_ND, head.layout), values_N
 
 
 def _body() -> dict[str, Any]:

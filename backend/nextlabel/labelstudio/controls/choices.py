@@ -1,125 +1,57 @@
-"""`<Choices>`: which of them can be served, with what to change of the others, and the items of a result it makes."""
+"""`<Choices>`: one of its labels or, with `choice="multiple"`, any number of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-
-OTHER_CONTROLS = ("Taxonomy", "Pairwise", "Labels", "HyperTextLabels", "TextArea", "Rating", "Ranker", "Number")
-NOTHING_CHOSEN = "nothing is chosen"
-KIND = "choices"  # the `type` of its items
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
+from nextlabel.values.layout import ANY_OF, ONE_OF
 
 
-@dataclass(frozen=True)
-class Choices:
-    """The control. `labels` are the aliases where there are any, `shown_as` what people read in the place of each."""
-
-    from_name: str
-    to_name: str
-    labels: tuple[str, ...]
-    shown_as: Mapping[str, str]
-
-
-def only_one(root: Element) -> Element:
-    """The one control of a labelling config. Raises `RefusedConfigError` unless it gives one label to a whole task."""
-    found = list(root.iter("Choices"))
-    if len(found) != 1:
-        others = sorted({tag for tag in OTHER_CONTROLS if root.find(f".//{tag}") is not None})
-        seen = f"{len(found)} Choices" + (f" and {', '.join(others)}" if others else "")
+def read(control: Element, texts: Sequence[str]) -> ControlTag:
+    """The control over texts of these names. Raises `RefusedConfigError`."""
+    name, choice = control.get("name", ""), control.get("choice", "single")
+    require_whole_task(control)
+    if choice not in ("single", "single-radio", "multiple"):
         raise RefusedConfigError(
-            f"The labelling config has {seen}; exactly one <Choices> is needed. Keep one, or use separate projects."
+            f'<Choices name="{name}" choice="{choice}">: Label Studio knows single, single-radio and multiple. Set one '
+            "of them."
         )
-    control = found[0]
-    name = control.get("name", "")
-    choice = control.get("choice", "single")
-    if choice not in ("single", "single-radio"):
-        raise RefusedConfigError(
-            f'<Choices name="{name}" choice="{choice}"> lets annotators pick several labels; this backend learns one '
-            'label per task. Set choice="single".'
-        )
-    for attribute in ("perRegion", "perItem"):
-        if control.get(attribute, "false").lower() == "true":
-            raise RefusedConfigError(
-                f'<Choices name="{name}" {attribute}="true"> labels parts of a task; this backend labels whole tasks. '
-                f"Remove {attribute}."
-            )
     if control.get("value") is not None:
         raise RefusedConfigError(
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
             "needs one fixed set. List the labels as <Choice> tags."
         )
-    if root.find(".//Repeater") is not None:
-        raise RefusedConfigError("<Repeater> makes a control per list item; this backend labels whole tasks.")
-    return control
-
-
-def read(control: Element, texts: Sequence[str]) -> Choices:
-    """The control over texts of these names. Raises `RefusedConfigError`."""
-    return Choices(
-        from_name=control.get("name", ""),
-        to_name=_target(control, texts),
-        labels=_labels(control),
+    stored = _tree(control)
+    return ControlTag(
+        name,
+        target(control, texts),
+        ANY_OF if choice == "multiple" else ONE_OF,
+        tuple(stored) or _labels(control, least=1 if choice == "multiple" else 2),
         shown_as={c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")},
+        stored=stored,
     )
 
 
-def _target(control: Element, names: Sequence[str]) -> str:
-    to_name = control.get("toName", "")
-    if "," in to_name:
+def _tree(control: Element) -> dict[str, list[str]]:
+    """The path that is stored for each label, where labels are nested; nothing where they are flat."""
+    if all(choice.find("Choice") is None for choice in control.iter("Choice")):
+        return {}
+    found = {PATH.join(path): list(path) for path, _ in paths(control)}
+    if control.get("allowNested", "false").lower() != "true" or not all(all(path) for path in found.values()):
         raise RefusedConfigError(
-            f'<Choices toName="{to_name}"> names two texts: Label Studio\'s editor then submits empty results and the '
-            f'labels are lost. Set toName="{names[0]}"; both texts are still classified as a pair.'
+            f'<Choices name="{control.get("name", "")}"> has <Choice> tags in <Choice> tags, which make a tree of '
+            'labels. Set allowNested="true" and name each, list the labels flat, or use <Taxonomy>.'
         )
-    if to_name not in names:
-        raise RefusedConfigError(
-            f'<Choices toName="{to_name}"> does not point to a text; the texts are {names}. Set toName to one of them.'
-        )
-    return to_name
+    return found
 
 
-def _labels(control: Element) -> tuple[str, ...]:
+def _labels(control: Element, least: int) -> tuple[str, ...]:
     choices = list(control.iter("Choice"))
-    if any(choice.find("Choice") is not None for choice in choices):
-        raise RefusedConfigError("Nested <Choice> tags make a tree of labels; list the labels flat.")
     labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
-    if len(labels) < 2 or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
+    if len(labels) < least or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least two different, '
             "non-empty ones are needed."
         )
     return labels
-
-
-def item(from_name: str, to_name: str, label: str, **more: Any) -> dict[str, Any]:
-    """The item of a result that gives this label, as Label Studio's editor makes it."""
-    return {"from_name": from_name, "to_name": to_name, "type": KIND, "value": {"choices": [label]}, **more}
-
-
-def items_of(result: object) -> list[Mapping[str, Any]]:
-    """The items of anybody's result, of whatever control; none where it is no list of them."""
-    return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
-
-
-def given(items: Sequence[Mapping[str, Any]]) -> list[object]:
-    """Each choice of these items, whatever it is."""
-    values = [item.get("value") for item in items]
-    given = [value.get("choices") for value in values if isinstance(value, Mapping)]
-    return [one for some in given for one in (some if isinstance(some, list) else [some])]
-
-
-def why_no_label(items: Sequence[Mapping[str, Any]]) -> str:
-    """Why these items of the control hold no label, in words."""
-    values = [item.get("value") for item in items]
-    if not all(isinstance(value, Mapping) and "choices" in value for value in values):
-        return 'the value has no "choices"'
-    odd = any(isinstance(one, Mapping | list) and one for one in given(items))
-    return 'the "choices" are not a plain list of labels' if odd else NOTHING_CHOSEN
-
-
-def shown_choice(result: object) -> str:
-    """The choice that a prediction of ours shows; empty when it shows none. Of anybody's result nothing is expected."""
-    values = (item.get("value") for item in items_of(result))
-    found = (value.get("choices") for value in values if isinstance(value, Mapping))
-    return next((c for choices in found if isinstance(choices, list) for c in choices if isinstance(c, str)), "")

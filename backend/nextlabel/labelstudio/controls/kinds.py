@@ -1,0 +1,24 @@
+"""Which controls are served, by tag: a new one is an entry here and a module with its `read`."""
+
+from collections.abc import Mapping
+
+from nextlabel.labelstudio.controls import choices, pairwise, steps, taxonomy
+from nextlabel.labelstudio.controls.tag import Read
+
+KINDS: Mapping[str, Read] = {
+    "Choices": choices.read,
+    "Taxonomy": taxonomy.read,
+    "Rating": steps.read_rating,
+    "Number": steps.read_number,
+    "Pairwise": pairwise.read,
+}
+# What asks people for something else; named where nothing else is asked, and as not learnt where something is.
+OTHERS: Mapping[str, str] = {
+    "Labels": "marks regions of a text",
+    "HyperTextLabels": "marks regions of a text",
+    "ParagraphLabels": "marks regions of a text",
+    "Relations": "ties regions together",
+    "TextArea": "asks for words",
+    "DateTime": "asks for a date",
+    "Ranker": "asks for an order",
+}

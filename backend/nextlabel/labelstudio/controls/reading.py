@@ -1,0 +1,55 @@
+"""Which questions a labelling config asks: all controls that can be served, and of the others why not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from xml.etree.ElementTree import Element
+
+from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.controls.kinds import KINDS, OTHERS
+from nextlabel.labelstudio.controls.tag import ControlTag, Shown, conditions
+
+NEEDED = "A control that asks about a whole text is needed, such as <Choices> with two labels."
+
+
+def read(root: Element, texts: Sequence[str]) -> tuple[tuple[ControlTag, ...], tuple[str, ...]]:
+    """The controls over texts of these names, in their order, and a sentence on each that is not learnt.
+
+    Raises `RefusedConfigError`, with what to change, when none can be served.
+    """
+    if root.find(".//Repeater") is not None:
+        raise RefusedConfigError("<Repeater> makes a control per list item; this backend labels whole tasks.")
+    parents = {child: parent for parent in root.iter() for child in parent}
+    served: list[ControlTag] = []
+    others: list[str] = []
+    for element in root.iter():
+        if element.tag in KINDS:
+            try:
+                control = KINDS[element.tag](element, texts)
+                served.append(replace(control, conditions=conditions(element, parents)))
+            except RefusedConfigError as error:
+                others.append(str(error))
+        elif element.tag in OTHERS:
+            others.append(f'<{element.tag} name="{element.get("name", "")}"> {OTHERS[element.tag]}: it is not learnt.')
+    if not served:
+        raise RefusedConfigError(_nothing_to_serve(root, others))
+    names = [control.name for control in served]
+    if len(set(names)) < len(names):
+        raise RefusedConfigError(f"The controls of the labelling config are named {names}; give each its own name.")
+    return tuple(_in_stored_labels(control, served) for control in served), tuple(others)
+
+
+def _nothing_to_serve(root: Element, others: Sequence[str]) -> str:
+    refused = [why for why in others if not why.endswith("it is not learnt.")]
+    if refused:
+        return refused[0]
+    return " ".join([*others, NEEDED]) if others else f"The labelling config asks nothing. {NEEDED}"
+
+
+def _in_stored_labels(control: ControlTag, controls: Sequence[ControlTag]) -> ControlTag:
+    """Conditions name labels as people read them; answers hold what is stored."""
+    stored = {other.name: {shown: label for label, shown in other.shown_as.items()} for other in controls}
+    conditions = (
+        when and Shown(when.name, tuple(stored.get(when.name, {}).get(label, label) for label in when.labels))
+        for when in control.conditions
+    )
+    return replace(control, conditions=tuple(conditions))

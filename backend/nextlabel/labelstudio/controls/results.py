@@ -1,0 +1,50 @@
+"""Results as anybody may have written them: their items, what is given in these, and why it may be nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag
+
+NOTHING_CHOSEN = "nothing is chosen"
+CHOICES = "choices"
+
+
+def items_of(result: object) -> list[Mapping[str, Any]]:
+    """The items of anybody's result, of whatever control; none where it is no list of them."""
+    return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+
+
+def given(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> list[object]:
+    """Each label in these items, whatever it is."""
+    values = [item.get("value") for item in items]
+    given = [value.get(key) for value in values if isinstance(value, Mapping)]
+    return [one for some in given for one in (some if isinstance(some, list) else [some])]
+
+
+def given_to(control: ControlTag, items: Sequence[Mapping[str, Any]]) -> list[object]:
+    """The same of a control; of a tree, each path in one."""
+    found = given(items, control.key)
+    if not any(isinstance(stored, list) for stored in control.stored.values()):
+        return found
+    return [PATH.join(map(str, path)) if isinstance(path, list) else path for path in found]
+
+
+def why_no_label(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> str:
+    """Why these items of a control hold no label, in words."""
+    values = [item.get("value") for item in items]
+    if not all(isinstance(value, Mapping) and key in value for value in values):
+        return f'the value has no "{key}"'
+    odd = any(isinstance(one, Mapping | list) and one for one in given(items, key))
+    return f'the "{key}" are not a plain list of labels' if odd else NOTHING_CHOSEN
+
+
+def shown(result: object) -> str:
+    """What a prediction of ours shows: of a single choice the label, else all that is given; empty for nothing. Of
+    anybody's result nothing is expected."""
+    items = [item for item in items_of(result) if isinstance(item.get("value"), Mapping) and "from_name" in item]
+    labels = [one for one in given(items) if isinstance(one, str)]
+    if len(labels) == 1 and len(items) == 1:
+        return labels[0]
+    plain = [[item["from_name"], item.get("type"), item["value"]] for item in items]
+    return json.dumps(plain, ensure_ascii=False) if plain else ""

@@ -1,0 +1,31 @@
+"""`<Taxonomy>`: paths through a tree; exactly one of them where `maxUsages` is 1, else any number."""
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
+from nextlabel.values.layout import ANY_OF, ONE_OF
+
+MOST = 1000  # labels; each is a row of numbers
+
+
+def read(control: Element, texts: Sequence[str]) -> ControlTag:
+    """The control over texts of these names; a label is a path with `PATH` between its parts. Raises
+    `RefusedConfigError`."""
+    name = control.get("name", "")
+    require_whole_task(control)
+    for attribute in ("value", "apiUrl"):
+        if control.get(attribute):
+            raise RefusedConfigError(
+                f'<Taxonomy name="{name}" {attribute}="{control.get(attribute)}"> takes its labels from elsewhere; a '
+                "classifier needs one fixed set. List them as <Choice> tags."
+            )
+    leaves = control.get("leafsOnly", "false").lower() == "true"
+    labels = {PATH.join(path): list(path) for path, is_leaf in paths(control) if is_leaf or not leaves}
+    if not 2 <= len(labels) <= MOST or not all(part.strip() for path in labels.values() for part in path):
+        raise RefusedConfigError(
+            f'<Taxonomy name="{name}"> has {len(labels)} labels that can be given; 2 to {MOST} with names are needed.'
+        )
+    kind = ONE_OF if control.get("maxUsages") == "1" else ANY_OF
+    return ControlTag(name, target(control, texts), kind, tuple(labels), "taxonomy", "taxonomy", stored=labels)

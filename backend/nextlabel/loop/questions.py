@@ -1,0 +1,28 @@
+"""Notices when questions are added to a form in use: nobody is taken to have answered what was not asked."""
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from nextlabel.labelstudio.client import LabelStudioClient, Project
+from nextlabel.labelstudio.config import added_questions
+from nextlabel.labelstudio.project_options import note_asked
+from nextlabel.settings import Settings
+from nextlabel.store.pool import Pool
+from nextlabel.store.state import SyncState
+from nextlabel.values.options import ProjectOptions
+
+
+def with_new_questions(
+    studio: LabelStudioClient, settings: Settings, pool: Pool, project: Project, options: ProjectOptions, now: float
+) -> ProjectOptions:
+    """The options with `now`, in seconds since 1970, for each question that the form has and did not have at the last
+    look. They are kept with the ML backend in Label Studio, as what they say cannot be found out again."""
+    before = pool.state(SyncState).label_config
+    if before in ("", project.label_config):
+        return options
+    new = added_questions(before, project.label_config, options)
+    if not new:
+        return options
+    since = dict.fromkeys(new, f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}")
+    note_asked(studio, settings, project.id, since)
+    return replace(options, asked_since={**options.asked_since, **since})

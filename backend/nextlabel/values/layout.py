@@ -1,0 +1,147 @@
+"""How a classifier's numbers are divided among the questions of a form, and how answers to it are written down."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from nextlabel.values.arrays import Array, Bools
+
+ONE_OF, ANY_OF, ORDERED = "one_of", "any_of", "ordered"  # kinds of questions; classes that are ordered are steps
+GUESSED = (
+    0.5  # from this probability on a label is given where any number may be and nothing else is known to be better
+)
+MEAN, MAXIMUM = "mean", "maximum"  # ways to make one value of those of several questions
+
+Answers = Mapping[str, tuple[str, ...]]  # by question, in any order; one that is absent has not been answered
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The part of the numbers that is about one question: one for each of `labels`, in their order. `weight`, at least
+    0, is what the question counts for in the order of the queue; `thresholds` are the probabilities from which on each
+    label is given where any may be, `GUESSED` where there are none."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    weight: float = 1.0
+    thresholds: tuple[float, ...] = ()
+
+    def guessed(self, probs_NC: Array) -> Bools:
+        """Which labels its probabilities (N, C) come to: the likeliest one, or all that reach their thresholds."""
+        if self.kind == ANY_OF:
+            return probs_NC >= np.array(self.thresholds or [GUESSED] * len(self.labels))
+        return np.asarray(np.arange(len(self.labels)) == probs_NC.argmax(axis=1)[:, None])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parts, one after the other. An empty answer to a question of which any labels may be given says: none."""
+
+    cuts: tuple[Cut, ...]
+    combine: str = MEAN
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A name for each number: the label, after the question where there are several."""
+        if len(self.cuts) == 1:
+            return self.cuts[0].labels
+        return tuple(f"{cut.name}: {label}" for cut in self.cuts for label in cut.labels)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[Cut, slice], ...]:
+        """Each cut with its columns."""
+        ends = np.cumsum([len(cut.labels) for cut in self.cuts]).tolist()
+        return tuple((cut, slice(end - len(cut.labels), end)) for cut, end in zip(self.cuts, ends, strict=True))
+
+    def targets(self, answers: Sequence[str]) -> Array:
+        """Answers (N) as a model learns them: (N, C) of 0 and 1, NaN where a question has not been answered.
+
+        Raises `KeyError` on a label that is none of the question's.
+        """
+        number = {(cut.name, label): at for at, (cut, label) in enumerate(self._named())}
+        columns = {cut.name: at for cut, at in self.parts}
+        targets_NC = np.full((len(answers), len(number)), np.nan)
+        for row_C, answer in zip(targets_NC, map(decoded, answers), strict=True):
+            for name, labels in answer.items():
+                row_C[columns[name]] = 0.0
+                row_C[[number[name, label] for label in labels]] = 1.0
+        return targets_NC
+
+    def _named(self) -> Iterable[tuple[Cut, str]]:
+        return ((cut, label) for cut in self.cuts for label in cut.labels)
+
+    def holds(self, answer: str) -> bool:
+        """Whether all questions and labels of an answer are among these."""
+        known = {cut.name: cut.labels for cut in self.cuts}
+        return all(
+            set(labels) <= set(known.get(name, ())) and name in known for name, labels in decoded(answer).items()
+        )
+
+    def probabilities(self, logits_NC: Array) -> Array:
+        """(N, C): of a question of which any labels may be given each label's own, of the others summing to 1."""
+        parts = (
+            _sigmoid(logits_NC[:, at]) if cut.kind == ANY_OF else softmax(logits_NC[:, at]) for cut, at in self.parts
+        )
+        return np.concatenate(list(parts), axis=1)
+
+    def guesses(self, probs_NC: Array) -> Array:
+        """What probabilities come to, as `targets` writes answers down."""
+        return np.concatenate([cut.guessed(probs_NC[:, at]) for cut, at in self.parts], axis=1).astype(np.float64)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of it, for a card or a checkpoint's config."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any] | None) -> "Layout | None":
+        """From plain values; None of none, which is one question with exactly one answer."""
+        if not plain:
+            return None
+        cuts = (
+            Cut(**{**cut, "labels": tuple(cut["labels"]), "thresholds": tuple(cut["thresholds"])})
+            for cut in plain["cuts"]
+        )
+        return cls(tuple(cuts), plain["combine"])
+
+
+def asks(layout: Layout | None) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """The questions with their kinds and labels, whatever each counts for; none without a layout."""
+    return tuple((cut.name, cut.kind, cut.labels) for cut in layout.cuts) if layout else ()
+
+
+def labels_in(answer: str, layout: Layout | None) -> tuple[str, ...]:
+    """The labels that an answer gives, as `Layout.labels` names them; without a layout the answer is its one label."""
+    if layout is None:
+        return (answer,)
+    if len(layout.cuts) == 1:
+        return decoded(answer).get(layout.cuts[0].name, ())
+    return tuple(f"{name}: {label}" for name, labels in decoded(answer).items() for label in labels)
+
+
+def encoded(answers: Answers) -> str:
+    """One text for an answer to a form; the same for equal ones."""
+    plain = {name: sorted(labels) for name, labels in answers.items()}
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=2**15)  # people give few different answers, and each is asked for at every look
+def decoded(answer: str) -> Answers:
+    """The answer that a text of `encoded` stands for."""
+    return {name: tuple(labels) for name, labels in json.loads(answer).items()}
+
+
+def softmax(logits_NC: Array) -> Array:
+    """Rows that sum to 1."""
+    odds_NC = np.exp(logits_NC - logits_NC.max(axis=1, keepdims=True))
+    return np.asarray(odds_NC / odds_NC.sum(axis=1, keepdims=True))
+
+
+def _sigmoid(logits_NC: Array) -> Array:
+    with np.errstate(over="ignore"):  # exp of a lot is infinite, and one over that is 0, as it should be
+        return np.asarray(1 / (1 + np.exp(-logits_NC)))

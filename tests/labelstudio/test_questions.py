@@ -1,0 +1,302 @@
+"""Every kind of control that asks about a whole text: how it is read, answered, and shown in a prediction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.labelling_configs import text, view
+from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.config import LabelConfig, added_questions, parse_label_config
+from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.predictions import can_show, to_prediction
+from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
+from nextlabel.problems.form import Form
+from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.values.labels import Vote
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded
+from nextlabel.values.options import LATEST, ProjectOptions
+
+NEW = ProjectOptions(defaults=LATEST)
+
+
+def tags(tag: str, attributes: str, *choices: str) -> str:
+    inside = "".join(f'<Choice value="{choice}"/>' for choice in choices)
+    return f'<{tag} toName="text" {attributes}>{inside}</{tag}>'
+
+
+TREE = """<Taxonomy name="tree" toName="text" {}>
+  <Choice value="Animal" alias="an"><Choice value="Dog"/><Choice value="Cat" alias="ca"/></Choice><Choice value="Rock"/>
+</Taxonomy>"""
+NESTED = """<Choices name="q" toName="text" allowNested="true" {}>
+  <Choice value="A"><Choice value="A1"/><Choice value="A2"/></Choice><Choice value="B"/>
+</Choices>"""
+# What people ask, the kind of question, its labels, and the value of an item as Label Studio's editor stores it.
+CONTROLS: Mapping[str, tuple[str, str, tuple[str, ...], dict[str, Any]]] = {
+    "one choice": (tags("Choices", 'name="q"', "a", "b"), ONE_OF, ("a", "b"), {"choices": ["b"]}),
+    "several choices": (
+        tags("Choices", 'name="q" choice="multiple"', "a", "b", "c"),
+        ANY_OF,
+        ("a", "b", "c"),
+        {"choices": ["a", "b"]},
+    ),
+    "one choice that may be given": (
+        tags("Choices", 'name="q" choice="multiple"', "spam"),
+        ANY_OF,
+        ("spam",),
+        {"choices": ["spam"]},
+    ),
+    "a tree": (TREE.format(""), ANY_OF, ("an", "an > Dog", "an > ca", "Rock"), {"taxonomy": [["an"], ["an", "ca"]]}),
+    "leaves of a tree": (
+        TREE.format('leafsOnly="true"'),
+        ANY_OF,
+        ("an > Dog", "an > ca", "Rock"),
+        {"taxonomy": [["an", "Dog"]]},
+    ),
+    "one leaf of a tree": (
+        TREE.format('leafsOnly="true" maxUsages="1"'),
+        ONE_OF,
+        ("an > Dog", "an > ca", "Rock"),
+        {"taxonomy": [["an", "ca"]]},
+    ),
+    "nested choices": (NESTED.format(""), ONE_OF, ("A", "A > A1", "A > A2", "B"), {"choices": [["A", "A1"]]}),
+    "several nested choices": (
+        NESTED.format('choice="multiple"'),
+        ANY_OF,
+        ("A", "A > A1", "A > A2", "B"),
+        {"choices": [["A", "A2"], ["B"]]},
+    ),
+    "stars": (tags("Rating", 'name="q"'), ORDERED, ("1", "2", "3", "4", "5"), {"rating": 4}),
+    "ten stars": (tags("Rating", 'name="q" maxRating="10"'), ORDERED, tuple(map(str, range(1, 11))), {"rating": 10}),
+    "a number": (tags("Number", 'name="q" min="0" max="10" step="5"'), ORDERED, ("0", "5", "10"), {"number": 5}),
+}
+
+
+def config_of(*controls: str) -> LabelConfig:
+    return parse_label_config(view(text("text"), *controls), NEW)
+
+
+def annotation(config: LabelConfig, **values: Mapping[str, Any]) -> dict[str, Any]:
+    """As Label Studio's editor stores it."""
+    kinds = {control.name: control for control in config.asked}
+    items = [
+        {
+            "id": "x",
+            "from_name": name,
+            "to_name": "text",
+            "type": kinds[name].item_type,
+            "value": value,
+            "origin": "manual",
+        }
+        for name, value in values.items()
+    ]
+    return {"result": items, "created_at": "2026"}
+
+
+def answers_of(config: LabelConfig, **values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    vote = to_vote(config, annotation(config, **values))
+    return {} if vote is None else dict(decoded(config.question.consensus([vote]) or "{}"))
+
+
+@pytest.mark.parametrize(("xml", "kind", "labels", "value"), CONTROLS.values(), ids=CONTROLS)
+def test_a_control_is_a_question_of_its_kind(
+    xml: str, kind: str, labels: tuple[str, ...], value: dict[str, Any]
+) -> None:
+    config = config_of(xml)
+    assert [(control.kind, control.labels) for control in config.asked] == [(kind, labels)]
+    assert isinstance(config.question, SingleChoice if kind == ONE_OF else Form)
+
+
+@pytest.mark.parametrize(("xml", "kind", "labels", "value"), CONTROLS.values(), ids=CONTROLS)
+def test_what_is_predicted_is_stored_as_the_editor_stores_it_and_read_again(
+    xml: str, kind: str, labels: tuple[str, ...], value: dict[str, Any]
+) -> None:
+    config = config_of(xml)
+    [control] = config.asked
+    vote = to_vote(config, annotation(config, **{control.name: value}))
+    assert vote is not None
+    answer = config.question.consensus([vote])
+    assert answer is not None
+    targets = config.question.class_numbers([answer])
+    hot_C = targets[0] if config.question.layout else np.eye(len(labels))[targets[0]]
+    probs_C = np.where(hot_C == 1, 0.9, 0.1 / (1 if kind == ANY_OF else len(labels) - 1))
+    prediction = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)
+    [item] = prediction["result"]
+    assert (item["value"], item["type"]) == (value, control.item_type)
+    assert to_vote(config, {**prediction, "created_at": "2026"}) == Vote(vote.label, False, "2026")
+    assert [shown["value"] for shown in result_of(config, answer)] == [value]
+    assert can_show(config, results.shown(prediction["result"]))
+    assert not can_show(config_of(tags("Choices", 'name="other"', "k", "l")), results.shown(prediction["result"]))
+
+
+def test_which_of_two_texts_is_one_of_two_answers() -> None:
+    xml = view(text("s1"), text("s2"), '<Pairwise name="better" toName="s1,s2"/>')
+    config = parse_label_config(xml, NEW)
+    assert (config.labels, config.fields) == (("left", "right"), ("s1", "s2"))
+    [item] = to_prediction(config, config.labels, np.array([0.2, 0.8]), 0.5, "v")["result"]
+    assert (item["to_name"], item["value"]) == ("s1", {"selected": "right"})
+    # The editor names the control itself.
+    stored = {"from_name": "better", "to_name": "better", "type": "pairwise", "value": {"selected": "left"}}
+    assert to_vote(config, {"result": [stored], "created_at": "2026"}) == Vote("left", False, "2026")
+
+
+TOPIC = tags("Choices", 'name="topic"', "news", "sport")
+TONES = tags("Choices", 'name="tones" choice="multiple"', "rude", "loud")
+
+
+def test_several_controls_are_one_form_and_each_answer_is_its_own_item() -> None:
+    config = config_of(TOPIC, TONES, tags("Rating", 'name="stars" maxRating="3"'))
+    assert config.labels == (
+        "topic: news",
+        "topic: sport",
+        "tones: rude",
+        "tones: loud",
+        "stars: 1",
+        "stars: 2",
+        "stars: 3",
+    )
+    probs_C = np.array([0.3, 0.7, 0.6, 0.2, 0.1, 0.1, 0.8])
+    prediction = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)
+    values = [(item["from_name"], item["value"], item["score"]) for item in prediction["result"]]
+    assert values == [
+        ("topic", {"choices": ["sport"]}, 0.7),
+        ("tones", {"choices": ["rude"]}, 0.6),
+        ("stars", {"rating": 3}, 0.8),
+    ]
+    assert prediction["result"][0]["meta"]["probabilities"] == {
+        "topic": {"news": 0.3, "sport": 0.7},
+        "tones": {"rude": 0.6, "loud": 0.2},
+        "stars": {"1": 0.1, "2": 0.1, "3": 0.8},
+    }
+    assert not any("meta" in item for item in prediction["result"][1:])
+
+
+def test_nothing_is_shown_of_a_question_whose_labels_are_all_unlikely() -> None:
+    config = config_of(TOPIC, TONES)
+    prediction = to_prediction(
+        config, config.labels, np.array([0.3, 0.7, 0.4, 0.2]), 0.5, "v", layout=config.question.layout
+    )
+    assert [item["from_name"] for item in prediction["result"]] == ["topic"]
+
+
+def test_nothing_ticked_is_an_answer_and_nothing_chosen_of_one_is_none() -> None:
+    config = config_of(TOPIC, TONES)
+    assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",), "tones": ()}
+    assert answers_of(config, tones={"choices": ["rude"]}) == {"tones": ("rude",)}
+    assert answers_of(config) == {"tones": ()}
+    assert to_vote(config, {"result": [], "was_cancelled": True}) is None
+
+
+def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
+    options = ProjectOptions(defaults=LATEST, asked_since={"tones": "2026-05-01T00:00:00Z"})
+    config = parse_label_config(view(text("text"), TOPIC, TONES), options)
+    given = annotation(config, topic={"choices": ["news"]})
+    found = [
+        to_vote(config, {**given, "created_at": when}) for when in ("2026-04-30T23:59:59Z", "2026-05-01T00:00:01Z")
+    ]
+    assert [dict(decoded(vote.label)) for vote in found if vote] == [
+        {"topic": ("news",)},
+        {"topic": ("news",), "tones": ()},
+    ]
+    assert config.reading != config_of(TOPIC, TONES).reading
+    assert added_questions(view(text("text"), TOPIC), view(text("text"), TOPIC, TONES), NEW) == ["tones"]
+    assert added_questions(view(text("text"), TONES), view(text("text"), TOPIC, TONES), NEW) == []
+
+
+WHEN = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="sport,chess"'
+FOLLOW_UP = tags("Choices", f'name="which" choice="multiple" {WHEN}', "ball", "run")
+
+
+def test_what_was_not_shown_was_not_answered() -> None:
+    for follow_up in (FOLLOW_UP, f"<View {WHEN}>{FOLLOW_UP.replace(WHEN, '')}</View>"):
+        config = config_of(TOPIC, follow_up)
+        assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+        assert answers_of(config, topic={"choices": ["sport"]}) == {"topic": ("sport",), "which": ()}
+        assert answers_of(config, which={"choices": ["run"]}) == {"which": ("run",)}
+
+
+def test_a_condition_names_a_label_as_people_read_it() -> None:
+    aliases = '<Choices name="topic" toName="text"><Choice value="sport" alias="s"/><Choice value="news"/></Choices>'
+    config = config_of(aliases, FOLLOW_UP)
+    assert answers_of(config, topic={"choices": ["s"]}) == {"topic": ("s",), "which": ()}
+
+
+def test_whether_a_control_was_shown_for_a_region_cannot_be_told_so_that_nothing_ticked_says_nothing() -> None:
+    config = config_of(TOPIC, tags("Choices", 'name="which" choice="multiple" visibleWhen="region-selected"', "a", "b"))
+    assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+
+
+def test_a_guess_is_shown_only_where_a_person_with_these_answers_is_asked() -> None:
+    config = config_of(TOPIC, FOLLOW_UP)
+    for topic, shown in (([0.9, 0.1], ["topic"]), ([0.1, 0.9], ["topic", "which"])):
+        probs_C = np.array([*topic, 0.8, 0.1])
+        prediction = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)
+        assert [item["from_name"] for item in prediction["result"]] == shown
+
+
+def test_a_label_that_was_renamed_is_shown_by_its_new_name_and_one_that_is_gone_not_at_all() -> None:
+    before = config_of(TOPIC, TONES)
+    after = parse_label_config(
+        view(text("text"), TOPIC.replace("sport", "sports"), TONES.replace("loud", "noisy")),
+        ProjectOptions(defaults=LATEST, label_map={"sport": "sports"}),
+    )
+    probs_C = np.array([0.1, 0.9, 0.9, 0.9])
+    prediction = to_prediction(after, before.labels, probs_C, 0.5, "v", layout=before.question.layout)
+    assert [item["value"] for item in prediction["result"]] == [{"choices": ["sports"]}]
+
+
+def test_other_controls_beside_are_named_as_not_learnt() -> None:
+    config = config_of(TOPIC, tags("Labels", 'name="ner"'), tags("Choices", 'name="k" perRegion="true"', "x", "y"))
+    assert config.labels == ("news", "sport")
+    assert len(config.unlearned) == 2
+    assert "marks regions" in config.unlearned[0]
+    assert "labels whole tasks" in config.unlearned[1]
+
+
+def test_a_project_of_the_first_release_asks_what_it_asked_until_it_is_connected_again() -> None:
+    xml = view(text("text"), TOPIC, tags("Rating", 'name="stars"'))
+    assert parse_label_config(xml).labels == ("news", "sport")
+    assert len(parse_label_config(xml, NEW).asked) == 2
+
+
+REFUSED = {
+    "numbers without bounds": (tags("Number", 'name="n"'), "Set min and max"),
+    "too many numbers": (tags("Number", 'name="n" min="0" max="100"'), "101 steps from 0 to 100"),
+    "half numbers": (tags("Number", 'name="n" min="0" max="1" step="0.5"'), "is no whole number"),
+    "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
+    "one text to compare": ('<Pairwise name="p" toName="text"/>', "compares no two texts"),
+    "regions alone": (tags("Labels", 'name="ner"'), '<Labels name="ner"> marks regions of a text'),
+    "words alone": (tags("TextArea", 'name="why"'), "asks for words"),
+}
+
+
+@pytest.mark.parametrize(("xml", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_learnt_is_refused_with_the_remedy(xml: str, remedy: str) -> None:
+    with pytest.raises(RefusedConfigError) as refusal:
+        config_of(xml)
+    assert remedy in str(refusal.value)
+
+
+def test_why_an_annotation_gives_no_answer_is_said_of_the_question_that_it_is_about() -> None:
+    config = config_of(tags("Rating", 'name="stars"'))
+    wrong = {"from_name": "stars", "to_name": "text", "type": "choices", "value": {"choices": ["5"]}}
+    assert why_no_vote(config, {"result": [wrong]}) == 'the type is choices in the place of "rating"'
+    odd = {"from_name": "stars", "to_name": "text", "type": "rating", "value": {}}
+    assert why_no_vote(config, {"result": [odd]}) == 'the value has no "rating"'
+
+
+def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> None:
+    xml = view(text("text"), TOPIC, TONES)
+    options = ProjectOptions.of(
+        {"nextlabel": {"defaults": 1, "question_weights": {"tones": 0}, "combine_questions": "maximum"}}
+    )
+    weighted = parse_label_config(xml, options)
+    assert weighted.question.layout is not None
+    assert [cut.weight for cut in weighted.question.layout.cuts] == [1, 0]
+    assert weighted.question.layout.combine == "maximum"
+    assert weighted.reading == parse_label_config(xml, NEW).reading
+    assert ProjectOptions.of(options.put_into(None)) == options
+    for spoilt in ({"question_weights": {"tones": -1}}, {"question_weights": 3}, {"combine_questions": "sum"}):
+        with pytest.raises(RefusedConfigError, match=next(iter(spoilt))):
+            ProjectOptions.of({"nextlabel": spoilt})

@@ -1,0 +1,46 @@
+"""What a fit on several questions makes small."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from nextlabel.model import losses
+from nextlabel.values.layout import ANY_OF, ONE_OF, Cut, Layout, encoded
+
+LAYOUT = Layout((Cut("topic", ONE_OF, ("a", "b")), Cut("tones", ANY_OF, ("x", "y", "z"))))
+LOGITS = [[0.3, -1.0, 2.0, 0.1, -0.4], [1.5, 0.2, -0.3, 0.7, 0.0]]
+
+
+def loss_of(*answers: dict[str, tuple[str, ...]]) -> tuple[float, torch.Tensor]:
+    """And its gradient."""
+    logits = torch.tensor(LOGITS[: len(answers)], requires_grad=True)
+    targets = torch.tensor(LAYOUT.targets([encoded(answer) for answer in answers])).float()
+    loss = losses.form(LAYOUT)(logits, targets)
+    torch.autograd.backward(loss)
+    assert logits.grad is not None
+    return float(loss.detach()), logits.grad
+
+
+def test_it_is_minus_the_logarithm_of_what_the_answers_are_given() -> None:
+    answers: list[dict[str, tuple[str, ...]]] = [{"topic": ("b",), "tones": ("x", "z")}, {"topic": ("a",), "tones": ()}]
+    probs_NC = LAYOUT.probabilities(np.array(LOGITS))
+    targets_NC = LAYOUT.targets([encoded(answer) for answer in answers])
+    of_topic = -np.log((probs_NC[:, :2] * targets_NC[:, :2]).sum(axis=1)).sum()
+    of_tones = -np.log(np.where(targets_NC[:, 2:] == 1, probs_NC[:, 2:], 1 - probs_NC[:, 2:])).sum()
+    assert loss_of(*answers)[0] == pytest.approx((of_topic + of_tones) / 2, rel=1e-5)
+
+
+def test_a_question_that_is_not_answered_moves_nothing() -> None:
+    _, gradient_NC = loss_of({"topic": ("a",)}, {"tones": ("x",)})
+    assert (gradient_NC[0, 2:] == 0).all()
+    assert (gradient_NC[1, :2] == 0).all()
+    assert (gradient_NC[0, :2] != 0).all()
+    assert (gradient_NC[1, 2:] != 0).all()
+
+
+def test_a_blind_guess_costs_what_logits_of_zero_do() -> None:
+    targets = torch.tensor(LAYOUT.targets([encoded({"topic": ("a",), "tones": ("y",)})])).float()
+    assert losses.blind(LAYOUT) == pytest.approx(float(losses.form(LAYOUT)(torch.zeros(1, 5), targets)), rel=1e-6)
+    assert losses.blind(Layout((Cut("topic", ONE_OF, ("a", "b")),))) == pytest.approx(math.log(2))

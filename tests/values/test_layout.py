@@ -1,0 +1,70 @@
+"""How numbers are divided among questions, and how answers are written down."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, asks, decoded, encoded, labels_in
+
+LAYOUT = Layout(
+    (Cut("topic", ONE_OF, ("a", "b", "c")), Cut("tones", ANY_OF, ("x", "y")), Cut("stars", ORDERED, ("1", "2")))
+)
+NAN = np.nan
+
+
+def test_each_number_has_a_name_after_its_question_where_there_are_several() -> None:
+    assert LAYOUT.labels == ("topic: a", "topic: b", "topic: c", "tones: x", "tones: y", "stars: 1", "stars: 2")
+    assert Layout((Cut("tones", ANY_OF, ("x", "y")),)).labels == ("x", "y")
+
+
+def test_what_is_not_answered_is_no_target_and_an_empty_answer_says_none() -> None:
+    answers = [encoded({"topic": ("b",), "tones": ("y", "x")}), encoded({"tones": ()}), encoded({"stars": ("2",)})]
+    expected = [[0, 1, 0, 1, 1, NAN, NAN], [NAN, NAN, NAN, 0, 0, NAN, NAN], [NAN] * 5 + [0, 1]]
+    np.testing.assert_array_equal(LAYOUT.targets(answers), expected)
+
+
+@pytest.mark.parametrize("answer", [{"topic": ("gone",)}, {"gone": ("a",)}])
+def test_a_label_or_a_question_that_is_unknown_is_no_target(answer: dict[str, tuple[str, ...]]) -> None:
+    assert not LAYOUT.holds(encoded(answer))
+    with pytest.raises(KeyError):
+        LAYOUT.targets([encoded(answer)])
+
+
+def test_an_answer_of_which_all_is_known_is_held() -> None:
+    assert LAYOUT.holds(encoded({"topic": ("a",), "tones": ()}))
+
+
+@given(st.lists(st.lists(st.floats(-800, 800), min_size=7, max_size=7), min_size=1, max_size=4))
+def test_labels_of_one_question_share_certainty_and_labels_of_any_number_do_not(logits: list[list[float]]) -> None:
+    probs_NC = LAYOUT.probabilities(np.array(logits))
+    assert ((probs_NC >= 0) & (probs_NC <= 1)).all()
+    np.testing.assert_allclose(probs_NC[:, :3].sum(axis=1), 1)
+    np.testing.assert_allclose(probs_NC[:, 5:].sum(axis=1), 1)
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(probs_NC[:, 3:5], 1 / (1 + np.exp(-np.array(logits)[:, 3:5])))
+
+
+def test_equal_answers_are_one_text_and_are_read_again() -> None:
+    one, other = encoded({"tones": ("y", "x"), "topic": ("ü",)}), encoded({"topic": ("ü",), "tones": ("x", "y")})
+    assert one == other
+    assert dict(decoded(one)) == {"tones": ("x", "y"), "topic": ("ü",)}
+
+
+def test_labels_in_an_answer_are_named_as_the_numbers_are() -> None:
+    assert labels_in("pos", None) == ("pos",)
+    assert labels_in(encoded({"tones": ("x",), "topic": ("a",)}), LAYOUT) == ("tones: x", "topic: a")
+    assert labels_in(encoded({"tones": ()}), Layout((Cut("tones", ANY_OF, ("x",)),))) == ()
+
+
+def test_a_layout_is_the_same_after_it_was_written_down() -> None:
+    weighted = Layout((Cut("topic", ONE_OF, ("a", "b"), 0.5),), "maximum")
+    assert Layout.of(weighted.as_dict()) == weighted
+    assert Layout.of({}) is None
+    assert Layout.of(None) is None
+
+
+def test_what_a_question_counts_for_is_no_part_of_what_is_asked() -> None:
+    heavy, light = (Layout((Cut("topic", ONE_OF, ("a", "b"), weight),)) for weight in (1.0, 0.1))
+    assert asks(heavy) == asks(light) != asks(LAYOUT)
+    assert asks(None) == ()
