@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from helpers.labelling_configs import PAIR_XML
+from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Project, StudioRefusedError, Webhook
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect, remedy_of
 from nextlabel.labelstudio.registration import is_anothers
@@ -209,6 +210,10 @@ def test_the_backend_of_another_program_stays() -> None:
     studio.predictions[50] = Published(50, 50, "ner-1", 0.5, "")
     connect_at(studio, A)
     studio.publish(OURS)
+    with pytest.raises(StudioError, match="another ML backend, 'Other NER', and not of Nextlabel"):
+        connect_at(studio, NER)
+    with pytest.raises(StudioError, match="another ML backend, 'Other NER', and not of Nextlabel"):
+        disconnect(studio, 7, NER)
     disconnect(studio, 7)
     assert studio.addresses() == ([NER], [f"{NER}/webhook"])
     assert (studio.now.model_version, list(studio.predictions)) == ("ner-1", [50])

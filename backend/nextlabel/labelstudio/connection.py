@@ -386,7 +386,7 @@ def _follows_another(studio: LabelStudioClient, project: Project, url: str, move
     followed = project.model_version or ""
     if not is_ours(followed):
         return bool(followed)
-    active = registrations(studio, project.id, url)[0].model_version
+    active = next((row.model_version for row in registrations(studio, project.id, url)), UNTRAINED)
     if moved:
         return version_of(followed) != active
     return active != UNTRAINED and version_number(version_of(followed)) > 0 and version_of(followed) != active

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from nextlabel.errors import without_password
+from nextlabel.errors import StudioError, without_password
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, Webhook
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.values.options import KEY, of_ours
@@ -22,9 +22,17 @@ LOOKS, LOOK_S = 3, 0.5  # that what was put right must stay so
 
 def registrations(studio: LabelStudioClient, project: int, url: str = "") -> list[MLBackend]:
     """Every Nextlabel backend of the project, the first one first: by what its /setup answered, by its title, or since
-    it is at `url`. More than one is what release 0.1.0 left of a backend that moved."""
+    it is at `url`. More than one is what release 0.1.0 left of a backend that moved. Raises `StudioError` when another
+    program answers at `url`."""
     rows = sorted(studio.ml_backends(project), key=lambda row: row.id)
-    return [row for row in rows if is_ours(row.model_version) or row.title == TITLE or (url and is_at(row, url))]
+    here = [row for row in rows if url and is_at(row, url)]
+    for row in here:
+        if row.state == "Connected" and row.model_version and not is_ours(row.model_version) and row.title != TITLE:
+            raise StudioError(
+                f"{without_password(url)} is the address of another ML backend, {row.title!r}, and not of Nextlabel. "
+                "Correct --backend-url."
+            )
+    return [row for row in rows if row in here or is_ours(row.model_version) or row.title == TITLE]
 
 
 def find_backend(studio: LabelStudioClient, project: int) -> MLBackend | None:
