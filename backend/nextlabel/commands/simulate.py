@@ -66,18 +66,28 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
         return textsets.of_pairs(corpora.read_mrpc(options.mrpc_dir))
     if options.own_pairs:
         return textsets.of_pairs(corpora.own_pairs())
+    if options.more and not options.pair:
+        parser.error("--more goes with --text and --pair")
     columns = (options.text, options.pair, options.label)
     if options.train:
         if not options.dev or not options.text or not options.label:
             parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN (or the control of an export)")
         return textsets.read_files(
-            options.train, options.dev, options.test, *columns, id=options.id, positive=options.positive
+            options.train,
+            options.dev,
+            options.test,
+            *columns,
+            id=options.id,
+            positive=options.positive,
+            more=options.more,
         )
     if options.dataset:
         if not options.text or not options.label:
             parser.error("--dataset needs --text COLUMN and --label COLUMN")
         splits = tuple(options.splits.split(","))
-        return textsets.download(options.dataset, options.config, *columns, splits=splits, positive=options.positive)
+        return textsets.download(
+            options.dataset, options.config, *columns, splits=splits, positive=options.positive, more=options.more
+        )
     return textsets.of_pairs(corpora.download_mrpc())
 
 
@@ -151,6 +161,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel: to try it out")
     data.add_argument("--text", metavar="COLUMN", help="column (in an export: key of the data) with the text")
     data.add_argument("--pair", metavar="COLUMN", help="column with the second text of a pair")
+    data.add_argument(
+        "--more", metavar="COLUMN", action="append", default=[], help="column with a further text (several)"
+    )
     data.add_argument(
         "--label", metavar="COLUMN", help="column with the label; in Label Studio's JSON the control's name"
     )

@@ -5,12 +5,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from nextlabel.errors import BadCorpusError, of_extra
+from nextlabel.labelstudio.objects.shapes import words_of
 from nextlabel.model.hub import require_hub
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.simulation.datasets import exports, overlaps
@@ -22,7 +23,7 @@ from nextlabel.simulation.datasets.tables import (
     read_table,
     shown,
 )
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, of_texts
 
 Labelled: TypeAlias = tuple[Example, str]
 
@@ -64,7 +65,9 @@ class TextSet:
         for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
-                digest.update(json.dumps([example.id, example.text, example.pair, label]).encode() + b"\n")
+                digest.update(
+                    json.dumps([example.id, example.text, example.pair, *example.more, label]).encode() + b"\n"
+                )
         return digest.hexdigest()[:16]
 
     def leaks(self) -> dict[str, int]:
@@ -106,14 +109,15 @@ def read_files(
     label: str,
     id: str | None = None,
     positive: str | None = None,
+    more: Sequence[str] = (),
 ) -> TextSet:
     """A text set from files, see `tables.read_table`, or from what an annotation tool exported.
 
-    `text`, `pair`, `label` and `id` name columns. In Label Studio's JSON they are keys of the tasks' data, but for
-    `label`, which is the control's name (`from_name`), and `id`, which is the task's. Exports are Label Studio's JSON,
-    JSON_MIN, CSV and TSV, doccano's and Prodigy's JSON lines; several people's answers to a task are joined as in the
-    live loop, see `exports`. Rows without a text or without one label are left out; `notes` say of each file how many
-    and why.
+    `text`, `pair`, `more`, `label` and `id` name columns; `more` go with a pair. In Label Studio's JSON they are keys
+    of the tasks' data, but for `label`, which is the control's name (`from_name`), and `id`, which is the task's.
+    Exports are Label Studio's JSON, JSON_MIN, CSV and TSV, doccano's and Prodigy's JSON lines; several people's answers
+    to a task are joined as in the live loop, see `exports`, and dialogues, tables and lists are read as there. Rows
+    without a text or without one label are left out; `notes` say of each file how many and why.
 
     An example's id is the number of its row (see `read_table`), or the integer in the column `id`, which only the
     training file needs; rows of `dev` are counted on from the highest id of `train`, those of `test` from that of
@@ -123,7 +127,7 @@ def read_files(
 
     Raises `BadCorpusError` that names the file, the line, the value and the remedy.
     """
-    columns = _Columns(text, pair, label)
+    columns = _Columns(text, pair, label, tuple(more))
     first = _file(train, columns, id)
     names = _names(Counter(answer.label for answer in first.usable()))
     examples = _examples(first, names, columns, id)
@@ -148,18 +152,19 @@ class _Columns(NamedTuple):
     text: str
     pair: str | None
     label: str
+    more: tuple[str, ...] = ()
 
     def names(self, id: str | None = None) -> tuple[str, ...]:
         """The columns to read; one asked for twice is a mistake, such as a label that is the text itself."""
-        names = tuple(name for name in (self.text, self.pair, self.label, id) if name is not None)
+        names = tuple(name for name in (*self.texts(), self.label, id) if name is not None)
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Text, pair, label and id are different.")
+            raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Texts, label and id are different.")
         return names
 
     def texts(self) -> tuple[str, ...]:
         """The columns with texts."""
-        return (self.text,) if self.pair is None else (self.text, self.pair)
+        return (self.text,) if self.pair is None else (self.text, self.pair, *self.more)
 
 
 class _Source(NamedTuple):
@@ -226,6 +231,9 @@ def _with_texts(place: str, answer: Answer, columns: _Columns, bare: bool) -> An
         return answer
     for name in columns.texts():
         value = answer.values.get(name)
+        if words := words_of(value):
+            value = words.text
+            answer = replace(answer, values={**answer.values, name: value})
         if value is None or (isinstance(value, str) and not value.strip()):
             return Answer(answer.number, answer.values, why_not=exports.NO_TEXT)
         if not isinstance(value, str):
@@ -269,7 +277,7 @@ def _examples(
             )
         numbers_of_ids[key] = answer.number
         texts = [str(answer.values[name]) for name in columns.texts()]
-        found.append((Example(key, *texts), names[answer.label]))
+        found.append((of_texts(key, texts), names[answer.label]))
     return found
 
 
@@ -402,6 +410,7 @@ def download(
     label: str,
     splits: Sequence[str] = ("train", "validation", "test"),
     positive: str | None = None,
+    more: Sequence[str] = (),
 ) -> TextSet:
     """A text set from the Hugging Face hub, such as `nyu-mll/glue` with config `sst2`, or from a local copy of one.
 
@@ -411,7 +420,7 @@ def download(
 
     Raises `BadCorpusError` that names the data set, the split, the row, the value and the remedy.
     """
-    columns = _Columns(text, pair, label)
+    columns = _Columns(text, pair, label, tuple(more))
     title = name if config is None else f"{name} ({config})"
     if not 2 <= len(splits) <= 3:
         raise BadCorpusError(f"{title}: expected two or three splits (train, dev, test), found {listed(splits)}.")
