@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from nextlabel import __version__
-from nextlabel.errors import NextlabelError
-from nextlabel.processes import yield_cores_while_waiting
+from nextlabel.errors import NextlabelError, of_missing
+from nextlabel.processes import reach_this_machine_directly, trust_named_certificates, yield_cores_while_waiting
 
 # What each is for, in the order of the help. A command is the module of that name in `commands`.
 COMMANDS: Mapping[str, Mapping[str, str]] = {
@@ -70,7 +70,8 @@ SAME_MODULE = {"web": "serve", "trainer": "serve"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 1 with one message for an error raised on purpose, 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 1 with one message for an error raised on purpose or a
+    missing package, 130 for Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given[0] if given else ""
     if name in ("-h", "--help"):
@@ -84,11 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*([f"nextlabel knows no command {name!r}."] if name else []), usage(), sep="\n", file=sys.stderr)
         return 2
     yield_cores_while_waiting()
-    module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
+    reach_this_machine_directly()
+    trust_named_certificates()
     try:
+        module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
         return int(module.main(given if module.__name__.endswith(".serve") else given[1:]) or 0)
-    except NextlabelError as error:
-        print(error, file=sys.stderr)
+    except (NextlabelError, ImportError) as error:
+        print(of_missing(error) if isinstance(error, ImportError) else error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

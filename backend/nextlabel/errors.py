@@ -36,6 +36,17 @@ def of_extra(extra: str, what: str) -> Iterator[None]:
         ) from None
 
 
+def of_missing(error: ImportError) -> str:
+    """What to do about a package that every command, or this one, needs. Raises the error itself when it is our own."""
+    if (error.name or "").partition(".")[0] == "nextlabel":
+        raise error
+    what = f"The package {error.name} is not installed" if isinstance(error, ModuleNotFoundError) else f"{error}"
+    return (
+        f"{what}. In a checkout scripts/setup makes an environment, .venv, with all that nextlabel needs, and "
+        ".venv/bin/python runs the scripts; pip install 'nextlabel[lab,simulation]' does it elsewhere."
+    )
+
+
 class BadRequestError(NextlabelError):
     """A request body that is not what Label Studio's ML backend protocol sends."""
 

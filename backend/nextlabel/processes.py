@@ -1,4 +1,4 @@
-"""How a process of ours behaves among others: its log, its life, its manners on the CPU."""
+"""How a process of ours behaves among others: its log, its life, its manners on the CPU, its way out."""
 
 import ctypes
 import logging
@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+from urllib.request import getproxies_environment
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 M_ARENA_MAX = -8  # glibc's malloc.h
 
 HEAPS = 2
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def set_up_logs(level: str, name: str) -> None:
@@ -36,6 +38,22 @@ def yield_cores_while_waiting() -> None:
     time from annotators' requests; on an idle machine it makes no difference.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def reach_this_machine_directly() -> None:
+    """Have no proxy of the environment between programs of one machine: none can reach what is `localhost` to us."""
+    proxies = getproxies_environment()
+    if proxies.keys() & {"http", "https", "all"}:
+        named = [host.strip() for host in proxies.get("no", "").split(",") if host.strip()]
+        direct = ",".join(dict.fromkeys((*named, *THIS_MACHINE)))
+        os.environ.update(NO_PROXY=direct, no_proxy=direct)
+
+
+def trust_named_certificates() -> None:
+    """Have httpx, which heeds SSL_CERT_FILE and SSL_CERT_DIR, heed REQUESTS_CA_BUNDLE where these are not set."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        os.environ["SSL_CERT_DIR" if os.path.isdir(bundle) else "SSL_CERT_FILE"] = bundle
 
 
 def lower_priority(niceness: int) -> None:

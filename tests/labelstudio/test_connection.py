@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from nextlabel.labelstudio.client import MLBackend, Project
-from nextlabel.labelstudio.connection import LOOKS, disconnect
+from nextlabel.labelstudio.connection import disconnect
+from nextlabel.labelstudio.registration import LOOKS
 
 URL = "http://127.0.0.1:9090"
 BACKEND = MLBackend(7, URL, "Nextlabel", "", "Connected", "", {})
@@ -30,6 +31,9 @@ class Reviving:
 
     def webhooks(self, project: int) -> list[Any]:
         return []
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        return {}
 
     def our_predictions(self, project: int) -> list[Any]:
         return []

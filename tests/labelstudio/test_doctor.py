@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 
+import httpx
+from markupsafe import escape
+
 from helpers.waiting import wait_until
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import Credentials, connect, ensure_webhook
+from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.doctor import (
     Finding,
     examine,
     kind_of,
     sum_of,
 )
+from nextlabel.labelstudio.registration import ensure_webhook
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.jobs import JobQueue
+from nextlabel.store.status import StatusBoard
 
 StartBackend = Callable[..., LocalBackend]
 
@@ -37,15 +42,33 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
         return list(examine(studio, label_studio.login.token, backend.url, Credentials(), project))
 
     assert bad(look()) == []
+    board = StatusBoard(backend.model_dir)
+    board.put_fit(project, 0.0, state="failed", message="The disk is full.", failures_in_a_row=3)
+    assert [f.answer for f in bad(look())] == ["The last 3 fits failed, the labels are kept: The disk is full."]
+    board.put_fit(project, 0.0, state="idle")
+
+    # In Label Studio's own form, which would show no more than a status, and no text of ours.
+    regions = studio.project(project).label_config.replace('choice="single-radio"', 'perRegion="true"')
+    other = studio.create_project("regions", regions)
+    studio.add_ml_backend(other, backend.url, "by form", "", "", {})
+    wait_until(lambda: board.queue(other).state == "refused", "the trainer to say why")
+    assert "Remove perRegion" in board.queue(other).message
+    assert escape(board.queue(other).message) in httpx.get(backend.url).text
+    refused = list(examine(studio, label_studio.login.token, backend.url, Credentials(), other))
+    assert [f.answer for f in bad(refused)] == [f"Project {other} cannot be served."]
 
     trainer.stop()  # its first look at a project, which makes the webhook right, may still be under way
     studio.update_project(project, sampling="Sequential sampling", min_annotations_to_start_training=5)
     for webhook in studio.webhooks(project):
         studio.remove_webhook(webhook.id)
     sick = bad(look())
-    assert len(sick) == 4, sick
+    assert [finding.answer for finding in sick] == [
+        "Sampling mode: Sequential sampling",
+        "The project asks for training inside annotators' requests.",
+        "Webhook: missing",
+    ], "and not that no event arrives"
     assert all(finding.remedy for finding in sick)
-    assert "Sequential sampling" in sick[0].answer
+    assert "Start model training on annotation submission" in sick[1].remedy
 
 
 def test_a_trainer_that_was_never_started_is_said_once(
@@ -56,6 +79,9 @@ def test_a_trainer_that_was_never_started_is_said_once(
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
     sick = bad(list(examine(studio, label_studio.login.token, backend.url, Credentials(), project)))
     assert [finding.answer for finding in sick] == ["The trainer does nothing."]
+    backend.stop()
+    [away] = bad(list(examine(studio, label_studio.login.token, backend.url, Credentials(), project)))
+    assert "The backend does not answer" in away.answer, "and not that Label Studio has lost it"
 
 
 def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_a_wrong_one(

@@ -12,6 +12,7 @@ from nextlabel.labelstudio.preview_words import Counted, FirstOrder, Fits, Room
 from nextlabel.values.layout import encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.survey import NOT_COUNTED, Note, Seen, Survey
+from nextlabel.values.versions import is_ours
 
 URL = "http://localhost:9090"
 CHOICES = '<Choice value="a"/><Choice value="b"/>'
@@ -24,7 +25,9 @@ UNSURE = ProjectOptions(ignored_labels=("c",))
 
 
 def plan(project: Project = NEW, backend: MLBackend | None = None, shown: bool = False) -> Plan:
-    return Plan(project, URL, backend, OPTIONS, parse_label_config(XML), shown)
+    another = not is_ours(project.model_version) and bool(project.model_version)
+    registered = (backend,) if backend else ()
+    return Plan(project, URL, registered, backend, OPTIONS, parse_label_config(XML), shown, another)
 
 
 def test_settings_are_told_before_and_after() -> None:
@@ -42,6 +45,14 @@ def test_of_a_connected_project_only_what_differs_is_told() -> None:
     assert words.on_settings(plan(connected, spoilt), True, ["takes over head=on (before: off)"]) == (
         "settings: the ML backend http://localhost:9090 is corrected; its webhook is made right; takes over head=on "
         "(before: off). `--disconnect` puts it back."
+    )
+
+
+def test_a_backend_that_moves_is_told_with_both_addresses() -> None:
+    connected = replace(NEW, sampling=UNCERTAINTY, show_predictions=False, model_version="nextlabel-5-x")
+    elsewhere = replace(BACKEND, url="http://old.example.org:9090")
+    assert "the ML backend http://old.example.org:9090 moves to http://localhost:9090" in words.on_settings(
+        plan(connected, elsewhere), True, []
     )
 
 

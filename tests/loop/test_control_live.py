@@ -11,7 +11,8 @@ from helpers.live_project import LiveProject
 from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import Credentials, connect, find_backend
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.learning.control import Control
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.examples import Example

@@ -26,7 +26,8 @@ from nextlabel.__main__ import main
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.labelstudio.connection import Credentials, connect, find_backend
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import version_of

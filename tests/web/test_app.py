@@ -149,10 +149,14 @@ def test_setup_keeps_the_token_to_itself(fresh: FlaskClient, tmp_path: Path, cap
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"aaaabbbb" in path.read_bytes()]
 
 
-def test_setup_refuses_a_config_it_cannot_serve_and_says_what_to_do(fresh: FlaskClient) -> None:
-    response = fresh.post("/setup", json=setup_body(schema=TWO_CHOICES))
-    assert response.status_code == 422
-    assert "are named ['label', 'label']; give each its own name" in strict(response)["error"]
+def test_setup_answers_for_a_config_it_cannot_serve_and_has_the_trainer_say_why(
+    fresh: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = strict(fresh.post("/setup", json=setup_body(schema=TWO_CHOICES)))
+    assert answer["model_version"] == UNTRAINED
+    assert "are named ['label', 'label']; give each its own name" in answer["refused"]
+    assert caplog.messages == [f"/setup: {answer['refused']}"]
+    assert jobs_in(tmp_path) == [("reconcile", (1, True))]
 
 
 def test_versions_are_told_of_all_projects_or_of_one(fitted: FlaskClient) -> None:
@@ -430,7 +434,7 @@ RUBBISH = {
     "too many tasks": ("/predict", predict_body(tasks=[None] * (MAX_TASKS + 1)), 400, "select fewer tasks"),
     "a name as project": ("/webhook", '{"action": "ANNOTATION_CREATED", "project": "x"}', 400, "project='x' is not"),
     "no config": ("/predict", predict_body(label_config=None), 422, "not well-formed XML"),
-    "broken config": ("/setup", json.dumps(setup_body(schema="<View>")), 422, "not well-formed XML"),
+    "broken config": ("/predict", predict_body(label_config="<View>"), 422, "not well-formed XML"),
     "a config that opens files": (
         "/predict",
         predict_body(label_config='<!DOCTYPE v [<!ENTITY e SYSTEM "file:///etc/passwd">]><View>&e;</View>'),
@@ -473,7 +477,7 @@ def test_an_error_is_one_line_of_bounded_length_in_answer_and_log(
     fresh: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     schema = CONFIG.replace('name="label"', f'name="a&#10;b\u202e{"c" * 10_000}" choice="any"')
-    words = failure(fresh.post("/setup", json=setup_body(schema=schema)))
+    words = strict(fresh.post("/setup", json=setup_body(schema=schema)))["refused"]
     assert words.startswith('<Choices name="a b\ufffdccc')
     assert len(words) < 700
     assert caplog.messages == [f"/setup: {words}"]
@@ -882,11 +886,10 @@ def test_the_page_says_how_far_the_start_order_is_until_there_is_a_version(fresh
     assert "Start order" not in page(fresh)
 
 
-def test_setup_refuses_an_option_that_cannot_be(fresh: FlaskClient) -> None:
+def test_setup_says_which_option_cannot_be(fresh: FlaskClient) -> None:
     body = {"project": AS_SENT, "schema": CONFIG, "extra_params": {"nextlabel": {"fit_every": 0}}}
-    refused = fresh.post("/setup", json=body)
-    assert refused.status_code == 422
-    assert "nextlabel.fit_every=0; expected a whole number of new labels, at least 1." in refused.get_json()["error"]
+    refused = strict(fresh.post("/setup", json=body))["refused"]
+    assert "nextlabel.fit_every=0; expected a whole number of new labels, at least 1." in refused
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/openapi.json", "/nowhere", "/predict"])

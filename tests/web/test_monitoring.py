@@ -102,7 +102,7 @@ def test_errors_are_counted_by_status(client: FlaskClient) -> None:
     client.post("/webhook", data="rubbish")
     client.get("/nowhere")
     client.get("/predict")
-    client.post("/setup", json={"project": "7", "schema": "<View/>"})
+    client.post("/predict", json={"project": "7", "tasks": [], "label_config": "<View/>"})
     errors = {key[1]: value for key, value in scrape(client).items() if key[0] == "nextlabel_web_errors_total"}
     assert errors == {"400": 2, "404": 1, "405": 1, "422": 1}
 

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi import checks as of_openapi
 
 from helpers.served import RECORDED, client_of, fit_version
 from nextlabel import __version__
-from nextlabel.labelstudio.connection import SECRET_HEADER
+from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.web.pages import OPENAPI
 from nextlabel.web.protocol import MAX_TASKS
 from nextlabel.web.services import MAX_PREDICTIONS

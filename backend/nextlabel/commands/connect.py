@@ -7,15 +7,8 @@ from dataclasses import replace
 from nextlabel.commands._common import show, studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
-from nextlabel.labelstudio.connection import (
-    Credentials,
-    Plan,
-    connect,
-    disconnect,
-    find_backend,
-    plan,
-    what_is_read,
-)
+from nextlabel.labelstudio.connection import Credentials, Plan, connect, disconnect, plan, what_is_read
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.processes import keep_few_kernels
 from nextlabel.settings import Settings, changes, for_project, load_settings
 from nextlabel.values.options import ProjectOptions
@@ -26,10 +19,10 @@ def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.disconnect:
-        done = disconnect(studio, options.project, options.backend_url or "")
+        done = disconnect(studio, options.project, options.backend_url or "", tell=show)
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
-        known = find_backend(studio, options.project, options.backend_url or "")
+        known = find_backend(studio, options.project)
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
@@ -38,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
             done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
         else:
             done = connect(studio, options.project, url, credentials, *wanted)
-            done += today(settings, known, find_backend(studio, options.project, url))
+            done += today(settings, known, find_backend(studio, options.project))
             done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
@@ -83,7 +76,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "learnt from them (default: as before; without it one label in ten is such a one)",
     )
     either = parser.add_mutually_exclusive_group()
-    either.add_argument("--disconnect", action="store_true", help="undo the connection")
+    either.add_argument("--disconnect", action="store_true", help="undo the connection, wherever the backend is")
     either.add_argument(
         "--preview", action="store_true", help="change nothing, and say what connecting changes, takes and costs"
     )

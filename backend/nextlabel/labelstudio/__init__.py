@@ -14,6 +14,7 @@ __all__ = [
     "predictions",
     "preview_words",
     "project_options",
+    "registration",
     "requests",
     "tasks",
 ]

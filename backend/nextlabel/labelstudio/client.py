@@ -18,6 +18,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from nextlabel.errors import StudioError, without_password
 from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.reaching import proxy_between, remedy_of
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.labelstudio.tasks import TASK_FIELDS
 from nextlabel.values.queue import Published
@@ -44,11 +45,11 @@ PROJECT_COUNTS = ("task_number", "total_annotations_number", "finished_task_numb
 
 
 class StudioRefusedError(StudioError):
-    """Label Studio answered with an error status; `code` is it."""
+    """Label Studio answered with an error status; `code` is it, `body` what it said in full."""
 
-    def __init__(self, message: str, code: int):
+    def __init__(self, message: str, code: int, body: str = ""):
         super().__init__(message)
-        self.code = code
+        self.code, self.body = code, body
 
 
 class StudioAwayError(StudioError):
@@ -155,14 +156,14 @@ class LabelStudioClient:
             response = self._ask(method, path, **kwargs)
         except ApiError as error:
             raise self._refusal(what, error.status_code or 0, error.body) from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, ImportError) as error:
             unheard = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise (StudioAwayError if unheard else StudioError)(
-                f"Label Studio at {without_password(self.url)} does not answer ({type(error).__name__}: "
-                f"{without_password(error)}). Start it, or correct "
-                "LABEL_STUDIO_URL."
-            ) from None
-        except ValueError:
+            raise self._away(error, StudioAwayError if unheard else StudioError) from None
+        except json.JSONDecodeError:
+            raise self._strange("POST api/token/refresh/", "no token") from None
+        except ValueError as error:  # of a proxy of which httpx cannot make anything, or of a token that is none
+            if proxy_between(self.url):
+                raise self._away(error, StudioError) from None
             raise self._strange("POST api/token/refresh/", "no token") from None
         try:
             answer = response.json() if response.content else None
@@ -190,10 +191,17 @@ class LabelStudioClient:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self._strange(f"{method} {path}", f"{type(error).__name__}: {error}") from None
 
+    def _away(self, error: Exception, kind: type[StudioError]) -> StudioError:
+        remedy = remedy_of(self.url, error, "Start it, or correct LABEL_STUDIO_URL.")
+        return kind(
+            f"Label Studio at {without_password(self.url)} does not answer ({type(error).__name__}: "
+            f"{without_password(error)}). {remedy}"
+        )
+
     def _strange(self, what: str, why: str) -> StudioError:
+        between = proxy_between(self.url) or "Correct LABEL_STUDIO_URL, or look for a proxy or a login page in between."
         return StudioError(
-            f"What {without_password(self.url)} answers to {what} is not Label Studio's ({why}). Correct "
-            "LABEL_STUDIO_URL, or look for a proxy or a login page in between."
+            f"What {without_password(self.url)} answers to {what} is not Label Studio's ({why}). {between}"
         )
 
     def _refusal(self, what: str, code: int, body: Any) -> StudioRefusedError:
@@ -207,7 +215,7 @@ class LabelStudioClient:
             remedy = " Check LABEL_STUDIO_API_KEY: a personal access token or a legacy token of a user is needed."
         elif code == 404:
             remedy = " Check the id, and that the token's user belongs to the organisation that owns it."
-        return StudioRefusedError(f"Label Studio answered {code} to {what}: {_short(body)}.{remedy}", code)
+        return StudioRefusedError(f"Label Studio answered {code} to {what}: {_short(body)}.{remedy}", code, str(body))
 
     # Reading
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
-from nextlabel.labelstudio.connection import find_backend
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions

@@ -3,7 +3,7 @@
 import base64
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +17,23 @@ from nextlabel.labelstudio.client import (
     MLBackend,
     Project,
     StudioRefusedError,
-    Webhook,
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import on_tasks, told
-from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
+from nextlabel.labelstudio.registration import (
+    BEFORE,
+    SECRET_HEADER,
+    TITLE,
+    before_of,
+    ensure_webhook,
+    find_backend,
+    hook_of,
+    is_at,
+    put_right_for_good,
+    registrations,
+    remove_webhooks,
+    with_before,
+)
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, is_possible
@@ -35,11 +47,10 @@ from nextlabel.values.options import (
     of_ours,
 )
 from nextlabel.values.survey import UNREADABLE
-from nextlabel.values.versions import is_ours
+from nextlabel.values.versions import UNTRAINED, is_ours, version_number, version_of
 
-TITLE = "Nextlabel"
-SECRET_HEADER = "X-Nextlabel-Secret"
-LOOKS, LOOK_S = 3, 0.5  # that a removed backend must stay away for
+LABEL_STUDIOS_DEFAULTS = {"sampling": SEQUENTIAL, "show_collab_predictions": True, "model_version": ""}
+TOLD_EVERY = 16  # predictions that are removed: each takes Label Studio some 0.2 s
 
 
 @dataclass(frozen=True)
@@ -71,25 +82,25 @@ class Credentials:
         return {SECRET_HEADER: self.secret} if self.secret else self.headers()
 
 
-def find_backend(studio: LabelStudioClient, project: int, url: str = "") -> MLBackend | None:
-    """The project's Nextlabel backend: the one at `url`, else the one whose /setup answered with our version name."""
-    rows = studio.ml_backends(project)
-    if url:
-        return next((m for m in rows if m.url.rstrip("/") == url.rstrip("/")), None)
-    return next((m for m in rows if is_ours(m.model_version) or m.title == TITLE), None)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What `connect` found and will do. `backend`: that of the project, None before it is connected; `options` are its
-    own from then on, with which `config` was read; predictions are `shown` from then on, or not."""
+    """What `connect` found and will do. `registered` are the project's backends of ours, and `backend` the one that is
+    kept, None before it is connected; `options` are its own from then on, with which `config` was read; predictions
+    are `shown` from then on, or not; the queue `follows_another` when it goes by what is not in force at the URL."""
 
     project: Project
     url: str
+    registered: tuple[MLBackend, ...]
     backend: MLBackend | None
     options: ProjectOptions
     config: LabelConfig
     shown: bool
+    follows_another: bool
+
+    @property
+    def moves(self) -> bool:
+        """Whether nothing of ours was registered at the URL so far."""
+        return self.backend is None or not is_at(self.backend, self.url)
 
     @property
     def corrects_backend(self) -> bool:
@@ -98,7 +109,7 @@ class Plan:
             return False
         # When it is not connected, the credentials are most likely other ones than at registration.
         extra = self.backend.extra_params
-        return self.backend.state != "Connected" or self.options.put_into(extra) != extra
+        return self.moves or self.backend.state != "Connected" or self.options.put_into(extra) != extra
 
 
 def plan(
@@ -115,13 +126,16 @@ def plan(
     anything."""
     project = studio.project(project_id)
     url = checked_url(url)
-    backend = find_backend(studio, project_id, url)
+    registered = registrations(studio, project_id, url)
+    backend = next((row for row in registered if is_at(row, url)), registered[0] if registered else None)
     options = _changed(_options_of(backend), fields, label_map or {}, ignored_labels, control_first)
     config = parse_label_config(project.label_config, options)
     _require_ignored(project, config, ignored_labels or ())
     _require_map(config, label_map or {})
     _require_texts(studio, project_id, config)
-    return Plan(project, url, backend, options, config, _shown(project, backend, show_predictions))
+    shown = _shown(project, backend, show_predictions)
+    another = follows_another(studio, project, url, backend is None or not is_at(backend, url))
+    return Plan(project, url, tuple(registered), backend, options, config, shown, another)
 
 
 def connect(
@@ -142,31 +156,88 @@ def connect(
     as; an empty new label takes an old one out. Nothing is learnt of `ignored_labels` (None: as before). So many tasks
     of the control set come before all others as `control_first` says (None: as before).
 
-    Run again, it changes nothing. Raises `RefusedConfigError` before anything is touched when the labelling config
-    cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the backend refuses.
+    Run again, it changes nothing. A project has one backend of ours: one that was registered at another address is
+    moved, and still remembers how the project was before all. Raises `RefusedConfigError` before anything is touched
+    when the labelling config cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the
+    backend refuses.
     """
     found = plan(studio, project_id, url, show_predictions, fields, label_map, ignored_labels, control_first)
     url, backend, options = found.url, found.backend, found.options
-    done = []
     if backend is None:
-        _register(studio, found.project, url, credentials, options)
-        done.append(f"registered the ML backend {without_password(url)}")
-    elif found.corrects_backend:
-        extra = options.put_into(backend.extra_params)
-        studio.update_ml_backend(
-            backend.id, project_id, url, backend.title, credentials.user, credentials.password, extra
-        )
-        done.append(f"corrected the ML backend {without_password(url)}")
+        done = [_register(studio, found.project, url, credentials, options)]
+    else:
+        done = _correct(studio, found.project, found.registered, backend, url, credentials, options)
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
-    done += _set_queue(studio, studio.project(project_id), found.shown)
+    now = studio.project(project_id)
+    changed = _set_queue(studio, now, found.shown, follows_another(studio, now, url, found.moves))
+    if found.moves and not changed:
+        studio.update_project(project_id, title=now.title)  # an event, by which the backend hears of it
+    return [*done, *changed]
+
+
+def _correct(
+    studio: LabelStudioClient,
+    project: Project,
+    found: Sequence[MLBackend],
+    backend: MLBackend,
+    url: str,
+    credentials: Credentials,
+    options: ProjectOptions,
+) -> list[str]:
+    """Have this backend, of those that were found, be the only one, at the URL and with the options."""
+    # One that Label Studio's own form registered has changed nothing so far.
+    before = before_of(found) or (_before(project) if project.sampling != UNCERTAINTY else {})
+    extra = with_before(options.put_into(backend.extra_params), before)
+    others = [row for row in found if row.id != backend.id]
+    done = []
+    # When it is not connected, the credentials are most likely other ones than at registration.
+    if not is_at(backend, url) or backend.state != "Connected" or extra != backend.extra_params:
+        change_backend(studio, project.id, backend, url, credentials, extra)
+        here, there = without_password(url), without_password(backend.url)
+        done.append(
+            f"corrected the ML backend {here}" if is_at(backend, url) else f"moved the ML backend {there} to {here}"
+        )
+    for row in others:
+        studio.remove_ml_backend(row.id)
+        done.append(f"removed the ML backend {without_password(row.url)}, which is this one at an earlier address")
+    hooks = {hook_of(row.url) for row in found}
+    done += remove_webhooks(studio, project.id, hooks, but=hook_of(url))
+
+    def put_right() -> bool:
+        now = registrations(studio, project.id, url)
+        for row in now:
+            if row.id != backend.id:
+                studio.remove_ml_backend(row.id)
+            elif not is_at(row, url):
+                change_backend(studio, project.id, backend, url, credentials, extra)
+        strays = list(remove_webhooks(studio, project.id, hooks, but=hook_of(url)))
+        return bool(strays) or [row.id for row in now if is_at(row, url)] != [backend.id]
+
+    if others or not is_at(backend, url):
+        put_right_for_good(put_right)
     return done
+
+
+def change_backend(
+    studio: LabelStudioClient,
+    project: int,
+    backend: MLBackend,
+    url: str,
+    credentials: Credentials,
+    extra: Mapping[str, object],
+) -> None:
+    """Have Label Studio keep this with a backend. Raises `StudioError`, with what to do when it refuses."""
+    try:
+        studio.update_ml_backend(backend.id, project, url, backend.title, credentials.user, credentials.password, extra)
+    except StudioRefusedError as error:
+        raise StudioError(f"{error} {remedy_of(error, url)}") from None
 
 
 def _shown(project: Project, backend: MLBackend | None, wanted: bool | None) -> bool:
     """Whether predictions are to be shown. Of a backend that Label Studio's own form registered nothing was decided."""
     if wanted is not None:
         return wanted
-    return backend is not None and "before" in of_ours(backend.extra_params) and project.show_predictions
+    return backend is not None and BEFORE in of_ours(backend.extra_params) and project.show_predictions
 
 
 def _options_of(backend: MLBackend | None) -> ProjectOptions:
@@ -312,18 +383,27 @@ def checked_url(url: str) -> str:
 
 def _register(
     studio: LabelStudioClient, project: Project, url: str, credentials: Credentials, options: ProjectOptions
-) -> None:
-    before = {
-        "sampling": project.sampling,
-        "show_collab_predictions": project.show_predictions,
-        "model_version": project.model_version or "",
-    }
+) -> str:
     # What the project was like is kept in Label Studio itself, so that anyone can undo the connection from anywhere.
-    extra = options.put_into({KEY: {"before": before}})
+    extra = with_before(options.put_into({}), _before(project))
     try:
         studio.add_ml_backend(project.id, url, TITLE, credentials.user, credentials.password, extra)
     except StudioRefusedError as error:
         raise StudioError(f"{error} {remedy_of(error, url)}") from None
+    return f"registered the ML backend {without_password(url)}"
+
+
+def _before(project: Project) -> Mapping[str, object]:
+    """How the project is. Of one whose backend was removed in Label Studio alone, so that it is still as we made it,
+    Label Studio's defaults."""
+    if is_ours(project.model_version) and project.sampling == UNCERTAINTY:
+        return LABEL_STUDIOS_DEFAULTS
+    followed = "" if is_ours(project.model_version) else project.model_version or ""
+    return {
+        "sampling": project.sampling,
+        "show_collab_predictions": project.show_predictions,
+        "model_version": followed,
+    }
 
 
 def remedy_of(error: StudioRefusedError, url: str) -> str:
@@ -333,47 +413,35 @@ def remedy_of(error: StudioRefusedError, url: str) -> str:
             f"Label Studio may not call {url} because it is a private address: start Label Studio with "
             "ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false, both."
         )
+    if "ProxyError" in error.body:
+        host = urlsplit(url).hostname
+        return f"Label Studio asks a proxy for it: where Label Studio runs, add {host} to NO_PROXY, and restart it."
+    if "CERTIFICATE_VERIFY_FAILED" in error.body:
+        return (
+            f"Label Studio does not trust the certificate of {without_password(url)}: where it runs, set "
+            "REQUESTS_CA_BUNDLE to a file with the certificate of whoever has signed it, in PEM, and restart it."
+        )
     if "authentication" in str(error):
         return "Set BASIC_AUTH_USER and BASIC_AUTH_PASS for this script to what the backend runs with."
     return (
         f"Check that the backend runs and that Label Studio's machine reaches {url}/health; without BASIC_AUTH_USER "
-        "the backend listens on its own machine alone, unless HOST says otherwise."
+        "the backend listens on its own machine alone, unless HOST says otherwise. If it has moved, give --backend-url."
     )
 
 
-def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
-    """Make or repair the webhook that tells the backend of labels; returns what was done."""
-    target, webhook = _webhook_of(studio, project, url)
-    if webhook is None:
-        studio.put_webhook(project, target, headers)
-        return [f"created the webhook {without_password(target)}"]
-    if not webhook_works(webhook, headers):
-        studio.put_webhook(project, target, headers, webhook.id)
-        return [f"corrected the webhook {without_password(target)}"]
-    return []
+def follows_another(studio: LabelStudioClient, project: Project, url: str, moved: bool) -> bool:
+    """Whether the queue goes by what is not in force at `url`. The trainer there takes only what a person chose for a
+    person's choice, and nobody chose what a backend at another address had published."""
+    followed = project.model_version or ""
+    if not is_ours(followed):
+        return bool(followed)
+    active = next((row.model_version for row in registrations(studio, project.id, url)), UNTRAINED)
+    if moved:
+        return version_of(followed) != active
+    return active != UNTRAINED and version_number(version_of(followed)) > 0 and version_of(followed) != active
 
 
-def needs_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> bool:
-    """Whether `ensure_webhook` has anything to do."""
-    _, webhook = _webhook_of(studio, project, url)
-    return webhook is None or not webhook_works(webhook, headers)
-
-
-def _webhook_of(studio: LabelStudioClient, project: int, url: str) -> tuple[str, Webhook | None]:
-    """The address that labels are told to, and the webhook that tells them there."""
-    target = f"{url.rstrip('/')}/webhook"
-    return target, next((w for w in studio.webhooks(project) if w.url.rstrip("/") == target), None)
-
-
-def webhook_works(webhook: Webhook, headers: Mapping[str, str]) -> bool:
-    """Whether labels arrive through it."""
-    tells_all = webhook.all_actions or set(WEBHOOK_ACTIONS) <= set(webhook.actions)
-    # A URL that carries user:password authenticates by itself.
-    authenticated = "@" in urlsplit(webhook.url).netloc or headers.items() <= dict(webhook.headers).items()
-    return webhook.active and webhook.with_payload and tells_all and authenticated
-
-
-def queue_changes(project: Project, show_predictions: bool) -> dict[str, object]:
+def queue_changes(project: Project, show_predictions: bool, follows_another: bool) -> dict[str, object]:
     """The project's fields to set so that the queue follows the model, and what they are set to."""
     changes: dict[str, object] = {}
     if project.sampling != UNCERTAINTY:
@@ -381,66 +449,68 @@ def queue_changes(project: Project, show_predictions: bool) -> dict[str, object]
     if project.show_predictions != show_predictions:
         # The model version goes along, or Label Studio would reset it and the queue would be random.
         changes["show_collab_predictions"] = show_predictions
-        changes["model_version"] = project.model_version if is_ours(project.model_version) else ""
-    elif project.model_version and not is_ours(project.model_version):
+        changes["model_version"] = "" if follows_another else project.model_version or ""
+    elif follows_another:
         changes["model_version"] = ""
     return changes
 
 
-def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bool) -> list[str]:
-    changes = queue_changes(project, show_predictions)
+def _set_queue(studio: LabelStudioClient, project: Project, show_predictions: bool, follows_another: bool) -> list[str]:
+    changes = queue_changes(project, show_predictions, follows_another)
     if changes:
         studio.update_project(project.id, **changes)
     return [f"set {name} to {value!r}" for name, value in changes.items()]
 
 
 def disconnect(
-    studio: LabelStudioClient, project_id: int, url: str = "", rest: Callable[[float], None] = time.sleep
+    studio: LabelStudioClient,
+    project_id: int,
+    url: str = "",
+    rest: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
-    """Restore the queue, remove webhook, backend and predictions; returns what was done. May be run again.
+    """Have the project as it was before it was connected for the first time, wherever its backend is, and remove all
+    that is ours: backends, webhooks, predictions. Returns what was done. May be run again, also when it was killed.
 
-    The backend's row goes late, because it remembers how the project was before. `rest` pauses between looks.
+    A webhook to `url` is removed even where nothing else tells that it is ours. `rest` pauses between looks that
+    nothing comes back, `tell` hears how far it is.
     """
-    backend = find_backend(studio, project_id, url)
+    found, project = registrations(studio, project_id, url), studio.project(project_id)
+    left_alone = not found and is_ours(project.model_version) and project.sampling == UNCERTAINTY
     done = []
-    if backend is not None:
-        before = of_ours(backend.extra_params).get("before", {})
-        done += _restore(studio, studio.project(project_id), before)
-        hook = f"{backend.url.rstrip('/')}/webhook"
-        done += _remove_webhooks(studio, project_id, hook)
-        _remove_for_good(studio, project_id, backend, rest)
-        _remove_webhooks(studio, project_id, hook)  # one that the trainer restored meanwhile
-        done.append(f"removed the ML backend {without_password(backend.url)}")
-    if is_ours(studio.project(project_id).model_version):  # the trainer may have been in the middle of a switch
-        studio.set_model_version(project_id, "")
-    ours = studio.our_predictions(project_id)
-    for prediction in ours:
-        studio.delete_prediction(prediction.prediction_id)
-    if ours:
-        done.append(f"removed {len(ours)} predictions")
+    if found or left_alone:  # the backend's row goes late, because it remembers how the project was
+        done += _restore(studio, project, before_of(found) or LABEL_STUDIOS_DEFAULTS)
+    hooks = {hook_of(address) for address in (url, *(row.url for row in found)) if address}
+    done += _remove_ours(studio, project_id, found, hooks, tell)
+
+    def put_right() -> bool:
+        return bool(_remove_ours(studio, project_id, registrations(studio, project_id, url), hooks, tell))
+
+    if found:
+        put_right_for_good(put_right, rest)
     return done
 
 
-def _remove_for_good(
-    studio: LabelStudioClient, project: int, backend: MLBackend, rest: Callable[[float], None]
-) -> None:
-    # To list backends, as the trainer does, Label Studio asks each how it is and then saves its row (ml/models.py,
-    # update_state): one that was removed meanwhile is there again.
-    studio.remove_ml_backend(backend.id)
-    away = 0
-    while away < LOOKS:
-        rest(LOOK_S)
-        away += 1
-        if find_backend(studio, project, backend.url) is not None:
-            studio.remove_ml_backend(backend.id)
-            away = 0
-
-
-def _remove_webhooks(studio: LabelStudioClient, project: int, target: str) -> list[str]:
-    found = [w for w in studio.webhooks(project) if w.url.rstrip("/") == target]
-    for webhook in found:
-        studio.remove_webhook(webhook.id)
-    return [f"removed the webhook {without_password(target)}" for _ in found]
+def _remove_ours(
+    studio: LabelStudioClient,
+    project: int,
+    found: Sequence[MLBackend],
+    hooks: Collection[str],
+    tell: Callable[[str], None],
+) -> list[str]:
+    done = list(remove_webhooks(studio, project, hooks))
+    for backend in found:
+        studio.remove_ml_backend(backend.id)
+        done.append(f"removed the ML backend {without_password(backend.url)}")
+    if is_ours(studio.project(project).model_version):  # the trainer may have been in the middle of a switch
+        studio.set_model_version(project, "")
+        done.append("set model_version back to ''")
+    ours = studio.our_predictions(project) if any(map(is_ours, studio.model_versions(project))) else []
+    for number, prediction in enumerate(ours):
+        if number % TOLD_EVERY == 0:
+            tell(f"removing predictions: {number} of {len(ours)}")
+        studio.delete_prediction(prediction.prediction_id)
+    return [*done, *([f"removed {len(ours)} predictions"] if ours else [])]
 
 
 def _restore(studio: LabelStudioClient, project: Project, before: Mapping[str, object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -16,12 +16,9 @@ from nextlabel.labelstudio.client import (
     Project,
 )
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import (
-    Credentials,
-    find_backend,
-    said_of,
-    webhook_works,
-)
+from nextlabel.labelstudio.connection import Credentials, said_of
+from nextlabel.labelstudio.reaching import remedy_of
+from nextlabel.labelstudio.registration import is_at, registrations, webhook_works
 from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
 from nextlabel.values.versions import is_ours
 
@@ -53,20 +50,34 @@ def examine(
     except NextlabelError as error:
         yield Finding(False, str(error), f"Projects you can see: {studio.projects()}")
         return
-    backend = find_backend(studio, project)
-    yield from _project(studio, found, backend)
-    yield from _registered(studio, found, backend, url, credentials)
-    if backend is not None and all(f.ok for f in reachable):
-        trip = list(_round_trip(studio, found, url, credentials))
-        yield from trip
-        yield from _said_by_trainer(found, url, credentials, works=all(f.ok for f in trip))
+    backends = registrations(studio, project)
+    served = yield from _passing(_served(found, backends, url))
+    if not (served and backends):
+        return
+    yield from _followed(studio, found)
+    if not reachable[0].ok and is_at(backends[0], url):
+        return
+    registered = yield from _passing(_registered(studio, found, backends, credentials))
+    if not (registered and all(f.ok for f in reachable)):
+        return
+    if (yield from _passing(_round_trip(studio, found, backends[0], url, credentials))):
+        yield from _said_by_trainer(found, url, credentials)
+
+
+def _passing(findings: Iterator[Finding]) -> Generator[Finding, None, bool]:
+    """The same findings; returns whether all is well, so that what comes of a fault is not told as another one."""
+    well = True
+    for finding in findings:
+        yield finding
+        well = well and finding.ok
+    return well
 
 
 def _token(studio: LabelStudioClient, api_key: str) -> list[Finding]:
     try:
         version = studio.version()
     except NextlabelError as error:
-        return [Finding(False, str(error), "Start Label Studio, or correct LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.")]
+        return [Finding(False, str(error))]  # it names the remedy
     same = version.startswith(TRIED)
     findings = [
         Finding(True, f"Label Studio {version} answers at {studio.url}" + ("" if same else f" (tested with {TRIED})"))
@@ -95,14 +106,9 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
         answer = httpx.get(f"{url}/versions", headers=credentials.headers(), timeout=3)
         # Without an action it is no event, so nothing comes of it.
         event = httpx.post(f"{url}/webhook", json={}, headers=credentials.webhook_headers(), timeout=3)
-    except (httpx.HTTPError, ValueError) as error:
-        return [
-            Finding(
-                False,
-                f"The backend does not answer at {url} ({error}).",
-                "Start it with `nextlabel serve`, or give --backend-url.",
-            )
-        ]
+    except (httpx.HTTPError, OSError, ImportError, ValueError) as error:
+        remedy = remedy_of(url, error, "Start it with `nextlabel serve`, or give --backend-url.")
+        return [Finding(False, f"The backend does not answer at {without_password(url)} ({error}).", remedy)]
     ok = answer.status_code == 200
     remedy = "" if ok else "Set BASIC_AUTH_USER and BASIC_AUTH_PASS here to what the backend runs with."
     findings.append(Finding(ok, f"The backend answers {answer.status_code} to our credentials", remedy))
@@ -113,13 +119,23 @@ def _backend(url: str, credentials: Credentials) -> list[Finding]:
     return findings
 
 
-def _project(studio: LabelStudioClient, project: Project, backend: MLBackend | None) -> Iterator[Finding]:
+def _served(project: Project, backends: Sequence[MLBackend], url: str) -> Iterator[Finding]:
     try:
-        options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
+        options = ProjectOptions.of(backends[0].extra_params) if backends else NO_OPTIONS
         config = parse_label_config(project.label_config, options)
         yield Finding(True, f"Project {project.id} {project.title!r}: {said_of(config)}")
     except RefusedConfigError as error:
         yield Finding(False, f"Project {project.id} cannot be served.", str(error))
+        return
+    if not backends:
+        yield Finding(
+            False,
+            f"Project {project.id} has no Nextlabel ML backend.",
+            f"Run nextlabel connect --project {project.id} --backend-url {url}",
+        )
+
+
+def _followed(studio: LabelStudioClient, project: Project) -> Iterator[Finding]:
     follows = project.sampling == UNCERTAINTY
     yield Finding(
         follows,
@@ -131,13 +147,15 @@ def _project(studio: LabelStudioClient, project: Project, backend: MLBackend | N
         yield Finding(
             False,
             "The project asks for training inside annotators' requests.",
-            "Set min_annotations_to_start_training to 0; the backend counts labels itself.",
+            "Switch off 'Start model training on annotation submission' under Settings > Model; the backend counts "
+            "labels itself.",
         )
     if project.predicts_on_page_load:
         yield Finding(
             False,
             "Every page of the data manager waits for predictions.",
-            "Switch off 'Retrieve predictions when loading a task automatically'.",
+            "Label Studio 1.23 has no switch for it: set evaluate_predictions_automatically to false with a PATCH of "
+            f"{studio.url}/api/projects/{project.id}",
         )
 
 
@@ -156,21 +174,28 @@ def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
 
 
 def _registered(
-    studio: LabelStudioClient, project: Project, backend: MLBackend | None, url: str, credentials: Credentials
+    studio: LabelStudioClient, project: Project, backends: Sequence[MLBackend], credentials: Credentials
 ) -> Iterator[Finding]:
-    if backend is None:
+    backend = backends[0]
+    if len(backends) > 1:
+        addresses = " and ".join(without_password(row.url) for row in backends)
         yield Finding(
             False,
-            f"Project {project.id} has no Nextlabel ML backend.",
-            f"Run nextlabel connect --project {project.id} --backend-url {url}",
+            f"Project {project.id} has {len(backends)} Nextlabel ML backends: {addresses}",
+            f"Run nextlabel connect --project {project.id} --backend-url URL with the one to keep.",
         )
         return
-    connected = backend.state == "Connected"
-    yield Finding(
-        connected,
-        f"ML backend {without_password(backend.url)}: {backend.state}",
-        "" if connected else f"Label Studio cannot use it: {backend.error or 'no answer'}",
-    )
+    name = f"ML backend {without_password(backend.url)}: {backend.state}"
+    if backend.state != "Connected":
+        yield Finding(
+            False,
+            name,
+            f"Label Studio cannot use it: {backend.error or 'no answer'}. If it has moved, run nextlabel connect "
+            f"--project {project.id} --backend-url URL; if HTTP_PROXY is set where Label Studio runs, NO_PROXY there "
+            "must name the backend.",
+        )
+        return
+    yield Finding(True, name)
     hook = next((w for w in studio.webhooks(project.id) if w.url == f"{backend.url.rstrip('/')}/webhook"), None)
     works = hook is not None and webhook_works(hook, credentials.webhook_headers())
     yield Finding(
@@ -185,7 +210,9 @@ def _registered(
     )
 
 
-def _round_trip(studio: LabelStudioClient, project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
+def _round_trip(
+    studio: LabelStudioClient, project: Project, backend: MLBackend, url: str, credentials: Credentials
+) -> Iterator[Finding]:
     def count(name: str) -> float:
         return sum_of(httpx.get(f"{url}/metrics", headers=credentials.headers(), timeout=5).text, name)
 
@@ -197,7 +224,7 @@ def _round_trip(studio: LabelStudioClient, project: Project, url: str, credentia
     yield Finding(
         arrived,
         "Label Studio's webhook arrives" if arrived else "Label Studio's webhook does not arrive.",
-        "" if arrived else f"From Label Studio's machine, the address {url}/webhook must answer; check its log.",
+        "" if arrived else _way_to(backend, project, url),
     )
     if arrived:
         works = _soon(lambda: count(looks) > before[1])
@@ -208,16 +235,25 @@ def _round_trip(studio: LabelStudioClient, project: Project, url: str, credentia
         )
 
 
-def _said_by_trainer(project: Project, url: str, credentials: Credentials, works: bool) -> Iterator[Finding]:
-    """What the page shows: the trainer knows all tasks, and its own device. Nothing when it is known not to work, and
-    does not know the project yet."""
+def _way_to(backend: MLBackend, project: Project, url: str) -> str:
+    here, there = without_password(url), without_password(backend.url)
+    if is_at(backend, url):
+        return f"From Label Studio's machine, the address {here}/webhook must answer; check its log."
+    return (
+        f"The project is connected to {there}. If that is the backend at {here} by another name, {there}/webhook must "
+        f"answer from Label Studio's machine; if not, give --backend-url {there}, or have the project here with "
+        f"nextlabel connect --project {project.id} --backend-url {here}"
+    )
+
+
+def _said_by_trainer(project: Project, url: str, credentials: Credentials) -> Iterator[Finding]:
+    """What the page shows: the trainer knows all tasks, its fits, and its own device."""
     try:
         answer = httpx.get(f"{url}/api/projects/{project.id}", headers=credentials.headers(), timeout=5)
-        if answer.status_code == 404 and not works:
-            return
         answer.raise_for_status()
         said = answer.json()
-        queue, base_model, state, sentences = (said[name] for name in ("queue", "base_model", "state", "sentences"))
+        queue, fit, base_model, state = (said[name] for name in ("queue", "fit", "base_model", "state"))
+        failed, sentences = fit["state"] == "failed", said["sentences"]
         troubles = [sentence for sentence in (queue["first"], *queue["warnings"]) if sentence]
         remarks = [sentence for sentence in queue["remarks"] if sentence]
         own = said["settings"]
@@ -231,10 +267,14 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials, works
         yield Finding(True, f"The trainer can use the base model: {base_model['message']}")
     for sentence in troubles:
         yield Finding(False, sentence)
+    if failed:
+        times = f"The last {fit['failures_in_a_row']} fits" if fit["failures_in_a_row"] > 1 else "The last fit"
+        yield Finding(False, f"{times} failed, the labels are kept: {fit['message']}")
     for sentence in remarks:
         yield Finding(True, sentence)
     yield Finding(True, f"Active: {active}")
-    yield Finding(True, f"The trainer says: {state}. {' '.join(sentences)}")
+    well = state not in ("failed", "refused", "disconnected")
+    yield Finding(well, f"The trainer says: {state}. {' '.join(sentences)}")
 
 
 def sum_of(metrics: str, name: str) -> float:

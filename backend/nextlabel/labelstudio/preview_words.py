@@ -83,11 +83,14 @@ def on_settings(plan: Plan, makes_webhook: bool, takes_over: list[str]) -> str:
         "show_collab_predictions": plan.project.show_predictions,
         "model_version": plan.project.model_version or "",
     }
-    changes = {name: after for name, after in queue_changes(plan.project, plan.shown).items() if after != before[name]}
+    set_to = queue_changes(plan.project, plan.shown, plan.follows_another)
+    changes = {name: after for name, after in set_to.items() if after != before[name]}
     words = [f"{name} {before[name]!r} becomes {after!r}" for name, after in changes.items()]
     url = without_password(plan.url)
     if plan.backend is None:
         words.append(f"the ML backend {url} is registered")
+    elif plan.moves:
+        words.append(f"the ML backend {without_password(plan.backend.url)} moves to {url}")
     elif plan.corrects_backend:
         words.append(f"the ML backend {url} is corrected")
     words += [f"its webhook is {'created' if plan.backend is None else 'made right'}"] if makes_webhook else []

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nextlabel.errors import BadSettingError, NoProjectError, StudioError
-from nextlabel.labelstudio.client import LabelStudioClient, MLBackend, StudioRefusedError
+from nextlabel.errors import BadSettingError, NoProjectError
+from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, find_backend, remedy_of
+from nextlabel.labelstudio.connection import Credentials, change_backend
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MEAN
@@ -141,13 +142,7 @@ def _write(
 def _write_extra(
     studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, extra: Mapping[str, Any]
 ) -> None:
-    credentials = Credentials.of(settings)
-    try:
-        studio.update_ml_backend(
-            backend.id, project, backend.url, backend.title, credentials.user, credentials.password, extra
-        )
-    except StudioRefusedError as error:
-        raise StudioError(f"{error} {remedy_of(error, backend.url)}") from None
+    change_backend(studio, project, backend, backend.url, Credentials.of(settings), extra)
 
 
 def _known(name: str) -> str:

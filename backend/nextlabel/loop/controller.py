@@ -22,12 +22,21 @@ from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.client import (
     UNCERTAINTY,
     LabelStudioClient,
+    MLBackend,
     Project,
     StudioRefusedError,
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
-from nextlabel.labelstudio.connection import Credentials, ensure_webhook, find_backend
+from nextlabel.labelstudio.connection import Credentials
 from nextlabel.labelstudio.notices import Notice, told
+from nextlabel.labelstudio.registration import (
+    ensure_webhook,
+    hook_of,
+    is_anothers,
+    is_at,
+    registrations,
+    remove_webhooks,
+)
 from nextlabel.learning.heads import Head
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
@@ -95,6 +104,11 @@ BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be use
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
 NO_BACKEND = "the project has no Nextlabel ML backend"
+OF_ANOTHER = (
+    "the project is connected to another Nextlabel backend, {url}, which has other versions, so this one leaves it "
+    "alone; nextlabel connect --project {project} --backend-url URL gives it to the one at URL. If this is the one, "
+    "have its web process and its trainer use the same MODEL_DIR"
+)
 
 
 class _DisconnectedError(Exception):
@@ -207,8 +221,8 @@ class Controller:
         try:
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
-                if not self._connected(pool, project_id, thorough):
-                    raise _DisconnectedError(NO_BACKEND)
+                if thorough or not pool.state(ProjectState).connected:
+                    self._find_connection(pool, project_id)
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
@@ -272,22 +286,44 @@ class Controller:
         if take_back_choices(self._studio, pool, config, project, hinted, _others_at_work(pool)):
             self._jobs.hint(project.id)
 
-    def _connected(self, pool: Pool, project_id: int, thorough: bool) -> bool:
-        if pool.state(ProjectState).connected and self._registry.knows(project_id) and not thorough:
-            return True
-        backend = find_backend(self._studio, project_id)
-        if backend is None:
-            return False
+    def _find_connection(self, pool: Pool, project_id: int) -> None:
+        """Raises `_DisconnectedError` when the project has no backend of ours."""
+        backend = self._our_backend(pool, project_id)
         # Asking for the backends made Label Studio call our /setup; a project that is known gets no new hint from it.
         self._registry.know(project_id)
         options = ProjectOptions.of(backend.extra_params)
         for_project(self._settings, options)  # refuses impossible ones
         self._registry.put_options(project_id, options)
         headers = Credentials.of(self._settings).webhook_headers()
-        for what in ensure_webhook(self._studio, project_id, backend.url, headers):
+        done = ensure_webhook(self._studio, project_id, backend.url, headers)
+        if (known_at := pool.state(ProjectState).backend_url) and not is_at(backend, known_at):
+            # Whoever moves it in Label Studio's own form leaves a webhook behind, for which annotators would wait.
+            here, there = hook_of(backend.url), hook_of(known_at)
+            done += remove_webhooks(self._studio, project_id, {there}, but=here)
+        for what in done:
             log.warning("project %d: %s", project_id, without_password(what))
-        pool.update(ProjectState, lambda state: replace(state, connected=True, backend_title=backend.title))
-        return True
+        pool.update(
+            ProjectState,
+            lambda state: replace(state, connected=True, backend_title=backend.title, backend_url=backend.url),
+        )
+
+    def _our_backend(self, pool: Pool, project_id: int) -> MLBackend:
+        known_at, before = pool.state(ProjectState).backend_url, self._registry.versions(project_id)
+        found = registrations(self._studio, project_id)
+        versions = {*before, *self._registry.versions(project_id)}  # it may have been promoted meanwhile
+        at = known_at if before else ""
+        ours = next((backend for backend in found if not is_anothers(backend, versions, at)), None)
+        if ours is None:
+            url = without_password(found[0].url) if found else ""
+            raise _DisconnectedError(OF_ANOTHER.format(url=url, project=project_id) if found else NO_BACKEND)
+        return ours
+
+    def _before_a_switch(self, pool: Pool, project: Project) -> None:
+        """The queue may be no longer ours to switch. And when it has followed nothing, because the project was
+        disconnected and connected again or somebody deleted a version, what we published is gone."""
+        self._find_connection(pool, project.id)
+        if not project.model_version:
+            check_published(self._studio, pool, project.id)
 
     def _begin_in_order(self, pool: Pool, found: _Found) -> None:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
@@ -299,8 +335,8 @@ class Controller:
             chosen = order is not None and not ours
             self._report(pool, found, state="overruled" if chosen else "waiting")
             return
-        if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
-            return  # disconnected since the last look: the queue is not ours to switch
+        if project.model_version != order.name:
+            self._before_a_switch(pool, project)
         others = _others_at_work(pool)
         outcome = self._bring(
             pool,
@@ -317,8 +353,8 @@ class Controller:
         if self._chosen_by_a_person(pool, project, version):
             self._report(pool, found, state="overruled", version=version)
             return
-        if version_of(project.model_version or "") != version and not self._connected(pool, project.id, thorough=True):
-            return  # disconnected since the last look: the queue is not ours to switch
+        if version_of(project.model_version or "") != version:
+            self._before_a_switch(pool, project)
         card = self._registry.card(project.id, version)
         unscored = self._backlog.look(pool, card)
         order = self._order(pool, found, card)
@@ -346,8 +382,8 @@ class Controller:
         if self._chosen_by_a_person(pool, project, order.name):
             self._report(pool, found, state="overruled", version=found.version or "")
             return
-        if project.model_version != order.name and not self._connected(pool, project.id, thorough=True):
-            return  # disconnected since the last look: the queue is not ours to switch
+        if project.model_version != order.name:
+            self._before_a_switch(pool, project)
         outcome = self._bring(
             pool,
             found,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nextlabel.errors import BadSettingError, InUseError, NextlabelError, without_password
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
-from nextlabel.labelstudio.connection import find_backend
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock

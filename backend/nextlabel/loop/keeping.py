@@ -12,8 +12,8 @@ from typing import Any
 from nextlabel import __version__
 from nextlabel.errors import BadSettingError, RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
-from nextlabel.labelstudio.connection import find_backend
 from nextlabel.labelstudio.project_options import put_back
+from nextlabel.labelstudio.registration import find_backend
 from nextlabel.loop.forgetting import taken
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue

@@ -19,9 +19,10 @@ from nextlabel.errors import NextlabelError, NoModelError, without_password
 from nextlabel.labelstudio import preview_words as words
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.connection import Credentials, Plan, needs_webhook
+from nextlabel.labelstudio.connection import Credentials, Plan
 from nextlabel.labelstudio.notices import missing_everywhere, on_tasks, told
 from nextlabel.labelstudio.preview_words import Counted, FirstOrder, Fits, Room
+from nextlabel.labelstudio.registration import needs_webhook
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.learning import quick_version
 from nextlabel.learning.start_order import ORDERED_AT_MOST

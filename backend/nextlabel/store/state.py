@@ -137,13 +137,15 @@ class ControlState(Record):
 class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
-    `unknown_words` are of the sample that `sample` names.
+    `unknown_words` are of the sample that `sample` names. The backend was at `backend_url` when it was last found to be
+    ours, empty when that is not known.
     """
 
     connected: bool = False
     backend_title: str = ""
     sample: str = ""
     unknown_words: UnknownWords = field(default_factory=UnknownWords)
+    backend_url: str = ""
 
 
 _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {

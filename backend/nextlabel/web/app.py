@@ -15,8 +15,9 @@ from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from nextlabel.errors import NextlabelError
-from nextlabel.labelstudio.connection import SECRET_HEADER
+from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
+from nextlabel.web.one_line import one_line
 from nextlabel.web.pages import pages
 from nextlabel.web.protocol import protocol
 from nextlabel.web.services import EXTENSION, make_services, services
@@ -24,7 +25,6 @@ from nextlabel.web.services import EXTENSION, make_services, services
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred at a time
-LONGEST_ERROR = 600  # characters: an error may quote what was sent
 PAGE = Path(__file__).parent / "templates" / "overview.html"
 
 
@@ -92,7 +92,7 @@ def _same(given: Sequence[str | None], expected: Sequence[str]) -> bool:
 
 
 def _deliberate(error: NextlabelError) -> tuple[Response, int]:
-    words = _one_line(str(error))
+    words = one_line(str(error))
     log.warning("%s: %s", request.path, words)
     return jsonify(error=words), error.status
 
@@ -102,7 +102,7 @@ def _too_deep(error: RecursionError) -> tuple[Response, int]:
 
 
 def _http(error: HTTPException) -> tuple[Response, int]:
-    answer = jsonify(error=_one_line(_words(error)))
+    answer = jsonify(error=one_line(_words(error)))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value
@@ -122,12 +122,6 @@ def _words(error: HTTPException) -> str:
     if isinstance(error, RequestEntityTooLarge):
         return f"The body has more than {MAX_BODY} bytes; send fewer tasks in one request."
     return error.description or error.name
-
-
-def _one_line(text: str) -> str:
-    """For answer and log: what was sent could otherwise fill both, or pass for lines of the log."""
-    printable = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text[: 4 * LONGEST_ERROR].split()))
-    return printable if len(printable) <= LONGEST_ERROR else f"{printable[:LONGEST_ERROR]} …"
 
 
 # What every answer carries, and what is measured

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 
 from nextlabel import __version__
-from nextlabel.errors import BadRequestError, NoModelError
+from nextlabel.errors import BadRequestError, NoModelError, RefusedConfigError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.predictions import (
     CONTROL_SCORE,
@@ -29,12 +29,13 @@ from nextlabel.settings import control_of, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, Unreadable
-from nextlabel.values.options import ProjectOptions
+from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import UNTRAINED, Card
 from nextlabel.versions import heads
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
+from nextlabel.web.one_line import one_line
 from nextlabel.web.services import MAX_PREDICTIONS, services
 
 if TYPE_CHECKING:
@@ -60,16 +61,30 @@ def health() -> Response:
 
 @protocol.post("/setup")
 def setup() -> Response:
-    """Whether the project can be served, and its active version."""
+    """The active version of the project and, if it cannot be served, why. That is no error: of one Label Studio's form
+    shows nothing but the status, so that people would never read the reason."""
     body, registry = _body(), services().registry
     project = project_id_of(body.get("project"))
-    options = ProjectOptions.of(body.get("extra_params"))
-    for_project(services().settings, options)  # refuses impossible ones
-    parse_label_config(str(body.get("schema") or ""), options)
+    options, refused = _readable(body)
     # The trainer asks Label Studio itself: anybody could have sent this.
-    if project not in registry.projects() or options != registry.options(project):
+    if project not in registry.projects() or (not refused and options != registry.options(project)):
         services().jobs.hint(project, thorough=True, delay_s=HINT_DELAY_S)
-    return jsonify(model_version=registry.current(project) or UNTRAINED)
+    answer = {"model_version": registry.current(project) or UNTRAINED}
+    return jsonify({**answer, "refused": refused} if refused else answer)
+
+
+def _readable(body: Mapping[str, Any]) -> tuple[ProjectOptions, str]:
+    """The options, and why the project cannot be served, if it cannot."""
+    options = NO_OPTIONS
+    try:
+        options = ProjectOptions.of(body.get("extra_params"))
+        for_project(services().settings, options)  # refuses impossible ones
+        parse_label_config(str(body.get("schema") or ""), options)
+    except RefusedConfigError as error:
+        refused = one_line(str(error))
+        log.warning("%s: %s", request.path, refused)
+        return options, refused
+    return options, ""
 
 
 @protocol.route("/versions", methods=["GET", "POST"])

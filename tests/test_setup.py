@@ -1,0 +1,76 @@
+"""scripts/setup, and the command itself, where something that they need is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import ROOT
+
+PYTHON = """#!/bin/sh
+case "$*" in
+  --version) echo "Python 3.11.7" ;;
+  "-c import ensurepip, venv") exit {lacks} ;;
+  "-m venv"*) echo "Error: [Errno 28] No space left on device" >&2; exit 1 ;;
+esac
+"""
+
+
+def setup_with(python: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """What scripts/setup of a copy of the checkout says with this Python."""
+    for name in ("scripts", "requirements"):
+        shutil.copytree(ROOT / name, home / name)
+    for path in (ROOT / "pyproject.toml", *ROOT.glob("requirements*.txt")):
+        shutil.copy(path, home)
+    program = home / "python3.11"
+    program.write_text(python)
+    program.chmod(0o755)
+    environment = {**os.environ, "PYTHON": str(program)}
+    command = [str(home / "scripts" / "setup")]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_setup_says_why_an_environment_cannot_be_made(tmp_path: Path) -> None:
+    done = setup_with(PYTHON.format(lacks=0), tmp_path)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert f"could not make the environment {tmp_path}/.venv; above it says why." in done.stderr
+    assert "apt install" not in done.stderr
+
+
+def test_setup_says_which_package_brings_the_module_venv(tmp_path: Path) -> None:
+    done = setup_with(PYTHON.format(lacks=1), tmp_path)
+    assert done.returncode == 1
+    assert "lacks the module venv: on Debian and Ubuntu apt install python3.11-venv" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "package"), [("doctor", "httpx"), ("simulate", "numpy"), ("serve", "pydantic")])
+def test_a_missing_package_is_one_sentence(command: str, package: str) -> None:
+    wall = f"""
+import sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Wall())
+from nextlabel.__main__ import main
+sys.exit(main([{command!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", wall], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"The package {package} is not installed. In a checkout scripts/setup")
+
+
+def test_a_missing_module_of_our_own_is_no_missing_package() -> None:
+    code = """
+import sys
+sys.modules["nextlabel.commands.doctor"] = None
+from nextlabel.__main__ import main
+main(["doctor"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "ModuleNotFoundError: import of nextlabel.commands.doctor halted" in done.stderr
