@@ -23,6 +23,8 @@ from nextlabel.labelstudio import tasks
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.project_options import change
+from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import QueueState
@@ -179,7 +181,8 @@ def test_a_project_of_0_1_0_goes_on_as_before_until_it_is_connected_and_one_step
 
     # A step back from a project that has taken over all that is new.
     connect(left.studio, PROJECT, left.url, Credentials())
-    wait_until(lambda: left.registry.options(PROJECT).defaults == LATEST, "the trainer to take over what is new")
+    change(left.studio, Settings(_env_file=None), PROJECT, {"fit_every": "12"})  # which the old build does not know
+    wait_until(lambda: left.registry.options(PROJECT).own == {"fit_every": 12}, "the trainer to take over what is new")
     left.studio.start_training(PROJECT)
     assert left.settle(4).strategy == "margin"
     left.label(7)  # of which one or two are of the control set
@@ -196,7 +199,7 @@ def test_a_project_of_0_1_0_goes_on_as_before_until_it_is_connected_and_one_step
     left.run()
     assert left.settle(6) == sixth
     kept = left.registry.options(PROJECT)
-    assert (kept.defaults, bool(kept.control_seed)) == (LATEST, True)
+    assert (kept.defaults, bool(kept.control_seed), kept.own) == (LATEST, True, {"fit_every": 12})
     versions = left.registry.versions(PROJECT)
     assert [version_number(version) for version in versions[:5]] == [6, 5, 4, 3, 2]
     assert {left.registry.damage(PROJECT, version) for version in versions} == {""}
