@@ -180,6 +180,24 @@ def test_predictions_become_those_of_the_next_order_unless_the_queue_needs_them(
 
 
 @pytest.mark.parametrize(
+    ("left", "others", "first"),
+    [(7, 2, HEAD + 2), (6, 2, 2 + 2), (1, 0, 2), (3, 0, HEAD)],
+    ids=["enough", "each may hold one", "one", "enough for one"],
+)
+def test_where_the_queue_runs_dry_it_is_switched_at_once(left: int, others: int, first: int, pool: Pool) -> None:
+    pool.replace_published([Published(1000 + task, task, OLD, 0.5) for task in POOL[:left]])
+    notes, project = Notes(), Project(1, "one", "", "", OLD, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
+    studio: Any = notes
+    order = VersionOrder(pool, CONFIG, card, never)
+    with Publisher(studio, pool, order, lambda: False, lambda: False, lambda s: None, others) as publisher:
+        assert publisher.publish(project, depth=64).unfinished
+        assert (notes.switched_to, len(notes.written)) == (NEW, first)
+        publisher.publish(replace(project, model_version=NEW), depth=64)
+        assert len(notes.written) == first + BATCH
+
+
+@pytest.mark.parametrize(
     ("fitting", "stale", "removed"),
     [(True, 10, 0), (True, 11, 11), (False, 10, 10)],
     ids=["a fit, a window", "a fit, more than a window", "no fit"],

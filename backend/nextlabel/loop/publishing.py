@@ -131,8 +131,9 @@ class Publisher:
         version = self._order.name
         switching = project.model_version != version
         # The new order comes first: what makes it longer follows in the next reconcile.
-        wanted = self._exact_head((min(depth, self._first) if switching else depth) + self._others)
         published = self._pool.published()
+        first = LEFT if self._runs_dry(project, published) else self._first
+        wanted = self._exact_head((min(depth, first) if switching else depth) + self._others)
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
@@ -172,6 +173,14 @@ class Publisher:
             begun=seconds_to_switch is not None,
             held=self._held,
         )
+
+    def _runs_dry(self, project: Project, published: Sequence[Published]) -> bool:
+        """Whether the queue is about to have no task of a version before that nobody holds. Versions that follow each
+        other fast leave its window short: each is given up for the next one."""
+        followed = project.model_version or ""
+        left = len(self._pool.waiting(followed))
+        known = any(p.version == followed for p in published)
+        return known and not self._changes and left <= LEFT * (1 + self._others)
 
     def _there(self, project: Project, plan: WindowPlan, published: Sequence[Published]) -> dict[int, int]:
         """Of tasks that get a prediction one that has to go, which is changed into it. Those that the queue still
