@@ -28,11 +28,13 @@ def test_the_time_ratio_is_the_mean_over_label_counts_and_the_quality_that_over_
         pair(32, (10, 3), (0.5, 0.6)),
         pair(64, (10, 6), (0.7, 0.64)),
     ]
+    assert summary(pairs)["quality_interval"] == [None, None], "an interval takes five pairs"
+    pairs += [pair(64, (10, 6), (0.7, 0.7)), pair(32, (10, 2), (0.5, 0.5))]
     figures = summary(pairs)
     assert figures["time_ratio_to_previous"] == pytest.approx((0.2 + 0.6) / 2)
     assert figures["time_ratio_range"] == pytest.approx([0.2, 0.6])
     assert figures["cpu_ratio_to_previous"] == pytest.approx((0.2 + 0.6) / 2)
-    assert figures["quality_difference"] == pytest.approx((0 + 0.1 - 0.06) / 3)
+    assert figures["quality_difference"] == pytest.approx((0 + 0.1 - 0.06 + 0 + 0) / 5)
     low, high = figures["quality_interval"]
     assert -0.06 <= low < figures["quality_difference"] < high <= 0.1
     assert [row["labels"] for row in figures["by_labels"]] == [32, 64]
