@@ -18,9 +18,20 @@ from nextlabel.learning.strategies import rank_alike
 from nextlabel.model import checkpoints
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
+from nextlabel.simulation.datasets.tables import listed
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
-from nextlabel.simulation.replay import LIVE, TUTORIAL, RunProtocol, arms, check, deviations, rounds_in
+from nextlabel.simulation.replay import (
+    LIVE,
+    TUTORIAL,
+    RunProtocol,
+    arms,
+    check,
+    deviations,
+    require_served,
+    rounds_in,
+)
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut
 
 AUTO = "auto"
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
@@ -70,6 +81,7 @@ def open_experiment(
     """The experiment of a directory, new or begun. Raises `BadRunError` for what cannot be played, or not there."""
     differing = deviations(data, protocol, strategies, seeds) if reproduce_tutorial else None
     experiment = Experiment(out, data, protocol, differing)
+    require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
     return experiment
 
@@ -116,7 +128,9 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
     """Lines that tell what is about to be played, and what a reviewer would object to."""
     yield f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test"
     yield from data.notes
-    if len(data.labels) == 2:
+    if data.form:
+        yield from map(_asked, data.form.layout.cuts)
+    elif len(data.labels) == 2:
         yield f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}"
     seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
     names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
@@ -126,6 +140,11 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
     yield f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {each}"
     for warning in warnings(data, protocol, plan, names):
         yield f"Warning: {warning}"
+
+
+def _asked(cut: Cut) -> str:
+    kind = {ONE_OF: "one of", ANY_OF: "any of", ORDERED: "one step of"}[cut.kind]
+    return f"Question {cut.name!r}: {kind} {listed(cut.labels)}"
 
 
 def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: Sequence[str]) -> Iterator[str]:

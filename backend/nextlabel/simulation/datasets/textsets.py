@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from nextlabel.errors import BadCorpusError, of_extra
 from nextlabel.model.hub import require_hub
+from nextlabel.problems.form import Form
+from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.simulation.datasets import exports, overlaps
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
@@ -23,6 +25,7 @@ from nextlabel.simulation.datasets.tables import (
     shown,
 )
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import asks, labels_in
 
 Labelled: TypeAlias = tuple[Example, str]
 
@@ -42,7 +45,8 @@ class TextSet:
     """Labelled examples in three parts; `test` may be empty. Ids are unique over all parts.
 
     With two `labels`, the first is the positive class of F1. `source` says in words where the texts come from, `notes`
-    say in sentences what became of the rows of each file.
+    say in sentences what became of the rows of each file. Where a `form` is asked of each example, its labels are
+    `labels`, and what an example is labelled with is an answer as `values.layout` writes it.
     """
 
     source: str
@@ -51,16 +55,18 @@ class TextSet:
     dev: tuple[Labelled, ...]
     test: tuple[Labelled, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    form: Form | None = None
 
     @property
-    def question(self) -> SingleChoice:
-        """What is asked of each example: one of `labels`."""
-        return SingleChoice(self.labels)
+    def question(self) -> Question:
+        """What is asked of each example: one of `labels`, or the form."""
+        return self.form or SingleChoice(self.labels)
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of all labels and examples in their order, so that results on other data are never mixed."""
-        digest = hashlib.sha256(json.dumps(self.labels).encode())
+        asked = asks(self.form.layout) if self.form else self.labels
+        digest = hashlib.sha256(json.dumps(asked).encode())
         for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
@@ -76,12 +82,12 @@ class TextSet:
         return overlaps.repeats(self.parts())
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many examples of each class each part has."""
-        return {
-            name: {label: sum(label == other for _, other in part) for label in self.labels}
-            for name, part in self.parts().items()
-            if part
-        }
+        """How many examples of each class, or of a form with each label, each part has."""
+        return {name: self._counts(part) for name, part in self.parts().items() if part}
+
+    def _counts(self, part: Sequence[Labelled]) -> dict[str, int]:
+        counts = Counter(label for _, answer in part for label in labels_in(answer, self.question.layout))
+        return {label: counts[label] for label in self.labels}
 
     def parts(self) -> dict[str, tuple[Labelled, ...]]:
         """The parts by name."""
