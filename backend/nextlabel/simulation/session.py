@@ -16,9 +16,9 @@ from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.model import checkpoints
+from nextlabel.simulation.asked import question_in_words
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
-from nextlabel.simulation.datasets.tables import listed
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
 from nextlabel.simulation.replay import (
@@ -31,7 +31,6 @@ from nextlabel.simulation.replay import (
     require_served,
     rounds_in,
 )
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut
 
 AUTO = "auto"
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
@@ -129,7 +128,7 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
     yield f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test"
     yield from data.notes
     if data.form:
-        yield from map(_asked, data.form.layout.cuts)
+        yield from (f"Question {question_in_words(cut)}" for cut in data.form.layout.cuts)
     elif len(data.labels) == 2:
         yield f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}"
     seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
@@ -140,11 +139,6 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
     yield f"Arms: {', '.join(names)}; {len(seeds)} seed{'s'[: len(seeds) > 1]}; {each}"
     for warning in warnings(data, protocol, plan, names):
         yield f"Warning: {warning}"
-
-
-def _asked(cut: Cut) -> str:
-    kind = {ONE_OF: "one of", ANY_OF: "any of", ORDERED: "one step of"}[cut.kind]
-    return f"Question {cut.name!r}: {kind} {listed(cut.labels)}"
 
 
 def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: Sequence[str]) -> Iterator[str]:
@@ -163,7 +157,8 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
         yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
     elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
         yield "the pool is smaller than a batch: the first batch takes all of it"
-    for alike in rank_alike([name for name in names if ":" not in name and name != LIVE], len(data.labels)):
+    classes = 0 if data.form else len(data.labels)
+    for alike in rank_alike([name for name in names if ":" not in name and name != LIVE], classes):
         if len(alike) > 1:
             yield f"with two classes {' and '.join(alike)} choose the same examples: one of them would do"
     epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)
