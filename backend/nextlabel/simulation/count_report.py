@@ -385,7 +385,7 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     ]
     yield Heading(f"{many}, with {study.last:,} labels")
     yield Table(
-        "Mean F1 on test over seeds, its difference to random, and how many examples of the {one} were chosen after "
+        f"Mean F1 on test over seeds, its difference to random, and how many examples of the {one} were chosen after "
         "the start, mean over seeds. Without intervals: "
         f"of a {one} with fewer than {FEW_EXAMPLES} test examples a difference says little.",
         head,

@@ -115,9 +115,9 @@ def kinds_of(found: Read, columns: Columns) -> dict[str, str]:
 def answers(found: Read, kinds: Mapping[str, str]) -> Answers:
     """The answer of each row or task, of several people's what they come to in the live loop.
 
-    Raises `BadCorpusError` for several labels where the kind of the question has one.
+    Raises `BadCorpusError` for several labels where the kind of the question has one, and for steps without a number.
     """
-    _require_single(found, kinds)
+    _require(found, kinds)
     form = Form.of_layout(Layout(tuple(Cut(name, kind, _labels(found, name, kind)) for name, kind in kinds.items())))
     votes = {said.number: [_vote(given, kinds) for given in said.given] for said in found.found}
     joined = [_answer(said, form.consensus(votes[said.number])) for said in found.found]
@@ -147,24 +147,30 @@ def _all_labels(found: Read) -> Iterator[tuple[Said, Labels]]:
 
 def _labels(found: Read, name: str, kind: str) -> tuple[str, ...]:
     given = {label for _, labels in _all_labels(found) for label in labels.get(name, ())}
-    for label in given if kind == ORDERED else ():
-        if not NUMBER.fullmatch(label):
-            raise BadCorpusError(
-                f"{found.table.place.rpartition(',')[0]}: {name!r} holds {shown(label)}, and steps are ordered by "
-                "their numbers. Write them as numbers (1 for the lowest), or leave out --ordered."
-            )
     return tuple(in_order(list(given), kind))
 
 
-def _require_single(found: Read, kinds: Mapping[str, str]) -> None:
+def _require(found: Read, kinds: Mapping[str, str]) -> None:
+    """That labels are as many, and such, as the kinds of the questions have them."""
     for said, labels in _all_labels(found):
         for name, given in labels.items():
-            if len(given) > 1 and kinds[name] != ANY_OF:
-                remedy = "Leave out --ordered" if kinds[name] == ORDERED else f"Give --any-of {name}"
-                raise BadCorpusError(
-                    f"{found.table.place} {said.number}: {name!r} has one label a text, and here {listed(given)}. "
-                    f"{remedy}, or correct the row."
-                )
+            wrong = _why_wrong(name, kinds[name], given)
+            if wrong:
+                raise BadCorpusError(f"{found.table.place} {said.number}: {wrong}")
+
+
+def _why_wrong(name: str, kind: str, given: Sequence[str]) -> str:
+    """What is wrong with labels, and what to do; empty when nothing is."""
+    if len(given) > 1 and kind != ANY_OF:
+        remedy = "Leave out --ordered" if kind == ORDERED else f"Give --any-of {name}"
+        return f"{name!r} has one label a text, and here {listed(given)}. {remedy}, or correct the row."
+    odd = [label for label in given if kind == ORDERED and not NUMBER.fullmatch(label)]
+    if odd:
+        return (
+            f"{name!r} holds {shown(odd[0])}, and steps are ordered by their numbers. Write them as numbers (1 for the "
+            "lowest), or leave out --ordered."
+        )
+    return ""
 
 
 # Rows
