@@ -29,6 +29,9 @@ def tags(tag: str, attributes: str, *choices: str) -> str:
 TREE = """<Taxonomy name="tree" toName="text" {}>
   <Choice value="Animal" alias="an"><Choice value="Dog"/><Choice value="Cat" alias="ca"/></Choice><Choice value="Rock"/>
 </Taxonomy>"""
+NESTED = """<Choices name="q" toName="text" allowNested="true" {}>
+  <Choice value="A"><Choice value="A1"/><Choice value="A2"/></Choice><Choice value="B"/>
+</Choices>"""
 # What people ask, the kind of question, its labels, and the value of an item as Label Studio's editor stores it.
 CONTROLS: Mapping[str, tuple[str, str, tuple[str, ...], dict[str, Any]]] = {
     "one choice": (tags("Choices", 'name="q"', "a", "b"), ONE_OF, ("a", "b"), {"choices": ["b"]}),
@@ -56,6 +59,13 @@ CONTROLS: Mapping[str, tuple[str, str, tuple[str, ...], dict[str, Any]]] = {
         ONE_OF,
         ("an > Dog", "an > ca", "Rock"),
         {"taxonomy": [["an", "ca"]]},
+    ),
+    "nested choices": (NESTED.format(""), ONE_OF, ("A", "A > A1", "A > A2", "B"), {"choices": [["A", "A1"]]}),
+    "several nested choices": (
+        NESTED.format('choice="multiple"'),
+        ANY_OF,
+        ("A", "A > A1", "A > A2", "B"),
+        {"choices": [["A", "A2"], ["B"]]},
     ),
     "stars": (tags("Rating", 'name="q"'), ORDERED, ("1", "2", "3", "4", "5"), {"rating": 4}),
     "ten stars": (tags("Rating", 'name="q" maxRating="10"'), ORDERED, tuple(map(str, range(1, 11))), {"rating": 10}),

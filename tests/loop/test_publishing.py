@@ -92,7 +92,7 @@ def never(examples: Sequence[Example]) -> Any:
 def publish(pool: Pool, superseded: Callable[[Notes], bool]) -> Notes:
     notes = Notes()
     project = Project(1, "one", "", "", OLD, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     order = VersionOrder(pool, CONFIG, card, never)
     with Publisher(studio, pool, order, lambda: superseded(notes), lambda: True) as publisher:
@@ -128,7 +128,7 @@ def test_while_labels_come_a_window_that_is_half_full_is_filled_in_small_steps(
     batches: list[int] = []
     removals: list[int] = []
     project = Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     while True:
         order = VersionOrder(pool, CONFIG, card, never)
@@ -158,7 +158,7 @@ def test_predictions_become_those_of_the_next_order_unless_the_queue_needs_them(
 ) -> None:
     pool.replace_published([Published(1000 + task, task, OLD, 0.5) for task in POOL[:followed]])
     notes, project, announced = Notes(), Project(1, "one", "", "", OLD, False, 0, 0, False, False), list[str]()
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     with Publisher(
         studio, pool, VersionOrder(pool, CONFIG, card, never), lambda: False, lambda: False, lambda s: None,
@@ -191,7 +191,7 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
     right = [Published(task, task, NEW, 1 - value) for task, value in pool.open_values(NEW, POOL[:depth]).items()]
     pool.replace_published([*right, *(Published(1000 + task, task, OLD, 0.5) for task in POOL[:stale])])
     notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     order = VersionOrder(pool, CONFIG, card, never)
     with Publisher(studio, pool, order, lambda: False, lambda: False, rest=lambda s: None) as publisher:
@@ -205,7 +205,7 @@ def test_stale_predictions_wait_for_the_end_of_a_fit_unless_they_are_many(
 
 def head_of(pool: Pool, depth: int, pointless: Sequence[int] = (), free: Free = all_free, others: int = 0) -> Notes:
     notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     order = VersionOrder(pool, CONFIG, card, never)
     with Publisher(
@@ -240,7 +240,7 @@ def test_what_is_kept_back_makes_room_for_what_comes_after_it(pool: Pool) -> Non
 def beside(pool: Pool, sides: Sequence[Side], published: Sequence[Published] = ()) -> Notes:
     pool.replace_published(published)
     notes, project = Notes(first=1000), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     order = VersionOrder(pool, CONFIG, card, never)
     with Publisher(studio, pool, order, lambda: False, lambda: False, lambda s: None, sides=sides) as publisher:
@@ -280,7 +280,7 @@ def test_what_is_kept_back_is_kept_out_of_a_side_too(pool: Pool) -> None:
         return [task for task in ranked if task.task_id % 2 == 0]
 
     notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
-    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"))
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
     studio: Any = notes
     sides = [Side("wanted", [71, 60], [0, 1])]
     order = VersionOrder(pool, CONFIG, card, never)

@@ -6,7 +6,6 @@ import pytest
 from nextlabel.problems.form import Form, Part, measured
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
-from nextlabel.values.arrays import Array
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, decoded, encoded
 
@@ -151,7 +150,7 @@ def test_where_any_labels_may_be_given_they_are_about_whether_the_first_one_is()
 def test_of_a_versions_numbers_those_of_the_question_are_taken_by_its_name() -> None:
     about = FORM.measured
     older = Form((FORM.parts[2], FORM.parts[0])).layout
-    numbers: Array = np.arange(7.0)[None]
+    numbers = np.arange(7, dtype=np.float64)[None]
     assert about.narrowed(older, numbers).tolist() == [[5, 6]]
     assert about.labels_of(older) == ("a", "b")
     assert about.narrowed(Form(FORM.parts[1:]).layout, np.ones((1, 8))).shape == (1, 0)

@@ -44,7 +44,7 @@ LABELS = ("pos", "neg", "mixed")
 CHOICES = "".join(f'<Choice value="{label}"/>' for label in LABELS)
 CONFIG = f'<View><Text name="text" value="$text"/><Choices name="label" toName="text">{CHOICES}</Choices></View>'
 PAIRS = CONFIG.replace("<View>", '<View><Text name="other" value="$other"/>')
-TWO_CHOICES = CONFIG.replace("</View>", '<Choices name="b" toName="text"><Choice value="x"/></Choices></View>')
+TWO_CHOICES = CONFIG.replace("</View>", f'<Choices name="label" toName="text">{CHOICES}</Choices></View>')
 MAX_LENGTH = 64
 
 TEXTS = ("a fine day", "what a bad and long idea this was", "so and so", "good", "awful weather", "it depends")
@@ -150,7 +150,7 @@ def test_setup_keeps_the_token_to_itself(fresh: FlaskClient, tmp_path: Path, cap
 def test_setup_refuses_a_config_it_cannot_serve_and_says_what_to_do(fresh: FlaskClient) -> None:
     response = fresh.post("/setup", json=setup_body(schema=TWO_CHOICES))
     assert response.status_code == 422
-    assert "2 Choices; exactly one <Choices> is needed. Keep one" in strict(response)["error"]
+    assert "are named ['label', 'label']; give each its own name" in strict(response)["error"]
 
 
 def test_versions_are_told_of_all_projects_or_of_one(fitted: FlaskClient) -> None:
@@ -435,7 +435,7 @@ RUBBISH = {
         422,
         "DTD or entities",
     ),
-    "two controls": ("/predict", predict_body(label_config=TWO_CHOICES), 422, "exactly one <Choices>"),
+    "two controls of one name": ("/predict", predict_body(label_config=TWO_CHOICES), 422, "give each its own name"),
     "no such versions": ("/versions", '{"project": "x"}', 400, "project='x' is not"),
 }
 
@@ -470,7 +470,7 @@ def test_what_can_be_read_but_is_too_deep_to_be_quoted_is_refused_too(fresh: Fla
 def test_an_error_is_one_line_of_bounded_length_in_answer_and_log(
     fresh: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    schema = CONFIG.replace('name="label"', f'name="a&#10;b\u202e{"c" * 10_000}" choice="multiple"')
+    schema = CONFIG.replace('name="label"', f'name="a&#10;b\u202e{"c" * 10_000}" choice="any"')
     words = failure(fresh.post("/setup", json=setup_body(schema=schema)))
     assert words.startswith('<Choices name="a b\ufffdccc')
     assert len(words) < 700

@@ -13,6 +13,7 @@ from defusedxml.ElementTree import fromstring
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls import reading
+from nextlabel.labelstudio.controls.results import CHOICES
 from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.problems.form import Form, Part
@@ -97,9 +98,9 @@ class LabelConfig:
     @cached_property
     def question(self) -> Question:
         """What the project asks of each task."""
-        if len(self.asked) == 1 and self.asked[0].kind == ONE_OF:
-            return SingleChoice(self.labels, self.label_map, self.ignored)
-        return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine)
+        if _is_form(self.asked):
+            return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine)
+        return SingleChoice(self.labels, self.label_map, self.ignored)
 
     @cached_property
     def spellings(self) -> Mapping[str, SingleChoice]:
@@ -144,34 +145,41 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     root = _parse_xml(xml)
     shown = _texts(root)
     texts, left_out = _chosen(shown, options.fields) if options.fields else _read_by_itself(root, shown)
-    controls, others = reading.read(root, [text.get("name", "") for text in shown])
+    found, others = reading.read(root, [text.get("name", "") for text in shown])
+    controls = _in_use(found, options)
     first, ignored = controls[0], options.ignored_labels
-    of_0_1_0 = [control for control in controls if control.kind == ONE_OF and control.item_type == "choices"]
-    if options.defaults == OF_0_1_0 and len(of_0_1_0) == 1:  # it was connected when nothing else was served
-        first, controls = of_0_1_0[0], tuple(of_0_1_0)
-    plain = controls == tuple(of_0_1_0) and len(controls) == 1
-    single = len(controls) == 1 and first.kind == ONE_OF
-    form = (
-        None
-        if single
-        else form_of(controls, options.label_map, ignored, options.question_weights, options.combine_questions)
-    )
+    rules = (options.label_map, ignored, options.question_weights, options.combine_questions)
     return LabelConfig(
         from_name=first.name,
         to_name=first.to_name,
         texts=texts,
-        labels=form.labels if form else _learnt(first.labels, ignored),
+        labels=form_of(controls, *rules).labels if _is_form(controls) else _learnt(first.labels, ignored),
         label_map=options.label_map,
-        shown_as=first.shown_as if plain else {},
+        shown_as=first.shown_as,
         left_out=left_out,
         chosen=bool(options.fields),
         ignored=ignored,
-        controls=() if plain else controls,
+        controls=() if len(controls) == 1 and _is_plain(first) else controls,
         weights=options.question_weights,
         combine=options.combine_questions,
         since=options.asked_since,
         unlearned=others,
     )
+
+
+def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[ControlTag, ...]:
+    """A project that was connected when one plain choice was all that was served goes on with it alone."""
+    plain = tuple(filter(_is_plain, controls))
+    return plain if options.defaults == OF_0_1_0 and len(plain) == 1 else controls
+
+
+def _is_plain(control: ControlTag) -> bool:
+    return control.kind == ONE_OF and control.item_type == CHOICES and not control.stored
+
+
+def _is_form(controls: Sequence[ControlTag]) -> bool:
+    """Whether there is more to answer than one label of one question."""
+    return len(controls) > 1 or controls[0].kind != ONE_OF
 
 
 def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:

@@ -10,7 +10,6 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.strategies import entropy_nats
-from nextlabel.problems.form import GUESSED
 from nextlabel.values.arrays import Array
 from nextlabel.values.layout import ANY_OF, Cut, Layout
 from nextlabel.values.queue import to_score
@@ -63,7 +62,7 @@ def _entropy(cut: Cut, probs_C: Array) -> float:
 
 def _guess(cut: Cut, probs_C: Array) -> tuple[list[str], float]:
     """The labels to show, and the lowest of their probabilities."""
-    chosen = np.flatnonzero(probs_C >= GUESSED) if cut.kind == ANY_OF else [int(probs_C.argmax())]
+    chosen = np.flatnonzero(cut.guessed(probs_C[None, :])[0])
     return [cut.labels[c] for c in chosen], float(probs_C[chosen].min(initial=1.0))
 
 

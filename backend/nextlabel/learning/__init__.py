@@ -23,5 +23,6 @@ __all__ = [
     "start_order",
     "start_set",
     "strategies",
+    "thresholds",
     "wanted",
 ]

@@ -57,8 +57,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Round:
-    """The outcome of a round. `holdout_NC` are probabilities and `predictions` what they say on the labelled holdout,
-    without which `scores` is None.
+    """The outcome of a round. `holdout_NC` are probabilities on the labelled holdout, without which `scores` is None.
 
     `steps` of the optimiser were made; `labelled` is what the version says of what it was fitted on, with features, if
     these were asked for; `seconds` are by stage.
@@ -67,7 +66,6 @@ class Round:
     classifier: Classifier
     scores: Scores | None
     holdout_NC: Array
-    predictions: Targets
     pool: Scored
     seconds: Mapping[str, float]
     steps: int
@@ -128,7 +126,7 @@ def run_round(
         classifier, pool, strategy, recipe.seed, progress=lambda d, t: progress("score", d, t), features=features
     )
     clock.stop("score")
-    return Round(classifier, scores, holdout_NC, predictions, scored, clock.seconds, made, known)
+    return Round(classifier, scores, holdout_NC, scored, clock.seconds, made, known)
 
 
 def score_pool(

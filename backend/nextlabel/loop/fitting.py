@@ -26,6 +26,7 @@ from nextlabel.learning.rounds import (
     round_seed,
     run_round,
 )
+from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.loop.orders import keep
@@ -259,7 +260,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy)
-        card = replace(card, **_of_form(config.question, len(labelled), holdout, result))
+        card = replace(card, **_of_form(config.question, labelled, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, labelled, result))
         if card.refused:
             self._save(card, learnt.known, result)
@@ -512,13 +513,17 @@ def label_counts(question: Question, answers: Sequence[str]) -> dict[str, int]:
     return {label: given[label] for label in question.labels}
 
 
-def _of_form(question: Question, labels: int, holdout: Labelled, result: Round) -> dict[str, Any]:
+def _of_form(question: Question, labelled: Labelled, holdout: Labelled, result: Round) -> dict[str, Any]:
     """What only the card of a form's version says."""
     if not isinstance(question, Form):
         return {}
-    asked = {"asked": question.layout.as_dict(), "known": labels}
-    targets_NC = question.class_numbers([answer for _, answer in holdout])
-    return {**asked, "measures": question.measures(targets_NC, result.predictions) if holdout else {}}
+    layout, said = question.layout, result.labelled
+    if said is not None and said.features_ND is not None:
+        targets_NC = question.class_numbers([answer for _, answer in labelled])
+        layout = with_thresholds(layout, result.classifier.last_layer, said.features_ND, targets_NC)
+    held_out_NC = question.class_numbers([answer for _, answer in holdout])
+    measures = question.measures(held_out_NC, layout.guesses(result.holdout_NC)) if holdout else {}
+    return {"asked": layout.as_dict(), "known": len(labelled), "measures": measures}
 
 
 def _texts(config: LabelConfig) -> str:

@@ -18,8 +18,6 @@ from nextlabel.values.arrays import Array, Bools, Ints, Targets
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ORDERED, Answers, Cut, Layout, decoded, encoded
 
-GUESSED = 0.5  # from this probability on a label is given where any number may be
-
 
 @dataclass(frozen=True)
 class Part:
@@ -118,14 +116,7 @@ class Form:
 
     def predicted(self, probs_NC: Array) -> Array:
         """(N, C) of 0 and 1: the likeliest label of each question, or all that are likelier than not."""
-        predictions_NC = np.zeros_like(probs_NC)
-        for cut, at in self.layout.parts:
-            part_NC = predictions_NC[:, at]
-            if cut.kind == ANY_OF:
-                part_NC[probs_NC[:, at] >= GUESSED] = 1.0
-            else:
-                part_NC[np.arange(len(probs_NC)), probs_NC[:, at].argmax(axis=1)] = 1.0
-        return predictions_NC
+        return self.layout.guesses(probs_NC)
 
     def most_frequent(self, targets_NC: Array) -> Array:
         """As many predictions: of each question its likeliest labels, as far as they were given."""

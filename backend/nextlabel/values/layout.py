@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Bools
 
 ONE_OF, ANY_OF, ORDERED = "one_of", "any_of", "ordered"  # kinds of questions; classes that are ordered are steps
+GUESSED = (
+    0.5  # from this probability on a label is given where any number may be and nothing else is known to be better
+)
 MEAN, MAXIMUM = "mean", "maximum"  # ways to make one value of those of several questions
 
 Answers = Mapping[str, tuple[str, ...]]  # by question, in any order; one that is absent has not been answered
@@ -19,12 +22,20 @@ Answers = Mapping[str, tuple[str, ...]]  # by question, in any order; one that i
 @dataclass(frozen=True)
 class Cut:
     """The part of the numbers that is about one question: one for each of `labels`, in their order. `weight`, at least
-    0, is what the question counts for in the order of the queue."""
+    0, is what the question counts for in the order of the queue; `thresholds` are the probabilities from which on each
+    label is given where any may be, `GUESSED` where there are none."""
 
     name: str
     kind: str
     labels: tuple[str, ...]
     weight: float = 1.0
+    thresholds: tuple[float, ...] = ()
+
+    def guessed(self, probs_NC: Array) -> Bools:
+        """Which labels its probabilities (N, C) come to: the likeliest one, or all that reach their thresholds."""
+        if self.kind == ANY_OF:
+            return probs_NC >= np.array(self.thresholds or [GUESSED] * len(self.labels))
+        return np.asarray(np.arange(len(self.labels)) == probs_NC.argmax(axis=1)[:, None])
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,10 @@ class Layout:
         )
         return np.concatenate(list(parts), axis=1)
 
+    def guesses(self, probs_NC: Array) -> Array:
+        """What probabilities come to, as `targets` writes answers down."""
+        return np.concatenate([cut.guessed(probs_NC[:, at]) for cut, at in self.parts], axis=1).astype(np.float64)
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON of it, for a card or a checkpoint's config."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -88,7 +103,10 @@ class Layout:
         """From plain values; None of none, which is one question with exactly one answer."""
         if not plain:
             return None
-        cuts = (Cut(**{**cut, "labels": tuple(cut["labels"])}) for cut in plain["cuts"])
+        cuts = (
+            Cut(**{**cut, "labels": tuple(cut["labels"]), "thresholds": tuple(cut["thresholds"])})
+            for cut in plain["cuts"]
+        )
         return cls(tuple(cuts), plain["combine"])
 
 

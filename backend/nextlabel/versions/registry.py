@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ class Registry:
         """None without a readable card: a version that is damaged or of an incompatible release counts as none."""
         try:
             raw = json.loads((directory / CARD).read_text(encoding="utf-8"))
-            given = [field.name for field in fields(Card) if field.name in raw or field.default is MISSING]
+            given = [field.name for field in fields(Card) if field.name in raw or _is_required(field)]
             known: dict[str, Any] = {name: raw[name] for name in given}
             return Card(**{**known, "labels": tuple(known["labels"])})
         except (OSError, ValueError, TypeError, KeyError):
@@ -275,6 +275,10 @@ def _size_and_digest(file: Path) -> dict[str, Any]:
 def _to_disk(file: Path) -> None:
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _write_json(path: Path, content: object) -> None:

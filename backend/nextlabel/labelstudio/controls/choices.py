@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import ControlTag, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
 
@@ -22,19 +22,32 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
             "needs one fixed set. List the labels as <Choice> tags."
         )
+    stored = _tree(control)
     return ControlTag(
         name,
         target(control, texts),
         ANY_OF if choice == "multiple" else ONE_OF,
-        _labels(control, least=1 if choice == "multiple" else 2),
+        tuple(stored) or _labels(control, least=1 if choice == "multiple" else 2),
         shown_as={c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")},
+        stored=stored,
     )
+
+
+def _tree(control: Element) -> dict[str, list[str]]:
+    """The path that is stored for each label, where labels are nested; nothing where they are flat."""
+    if all(choice.find("Choice") is None for choice in control.iter("Choice")):
+        return {}
+    found = {PATH.join(path): list(path) for path, _ in paths(control)}
+    if control.get("allowNested", "false").lower() != "true" or not all(all(path) for path in found.values()):
+        raise RefusedConfigError(
+            f'<Choices name="{control.get("name", "")}"> has <Choice> tags in <Choice> tags, which make a tree of '
+            'labels. Set allowNested="true" and name each, list the labels flat, or use <Taxonomy>.'
+        )
+    return found
 
 
 def _labels(control: Element, least: int) -> tuple[str, ...]:
     choices = list(control.iter("Choice"))
-    if any(choice.find("Choice") is not None for choice in choices):
-        raise RefusedConfigError("Nested <Choice> tags make a tree of labels; list the labels flat, or use <Taxonomy>.")
     labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
     if len(labels) < least or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
         raise RefusedConfigError(

@@ -25,7 +25,7 @@ def given(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> list[object
 def given_to(control: ControlTag, items: Sequence[Mapping[str, Any]]) -> list[object]:
     """The same of a control; of a tree, each path in one."""
     found = given(items, control.key)
-    if control.item_type != "taxonomy":
+    if not any(isinstance(stored, list) for stored in control.stored.values()):
         return found
     return [PATH.join(map(str, path)) if isinstance(path, list) else path for path in found]
 

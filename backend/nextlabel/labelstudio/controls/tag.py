@@ -1,6 +1,6 @@
 """What the kinds of controls have in common: what is known of one, and when people see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -57,6 +57,15 @@ class ControlTag:
 def _holds(condition: Shown, answers: Answers) -> bool:
     given = answers.get(condition.name, ())
     return bool(set(given) & set(condition.labels)) if condition.labels else bool(given)
+
+
+def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Each path of aliases through the <Choice> tags in an element, from the top, and whether it ends in a leaf."""
+    for choice in element.findall("Choice"):
+        path = (*above, choice.get("alias") or choice.get("value") or "")
+        below = list(paths(choice, path))
+        yield path, not below
+        yield from below
 
 
 def require_whole_task(control: Element) -> None:

@@ -1,0 +1,50 @@
+"""From which probability on each label of a question is shown, where any number of them may be given. Pure."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from nextlabel.learning.heads import FOLDS, probabilities, refitted_form
+from nextlabel.values.arrays import Array, Features
+from nextlabel.values.layout import ANY_OF, GUESSED, Cut, Layout
+from nextlabel.values.linear import Linear
+
+LEAST = 10  # texts with a label, and as many without it, from which on its threshold is chosen
+LOWEST, HIGHEST = 0.2, 0.8
+
+
+def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targets_NC: Array) -> Layout:
+    """The layout with thresholds by what people answered, (N, C) as `Layout.targets` has it.
+
+    Of each label the one with the highest F1 on texts that the head which says it was not fitted to (five folds),
+    between `LOWEST` and `HIGHEST`, and `GUESSED` where few texts have the label or few have not: F1 of few is chance.
+    """
+    cuts = []
+    for cut, at in layout.parts:
+        asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
+        rows = Linear(fitted.weights_CD[at], None if fitted.bias_C is None else fitted.bias_C[at])
+        chosen = cut.kind == ANY_OF and asked_N.any()
+        cuts.append(_with_thresholds(cut, rows, features_ND[asked_N], targets_NC[asked_N, at]) if chosen else cut)
+    return replace(layout, cuts=tuple(cuts))
+
+
+def _with_thresholds(cut: Cut, rows: Linear, features_MD: Features, targets_MC: Array) -> Cut:
+    alone, fold_M = Layout((cut,)), np.arange(len(targets_MC)) % FOLDS
+    probs_MC = np.zeros_like(targets_MC)
+    for fold in range(FOLDS):
+        out_M = fold_M == fold
+        layer = refitted_form(rows, features_MD[~out_M], targets_MC[~out_M], alone)
+        probs_MC[out_M] = probabilities(layer, features_MD[out_M], alone)
+    return replace(cut, thresholds=tuple(map(best_threshold, probs_MC.T, targets_MC.T)))
+
+
+def best_threshold(probs_M: Array, given_M: Array) -> float:
+    """The one with the highest F1, of as good ones the nearest to `GUESSED`."""
+    if min(given_M.sum(), len(given_M) - given_M.sum()) < LEAST:
+        return GUESSED
+    tried_T = np.linspace(LOWEST, HIGHEST, 61)
+    said_TM = probs_M >= tried_T[:, None]
+    right_T, all_T = (said_TM * given_M).sum(axis=1), said_TM.sum(axis=1) + given_M.sum()
+    f1_T = np.round(2 * right_T / all_T, 9)
+    best_T = np.flatnonzero(f1_T == f1_T.max())
+    return round(float(tried_T[best_T[np.abs(tried_T[best_T] - GUESSED).argmin()]]), 3)
