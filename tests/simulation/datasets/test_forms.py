@@ -170,7 +170,7 @@ def export(directory: Path, *tasks: object) -> Path:
 
 def test_an_export_has_every_kind_of_control_and_who_ticked_nothing_said_none(tmp_path: Path) -> None:
     whole = [
-        item("topic", "choices", ["sport"]), item("tags", "choices", ["p", "q"]), item("stars", "rating", 4),
+        item("topic", "choices", ["sport"]), item("tags", "choices", [["p"], ["p", "q"]]), item("stars", "rating", 4),
         item("tree", "taxonomy", [["A", "A1"], ["B"]]), item("side", "pairwise", "left"),
     ]  # fmt: skip
     rest = [item("topic", "choices", ["news"]), item("stars", "rating", 1), item("side", "pairwise", "right")]
@@ -178,13 +178,13 @@ def test_an_export_has_every_kind_of_control_and_who_ticked_nothing_said_none(tm
     data = read(path, CONTROLS)
     assert kinds_of(data) == [
         ("topic", ONE_OF, ("news", "sport")),
-        ("tags", ANY_OF, ("p", "q")),
+        ("tags", ANY_OF, ("p", "p > q")),
         ("tree", ANY_OF, ("A > A1", "B")),
         ("stars", ORDERED, ("1", "4")),
         ("side", ONE_OF, ("left", "right")),
     ]
     assert answers_of(data) == [
-        {"topic": ("sport",), "tags": ("p", "q"), "tree": ("A > A1", "B"), "stars": ("4",), "side": ("left",)},
+        {"topic": ("sport",), "tags": ("p", "p > q"), "tree": ("A > A1", "B"), "stars": ("4",), "side": ("left",)},
         {"topic": ("news",), "tags": (), "tree": (), "stars": ("1",), "side": ("right",)},
     ]
     assert "2 of 4 tasks used; not used: 1 open (the first: item 3, task 3), 1 skipped" in data.notes[0]

@@ -225,7 +225,7 @@ def _of_tasks(table: Table, label: str) -> Answers:
         annotations = annotations_of(table, number, task)
         kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
         for annotation in kept:
-            controls.update({str(item.get("from_name")) for item in items_of(annotation)})
+            controls.update({control_of(item) for item in items_of(annotation)})
         votes[number] = [_annotators_vote(table, number, annotation, label) for annotation in kept]
         no_votes = NO_ANSWER.format(label) if kept else SKIPPED if annotations else OPEN
         found.append(_joined(number, data_of(task), votes[number], no_votes))
@@ -275,10 +275,15 @@ def items_of(annotation: Values) -> list[Values]:
     return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
 
 
+def control_of(item: Values) -> str:
+    """The name of the control that an item answers."""
+    return str(item.get("from_name"))
+
+
 def _labels_of_control(table: Table, number: int, items: Sequence[Values], label: str) -> list[str]:
     found: dict[str, None] = {}
     for item in items:
-        if item.get("from_name") != label:
+        if control_of(item) != label:
             continue
         kind, value = item.get("type"), item.get("value")
         if kind not in WHOLE_TEXT:

@@ -22,6 +22,8 @@ from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encode
 
 NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?", re.ASCII)
 PATH = " > "  # between the parts of a label that is a path through a tree
+# Types of Label Studio's results that say something about a whole text, and where in their values it stands.
+HELD_IN = {**{kind: kind for kind in (*exports.WHOLE_TEXT, "taxonomy")}, "pairwise": "selected"}
 STEPS = ("rating", "number")  # types of Label Studio's results that are steps
 MANY_VOTES = "of each question ground truth decides, else the majority, else the latest."
 
@@ -217,7 +219,7 @@ def _of_tasks(table: Table, columns: Columns) -> Read:
         annotations = exports.annotations_of(table, number, task)
         kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
         for item in (item for annotation in kept for item in exports.items_of(annotation)):
-            name = str(item.get("from_name"))
+            name = exports.control_of(item)
             types[name] = types.get(name, frozenset()) | {str(item.get("type"))}
         given = [_annotator(table, number, annotation, columns) for annotation in kept]
         no_votes = NO_LABEL if kept else exports.SKIPPED if annotations else exports.OPEN
@@ -237,20 +239,22 @@ def _of_control(table: Table, number: int, items: Sequence[Values], name: str) -
     found: dict[str, None] = {}
     for item in items:
         kind, value = str(item.get("type")), item.get("value")
-        if item.get("from_name") != name or not isinstance(value, Mapping):
+        if exports.control_of(item) != name or not isinstance(value, Mapping):
             continue
-        if kind == "taxonomy":
-            paths = value.get(kind)
-            given = [PATH.join(map(str, path)) for path in paths if path] if isinstance(paths, list) else []
-        elif kind in ("pairwise", *exports.WHOLE_TEXT):
-            given = exports.labels_at(table, number, value.get("selected" if kind == "pairwise" else kind), name)
-        else:
+        if kind not in HELD_IN:
             raise BadCorpusError(
                 f"{table.place} {number}: the control {name!r} gives {kind!r}, which is no label of a whole text; "
-                f"{', '.join((*exports.WHOLE_TEXT, 'taxonomy', 'pairwise'))} are. Give another control to --label."
+                f"{', '.join(HELD_IN)} are. Give another control to --label."
             )
-        found |= dict.fromkeys(given)
+        found |= dict.fromkeys(exports.labels_at(table, number, _in_one(value.get(HELD_IN[kind])), name))
     return tuple(found)
+
+
+def _in_one(value: object) -> object:
+    """The same with each path through a tree in one label."""
+    if not isinstance(value, list):
+        return value
+    return [PATH.join(map(str, one)) if isinstance(one, list) else one for one in value]
 
 
 def _require_controls(table: Table, types: Mapping[str, frozenset[str]], columns: Columns) -> None:
