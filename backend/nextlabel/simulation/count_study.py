@@ -51,7 +51,9 @@ class CountStudy:
     def alike(self) -> list[list[str]]:
         """Groups of strategies that order every pool alike, but for rounding."""
         names = [arm.strategy for arm in self.comparison.arms]
-        return [group for group in rank_alike(names, asked.classes_of(self.run)) if len(group) > 1]
+        return [
+            group for group in rank_alike(names, 0 if self.layout else len(self.comparison.labels)) if len(group) > 1
+        ]
 
     @property
     def judged(self) -> list[Arm]:
