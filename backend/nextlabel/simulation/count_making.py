@@ -56,13 +56,8 @@ def _chosen_row(study: CountStudy, arm: Arm) -> list[str]:
         f"{chosen / seeds:.0f}",
         f"{sum(known) / seeds:.1f} ({100 * sum(known) / chosen:.1f} %)" if known else "not recorded",
         f"{sum(met) / seeds:.1f} of {len(study.comparison.labels)}",
-        *(_share_chosen(label, by_label, pool, chosen / seeds, _texts(study, pool)) for label in extremes),
+        *(_share_chosen(label, by_label, pool, chosen / seeds, study.texts(pool)) for label in extremes),
     ]
-
-
-def _texts(study: CountStudy, pool: Mapping[str, int]) -> int:
-    """How many texts the pool has; those of a form may have several labels or none."""
-    return study.comparison.train if study.layout else sum(pool.values()) or 1
 
 
 def _share_chosen(

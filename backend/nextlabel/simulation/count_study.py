@@ -67,6 +67,15 @@ class CountStudy:
         return asked.layout_of(self.run)
 
     @property
+    def classes(self) -> list[int]:
+        """How many each question has."""
+        return [len(cut.labels) for cut in self.layout.cuts] if self.layout else [len(self.comparison.labels)]
+
+    def texts(self, pool: Mapping[str, int]) -> int:
+        """How many texts a pool of these counts by label has; those of a form may have several labels or none."""
+        return self.comparison.train if self.layout else sum(pool.values()) or 1
+
+    @property
     def score(self) -> str:
         """What arms are compared by."""
         return f"macro-F1 ({asked.mean_over(self.layout)})" if self.layout else "macro-F1"

@@ -148,10 +148,10 @@ def require_served(data: TextSet, protocol: RunProtocol, strategies: Sequence[st
     if data.form is None:
         return
     for name in strategies:
-        if ":" in name:
+        if baselines.kind_of(name):
             raise BadRunError(
-                f"--strategy {name} knows one question with one class a text, and here {len(data.form.parts)} "
-                "of another kind are asked. Leave it out; all strategies without a colon can be played."
+                f"--strategy {name} knows one question with one class a text, and here other questions are asked "
+                f"({', '.join(part.name for part in data.form.parts)}). Leave it out."
             )
     if protocol.control_share:
         raise BadRunError(
@@ -430,6 +430,7 @@ class Player:
             [i for i, (example, _) in enumerate(train) if example.id in labelled],
             dev_ND,
             question.class_numbers([label for _, label in dev]),
+            self._data.form,
         )
 
     def _scored(self, version: _Version, pool: Sequence[Example], strategy: str, seed: int) -> Scored:
