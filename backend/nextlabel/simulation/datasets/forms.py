@@ -89,7 +89,7 @@ def has_lists(table: Table, label: str) -> bool:
     values = [row.get(label) for _, row in table.rows if row.get(label) is not None]
     plain = exports.kind_of(table, label) == ""
     lists = len(values) > 1 and all(isinstance(value, list) for value in values)
-    return plain and lists and any(len(value) > 1 for value in values if isinstance(value, list))
+    return plain and lists and any(len(set(map(str, value))) > 1 for value in values if isinstance(value, list))
 
 
 def read(table: Table, text: str, columns: Columns) -> Read:
