@@ -58,6 +58,16 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert list(dead_links(page, tmp_path)) == ["#gone", "none.png", "../out.md"]
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    there = {path.name for path in files}
+    for path in files:
+        there |= set(re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    named = [(page.name, name) for page in DOCS for name in re.findall(r"`(test_[\w.]+)`", page.read_text("utf-8"))]
+    assert len(named) > 100
+    assert [(page, name) for page, name in named if name not in there] == []
+
+
 def test_the_first_page_stays_short() -> None:
     assert len(FIRST.splitlines()) <= 130
     assert len(FIRST.split()) <= 900

@@ -4,7 +4,8 @@ import pytest
 
 from helpers.labelling_configs import HTML, PAIR, SINGLE, choices, text, view
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import MAX_CONFIG, LabelConfig, TextField, pair_config, parse_label_config
+from nextlabel.labelstudio.config import MAX_CONFIG, LabelConfig, pair_config, parse_label_config
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.tasks import result_of, to_vote
 from nextlabel.values.labels import Vote
 from nextlabel.values.options import ProjectOptions
@@ -49,7 +50,7 @@ def test_headings_and_nested_views_do_not_disturb() -> None:
 
 def test_hypertext_is_marked_as_html() -> None:
     pair = parse_label_config(view(text("s1", tag="HyperText"), text("s2"), choices('toName="s1"')))
-    assert [[shown.html for shown in config.texts] for config in (HTML, pair)] == [[True], [True, False]]
+    assert [[shown.tag for shown in config.texts] for config in (HTML, pair)] == [["HyperText"], ["HyperText", "Text"]]
 
 
 BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))}]>
@@ -69,9 +70,9 @@ REFUSED = {
     "taxonomy only": (view(text("text"), '<Taxonomy name="t" toName="text"/>'), "has 0 labels that can be given"),
     "no control": (view(text("text")), "asks nothing. A control that asks about a whole text is needed"),
     "two controls of one name": (view(text("text"), choices(), choices()), "give each its own name"),
-    "three texts": (
-        view(text("a"), text("b"), text("c"), choices('toName="a"')),
-        "Choose with nextlabel connect --fields a,b",
+    "nine texts": (
+        view(*map(text, "abcdefghi"), choices('toName="a"')),
+        "Choose with nextlabel connect --fields a,b,c,d,e,f,g,h, or others",
     ),
     "no text": (view('<Image name="text" value="$image"/>', choices()), "<Image> is not classified"),
     "no label": (view(text("text"), choices(labels="")), "at least two different"),
@@ -177,16 +178,26 @@ def test_a_person_chooses_the_fields_and_their_order() -> None:
     assert parse_label_config(xml, ProjectOptions(fields=("ticket_id",))).fields == ("ticket_id",)
 
 
-@pytest.mark.parametrize("fields", [("body",), ("text", "text"), ("title", "ticket_id", "text")])
+@pytest.mark.parametrize("fields", [("body",), ("text", "text"), ("title", "ticket_id", "text", "body")])
 def test_fields_that_cannot_be_the_text_are_refused_with_those_there_are(fields: tuple[str, ...]) -> None:
     xml = view(text("title"), text("ticket_id"), text("text"), choices())
     with pytest.raises(RefusedConfigError, match=r"of title, ticket_id, text\. Choose with"):
         parse_label_config(xml, ProjectOptions(fields=fields))
 
 
+def test_up_to_eight_texts_are_read_in_the_order_of_the_config_or_of_a_person() -> None:
+    config = parse_label_config(view(*map(text, "abcdefgh"), choices('toName="a"')))
+    assert (config.fields, config.left_out) == (tuple("abcdefgh"), ())
+    xml = view(*map(text, "abcdefghi"), choices('toName="i"'))
+    chosen = parse_label_config(xml, ProjectOptions(fields=tuple("ihgfedcb")))
+    assert (chosen.fields, chosen.to_name, chosen.left_out) == (tuple("ihgfedcb"), "i", ("'a' was not chosen",))
+    with pytest.raises(RefusedConfigError, match="one field or up to 8 different ones are needed, of a, b, c"):
+        parse_label_config(xml, ProjectOptions(fields=tuple("abcdefghi")))
+
+
 OBJECTS = {
-    "dialogue": ('<Paragraphs name="text" value="$talk"/>', "<Paragraphs> is not classified"),
-    "chat": ('<Chat name="text" value="$talk"/>', "<Chat> is not classified"),
+    "a picture": ('<Image name="text" value="$pic"/>', "<Image> is not classified"),
+    "a dialogue that is always the same": ('<Paragraphs name="text" value="talk"/>', 'write value="\\$talk"'),
     "words alone": (
         '<Text name="text" value="text"/>',
         'shows the same words for every task: .* write value="\\$text"',

@@ -172,6 +172,15 @@ READ = {
         lambda i: {"text": b64encode(text_of(i).encode()).decode()},
     ),
     "a field name in Chinese": ('<Text name="text" value="$内容"/>', lambda i: {"内容": text_of(i)}),
+    "a dialogue, a table and a text": (
+        '<Paragraphs name="talk" value="$talk" nameKey="role" textKey="said"/><Table name="facts" value="$facts"/>'
+        '<Text name="text" value="$text"/>',
+        lambda i: {
+            "talk": [{"role": "guest", "said": text_of(i)}],
+            "facts": {"seats": i},
+            "text": f"Table {i} is free.",
+        },
+    ),
 }
 
 

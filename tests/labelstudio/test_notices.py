@@ -300,6 +300,18 @@ def test_a_half_that_is_often_missing_is_a_remark_and_one_that_always_is_a_warni
     assert (always.first, always.harmless) == (False, False)
 
 
+def test_of_several_texts_a_missing_one_is_said_and_one_of_identifiers_is_left_out_alone(say: Say) -> None:
+    several = config(PAIR + '<Text name="more" value="$more"/>')
+    tasks = [task(i, title=f"T-{i}", more="More words.") for i in range(1, 5)]
+    tasks += [task(i, title=f"T-{i}", body="A body.", more="More words.") for i in range(5, 7)]
+    missing, identifiers = say(several, *tasks)
+    assert missing.topic == "Tasks of which a text is missing"
+    assert missing.text == (
+        "In 4 of 6 tasks the field 'body' is missing (for example task 1), so that the other texts are read without it."
+    )
+    assert "Leave it out with `nextlabel connect --project 7 --fields body,more`;" in identifiers.text
+
+
 def test_a_half_that_no_task_has_comes_first_and_only_until_one_has_it(say: Say) -> None:
     tasks = [task(i, body="A body.") for i in range(1, 9)]
     nowhere = only(say(config(PAIR), *tasks))

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.labelling_configs import SINGLE, choices, text, view
-from nextlabel.labelstudio.config import LabelConfig, TextField, parse_label_config
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.controls.results import shown as shown_of
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.predictions import no_prediction, to_prediction
 from nextlabel.learning.strategies import acquire
 from nextlabel.values.options import ProjectOptions

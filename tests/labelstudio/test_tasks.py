@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from helpers.labelling_configs import HTML, PAIR, SINGLE, choices, text, view
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
-from nextlabel.labelstudio.tasks import MAX_TEXT, is_holdout, read_task, to_example, to_vote
+from nextlabel.labelstudio.objects.fields import MAX_TEXT
+from nextlabel.labelstudio.tasks import is_holdout, read_task, to_example, to_vote
 from nextlabel.problems.single_choice import consensus
 from nextlabel.values.examples import Example, Unreadable
 from nextlabel.values.labels import Vote

@@ -9,7 +9,8 @@ import pytest
 
 from helpers.house import CONFIG, PROJECT
 from helpers.versions import make_card, write_weights
-from nextlabel.labelstudio.config import TextField, parse_label_config
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.learning.control import DRAWS, Control
 from nextlabel.loop.marks import Marks, begin
 from nextlabel.store.pool import Pool, pool_path

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import PoolError
-from nextlabel.labelstudio.config import LabelConfig, TextField
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.store.pool import ControlTask, Pool, pool_path
 from nextlabel.store.state import QueueState, SyncState
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
 
@@ -275,7 +276,12 @@ def test_a_small_pool_is_scored_as_a_whole_and_of_a_large_one_the_likely_half_an
     assert again != [e.id for e in pool.first_to_score(20, V1, np.random.default_rng(1))]
 
 
-@pytest.mark.parametrize("edited", [task(1, text="edited"), replace(task(1), example=Example(1, "text 1", "a pair"))])
+EDITED = [("text 1", "a pair"), ("text 1", "a pair", "more"), ("text 1", "a pair", "more", "and more")]
+
+
+@pytest.mark.parametrize(
+    "edited", [task(1, text="edited"), *(replace(task(1), example=of_texts(1, t)) for t in EDITED)]
+)
 def test_an_edited_text_loses_its_scores(pool: Pool, edited: TaskRow) -> None:
     pool.upsert([task(1), task(2)])
     score(pool, V1, {1: 0.9, 2: 0.8})
@@ -284,6 +290,18 @@ def test_an_edited_text_loses_its_scores(pool: Pool, edited: TaskRow) -> None:
     assert order(pool, V1) == [2]
     assert pool.unscored(V1) == [edited.example]
     assert 1 in {e.id for e in pool.unscored(V2)}
+
+
+def test_all_texts_of_a_task_are_kept_and_the_last_one_tells_copies_and_scores_apart(pool: Pool) -> None:
+    one, other = (of_texts(1, ("a", "b", "c", last)) for last in ("d", "e"))
+    twin = of_texts(2, ("A", " b", "c", "D"))
+    pool.upsert([replace(task(1), example=one), replace(task(2), example=twin)])
+    assert pool.open_examples() == [one, twin]
+    assert pool.copy_groups([1, 2]) == [[1, 2]]
+    pool.put_scores(V1, [other], np.array([0.5]), np.array([[0.5, 0.5]]), exact=True)
+    assert order(pool, V1) == [], "that was another text"
+    assert pool.upsert([replace(task(1), example=other)]) == 1
+    assert pool.copy_groups([1, 2]) == []
 
 
 def test_other_changes_keep_the_scores(pool: Pool) -> None:

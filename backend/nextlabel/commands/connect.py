@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--fields",
         metavar="A[,B]",
-        help="the field or the two fields that make the text, in this order; empty: what the labelling config shows",
+        help="the fields, one to eight, that make the text, in this order; empty: what the labelling config shows",
     )
     parser.add_argument(
         "--map-label",

@@ -67,6 +67,8 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
         return textsets.of_pairs(corpora.read_mrpc(options.mrpc_dir))
     if options.own_pairs:
         return textsets.of_pairs(corpora.own_pairs())
+    if options.more and not options.pair:
+        parser.error("--more goes with --text and --pair")
     if options.train:
         if not options.dev or not options.text or not options.label:
             parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN (or the control of an export)")
@@ -78,15 +80,29 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
             parser.error(
                 "--dataset takes one --label, of which each text has one: save the data set as .jsonl for more"
             )
-        columns, splits = (options.text, options.pair, options.label[0]), tuple(options.splits.split(","))
-        return textsets.download(options.dataset, options.config, *columns, splits=splits, positive=options.positive)
+        return _of_hub(options)
     return textsets.of_pairs(corpora.download_mrpc())
 
 
 def _of_files(options: argparse.Namespace) -> TextSet:
     asked = Columns(tuple(options.label), options.label_separator, tuple(options.any_of), tuple(options.ordered))
-    files = (options.train, options.dev, options.test)
-    return textsets.read_files(*files, options.text, options.pair, asked, id=options.id, positive=options.positive)
+    return textsets.read_files(
+        *(options.train, options.dev, options.test),
+        *(options.text, options.pair, asked),
+        id=options.id,
+        positive=options.positive,
+        more=options.more,
+    )
+
+
+def _of_hub(options: argparse.Namespace) -> TextSet:
+    return textsets.download(
+        *(options.dataset, options.config),
+        *(options.text, options.pair, options.label[0]),
+        splits=tuple(options.splits.split(",")),
+        positive=options.positive,
+        more=options.more,
+    )
 
 
 def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
@@ -159,6 +175,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel: to try it out")
     data.add_argument("--text", metavar="COLUMN", help="column (in an export: key of the data) with the text")
     data.add_argument("--pair", metavar="COLUMN", help="column with the second text of a pair")
+    data.add_argument(
+        "--more", metavar="COLUMN", action="append", default=[], help="column with a further text (several)"
+    )
     data.add_argument(
         "--label",
         action="append",

@@ -344,7 +344,7 @@ def mixed() -> list[Example]:
     short = [Example(100, "Yes."), Example(101, "No, never."), Example(102, "One", "Two")]
     long = [
         Example(200, " ".join(pair.sentence1 for pair in pairs)),
-        Example(201, *(pairs[i].sentence1 * 5 for i in (0, 1))),
+        Example(201, pairs[0].sentence1 * 5, pairs[1].sentence1 * 5),
     ]
     return [*several, *short, *long]
 

@@ -10,6 +10,7 @@ __all__ = [
     "controls",
     "doctor",
     "notices",
+    "objects",
     "predictions",
     "project_options",
     "requests",

@@ -1,7 +1,6 @@
 """Labelling configs: which texts and which labels of a project are classified, or why it cannot be. No I/O."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +14,8 @@ from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls import reading
 from nextlabel.labelstudio.controls.results import CHOICES
 from nextlabel.labelstudio.controls.tag import ControlTag
+from nextlabel.labelstudio.objects.fields import TextField
+from nextlabel.labelstudio.texts import texts_of
 from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.problems.form import Form, Part
 from nextlabel.problems.question import Question
@@ -22,45 +23,23 @@ from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 
-TEXT_TAGS = ("Text", "HyperText")
 MAX_CONFIG = 2**20  # characters of a labelling config
-OTHER_OBJECTS = ("Paragraphs", "Chat", "Image", "Audio", "Video", "TimeSeries", "Table", "List", "Pdf")
-VARIABLE = re.compile(r"\$[\w\[\].{}]+", re.ASCII)  # as Label Studio's editor finds them in a tag's value
-PLAIN = re.compile(r"\$[^\s$]+")  # a value that is one variable and nothing else, in any script
 READING = 2  # raised when tasks are read in another way than by the release before
-
-
-@dataclass(frozen=True)
-class TextField:
-    """A text that the config shows. `value` as it stands there: `$body`, `$review.body`, `$texts[0]`, `From: $name`.
-
-    `name` of the tag; `encoding`: none, base64 or base64unicode.
-    """
-
-    value: str
-    name: str = ""
-    html: bool = False
-    encoding: str = "none"
-
-    @property
-    def field(self) -> str:
-        """What people call it: the variable without its dollar sign, or the value with its words."""
-        return self.value[1:] if PLAIN.fullmatch(self.value) else self.value
 
 
 @dataclass(frozen=True)
 class LabelConfig:
     """What a project's labelling config says about text classification.
 
-    `texts` are the text or the pair, in the order of the config unless options say another. `left_out` are texts that
-    the config shows and nothing is learnt from, each with the reason. `labels` are the aliases where there are any,
-    for that is what Label Studio stores; `label_map` says as what other labels are learnt, `shown_as` what people read
-    in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none of `labels`, in the config
-    or not. `control` says which tasks nothing is learnt from.
+    `texts` are those that are read together, up to eight, in the order of the config unless options say another;
+    `left_out` is what the config shows beside them and nothing is learnt from, each with the reason. `labels` are the
+    aliases where there are any, for that is what Label Studio stores; `label_map` says as what other labels are learnt,
+    `shown_as` what people read in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none
+    of `labels`, in the config or not. `control` says which tasks nothing is learnt from.
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
-    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not.
-    `since`: when a question was added to the form, by name.
+    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
+    and which fields around the texts are not read. `since`: when a question was added to the form, by name.
     """
 
     from_name: str
@@ -143,27 +122,26 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     about it that can be learnt.
     """
     root = _parse_xml(xml)
-    shown = _texts(root)
-    texts, left_out = _chosen(shown, options.fields) if options.fields else _read_by_itself(root, shown)
-    found, others = reading.read(root, [text.get("name", "") for text in shown])
+    texts = texts_of(root, options.fields)
+    found, others = reading.read(root, texts.names, texts.beside)
     controls = _in_use(found, options)
     first, ignored = controls[0], options.ignored_labels
     rules = (options.label_map, ignored, options.question_weights, options.combine_questions)
     return LabelConfig(
         from_name=first.name,
         to_name=first.to_name,
-        texts=texts,
+        texts=texts.read,
         labels=form_of(controls, *rules).labels if _is_form(controls) else _learnt(first.labels, ignored),
         label_map=options.label_map,
         shown_as=first.shown_as,
-        left_out=left_out,
+        left_out=texts.left_out,
         chosen=bool(options.fields),
         ignored=ignored,
         controls=() if len(controls) == 1 and _is_plain(first) else controls,
         weights=options.question_weights,
         combine=options.combine_questions,
         since=options.asked_since,
-        unlearned=others,
+        unlearned=(*others, *texts.around),
     )
 
 
@@ -228,105 +206,6 @@ def _parse_xml(xml: str) -> Element:
     except DefusedXmlException:
         raise RefusedConfigError("The labelling config has a DTD or entities of its own. Remove them.") from None
     return root
-
-
-def _texts(root: Element) -> list[Element]:
-    """Every text that is made of the task's data."""
-    texts = [e for e in root.iter() if e.tag in TEXT_TAGS and variables(e.get("value", ""))]
-    if not texts:
-        raise RefusedConfigError(f"The labelling config shows no text of the task's data. {_instead(root)}")
-    for text in texts:
-        if text.get("valueType", "text").lower() == "url":
-            raise RefusedConfigError(
-                f'<{text.tag} name="{text.get("name")}" valueType="url"> holds addresses, not texts. Import the texts '
-                'themselves and set valueType="text".'
-            )
-        if text.get("encoding", "none") not in ("none", "base64", "base64unicode"):
-            raise RefusedConfigError(
-                f'<{text.tag} name="{text.get("name")}" encoding="{text.get("encoding")}">: Label Studio knows the '
-                "encodings none, base64 and base64unicode. Set one of them."
-            )
-    return texts
-
-
-def variables(value: str) -> list[str]:
-    """The paths into `task.data` that a tag's value names."""
-    return [value[1:]] if PLAIN.fullmatch(value) else [found[1:] for found in VARIABLE.findall(value)]
-
-
-def _instead(root: Element) -> str:
-    fixed = next((e for e in root.iter() if e.tag in TEXT_TAGS), None)
-    if fixed is not None:
-        value = fixed.get("value", "")
-        return (
-            f'<{fixed.tag} name="{fixed.get("name")}" value="{value}"> shows the same words for every task: to show '
-            f'the field of that name, write value="${value or "text"}".'
-        )
-    other = next((e for e in root.iter() if e.tag in OTHER_OBJECTS), None)
-    if other is not None:
-        return f"<{other.tag}> is not classified by this backend; one <Text> or <HyperText>, or a pair, is needed."
-    return 'One <Text name="text" value="$text"/> or a pair of them is needed.'
-
-
-def _field_of(text: Element) -> TextField:
-    is_html = text.tag == "HyperText"
-    return TextField(text.get("value", ""), text.get("name", ""), is_html, text.get("encoding", "none"))
-
-
-def _chosen(shown: Sequence[Element], fields: Sequence[str]) -> tuple[tuple[TextField, ...], tuple[str, ...]]:
-    """The texts that a person named, by field or by tag."""
-    known = [_field_of(text) for text in shown]
-    named = [next((text for text in known if name in (text.field, text.value, text.name)), None) for name in fields]
-    texts = tuple(text for text in named if text is not None)
-    if len(texts) < len(named) or not 1 <= len(texts) <= 2 or len(set(texts)) < len(texts):
-        raise RefusedConfigError(
-            f"The fields {', '.join(fields)} cannot be the text: one field or two different ones are needed, of "
-            f"{', '.join(text.field for text in known)}. Choose with nextlabel connect --fields."
-        )
-    others = dict.fromkeys(text.field for text in known if text.value not in {chosen.value for chosen in texts})
-    return texts, tuple(f"{name!r} was not chosen" for name in others)
-
-
-def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[TextField, ...], tuple[str, ...]]:
-    """The texts that a person reads and a class may depend on: neither hidden, nor a repetition, nor an identifier."""
-    hidden = _hidden(root)
-    always = {element.get("value", "") for element in shown if element not in hidden}
-    texts: list[TextField] = []
-    left_out: list[str] = []
-    for element in shown:
-        text = _field_of(element)
-        if element in hidden and always:
-            if text.value not in always:
-                left_out.append(f"{text.field!r} is not always shown")
-        elif any(text.value == other.value for other in texts):
-            left_out.append(f"{text.field!r} is shown twice")
-        elif IDENTIFIER.search(text.field) and len(shown) > 1:
-            left_out.append(f"{text.field!r} is an identifier by its name")
-        else:
-            texts.append(text)
-    if not texts:  # nothing but identifiers
-        return (_field_of(shown[0]),), ()
-    if len(texts) > 2:
-        raise RefusedConfigError(
-            f"The labelling config shows {len(texts)} texts ({', '.join(text.field for text in texts)}); one or a "
-            f"pair of them is classified. Choose with nextlabel connect --fields {texts[0].field},"
-            f"{texts[1].field}, or show fewer."
-        )
-    return tuple(texts), tuple(left_out)
-
-
-# ticket_id, doc.id, ID, userId, uuid; but not paid.
-IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|ID|Uuid|UUID|Guid|GUID)$")
-
-
-def _hidden(root: Element) -> set[Element]:
-    """Texts inside of what is shown only sometimes, or never."""
-    found: set[Element] = set()
-    for view in root.iter():
-        style = view.get("style", "").replace(" ", "").lower()
-        if view.get("visibleWhen") or "display:none" in style or "visibility:hidden" in style:
-            found |= {element for element in view.iter() if element.tag in TEXT_TAGS}
-    return found
 
 
 def pair_config(ask: str, fields: tuple[str, str], labels: Sequence[str]) -> str:

@@ -225,7 +225,10 @@ def what_is_read(studio: LabelStudioClient, project_id: int) -> list[str]:
 
 def said_of(config: LabelConfig) -> str:
     """What makes the text, in this order, and what the labels."""
-    kind = "the pair" if len(config.fields) == 2 else "the text"
+    count = len(config.fields)
+    kind = ("the text is", "the pair is", f"the {count} texts are")[min(count, 3) - 1]
+    *first, last = config.fields
+    fields = f"{', '.join(first)} and {last}" if first else last
     meant = {
         old: next(filter(None, (config.label_of(old, control.name) for control in config.asked)), None)
         for old in config.label_map
@@ -234,7 +237,7 @@ def said_of(config: LabelConfig) -> str:
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
     others = "".join(f"; {why}" for why in config.unlearned)
-    return f"{kind} is {' and '.join(config.fields)}; {_asked(config)}{mapped}{ignored}{others}"
+    return f"{kind} {fields}; {_asked(config)}{mapped}{ignored}{others}"
 
 
 HOW_MANY = {ONE_OF: "one of", ANY_OF: "any of", ORDERED: "a step from"}

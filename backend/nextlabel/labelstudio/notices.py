@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls.results import NOTHING_CHOSEN
 from nextlabel.labelstudio.controls.tag import ControlTag
-from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, MISSING, OTHER_QUESTION
+from nextlabel.labelstudio.objects.fields import MISSING
+from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
 from nextlabel.values.layout import decoded
 from nextlabel.values.options import ANY, ProjectOptions
@@ -304,11 +305,12 @@ def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
 
 
 def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
+    pair = len(config.texts) == 2
     if nowhere := missing_everywhere(survey):
         yield Notice(
             "A field that no task has",
-            f"{_capital(nowhere)}. Nothing is fitted on the other half of the pairs alone: correct the labelling "
-            "config, or the data of the tasks, or choose the field with --fields.",
+            f"{_capital(nowhere)}. Nothing is fitted on {'the other half of the pairs' if pair else 'the other texts'} "
+            "alone: correct the labelling config, or the data of the tasks, or choose the field with --fields.",
             first=True,
         )
         return
@@ -316,9 +318,9 @@ def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
         everywhere = seen.count == survey.readable
         if seen.count >= MOST * survey.readable:
             yield Notice(
-                "Pairs of which one half is missing",
+                "Tasks of which a text is missing",
                 f"In {_of(seen.count, survey.readable, 'task')} {why} (for example task {seen.task_id}), so that the "
-                "other text is read alone"
+                f"{'other text is read alone' if pair else 'other texts are read without it'}"
                 + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
                 harmless=not everywhere,
             )
@@ -344,16 +346,20 @@ def _not_words(name: str, kinds: Mapping[str, Seen], survey: Survey, config: Lab
     count = _total(kinds)
     others = [field for field in config.fields if field != name]
     encoded = 'Set encoding="base64" where the config shows it (base64unicode for UTF-8)' if "base64" in kinds else ""
-    apart = f"Leave it out with `{CONNECT} --project {project} --fields {others[0]}`" if others else ""
+    apart = f"Leave it out with `{CONNECT} --project {project} --fields {_fields(others)}`" if others else ""
     remedy = encoded or apart or "Import the texts themselves"
     return Notice(
         "Texts that are no words",
         f"In {_of(count, survey.readable, 'task')} the field {name!r} holds no words: {_listed(kinds)}. A model can "
         f"only learn from what stands there. {remedy}; if it is what is to be classified, say so with "
-        f"`{CONNECT} --project {project} --fields {shlex.quote(','.join(config.fields))}`.",
+        f"`{CONNECT} --project {project} --fields {_fields(config.fields)}`.",
         harmless=count < MOST * survey.readable,
         first=count >= MOST * survey.readable and not others,
     )
+
+
+def _fields(names: Sequence[str]) -> str:
+    return shlex.quote(",".join(names))
 
 
 def on_unknown_words(unknown: UnknownWords, base_model: str, survey: Survey) -> Iterator[Notice]:

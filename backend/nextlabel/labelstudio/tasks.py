@@ -1,134 +1,46 @@
 """Tasks and their annotations, as Label Studio tells and stores them: texts, splits, votes, and what is odd. No I/O."""
 
-import base64
-import binascii
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.labelstudio.config import PLAIN, VARIABLE, LabelConfig, TextField, variables
+from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.controls.tag import ControlTag
-from nextlabel.labelstudio.html_text import text_of_html
+from nextlabel.labelstudio.objects.fields import Reading, shown
+from nextlabel.labelstudio.objects.kinds import KINDS
 from nextlabel.labelstudio.oddities import not_words
 from nextlabel.problems.form import Form
-from nextlabel.values.examples import Example, Unreadable
+from nextlabel.values.examples import Example, Unreadable, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
-MAX_TEXT = 2**18  # characters of a text that are looked at: more than there are in all the word pieces that are read
+PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
 OTHER_QUESTION = "only other questions are answered:"
 
 
 def to_example(config: LabelConfig, task: Mapping[str, Any]) -> Example | Unreadable:
-    """The text or pair that a task holds, read as Label Studio's editor shows it.
+    """The texts that a task holds, read as Label Studio's editor shows them.
 
-    Numbers, truth values and lists of such count as text; a missing, null, empty or nested value does not. Of a pair
-    of which one half is missing, the other one is read alone.
+    Of a pair of which one half is missing, the other one is read alone; of more texts a missing one is empty.
     """
     return _example(task, _read(config, task))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What was found in the place of one of the texts: the text, or why there is none."""
-
-    text: str
-    why: str = ""
-
-
-def _read(config: LabelConfig, task: Mapping[str, Any]) -> list[_Reading]:
+def _read(config: LabelConfig, task: Mapping[str, Any]) -> list[Reading]:
     data = task.get("data")
     if not isinstance(data, Mapping):
-        return [_Reading("", "the task has no data")]
-    return [_read_text(text, data) for text in config.texts]
+        return [Reading("", "the task has no data")]
+    return [KINDS[text.tag].read(text, data) for text in config.texts]
 
 
-def _example(task: Mapping[str, Any], found: Sequence[_Reading]) -> Example | Unreadable:
+def _example(task: Mapping[str, Any], found: Sequence[Reading]) -> Example | Unreadable:
     task_id = task.get("id")
     task_id = task_id if isinstance(task_id, int) and 0 <= task_id < 2**63 else 0
-    texts = [reading.text for reading in found if reading.text]
-    if not texts:
+    texts = [reading.text for reading in found]
+    if not any(texts):
         return Unreadable(task_id, " and ".join(dict.fromkeys(reading.why for reading in found)))
-    return Example(task_id, *texts)
-
-
-def _read_text(text: TextField, data: Mapping[str, Any]) -> _Reading:
-    values = {path: _at(data, path) for path in variables(text.value)}
-    words = {path: _shown(value) or "" for path, value in values.items()}
-    if not any(words.values()):
-        return _Reading("", _why_empty(text, values))
-    if PLAIN.fullmatch(text.value):
-        [whole] = words.values()
-    else:
-        whole = VARIABLE.sub(lambda found: words[found[0][1:]], text.value)
-    try:
-        whole = _encodable(_decoded(whole, text.encoding))
-    except (binascii.Error, UnicodeError):
-        return _Reading("", f"the field {text.field!r} is not {text.encoding}, as the labelling config says")
-    shown = text_of_html(whole) if text.html else whole
-    if shown.strip():
-        return _Reading(shown[:MAX_TEXT])
-    tags = ", apart from its HTML tags" if whole.strip() else ""
-    return _Reading("", f"the field {text.field!r} is empty{tags}")
-
-
-NOWHERE = object()
-
-
-def _at(data: Mapping[str, Any], path: str) -> object:
-    """What lies at `a.b` or `a[0]`; a key that is written like a path goes first, as in the editor (lodash's `get`)."""
-    if path in data:
-        return data[path]
-    value: object = data
-    for step in re.findall(r"[^.\[\]]+", path):
-        key = step.strip("\"'")
-        if isinstance(value, Mapping) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return NOWHERE
-    return value
-
-
-def _shown(value: object) -> str | None:
-    """A value of the data as the editor shows it; None when it shows nothing that a person could read."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, list):
-        parts = [_shown(part) for part in value]
-        return ",".join(part or "" for part in parts) if value and None not in parts else None
-    return None
-
-
-MISSING = "is missing"
-
-
-def _why_empty(text: TextField, values: Mapping[str, object]) -> str:
-    odd = next((value for value in values.values() if isinstance(value, Mapping | list) and value), None)
-    if odd is not None:
-        return f"the field {text.field!r} holds {'a list' if isinstance(odd, list) else 'an object'}, not a text"
-    missing = all(value is NOWHERE for value in values.values())
-    return f"the field {text.field!r} {MISSING if missing else 'is empty'}"
-
-
-def _decoded(text: str, encoding: str) -> str:
-    if encoding == "none":
-        return text
-    raw = base64.b64decode("".join(text.split()), validate=True)
-    return raw.decode("utf-8" if encoding == "base64unicode" else "latin-1")
-
-
-def _encodable(text: str) -> str:
-    # A lone surrogate is legal in JSON but not in UTF-8, and the tokenizer and SQLite speak UTF-8.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return of_texts(task_id, texts if len(texts) > PAIR else list(filter(None, texts)))
 
 
 HOLDOUT_WORDS = frozenset(("holdout", "heldout", "validation", "valid", "val", "dev", "devel", "development", "test"))
@@ -227,7 +139,7 @@ def _labels_in(config: LabelConfig, control: ControlTag, items: Sequence[Mapping
 
 
 def _label_text(value: object) -> str:
-    return (_shown(value) or "") if isinstance(value, str | int | float) else ""
+    return (shown(value) or "") if isinstance(value, str | int | float) else ""
 
 
 # All that is looked at of a task. Label Studio narrows annotations by the same list, so their fields stand in it too.
@@ -271,7 +183,7 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
 LONGEST_DETAIL = 200  # characters
 
 
-def _notes_on_texts(config: LabelConfig, found: Sequence[_Reading]) -> Iterator[Note]:
+def _notes_on_texts(config: LabelConfig, found: Sequence[Reading]) -> Iterator[Note]:
     if not any(reading.text for reading in found):
         yield Note(UNREADABLE, " and ".join(dict.fromkeys(reading.why for reading in found)))
         return

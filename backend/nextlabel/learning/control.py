@@ -16,7 +16,7 @@ DRAWS = 2**256  # how many draws there are
 
 
 def draw(seed: str, key: Key) -> int:
-    """A task's place in the order, in [0, DRAWS): SHA-256 of the JSON list of seed, text and pair, as a number.
+    """A task's place in the order, in [0, DRAWS): SHA-256 of the JSON list of seed, text, pair and more, as a number.
 
     It depends on no other task and not on Label Studio's ids. `u = draw / DRAWS` is uniform for whoever does not know
     the seed. Copies have one key, hence one draw.

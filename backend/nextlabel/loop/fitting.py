@@ -532,7 +532,7 @@ def _texts(config: LabelConfig) -> str:
 
 def _fingerprint(holdout: Sequence[tuple[Example, str]]) -> str:
     """Tells one holdout from another by its texts and labels."""
-    rows = [(example.id, example.text, example.pair, label) for example, label in holdout]
+    rows = [(example.id, example.text, example.pair, *example.more, label) for example, label in holdout]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] if rows else ""
 
 

@@ -29,6 +29,7 @@ from nextlabel.model.hub import (
     packaged,
     told_to_stay_offline,
 )
+from nextlabel.model.joining import join
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 
@@ -156,7 +157,7 @@ def unknown_shares(base_model: str, examples: Sequence[Example]) -> Array:
     """
     with _said_in_a_sentence(base_model):
         tokenizer = _tokenizer(base_model)
-    halves = [[text for text in (example.text, example.pair) if text] for example in examples]
+    halves = [[text for text in example.texts if text] for example in examples]
     flat = [text for texts in halves for text in texts]
     counts_M2 = np.zeros((len(flat), 2))
     for start in range(0, len(flat), AT_A_TIME):
@@ -171,8 +172,13 @@ def lengths(base_model: str, examples: Sequence[Example]) -> Array:
     """How many word pieces each example has uncut, with the special ones, (N,). Raises `NoModelError` as `fit` does."""
     with _said_in_a_sentence(base_model):
         tokenizer = _tokenizer(base_model)
-    texts = [[text for text in (example.text, example.pair) if text is not None] for example in examples]
-    return np.array([len(tokenizer(*halves, verbose=False)["input_ids"]) for halves in texts])
+    return np.array([_length(tokenizer, example) for example in examples])
+
+
+def _length(tokenizer: Any, example: Example) -> int:
+    if example.more:
+        return len(join(tokenizer, [example], None)[0][0])
+    return len(tokenizer(*example.texts, verbose=False)["input_ids"])
 
 
 def _by_character(tokenizer: Any, texts: Sequence[str]) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ from nextlabel.model.checkpoints import (
 from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import name_of, pick_device, pick_precision
 from nextlabel.model.encoder import BertForward, fast_forward
+from nextlabel.model.joining import join
 from nextlabel.model.kernels import Packed
 from nextlabel.model.last_layer import WithFeatures
 from nextlabel.model.parallel import side_by_side
@@ -126,7 +127,7 @@ class Classifier:
 
     @property
     def max_length(self) -> int:
-        """Word pieces that are read; what is longer is cut at the end of the longer text."""
+        """Word pieces that are read; what is longer is cut at the end of the longest text."""
         return int(self.tokenizer.model_max_length)
 
     def predict_proba(self, examples: Sequence[Example], exact: bool = True, progress: Progress | None = None) -> Array:
@@ -357,15 +358,17 @@ class Classifier:
         An empty second half is none, as it is for transformers' tokenizers with one text at a time; with several at a
         time they would end it with a mark of its own.
         """
-        paired_N = np.array([bool(example.pair) for example in examples], dtype=bool)
-        if not paired_N.any() or paired_N.all():
+        kind_N = np.array([2 if example.more else bool(example.pair) for example in examples], dtype=np.int8)
+        if not len(examples) or (kind_N == kind_N[0]).all():
             return self._tokenise_alike(examples, truncation)
-        kinds = [np.flatnonzero(~paired_N), np.flatnonzero(paired_N)]
+        kinds = [np.flatnonzero(kind_N == kind) for kind in np.unique(kind_N)]
         parts = [self._tokenise_alike([examples[i] for i in kind], truncation) for kind in kinds]
         return joined(parts)[np.argsort(np.concatenate(kinds))]
 
     def _tokenise_alike(self, examples: Sequence[Example], truncation: bool) -> Tokens:
-        """Of pairs alone or of single texts alone."""
+        """Of single texts alone, of pairs alone, or of more texts alone."""
+        if examples and examples[0].more:
+            return of_lists(*join(self.tokenizer, examples, self.max_length if truncation else None))
         texts = [e.text for e in examples]
         pairs = [e.pair for e in examples] if examples and examples[0].pair else None
         limit = {"truncation": True, "max_length": self.max_length} if truncation else {"truncation": False}

@@ -28,7 +28,7 @@ INDEX = np.dtype([("id", np.int64), ("digest", np.uint64), ("start", np.int64), 
 
 @dataclass(frozen=True)
 class Tokens:
-    """N texts as word pieces. `ids_M` and `types_M` (0: first text, 1: second) hold the texts one after the other; a
+    """N texts as word pieces. `ids_M` and `types_M` (0: first text, 1: others) hold the texts one after the other; a
     text's begin at `starts_N` and are `lengths_N` many."""
 
     ids_M: npt.NDArray[Any]
@@ -203,6 +203,6 @@ class TokenCache:
 def _digest(example: Example) -> int:
     text = blake2b(digest_size=8)
     text.update(example.text.encode("utf-8", "surrogatepass"))
-    if example.pair is not None:
-        text.update(b"\0" + example.pair.encode("utf-8", "surrogatepass"))
+    for another in example.texts[1:]:
+        text.update(b"\0" + another.encode("utf-8", "surrogatepass"))
     return int.from_bytes(text.digest(), "little")

@@ -78,4 +78,4 @@ def _of_words(examples: Sequence[Example]) -> Features:
 
 
 def _text(example: Example) -> str:
-    return example.text if example.pair is None else f"{example.text} {example.pair}"
+    return " ".join(example.texts)

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS task (
     id INTEGER PRIMARY KEY,
     text TEXT, pair TEXT,                    -- text is NULL for a task that cannot be read
+    more TEXT,                               -- texts beyond the pair, a list in JSON
     holdout INTEGER NOT NULL,
     draw TEXT NOT NULL,                      -- place in the control set, empty when it is none of that
     skipped INTEGER NOT NULL,
@@ -74,7 +75,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 11  # raised with every change of a table: a copy with other tables is thrown away
+SCHEMA_NUMBER = 12  # raised with every change of a table: a copy with other tables is thrown away
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -86,6 +87,7 @@ _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has lo
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
+TEXTS = "text, pair, more"
 VOTES = "SELECT task_id, label, ground_truth, given, accepted"
 VOTED = (
     "FROM vote CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
@@ -235,20 +237,19 @@ class Pool:
         return len(changed)
 
     def _upsert(self, row: TaskRow, numbers: Iterator[int]) -> bool:
-        text, pair = (row.example.text, row.example.pair) if row.example else (None, None)
         notes = json.dumps([[note.kind, note.detail] for note in row.notes])
         states = (int(bool(row.votes)), int(row.open), int(row.closed))
-        new = (text, pair, int(row.holdout), row.draw, int(row.skipped), row.annotations, notes, *states)
+        new = (*_columns(row.example), int(row.holdout), row.draw, int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
-            "SELECT text, pair, holdout, draw, skipped, annotations, notes, voted, open, closed, number FROM task "
+            f"SELECT {TEXTS}, holdout, draw, skipped, annotations, notes, voted, open, closed, number FROM task "
             "WHERE id = ?",
             (row.id,),
         ).fetchone()
         if old is not None and old[:-1] == new and (not row.votes or self._votes_of(row.id) == row.votes):
             return False
-        number = old[-1] if old is not None and old[:2] == new[:2] else next(numbers)
+        number = old[-1] if old is not None and old[:3] == new[:3] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
-        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [(row.id, place, v.label, v.ground_truth, v.when, v.accepted) for place, v in enumerate(row.votes)]
         self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?)", votes)
@@ -339,9 +340,9 @@ class Pool:
 
     def answered(self, holdout: bool) -> list[tuple[Example, list[Vote]]]:
         """All readable tasks with answers, the holdout's or the others, in the order of their ids."""
-        rows = self._db.execute(f"{VOTES}, text, pair {VOTED}", (int(holdout),))
+        rows = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),))
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        return [(Example(votes[0][0], *votes[0][-2:]), [_vote(vote) for vote in votes]) for votes in tasks]
+        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote) for vote in votes]) for votes in tasks]
 
     # The control set, of which nothing is learnt
 
@@ -407,7 +408,7 @@ class Pool:
         """By id the tasks, of the pool or the control set, that can be labelled and that nobody has labelled or
         skipped; of copies one, and none of a labelled text."""
         return self._examples(
-            "SELECT MIN(id), text, pair FROM task "
+            f"SELECT MIN(id), {TEXTS} FROM task "
             "WHERE text IS NOT NULL AND NOT (holdout OR voted OR closed OR skipped) "
             "AND copy NOT IN (SELECT copy FROM task WHERE voted AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
         )
@@ -419,11 +420,11 @@ class Pool:
 
     def asked(self, task_ids: Collection[int]) -> list[Asked]:
         """Those of the tasks that can be read, by id."""
-        sql = f"SELECT id, text, pair, skipped, closed FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        sql = f"SELECT id, {TEXTS}, skipped, closed FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
         rows = self._db.execute(sql, (json.dumps(list(task_ids)),)).fetchall()
         return [
-            Asked(Example(task_id, text, pair), self._votes_of(task_id), bool(skipped), bool(closed))
-            for task_id, text, pair, skipped, closed in rows
+            Asked(_example(task_id, *texts), self._votes_of(task_id), bool(skipped), bool(closed))
+            for task_id, *texts, skipped, closed in rows
         ]
 
     # Copies: texts that are alike but for case and blanks
@@ -475,7 +476,7 @@ class Pool:
         """Up to `size` readable tasks from all over the project, the same ones as long as it does not change."""
         ids = [row[0] for row in self._db.execute("SELECT id FROM task WHERE text IS NOT NULL ORDER BY id")]
         chosen = ids[:: max(1, len(ids) // size)][:size]
-        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", json.dumps(chosen))
+        return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {AMONG} ORDER BY id", json.dumps(chosen))
 
     # The pool and its scores
 
@@ -490,12 +491,12 @@ class Pool:
 
     def examples(self, task_ids: Collection[int]) -> list[Example]:
         """Those of the tasks that can be read, by id."""
-        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
+        sql = f"SELECT id, {TEXTS} FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id"
         return self._examples(sql, json.dumps(list(task_ids)))
 
     def open_examples(self) -> list[Example]:
         """The pool, by task id."""
-        return self._examples("SELECT id, text, pair FROM task WHERE open ORDER BY id")
+        return self._examples(f"SELECT id, {TEXTS} FROM task WHERE open ORDER BY id")
 
     def first_to_score(self, limit: int, previous: str | None, rng: np.random.Generator) -> list[Example]:
         """By task id, what a new version should score before all else: the pool, if it is no larger than `limit`.
@@ -503,19 +504,19 @@ class Pool:
         Otherwise half are what the `previous` version found most informative, the rest is drawn.
         """
         if self.scored_size() <= limit:
-            return self._examples(f"SELECT id, text, pair FROM task WHERE {SCORED} ORDER BY id")
+            return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {SCORED} ORDER BY id")
         likely = {task.task_id for task in self.ranked(previous or "", limit // 2, skipped=False)}
         ids_N = np.array([row[0] for row in self._db.execute("SELECT id FROM task WHERE open") if row[0] not in likely])
         size = min(limit - len(likely), len(ids_N))  # some may just have been labelled
         drawn = rng.choice(ids_N, size=size, replace=False).tolist()
         ids = json.dumps([*likely, *drawn])
-        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} ORDER BY id", ids)
+        return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {AMONG} ORDER BY id", ids)
 
     def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
         """Tasks of the pool and the control set with ids from `first` to `last` that `version` has not seen: new ones,
         edited ones, and those that lost their label."""
         ids = json.dumps(self._unscored_ids(version, first, last).tolist())
-        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND {SCORED} ORDER BY id", ids)
+        return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {AMONG} AND {SCORED} ORDER BY id", ids)
 
     def unscored_size(self, version: str) -> int:
         """How many such tasks there are. Costs nothing while it has seen all and none was added."""
@@ -565,7 +566,7 @@ class Pool:
             raise PoolError(_UNUSABLE.format(self._path, error)) from error
 
     def _examples(self, sql: str, *args: object) -> list[Example]:
-        return [Example(*row) for row in self._db.execute(sql, args)]
+        return [_example(*row) for row in self._db.execute(sql, args)]
 
     def put_scores(
         self,
@@ -590,11 +591,11 @@ class Pool:
 
     def _numbers_of(self, examples: Sequence[Example]) -> list[int]:
         """The numbers of the texts; 0 for one that was edited in the meantime, which keeps no score of the old one."""
-        sql = f"SELECT id, text, pair, number FROM task WHERE {AMONG}"
+        sql = f"SELECT id, {TEXTS}, number FROM task WHERE {AMONG}"
         rows = self._db.execute(sql, (json.dumps([example.id for example in examples]),))
-        known = {task_id: (text, pair, number) for task_id, text, pair, number in rows}
-        found = ((known.get(example.id, (None, None, 0)), example) for example in examples)
-        return [number if (text, pair) == (e.text, e.pair) else 0 for (text, pair, number), e in found]
+        known = {task_id: (tuple(texts), number) for task_id, *texts, number in rows}
+        found = ((known.get(example.id, ((), 0)), example) for example in examples)
+        return [number if texts == _columns(example) else 0 for (texts, number), example in found]
 
     def _append(self, version: str, records_N: Records) -> None:
         classes = records_N["probs"].shape[1]
@@ -638,7 +639,7 @@ class Pool:
         ids_N, records_N = self._open_records(version, task_ids)
         exact = set(ids_N[records_N["exact"]].tolist())
         ids = json.dumps([task_id for task_id in task_ids if task_id not in exact])
-        sql = f"SELECT id, text, pair FROM task WHERE {AMONG} AND open"
+        sql = f"SELECT id, {TEXTS} FROM task WHERE {AMONG} AND open"
         found = {example.id: example for example in self._examples(sql, ids)}
         return [found[task_id] for task_id in task_ids if task_id in found]
 
@@ -714,7 +715,7 @@ class Pool:
         """Those of the tasks, by id, whose text can be read and has no vector."""
         ids_N, numbers_N = self._readable(task_ids)
         ids = json.dumps(ids_N[~self._latest(kind, name).knows(numbers_N)].tolist())
-        return self._examples(f"SELECT id, text, pair FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id", ids)
+        return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {AMONG} AND text IS NOT NULL ORDER BY id", ids)
 
     def latest_vectors(self, kind: str, name: str) -> Latest:
         """All of them, by the number of the text."""
@@ -772,6 +773,17 @@ class Pool:
         with self.transaction():
             self._db.execute("DELETE FROM published")
             self.note_published(*predictions)
+
+
+def _columns(example: Example | None) -> tuple[str | None, str | None, str | None]:
+    """The texts as `TEXTS` names them."""
+    if example is None:
+        return None, None, None
+    return example.text, example.pair, json.dumps(example.more) if example.more else None
+
+
+def _example(task_id: int, text: str, pair: str | None, more: str | None) -> Example:
+    return Example(task_id, text, pair, tuple(json.loads(more)) if more else ())
 
 
 def _digest(example: Example | None) -> str | None:

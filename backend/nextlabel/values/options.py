@@ -33,7 +33,7 @@ CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 @dataclass(frozen=True)
 class ProjectOptions:
-    """`fields`: the one or two fields that make the text, in this order; empty: what the labelling config shows.
+    """`fields`: the one to eight fields that make the text, in this order; empty: what the labelling config shows.
 
     `label_map`: labels that the config does not have, and the one that each is learnt as. `ignored_labels` are no
     classes, and tasks with them are neither learnt from nor served again. `own`: values by names of

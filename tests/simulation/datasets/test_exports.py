@@ -244,6 +244,21 @@ def test_a_number_counts_as_a_text_of_a_task(tmp_path: Path) -> None:
     assert [example.text for example, _ in data.train] == ["5", "0.5"]
 
 
+STRUCTURED = {
+    "a dialogue": ([{"author": "Al", "text": "Hi"}, {"author": "Bo", "text": "Yes"}], "Al: Hi\nBo: Yes"),
+    "a chat": ([{"role": "user", "content": "Hi"}], "user: Hi"),
+    "items": ([{"id": 2, "title": "Two"}, {"id": 1, "html": "<b>One</b>"}], "One\nTwo"),
+    "names and values": ({"b": 1, "a": "x"}, "a: x\nb: 1"),
+    "rows": ([{"a": 1, "b": 2}], "a | b\n1 | 2"),
+}
+
+
+@pytest.mark.parametrize(("value", "read_as"), STRUCTURED.values(), ids=STRUCTURED)
+def test_dialogues_tables_and_lists_are_read_as_in_the_live_loop(value: object, read_as: str, tmp_path: Path) -> None:
+    data = read(tasks_file(tmp_path, task(0, voted("b", 1), text=value), task(1, voted("good", 1))))
+    assert data.train[0][0].text == read_as
+
+
 # Other tools
 
 

@@ -162,6 +162,18 @@ def test_any_row_comes_back_from_csv_and_json(rows: list[Row], suffix: str) -> N
     assert data.leaks()["dev examples are also in train"] == len(rows)
 
 
+def test_further_texts_go_with_a_pair(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [{"a": f"a{n}", "b": f"b{n}", "c": f"c{n}", "d": f"d{n}", "label": n} for n in range(2)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    data = read_files(path, path, None, "a", "b", "label", more=["c", "d"])
+    assert [example.texts for example, _ in data.train] == [(f"a{n}", f"b{n}", f"c{n}", f"d{n}") for n in range(2)]
+    fewer = read_files(path, path, None, "a", "b", "label", more=["c"])
+    assert data.fingerprint != fewer.fingerprint
+    assert data.leaks() == {"dev examples are also in train": 2}
+    assert "'a' is asked for twice" in complaint(lambda: read_files(path, path, None, "a", "b", "label", more=["a"]))
+
+
 # Ids
 
 

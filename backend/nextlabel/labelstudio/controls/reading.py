@@ -11,8 +11,12 @@ from nextlabel.labelstudio.controls.tag import ControlTag, Shown, conditions
 NEEDED = "A control that asks about a whole text is needed, such as <Choices> with two labels."
 
 
-def read(root: Element, texts: Sequence[str]) -> tuple[tuple[ControlTag, ...], tuple[str, ...]]:
+def read(
+    root: Element, texts: Sequence[str], beside: Sequence[str] = ()
+) -> tuple[tuple[ControlTag, ...], tuple[str, ...]]:
     """The controls over texts of these names, in their order, and a sentence on each that is not learnt.
+
+    A control that points to one tag may point to one `beside` the texts; what is compared must be texts.
 
     Raises `RefusedConfigError`, with what to change, when none can be served.
     """
@@ -24,7 +28,8 @@ def read(root: Element, texts: Sequence[str]) -> tuple[tuple[ControlTag, ...], t
     for element in root.iter():
         if element.tag in KINDS:
             try:
-                control = KINDS[element.tag](element, texts)
+                names = texts if "," in element.get("toName", "") else (*texts, *beside)
+                control = KINDS[element.tag](element, names)
                 served.append(replace(control, conditions=conditions(element, parents)))
             except RefusedConfigError as error:
                 others.append(str(error))

@@ -37,16 +37,16 @@ def leaks(parts: Parts) -> dict[str, int]:
 
 def repeats(parts: Parts) -> dict[str, int]:
     """How many examples are there more than once without being leaks, in words; only what there is."""
-    texts = [(example.text, example.pair) for example, _ in parts["train"]]
+    texts = [example.texts for example, _ in parts["train"]]
     again = len(texts) - len(set(texts))
     found = _shared(parts, [("test", "dev")])
     return {**found, "train examples repeat an earlier one": again} if again else found
 
 
 def _shared(parts: Parts, pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
-    known = {name: {(example.text, example.pair) for example, _ in part} for name, part in parts.items()}
+    known = {name: {example.texts for example, _ in part} for name, part in parts.items()}
     counts = {
-        f"{name} examples are also in {other}": sum((e.text, e.pair) in known[other] for e, _ in parts[name])
+        f"{name} examples are also in {other}": sum(e.texts in known[other] for e, _ in parts[name])
         for name, other in pairs
     }
     return {words: count for words, count in counts.items() if count}
@@ -54,14 +54,14 @@ def _shared(parts: Parts, pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
 
 def contradictions(parts: Parts) -> Contradictions | None:
     """Texts (or pairs) that stand under different labels, word for word, within a part or across; None without any."""
-    found: dict[tuple[str, str | None], list[tuple[str, int, str]]] = {}
+    found: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
     for name, part in parts.items():
         for example, label in part:
-            found.setdefault((example.text, example.pair), []).append((name, example.id, label))
+            found.setdefault(example.texts, []).append((name, example.id, label))
     torn = {text: places for text, places in found.items() if len({label for *_, label in places}) > 1}
     if not torn:
         return None
-    (text, _), places = next(iter(torn.items()))
+    (text, *_), places = next(iter(torn.items()))
     by_label: dict[str, str] = {}
     for name, id, label in places:
         by_label.setdefault(label, f"{label!r} ({name}, id {id})")

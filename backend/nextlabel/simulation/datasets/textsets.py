@@ -5,12 +5,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from nextlabel.errors import BadCorpusError, of_extra
+from nextlabel.labelstudio.objects.shapes import words_of
 from nextlabel.model.hub import require_hub
 from nextlabel.problems.form import Form
 from nextlabel.problems.question import Question
@@ -25,7 +26,7 @@ from nextlabel.simulation.datasets.tables import (
     read_table,
     shown,
 )
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, of_texts
 from nextlabel.values.layout import ANY_OF, Cut, Layout, asks, decoded, encoded, labels_in
 
 Labelled: TypeAlias = tuple[Example, str]
@@ -71,7 +72,9 @@ class TextSet:
         for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
-                digest.update(json.dumps([example.id, example.text, example.pair, label]).encode() + b"\n")
+                digest.update(
+                    json.dumps([example.id, example.text, example.pair, *example.more, label]).encode() + b"\n"
+                )
         return digest.hexdigest()[:16]
 
     def leaks(self) -> dict[str, int]:
@@ -113,14 +116,15 @@ def read_files(
     label: str | Columns,
     id: str | None = None,
     positive: str | None = None,
+    more: Sequence[str] = (),
 ) -> TextSet:
     """A text set from files, see `tables.read_table`, or from what an annotation tool exported.
 
-    `text`, `pair`, `label` and `id` name columns. In Label Studio's JSON they are keys of the tasks' data, but for
-    `label`, which is the control's name (`from_name`), and `id`, which is the task's. Exports are Label Studio's JSON,
-    JSON_MIN, CSV and TSV, doccano's and Prodigy's JSON lines; several people's answers to a task are joined as in the
-    live loop, see `exports`. Rows without a text or without one label are left out; `notes` say of each file how many
-    and why.
+    `text`, `pair`, `more`, `label` and `id` name columns; `more` go with a pair. In Label Studio's JSON they are keys
+    of the tasks' data, but for `label`, which is the control's name (`from_name`), and `id`, which is the task's.
+    Exports are Label Studio's JSON, JSON_MIN, CSV and TSV, doccano's and Prodigy's JSON lines; several people's answers
+    to a task are joined as in the live loop, see `exports`, and dialogues, tables and lists are read as there. Rows
+    without a text or without one label are left out; `notes` say of each file how many and why.
 
     An example's id is the number of its row (see `read_table`), or the integer in the column `id`, which only the
     training file needs; rows of `dev` are counted on from the highest id of `train`, those of `test` from that of
@@ -133,9 +137,9 @@ def read_files(
 
     Raises `BadCorpusError` that names the file, the line, the value and the remedy.
     """
-    asked = label if isinstance(label, Columns) else Columns((label,))
+    asked, files = label if isinstance(label, Columns) else Columns((label,)), [p for p in (train, dev, test) if p]
     asked.check()
-    columns, files = _Columns(text, pair, asked.names), [path for path in (train, dev, test) if path]
+    columns = _Columns(text, pair, asked.names, tuple(more))
     table = read_table(train, columns.names(id), exports.COLUMNS)
     if asked.ask_form or forms.has_lists(table, asked.names[0]):
         if positive is not None:
@@ -168,18 +172,19 @@ class _Columns(NamedTuple):
     text: str
     pair: str | None
     labels: tuple[str, ...]
+    more: tuple[str, ...] = ()
 
     def names(self, id: str | None = None) -> tuple[str, ...]:
         """The columns to read; one asked for twice is a mistake, such as a label that is the text itself."""
-        names = tuple(name for name in (self.text, self.pair, *self.labels, id) if name is not None)
+        names = tuple(name for name in (*self.texts(), *self.labels, id) if name is not None)
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Text, pair, label and id are different.")
+            raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Texts, label and id are different.")
         return names
 
     def texts(self) -> tuple[str, ...]:
         """The columns with texts."""
-        return (self.text,) if self.pair is None else (self.text, self.pair)
+        return (self.text,) if self.pair is None else (self.text, self.pair, *self.more)
 
 
 class _Source(NamedTuple):
@@ -249,6 +254,9 @@ def _with_texts(place: str, answer: Answer, columns: _Columns, bare: bool) -> An
         return answer
     for name in columns.texts():
         value = answer.values.get(name)
+        if words := words_of(value):
+            value = words.text
+            answer = replace(answer, values={**answer.values, name: value})
         if value is None or (isinstance(value, str) and not value.strip()):
             return Answer(answer.number, answer.values, why_not=exports.NO_TEXT)
         if not isinstance(value, str):
@@ -292,7 +300,7 @@ def _examples(
             )
         numbers_of_ids[key] = answer.number
         texts = [str(answer.values[name]) for name in columns.texts()]
-        found.append((Example(key, *texts), names[answer.label]))
+        found.append((of_texts(key, texts), names[answer.label]))
     return found
 
 
@@ -488,6 +496,7 @@ def download(
     label: str,
     splits: Sequence[str] = ("train", "validation", "test"),
     positive: str | None = None,
+    more: Sequence[str] = (),
 ) -> TextSet:
     """A text set from the Hugging Face hub, such as `nyu-mll/glue` with config `sst2`, or from a local copy of one.
 
@@ -497,7 +506,7 @@ def download(
 
     Raises `BadCorpusError` that names the data set, the split, the row, the value and the remedy.
     """
-    columns = _Columns(text, pair, (label,))
+    columns = _Columns(text, pair, (label,), tuple(more))
     title = name if config is None else f"{name} ({config})"
     if not 2 <= len(splits) <= 3:
         raise BadCorpusError(f"{title}: expected two or three splits (train, dev, test), found {listed(splits)}.")
