@@ -9,6 +9,9 @@ from urllib.parse import unquote
 import pytest
 
 from nextlabel.lab.benchmark.report import markers, to_markdown
+from nextlabel.simulation import count_study
+from nextlabel.simulation.blocks import Paragraph, block_md
+from nextlabel.simulation.count_report import read_count_study
 from nextlabel.simulation.study import headlines, read_study
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +89,14 @@ def test_the_benchmark_on_the_page_is_the_one_of_the_report() -> None:
     start, end = markers()
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert page.partition(start)[2].partition(end)[0] == f"\n{to_markdown(result)}\n"
+
+
+def test_what_the_page_says_of_two_questions_is_what_the_records_say() -> None:
+    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
+    found = page.partition("<!-- results:comments -->")[2].partition("<!-- /results -->")[0]
+    study = read_count_study([ROOT / "reports" / "comments"])
+    said = [block_md(Paragraph(line, strong=True)) for line in count_study.headlines(study)]
+    assert [line for line in found.splitlines() if line.startswith("**")] == said
 
 
 @pytest.mark.parametrize(("block", "run"), [("reviews", "reviews-even"), ("mrpc", "mrpc-minilm")])

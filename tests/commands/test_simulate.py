@@ -214,6 +214,18 @@ def test_rows_that_are_left_out_and_texts_that_contradict_are_told(
         assert "leak" not in line
 
 
+def test_several_labels_are_several_questions(
+    script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    rows = "".join(f"text {n},{'ab'[n % 2]},{'p;q' * (n % 3)},{n % 4}\n" for n in range(40))
+    path.write_text(f"text,topic,tags,stars\n{rows}", encoding="utf-8")
+    options = ["--train", path, "--dev", path, "--text", "text", "--label", "topic", "--label", "tags"]
+    more = ["--label", "stars", "--label-separator", ";", "--ordered", "stars", "--seeds", "1,"]
+    questions = ["topic: one of 2 (a, b)", "tags: any of 3 (p, q, qp)", "stars: one step of 4 (0, 1, 2, 3)"]
+    introduced(script, [*options, *more], capsys, [f"Question {asked}" for asked in questions])
+
+
 def introduced(
     script: dict[str, Any], options: list[object], capsys: pytest.CaptureFixture[str], expected: list[str]
 ) -> list[str]:
@@ -287,6 +299,7 @@ def test_an_impossible_option_is_named_with_its_value(
     [
         (["--train", "a.tsv"], "--train needs --dev FILE, --text COLUMN and --label COLUMN"),
         (["--dataset", "nyu-mll/glue"], "--dataset needs --text COLUMN and --label COLUMN"),
+        (["--dataset", "a/b", "--text", "t", "--label", "l", "--any-of", "l"], "--dataset takes one --label, of which"),
         (["--own-pairs", "--mrpc-dir", "x"], "give only one of"),
     ],
 )

@@ -26,6 +26,7 @@ from nextlabel.learning.strategies import (
     rank_alike,
 )
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import ANY_OF, Cut, Layout
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
@@ -301,6 +302,26 @@ def test_small_text_gives_the_same_values(name: str, theirs: type, turned: Any, 
     strategy.score(Passes(probs_NKC), None, np.arange(200), None, None)
     ours_N = STRATEGIES[name].value(probs_NKC, some_draws(probs_NKC))
     np.testing.assert_allclose(ours_N, turned(strategy.scores_, classes), atol=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "turned"),
+    [
+        ("entropy", PredictionEntropy, lambda nats_N: nats_N / np.log(2)),
+        ("margin", BreakingTies, lambda lead_N: 1 - lead_N),
+        ("least_confidence", LeastConfidence, lambda best_N: 2 * (1 - best_N)),
+    ],
+)
+def test_of_labels_that_may_all_be_given_the_value_is_small_texts_highest(name: str, theirs: type, turned: Any) -> None:
+    probs_NL = np.random.default_rng(0).random((200, 5))
+    of_labels = []
+    for p_N in probs_NL.T:
+        strategy = theirs()
+        strategy.score(Passes(np.stack([p_N, 1 - p_N], axis=1)[:, None, :]), None, np.arange(200), None, None)
+        of_labels.append(turned(strategy.scores_))
+    layout = Layout((Cut("tags", ANY_OF, tuple("abcde")),))
+    ours_N = acquire(name, probs_NL[:, None, :], np.zeros(200), layout)
+    np.testing.assert_allclose(ours_N, np.max(of_labels, axis=0), atol=ROUNDING)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from nextlabel.learning.heads import probabilities, refitted
+from nextlabel.learning.heads import acquisition_values, probabilities, refitted, refitted_form
+from nextlabel.problems.form import Form
 from nextlabel.simulation import head_order
 from nextlabel.simulation.baselines import kind_of
 from nextlabel.simulation.head_order import EVERY, HeadOrder, is_head
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import ANY_OF, ONE_OF, Cut, Layout
 from nextlabel.values.linear import Linear
 
 CLASSES, WIDTH, TRAIN = 3, 6, 60
@@ -39,6 +41,27 @@ def test_the_first_are_by_the_version_and_the_next_by_a_head_that_knows_the_firs
         known += [id - 100 for id in batch]
         layer = refitted(order.fitted, order.train_ND[known], order.targets_N[known])
     assert order.refused == 0
+
+
+def test_a_forms_questions_are_fitted_again_each_to_those_who_answered_it() -> None:
+    rng, layout = np.random.default_rng(1), Layout((Cut("kind", ONE_OF, ("a", "b")), Cut("tags", ANY_OF, ("x", "y"))))
+    kind_N, tags_N2 = rng.integers(2, size=TRAIN), rng.integers(2, size=(TRAIN, 2))
+    targets_NC = np.hstack([np.eye(2)[kind_N], tags_N2]).astype(np.float64)
+    train_ND = rng.normal(size=(TRAIN, WIDTH)) + targets_NC @ rng.normal(size=(4, WIDTH))
+    targets_NC[rng.random(TRAIN) < 0.3, 2:] = np.nan
+    layer, form = Linear(0.1 * rng.normal(size=(4, WIDTH)), np.zeros(4)), Form.of_layout(layout)
+    ids_N, known = 100 + np.arange(TRAIN), list(range(BEGUN))
+    order = HeadOrder(layer, ids_N, train_ND, targets_NC, [*known], train_ND, targets_NC, form)
+    chosen, by = order.choose("margin", 2 * EVERY, 0), layer
+    for batch in (chosen[:EVERY], chosen[EVERY:]):
+        values_N = acquisition_values(by, train_ND, ids_N, "margin", 0, layout)
+        values_N[known] = -1
+        assert batch == ids_N[np.argsort(-values_N, kind="stable")[:EVERY]].tolist()
+        known += [id - 100 for id in batch]
+        by = refitted_form(layer, train_ND[known], targets_NC[known], layout)
+    said_NC = form.predicted(layout.probabilities(by(train_ND)))
+    expected = np.mean([of["macro_f1"] for of in form.measures(targets_NC, said_NC).values()])
+    assert order.record()["dev_macro_f1"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count", [3, EVERY, EVERY + 3, TRAIN])

@@ -87,7 +87,7 @@ def _defaults(name: str) -> str:
 def read_data(options: argparse.Namespace) -> tuple[TextSet, int | None]:
     """The corpus, and how many of its texts are taken."""
     if options.corpus:
-        return fetched.read(options.corpus)[0], options.pool
+        return fetched.read_single(options.corpus)[0], options.pool
     corpus = corpus_without_hub(options.mrpc_dir)
     if options.mrpc_dir:
         corpus = replace(corpus, source="MRPC, the official files")  # wherever they lie

@@ -60,7 +60,7 @@ def main(options: argparse.Namespace) -> None:
 
 def read_corpora(options: argparse.Namespace) -> list[tuple[TextSet, int]]:
     """What the options name, each with the word pieces that are read of a text; our own pairs if they name nothing."""
-    found = [fetched.read(directory) for directory in options.corpus or []]
+    found = [fetched.read_single(directory) for directory in options.corpus or []]
     if options.mrpc_dir:
         found.append((replace(of_pairs(read_mrpc(options.mrpc_dir)), source="MRPC, the official files"), PIECES))
     return found or [(of_pairs(own_pairs()), PIECES)]

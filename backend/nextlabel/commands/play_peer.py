@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     # Here, so that --help answers at once.
     from nextlabel.lab.peers import environment, play, process
 
-    data, word_pieces = fetched.read(options.corpus)
+    data, word_pieces = fetched.read_single(options.corpus)
     protocol = make_protocol(options, data, word_pieces)
     experiment = session.open_experiment(options.out, data, protocol, [], options.seeds)
     peer = process.installed(

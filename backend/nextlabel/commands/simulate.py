@@ -16,6 +16,7 @@ from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import baselines, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
+from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan
 from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
@@ -68,27 +69,40 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
         return textsets.of_pairs(corpora.own_pairs())
     if options.more and not options.pair:
         parser.error("--more goes with --text and --pair")
-    columns = (options.text, options.pair, options.label)
     if options.train:
         if not options.dev or not options.text or not options.label:
             parser.error("--train needs --dev FILE, --text COLUMN and --label COLUMN (or the control of an export)")
-        return textsets.read_files(
-            options.train,
-            options.dev,
-            options.test,
-            *columns,
-            id=options.id,
-            positive=options.positive,
-            more=options.more,
-        )
+        return _of_files(options)
     if options.dataset:
         if not options.text or not options.label:
             parser.error("--dataset needs --text COLUMN and --label COLUMN")
-        splits = tuple(options.splits.split(","))
-        return textsets.download(
-            options.dataset, options.config, *columns, splits=splits, positive=options.positive, more=options.more
-        )
+        if len(options.label) > 1 or options.label_separator or options.any_of or options.ordered:
+            parser.error(
+                "--dataset takes one --label, of which each text has one: save the data set as .jsonl for more"
+            )
+        return _of_hub(options)
     return textsets.of_pairs(corpora.download_mrpc())
+
+
+def _of_files(options: argparse.Namespace) -> TextSet:
+    asked = Columns(tuple(options.label), options.label_separator, tuple(options.any_of), tuple(options.ordered))
+    return textsets.read_files(
+        *(options.train, options.dev, options.test),
+        *(options.text, options.pair, asked),
+        id=options.id,
+        positive=options.positive,
+        more=options.more,
+    )
+
+
+def _of_hub(options: argparse.Namespace) -> TextSet:
+    return textsets.download(
+        *(options.dataset, options.config),
+        *(options.text, options.pair, options.label[0]),
+        splits=tuple(options.splits.split(",")),
+        positive=options.positive,
+        more=options.more,
+    )
 
 
 def make_protocol(options: argparse.Namespace, data: TextSet) -> RunProtocol:
@@ -165,7 +179,17 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--more", metavar="COLUMN", action="append", default=[], help="column with a further text (several)"
     )
     data.add_argument(
-        "--label", metavar="COLUMN", help="column with the label; in Label Studio's JSON the control's name"
+        "--label",
+        action="append",
+        metavar="COLUMN",
+        help="column with the label; in Label Studio's JSON the control's name; once for each question",
+    )
+    data.add_argument("--label-separator", metavar="TEXT", help="what stands between labels of which any may be given")
+    data.add_argument(
+        "--any-of", action="append", default=[], metavar="COLUMN", help="column of which any labels may be given"
+    )
+    data.add_argument(
+        "--ordered", action="append", default=[], metavar="COLUMN", help="column with numbers that are taken as steps"
     )
     data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the row's number)")
     data.add_argument("--positive", metavar="LABEL", help="class that F1 is of, when there are two")

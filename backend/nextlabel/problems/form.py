@@ -14,7 +14,7 @@ from nextlabel.problems import metrics
 from nextlabel.problems.metrics import Scores
 from nextlabel.problems.question import Measured, Question
 from nextlabel.problems.single_choice import SingleChoice
-from nextlabel.values.arrays import Array, Bools, Ints
+from nextlabel.values.arrays import Array, Bools, Ints, Targets
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ORDERED, Answers, Cut, Layout, decoded, encoded
 
@@ -35,6 +35,12 @@ class Form:
 
     parts: tuple[Part, ...]
     combine: str = field(default="mean")
+
+    @classmethod
+    def of_layout(cls, layout: Layout) -> "Form":
+        """The questions that a layout divides numbers among, each label in one spelling."""
+        parts = (Part(cut.name, cut.kind, SingleChoice(cut.labels), cut.weight) for cut in layout.cuts)
+        return cls(tuple(parts), layout.combine)
 
     @cached_property
     def layout(self) -> Layout:
@@ -134,7 +140,7 @@ class Form:
         accuracy, f1 = np.mean([(scores.accuracy, scores.f1) for scores in found], axis=0).tolist()
         return Scores(accuracy, f1, (accuracy + f1) / 2, len(targets_NC))
 
-    def measures(self, targets_NC: Array, predictions_NC: Array) -> dict[str, dict[str, float]]:
+    def measures(self, targets_NC: Targets, predictions_NC: Targets) -> dict[str, dict[str, float]]:
         """Of each question that somebody answered its measures by name, each in [0, 1] but for `mean_absolute_error`,
         which is in steps, `kappa`, from -1 to 1, and `examples`, which is a count."""
         return {

@@ -225,7 +225,7 @@ def _unfinished(report: CorporaReport) -> Iterator[str]:
 def _curves_picture(report: CorporaReport, out: Path) -> Picture:
     panels = []
     for study in report.studies.values():
-        panel = curve_panel(study, f"{study.title}\n{len(study.comparison.labels)} classes")
+        panel = curve_panel(study, f"{study.title}\n{_classes_in_words(study)}")
         own = [line for line in panel.lines if not baselines.kind_of(line.name)]
         panels.append(count_figures.CurvePanel(panel.title, own, panel.full))
     two = any(study.alike for study in report.studies.values())
@@ -293,13 +293,18 @@ def _table_section(report: CorporaReport) -> Iterator[Block]:
     )
 
 
+def _classes_in_words(study: CountStudy) -> str:
+    """Such as `8 classes`; of a form those of each question."""
+    return f"{' + '.join(str(count) for count in study.classes)} classes"
+
+
 def _corpus_row(study: CountStudy) -> list[str]:
     pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
-    total, full = sum(pool.values()) or 1, study.comparison.full
+    total, full = study.texts(pool), study.comparison.full
     extremes = f"{100 * max(pool.values()) / total:.1f} %, {100 * min(pool.values()) / total:.1f} %" if pool else ""
     return [
         study.title,
-        str(len(study.comparison.labels)),
+        _classes_in_words(study).removesuffix(" classes"),
         f"{study.comparison.train:,}",
         extremes,
         f"{study.last:,}",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from nextlabel.simulation import baselines
+from nextlabel.simulation.asked import rules
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
 from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
@@ -31,7 +32,8 @@ def _choosing(study: CountStudy, strategy: str, seeds: Sequence[int]) -> list[Re
 def chosen_section(study: CountStudy) -> Iterator[Block]:
     """Class mix and near-copies of what each arm chose."""
     yield Heading("What was chosen")
-    head = ["arm", "chosen", "near-copies", "classes met", "largest class", "smallest class of the pool"]
+    one, many = ("label", "labels") if study.layout else ("class", "classes")
+    head = ["arm", "chosen", "near-copies", f"{many} met", f"largest {one}", f"smallest {one} of the pool"]
     yield Table(
         f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms share; "
         "means over seeds. A near-copy's embedding by the base model has a cosine of 0.95 or more with one labelled "
@@ -54,12 +56,14 @@ def _chosen_row(study: CountStudy, arm: Arm) -> list[str]:
         f"{chosen / seeds:.0f}",
         f"{sum(known) / seeds:.1f} ({100 * sum(known) / chosen:.1f} %)" if known else "not recorded",
         f"{sum(met) / seeds:.1f} of {len(study.comparison.labels)}",
-        *(_share_chosen(label, by_label, pool, chosen / seeds) for label in extremes),
+        *(_share_chosen(label, by_label, pool, chosen / seeds, study.texts(pool)) for label in extremes),
     ]
 
 
-def _share_chosen(label: str, chosen: Mapping[str, float], pool: Mapping[str, int], all_chosen: float) -> str:
-    there = 100 * pool[label] / (sum(pool.values()) or 1)
+def _share_chosen(
+    label: str, chosen: Mapping[str, float], pool: Mapping[str, int], all_chosen: float, texts: int
+) -> str:
+    there = 100 * pool[label] / texts
     return f"{label} {100 * chosen.get(label, 0) / all_chosen:.1f} % (pool {there:.1f} %)"
 
 
@@ -113,13 +117,16 @@ def _rules(study: CountStudy) -> Iterator[str]:
     data = setting["data"]
     sizes = f"{data['train']:,} to learn from, {data['dev']:,} dev, {data.get('test', 0):,} test"
     yield f"Data: {data['source']} ({sizes})."
-    if data.get("counts") and len(study.comparison.labels) <= MOST_CLASSES:
+    if study.layout:
+        yield from rules(study.layout)
+    elif data.get("counts") and len(study.comparison.labels) <= MOST_CLASSES:
         yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
     yield (
         "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives "
         "every arm the same start set and the same randomness of training, so arms are compared seed by seed."
     )
-    yield "Macro-F1 is the mean F1 of the classes that have examples in the part that is scored, between 0 and 1."
+    if not study.layout:
+        yield "Macro-F1 is the mean F1 of the classes that have examples in the part that is scored, between 0 and 1."
     counts = listing([f"{count:,}" for count in setting["at"]])
     drawn = "drawn at random" if setting.get("start_by") == "random" else f"drawn by {setting.get('start_by')}"
     yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from nextlabel.errors import BadRunError
-from nextlabel.simulation import curves, measures, probabilities
+from nextlabel.simulation import asked, curves, measures, probabilities
 from nextlabel.simulation.count_study import CountStudy
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.measures import BINS, Measures
 from nextlabel.simulation.probabilities import Said, Targets
 from nextlabel.simulation.records import FULL, RANDOM, Record, read_run
 from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.layout import Layout
 
 TEST = "test"
 
@@ -56,14 +57,15 @@ def qualities(study: CountStudy, directories: Sequence[Path]) -> list[Quality]:
     targets = {name: probabilities.read_targets(where) for name, where in places.items()}
     arms = [(arm.strategy, arm.seeds) for arm in study.comparison.arms]
     full = [(FULL, study.comparison.full.seeds)] if study.comparison.full else []
+    layout = asked.layout_of(study.run)
     found: dict[str, dict[int, tuple[Measures, Said, Targets]]] = {}
     for name, seeds in [*arms, *full]:
         for seed in seeds:
-            record = _last(study, name, seed)
+            record = last_record(study, name, seed)
             where, right = places[record.arm], targets[record.arm]
             said = probabilities.read(where, seed, name, record.round)[TEST]
             found.setdefault(name, {})[seed] = measures.measured(where, record, right)[TEST], said, right[TEST]
-    return [_quality(name, by_seed, found.get(RANDOM, {})) for name, by_seed in found.items()]
+    return [_quality(name, by_seed, found.get(RANDOM, {}), layout) for name, by_seed in found.items()]
 
 
 def _places(directories: Sequence[Path]) -> dict[tuple[int, str], Path]:
@@ -78,7 +80,8 @@ def _places(directories: Sequence[Path]) -> dict[tuple[int, str], Path]:
     return places
 
 
-def _last(study: CountStudy, name: str, seed: int) -> Record:
+def last_record(study: CountStudy, name: str, seed: int) -> Record:
+    """The round of an arm at the last label count that is compared."""
     records = study.by_arm[name][seed]
     return records[0] if name == FULL else next(r for r in records if r.labels == study.last)
 
@@ -87,6 +90,7 @@ def _quality(
     name: str,
     by_seed: Mapping[int, tuple[Measures, Said, Targets]],
     random: Mapping[int, tuple[Measures, Said, Targets]],
+    layout: Layout | None,
 ) -> Quality:
     of = [measured for measured, _, _ in by_seed.values()]
     f1_SC = np.array([measured.f1 for measured in of])
@@ -100,8 +104,10 @@ def _quality(
         brier=_estimate([measured.brier for measured in of]),
         f1_C=_means(f1_SC),
         more_C=None if more_SC is None else _means(more_SC),
-        one_class=sum(len(np.unique(said.classes_N)) == 1 for _, said, _ in by_seed.values()),
-        bins=_bins([(said, right.classes_N) for _, said, right in by_seed.values()]),
+        one_class=sum(len(np.unique(said.classes_N, axis=0)) == 1 for _, said, _ in by_seed.values()),
+        bins=_bins(
+            [one for _, said, right in by_seed.values() for one in measures.unfolded(layout, said, right.classes_N)]
+        ),
     )
 
 

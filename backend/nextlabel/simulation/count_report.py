@@ -11,6 +11,7 @@ import numpy as np
 
 from nextlabel.errors import BadRunError
 from nextlabel.simulation import baselines, comparisons, count_figures, figures
+from nextlabel.simulation.asked import question_table
 from nextlabel.simulation.blocks import (
     Block,
     Code,
@@ -27,7 +28,7 @@ from nextlabel.simulation.blocks import (
 from nextlabel.simulation.comparisons import RANDOM_FINAL, WAYS, Arm, Need
 from nextlabel.simulation.count_figures import Bar, BarPanel, CurvePanel, ReliabilityPanel
 from nextlabel.simulation.count_making import chosen_by_label, chosen_section, making_section, times_section
-from nextlabel.simulation.count_quality import Quality, qualities
+from nextlabel.simulation.count_quality import Quality, last_record, qualities
 from nextlabel.simulation.count_study import (
     FEW_EXAMPLES,
     CountStudy,
@@ -41,7 +42,7 @@ from nextlabel.simulation.count_study import (
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.figures import Line
 from nextlabel.simulation.provenance import commands, listing, settled
-from nextlabel.simulation.records import FULL, RANDOM, SETTING, merge, read_json, read_run
+from nextlabel.simulation.records import FULL, RANDOM, SETTING, Record, merge, read_json, read_run
 from nextlabel.simulation.study import interval
 
 FEWEST_IN_BIN = 20  # examples of all seeds together, for a point of the reliability figure
@@ -122,7 +123,16 @@ def _statistics(report: CountReport) -> dict[str, Any]:
         "sentences": headlines(study),
         "doubts": doubts(study),
         "comparison": study.comparison.as_dict(),
+        **({"questions": _of_questions(report)} if study.layout else {}),
         "at_last_count": {quality.strategy: asdict(quality) for quality in report.qualities},
+    }
+
+
+def _of_questions(report: CountReport) -> dict[str, Any]:
+    """By arm and seed each question's measures on test, with the last label count."""
+    return {
+        name: {record.seed: (record.questions or {}).get("test") for record in records}
+        for name, records in _last_rounds(report).items()
     }
 
 
@@ -133,6 +143,7 @@ def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
     yield _curves_picture(study, out)
     yield from _savings_section(study, out)
     yield from _arms_section(study)
+    yield from _questions_section(report)
     yield from _classes_section(report)
     yield from _calibration_section(report, out)
     yield from chosen_section(study)
@@ -147,8 +158,9 @@ def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
 def _of_versions(report: CountReport) -> Iterator[str]:
     for quality in report.qualities:
         if quality.one_class:
+            same = "the same" if report.study.layout else "one class"
             yield (
-                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer one class for "
+                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer {same} for "
                 "every test example: these fits have failed."
             )
 
@@ -348,13 +360,27 @@ def _scored(of: Estimate) -> str:
     return f"{of.mean:.4f} {interval(of)}".rstrip()
 
 
+def _questions_section(report: CountReport) -> Iterator[Block]:
+    """What a form's questions are measured by; nothing of one question with one class a text."""
+    study = report.study
+    if study.layout:
+        yield Heading("Questions")
+        yield question_table(study.layout, "test", _last_rounds(report), f"{study.last:,}")
+
+
+def _last_rounds(report: CountReport) -> dict[str, list[Record]]:
+    """By arm, over its seeds."""
+    return {_name(of): [last_record(report.study, of.strategy, seed) for seed in of.seeds] for of in report.qualities}
+
+
 def _classes_section(report: CountReport) -> Iterator[Block]:
     study = report.study
     counts = study.run.setting["data"].get("counts") or {}
     pool, test = counts.get("train") or {}, counts.get("test") or {}
     order = sorted(study.comparison.labels, key=lambda label: -test.get(label, 0))
     columns = [_class_columns(study, quality) for quality in _in_class_table(report)]
-    head = ["class", "in the pool", "in test", *(name for column in columns for name in column[0])]
+    one, many = ("label", "Labels") if study.layout else ("class", "Classes")
+    head = [one, "in the pool", "in test", *(name for column in columns for name in column[0])]
     rows = [
         [
             label.replace(" ", HARD_SPACE),
@@ -364,11 +390,11 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
         ]
         for label in order
     ]
-    yield Heading(f"Classes, with {study.last:,} labels")
+    yield Heading(f"{many}, with {study.last:,} labels")
     yield Table(
-        "Mean F1 on test over seeds, its difference to random, and how many examples of the class were chosen after "
+        f"Mean F1 on test over seeds, its difference to random, and how many examples of the {one} were chosen after "
         "the start, mean over seeds. Without intervals: "
-        f"of a class with fewer than {FEW_EXAMPLES} test examples a difference says little.",
+        f"of a {one} with fewer than {FEW_EXAMPLES} test examples a difference says little.",
         head,
         rows,
     )
@@ -420,6 +446,11 @@ def _calibration_section(report: CountReport, out: Path) -> Iterator[Block]:
         "even for a perfectly calibrated model. The Brier score (0 to 2) is over all classes. Nothing was calibrated "
         "after the fit."
     )
+    if study.layout:
+        yield Paragraph(
+            "Both are means over the questions; where any labels may be given, each label counts as a question of two "
+            "classes. The figure has all questions together."
+        )
 
 
 def _name(quality: Quality) -> str:

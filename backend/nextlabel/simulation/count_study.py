@@ -7,13 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from nextlabel.learning.strategies import rank_alike
-from nextlabel.simulation import baselines
+from nextlabel.simulation import asked, baselines
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving
 from nextlabel.simulation.curves import FEWEST_SEEDS, SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import by_strategy, differing_versions, listing
 from nextlabel.simulation.records import FULL, RANDOM, Record, Run
 from nextlabel.simulation.study import from_to
 from nextlabel.simulation.verdicts import MARGIN, Difference
+from nextlabel.values.layout import Layout
 
 WELL_FITTED = 0.95  # of its own labels a fit should know at least so many; the field's fits know nearly all
 FEW_EXAMPLES = 10  # of a class in a part: its F1 moves by steps of a tenth
@@ -55,13 +56,34 @@ class CountStudy:
     def alike(self) -> list[list[str]]:
         """Groups of strategies that order every pool alike, but for rounding."""
         names = [arm.strategy for arm in self.comparison.arms]
-        return [group for group in rank_alike(names, len(self.comparison.labels)) if len(group) > 1]
+        return [
+            group for group in rank_alike(names, 0 if self.layout else len(self.comparison.labels)) if len(group) > 1
+        ]
 
     @property
     def judged(self) -> list[Arm]:
         """The arms that the headline is about: those that fit the model, one of each group that is alike."""
         single = [arm for arm in self.rivals if all(arm.strategy not in group[1:] for group in self.alike)]
         return [arm for arm in single if not baselines.kind_of(arm.strategy)] or single
+
+    @property
+    def layout(self) -> Layout | None:
+        """How a form's numbers are divided; None of one question with one class a text."""
+        return asked.layout_of(self.run)
+
+    @property
+    def classes(self) -> list[int]:
+        """How many each question has."""
+        return [len(cut.labels) for cut in self.layout.cuts] if self.layout else [len(self.comparison.labels)]
+
+    def texts(self, pool: Mapping[str, int]) -> int:
+        """How many texts a pool of these counts by label has; those of a form may have several labels or none."""
+        return self.comparison.train if self.layout else sum(pool.values()) or 1
+
+    @property
+    def score(self) -> str:
+        """What arms are compared by."""
+        return f"macro-F1 ({asked.mean_over(self.layout)})" if self.layout else "macro-F1"
 
     @property
     def drawn(self) -> list[Arm]:
@@ -82,9 +104,9 @@ class CountStudy:
 
         Without full data, which mostly has fewer seeds than the arms; of how many were planned nothing is noted.
         """
-        asked = len(self.run.setting["at"])
+        counts = len(self.run.setting["at"])
         known = {arm for arm in (*self.run.planned, *(r.arm for r in self.run.rounds)) if arm[1] != FULL}
-        return {(seed, name) for seed, name in known if len(self.by_arm.get(name, {}).get(seed, ())) < asked}
+        return {(seed, name) for seed, name in known if len(self.by_arm.get(name, {}).get(seed, ())) < counts}
 
 
 def headlines(study: CountStudy) -> list[str]:
@@ -100,7 +122,7 @@ def _first(study: CountStudy) -> str:
     claims = any(arm.supports_claim for arm in study.judged)
     said = "; ".join(verdict(arm) + _weak(arm) * claims for arm in study.judged)
     score = f"{study.random.final.test.mean:.4f} with {study.last:,} labels"
-    return f"{_seeds(study.judged, claims)}: against random sampling's test macro-F1 of {score}, {said}."
+    return f"{_seeds(study.judged, claims)}: against random sampling's test {study.score} of {score}, {said}."
 
 
 def _seeds(arms: Sequence[Arm], claims: bool) -> str:
@@ -241,9 +263,9 @@ def _left_out(study: CountStudy) -> Iterator[str]:
     }
     if unpaired - study.missing:
         yield f"Left out, because random has not all counts of the seed: {by_strategy(unpaired - study.missing)}."
-    asked = max(study.run.setting["at"])
-    if study.last < asked:
-        yield f"Random sampling got to {study.last:,} of {asked:,} labels; what other arms did beyond is left out."
+    most = max(study.run.setting["at"])
+    if study.last < most:
+        yield f"Random sampling got to {study.last:,} of {most:,} labels; what other arms did beyond is left out."
 
 
 def _of_fits(study: CountStudy) -> Iterator[str]:
@@ -286,11 +308,13 @@ def _of_classes(study: CountStudy) -> Iterator[str]:
         by_label = counts.get(part) or {}
         absent = [label for label in study.comparison.labels if not by_label.get(label)]
         few = {label: n for label, n in by_label.items() if 0 < n < FEW_EXAMPLES}
+        hence = ", hence in no score of a question with one answer" if study.layout else f", hence in no {part} score"
         if by_label and absent:
-            yield f"Without {part} examples, hence in no {part} score: {_some(absent)}."
+            yield f"Without {part} examples{hence}: {_some(absent)}."
         if few:
             names = _some([f"{label} {n}" for label, n in sorted(few.items(), key=lambda item: item[1])])
-            have = "class has" if len(few) == 1 else "classes have"
+            one, many = ("label", "labels") if study.layout else ("class", "classes")
+            have = f"{one} has" if len(few) == 1 else f"{many} have"
             yield (
                 f"{len(few)} {have} fewer than {FEW_EXAMPLES} {part} examples ({names}), and as much weight in "
                 "macro-F1 as the largest."

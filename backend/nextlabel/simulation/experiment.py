@@ -159,7 +159,8 @@ class Experiment:
             records.repair(self.out / ROUNDS)
             anew = self._begin_anew(plan)
             if self.protocol.at:
-                probabilities.write_targets(self.out, self.data.labels, _targets(self.data))
+                layout = self.data.question.layout
+                probabilities.write_targets(self.out, self.data.labels, _targets(self.data), layout)
             records.write_json(self.out / SETTING, self.setting)
             records.write_json(self.out / INVOCATIONS, {"invocations": [*before, {**now, **anew}]})
 
@@ -189,7 +190,8 @@ class Experiment:
         record = replace(played.record, setting=self.digest)
         with _disk(self.out):
             if self.protocol.at:
-                probabilities.write(self.out, record.seed, record.strategy, record.round, played.said)
+                predicted = self.data.question.predicted
+                probabilities.write(self.out, record.seed, record.strategy, record.round, played.said, predicted)
             records.append(self.out / ROUNDS, record)
         return record
 
@@ -338,6 +340,7 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
             "source": data.source,
             "fingerprint": data.fingerprint,
             "labels": list(data.labels),
+            **({"questions": data.form.layout.as_dict()} if data.form else {}),
             "train": len(data.train),
             "dev": len(data.dev),
             "test": len(data.test),

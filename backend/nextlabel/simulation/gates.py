@@ -72,7 +72,7 @@ def play(directory: Path, plan: GatePlan, base_model: str, out: Path) -> list[Ca
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
     recipe = Recipe(base_model, 1, 0.0, auto_recipe.BATCH, min(word_pieces, plan.word_pieces), 0)
     recipe = replace(
         recipe, learning_rate=auto_recipe.learning_rate(checkpoints.width(base_model)), **auto_recipe.FIXED

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.learning.heads import PRECISION, beats_majority, probabilities, refitted
-from nextlabel.learning.strategies import acquire, draws, most_informative_first
+from nextlabel.learning.heads import PRECISION, acquisition_values, beats_majority, refitted, refitted_form
+from nextlabel.learning.strategies import most_informative_first
+from nextlabel.problems.form import Form
 from nextlabel.problems.metrics import macro_f1
-from nextlabel.values.arrays import Features, Ints
+from nextlabel.simulation.scores import scores
+from nextlabel.values.arrays import Features, Ints, Targets
 from nextlabel.values.linear import Linear
 
 HEAD = "head"  # before the strategy, in the name of an arm
@@ -24,16 +26,18 @@ def is_head(arm: str) -> bool:
 class HeadOrder:
     """A version's last layer, what that reads of the training examples `ids_N` and of dev, and the labels known.
 
-    `known` are positions of training examples: those of the version, then the chosen ones in their order.
+    `known` are positions of training examples: those of the version, then the chosen ones in their order. Where a
+    `form` is asked, targets are those of its layout.
     """
 
     fitted: Linear
     ids_N: Ints
     train_ND: Features
-    targets_N: Ints
+    targets_N: Targets
     known: list[int]
     dev_ND: Features
-    dev_targets_N: Ints
+    dev_targets_N: Targets
+    form: Form | None = None
     refused: int = 0  # how often a head was no better than the majority
 
     def choose(self, strategy: str, count: int, seed: int) -> list[int]:
@@ -43,29 +47,40 @@ class HeadOrder:
         while len(self.known) < begun + count and len(open_N):
             if len(self.known) > begun:
                 layer = self._renewed()
-            probs_NC = probabilities(layer, self.train_ND[open_N])
-            values_N = acquire(strategy, probs_NC[:, None, :], draws(self.ids_N[open_N], seed))
+            ids_N, layout = self.ids_N[open_N], self.form.layout if self.form else None
+            values_N = acquisition_values(layer, self.train_ND[open_N], ids_N, strategy, seed, layout)
             places = most_informative_first(values_N)[: min(EVERY, begun + count - len(self.known))]
             self.known += open_N[places].tolist()
             open_N = np.delete(open_N, places)
         return [int(self.ids_N[i]) for i in self.known[begun:]]
 
     def _renewed(self) -> Linear:
-        """The head of the labels known now; the version's own layer where it is too bad to order by."""
-        features_ND, targets_N = self.train_ND[self.known], self.targets_N[self.known]
-        if beats_majority(features_ND, targets_N, self.fitted):
-            return refitted(self.fitted, features_ND, targets_N)
+        """The head of the labels known now; the version's own layer where it is too bad to order by, which of a form is
+        not asked, as it is not in the live loop."""
+        if self.form or beats_majority(self.train_ND[self.known], self.targets_N[self.known], self.fitted):
+            return self._refitted()
         self.refused += 1
         return self.fitted
 
+    def _refitted(self) -> Linear:
+        features_ND, targets = self.train_ND[self.known], self.targets_N[self.known]
+        if self.form:
+            return refitted_form(self.fitted, features_ND, targets, self.form.layout)
+        return refitted(self.fitted, features_ND, targets)
+
     def record(self) -> dict[str, float]:
         """For a round's record: how the head was fitted, and its macro-F1 on dev with all labels known now."""
-        head = refitted(self.fitted, self.train_ND[self.known], self.targets_N[self.known])
-        predictions_N = head(self.dev_ND).argmax(axis=1)
         return {
             "every": EVERY,
             "precision": PRECISION,
             "labels": len(self.known),
             "refused": self.refused,
-            "dev_macro_f1": macro_f1(self.dev_targets_N, predictions_N),
+            "dev_macro_f1": self._dev_macro_f1(),
         }
+
+    def _dev_macro_f1(self) -> float:
+        logits_NC = self._refitted()(self.dev_ND)
+        if self.form is None:
+            return macro_f1(self.dev_targets_N, logits_NC.argmax(axis=1))
+        predictions_NC = self.form.predicted(self.form.layout.probabilities(logits_NC))
+        return scores(self.form, self.dev_targets_N, predictions_NC)["macro_f1"]

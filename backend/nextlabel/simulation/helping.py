@@ -198,7 +198,7 @@ def play(directory: Path, plan: HelpingPlan, base_model: str, out: Path) -> list
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or the corpus is too small for the pool.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
 
     def cells() -> Iterator[Cell]:
         parts = frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))

@@ -120,7 +120,7 @@ def play(directory: Path, plan: JudgingPlan, replays: int, base_model: str, out:
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
     path, setting = out / f"judging-{directory.name}.json", setting_of(plan, base_model, data)
     now = _kept(path, directory.name, plan, setting)
     if now.replays >= replays:

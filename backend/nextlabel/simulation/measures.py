@@ -13,6 +13,11 @@ confidences|, divided by N. Stored probabilities are v / 255, and 255 = 15 x 17:
 Brier score. The mean over the examples of the sum over all C classes of (stored probability - 1 or 0)^2, in [0, 2].
 
 Stored probabilities are rounded to 1/255, and no row is scaled to make its sum 1 again.
+
+Of a form accuracy, macro-F1, calibration error and Brier score are the means over the questions that somebody answered,
+each over the examples of which it was. Where any labels may be given, accuracy is that of all labels together, macro-F1
+the mean over all labels, and for the other two each label of each example counts as an example of two classes: given,
+with its probability v / 255, and not given, with the rest.
 """
 
 import math
@@ -24,11 +29,16 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import BadRunError
-from nextlabel.problems.metrics import evaluate, f1_of_class, macro_f1
+from nextlabel.problems.form import Form
+from nextlabel.problems.metrics import f1_of_class, macro_f1
+from nextlabel.problems.question import Question
 from nextlabel.simulation import probabilities
 from nextlabel.simulation.probabilities import LEVELS, Said, Targets
-from nextlabel.simulation.records import MACRO_F1, Record, Run
+from nextlabel.simulation.records import Record, Run
+from nextlabel.simulation.scores import ByQuestion, by_question, scores
+from nextlabel.values import arrays
 from nextlabel.values.arrays import Ints
+from nextlabel.values.layout import ANY_OF, Layout
 
 BINS = 15
 SAME = 1e-12  # what the order of a sum may change
@@ -36,17 +46,19 @@ SAME = 1e-12  # what the order of a sum may change
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one version on one part: all in [0, 1] but `brier`, in [0, 2]. `f1` of each class, in the classes' order."""
+    """Of one version on one part: all in [0, 1] but `brier`, in [0, 2]. `f1` of each class, in the classes' order. Of a
+    form `questions` has what each one is measured by."""
 
     accuracy: float
     macro_f1: float
     f1: tuple[float, ...]
     ece: float
     brier: float
+    questions: ByQuestion | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def measure(said: Said, targets_N: Ints) -> Measures:
@@ -58,6 +70,41 @@ def measure(said: Said, targets_N: Ints) -> Measures:
         ece=calibration_error(said, targets_N),
         brier=brier(said, targets_N),
     )
+
+
+def measure_form(form: Form, said: Said, targets_NC: arrays.Targets) -> Measures:
+    """The same of a form, whose targets are those of `Layout.targets`. Raises `ValueError` where nobody answered."""
+    found, measured = scores(form, targets_NC, said.classes_N), form.measures(targets_NC, said.classes_N)
+    questions = list(unfolded(form.layout, said, targets_NC))
+    return Measures(
+        accuracy=found["accuracy"],
+        macro_f1=found["macro_f1"],
+        f1=tuple(
+            measured.get(cut.name, {}).get(f"f1 {label}", 0.0) for cut in form.layout.cuts for label in cut.labels
+        ),
+        ece=float(np.mean([calibration_error(*one) for one in questions])),
+        brier=float(np.mean([brier(*one) for one in questions])),
+        questions=measured,
+    )
+
+
+def unfolded(layout: Layout | None, said: Said, targets: arrays.Targets) -> Iterator[tuple[Said, Ints]]:
+    """What was said of each question that somebody answered, as if nothing else were asked, with the right classes. A
+    question of which any labels may be given becomes one of two classes, of as many examples as there are labels."""
+    if layout is None:
+        yield said, targets
+        return
+    for cut, at in layout.parts:
+        asked_N = ~np.isnan(targets[:, at]).any(axis=1)
+        if not asked_N.any():
+            continue
+        right_MC, given_MC = targets[asked_N, at].astype(np.int64), said.classes_N[asked_N, at]
+        probs_MC = said.probs_NC[asked_N, at]
+        if cut.kind == ANY_OF:
+            probs_L2 = np.stack([probs_MC.ravel(), 1 - probs_MC.ravel()], axis=1)
+            yield Said(1 - given_MC.ravel(), probs_L2), 1 - right_MC.ravel()
+        else:
+            yield Said(given_MC.argmax(axis=1), probs_MC), right_MC.argmax(axis=1)
 
 
 def calibration_error(said: Said, targets_N: Ints) -> float:
@@ -78,16 +125,18 @@ def brier(said: Said, targets_N: Ints) -> float:
 
 def measured(out: Path, record: Record, targets: Mapping[str, Targets]) -> dict[str, Measures]:
     """The measures of a round by part. Raises `BadRunError` when what it said is missing or damaged."""
-    said = _said(out, record, targets)
+    said, question = _said(out, record, targets), probabilities.read_question(out)
+    if isinstance(question, Form):
+        return {part: measure_form(question, said[part], targets[part].classes_N) for part in targets}
     return {part: measure(said[part], targets[part].classes_N) for part in targets}
 
 
 def check(out: Path, run: Run) -> None:
     """Raises `BadRunError` at the first score of the records that is not the one of the stored classes."""
-    targets = probabilities.read_targets(out)
+    targets, question = probabilities.read_targets(out), probabilities.read_question(out)
     for record in run.rounds:
         said = _said(out, record, targets)
-        for part, name, noted, found in _scores(record, said, targets):
+        for part, name, noted, found in _scores(question, record, said, targets):
             if not math.isclose(noted, found, rel_tol=0, abs_tol=SAME):
                 raise BadRunError(
                     f"Seed {record.seed}, {record.strategy}, round {record.round}: {name} on {part} is {noted!r} in "
@@ -96,15 +145,18 @@ def check(out: Path, run: Run) -> None:
 
 
 def _scores(
-    record: Record, said: Mapping[str, Said], targets: Mapping[str, Targets]
+    question: Question, record: Record, said: Mapping[str, Said], targets: Mapping[str, Targets]
 ) -> Iterator[tuple[str, str, float, float]]:
     """Part, name, what the record has, and what the stored classes give."""
     for part, right in targets.items():
         noted = (record.dev if part == "dev" else record.test) or {}
         classes_N, wanted_N = said[part].classes_N, right.classes_N
-        scores = evaluate(wanted_N, classes_N, said[part].probs_NC.shape[1]).as_dict()
-        for name, value in {**scores, MACRO_F1: macro_f1(wanted_N, classes_N)}.items():
+        for name, value in scores(question, wanted_N, classes_N).items():
             yield part, name, noted.get(name, math.nan), value
+        noted_of = (record.questions or {}).get(part, {})
+        for asked, measured in (by_question(question, wanted_N, classes_N) or {}).items():
+            for name, value in measured.items():
+                yield part, f"{name} of {asked}", noted_of.get(asked, {}).get(name, math.nan), value
 
 
 def _said(out: Path, record: Record, targets: Mapping[str, Targets]) -> dict[str, Said]:

@@ -105,7 +105,7 @@ def play(
     """Play what OUT does not hold yet; why arms failed, in sentences."""
     failed: list[str] = []
     for corpus in table.corpora:
-        data, word_pieces = fetched.read(corpus)
+        data, word_pieces = fetched.read_single(corpus)
         for name, changes in table.recipes.items():
             protocol = _protocol(table, data, base_model, {"max_length": word_pieces, **changes})
             directory = out / corpus.name / name

@@ -76,7 +76,7 @@ def play(directory: Path, plan: RenewalPlan, base_model: str, out: Path) -> list
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
 
     def cells() -> Iterator[Cell]:
         return _play(directory.name, *frozen_parts(data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0)), plan)

@@ -26,16 +26,17 @@ from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.devices import describe, processor
 from nextlabel.model.tokens import TokenCache
-from nextlabel.problems.metrics import macro_f1
-from nextlabel.simulation import baselines
+from nextlabel.simulation import baselines, scores
 from nextlabel.simulation.baselines import Baseline
 from nextlabel.simulation.control_set import ControlSet, drawn, figures, interleaved
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import HeadOrder, is_head
 from nextlabel.simulation.records import COMBINED, FULL, MACRO_F1, RANDOM, Record
-from nextlabel.values.arrays import Array, Features
+from nextlabel.simulation.scores import ByQuestion
+from nextlabel.values.arrays import Array, Features, Targets
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import labels_in
 from nextlabel.values.queue import Ranked
 
 LIVE = "live"  # the arm that is ordered as a new project's queue is
@@ -135,10 +136,27 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
         start = start_set(data, protocol, seed)
         complaint = data.question.missing_labels([label for example, label in data.train if example.id in start])
         if complaint:
+            only = "answer" if data.form else "class"
             raise BadRunError(
-                f"Seed {seed} starts with examples of one class only. {complaint} Give a larger --start than "
-                f"{size}, or leave out this seed."
+                f"Seed {seed} starts with examples of one {only} only. {complaint} Give a larger --start than {size}, "
+                "or leave out this seed."
             )
+
+
+def require_served(data: TextSet, protocol: RunProtocol, strategies: Sequence[str]) -> None:
+    """Raises `BadRunError` for what is played of one question with one answer alone, where a form is asked."""
+    if data.form is None:
+        return
+    for name in strategies:
+        if baselines.kind_of(name):
+            raise BadRunError(
+                f"--strategy {name} knows one question with one class a text, and here other questions are asked "
+                f"({', '.join(part.name for part in data.form.parts)}). Leave it out."
+            )
+    if protocol.control_share:
+        raise BadRunError(
+            f"--control-share {protocol.control_share:g} is for one question with one class a text. Leave it out."
+        )
 
 
 def deviations(data: TextSet, protocol: RunProtocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
@@ -263,14 +281,18 @@ class Player:
                 device=describe(protocol.recipe.device),
                 versions=classifiers.package_versions(),
                 machine=processor(),
-                mix=dict(Counter(self._labels[id] for id in asked_next)),
+                mix=dict(Counter(label for id in asked_next for label in self._labels_of(id))),
                 near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
                 train_accuracy=version.train_accuracy,
                 head=head,
                 control=self._judged(version, judging),
+                questions=self._by_question(version),
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
+
+    def _labels_of(self, number: int) -> tuple[str, ...]:
+        return labels_in(self._labels[number], self._data.question.layout)
 
     def _control(self, arm: Arm) -> ControlSet:
         """What the arm does not learn from."""
@@ -329,10 +351,22 @@ class Player:
     def _scores(self, probs_NC: Array, part: Sequence[Labelled]) -> dict[str, float] | None:
         if not part:
             return None
+        targets, predictions = self._judge(probs_NC, part)
+        if self._protocol.at:
+            return scores.scores(self._data.question, targets, predictions)
+        return self._data.question.evaluate(targets, predictions).as_dict()
+
+    def _judge(self, probs_NC: Array, part: Sequence[Labelled]) -> tuple[Targets, Targets]:
+        """What is right, and what is said."""
         question = self._data.question
-        targets_N, predictions_N = question.class_numbers([label for _, label in part]), question.predicted(probs_NC)
-        scores = question.evaluate(targets_N, predictions_N).as_dict()
-        return {**scores, MACRO_F1: macro_f1(targets_N, predictions_N)} if self._protocol.at else scores
+        return question.class_numbers([label for _, label in part]), question.predicted(probs_NC)
+
+    def _by_question(self, version: _Version) -> Mapping[str, ByQuestion] | None:
+        """Each question's measures, by part, where a form is asked."""
+        said = {"dev": (version.dev_NC, self._data.dev), "test": (version.test_NC, self._data.test)}
+        judged = {name: self._judge(probs_NC, part) for name, (probs_NC, part) in said.items() if part}
+        found = {name: scores.by_question(self._data.question, *pair) for name, pair in judged.items()}
+        return {name: measured for name, measured in found.items() if measured is not None} or None
 
     def _choose(
         self,
@@ -396,6 +430,7 @@ class Player:
             [i for i, (example, _) in enumerate(train) if example.id in labelled],
             dev_ND,
             question.class_numbers([label for _, label in dev]),
+            self._data.form,
         )
 
     def _scored(self, version: _Version, pool: Sequence[Example], strategy: str, seed: int) -> Scored:
@@ -408,7 +443,8 @@ class Player:
         elif version.pool_NC is None:
             version.pool_NC = version.model.predict_proba(pool)
         draws_N = draws(np.array([example.id for example in pool], dtype=np.int64), seed)
-        return Scored(pool, version.pool_NC, acquire(strategy, version.pool_NC[:, None, :], draws_N))
+        layout = self._data.question.layout
+        return Scored(pool, version.pool_NC, acquire(strategy, version.pool_NC[:, None, :], draws_N, layout))
 
     def _near_copies(self, labelled: set[int], chosen: Sequence[int]) -> int:
         """How many of the chosen say nearly the same as one that was labelled before them."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from nextlabel.errors import BadRunError
 from nextlabel.simulation import curves, figures
+from nextlabel.simulation.asked import classes_of, label_table, layout_of, question_table, rules
 from nextlabel.simulation.blocks import (
     Block,
     Code,
@@ -113,6 +114,7 @@ def _blocks(
     if not study.reproduction:
         yield Heading("Results by arm")
         yield from _tables(study)
+        yield from _of_questions(study)
         yield from pictures[1:]
     yield Heading("Mean curves")
     for part, curves_ in means.items():
@@ -275,7 +277,10 @@ def _reproduction_rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
 def _data_rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
     parts = f"{data['train']} to learn from, {data['dev']} dev, {data.get('test', 0)} test"
     yield f"Data: {data['source']} ({parts}; labels: {', '.join(map(str, data['labels']))}). {_score_words(study)}"
-    if data.get("counts"):
+    layout = layout_of(study.run)
+    if layout:
+        yield from rules(layout)
+    elif data.get("counts"):
         yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
 
 
@@ -379,12 +384,14 @@ def _rules(study: Study, data: Mapping[str, Any]) -> Iterator[str]:
             f"With two classes {listing(group)} rank every pool alike, but for rounding; the figures show "
             f"{group[0]} only."
         )
-    if len(data["labels"]) == 2 and not study.alike:
+    if classes_of(study.run) == 2 and not study.alike:
         yield "With two classes entropy, margin and least confidence rank every pool alike: one stands for all."
 
 
 def _score_words(study: Study) -> str:
     labels = study.run.setting["data"]["labels"]
+    if layout_of(study.run):
+        return "The score is the mean of accuracy and F1 over the questions, between 0 and 1."
     f1 = f"F1 of {labels[0]!r}" if len(labels) == 2 else "macro F1"
     return f"The score is the mean of accuracy and {f1}, between 0 and 1."
 
@@ -430,6 +437,25 @@ def _tables(study: Study) -> Iterator[Block]:
         caption = f"To random's mean final dev score ({goal}), sustained crossing."
         head = ["arm", "reached", "labels needed, by seed", *([] if one else ["target"]), "saved vs random"]
         yield Table(caption, head, rows)
+
+
+def _of_questions(study: Study) -> Iterator[Block]:
+    """What a form's questions are measured by; nothing of one question with one class a text."""
+    layout, (_, high) = (
+        layout_of(study.run),
+        curves.common_range([c for o in study.outcomes for c in study.paired(o.strategy)]),
+    )
+    if layout is None:
+        return
+    last = {o.strategy: [_at(study, o.strategy, seed, high) for seed in o.seeds] for o in study.outcomes}
+    for part in ["dev", "test"] if study.tested else ["dev"]:
+        yield question_table(layout, part, last, f"{high:,}")
+        yield label_table(layout, part, last, f"{high:,}")
+
+
+def _at(study: Study, strategy: str, seed: int, labels: int) -> Record:
+    """The last round with at most so many labels."""
+    return [r for r in study.run.rounds if r.arm == (seed, strategy) and r.labels <= labels][-1]
 
 
 def _curve_row(outcome: Outcome) -> list[str]:

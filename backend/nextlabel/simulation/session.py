@@ -16,11 +16,21 @@ from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.model import checkpoints
+from nextlabel.simulation.asked import question_in_words
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
-from nextlabel.simulation.replay import LIVE, TUTORIAL, RunProtocol, arms, check, deviations, rounds_in
+from nextlabel.simulation.replay import (
+    LIVE,
+    TUTORIAL,
+    RunProtocol,
+    arms,
+    check,
+    deviations,
+    require_served,
+    rounds_in,
+)
 
 AUTO = "auto"
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
@@ -70,6 +80,7 @@ def open_experiment(
     """The experiment of a directory, new or begun. Raises `BadRunError` for what cannot be played, or not there."""
     differing = deviations(data, protocol, strategies, seeds) if reproduce_tutorial else None
     experiment = Experiment(out, data, protocol, differing)
+    require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
     return experiment
 
@@ -116,7 +127,9 @@ def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> 
     """Lines that tell what is about to be played, and what a reviewer would object to."""
     yield f"Data: {data.source}: {len(data.train)} to learn from, {len(data.dev)} dev, {len(data.test)} test"
     yield from data.notes
-    if len(data.labels) == 2:
+    if data.form:
+        yield from (f"Question {question_in_words(cut)}" for cut in data.form.layout.cuts)
+    elif len(data.labels) == 2:
         yield f"F1 is that of {data.labels[0]!r}; the other class is {data.labels[1]!r}"
     seeds = list(dict.fromkeys(arm.seed for arm in plan.arms))
     names = list(dict.fromkeys(arm.strategy for arm in plan.arms))
@@ -144,7 +157,8 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
         yield f"an arm has {rounds} rounds at most: a crossing needs {SPAN}; give a smaller --batch or more --rounds"
     elif protocol.batch > len(data.train) - seed_size(len(data.train), protocol.start):
         yield "the pool is smaller than a batch: the first batch takes all of it"
-    for alike in rank_alike([name for name in names if ":" not in name and name != LIVE], len(data.labels)):
+    classes = 0 if data.form else len(data.labels)
+    for alike in rank_alike([name for name in names if ":" not in name and name != LIVE], classes):
         if len(alike) > 1:
             yield f"with two classes {' and '.join(alike)} choose the same examples: one of them would do"
     epochs = protocol.full_steps * protocol.recipe.batch_size / len(data.train)

@@ -85,7 +85,7 @@ def play(directory: Path, plan: StartPlan, base_model: str, out: Path) -> list[C
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or more labels are asked for than a pool has.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
 
     def cells() -> Iterator[Cell]:
         return _play(directory.name, data, plan, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))

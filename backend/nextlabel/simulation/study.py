@@ -9,6 +9,7 @@ import numpy as np
 from nextlabel.errors import BadRunError
 from nextlabel.learning.strategies import STRATEGIES, rank_alike
 from nextlabel.simulation import curves
+from nextlabel.simulation.asked import classes_of
 from nextlabel.simulation.curves import (
     Arms,
     Baseline,
@@ -117,7 +118,7 @@ def study_of(run: Run) -> Study:
         raise BadRunError(
             f"No seed has an arm together with {RANDOM} and {FULL}: there is nothing to compare yet. Let the run go on."
         )
-    alike = [group for group in rank_alike(names, len(run.setting["data"]["labels"])) if len(group) > 1]
+    alike = [group for group in rank_alike(names, classes_of(run)) if len(group) > 1]
     return Study(run, arms, full, outcomes, alike)
 
 

@@ -106,7 +106,7 @@ def play(directory: Path, plan: WantedPlan, base_model: str, out: Path) -> list[
     Raises `BadCorpusError` for what is no corpus, `NoModelError` for no checkpoint, `BadRunError` when the file has
     another plan, or no class has texts enough.
     """
-    data, word_pieces = fetched.read(directory)
+    data, word_pieces = fetched.read_single(directory)
 
     def cells() -> Iterator[Cell]:
         recipe = Recipe(base_model, 0, 0.0, 1, word_pieces, 0)

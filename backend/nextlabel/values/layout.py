@@ -94,8 +94,11 @@ class Layout:
         return np.concatenate([cut.guessed(probs_NC[:, at]) for cut, at in self.parts], axis=1).astype(np.float64)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON of it, for a card or a checkpoint's config."""
+        """The JSON of it, for a card or a checkpoint's config; without thresholds where there are none."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for cut in plain["cuts"]:
+            if not cut["thresholds"]:
+                del cut["thresholds"]
         return plain
 
     @classmethod
@@ -104,7 +107,7 @@ class Layout:
         if not plain:
             return None
         cuts = (
-            Cut(**{**cut, "labels": tuple(cut["labels"]), "thresholds": tuple(cut["thresholds"])})
+            Cut(**{**cut, "labels": tuple(cut["labels"]), "thresholds": tuple(cut.get("thresholds", ()))})
             for cut in plain["cuts"]
         )
         return cls(tuple(cuts), plain["combine"])

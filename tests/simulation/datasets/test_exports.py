@@ -12,8 +12,10 @@ from nextlabel.errors import BadCorpusError
 from nextlabel.lab.sandbox import LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.exports import NoLabelError, labels_in, read_answers
+from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.tables import read_table
 from nextlabel.simulation.datasets.textsets import TextSet, read_files
+from nextlabel.values.layout import decoded
 
 CONFIG = """<View>
   <Text name="text" value="$text"/>
@@ -128,6 +130,22 @@ def test_a_rating_is_a_label_and_a_multiple_choice_with_one_ticked_too(
     assert labels_of(read(export(format), "age")) == {1: "20", 8: "30"}
     assert labels_of(read(export(format), "topic")) == {0: "food", 5: "price"}
     assert "1 with several labels" in read(export(format), "topic").notes[0]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_several_controls_are_as_many_questions(export: Callable[..., Path], format: str) -> None:
+    path, asked = export(format), Columns(("mood", "topic", "stars"), ordered=("stars",))
+    data = read_files(path, path, None, "text", None, asked)
+    assert data.labels == ("mood: b", "mood: good", "topic: food", "topic: price", "stars: 2", "stars: 4")
+    assert {number: dict(decoded(answer)) for number, answer in labels_of(data).items()} == {
+        0: {"mood": ("good",), "topic": ("food",), "stars": ("4",)},
+        1: {"mood": ("b",), "topic": ("food", "price"), "stars": ("2",)},
+        4: {"mood": (), "topic": ()},
+        5: {"mood": (), "topic": ("price",)},
+        6: {"mood": ("b", "good"), "topic": ()},
+        7: {"mood": ("b",), "topic": ()},
+        8: {"mood": ("good",), "topic": (), "stars": ("4",)},
+    }
 
 
 def test_the_task_id_can_be_the_id(export: Callable[..., Path]) -> None:

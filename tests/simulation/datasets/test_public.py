@@ -56,6 +56,23 @@ def test_a_package_without_the_file_is_refused_with_its_name() -> None:
         CORPORA["tweets"].read(wheel(other=b""))
 
 
+def test_comments_answer_two_questions_and_quoted_ones_go_over_fields() -> None:
+    names = "Source\tCategory\tScore text\tContent\r\n"
+    body = (
+        'rtvslo\tŠport\t-1.0\t"a\tb ""c"""\r\n24ur\tDrugo\t1.0\td\r\n24ur\tKultura\t1.0\te\r\n24ur\tDrugo\t0.0\t \r\n'
+    )
+    found = CORPORA["comments"].read(
+        wheel(**{public.COMMENTS: (names + "types\t\t\t\r\n\t\t\tmeta\r\n" + body).encode()})
+    )
+    assert rows(found) == {
+        "all": [
+            (1, 'a\tb "c"', '{"sentiment":["negative"],"topic":["Šport"]}'),
+            (2, "d", '{"sentiment":["positive"],"topic":["Drugo"]}'),
+        ]
+    }
+    assert found.unusable == {"rows that are no text with a label": 2}
+
+
 def test_tweets_are_read_as_mac_roman_with_the_returns_in_them() -> None:
     table = b'sentiment,confidence,text\r\nnegative,,"It\xd5s\r""bad"", no"\r\nneutral,1,so\r\npositive,1, \r\n'
     found = CORPORA["tweets"].read(wheel(**{public.TWEETS: table}))

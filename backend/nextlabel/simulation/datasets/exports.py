@@ -4,7 +4,7 @@ import ast
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,13 +62,24 @@ def read_answers(table: Table, text: str, label: str) -> Answers:
 
     Raises `BadCorpusError` for a value that is no label, for a control that nobody answered, or one that labels parts.
     """
-    if any(_is_task(row) for _, row in table.rows):
+    kind = kind_of(table, label)
+    if kind == TASKS:
         return _of_tasks(table, label)
-    if table.rows and all(set(COLUMNS[:3]) <= set(row) for _, row in table.rows):
+    if kind == ANNOTATIONS:
         return _of_annotations(table, text, label)
+    read = _of_prodigy if kind == PRODIGYS else _of_row
+    return Answers(kind, "row", [read(table, *row, label) for row in table.rows])
+
+
+def kind_of(table: Table, label: str) -> str:
+    """The export that a table is, by its rows; empty for a plain one."""
+    if any(_is_task(row) for _, row in table.rows):
+        return TASKS
+    if table.rows and all(set(COLUMNS[:3]) <= set(row) for _, row in table.rows):
+        return ANNOTATIONS
     if table.rows and label != "answer" and all(row.get("answer") in [*PRODIGY] for _, row in table.rows):
-        return Answers(PRODIGYS, "row", [_of_prodigy(table, *row, label) for row in table.rows])
-    return Answers("", "row", [_of_row(table, *row, label) for row in table.rows])
+        return PRODIGYS
+    return ""
 
 
 def labels_in(value: object) -> list[str]:
@@ -114,7 +125,8 @@ def _label_of(value: object) -> list[str]:
     return [str(value).strip()] if str(value).strip() else []
 
 
-def _labels_at(table: Table, number: int, value: object, label: str) -> list[str]:
+def labels_at(table: Table, number: int, value: object, label: str) -> list[str]:
+    """The labels of a value. Raises `BadCorpusError` that names its place when it holds anything else."""
     try:
         return labels_in(value)
     except NoLabelError:
@@ -125,7 +137,7 @@ def _labels_at(table: Table, number: int, value: object, label: str) -> list[str
 
 
 def _of_row(table: Table, number: int, row: Values, label: str) -> Answer:
-    labels = _labels_at(table, number, row.get(label), label)
+    labels = labels_at(table, number, row.get(label), label)
     if len(labels) != 1:
         return Answer(number, row, why_not=SEVERAL if labels else NO_LABEL)
     return Answer(number, row, labels[0])
@@ -142,8 +154,7 @@ def _of_prodigy(table: Table, number: int, row: Values, label: str) -> Answer:
 
 def _joined(number: int, values: Values, answers: Sequence[tuple[Sequence[str], Vote]], no_votes: str) -> Answer:
     """One answer of each annotation's labels; only an annotation with a single label votes."""
-    votes = [vote for labels, vote in answers if len(labels) == 1]
-    label = consensus(votes, str)
+    label = consensus(_counted(answers), str)
     if label is not None:
         return Answer(number, values, label)
     several = any(len(labels) > 1 for labels, _ in answers)
@@ -154,8 +165,13 @@ def _vote(labels: Sequence[str], ground_truth: object, when: object) -> tuple[Se
     return labels, Vote(labels[0] if labels else "", bool(ground_truth), str(when or ""))
 
 
-def _disputes(table: Table, votes: Mapping[int, Sequence[tuple[Sequence[str], Vote]]], rule: str) -> tuple[str, ...]:
-    differing = [n for n, answers in votes.items() if len({v.label for labels, v in answers if len(labels) == 1}) > 1]
+def _counted(answers: Sequence[tuple[Sequence[str], Vote]]) -> list[Vote]:
+    return [vote for labels, vote in answers if len(labels) == 1]
+
+
+def disputes(table: Table, votes: Mapping[int, Sequence[Vote]], rule: str) -> tuple[str, ...]:
+    """A sentence on the tasks, by their numbers, whose votes differ, and on what decides then; none without any."""
+    differing = [number for number, given in votes.items() if len({vote.label for vote in given}) > 1]
     if not differing:
         return ()
     count = "1 task has" if len(differing) == 1 else f"{len(differing)} tasks have"
@@ -164,19 +180,27 @@ def _disputes(table: Table, votes: Mapping[int, Sequence[tuple[Sequence[str], Vo
 
 def _of_annotations(table: Table, text: str, label: str) -> Answers:
     """JSON_MIN, CSV, TSV: rows with one task's id and text are several people's answers to it."""
-    tasks: dict[tuple[str, str], list[Row]] = {}
-    for number, row in table.rows:
-        _require_answer(table, number, row, label)
-        tasks.setdefault((str(row[TASK]), str(row.get(text))), []).append((number, row))
     votes, found = {}, []
-    for rows in tasks.values():
+    for rows in by_task(table, text, [label]):
         number, first = rows[0]
-        votes[number] = [_vote(_labels_at(table, n, row.get(label), label), False, row.get(CHANGED)) for n, row in rows]
+        votes[number] = [_vote(labels_at(table, n, row.get(label), label), False, row.get(CHANGED)) for n, row in rows]
         annotated = any(row[ANNOTATION] not in (None, "") for _, row in rows)
         no_votes = NO_ANSWER.format(label) if annotated else OPEN
-        found.append(_joined(number, _numbers_as_text(first), votes[number], no_votes))
+        found.append(_joined(number, numbers_as_text(first), votes[number], no_votes))
     rule = "the majority decides, else the latest. Ground truth is told by Label Studio's JSON export alone."
-    return Answers(ANNOTATIONS, "task", found, _disputes(table, votes, rule))
+    return Answers(
+        ANNOTATIONS, "task", found, disputes(table, {n: _counted(answers) for n, answers in votes.items()}, rule)
+    )
+
+
+def by_task(table: Table, text: str, labels: Sequence[str]) -> Iterable[Sequence[Row]]:
+    """The rows of such an export, those of a task together. Raises `BadCorpusError` for answers that are none."""
+    tasks: dict[tuple[str, str], list[Row]] = {}
+    for number, row in table.rows:
+        for label in labels:
+            _require_answer(table, number, row, label)
+        tasks.setdefault((str(row[TASK]), str(row.get(text))), []).append((number, row))
+    return tasks.values()
 
 
 def _require_answer(table: Table, number: int, row: Values, label: str) -> None:
@@ -198,20 +222,21 @@ def _of_tasks(table: Table, label: str) -> Answers:
     controls: Counter[str] = Counter()
     votes, found = {}, []
     for number, task in table.rows:
-        annotations = _annotations(table, number, task)
+        annotations = annotations_of(table, number, task)
         kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
         for annotation in kept:
-            controls.update({str(item.get("from_name")) for item in _items(annotation)})
+            controls.update({control_of(item) for item in items_of(annotation)})
         votes[number] = [_annotators_vote(table, number, annotation, label) for annotation in kept]
         no_votes = NO_ANSWER.format(label) if kept else SKIPPED if annotations else OPEN
-        found.append(_joined(number, _data(task), votes[number], no_votes))
+        found.append(_joined(number, data_of(task), votes[number], no_votes))
     if controls and label not in controls:
         raise BadCorpusError(_unknown_control(table, label, controls, found))
     rule = "ground truth decides, else the majority, else the latest."
-    return Answers(TASKS, "task", found, _disputes(table, votes, rule))
+    return Answers(TASKS, "task", found, disputes(table, {n: _counted(answers) for n, answers in votes.items()}, rule))
 
 
-def _annotations(table: Table, number: int, task: Values) -> list[Values]:
+def annotations_of(table: Table, number: int, task: Values) -> list[Values]:
+    """Those of a task. Raises `BadCorpusError` for what is no task."""
     annotations = task.get("annotations")
     if not _is_task(task) or not isinstance(annotations, list):
         raise BadCorpusError(
@@ -222,31 +247,43 @@ def _annotations(table: Table, number: int, task: Values) -> list[Values]:
 
 
 def _annotators_vote(table: Table, number: int, annotation: Values, label: str) -> tuple[Sequence[str], Vote]:
-    labels = _labels_of_control(table, number, _items(annotation), label)
-    return _vote(labels, annotation.get("ground_truth"), annotation.get("updated_at") or annotation.get("created_at"))
+    labels = _labels_of_control(table, number, items_of(annotation), label)
+    return _vote(labels, annotation.get("ground_truth"), when(annotation))
 
 
-def _data(task: Values) -> Values:
+def when(annotation: Values) -> str:
+    """When somebody gave it its last form."""
+    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
+
+
+def data_of(task: Values) -> Values:
+    """The data of a task, and its id."""
     data = task["data"]
     assert isinstance(data, Mapping)
-    return _numbers_as_text({**data, TASK: task.get(TASK)})
+    return numbers_as_text({**data, TASK: task.get(TASK)})
 
 
-def _numbers_as_text(row: Values) -> Values:
+def numbers_as_text(row: Values) -> Values:
     """As the live loop reads tasks, and as they stand in CSV."""
     is_number = {name: isinstance(value, int | float) and not isinstance(value, bool) for name, value in row.items()}
     return {name: str(value) if is_number[name] else value for name, value in row.items()}
 
 
-def _items(annotation: Values) -> list[Values]:
+def items_of(annotation: Values) -> list[Values]:
+    """The items of an annotation's result."""
     result = annotation.get("result")
     return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
+
+
+def control_of(item: Values) -> str:
+    """The name of the control that an item answers."""
+    return str(item.get("from_name"))
 
 
 def _labels_of_control(table: Table, number: int, items: Sequence[Values], label: str) -> list[str]:
     found: dict[str, None] = {}
     for item in items:
-        if item.get("from_name") != label:
+        if control_of(item) != label:
             continue
         kind, value = item.get("type"), item.get("value")
         if kind not in WHOLE_TEXT:
@@ -255,7 +292,7 @@ def _labels_of_control(table: Table, number: int, items: Sequence[Values], label
                 f"text; {', '.join(WHOLE_TEXT)} are. Give another control to --label."
             )
         if isinstance(value, Mapping):
-            found |= dict.fromkeys(_labels_at(table, number, value.get(str(kind)), label))
+            found |= dict.fromkeys(labels_at(table, number, value.get(str(kind)), label))
     return list(found)
 
 

