@@ -76,11 +76,13 @@ class Layout:
         return ((cut, label) for cut in self.cuts for label in cut.labels)
 
     def holds(self, answer: str) -> bool:
-        """Whether all questions and labels of an answer are among these."""
+        """Whether it answers a form, and all its questions and labels are among these."""
         known = {cut.name: cut.labels for cut in self.cuts}
-        return all(
-            set(labels) <= set(known.get(name, ())) and name in known for name, labels in decoded(answer).items()
-        )
+        try:
+            answers = decoded(answer)
+        except (ValueError, AttributeError, TypeError):  # the label of a single question
+            return False
+        return all(name in known and set(labels) <= set(known[name]) for name, labels in answers.items())
 
     def probabilities(self, logits_NC: Array) -> Array:
         """(N, C): of a question of which any labels may be given each label's own, of the others summing to 1."""
