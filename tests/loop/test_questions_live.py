@@ -19,7 +19,6 @@ from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.tasks import result_of
 from nextlabel.loop.heading import EVERY
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.layout import Answers, decoded, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
@@ -78,11 +77,15 @@ class FormProject:
     def tasks(self) -> Iterable[dict[str, Any]]:
         return (task for page in self.studio.tasks_after(self.id, 0) for task in page)
 
-    def label(self, count: int) -> None:
-        for _ in range(count):
-            task = self.studio.next_task(self.id)
-            assert task is not None
-            self.studio.annotate(task["id"], result_of(self.config, self.answers[task["data"]["text"]]))
+    def label(self, count: int) -> list[int]:
+        """The tasks that were served."""
+        return [self._label() for _ in range(count)]
+
+    def _label(self) -> int:
+        task = self.studio.next_task(self.id)
+        assert task is not None
+        self.studio.annotate(task["id"], result_of(self.config, self.answers[task["data"]["text"]]))
+        return int(task["id"])
 
     def follows(self) -> str:
         """The order that Label Studio follows in full; empty while none."""
@@ -144,7 +147,8 @@ def shown_items(project: FormProject) -> Iterable[list[dict[str, Any]]]:
 def known(project: FormProject, task_id: int) -> Answers:
     """What the local copy holds of a task's answer."""
     with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
-        config = parse_label_config(pool.state(SyncState).label_config, project.registry.options(project.id))
+        label_config = project.studio.project(project.id).label_config
+        config = parse_label_config(label_config, project.registry.options(project.id))
         return decoded(pool.labels(config.question, holdout=False).get(task_id, "{}"))
 
 
@@ -193,6 +197,5 @@ def test_one_queue_serves_all_questions_and_what_is_added_is_learnt_from_then_on
     # Nobody was asked about spam yet.
     answers = project.registry.fitted_labels(project.id, card.version).values()
     assert not any("spam" in decoded(answer) for answer in answers)
-    project.label(1)
-    [last] = [task for task in project.tasks() if task["annotations"]][-1:]
-    wait_until(lambda: "spam" in known(project, last["id"]), "what nothing ticked says from now on")
+    [last] = project.label(1)
+    wait_until(lambda: "spam" in known(project, last), "what nothing ticked says from now on")

@@ -75,14 +75,17 @@ def hook_of(url: str) -> str:
     return f"{url.rstrip('/')}/webhook"
 
 
-def ensure_webhook(studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str]) -> list[str]:
-    """Make or repair the webhook that tells the backend of labels; returns what was done."""
+def ensure_webhook(
+    studio: LabelStudioClient, project: int, url: str, headers: Mapping[str, str], known_for_ours: bool = True
+) -> list[str]:
+    """Make or repair the webhook that tells the backend of labels; returns what was done. One that works is changed
+    only to be `known_for_ours` from then on."""
     target = hook_of(url)
     webhook = _webhook_to(studio, project, target)
     if webhook is None:
         studio.put_webhook(project, target, headers)
         return [f"created the webhook {without_password(target)}"]
-    if not _is_ours_and_works(webhook, headers):
+    if not (_is_ours_and_works if known_for_ours else webhook_works)(webhook, headers):
         studio.put_webhook(project, target, headers, webhook.id)
         return [f"corrected the webhook {without_password(target)}"]
     return []

@@ -294,7 +294,7 @@ class Controller:
         for_project(self._settings, options)  # refuses impossible ones
         self._registry.put_options(project_id, options)
         headers = Credentials.of(self._settings).webhook_headers()
-        done = ensure_webhook(self._studio, project_id, backend.url, headers)
+        done = ensure_webhook(self._studio, project_id, backend.url, headers, known_for_ours=False)
         if (known_at := pool.state(ProjectState).backend_url) and not is_at(backend, known_at):
             # Whoever moves it in Label Studio's own form leaves a webhook behind, for which annotators would wait.
             here, there = hook_of(backend.url), hook_of(known_at)
