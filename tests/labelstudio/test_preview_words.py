@@ -56,6 +56,17 @@ def test_a_backend_that_moves_is_told_with_both_addresses() -> None:
     )
 
 
+def test_registrations_that_go_and_options_that_are_taken_out_are_told() -> None:
+    connected = replace(NEW, sampling=UNCERTAINTY, show_predictions=False, model_version="nextlabel-5-x")
+    other = replace(BACKEND, id=4, url="http://me:secret@old.example.org:9090")
+    found = plan(connected, BACKEND)
+    found = replace(found, registered=(BACKEND, other), spoilt=("nextlabel.fields=7",))
+    assert words.on_settings(found, False, []) == (
+        "settings: the ML backend http://********@old.example.org:9090, an earlier address, is removed; "
+        "nextlabel.fields=7, which is not possible, is taken out. `--disconnect` puts it back."
+    )
+
+
 @pytest.mark.parametrize(
     ("project", "shown", "said"),
     [
@@ -70,6 +81,11 @@ def test_a_backend_that_moves_is_told_with_both_addresses() -> None:
 )
 def test_it_is_said_whose_prelabels_annotators_lose(project: Project, shown: bool, said: str) -> None:
     assert said in words.on_prelabels(plan(project, shown=shown), {"bert-v3": 5000, "older": 9})
+
+
+def test_prelabels_of_a_version_that_the_queue_follows_no_more_vanish() -> None:
+    found = replace(plan(replace(NEW, model_version="nextlabel-3-x"), shown=True), follows_another=True)
+    assert "those of nextlabel-3-x vanish for annotators." in words.on_prelabels(found, {})
 
 
 def survey(votes: dict[str, int], notes: dict[str, int]) -> Survey:

@@ -94,6 +94,8 @@ def on_settings(plan: Plan, makes_webhook: bool, takes_over: list[str]) -> str:
     elif plan.corrects_backend:
         words.append(f"the ML backend {url} is corrected")
     words += [f"its webhook is {'created' if plan.backend is None else 'made right'}"] if makes_webhook else []
+    words += [f"the ML backend {without_password(row.url)}, an earlier address, is removed" for row in plan.others]
+    words += [f"{option}, which is not possible, is taken out" for option in plan.spoilt]
     words += takes_over
     undo = ". `--disconnect` puts it back" if words else ""
     return f"settings: {'; '.join(words) or 'nothing changes'}{undo}."
@@ -108,7 +110,8 @@ def on_prelabels(plan: Plan, predictions: Mapping[str, int]) -> str:
     if not followed:
         return f"pre-labels: the project follows no model version, so annotators see none and none vanish. {after}."
     if is_ours(followed):
-        return f"pre-labels: those of {followed} {'stay' if plan.shown else 'vanish for annotators'}. {after}."
+        stay = plan.shown and not plan.follows_another
+        return f"pre-labels: those of {followed} {'stay' if stay else 'vanish for annotators'}. {after}."
     count = predictions.get(followed, 0)
     whose = f"{followed!r} ({_count(count, 'prediction')})" if count else f"the ML backend {followed!r}"
     return f"pre-labels: those of {whose} vanish for annotators; Label Studio keeps them. {after}."
