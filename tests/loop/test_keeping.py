@@ -8,7 +8,7 @@ import pytest
 
 from helpers.told_studio import Studio, backend
 from nextlabel.errors import BadSettingError
-from nextlabel.loop.keeping import back_up, plan
+from nextlabel.loop.keeping import _merged, back_up, plan
 from nextlabel.settings import Settings
 from nextlabel.versions import archive
 
@@ -43,6 +43,22 @@ def test_options_are_as_they_were_and_audits_that_have_begun_stay_counted(
     tmp_path: Path, there: dict[str, Any], changed: list[str]
 ) -> None:
     assert planned(tmp_path, KEPT, there) == (changed, "")
+
+
+def test_what_only_grows_is_not_taken_back_and_what_a_connection_needs_is_not_lost(tmp_path: Path) -> None:
+    before = {"sampling": "Uniform sampling"}
+    needed: dict[str, Any] = {"before": before, "control_seed": "cd"}
+    asked = {"tone": "2026-11-01", "stars": "2026-12-01"}
+    there = {"nextlabel": {**needed, "audits": 3, "asked_since": asked, "window": 32}}
+    kept = {"nextlabel": {"audits": 1, "asked_since": {"tone": "2026-10-01", "topic": "2026-09-01"}}}
+    assert _merged(there, kept)["nextlabel"] == {
+        **needed, "audits": 3, "asked_since": {**asked, "topic": "2026-09-01"}
+    }  # fmt: skip
+    assert planned(tmp_path, kept, there)[0] == ["nextlabel.asked_since", "nextlabel.window"]
+    own: dict[str, Any] = {"before": {"sampling": "Sequential sampling"}, "control_seed": "ab"}
+    assert _merged(there, {"nextlabel": own})["nextlabel"] == {**own, "audits": 3, "asked_since": asked}
+    spoilt = {"nextlabel": {**needed, "audits": "many", "asked_since": 3, "control_seed": 7}}
+    assert _merged(spoilt, {}) == {"nextlabel": {"before": before}}
 
 
 def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from nextlabel import __version__
 from nextlabel.errors import BadSettingError, RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.project_options import put_back
-from nextlabel.labelstudio.registration import find_backend
+from nextlabel.labelstudio.registration import BEFORE, find_backend
 from nextlabel.loop.forgetting import taken
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.options import KEY, ProjectOptions, of_ours
+from nextlabel.values.options import KEY, ProjectOptions, of_ours, possible
 from nextlabel.versions import archive
 from nextlabel.versions.archive import Contents
 
@@ -117,11 +117,15 @@ def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path:
 
 
 def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The archive's options in the place of those that are there. Audits that were begun since stay counted: what they
-    have spent of the risk is spent."""
-    begun, options = of_ours(there).get("audits"), ProjectOptions.of(extra)  # the first may be spoilt
-    audits = max(begun, options.audits) if isinstance(begun, int) else options.audits
-    return {**there, **replace(options, audits=audits).put_into(extra)}
+    """The archive's options in the place of those that are there, of which some may be spoilt. What only grows is not
+    taken back: the risk of audits that were begun since is spent, and questions that were asked since stay asked. What
+    a connection needs, and the archive has not, stays as it is there."""
+    ours, options = possible(there), ProjectOptions.of(extra)
+    now = ProjectOptions.of({KEY: ours})
+    audits, since = max(now.audits, options.audits), {**options.asked_since, **now.asked_since}
+    merged = replace(options, audits=audits, asked_since=since).put_into(extra)
+    needed = {name: ours[name] for name in (BEFORE, "control_seed") if name in ours}
+    return {**there, **merged, KEY: {**needed, **of_ours(merged)}}
 
 
 def _differing(there: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
