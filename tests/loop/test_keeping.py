@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from helpers.told_studio import Studio, backend
+from helpers.versions import make_card, write_weights
+from nextlabel.commands import backup as command
 from nextlabel.errors import BadSettingError
 from nextlabel.loop.keeping import _merged, back_up, plan
 from nextlabel.settings import Settings
 from nextlabel.versions import archive
+from nextlabel.versions.registry import Registry
 
 OURS: dict[str, Any] = {"control_seed": "ab", "window": 64, "audits": 1}
 KEPT = {"nextlabel": OURS, "else": "mine"}
@@ -68,6 +71,32 @@ def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path:
     )
     changed, why = planned(tmp_path, {"nextlabel": {"fields": 3}}, KEPT)
     assert (changed, "were spoilt" in why) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("studio", "code", "why"),
+    [
+        (Studio(there=False), 1, "Label Studio at http://127.0.0.1:1 does not have project 7 (any more)"),
+        (Studio(), 0, "it is not connected; run nextlabel connect --project 7"),
+        (Studio(backend(KEPT)), 0, ""),
+    ],
+    ids=["not there", "not connected", "connected"],
+)
+def test_a_backup_fails_where_options_are_missing_that_may_be_elsewhere(
+    studio: Studio,
+    code: int,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Registry(tmp_path).save(make_card(1, project=7), {1: "pos"}, write_weights)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr(command, "studio_from_settings", lambda: studio)
+    assert command.main(["--out", str(tmp_path / "b.zip")]) == code
+    said = capsys.readouterr().out
+    assert ("its options, 1 cards" in said) == (not why)
+    assert f"(no options: {why}" in said if why else "no options" not in said
 
 
 def test_a_model_dir_without_projects_is_most_likely_the_wrong_one(tmp_path: Path) -> None:
