@@ -8,7 +8,7 @@ from nextlabel.errors import without_password
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.connection import Plan, queue_changes, said_of
 from nextlabel.labelstudio.notices import of_question
-from nextlabel.values.survey import NOT_COUNTED, Survey
+from nextlabel.values.survey import NOT_COUNTED, CountedLess, Survey
 from nextlabel.values.versions import is_ours
 
 NAMED = 5  # reasons in one sentence
@@ -122,8 +122,8 @@ def on_text(config: LabelConfig) -> str:
     return f"text: {said_of(config)}."
 
 
-def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
-    """How many labels count, and why others do not."""
+def on_labels(counted: Counted, survey: Survey, config: LabelConfig, less: CountedLess) -> str:
+    """How many labels count, by the options that hold when it is connected, and why others do not."""
     if not counted.annotated:
         return "labels: none yet."
     why = {
@@ -131,7 +131,7 @@ def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
         "held out by `split`": counted.held_out,
         "copies of other texts, which count once with them": counted.copies,
         "on tasks that cannot be read": counted.unreadable,
-        f"that do not count, as {', '.join(_reasons(survey, config)) or 'no label prevails'}": counted.uncounted,
+        f"that do not count, as {', '.join(_reasons(survey, config, less)) or 'no label prevails'}": counted.uncounted,
     }
     others = [f"{count:,} {words}" for words, count in why.items() if count]
     rest = f"; the others are {'; '.join(others)}" if others else ""
@@ -139,7 +139,7 @@ def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
     return f"labels: of {_count(counted.annotated, 'labelled task')} {learnt} learnt from{rest}."
 
 
-def _reasons(survey: Survey, config: LabelConfig) -> list[str]:
+def _reasons(survey: Survey, config: LabelConfig, less: CountedLess) -> list[str]:
     odd = dict[str, int]()
     for control in config.asked:
         asked = config.of_question(control)
@@ -149,7 +149,9 @@ def _reasons(survey: Survey, config: LabelConfig) -> list[str]:
             if asked.label_of(label) is None
         }
     odd |= {why: seen.count for why, seen in survey.noted(NOT_COUNTED).items()}
-    words = [f"{why} ({count:,})" for why, count in odd.items()]
+    older = 0 if less.weighed else less.older
+    odd |= {"their account is left out": less.labels, "they are from before the guideline": older}
+    words = [f"{why} ({count:,})" for why, count in odd.items() if count]
     return words[:NAMED] + ([f"and {len(words) - NAMED} other reasons"] if len(words) > NAMED else [])
 
 

@@ -23,7 +23,7 @@ def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targe
     for cut, at in layout.parts:
         asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
         rows = Linear(fitted.weights_CD[at], None if fitted.bias_C is None else fitted.bias_C[at])
-        chosen = cut.kind == ANY_OF and asked_N.any()
+        chosen = cut.kind == ANY_OF and asked_N.sum() >= 2 * LEAST
         cuts.append(_with_thresholds(cut, rows, features_ND[asked_N], targets_NC[asked_N, at]) if chosen else cut)
     return replace(layout, cuts=tuple(cuts))
 
