@@ -1,5 +1,7 @@
 """What a restore would change of options, and what it never takes back."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,14 @@ from helpers.told_studio import Studio, backend
 from helpers.versions import make_card, write_weights
 from nextlabel.commands import backup as command
 from nextlabel.errors import BadSettingError
+from nextlabel.loop.controller import Controller, _DisconnectedError
 from nextlabel.loop.keeping import _merged, back_up, plan
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import ProjectState
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions import archive
 from nextlabel.versions.registry import Registry
 
@@ -104,3 +112,20 @@ def test_a_model_dir_without_projects_is_most_likely_the_wrong_one(tmp_path: Pat
     with pytest.raises(BadSettingError, match="holds no project, so that there is nothing to back up"):
         back_up(settings, Studio(), out, datetime.now(timezone.utc))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("weights", "ours"), [(True, False), (False, True)], ids=["whole", "cards alone"])
+def test_cards_without_weights_that_moved_are_taken_for_nobody_elses(weights: bool, ours: bool, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.save(make_card(1, project=7), {1: "pos"}, write_weights)
+    if not weights:
+        (registry.path(7, make_card(1).version) / "model.safetensors").unlink()
+    moved = replace(backend({}, "http://new:9090"), model_version=UNTRAINED)
+    settings = Settings(_env_file=None, model_dir=tmp_path, device="cpu")
+    controller = Controller(settings, registry, StatusBoard(tmp_path), Studio(moved), JobQueue(tmp_path))
+    with Pool(pool_path(tmp_path, 7)) as pool:
+        pool.update(ProjectState, lambda state: replace(state, backend_url="http://old:9090"))
+        with (
+            nullcontext() if ours else pytest.raises(_DisconnectedError, match="connected to another Nextlabel backend")
+        ):
+            assert controller._our_backend(pool, 7) == moved
