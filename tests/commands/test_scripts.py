@@ -61,7 +61,7 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_is_changed(
     regions = (studio.project(project).label_config).replace('choice="single-radio"', 'perRegion="true"')
     other = studio.create_project("regions", regions)
     refused = run("connect_project.py", "--project", other, "--backend-url", "http://127.0.0.1:9", **keys)
-    assert "Remove perRegion" in refused.stderr
+    assert "add a control without perRegion" in refused.stderr
 
 
 def test_importing_damaged_mrpc_files_says_which_line(label_studio: LocalStudio, tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ BOMB = f"""<!DOCTYPE lolz [<!ENTITY a "lol">{"".join(f'<!ENTITY {b} "{f"&{a};" *
 
 REFUSED = {
     "an unknown choice": (view(text("text"), choices('toName="text" choice="any"')), "Set one of them"),
-    "per region": (view(text("text"), choices('toName="text" perRegion="true"')), "Remove perRegion"),
-    "per item": (view(text("text"), choices('toName="text" perItem="true"')), "Remove perItem"),
+    "per region": (view(text("text"), choices('toName="text" perRegion="true"')), "add a control without perRegion"),
+    "per item": (view(text("text"), choices('toName="text" perItem="true"')), "add a control without perItem"),
     "labels from the task": (
         view(text("text"), choices('toName="text" value="$opts"', "")),
         "List the labels as <Choice>",

@@ -52,7 +52,7 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     other = studio.create_project("regions", regions)
     studio.add_ml_backend(other, backend.url, "by form", "", "", {})
     wait_until(lambda: board.queue(other).state == "refused", "the trainer to say why")
-    assert "Remove perRegion" in board.queue(other).message
+    assert "add a control without perRegion" in board.queue(other).message
     assert escape(board.queue(other).message) in httpx.get(backend.url).text
     refused = list(examine(studio, label_studio.login.token, backend.url, Credentials(), other))
     assert [f.answer for f in bad(refused)] == [f"Project {other} cannot be served."]

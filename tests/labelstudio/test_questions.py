@@ -8,7 +8,7 @@ import pytest
 
 from helpers.labelling_configs import text, view
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import LabelConfig, added_questions, parse_label_config
+from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, parse_label_config
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
@@ -202,6 +202,9 @@ def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
     assert config.reading != config_of(TOPIC, TONES).reading
     assert added_questions(view(text("text"), TOPIC), view(text("text"), TOPIC, TONES), NEW) == ["tones"]
     assert added_questions(view(text("text"), TONES), view(text("text"), TOPIC, TONES), NEW) == []
+    # The field that was chosen since is none that the form had before.
+    chosen = ProjectOptions(defaults=LATEST, fields=("body",))
+    assert added_questions(view(text("text"), TONES), view(text("body"), TONES.replace("text", "body")), chosen) == []
 
 
 WHEN = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="sport,chess"'
@@ -251,7 +254,7 @@ def test_other_controls_beside_are_named_as_not_learnt() -> None:
     assert config.labels == ("news", "sport")
     assert len(config.unlearned) == 2
     assert "marks regions" in config.unlearned[0]
-    assert "labels whole tasks" in config.unlearned[1]
+    assert "labels parts of a task: it is not learnt" in config.unlearned[1]
 
 
 def test_a_project_of_the_first_release_asks_what_it_asked_until_it_is_connected_again() -> None:
@@ -281,9 +284,99 @@ def test_what_cannot_be_learnt_is_refused_with_the_remedy(xml: str, remedy: str)
 def test_why_an_annotation_gives_no_answer_is_said_of_the_question_that_it_is_about() -> None:
     config = config_of(tags("Rating", 'name="stars"'))
     wrong = {"from_name": "stars", "to_name": "text", "type": "choices", "value": {"choices": ["5"]}}
-    assert why_no_vote(config, {"result": [wrong]}) == 'the type is choices in the place of "rating"'
+    assert why_no_vote(config, {"result": [wrong]}) == (
+        'to the question stars, the type is choices in the place of "rating"'
+    )
     odd = {"from_name": "stars", "to_name": "text", "type": "rating", "value": {}}
-    assert why_no_vote(config, {"result": [odd]}) == 'the value has no "rating"'
+    assert why_no_vote(config, {"result": [odd]}) == 'to the question stars, the value has no "rating"'
+
+
+def test_what_cannot_be_read_is_no_answer_and_is_said() -> None:
+    config = config_of(TONES)
+    [item] = annotation(config, tones={"choices": ["rude"]})["result"]
+    odd = [{**item, "type": "Choices"}, {**item, "value": {"choices": {"a": 1}}}, {**item, "from_name": "labels"}]
+    for one in odd:
+        assert to_vote(config, {"result": [one], "created_at": "2026"}) is None
+    said = [why_no_vote(config, {"result": [one]}) for one in odd]
+    assert said[0] == 'to the question tones, the type is Choices in the place of "choices"'
+    assert said[1] == 'to the question tones, the "choices" are not a plain list of labels'
+    assert said[2] == "the labelling config has no question labels"
+    assert why_no_vote(config, {"result": [item]}) == why_no_vote(config, {"result": []}) == ""
+
+
+def test_what_is_not_learnt_beside_does_not_make_an_answer_doubtful() -> None:
+    config = config_of(TONES, tags("TextArea", 'name="why"'))
+    words = {"from_name": "why", "to_name": "text", "type": "textarea", "value": {"text": ["so"]}}
+    vote = to_vote(config, {"result": [words], "created_at": "2026"})
+    assert vote is not None
+    assert dict(decoded(vote.label)) == {"tones": ()}
+
+
+@pytest.mark.parametrize(("other", "shown"), [(("news", "else"), ["topic"]), (("sport", "news"), [])])
+def test_a_version_of_one_question_is_shown_at_that_question_of_a_newer_form_or_not_at_all(
+    other: tuple[str, ...], shown: list[str]
+) -> None:
+    config = config_of(tags("Choices", 'name="other"', *other), TOPIC)
+    result = to_prediction(config, ("news", "sport"), np.array([0.2, 0.8]), 0.5, "v")["result"]
+    assert [item["from_name"] for item in result] == shown
+
+
+def test_several_labels_are_not_shown_where_one_is_asked_for_by_now() -> None:
+    several, one = config_of(TONES), config_of(TONES.replace("multiple", "single"))
+    layout = several.question.layout
+    shown = to_prediction(several, several.labels, np.array([0.9, 0.9]), 0.5, "v", layout=layout)["result"]
+    assert can_show(several, results.shown(shown))
+    assert not can_show(one, results.shown(shown))
+    assert to_prediction(one, several.labels, np.array([0.9, 0.9]), 0.5, "v", layout=layout)["result"] == []
+    [item] = to_prediction(one, several.labels, np.array([0.9, 0.1]), 0.5, "v", layout=layout)["result"]
+    assert item["value"] == {"choices": ["rude"]}
+
+
+def test_of_a_chain_of_follow_ups_none_is_shown_after_one_that_is_not() -> None:
+    def follow_up(name: str, after: str, label: str) -> str:
+        when = f'visibleWhen="choice-selected" whenTagName="{after}" whenChoiceValue="{label}"'
+        return tags("Choices", f'name="{name}" {when}', "1", "2")
+
+    config = config_of(tags("Choices", 'name="a"', "1", "2"), follow_up("b", "a", "1"), follow_up("c", "b", "1"))
+    layout = config.question.layout
+    for a, shown in (([0.9, 0.1], ["a", "b", "c"]), ([0.1, 0.9], ["a"])):
+        probs_C = np.array([*a, 0.9, 0.1, 0.9, 0.1])
+        result = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=layout)["result"]
+        assert [item["from_name"] for item in result] == shown
+
+
+def test_a_label_that_one_question_lost_is_taken_back_although_another_still_has_it() -> None:
+    before = config_of(tags("Choices", 'name="p"', "yes", "no"), tags("Choices", 'name="q"', "yes", "no") + TONES)
+    after = config_of(tags("Choices", 'name="p"', "y", "n"), tags("Choices", 'name="q"', "yes", "no"))
+    [item, *_] = to_prediction(before, before.labels, np.full(6, 0.6), 0.5, "v", layout=before.question.layout)[
+        "result"
+    ]
+    assert item["from_name"] == "p"
+    assert not can_show(after, results.shown([item]))
+    assert can_show(before, results.shown([item]))
+
+
+def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
+    config = config_of(TOPIC, f"<Repeater on='$x'>{TONES}</Repeater>")
+    assert config.labels == ("news", "sport")
+    assert "<Repeater>" in config.unlearned[0]
+
+
+def test_a_follow_up_of_a_tree_goes_by_the_last_part_of_a_path_as_people_read_it() -> None:
+    follow_up = tags(
+        "Choices",
+        'name="why" choice="multiple" visibleWhen="choice-selected" whenTagName="tree" whenChoiceValue="Cat"',
+        "x",
+    )
+    config = config_of(TREE.format(""), follow_up)
+    assert answers_of(config, tree={"taxonomy": [["an", "ca"]]}) == {"tree": ("an > ca",), "why": ()}
+    assert answers_of(config, tree={"taxonomy": [["an", "Dog"]]}) == {"tree": ("an > Dog",)}
+
+
+def test_a_form_of_too_many_labels_is_refused_with_what_to_do() -> None:
+    many = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(MOST_LABELS)))
+    with pytest.raises(RefusedConfigError, match=f"have {MOST_LABELS + 2} labels, {MOST_LABELS} at most"):
+        config_of(TOPIC, many)
 
 
 def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> None:

@@ -1,6 +1,7 @@
 """When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
 from nextlabel.store.state import FitState
-from nextlabel.values.options import NO_OPTIONS
+from nextlabel.values.layout import encoded
+from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, head_name, version_of
 from nextlabel.versions import heads
 
@@ -66,6 +68,19 @@ def features_by_hand(house: House, task_ids: list[int]) -> torch.Tensor:
         with torch.no_grad():
             rows.append(model.bert(**inputs).pooler_output[0])
     return torch.stack(rows)
+
+
+MORE = CONFIG.replace("</View>", '<Rating name="stars" toName="text"/></View>')
+
+
+def test_while_the_form_is_another_one_than_the_versions_its_last_order_stands(house: House) -> None:
+    form = parse_label_config(MORE, ProjectOptions(defaults=LATEST)).question
+    assert form.layout is not None
+    answers = {task: encoded({"label": (label,)}) for task, label in labels_of(house).items()}
+    maker, card = HeadMaker(house.registry, house.resident), card_of(house)
+    assert maker.newest(house.pool, card, answers, 0) is None
+    of_form = replace(card, asked=form.layout.as_dict(), labels=form.layout.labels)
+    assert maker.newest(house.pool, of_form, labels_of(house), 0) is None
 
 
 def test_a_fit_keeps_what_the_last_layer_reads_of_the_pool_and_of_the_labelled(house: House) -> None:

@@ -30,6 +30,7 @@ from nextlabel.model.training import _Step, fit
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
+from nextlabel.values.layout import ANY_OF, ORDERED, Cut, Layout, encoded
 
 LABELS = ("paraphrase", "different 🙂")
 MAX_LENGTH = 64
@@ -716,3 +717,19 @@ def test_want_of_memory_for_a_single_text_is_said_with_a_remedy(fitted: Classifi
         NoMemoryError, match=r"The memory of cpu does not suffice \(CUDA out of memory.*lower MAX_LENGTH"
     ):
         scored(fitted, 10, UNEVEN)
+
+
+def test_a_checkpoint_of_a_form_is_a_base_for_one_question(tiny: Path, tmp_path: Path) -> None:
+    layout = Layout((Cut("tags", ANY_OF, ("x", "y")), Cut("stars", ORDERED, ("1", "2", "3"))))
+    targets = layout.targets([encoded({"tags": ("x",), "stars": ("2",)}), encoded({"tags": ()})])
+    texts = [Example(0, "good"), Example(1, "bad")]
+    recipe = Recipe(str(tiny), 2, 1e-4, 2, 16, seed=0, device="cpu")
+    fit(recipe, layout.labels, texts, targets, layout=layout).save(tmp_path / "form")
+    loaded = load(tmp_path / "form", "cpu")
+    assert loaded.layout == layout
+    np.testing.assert_allclose(loaded.predict_proba(texts)[:, 2:].sum(axis=1), 1)
+    fitted = fit(replace(recipe, base_model=str(tmp_path / "form")), ("a", "b"), texts, np.array([0, 1]))
+    fitted.save(tmp_path / "single")
+    again = load(tmp_path / "single", "cpu")
+    assert again.layout is None
+    np.testing.assert_allclose(again.predict_proba(texts).sum(axis=1), 1)

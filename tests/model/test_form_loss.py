@@ -49,6 +49,13 @@ def test_a_text_counts_by_its_weight_in_each_question() -> None:
         assert float(weighed) == pytest.approx(first + weight * (whole - first), rel=1e-5)
 
 
+def test_a_text_counts_as_much_whether_one_question_is_answered_or_all() -> None:
+    both, one = loss_of({"topic": ("a",), "tones": ()})[0], loss_of({"topic": ("a",)})[0]
+    of_topic = -np.log(LAYOUT.probabilities(np.array(LOGITS))[0, 0])
+    assert one == pytest.approx(of_topic, rel=1e-5)
+    assert both == pytest.approx((of_topic + loss_of({"tones": ()})[0]) / 2, rel=1e-5)
+
+
 def test_a_blind_guess_costs_what_logits_of_zero_do() -> None:
     targets = torch.tensor(LAYOUT.targets([encoded({"topic": ("a",), "tones": ("y",)})])).float()
     assert losses.blind(LAYOUT) == pytest.approx(float(losses.form(LAYOUT)(torch.zeros(1, 5), targets)), rel=1e-6)

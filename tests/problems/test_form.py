@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.problems.form import Form, Part, measured
+from nextlabel.problems.form import Form, Part, measured, with_labels
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
@@ -181,6 +181,12 @@ def test_where_any_labels_may_be_given_they_are_about_whether_the_first_one_is()
     assert (about.name, about.labels) == ("tones: x", ("x", "not x"))
     assert [about.consensus([vote(tones=given)]) for given in (["x", "y"], ["y"], [])] == ["x", "not x", "not x"]
     np.testing.assert_allclose(about.narrowed(tones.layout, np.array([[0.9, 0.3]])), [[0.9, 0.1]])
+
+
+def test_an_audit_of_one_question_goes_on_when_the_form_asks_more() -> None:
+    assert with_labels(FORM, ("a", "b")).consensus([vote(topic="a", stars="1")]) == "a"
+    assert with_labels(FORM, ("gone",)) is FORM
+    assert with_labels(SingleChoice(("a", "b")), ("a", "b")) == SingleChoice(("a", "b"))
 
 
 def test_of_a_versions_numbers_those_of_the_question_are_taken_by_its_name() -> None:

@@ -24,7 +24,7 @@ def test_what_is_not_answered_is_no_target_and_an_empty_answer_says_none() -> No
     np.testing.assert_array_equal(LAYOUT.targets(answers), expected)
 
 
-@pytest.mark.parametrize("answer", [{"topic": ("gone",)}, {"gone": ("a",)}])
+@pytest.mark.parametrize("answer", [{"topic": ("gone",)}, {"gone": ("a",)}, {"gone": ()}])
 def test_a_label_or_a_question_that_is_unknown_is_no_target(answer: dict[str, tuple[str, ...]]) -> None:
     assert not LAYOUT.holds(encoded(answer))
     with pytest.raises(KeyError):
@@ -49,6 +49,12 @@ def test_equal_answers_are_one_text_and_are_read_again() -> None:
     one, other = encoded({"tones": ("y", "x"), "topic": ("ü",)}), encoded({"topic": ("ü",), "tones": ("x", "y")})
     assert one == other
     assert dict(decoded(one)) == {"tones": ("x", "y"), "topic": ("ü",)}
+
+
+@pytest.mark.parametrize("label", ["news", "1", "[1]", "null", "{", '{"a": 1}'])
+def test_the_label_of_a_single_question_answers_no_form(label: str) -> None:
+    assert decoded(label) == {}
+    assert not LAYOUT.holds(label)
 
 
 def test_labels_in_an_answer_are_named_as_the_numbers_are() -> None:

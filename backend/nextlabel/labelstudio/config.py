@@ -25,6 +25,7 @@ from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
 
 MAX_CONFIG = 2**20  # characters of a labelling config
+MOST_LABELS = 500  # of several questions: what is kept of a text must not fill more than a page of memory
 READING = 2  # raised when tasks are read in another way than by the release before
 
 
@@ -41,7 +42,8 @@ class LabelConfig:
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
-    and which fields around the texts are not read. `since`: when a question was added to the form, by name.
+    and which fields around the texts are not read; `named` are all that the config has. `since`: when a question was
+    added to the form, by name.
     """
 
     from_name: str
@@ -60,6 +62,7 @@ class LabelConfig:
     combine: str = MEAN
     since: Mapping[str, str] = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
+    named: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -145,6 +148,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         combine=options.combine_questions,
         since=options.asked_since,
         unlearned=(*others, *texts.around),
+        named=tuple(element.get("name", "") for element in root.iter() if element.get("toName")),
         counting=options.counting,
     )
 
@@ -166,10 +170,10 @@ def _is_form(controls: Sequence[ControlTag]) -> bool:
 
 def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
     """Questions of which any labels may be given that a form has and had not before."""
-    try:
-        known = {control.name for control in parse_label_config(before, options).asked}
+    try:  # the fields that were chosen since may be none of it
+        known = {control.name for control in parse_label_config(before, replace(options, fields=())).asked}
     except RefusedConfigError:
-        known = set()
+        return []
     asked = parse_label_config(after, options).asked
     return [control.name for control in asked if control.kind == ANY_OF and control.name not in known]
 
@@ -187,7 +191,13 @@ def form_of(
         labels = _learnt(control.labels, ignored, least=1 if control.kind == ANY_OF else 2)
         spellings = SingleChoice(labels, label_map, ignored)
         parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0)))
-    return Form(tuple(parts), combine)
+    form = Form(tuple(parts), combine)
+    if len(form.labels) > MOST_LABELS:
+        raise RefusedConfigError(
+            f"The questions of the labelling config have {len(form.labels)} labels, {MOST_LABELS} at most together. "
+            "Ignore some with nextlabel connect --ignore-label, or take leaves alone (leafsOnly)."
+        )
+    return form
 
 
 def _learnt(labels: tuple[str, ...], ignored: tuple[str, ...], least: int = 2) -> tuple[str, ...]:

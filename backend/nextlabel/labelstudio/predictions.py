@@ -40,7 +40,7 @@ def to_prediction(
     if layout is None:
         best = int(np.argmax(probs_C))
         meta = {"probabilities": _named(labels, probs_C), "entropy": float(entropy_nats(probs_C[None, :])[0])}
-        shown = {config.asked[0].name: ([labels[best]], float(probs_C[best]))}
+        shown = {control.name: ([labels[best]], float(probs_C[best])) for control in _of_single(config, labels)}
     else:
         parts = [(cut, probs_C[at]) for cut, at in layout.parts]
         probabilities = {cut.name: _named(cut.labels, of_it_C) for cut, of_it_C in parts}
@@ -48,6 +48,15 @@ def to_prediction(
         shown = {cut.name: _guess(cut, of_it_C) for cut, of_it_C in parts}
     result = _items(config, shown, meta | cut_short)
     return {"result": result, "score": to_score(value), "model_version": version}
+
+
+def _of_single(config: LabelConfig, labels: Sequence[str]) -> list[ControlTag]:
+    """The control that a version of a single question is about: of a form, which is newer, the only one that has all
+    its labels."""
+    if len(config.asked) == 1:
+        return list(config.asked)
+    alike = [control for control in config.asked if set(labels) <= set(control.labels)]
+    return alike if len(alike) == 1 else []
 
 
 def _named(labels: Sequence[str], probs_C: Array) -> dict[str, float]:
@@ -70,38 +79,46 @@ def _items(
     config: LabelConfig, guesses: Mapping[str, tuple[list[str], float]], meta: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The items that the editor shows: none of a question that a person with these answers would not be asked."""
-    answers = {
+    of = {
         control.name: tuple(_in_force(config, control, guesses[control.name][0]))
         for control in config.asked
         if control.name in guesses
     }
+    answers = {name: labels for name, labels in of.items() if labels}
+    while hidden := [
+        control.name for control in config.asked if control.name in answers and not control.asked(answers)
+    ]:
+        answers = {name: labels for name, labels in answers.items() if name not in hidden}
     items: list[dict[str, Any]] = []
     for control in config.asked:
-        labels = answers.get(control.name)
-        if labels and control.asked(answers):
+        if control.name in answers:
+            labels = answers[control.name]
             more = {} if items else {"meta": dict(meta)}
             items.append(control.item(labels, score=guesses[control.name][1], **more))
     return items
 
 
 def _in_force(config: LabelConfig, control: ControlTag, labels: Sequence[str]) -> list[str]:
-    """Labels of a version as the config has them now; none where it has not all of them."""
-    found = [config.label_of(label, control.name) for label in labels]
-    return [] if None in found else [label for label in dict.fromkeys(found) if label is not None]
+    """Labels of a version as the config has them now; none where it has not all of them, or asks for one alone."""
+    found = dict.fromkeys(config.label_of(label, control.name) for label in labels)
+    if control.kind != ANY_OF and len(found) > 1:
+        return []
+    return [] if None in found else [label for label in found if label is not None]
 
 
 def can_show(config: LabelConfig, shown: str) -> bool:
     """Whether the editor still ticks what `results.shown` says of a prediction of ours."""
     items = _read(shown)
     if items is None:
-        return any(shown in control.labels for control in config.asked)
+        return any(shown in control.labels for control in config.asked)  # of a version of a single question
     by_name = {control.name: control for control in config.asked}
-    return all(
-        (control := by_name.get(item["from_name"])) is not None
-        and control.item_type == item["type"]
-        and {str(label) for label in results.given_to(control, [item])} <= set(control.labels)
-        for item in items
-    )
+    return all(item["from_name"] in by_name and _is_shown(by_name[item["from_name"]], item) for item in items)
+
+
+def _is_shown(control: ControlTag, item: Mapping[str, Any]) -> bool:
+    given = [str(label) for label in results.given_to(control, [item])]
+    possible = control.kind == ANY_OF or len(given) == 1
+    return possible and control.item_type == item["type"] and set(given) <= set(control.labels)
 
 
 def _read(shown: str) -> list[dict[str, Any]] | None:

@@ -87,44 +87,67 @@ def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str
 
 def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> Answers:
     """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
-    is answered with none where there is nothing: Label Studio stores no item for that."""
+    is answered with none where there is nothing: Label Studio stores no item for that. But where there is something
+    that cannot be read, or that answers another form, nothing ticked says nothing."""
     answers: dict[str, tuple[str, ...]] = {}
     for control in config.asked:
         labels = tuple(_labels_in(config, control, _items(control, annotation)))
         if labels and (control.kind == ANY_OF or len(labels) == 1):
             answers[control.name] = labels
-    unmarked = [control for control in config.asked if control.kind == ANY_OF and control.name not in answers]
+    found = {item.get("from_name") for item in results.items_of(annotation.get("result"))}
+    if not found <= {*config.named}:
+        return answers
+    unmarked = (control for control in config.asked if control.kind == ANY_OF and control.name not in found)
     seen = (control for control in unmarked if control.asked(answers) and when >= config.since.get(control.name, ""))
     return {**answers, **{control.name: () for control in seen}}
 
 
 def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
-    """Why an annotation that was not skipped gives no label, in words; empty when it gives one."""
-    if annotation.get("was_cancelled") or to_vote(config, annotation) is not None:
+    """Why an annotation that was not skipped gives no label, or none to a question that it answers, in words; empty
+    when it gives one."""
+    if annotation.get("was_cancelled"):
+        return ""
+    if isinstance(config.question, Form):
+        return _why_unread(config, annotation)
+    if to_vote(config, annotation) is not None:
         return ""
     items = results.items_of(annotation.get("result"))
     if not items:
         return results.NOTHING_CHOSEN
-    names = [control.name for control in config.asked]
-    if not any(item.get("from_name") in names for item in items):
-        others = ", ".join(sorted({str(item.get("from_name")) for item in items}))
-        alike = [control for control in config.asked if any(item.get("type") == control.item_type for item in items)]
-        renamed = len(alike) == 1  # for there is one of that type
-        name = f"the name of the question is {others}, in the labelling config it is {alike[0].name if renamed else ''}"
-        return name if renamed else f"{OTHER_QUESTION} {others}"
-    control = next(control for control in config.asked if any(i.get("from_name") == control.name for i in items))
+    [control] = config.asked
     ours = [item for item in items if item.get("from_name") == control.name]
-    if len(_labels_in(config, control, _items(control, annotation))) > 1:
+    if ours:
+        return _why_no_label(config, control, annotation, ours)
+    others = ", ".join(sorted({str(item.get("from_name")) for item in items}))
+    renamed = any(item.get("type") == control.item_type for item in items)  # for there is one of that type
+    name = f"the name of the question is {others}, in the labelling config it is {control.name}"
+    return name if renamed else f"{OTHER_QUESTION} {others}"
+
+
+def _why_unread(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
+    """What of an answer to a form cannot be read."""
+    items = results.items_of(annotation.get("result"))
+    answers = _answers(config, annotation, "")
+    for control in config.asked:
+        ours = [item for item in items if item.get("from_name") == control.name]
+        if ours and control.name not in answers:
+            return f"to the question {control.name}, {_why_no_label(config, control, annotation, ours)}"
+    others = sorted({str(item.get("from_name")) for item in items} - {*config.named})
+    if others:
+        return f"the labelling config has no question {', '.join(others)}"
+    return "" if answers else results.NOTHING_CHOSEN
+
+
+def _why_no_label(
+    config: LabelConfig, control: ControlTag, annotation: Mapping[str, Any], ours: Sequence[Mapping[str, Any]]
+) -> str:
+    """Why the items of a control give no label."""
+    if control.kind != ANY_OF and len(_labels_in(config, control, _items(control, annotation))) > 1:
         return "several labels are given"
-    kinds, expected = (
-        sorted({str(item.get("type", "missing")) for item in ours} - {control.item_type}),
-        control.item_type,
-    )
-    return (
-        f'the type is {", ".join(kinds)} in the place of "{expected}"'
-        if kinds
-        else results.why_no_label(ours, control.key)
-    )
+    kinds = sorted({str(item.get("type", "missing")) for item in ours} - {control.item_type})
+    if kinds:
+        return f'the type is {", ".join(kinds)} in the place of "{control.item_type}"'
+    return results.why_no_label(ours, control.key)
 
 
 def _items(control: ControlTag, annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -23,19 +23,31 @@ def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targe
     for cut, at in layout.parts:
         asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
         rows = Linear(fitted.weights_CD[at], None if fitted.bias_C is None else fitted.bias_C[at])
-        chosen = cut.kind == ANY_OF and asked_N.sum() >= 2 * LEAST
+        chosen = cut.kind == ANY_OF and asked_N.any()
         cuts.append(_with_thresholds(cut, rows, features_ND[asked_N], targets_NC[asked_N, at]) if chosen else cut)
     return replace(layout, cuts=tuple(cuts))
 
 
 def _with_thresholds(cut: Cut, rows: Linear, features_MD: Features, targets_MC: Array) -> Cut:
-    alone, fold_M = Layout((cut,)), np.arange(len(targets_MC)) % FOLDS
-    probs_MC = np.zeros_like(targets_MC)
+    given_C = targets_MC.sum(axis=0)
+    often = np.flatnonzero(np.minimum(given_C, len(targets_MC) - given_C) >= LEAST)
+    thresholds_C = np.full(len(cut.labels), GUESSED)
+    if len(often):
+        alone = Layout((Cut(cut.name, ANY_OF, tuple(cut.labels[c] for c in often)),))
+        some = Linear(rows.weights_CD[often], None if rows.bias_C is None else rows.bias_C[often])
+        probs_MC = _out_of_fold(some, features_MD, targets_MC[:, often], alone)
+        thresholds_C[often] = list(map(best_threshold, probs_MC.T, targets_MC[:, often].T))
+    return replace(cut, thresholds=tuple(thresholds_C.tolist()))
+
+
+def _out_of_fold(rows: Linear, features_MD: Features, targets_MC: Array, layout: Layout) -> Array:
+    """What heads say that were fitted to the other folds."""
+    fold_M, probs_MC = np.arange(len(targets_MC)) % FOLDS, np.zeros_like(targets_MC)
     for fold in range(FOLDS):
         out_M = fold_M == fold
-        layer = refitted_form(rows, features_MD[~out_M], targets_MC[~out_M], alone)
-        probs_MC[out_M] = probabilities(layer, features_MD[out_M], alone)
-    return replace(cut, thresholds=tuple(map(best_threshold, probs_MC.T, targets_MC.T)))
+        layer = refitted_form(rows, features_MD[~out_M], targets_MC[~out_M], layout)
+        probs_MC[out_M] = probabilities(layer, features_MD[out_M], layout)
+    return probs_MC
 
 
 def best_threshold(probs_M: Array, given_M: Array) -> float:

@@ -20,7 +20,8 @@ from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
 from nextlabel.loop.orders import Chances
 from nextlabel.loop.said import scores_of
-from nextlabel.problems.question import Question
+from nextlabel.problems.form import with_labels
+from nextlabel.problems.question import Measured, Question
 from nextlabel.store.pool import Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
@@ -155,17 +156,16 @@ class Progress:
 def progress(pool: Pool, question: Question, audit: Audit) -> Progress:
     """From the labels in the local copy, also those that are left out of training: who could choose afterwards which
     ones count could choose the result."""
+    asks = with_labels(question, audit.labels)  # a form may ask more by now
     first = audit.ids_N[: audit.most_labels + AHEAD].tolist()
     texts = dict(zip(first, audit.texts, strict=False))
     asked = {one.example.id: one for one in pool.asked(first)}
     gone = {task for task in first if task not in asked or text_hash(key_of(asked[task].example)) != texts[task]}
-    answers = {
-        task: answer for task in first if (answer := NO_ANSWER if task in gone else _answer(question, asked[task]))
-    }
+    answers = {task: answer for task in first if (answer := NO_ANSWER if task in gone else _answer(asks, asked[task]))}
     return Progress(audit, answers)
 
 
-def _answer(question: Question, asked: Asked) -> Answer | None:
+def _answer(question: Measured, asked: Asked) -> Answer | None:
     """None while the task is in hand: nobody has answered or skipped it, or others are still asked."""
     if not asked.votes:
         return NO_ANSWER if asked.skipped or asked.closed else None
@@ -235,4 +235,4 @@ def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed
     keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
     answers = progress(pool, config.question, audit).answers
     name = audit.version if followed == name_of(audit) else followed
-    return Records(audit, key, answers, keys, config.question.labels, name)
+    return Records(audit, key, answers, keys, with_labels(config.question, audit.labels).labels, name)

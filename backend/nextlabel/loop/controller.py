@@ -249,8 +249,7 @@ class Controller:
             raise
 
     def _make_right(self, pool: Pool, project: Project, thorough: bool) -> None:
-        options = self._registry.options(project.id)
-        options = with_new_questions(self._studio, self._settings, pool, project, options, self._now())
+        options = with_new_questions(self._studio, self._settings, self._registry, pool, project, self._now())
         config = parse_label_config(project.label_config, options)
         config = replace(config, control=control_of(self._settings, options))
         self._take_back_choices(pool, project, config)  # first, as annotators see them

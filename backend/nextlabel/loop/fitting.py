@@ -44,7 +44,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import asks, labels_in
 from nextlabel.values.versions import Card, version_name, version_number
@@ -372,7 +372,7 @@ class Fitter:
         margin, count = self._settings.promote_margin, 0
         for what, labelled, after_NC in evidence:
             before_NC = self._resident.score(rival, [example for example, _ in labelled], exact=False).probs_NC
-            before, after = question.predicted(before_NC), question.predicted(after_NC)
+            before, after = _guesses(question, rival, before_NC), _guesses(question, card, after_NC)
             targets, count = question.class_numbers([label for _, label in labelled]), len(labelled)
             verdict = judge(question, targets, before, after, margin)
             if verdict.refused:
@@ -588,8 +588,17 @@ def _of_form(question: Question, learnt: Learnt, holdout: Labelled, result: Roun
         last, features_MD = result.classifier.last_layer, said.features_ND[full_N]
         layout = with_thresholds(layout, last, features_MD, targets_NC[full_N])
     held_out_NC = question.class_numbers([answer for _, answer in holdout])
-    measures = question.measures(held_out_NC, layout.guesses(result.holdout_NC)) if holdout else {}
-    return {"asked": layout.as_dict(), "known": len(learnt.to_fit), "measures": measures}
+    found = {"asked": layout.as_dict(), "known": len(learnt.to_fit)}
+    if not holdout:
+        return found
+    guesses_NC = layout.guesses(result.holdout_NC)
+    scores = question.evaluate(held_out_NC, guesses_NC).as_dict()
+    return {**found, "scores": scores, "measures": question.measures(held_out_NC, guesses_NC)}
+
+
+def _guesses(question: Question, card: Card, probs_NC: Array) -> Targets:
+    """What a version's predictions show, with its own thresholds."""
+    return card.layout.guesses(probs_NC) if card.layout else question.predicted(probs_NC)
 
 
 def _texts(config: LabelConfig) -> str:

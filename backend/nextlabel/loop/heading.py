@@ -44,6 +44,8 @@ class HeadMaker:
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
         usable = {task: label for task, label in labels.items() if _known_to(card, label)}
+        if not usable:  # of another form, with which a version comes soon
+            return found
         left_out = pool.with_uncounted() & known.keys() - usable.keys()
         if differing(known, usable) < EVERY + others // 2 and not left_out:
             return found

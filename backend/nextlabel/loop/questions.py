@@ -10,14 +10,15 @@ from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.options import ProjectOptions
+from nextlabel.versions.registry import Registry
 
 
 def with_new_questions(
-    studio: LabelStudioClient, settings: Settings, pool: Pool, project: Project, options: ProjectOptions, now: float
+    studio: LabelStudioClient, settings: Settings, registry: Registry, pool: Pool, project: Project, now: float
 ) -> ProjectOptions:
-    """The options with `now`, in seconds since 1970, for each question that the form has and did not have at the last
-    look. They are kept with the ML backend in Label Studio, as what they say cannot be found out again."""
-    before = pool.state(SyncState).label_config
+    """The project's options with `now`, in seconds since 1970, for each question that the form has and did not have at
+    the last look. They are kept with the ML backend in Label Studio, as what they say cannot be found out again."""
+    before, options = pool.state(SyncState).label_config, registry.options(project.id)
     if before in ("", project.label_config):
         return options
     new = added_questions(before, project.label_config, options)
@@ -25,4 +26,6 @@ def with_new_questions(
         return options
     since = dict.fromkeys(new, f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}")
     note_asked(studio, settings, project.id, since)
-    return replace(options, asked_since={**options.asked_since, **since})
+    options = replace(options, asked_since={**options.asked_since, **since})
+    registry.put_options(project.id, options)  # or the next look, which may come before that at Label Studio, has less
+    return options

@@ -23,26 +23,32 @@ def single_choice(
 
 def form(layout: Layout) -> Loss:
     """The loss of several questions: minus the logarithm of the probability of a text's answers, were they independent,
-    over the number of questions. `targets_NC` are 0 and 1; a question counts as nothing where they are NaN."""
+    over the number of questions that are answered. `targets_NC` are 0 and 1, and NaN where they are not."""
 
     def summed(
         logits_NC: torch.Tensor, targets_NC: torch.Tensor, weights_N: torch.Tensor | None = None
     ) -> torch.Tensor:
         each_QN = torch.stack([_of_question(cut.kind, logits_NC[:, at], targets_NC[:, at]) for cut, at in layout.parts])
-        return (each_QN if weights_N is None else weights_N * each_QN).sum() / len(each_QN)
+        answered_QN = torch.stack([_answered(targets_NC[:, at]) for _, at in layout.parts])
+        each_N = each_QN.sum(dim=0) / answered_QN.sum(dim=0).clamp(min=1)
+        return (each_N if weights_N is None else weights_N * each_N).sum()
 
     return summed
 
 
 def _of_question(kind: str, logits_NC: torch.Tensor, targets_NC: torch.Tensor) -> torch.Tensor:
     """Without asking a GPU which texts were answered: what was not is multiplied by 0."""
-    asked_N = 1 - targets_NC.isnan().any(dim=1).to(logits_NC.dtype)
     given_NC = targets_NC.nan_to_num()
     if kind == ANY_OF:
         each_N = binary_cross_entropy_with_logits(logits_NC, given_NC, reduction="none").sum(dim=1)
     else:
         each_N = cross_entropy(logits_NC, given_NC, reduction="none")
-    return each_N * asked_N
+    return each_N * _answered(targets_NC)
+
+
+def _answered(targets_NC: torch.Tensor) -> torch.Tensor:
+    """1 for each text to which a question was answered, 0 for the others."""
+    return 1 - targets_NC.isnan().any(dim=1).to(targets_NC.dtype)
 
 
 def blind(layout: Layout) -> float:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from nextlabel.model import losses
 from nextlabel.model.batching import fitting_batches
 from nextlabel.model.checkpoints import checked_length, from_pretrained
-from nextlabel.model.classifier import RECORDABLE, Classifier, Progress, Recipe, assembled, memory_of
+from nextlabel.model.classifier import LAYOUT, RECORDABLE, Classifier, Progress, Recipe, assembled, memory_of
 from nextlabel.model.cuda_graphs import Replayed, Work
 from nextlabel.model.device_tokens import Batch, DeviceTokens, Side
 from nextlabel.model.devices import pick_device
@@ -60,6 +60,9 @@ def fit(
         label2id={label: i for i, label in enumerate(labels)},
         ignore_mismatched_sizes=True,  # a checkpoint that was fitted on other labels gets a new head
     )
+    if hasattr(model.config, LAYOUT):  # of a checkpoint that was fitted on a form
+        delattr(model.config, LAYOUT)
+        model.config.problem_type = None
     tokenizer.model_max_length = checked_length(recipe.max_length, model, recipe.base_model)
     classifier = assembled(model, tokenizer, labels, device, recipe.precision, cache, layout)
     with memory_of(device):

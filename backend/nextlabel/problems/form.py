@@ -207,6 +207,13 @@ def measured(question: Question) -> Measured:
     return question.measured if isinstance(question, Form) else question
 
 
+def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:
+    """The question of a form that has exactly these labels; where there is none, or no form, the question itself."""
+    parts = question.parts if isinstance(question, Form) else ()
+    part = next((part for part in parts if part.kind != ANY_OF and part.spellings.labels == labels), None)
+    return OneQuestion(question, part) if isinstance(question, Form) and part else question
+
+
 def _agreed(part: Part, given: Sequence[tuple[tuple[str, ...], float]]) -> tuple[str, ...]:
     """What answers to one question, the latest one last, come to by their weights."""
     latest_first = [labels for labels, _ in reversed(given)]

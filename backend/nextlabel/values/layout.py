@@ -76,11 +76,10 @@ class Layout:
         return ((cut, label) for cut in self.cuts for label in cut.labels)
 
     def holds(self, answer: str) -> bool:
-        """Whether all questions and labels of an answer are among these."""
-        known = {cut.name: cut.labels for cut in self.cuts}
-        return all(
-            set(labels) <= set(known.get(name, ())) and name in known for name, labels in decoded(answer).items()
-        )
+        """Whether it answers a form, and all its questions and labels are among these."""
+        known, answers = {cut.name: cut.labels for cut in self.cuts}, decoded(answer)
+        asked = (name in known and set(labels) <= set(known[name]) for name, labels in answers.items())
+        return bool(answers) and all(asked)
 
     def probabilities(self, logits_NC: Array) -> Array:
         """(N, C): of a question of which any labels may be given each label's own, of the others summing to 1."""
@@ -135,8 +134,11 @@ def encoded(answers: Answers) -> str:
 
 @lru_cache(maxsize=2**15)  # people give few different answers, and each is asked for at every look
 def decoded(answer: str) -> Answers:
-    """The answer that a text of `encoded` stands for."""
-    return {name: tuple(labels) for name, labels in json.loads(answer).items()}
+    """The answer that a text of `encoded` stands for; of another one, such as the label of a single question, none."""
+    try:
+        return {name: tuple(labels) for name, labels in json.loads(answer).items()}
+    except (ValueError, AttributeError, TypeError):
+        return {}
 
 
 def softmax(logits_NC: Array) -> Array:

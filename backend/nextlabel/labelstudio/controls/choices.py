@@ -51,7 +51,7 @@ def _labels(control: Element, least: int) -> tuple[str, ...]:
     labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
     if len(labels) < least or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
         raise RefusedConfigError(
-            f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least two different, '
-            "non-empty ones are needed."
+            f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least '
+            f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty or twice, is'} needed."
         )
     return labels

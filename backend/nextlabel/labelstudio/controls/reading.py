@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls.kinds import KINDS, OTHERS
-from nextlabel.labelstudio.controls.tag import ControlTag, Shown, conditions
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions
 
 NEEDED = "A control that asks about a whole text is needed, such as <Choices> with two labels."
 
@@ -20,12 +20,13 @@ def read(
 
     Raises `RefusedConfigError`, with what to change, when none can be served.
     """
-    if root.find(".//Repeater") is not None:
-        raise RefusedConfigError("<Repeater> makes a control per list item; this backend labels whole tasks.")
     parents = {child: parent for parent in root.iter() for child in parent}
+    repeated = {element for repeater in root.iter("Repeater") for element in repeater.iter()}
     served: list[ControlTag] = []
-    others: list[str] = []
+    others = ["<Repeater> makes a control per list item; this backend labels whole tasks."] if repeated else []
     for element in root.iter():
+        if element in repeated:
+            continue
         if element.tag in KINDS:
             try:
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
@@ -51,10 +52,18 @@ def _nothing_to_serve(root: Element, others: Sequence[str]) -> str:
 
 
 def _in_stored_labels(control: ControlTag, controls: Sequence[ControlTag]) -> ControlTag:
-    """Conditions name labels as people read them; answers hold what is stored."""
-    stored = {other.name: {shown: label for label, shown in other.shown_as.items()} for other in controls}
+    """Conditions name labels as people read them; answers hold what is stored, of trees whole paths."""
+    of = {other.name: other for other in controls}
     conditions = (
-        when and Shown(when.name, tuple(stored.get(when.name, {}).get(label, label) for label in when.labels))
+        when
+        and Shown(when.name, tuple(stored for label in when.labels for stored in _stored(of.get(when.name), label)))
         for when in control.conditions
     )
     return replace(control, conditions=tuple(conditions))
+
+
+def _stored(control: ControlTag | None, shown: str) -> list[str]:
+    if control is None:
+        return [shown]
+    label = next((label for label, read in control.shown_as.items() if read == shown), shown)
+    return [path for path in control.labels if path.split(PATH)[-1] == label] or [label]

@@ -40,11 +40,18 @@ def why_no_label(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> str:
 
 
 def shown(result: object) -> str:
-    """What a prediction of ours shows: of a single choice the label, else all that is given; empty for nothing. Of
-    anybody's result nothing is expected."""
+    """What a prediction of ours shows: of a single question the label, else all that is given, with the names of the
+    questions; empty for nothing. Of anybody's result nothing is expected."""
     items = [item for item in items_of(result) if isinstance(item.get("value"), Mapping) and "from_name" in item]
     labels = [one for one in given(items) if isinstance(one, str)]
-    if len(labels) == 1 and len(items) == 1:
+    if len(labels) == 1 and len(items) == 1 and not _answers_form(items[0]):
         return labels[0]
     plain = [[item["from_name"], item.get("type"), item["value"]] for item in items]
     return json.dumps(plain, ensure_ascii=False) if plain else ""
+
+
+def _answers_form(item: Mapping[str, Any]) -> bool:
+    """Whether it is the first item of a prediction of several questions: it has the probabilities of each."""
+    meta = item.get("meta")
+    probabilities = meta.get("probabilities") if isinstance(meta, Mapping) else None
+    return isinstance(probabilities, Mapping) and any(isinstance(of, Mapping) for of in probabilities.values())

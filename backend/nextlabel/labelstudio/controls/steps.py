@@ -22,7 +22,7 @@ def read_number(control: Element, texts: Sequence[str]) -> ControlTag:
     if control.get("min") is None or control.get("max") is None:
         raise RefusedConfigError(
             f'<Number name="{control.get("name", "")}"> has no bounds; a classifier needs few steps. Set min and max '
-            f"(and step), at most {MOST} steps apart."
+            f"(and step), for at most {MOST} steps in all."
         )
     lowest, highest = _number(control, "min"), _number(control, "max")
     return _steps(control, texts, "number", lowest, highest, _number(control, "step", "1"))

@@ -73,8 +73,8 @@ def require_whole_task(control: Element) -> None:
     for attribute in ("perRegion", "perItem"):
         if control.get(attribute, "false").lower() == "true":
             raise RefusedConfigError(
-                f'<{control.tag} name="{control.get("name", "")}" {attribute}="true"> labels parts of a task; this '
-                f"backend labels whole tasks. Remove {attribute}."
+                f'<{control.tag} name="{control.get("name", "")}" {attribute}="true"> labels parts of a task: it is '
+                f"not learnt. Whole tasks are; for that add a control without {attribute}."
             )
 
 

@@ -27,5 +27,8 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         raise RefusedConfigError(
             f'<Taxonomy name="{name}"> has {len(labels)} labels that can be given; 2 to {MOST} with names are needed.'
         )
+    shown_as = {c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")}
     kind = ONE_OF if control.get("maxUsages") == "1" else ANY_OF
-    return ControlTag(name, target(control, texts), kind, tuple(labels), "taxonomy", "taxonomy", stored=labels)
+    return ControlTag(
+        name, target(control, texts), kind, tuple(labels), "taxonomy", "taxonomy", shown_as=shown_as, stored=labels
+    )
