@@ -13,8 +13,8 @@ import pytest
 from helpers.labelling_configs import PAIR_XML
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Project, StudioRefusedError, Webhook
-from nextlabel.labelstudio.connection import Credentials, connect, disconnect, remedy_of
-from nextlabel.labelstudio.registration import is_anothers
+from nextlabel.labelstudio.connection import Credentials, connect, disconnect, plan, remedy_of
+from nextlabel.labelstudio.registration import LOOKS, is_anothers
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.values.queue import Published
 from nextlabel.values.versions import UNTRAINED, is_ours
@@ -204,6 +204,85 @@ def test_of_two_registrations_one_is_left_which_remembers_how_it_was_before_the_
     assert (studio.now, studio.addresses(), studio.predictions) == (BEFORE, ([], []), {})
 
 
+OWN: dict[str, Any] = {
+    "control_seed": "ab", "control_first": 20, "audits": 2, "asked_since": {"tone": "2026-11-01"}, "leave_out": ["7"],
+    "window": 64, "defaults": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("connected_first", [True, False], ids=["in its place", "before it"])
+@pytest.mark.parametrize("at", [A, B])
+def test_of_a_registration_beside_the_one_that_was_connected_the_options_of_the_latter_are_kept(
+    at: str, connected_first: bool
+) -> None:
+    studio: Any = InMemory()
+    before = {"sampling": BEFORE.sampling, "show_collab_predictions": False, "model_version": ""}
+    connected = {"nextlabel": {**OWN, "before": before}, "kept": 1}
+    rows = [(A, connected), (B, {"nextlabel": {"window": 8}, "added": 2})]
+    for url, extra in rows if connected_first else reversed(rows):
+        studio.add_ml_backend(7, url, "Nextlabel", "", "", extra)
+    studio.update_project(7, sampling=UNCERTAINTY, show_collab_predictions=True)
+    found = plan(studio, 7, at)
+    assert (found.corrects_backend, found.options.audits, found.shown) == (True, 2, True)
+    [other] = found.others
+    assert f"removed the ML backend {other.url}, which is this one at an earlier address" in connect_at(studio, at)
+    assert studio.addresses() == ([at], [f"{at}/webhook"])
+    [row] = studio.rows.values()
+    assert row.extra_params == {**connected, "added": 2}
+    assert studio.now.show_predictions, "as it was decided when it was connected"
+    assert connect_at(studio, at) == []
+
+
+def test_a_registration_that_comes_back_is_waited_for_as_long_as_a_new_one() -> None:
+    studio: Any = InMemory()
+    connect_at(studio, A)
+    looks = count()
+
+    def trainer() -> None:
+        if next(looks) == LOOKS:  # the last one, if nothing were wrong
+            studio.rows[98] = MLBackend(98, A, "Nextlabel", "", "Connected", "", {})
+
+    studio.meanwhile = trainer
+    connect_at(studio, B)
+    assert studio.addresses() == ([B], [f"{B}/webhook"])
+    assert next(looks) == 1 + 2 * LOOKS
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        ({"older_labels": "much"}, ["nextlabel.older_labels='much'"]),
+        ({"window": "wide", "fields": 7}, ["nextlabel.fields=7", "nextlabel.window='wide'"]),
+        ({"leave_out": ["anna@example.org"]}, ["nextlabel.leave_out=['anna@example.org']"]),
+    ],
+)
+def test_of_spoilt_options_only_these_are_taken_out_and_it_is_said(spoilt: dict[str, Any], told: list[str]) -> None:
+    studio: Any = InMemory()
+    connect_at(studio, A)
+    [number] = studio.rows
+    kept = {
+        **OWN,
+        "before": studio.rows[number].extra_params["nextlabel"]["before"],
+        "older_labels": 0.5,
+        "fields": ["s2"],
+    }
+    studio.rows[number] = replace(studio.rows[number], extra_params={"nextlabel": {**kept, **spoilt}})
+    done = connect_at(studio, A)
+    assert sorted(done[1:]) == [f"took out {option}, which is not possible" for option in told]
+    after = studio.rows[number].extra_params["nextlabel"]
+    assert after == {name: value for name, value in kept.items() if name not in spoilt}
+    assert connect_at(studio, A) == []
+
+
+def test_whoever_leaves_is_told_what_goes_and_what_stays() -> None:
+    studio: Any = InMemory()
+    connect(studio, 7, A, Credentials(), ignored_labels=(), control_first=20)
+    assert disconnect(studio, 7)[-2:] == [
+        "its options are gone (control_first): nextlabel restore brings them back from a backup",
+        "versions and audits stay in MODEL_DIR; nextlabel forget --project 7 deletes them",
+    ]
+
+
 def test_the_backend_of_another_program_stays() -> None:
     studio: Any = InMemory(replace(BEFORE, model_version="ner-1"))
     studio.add_ml_backend(7, NER, "Other NER", "", "", {})
@@ -226,6 +305,15 @@ def test_one_that_label_studios_own_form_registered_is_remembered_as_it_was() ->
     connect_at(studio, A)
     disconnect(studio, 7)
     assert (studio.now, studio.addresses()) == (BEFORE, ([], []))
+
+
+@pytest.mark.parametrize("followed", ["", "ner-1", OURS])
+def test_one_that_label_studios_own_form_registered_and_nobody_connected_has_changed_nothing(followed: str) -> None:
+    studio: Any = InMemory(replace(BEFORE, model_version=followed))
+    studio.add_ml_backend(7, A, "my model", "", "", {})
+    disconnect(studio, 7)
+    kept = "" if followed == OURS else followed
+    assert (studio.now, studio.addresses()) == (replace(BEFORE, model_version=kept), ([], []))
 
 
 def test_one_that_was_removed_in_label_studio_alone_leaves_nothing_either() -> None:

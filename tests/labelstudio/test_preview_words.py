@@ -11,7 +11,7 @@ from nextlabel.labelstudio.connection import Plan
 from nextlabel.labelstudio.preview_words import Counted, FirstOrder, Fits, Room
 from nextlabel.values.layout import encoded
 from nextlabel.values.options import LATEST, ProjectOptions
-from nextlabel.values.survey import NOT_COUNTED, Note, Seen, Survey
+from nextlabel.values.survey import NOT_COUNTED, CountedLess, Note, Seen, Survey
 from nextlabel.values.versions import is_ours
 
 URL = "http://localhost:9090"
@@ -56,6 +56,17 @@ def test_a_backend_that_moves_is_told_with_both_addresses() -> None:
     )
 
 
+def test_registrations_that_go_and_options_that_are_taken_out_are_told() -> None:
+    connected = replace(NEW, sampling=UNCERTAINTY, show_predictions=False, model_version="nextlabel-5-x")
+    other = replace(BACKEND, id=4, url="http://me:secret@old.example.org:9090")
+    found = plan(connected, BACKEND)
+    found = replace(found, registered=(BACKEND, other), spoilt=("nextlabel.fields=7",))
+    assert words.on_settings(found, False, []) == (
+        "settings: the ML backend http://********@old.example.org:9090, an earlier address, is removed; "
+        "nextlabel.fields=7, which is not possible, is taken out. `--disconnect` puts it back."
+    )
+
+
 @pytest.mark.parametrize(
     ("project", "shown", "said"),
     [
@@ -72,6 +83,11 @@ def test_it_is_said_whose_prelabels_annotators_lose(project: Project, shown: boo
     assert said in words.on_prelabels(plan(project, shown=shown), {"bert-v3": 5000, "older": 9})
 
 
+def test_prelabels_of_a_version_that_the_queue_follows_no_more_vanish() -> None:
+    found = replace(plan(replace(NEW, model_version="nextlabel-3-x"), shown=True), follows_another=True)
+    assert "those of nextlabel-3-x vanish for annotators." in words.on_prelabels(found, {})
+
+
 def survey(votes: dict[str, int], notes: dict[str, int]) -> Survey:
     noted = {Note(NOT_COUNTED, why): Seen(count, 1) for why, count in notes.items()}
     return Survey(100, 98, 2, noted, {label: Seen(count, 1) for label, count in votes.items()}, {})
@@ -80,7 +96,7 @@ def survey(votes: dict[str, int], notes: dict[str, int]) -> Survey:
 def test_labels_are_counted_and_each_that_is_not_learnt_has_a_reason() -> None:
     config = parse_label_config(XML.replace("</Choices>", '<Choice value="c"/></Choices>'), UNSURE)
     found = survey({"a": 60, "C": 3, "c": 2, "b": 12}, {"nothing is chosen": 4})
-    assert words.on_labels(Counted(97, 70, 2, 9, 5, 2), found, config) == (
+    assert words.on_labels(Counted(97, 70, 2, 9, 5, 2), found, config, CountedLess()) == (
         "labels: of 97 labelled tasks 70 are learnt from; the others are 9 drawn for the control set, which tells "
         "how good versions are; 5 held out by `split`; 2 copies of other texts, which count once with them; 2 on "
         "tasks that cannot be read; 9 that do not count, as 'C' is no label of the config (3), 'c' is ignored (2), "
@@ -92,18 +108,28 @@ def test_of_several_questions_each_unknown_label_is_a_reason_by_itself() -> None
     more = f'<Choices name="d" toName="t" choice="multiple">{CHOICES}</Choices>'
     config = parse_label_config(XML.replace("</View>", f"{more}</View>"), OPTIONS)
     found = survey({encoded({"c": ("a",), "d": ("b", "x")}): 3, encoded({"c": ("y",)}): 2}, {})
-    said = words.on_labels(Counted(9, 4, 0, 0, 0, 0), found, config)
+    said = words.on_labels(Counted(9, 4, 0, 0, 0, 0), found, config, CountedLess())
     assert "5 that do not count, as 'y' is no label of the config (2), 'x' is no label of the config (3)." in said
+
+
+def test_labels_from_before_a_guideline_are_no_reason_where_they_are_weighed() -> None:
+    config, found = parse_label_config(XML), survey({}, {})
+    said = [
+        words.on_labels(Counted(9, 4, 0, 0, 0, 0), found, config, CountedLess(labels=2, older=3, weighed=weighed))
+        for weighed in (0, 3)
+    ]
+    assert "as their account is left out (2), they are from before the guideline (3)." in said[0]
+    assert said[1].endswith("as their account is left out (2).")
 
 
 def test_where_all_labels_count_nothing_else_is_said() -> None:
     config, nothing = parse_label_config(XML), survey({}, {})
-    assert words.on_labels(Counted(0, 0, 0, 0, 0, 0), nothing, config) == "labels: none yet."
-    assert words.on_labels(Counted(1, 1, 0, 0, 0, 0), nothing, config) == (
+    assert words.on_labels(Counted(0, 0, 0, 0, 0, 0), nothing, config, CountedLess()) == "labels: none yet."
+    assert words.on_labels(Counted(1, 1, 0, 0, 0, 0), nothing, config, CountedLess()) == (
         "labels: of 1 labelled task 1 is learnt from."
     )
     many = survey({f"old {n}": 10 - n for n in range(7)}, {})
-    said = words.on_labels(Counted(50, 1, 0, 0, 0, 0), many, config)
+    said = words.on_labels(Counted(50, 1, 0, 0, 0, 0), many, config, CountedLess())
     assert "49 that do not count, as 'old 0' is no label of the config (10), 'old 1'" in said
     assert said.endswith(", and 2 other reasons.")
 

@@ -76,13 +76,15 @@ def files(home: Path, project: int = PROJECT) -> set[str]:
 def test_no_file_of_the_project_is_left_and_all_of_others(home: Path, studio: LabelStudioClient) -> None:
     others = {project: files(home, project) for project in OTHERS}
     assert len(files(home)) > 10
-    assert what_goes(settings_of(home), PROJECT).startswith("1 versions and 1 audits of project 7; no certificate")
+    said = what_goes(settings_of(home), studio, PROJECT)
+    assert said.startswith("1 versions and 1 audits of project 7; no certificate")
+    assert ("Label Studio at http://127.0.0.1:1 does not have project 7 (any more)" in said) == (studio is GONE)
     forgotten(home, studio)
     assert files(home) == set()
     assert {project: files(home, project) for project in OTHERS} == others
     assert JobQueue(home).demanded(PROJECT) == ""
     with pytest.raises(BadSettingError, match=r"holds nothing of project 7, but projects \[17, 70, 77\]"):
-        what_goes(settings_of(home), PROJECT)
+        what_goes(settings_of(home), studio, PROJECT)
 
 
 def test_a_project_that_is_connected_is_not_forgotten(home: Path) -> None:
@@ -118,7 +120,7 @@ def test_forgetting_that_is_killed_is_seen_and_gone_on_with(home: Path) -> None:
     others, left = {project: files(home, project) for project in OTHERS}, [files(home)]
     for _ in killed_at_each_step(FORGET, home, stride=4):
         left.append(files(home))
-        assert what_goes(settings_of(home), PROJECT)
+        assert what_goes(settings_of(home), LEFT, PROJECT)
     assert len(left) > 3
     assert all(after <= before for before, after in pairwise(left))
     assert files(home) == set()

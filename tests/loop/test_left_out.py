@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
@@ -11,16 +14,21 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.notices import on_counted_less
 from nextlabel.learning.control import Control
 from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, OPEN, SKIPPED
+from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.auditing import NO_ANSWER, _answer
 from nextlabel.loop.controlling import control_side, control_texts
-from nextlabel.loop.copies import HOLD, learnt_from
-from nextlabel.loop.fitting import FITTED_ON
+from nextlabel.loop.copies import HOLD, Learnt, learnt_from
+from nextlabel.loop.fitting import FITTED_ON, _of_form
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.problems.form import Form, Part
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.values.counting import EVERYTHING, Counting, LeftOut
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import ANY_OF, GUESSED, encoded
+from nextlabel.values.linear import Linear
 from nextlabel.values.queue import Published
 from nextlabel.values.survey import CountedLess
 
@@ -217,6 +225,28 @@ def test_a_head_that_knows_a_label_that_is_left_out_is_made_anew_at_once(house: 
     decide(house, one_label)
     assert newest() == {*TRAIN} - {*TRAIN[::3]}
     assert newest() == {*TRAIN} - {*TRAIN[::3]}, "once"
+
+
+def test_labels_that_weigh_less_choose_no_threshold() -> None:
+    rng, form = np.random.default_rng(0), Form((Part("tags", ANY_OF, SingleChoice(("rare", "other"))),))
+    features_ND = rng.normal(size=(200, 4))
+    said = [("rare",) if one > 1.2 else () for one in features_ND[:, 0] + rng.normal(size=200)]
+    said[100:] = [("rare",)] * 100  # as they were labelled before the guideline
+    to_fit = [(Example(n, f"text {n}"), encoded({"tags": labels})) for n, labels in enumerate(said)]
+    last = Linear(np.zeros((2, 4)), np.zeros(2))
+    result: Any = SimpleNamespace(
+        labelled=SimpleNamespace(features_ND=features_ND), classifier=SimpleNamespace(last_layer=last)
+    )
+    targets_NC = form.class_numbers([answer for _, answer in to_fit])
+
+    def chosen(weights: dict[int, float]) -> object:
+        return _of_form(form, Learnt({}, to_fit, weights), [], result)["asked"]
+
+    alone = with_thresholds(form.layout, last, features_ND[:100], targets_NC[:100])
+    assert alone.cuts[0].thresholds[0] < GUESSED
+    assert chosen(dict.fromkeys(range(100, 200), 0.3)) == alone.as_dict()
+    assert chosen({}) == with_thresholds(form.layout, last, features_ND, targets_NC).as_dict() != alone.as_dict()
+    assert chosen(dict.fromkeys(range(200), 0.3)) == form.layout.as_dict(), "none is left to choose by"
 
 
 def test_labels_that_weigh_less_are_known_and_judge_no_version(house: House) -> None:

@@ -15,6 +15,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.preview_words import on_labels
 from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.loop import fitting, starting
 from nextlabel.loop.copies import learnt_from
@@ -23,6 +24,7 @@ from nextlabel.model.classifier import Recipe
 from nextlabel.model.speed import Speed, measure
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import Pool
+from nextlabel.values.counting import GUIDELINE, PERSON
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import LATEST, ProjectOptions
@@ -105,7 +107,7 @@ def test_with_some_labels_the_first_version_is_the_thorough_one(found: Found, se
     [
         ([], "No usable label yet"),
         (["pos"] * 20, "All 20 labels so far are 'pos'"),
-        (["pos", "neg"], "It comes with 8 labels, or after 10 min with fewer."),
+        (["pos", "neg"], "It comes with 8 labels or, from 5 on, after 10 min with fewer."),
     ],
 )
 def test_before_a_fit_is_due_the_order_is_the_start_order(
@@ -124,7 +126,23 @@ def test_before_a_fit_is_due_the_order_is_the_start_order(
 
 def test_without_a_speed_it_is_still_known_what_a_fit_waits_for(found: Found, settings: Settings) -> None:
     fits = fits_of(settings, found(["pos", "neg"], 5), None)
-    assert (fits.seconds, fits.waits_for) == (0.0, "It comes with 8 labels, or after 10 min with fewer.")
+    assert (fits.seconds, fits.waits_for) == (0.0, "It comes with 8 labels or, from 5 on, after 10 min with fewer.")
+
+
+def test_where_few_labels_make_a_fit_due_none_comes_with_fewer(found: Found, settings: Settings) -> None:
+    waits_for = fits_of(settings, found(["pos", "neg"], 5, fit_every=5), None).waits_for
+    assert waits_for == "It comes with 5 labels."
+
+
+def test_labels_that_are_left_out_are_told_by_this_reason(found: Found) -> None:
+    read = found(["pos", "neg"] * 4, 3)
+    for task, why in enumerate((PERSON, PERSON, GUIDELINE), start=101):
+        left_out = Vote("pos", False, "2026-11-01", account="7", weight=0, why=why)
+        read.pool.upsert([TaskRow(task, Example(task, f"text {task}"), False, True, False, 1, (left_out,))])
+    assert on_labels(counted(read), read.pool.survey(), CONFIG, read.pool.counted_less()) == (
+        "labels: of 11 labelled tasks 8 are learnt from; the others are 3 that do not count, as their account is left "
+        "out (2), they are from before the guideline (1)."
+    )
 
 
 def test_a_trial_tells_how_long_steps_and_passes_take(tiny: Path) -> None:

@@ -1,7 +1,11 @@
 """Several questions: what votes come to, what is missing, how good guesses are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nextlabel.problems.form import Form, Part, measured, with_labels
 from nextlabel.problems.metrics import weighted_kappa
@@ -52,6 +56,38 @@ def test_the_latest_answer_breaks_a_tie_of_each_kind() -> None:
 def test_of_steps_the_middle_one_is_taken_and_of_labels_what_most_gave() -> None:
     votes = vote(1, tones=["x"], stars="1"), vote(2, tones=["x", "y"], stars="5"), vote(3, tones=[], stars="4")
     assert agreed(*votes) == {"tones": ("x",), "stars": ("4",)}
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ((0.3, 0.3, 1.0), {"topic": ("b",), "tones": ("z",), "stars": ("5",)}),
+        ((0.5, 0.5, 1.0), {"topic": ("b",), "tones": ("z",), "stars": ("5",)}),
+        ((0.6, 0.6, 1.0), {"topic": ("a",), "tones": ("x",), "stars": ("2",)}),
+        ((1.0, 1.0, 0.1), {"topic": ("a",), "tones": ("x",), "stars": ("2",)}),
+    ],
+    ids=["one outweighs two", "the latest of as much", "two outweigh one", "one hardly counts"],
+)
+def test_answers_of_each_kind_count_by_their_weights(
+    weights: tuple[float, ...], expected: dict[str, tuple[str, ...]]
+) -> None:
+    votes = (
+        vote(1, topic="a", tones=["x"], stars="1"),
+        vote(2, topic="a", tones=["x", "y"], stars="2"),
+        vote(3, topic="b", tones=["z"], stars="5"),
+    )
+    assert agreed(*(replace(one, weight=weight) for one, weight in zip(votes, weights, strict=True))) == expected
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sets(st.sampled_from("xyz")), st.sampled_from("12345")), min_size=1),
+    st.sampled_from([0.1, 0.3, 1 / 3, 0.7]),
+)
+def test_answers_that_all_weigh_the_same_come_to_what_they_would_with_full_weight(
+    answers: list[tuple[str, set[str], str]], weight: float
+) -> None:
+    votes = [vote(n, topic=topic, tones=[*tones], stars=stars) for n, (topic, tones, stars) in enumerate(answers)]
+    assert agreed(*(replace(one, weight=weight) for one in votes)) == agreed(*votes)
 
 
 def test_ground_truth_goes_before_all_other_answers_to_its_question() -> None:

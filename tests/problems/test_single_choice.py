@@ -68,6 +68,17 @@ def test_a_task_gets_one_label_from_its_votes(votes: list[Vote], label: str | No
     assert consensus(votes, SingleChoice(("pos", "neg")).label_of) == label
 
 
+@pytest.mark.parametrize(
+    ("weights", "label"),
+    [((0.3, 0.3, 1.0), "neg"), ((0.6, 0.6, 1.0), "pos"), ((0.1, 0.2, 0.3), "neg"), ((0.3, 0.3, 0.3), "pos")],
+    ids=["one outweighs two", "two outweigh one", "the latest of as much", "the majority of equals"],
+)
+def test_votes_count_by_their_weights(weights: tuple[float, ...], label: str) -> None:
+    given = zip(("pos", "pos", "neg"), weights, strict=True)
+    votes = [Vote(one, False, str(day), weight=weight) for day, (one, weight) in enumerate(given)]
+    assert consensus(votes, SingleChoice(("pos", "neg")).label_of) == label
+
+
 UNSURE = SingleChoice(("pos", "neg"), {"no idea": "unsure"}, ("unsure",))
 
 

@@ -16,7 +16,8 @@ from nextlabel.versions.archive import Contents
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse the command line, write, say what is in it; the exit code is 1 when a file there is to stay."""
+    """Parse the command line, write, say what is in it; the exit code is 1 when a file there is to stay, and when Label
+    Studio does not have a project, so that its options are missing."""
     parser = new_parser("nextlabel backup", __doc__)
     now = datetime.now(timezone.utc)
     name = Path(f"nextlabel-backup-{now:%Y%m%dT%H%M%S}.zip")
@@ -29,9 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     contents, without = back_up(settings, studio, options.out, now)
     for project in contents.projects:
         why = without.get(project)
-        print(f"project {project}: {described(contents, project)}{f' (no options: {why})' if why else ''}")
+        print(f"project {project}: {described(contents, project)}{f' (no options: {why.why})' if why else ''}")
     print(f"{len(contents.projects)} projects of MODEL_DIR={settings.model_dir} are in {options.out}.")
-    return 0
+    return int(any(why.unknown for why in without.values()))
 
 
 def described(contents: Contents, project: int) -> str:

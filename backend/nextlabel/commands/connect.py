@@ -8,7 +8,7 @@ from nextlabel.commands._common import show, studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.connection import Credentials, Plan, connect, disconnect, plan, what_is_read
-from nextlabel.labelstudio.registration import find_backend
+from nextlabel.labelstudio.registration import extra_of, find_backend, registrations
 from nextlabel.processes import keep_few_kernels
 from nextlabel.settings import Settings, changes, for_project, load_settings
 from nextlabel.values.options import ProjectOptions
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str]) -> None:
         done = disconnect(studio, options.project, options.backend_url or "", tell=show)
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
-        known = find_backend(studio, options.project)
+        registered = registrations(studio, options.project)
+        known = registered[0] if registered else None
         url = options.backend_url or (known.url if known else f"http://localhost:{settings.port}")
         credentials, mapped = Credentials.of(settings), dict(options.map_label)
         ignored = None if options.ignore_label is None else list(filter(None, options.ignore_label))
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
             done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
         else:
             done = connect(studio, options.project, url, credentials, *wanted)
-            done += today(settings, known, find_backend(studio, options.project))
+            done += today(settings, as_kept(registered), find_backend(studio, options.project))
             done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:
         print(f"project {options.project}: {what}")
@@ -76,7 +77,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "learnt from them (default: as before; without it one label in ten is such a one)",
     )
     either = parser.add_mutually_exclusive_group()
-    either.add_argument("--disconnect", action="store_true", help="undo the connection, wherever the backend is")
+    either.add_argument(
+        "--disconnect",
+        action="store_true",
+        help="undo the connection, wherever the backend is; the project's options go with it (nextlabel backup first)",
+    )
     either.add_argument(
         "--preview", action="store_true", help="change nothing, and say what connecting changes, takes and costs"
     )
@@ -87,9 +92,14 @@ def _preview(settings: Settings, studio: LabelStudioClient, credentials: Credent
     keep_few_kernels()
     from nextlabel.loop.preview import preview
 
-    known = found.backend
-    then = known and replace(known, extra_params=found.options.put_into(known.extra_params))
-    return ["nothing is changed", *preview(settings, studio, credentials, found, today(settings, known, then), show)]
+    then = found.backend and replace(found.backend, extra_params=found.extra)
+    takes_over = today(settings, as_kept(found.registered), then)
+    return ["nothing is changed", *preview(settings, studio, credentials, found, takes_over, show)]
+
+
+def as_kept(registered: Sequence[MLBackend]) -> MLBackend | None:
+    """One backend of several, with what is kept of all."""
+    return replace(registered[0], extra_params=extra_of(registered)) if registered else None
 
 
 def today(settings: Settings, before: MLBackend | None, after: MLBackend | None) -> list[str]:

@@ -6,7 +6,7 @@ Studio, and what has been logged in the log. Run it with the same environment (.
 
 from collections.abc import Sequence
 
-from nextlabel.commands._common import agreed, new_parser, studio_from_settings
+from nextlabel.commands._common import agreed, new_parser, show, studio_from_settings
 from nextlabel.loop.forgetting import forget, what_goes
 from nextlabel.settings import load_settings
 from nextlabel.store.jobs import JobQueue
@@ -19,7 +19,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
-    if not agreed(f"This deletes {what_goes(settings, options.project)}.", options.yes):
+    question = f"This deletes {what_goes(settings, studio, options.project)}."
+    if options.yes:
+        show(question)
+    if not agreed(question, options.yes):
         return 1
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     forget(settings, studio, jobs, options.project)

@@ -26,6 +26,7 @@ from nextlabel.labelstudio.registration import (
     TITLE,
     before_of,
     ensure_webhook,
+    extra_of,
     find_backend,
     hook_of,
     is_at,
@@ -45,6 +46,7 @@ from nextlabel.values.options import (
     NO_OPTIONS,
     ProjectOptions,
     of_ours,
+    possible,
 )
 from nextlabel.values.survey import UNREADABLE
 from nextlabel.values.versions import UNTRAINED, is_ours, version_number, version_of
@@ -86,7 +88,8 @@ class Credentials:
 class Plan:
     """What `connect` found and will do. `registered` are the project's backends of ours, and `backend` the one that is
     kept, None before it is connected; `options` are its own from then on, with which `config` was read; predictions
-    are `shown` from then on, or not; the queue `follows_another` when it goes by what is not in force at the URL."""
+    are `shown` from then on, or not; the queue `follows_another` when it goes by what is not in force at the URL. What
+    is `spoilt` are possible options no more, and taken out."""
 
     project: Project
     url: str
@@ -96,6 +99,7 @@ class Plan:
     config: LabelConfig
     shown: bool
     follows_another: bool
+    spoilt: tuple[str, ...] = ()
 
     @property
     def moves(self) -> bool:
@@ -103,13 +107,22 @@ class Plan:
         return self.backend is None or not is_at(self.backend, self.url)
 
     @property
+    def others(self) -> list[MLBackend]:
+        """Backends of ours that are removed."""
+        return [row for row in self.registered if self.backend is None or row.id != self.backend.id]
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        """The `extra_params` of the backend from then on."""
+        return self.options.put_into(extra_of(self.registered))
+
+    @property
     def corrects_backend(self) -> bool:
         """Whether the ML backend that is registered is not as it should be."""
         if self.backend is None:
             return False
         # When it is not connected, the credentials are most likely other ones than at registration.
-        extra = self.backend.extra_params
-        return self.moves or self.backend.state != "Connected" or self.options.put_into(extra) != extra
+        return self.moves or self.backend.state != "Connected" or self.extra != self.backend.extra_params
 
 
 def plan(
@@ -128,14 +141,15 @@ def plan(
     url = checked_url(url)
     registered = registrations(studio, project_id, url)
     backend = next((row for row in registered if is_at(row, url)), registered[0] if registered else None)
-    options = _changed(_options_of(backend), fields, label_map or {}, ignored_labels, control_first)
+    kept, spoilt = _options_of(extra_of(registered))
+    options = _changed(kept, fields, label_map or {}, ignored_labels, control_first)
     config = parse_label_config(project.label_config, options)
     _require_ignored(project, config, ignored_labels or ())
     _require_map(config, label_map or {})
     _require_texts(studio, project_id, config)
-    shown = _shown(project, backend, show_predictions)
+    shown = _shown(project, registered, show_predictions)
     another = follows_another(studio, project, url, backend is None or not is_at(backend, url))
-    return Plan(project, url, tuple(registered), backend, options, config, shown, another)
+    return Plan(project, url, tuple(registered), backend, options, config, shown, another, spoilt)
 
 
 def connect(
@@ -157,16 +171,16 @@ def connect(
     of the control set come before all others as `control_first` says (None: as before).
 
     Run again, it changes nothing. A project has one backend of ours: one that was registered at another address is
-    moved, and still remembers how the project was before all. Raises `RefusedConfigError` before anything is touched
-    when the labelling config cannot be served or none of the tasks can be read, `StudioError` when Label Studio or the
-    backend refuses.
+    moved, and keeps its options and how the project was before all. Raises `RefusedConfigError` before anything is
+    touched when the labelling config cannot be served or none of the tasks can be read, `StudioError` when Label Studio
+    or the backend refuses.
     """
     found = plan(studio, project_id, url, show_predictions, fields, label_map, ignored_labels, control_first)
-    url, backend, options = found.url, found.backend, found.options
-    if backend is None:
-        done = [_register(studio, found.project, url, credentials, options)]
+    url = found.url
+    if found.backend is None:
+        done = [_register(studio, found.project, url, credentials, found.options)]
     else:
-        done = _correct(studio, found.project, found.registered, backend, url, credentials, options)
+        done = [*_correct(studio, found, found.backend, credentials), *map(taken_out, found.spoilt)]
     done += ensure_webhook(studio, project_id, url, credentials.webhook_headers())
     now = studio.project(project_id)
     changed = _set_queue(studio, now, found.shown, follows_another(studio, now, url, found.moves))
@@ -175,20 +189,17 @@ def connect(
     return [*done, *changed]
 
 
-def _correct(
-    studio: LabelStudioClient,
-    project: Project,
-    found: Sequence[MLBackend],
-    backend: MLBackend,
-    url: str,
-    credentials: Credentials,
-    options: ProjectOptions,
-) -> list[str]:
-    """Have this backend, of those that were found, be the only one, at the URL and with the options."""
+def taken_out(option: str) -> str:
+    """Of what somebody spoilt."""
+    return f"took out {option}, which is not possible"
+
+
+def _correct(studio: LabelStudioClient, plan: Plan, backend: MLBackend, credentials: Credentials) -> list[str]:
+    """Have the plan's backend be the only one, at its URL and with its options."""
+    project, url = plan.project, plan.url
     # One that Label Studio's own form registered has changed nothing so far.
-    before = before_of(found) or (_before(project) if project.sampling != UNCERTAINTY else {})
-    extra = with_before(options.put_into(backend.extra_params), before)
-    others = [row for row in found if row.id != backend.id]
+    before = before_of(plan.registered) or (_before(project) if project.sampling != UNCERTAINTY else {})
+    extra = with_before(plan.extra, before)
     done = []
     # When it is not connected, the credentials are most likely other ones than at registration.
     if not is_at(backend, url) or backend.state != "Connected" or extra != backend.extra_params:
@@ -197,10 +208,10 @@ def _correct(
         done.append(
             f"corrected the ML backend {here}" if is_at(backend, url) else f"moved the ML backend {there} to {here}"
         )
-    for row in others:
+    for row in plan.others:
         studio.remove_ml_backend(row.id)
         done.append(f"removed the ML backend {without_password(row.url)}, which is this one at an earlier address")
-    hooks = {hook_of(row.url) for row in found}
+    hooks = {hook_of(row.url) for row in plan.registered}
     done += remove_webhooks(studio, project.id, hooks, but=hook_of(url))
 
     def put_right() -> bool:
@@ -211,9 +222,9 @@ def _correct(
             elif not is_at(row, url):
                 change_backend(studio, project.id, backend, url, credentials, extra)
         strays = list(remove_webhooks(studio, project.id, hooks, but=hook_of(url)))
-        return bool(strays) or [row.id for row in now if is_at(row, url)] != [backend.id]
+        return bool(strays) or [(row.id, is_at(row, url)) for row in now] != [(backend.id, True)]
 
-    if others or not is_at(backend, url):
+    if plan.others or plan.moves:
         put_right_for_good(put_right)
     return done
 
@@ -233,29 +244,20 @@ def change_backend(
         raise StudioError(f"{error} {remedy_of(error, url)}") from None
 
 
-def _shown(project: Project, backend: MLBackend | None, wanted: bool | None) -> bool:
+def _shown(project: Project, found: Sequence[MLBackend], wanted: bool | None) -> bool:
     """Whether predictions are to be shown. Of a backend that Label Studio's own form registered nothing was decided."""
     if wanted is not None:
         return wanted
-    return backend is not None and BEFORE in of_ours(backend.extra_params) and project.show_predictions
+    return any(BEFORE in of_ours(row.extra_params) for row in found) and project.show_predictions
 
 
-def _options_of(backend: MLBackend | None) -> ProjectOptions:
-    """Those that are kept with the backend, without what somebody spoilt, so that this repairs it."""
-    try:
-        options = ProjectOptions.of(backend.extra_params) if backend else NO_OPTIONS
-    except RefusedConfigError:
-        return _not_to_be_lost(backend.extra_params if backend else None)
-    return replace(options, own={name: value for name, value in options.own.items() if is_possible(name, value)})
-
-
-def _not_to_be_lost(extra_params: object) -> ProjectOptions:
-    """Of spoilt options those without which another control set would be drawn, or audits would count anew."""
-    ours = of_ours(extra_params)
-    try:
-        return ProjectOptions.of({KEY: {name: ours[name] for name in ("control_seed", "audits") if name in ours}})
-    except RefusedConfigError:
-        return NO_OPTIONS
+def _options_of(extra_params: Mapping[str, object]) -> tuple[ProjectOptions, tuple[str, ...]]:
+    """Those that are kept, without what somebody spoilt, so that connecting repairs it; and what that is."""
+    ours, read = of_ours(extra_params), possible(extra_params)
+    options = ProjectOptions.of({KEY: read})
+    own = {name: value for name, value in options.own.items() if is_possible(name, value)}
+    spoilt = (ours.keys() - read.keys()) | (options.own.keys() - own.keys())
+    return replace(options, own=own), tuple(f"{KEY}.{name}={ours[name]!r:.80}" for name in sorted(spoilt))
 
 
 def _changed(
@@ -476,10 +478,11 @@ def disconnect(
     nothing comes back, `tell` hears how far it is.
     """
     found, project = registrations(studio, project_id, url), studio.project(project_id)
-    left_alone = not found and is_ours(project.model_version) and project.sampling == UNCERTAINTY
-    done = []
-    if found or left_alone:  # the backend's row goes late, because it remembers how the project was
-        done += _restore(studio, project, before_of(found) or LABEL_STUDIOS_DEFAULTS)
+    # One that Label Studio's own form registered has changed nothing, unless nobody remembers any more that we have.
+    as_we_left_it = project.sampling == UNCERTAINTY and (bool(found) or is_ours(project.model_version))
+    before, done = before_of(found) or (LABEL_STUDIOS_DEFAULTS if as_we_left_it else {}), list[str]()
+    if before:  # the backend's row goes late, because it remembers how the project was
+        done += _restore(studio, project, before)
     hooks = {hook_of(address) for address in (url, *(row.url for row in found)) if address}
     done += _remove_ours(studio, project_id, found, hooks, tell)
 
@@ -488,7 +491,15 @@ def disconnect(
 
     if found:
         put_right_for_good(put_right, rest)
-    return done
+    return [*done, *(_what_else(project_id, extra_of(found)) if found else [])]
+
+
+def _what_else(project: int, extra_params: Mapping[str, object]) -> list[str]:
+    """What went with the backend, and what stays."""
+    options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed"})
+    gone = f"its options are gone ({', '.join(options)}): nextlabel restore brings them back from a backup"
+    stay = f"versions and audits stay in MODEL_DIR; nextlabel forget --project {project} deletes them"
+    return [*([gone] if options else []), stay]
 
 
 def _remove_ours(

@@ -8,7 +8,7 @@ from nextlabel.errors import without_password
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.connection import Plan, queue_changes, said_of
 from nextlabel.labelstudio.notices import of_question
-from nextlabel.values.survey import NOT_COUNTED, Survey
+from nextlabel.values.survey import NOT_COUNTED, CountedLess, Survey
 from nextlabel.values.versions import is_ours
 
 NAMED = 5  # reasons in one sentence
@@ -94,6 +94,8 @@ def on_settings(plan: Plan, makes_webhook: bool, takes_over: list[str]) -> str:
     elif plan.corrects_backend:
         words.append(f"the ML backend {url} is corrected")
     words += [f"its webhook is {'created' if plan.backend is None else 'made right'}"] if makes_webhook else []
+    words += [f"the ML backend {without_password(row.url)}, an earlier address, is removed" for row in plan.others]
+    words += [f"{option}, which is not possible, is taken out" for option in plan.spoilt]
     words += takes_over
     undo = ". `--disconnect` puts it back" if words else ""
     return f"settings: {'; '.join(words) or 'nothing changes'}{undo}."
@@ -108,7 +110,8 @@ def on_prelabels(plan: Plan, predictions: Mapping[str, int]) -> str:
     if not followed:
         return f"pre-labels: the project follows no model version, so annotators see none and none vanish. {after}."
     if is_ours(followed):
-        return f"pre-labels: those of {followed} {'stay' if plan.shown else 'vanish for annotators'}. {after}."
+        stay = plan.shown and not plan.follows_another
+        return f"pre-labels: those of {followed} {'stay' if stay else 'vanish for annotators'}. {after}."
     count = predictions.get(followed, 0)
     whose = f"{followed!r} ({_count(count, 'prediction')})" if count else f"the ML backend {followed!r}"
     return f"pre-labels: those of {whose} vanish for annotators; Label Studio keeps them. {after}."
@@ -119,8 +122,8 @@ def on_text(config: LabelConfig) -> str:
     return f"text: {said_of(config)}."
 
 
-def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
-    """How many labels count, and why others do not."""
+def on_labels(counted: Counted, survey: Survey, config: LabelConfig, less: CountedLess) -> str:
+    """How many labels count, by the options that hold when it is connected, and why others do not."""
     if not counted.annotated:
         return "labels: none yet."
     why = {
@@ -128,7 +131,7 @@ def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
         "held out by `split`": counted.held_out,
         "copies of other texts, which count once with them": counted.copies,
         "on tasks that cannot be read": counted.unreadable,
-        f"that do not count, as {', '.join(_reasons(survey, config)) or 'no label prevails'}": counted.uncounted,
+        f"that do not count, as {', '.join(_reasons(survey, config, less)) or 'no label prevails'}": counted.uncounted,
     }
     others = [f"{count:,} {words}" for words, count in why.items() if count]
     rest = f"; the others are {'; '.join(others)}" if others else ""
@@ -136,7 +139,7 @@ def on_labels(counted: Counted, survey: Survey, config: LabelConfig) -> str:
     return f"labels: of {_count(counted.annotated, 'labelled task')} {learnt} learnt from{rest}."
 
 
-def _reasons(survey: Survey, config: LabelConfig) -> list[str]:
+def _reasons(survey: Survey, config: LabelConfig, less: CountedLess) -> list[str]:
     odd = dict[str, int]()
     for control in config.asked:
         asked = config.of_question(control)
@@ -146,7 +149,9 @@ def _reasons(survey: Survey, config: LabelConfig) -> list[str]:
             if asked.label_of(label) is None
         }
     odd |= {why: seen.count for why, seen in survey.noted(NOT_COUNTED).items()}
-    words = [f"{why} ({count:,})" for why, count in odd.items()]
+    older = 0 if less.weighed else less.older
+    odd |= {"their account is left out": less.labels, "they are from before the guideline": older}
+    words = [f"{why} ({count:,})" for why, count in odd.items() if count]
     return words[:NAMED] + ([f"and {len(words) - NAMED} other reasons"] if len(words) > NAMED else [])
 
 

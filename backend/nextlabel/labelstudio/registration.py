@@ -62,6 +62,14 @@ def before_of(found: Sequence[MLBackend]) -> Mapping[str, Any]:
     return next((before for before in known if isinstance(before, Mapping) and before), {})
 
 
+def extra_of(found: Sequence[MLBackend]) -> Mapping[str, Any]:
+    """The `extra_params` that outlive all but one of these backends. Options are those of the first one that remembers
+    how the project was, else of the first that has any; of other keys none is lost."""
+    ours = [(row.extra_params, of_ours(row.extra_params)) for row in found if isinstance(row.extra_params, Mapping)]
+    best_first = sorted(ours, key=lambda row: (BEFORE not in row[1], not row[1]))
+    return {name: value for extra, _ in reversed(best_first) for name, value in extra.items()}
+
+
 def with_before(extra_params: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
     """The `extra_params` of a backend that remembers it."""
     return {**extra_params, KEY: {**of_ours(extra_params), BEFORE: dict(before)}} if before else extra_params

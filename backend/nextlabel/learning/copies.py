@@ -13,7 +13,7 @@ def counted_once(
     question: Question, answered: Sequence[Answered], held_out: Collection[Key] = ()
 ) -> list[tuple[Example, str]]:
     """What to fit on: of the examples that are copies of each other the first, with what their labels come to as if
-    they were several people's answers to one task: the majority, and of as many the latest one.
+    they were several people's answers to one task: the majority by weight, and of as much the latest one.
 
     Copies of what is `held_out` are not among them. Without any copy it is each example with its label.
     """
@@ -27,16 +27,18 @@ def counted_once(
     return [(example, label) for example, label in found if label is not None]
 
 
-def lighter(answered: Sequence[Answered]) -> dict[int, float]:
-    """How much labels count, from 0 to below 1, by the ids of the examples of which it is less than 1: as much as the
-    vote does that counts most, on the example or a copy of it."""
+def lighter(
+    question: Question, answered: Sequence[Answered], labelled: Sequence[tuple[Example, str]]
+) -> dict[int, float]:
+    """How much labels count, from 0 to below 1, by the ids of the labelled examples of which it is less than 1: as much
+    as the vote for this label does that counts most, on the example or a copy of it."""
     if all(vote.weight == 1 for _, votes in answered for vote in votes):
         return {}
-    most: dict[Key, float] = {}
+    given: dict[Key, list[Vote]] = {}
     for example, votes in answered:
-        key = key_of(example)
-        most[key] = max([most.get(key, 0.0), *(vote.weight for vote in votes)])
-    return {example.id: most[key_of(example)] for example, _ in answered if most[key_of(example)] < 1}
+        given.setdefault(key_of(example), []).extend(votes)
+    found = {example.id: _weight(question, given[key_of(example)], label) for example, label in labelled}
+    return {task: weight for task, weight in found.items() if weight < 1}
 
 
 def _as_one(question: Question, votes: Sequence[Vote]) -> Vote | None:
@@ -44,4 +46,13 @@ def _as_one(question: Question, votes: Sequence[Vote]) -> Vote | None:
     label = question.consensus(votes)
     if label is None:
         return None
-    return Vote(label, any(vote.ground_truth for vote in votes), max(vote.when for vote in votes))
+    weight, gold = _weight(question, votes, label), any(vote.ground_truth for vote in votes)
+    return Vote(label, gold, max(vote.when for vote in votes), weight=weight)
+
+
+def _weight(question: Question, votes: Sequence[Vote], label: str) -> float:
+    """Of the votes for the label the largest weight; of all, where nobody gave all that they come to together."""
+    weights = {vote.weight for vote in votes}
+    if len(weights) > 1:  # as of few tasks, of which there may be tens of thousands at each check
+        weights = {vote.weight for vote in votes if question.answer_of(vote.label) == label} or weights
+    return max(weights)

@@ -308,9 +308,9 @@ class Controller:
 
     def _our_backend(self, pool: Pool, project_id: int) -> MLBackend:
         known_at, before = pool.state(ProjectState).backend_url, self._registry.versions(project_id)
+        at = known_at if self._registry.current(project_id) else ""  # cards without weights answer as if untrained
         found = registrations(self._studio, project_id)
         versions = {*before, *self._registry.versions(project_id)}  # it may have been promoted meanwhile
-        at = known_at if before else ""
         ours = next((backend for backend in found if not is_anothers(backend, versions, at)), None)
         if ours is None:
             url = without_password(found[0].url) if found else ""

@@ -45,9 +45,10 @@ def learnt_from(pool: Pool, question: Question, near_copies: str) -> Learnt:
     labelled = [(example, label) for example, label in labels if label is not None]
     known = {example.id: label for example, label in labelled}
     if near_copies != HOLD:
-        return Learnt(known, labelled, lighter(answered))
+        return Learnt(known, labelled, lighter(question, answered, labelled))
     held_out = {key_of(example) for example, _ in pool.labelled(question, holdout=True)}
-    return Learnt(known, counted_once(question, answered, held_out), lighter(answered))
+    to_fit = counted_once(question, answered, held_out)
+    return Learnt(known, to_fit, lighter(question, answered, to_fit))
 
 
 def copies_in(pool: Pool, question: Question) -> Copies:

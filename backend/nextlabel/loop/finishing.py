@@ -55,7 +55,8 @@ def write_final(
         asked = [(task.example, [vote for vote in task.votes if vote.weight]) for task in pool.asked(pool.annotated())]
         left_out = pool.counted_less()
     answered = [(example, votes) for example, votes in asked if votes]
-    labelled, weights = counted_once(question, answered), lighter(answered)
+    labelled = counted_once(question, answered)
+    weights = lighter(question, answered, labelled)
     weights_N = np.array([weights.get(example.id, 1.0) for example, _ in labelled])
     recipe = recipe_of(settings, round_seed(settings.seed, 0), for_project(settings, options), len(labelled))
     result = local.run(run_round, recipe, question, labelled, [], [], "entropy", _tell, weights_N=weights_N)

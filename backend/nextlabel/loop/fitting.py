@@ -286,7 +286,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
-        card = replace(card, **_of_form(config.question, labelled, holdout, result))
+        card = replace(card, **_of_form(config.question, learnt, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, learnt, result))
         if card.refused:
             self._save(card, learnt.known, result)
@@ -577,16 +577,18 @@ def label_counts(question: Question, answers: Sequence[str]) -> dict[str, int]:
     return {label: given[label] for label in question.labels}
 
 
-def _of_form(question: Question, labelled: Labelled, holdout: Labelled, result: Round) -> dict[str, Any]:
+def _of_form(question: Question, learnt: Learnt, holdout: Labelled, result: Round) -> dict[str, Any]:
     """What only the card of a form's version says."""
     if not isinstance(question, Form):
         return {}
     layout, said = question.layout, result.labelled
     if said is not None and said.features_ND is not None:
-        targets_NC = question.class_numbers([answer for _, answer in labelled])
-        layout = with_thresholds(layout, result.classifier.last_layer, said.features_ND, targets_NC)
+        targets_NC, full_N = question.class_numbers([answer for _, answer in learnt.to_fit]), learnt.weights == 1
+        # What counts less judges nothing.
+        last, features_MD = result.classifier.last_layer, said.features_ND[full_N]
+        layout = with_thresholds(layout, last, features_MD, targets_NC[full_N])
     held_out_NC = question.class_numbers([answer for _, answer in holdout])
-    found = {"asked": layout.as_dict(), "known": len(labelled)}
+    found = {"asked": layout.as_dict(), "known": len(learnt.to_fit)}
     if not holdout:
         return found
     guesses_NC = layout.guesses(result.holdout_NC)

@@ -18,8 +18,9 @@ PATIENCE_S = 5.0  # with a trainer that looks whether the project is still conne
 AT_WORK = ("{}.queue", "fit.{}", "start.{}", "score.{}", "card.{}")  # locks that a trainer holds
 
 
-def what_goes(settings: Settings, project: int) -> str:
-    """What there is to forget. Raises `BadSettingError` when there is nothing."""
+def what_goes(settings: Settings, studio: LabelStudioClient, project: int) -> str:
+    """What there is to forget, and whether Label Studio does not know the project: then nobody can tell whether it is
+    connected. Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio cannot be asked."""
     if not _files(settings.model_dir, project):
         raise BadSettingError(
             f"MODEL_DIR={settings.model_dir} holds nothing of project {project}, but projects "
@@ -29,7 +30,27 @@ def what_goes(settings: Settings, project: int) -> str:
     versions = len(Registry(settings.model_dir).versions(project))
     audits = Audits(settings.model_dir).next_number(project) - 1
     lost = "; no certificate of it can be verified any more" if audits else ""
-    return f"{versions} versions and {audits} audits of project {project}{lost}"
+    unknown = "" if is_there(studio, project) else f". {not_there(studio, project)}"
+    return f"{versions} versions and {audits} audits of project {project}{lost}{unknown}"
+
+
+def is_there(studio: LabelStudioClient, project: int) -> bool:
+    """Whether Label Studio has the project, as far as the account may see."""
+    try:
+        studio.project(project, with_counts=False)
+    except StudioRefusedError as error:
+        if error.code != 404:
+            raise
+        return False
+    return True
+
+
+def not_there(studio: LabelStudioClient, project: int) -> str:
+    """That it has not, or not any more, and what else may be wrong."""
+    return (
+        f"Label Studio at {without_password(studio.url)} does not have project {project} (any more), or shows it to "
+        "others only: if it should be there, correct LABEL_STUDIO_URL or LABEL_STUDIO_API_KEY"
+    )
 
 
 def forget(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, project: int) -> None:
@@ -65,13 +86,7 @@ def taken(model_dir: Path, project: int) -> Iterator[None]:
 
 
 def _require_disconnected(studio: LabelStudioClient, project: int) -> None:
-    try:
-        studio.project(project, with_counts=False)
-        backend = find_backend(studio, project)
-    except StudioRefusedError as error:
-        if error.code != 404:  # the project does not exist any more
-            raise
-        return
+    backend = find_backend(studio, project) if is_there(studio, project) else None
     if backend is not None:
         raise InUseError(
             f"Project {project} is still connected with {without_password(backend.url)}. Run nextlabel connect "

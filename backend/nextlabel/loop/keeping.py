@@ -11,18 +11,28 @@ from typing import Any
 
 from nextlabel import __version__
 from nextlabel.errors import BadSettingError, RefusedConfigError
-from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.project_options import put_back
-from nextlabel.labelstudio.registration import find_backend
-from nextlabel.loop.forgetting import taken
+from nextlabel.labelstudio.registration import BEFORE, find_backend
+from nextlabel.loop.forgetting import is_there, not_there, taken
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.options import KEY, ProjectOptions, of_ours
+from nextlabel.values.options import KEY, ProjectOptions, of_ours, possible
 from nextlabel.versions import archive
 from nextlabel.versions.archive import Contents
 
 
-def back_up(settings: Settings, studio: LabelStudioClient, out: Path, now: datetime) -> tuple[Contents, dict[int, str]]:
+@dataclass(frozen=True)
+class NoOptions:
+    """Why there are no options of a project. `unknown`: Label Studio does not have it, or something else is asked."""
+
+    why: str
+    unknown: bool = False
+
+
+def back_up(
+    settings: Settings, studio: LabelStudioClient, out: Path, now: datetime
+) -> tuple[Contents, dict[int, NoOptions]]:
     """Write the archive; returns what is in it, and of projects without options there, why.
 
     Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio does not answer, `BadBackupError`
@@ -37,7 +47,7 @@ def back_up(settings: Settings, studio: LabelStudioClient, out: Path, now: datet
     options, without = {}, {}
     for project in projects:
         found = _options(studio, project)
-        if isinstance(found, str):
+        if isinstance(found, NoOptions):
             without[project] = found
         else:
             options[project] = found
@@ -45,17 +55,14 @@ def back_up(settings: Settings, studio: LabelStudioClient, out: Path, now: datet
     return archive.write(out, settings.model_dir, options, __version__, made_at), without
 
 
-def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | str:
+def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | NoOptions:
     """Those in Label Studio, as they lie there, or why there are none."""
-    try:
-        studio.project(project, with_counts=False)
-        backend = find_backend(studio, project)
-    except StudioRefusedError as error:
-        if error.code != 404:
-            raise
-        return "it is not in Label Studio any more"
-    how = f"nextlabel connect --project {project}"
-    return backend.extra_params or {} if backend else f"it is not connected; run {how}, and then this again"
+    if not is_there(studio, project):
+        return NoOptions(not_there(studio, project), unknown=True)
+    backend = find_backend(studio, project)
+    if backend is None:
+        return NoOptions(f"it is not connected; run nextlabel connect --project {project}, and then this again")
+    return backend.extra_params or {}
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,8 @@ def plan(settings: Settings, studio: LabelStudioClient, path: Path) -> Plan:
     changed, lost = {}, {}
     for project, extra in contents.options.items():
         there = _options(studio, project)
-        if isinstance(there, str):
-            lost[project] = there
+        if isinstance(there, NoOptions):
+            lost[project] = there.why
         elif not _are_possible(extra):
             lost[project] = "they were spoilt in Label Studio when the archive was made; take an older one"
         elif names := _differing(there, _merged(there, extra)):
@@ -117,11 +124,15 @@ def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path:
 
 
 def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The archive's options in the place of those that are there. Audits that were begun since stay counted: what they
-    have spent of the risk is spent."""
-    begun, options = of_ours(there).get("audits"), ProjectOptions.of(extra)  # the first may be spoilt
-    audits = max(begun, options.audits) if isinstance(begun, int) else options.audits
-    return {**there, **replace(options, audits=audits).put_into(extra)}
+    """The archive's options in the place of those that are there, of which some may be spoilt. What only grows is not
+    taken back: the risk of audits that were begun since is spent, and questions that were asked since stay asked. What
+    a connection needs, and the archive has not, stays as it is there."""
+    ours, options = possible(there), ProjectOptions.of(extra)
+    now = ProjectOptions.of({KEY: ours})
+    audits, since = max(now.audits, options.audits), {**options.asked_since, **now.asked_since}
+    merged = replace(options, audits=audits, asked_since=since).put_into(extra)
+    needed = {name: ours[name] for name in (BEFORE, "control_seed") if name in ours}
+    return {**there, **merged, KEY: {**needed, **of_ours(merged)}}
 
 
 def _differing(there: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

@@ -42,7 +42,7 @@ HALF = 2  # bytes of a number in a vector that is kept
 
 @dataclass(frozen=True)
 class ReadProject:
-    """A project as it was read, in `seconds`."""
+    """A project as it was read, in `seconds`; labels count as its options say."""
 
     pool: Pool
     config: LabelConfig
@@ -71,7 +71,7 @@ def preview(
         tell(f"Reading {plan.project.tasks} tasks")
         read = _read(settings, studio, plan, pool, Path(directory))
         survey = pool.survey()
-        said.append(words.on_labels(counted(read), survey, read.config))
+        said.append(words.on_labels(counted(read), survey, read.config, pool.counted_less()))
         tell("Trying out how fast this machine is with BASE_MODEL")
         said += _on_costs(settings, plan, read)
         odd = told(on_tasks(survey, read.config, project))
@@ -156,7 +156,8 @@ def fits_of(settings: Settings, read: ReadProject, speed: Speed | None) -> Fits:
     if nowhere:
         waits_for = f"It waits for the texts: {nowhere}."
     elif not waits_for and len(learnt.known) < due_with:
-        waits_for = f"It comes with {due_with} labels, or after {words.about(own.fit_max_wait_s)} with fewer."
+        few = f" or, from {fitting.FEW} on, after {words.about(own.fit_max_wait_s)} with fewer"
+        waits_for = f"It comes with {due_with} labels{few if due_with > fitting.FEW else ''}."
     labels = max(len(learnt.to_fit), due_with if waits_for else 0)
     if speed is None:
         return Fits(labels, waits_for=waits_for)

@@ -3,7 +3,6 @@
 An answer is a text as `values.layout.encoded` writes it. What a person was not asked, or did not answer, is not in it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from nextlabel.problems import metrics
 from nextlabel.problems.metrics import Scores
 from nextlabel.problems.question import Measured, Question
-from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.problems.single_choice import SingleChoice, weighed
 from nextlabel.values.arrays import Array, Bools, Ints, Targets
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ORDERED, Answers, Cut, Layout, decoded, encoded
@@ -75,8 +74,8 @@ class Form:
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """Of each question what most of those come to who answered it; None when nobody answered any.
 
-        Ground truth goes before all other answers, and the latest answer breaks a tie. Of labels of which any may be
-        given each is decided for itself; of steps it is the one in the middle.
+        Answers count by their weights. Ground truth goes before all others, and the latest answer breaks a tie. Of
+        labels of which any may be given each is decided for itself; of steps it is the one in the middle.
         """
         if len(votes) == 1:
             return self.answer_of(votes[0].label)
@@ -86,7 +85,7 @@ class Form:
             given = [(vote, answers[part.name]) for vote, answers in understood if part.name in answers]
             given = [(vote, labels) for vote, labels in given if vote.ground_truth] or given
             if given:
-                agreed[part.name] = _agreed(part, [labels for _, labels in given])
+                agreed[part.name] = _agreed(part, [(labels, vote.weight) for vote, labels in given])
         return encoded(agreed) if agreed else None
 
     def leaves_out(self, votes: Sequence[Vote]) -> bool:
@@ -215,20 +214,31 @@ def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:
     return OneQuestion(question, part) if isinstance(question, Form) and part else question
 
 
-def _agreed(part: Part, given: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """What answers to one question, the latest one last, come to."""
+def _agreed(part: Part, given: Sequence[tuple[tuple[str, ...], float]]) -> tuple[str, ...]:
+    """What answers to one question, the latest one last, come to by their weights."""
+    latest_first = [labels for labels, _ in reversed(given)]
     if part.kind == ANY_OF:
-        counts = Counter(label for labels in given for label in labels)
-        halves = (label for label in part.spellings.labels if 2 * counts[label] == len(given) and label in given[-1])
-        return (*(label for label in part.spellings.labels if 2 * counts[label] > len(given)), *halves)
+        leads = {label: _lead(label, given) for label in part.spellings.labels}
+        halves = (label for label, lead in leads.items() if lead == 0 and label in latest_first[0])
+        return (*(label for label, lead in leads.items() if lead > 0), *halves)
     if part.kind == ORDERED:
-        steps = sorted(part.spellings.labels.index(label) for labels in given for label in labels)
-        middle = {steps[(len(steps) - 1) // 2], steps[len(steps) // 2]}
-        latest = (part.spellings.labels.index(label) for labels in reversed(given) for label in labels)
-        return (part.spellings.labels[next((step for step in latest if step in middle), min(middle))],)
-    votes = Counter(labels for labels in given)
+        middle = _middle(part.spellings.labels, given)
+        return (max((label for labels in latest_first for label in labels), key=middle.__contains__),)
+    votes = weighed(given)
     most = max(votes.values())
-    return next(labels for labels in reversed(given) if votes[labels] == most)
+    return next(labels for labels in latest_first if votes[labels] == most)
+
+
+def _lead(label: str, given: Sequence[tuple[tuple[str, ...], float]]) -> float:
+    """How much more the answers weigh that give a label than those that do not."""
+    return round(sum(weight if label in labels else -weight for labels, weight in given), 9)
+
+
+def _middle(steps: Sequence[str], given: Sequence[tuple[tuple[str, ...], float]]) -> set[str]:
+    """The lower and the upper weighted median: two steps, where half of the weight is on each side."""
+    weights_S = np.array([sum(weight for labels, weight in given if step in labels) for step in steps])
+    leads_S = np.round(2 * np.cumsum(weights_S) - weights_S.sum(), 9)
+    return {steps[int((leads_S >= 0).argmax())], steps[int((leads_S > 0).argmax())]}
 
 
 def _right(targets_MC: Array, predictions_MC: Array) -> Bools:

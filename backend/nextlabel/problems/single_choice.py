@@ -2,15 +2,18 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from nextlabel.problems.metrics import Scores, evaluate
 from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.labels import Vote
+
+Answer = TypeVar("Answer", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class SingleChoice:
 
 
 def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> str | None:
-    """One label per task: ground truth if there is any, else the majority; the latest vote breaks a tie.
+    """One label per task: ground truth if there is any, else the majority by weight; the latest vote breaks a tie.
 
     `label_of` tells which label a vote's text stands for; a vote for none (None) does not count. None when no vote is
     left.
@@ -102,10 +105,18 @@ def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> s
     known = [(vote, label) for vote, label in known if vote.ground_truth] or known
     if not known:
         return None
-    counts = Counter(label for _, label in known)
+    counts = weighed((label, vote.weight) for vote, label in known)
     most = max(counts.values())
     in_time = sorted(known, key=lambda item: item[0].when)
     return next(label for _, label in reversed(in_time) if counts[label] == most)
+
+
+def weighed(given: Iterable[tuple[Answer, float]]) -> dict[Answer, float]:
+    """What each answer weighs in all, to 9 digits, so that sums of the same weights are the same in any order."""
+    sums = dict[Answer, float]()
+    for answer, weight in given:
+        sums[answer] = sums.get(answer, 0.0) + weight
+    return {answer: round(weight, 9) for answer, weight in sums.items()}
 
 
 def _as_seen(label: str) -> str:

@@ -193,6 +193,19 @@ def of_ours(extra_params: object) -> Mapping[str, Any]:
     return ours if isinstance(ours, Mapping) else {}
 
 
+def possible(extra_params: object) -> dict[str, Any]:
+    """Of our part of an ML backend's `extra_params` what can be options, whatever is wrong with the rest."""
+    return {name: value for name, value in of_ours(extra_params).items() if _is_option(name, value)}
+
+
+def _is_option(name: str, value: object) -> bool:
+    try:
+        ProjectOptions.of({KEY: {name: value}})
+    except RefusedConfigError:
+        return False
+    return True
+
+
 def not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
     """The error for what somebody has mistyped in Label Studio."""
     return RefusedConfigError(
