@@ -121,7 +121,7 @@ def proxy(label_studio: LocalStudio) -> Iterator[FaultyStudio]:
 @pytest.fixture(scope="module")
 def personal(label_studio: LocalStudio) -> str:
     """A personal access token. Label Studio gives each user one, so it is that of a new one."""
-    robot = label_studio.connect(sign_up(label_studio, "robot@example.com"))
+    robot = label_studio.connect(sign_up(label_studio, "someone-else@example.com"))
     return str(robot._call("POST", "api/token/", json={})["token"])
 
 

@@ -52,13 +52,14 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
+UNSERVED = {"tasks": [{"id": 1, "data": {}}], "project": "1.1700000000", "label_config": "<a>"}
 ANSWERED = {
     "good": (sized("POST", "/webhook", b'{"action": "x"}'), 200),
     "good in chunks": (chunked("/webhook", chunk(b'{"action":') + chunk(b' "x"}') + b"0\r\n\r\n"), 200),
     "no JSON": (sized("POST", "/webhook", b"{" * SOME), 400),
     "no JSON, much of it": (sized("POST", "/predict", b"{" * MUCH), 400),
     "no tasks": (sized("POST", "/predict", json.dumps({"tasks": "x" * MUCH}).encode()), 400),
-    "no such config": (sized("POST", "/setup", json.dumps({"project": "1", "schema": "<a>"}).encode()), 422),
+    "no such config": (sized("POST", "/predict", json.dumps(UNSERVED).encode()), 422),
     "another type": (sized("POST", "/webhook", b"a=b", CREDENTIALS + b"Content-Type: multipart/form-data\r\n"), 400),
     "HEAD": (request("HEAD", "/health"), 200),
     "HEAD with a body": (sized("HEAD", "/health", b"x" * MUCH), 200),
