@@ -23,8 +23,9 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending. `choice` is
-    the label that it shows; empty when it shows none."""
+    """A prediction of ours that Label Studio holds. `score` = 1 - value, as Label Studio sorts ascending; equal values
+    stand some 2^-53 apart. `choice` is the label that it shows, of several questions all of them with their questions,
+    as one text; empty when it shows none."""
 
     prediction_id: int
     task_id: int
