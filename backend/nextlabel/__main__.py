@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "backup": "write what cannot be made again into one archive",
         "restore": "bring back what an archive holds",
         "forget": "delete every file of a disconnected project",
+        "move-to-postgresql": "copy Label Studio's data base from SQLite to PostgreSQL",
         "import-mrpc": "make the tutorial's project from the MRPC files",
     },
     "Simulations": {

@@ -17,4 +17,5 @@ __all__ = [
     "registration",
     "requests",
     "tasks",
+    "to_postgresql",
 ]
