@@ -203,8 +203,9 @@ class Controller:
             self._say(project, state="refused", message=str(error), **NOTHING_SAID)
         except StudioError as error:
             log.warning("project %d: %s", project, error)
-            self._failed(project, str(error))
-            if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
+            away = not isinstance(error, StudioRefusedError) or error.code >= 500  # or its data base was locked
+            self._failed(project, str(error), away)
+            if away:
                 self._jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NoModelError as error:
             self._failed(project, str(error))
@@ -709,9 +710,10 @@ class Controller:
         self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
         self._board.put_traffic(self._studio.traffic())
 
-    def _failed(self, project_id: int, message: str) -> None:
-        errors = self._board.queue(project_id).errors + 1
-        self._say(project_id, state="failed", message=message, errors=errors)
+    def _failed(self, project_id: int, message: str, away: bool = False) -> None:
+        known = self._board.queue(project_id)
+        counts = {"errors": known.errors + 1, "unanswered": known.unanswered + away}
+        self._say(project_id, state="failed", message=message, **counts)
 
 
 def _others_at_work(pool: Pool) -> int:

@@ -30,7 +30,8 @@ class QueueStatus:
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
     there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
-    known before all else, empty when all is well; `warnings` and `remarks` follow it.
+    known before all else, empty when all is well; `warnings` and `remarks` follow it. Of the `reconciles` so many were
+    `errors`, `unanswered` of them because Label Studio did not answer.
     """
 
     state: str = "waiting"
@@ -59,6 +60,7 @@ class QueueStatus:
     remarks: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
+    unanswered: int = 0
     publish_seconds: float = 0.0
     at: float = 0.0
 
