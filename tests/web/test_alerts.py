@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.paths import ROOT
 from helpers.programs import promtool
+from nextlabel.problems.advice import Advice
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.judgement import Figures, Judgement
 from nextlabel.problems.quality import Estimate
@@ -42,6 +43,7 @@ def families(tmp_path: Path) -> list[Any]:
     board, registry = StatusBoard(tmp_path), Registry(tmp_path)
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
     board.put_queue(PROJECT, 1.0, labels=40)
+    board.put_advice(PROJECT, Advice("label", "Go on labelling.", 1.0))
     board.put_quality(PROJECT, Judgement(figures=Figures(half, half, half, half, ())))
     card = Card(
         version="nextlabel-1-20261124T063000",

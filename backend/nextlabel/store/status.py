@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from nextlabel.problems.advice import Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
@@ -104,7 +105,7 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Advice | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
 
@@ -149,6 +150,14 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def advice(self, project: int) -> Advice:
+        """What a lead may do next."""
+        return Advice(**self._read(f"{project}.advice", Advice))
+
+    def put_advice(self, project: int, advice: Advice) -> None:
+        """Say it."""
+        self._write(f"{project}.advice", advice)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

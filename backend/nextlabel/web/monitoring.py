@@ -111,15 +111,18 @@ class _TrainerCollector(Collector):
             },
         }
         states = _gauge("project_state", "1 for the state that the project is in, else 0", "project", "state")
+        advices = _gauge("advice_timestamp_seconds", "Since when the advice is this one, since 1970", "project", "key")
         for project in self._registry.projects():
             for name, value in self._samples(project):
                 families[name].add_metric([str(project)], value)
             state = self._state(project)
             for known in STATES:
                 states.add_metric([str(project), known], known == state)
+            if (advice := self._board.advice(project)).key:
+                advices.add_metric([str(project), advice.key], advice.since)
         waiting = _gauge("jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*families.values(), states, waiting, *self._traffic())
+        yield from (*families.values(), states, advices, waiting, *self._traffic())
 
     def _state(self, project: int) -> str:
         settings = self._settings
