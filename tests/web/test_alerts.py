@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from nextlabel.versions.registry import Registry
 from nextlabel.web.app import create_app
 
 PLACE = ROOT / "docs" / "monitoring"
-RULES, TESTS = PLACE / "nextlabel.rules.yml", PLACE / "nextlabel.rules.test.yml"
+RULES, TESTS = PLACE / "nextlabel.rules.yml", sorted(PLACE.glob("*.test.yml"))
 ALERTS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"][0]["rules"]
 DASHBOARD: dict[str, Any] = json.loads((PLACE / "nextlabel.dashboard.json").read_text(encoding="utf-8"))
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -44,7 +45,8 @@ def families(tmp_path: Path) -> list[Any]:
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
     board.put_queue(PROJECT, 1.0, labels=40)
     board.put_advice(PROJECT, Advice("label", "Go on labelling.", 1.0))
-    board.put_quality(PROJECT, Judgement(figures=Figures(half, half, half, half, ())))
+    judgement = Judgement(figures=Figures(half, half, half, half, ()), question="topic")
+    board.put_quality(PROJECT, replace(judgement, questions=(judgement,)))
     card = Card(
         version="nextlabel-1-20261124T063000",
         number=1,
@@ -82,13 +84,13 @@ def asked_for(query: str) -> set[str]:
 
 
 def test_prometheus_takes_the_rules_and_each_fires_when_it_should() -> None:
-    for what, path in (("check", RULES), ("test", TESTS)):
-        done = subprocess.run([promtool(), what, "rules", str(path)], capture_output=True, text=True, check=False)
+    for command in (["check", "rules", RULES], ["test", "rules", *TESTS]):
+        done = subprocess.run([promtool(), *map(str, command)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_alert_has_a_test_that_fires_and_says_what_to_do() -> None:
-    tests = yaml.safe_load(TESTS.read_text(encoding="utf-8"))["tests"]
+    tests = [test for path in TESTS for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]]
     expected = [
         sample["labels"] for test in tests for asked in test["promql_expr_test"] for sample in asked["exp_samples"]
     ]

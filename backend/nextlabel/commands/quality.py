@@ -42,8 +42,11 @@ def main(arguments: Sequence[str]) -> None:
     has_seed = bool(registry.options(options.project).control_seed)
     for sentence in quality_words.sentences(judgement) or [notices.no_control_set(options.project, has_seed).text]:
         print(sentence)
-    if judgement.figures and judgement.sample.answered:
-        print_table([quality_words.HEADER, *quality_words.rows(judgement.figures)])
+    for one in quality_words.each(judgement):
+        if one.figures and one.sample.answered:
+            if one.question:
+                print(f"{one.question}:")
+            print_table([quality_words.HEADER, *quality_words.rows(one.figures)])
 
 
 def _judged(settings: Settings, registry: Registry, project: int, name: str | None) -> Judgement:

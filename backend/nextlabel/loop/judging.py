@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning import judging
-from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
+from nextlabel.learning.judging import ANSWERED, LEFT_OUT, ControlText, Said, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
-from nextlabel.problems.form import OneQuestion, measured
+from nextlabel.problems.form import Form, OneQuestion, measured
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import ControlState
@@ -61,19 +63,39 @@ def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
 
 
 def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None) -> Judgement:
-    """What the texts say of what was `said` of them, as far as the pool knows."""
-    noted, about = pool.state(ControlState).noted, measured(config.question)
-    last_task = judged_to(pool, texts)
-    if not isinstance(about, OneQuestion):
-        return judge(config.control.share, texts, last_task, about.labels, said, noted)
+    """What the texts say of what was `said` of them, as far as the pool knows; of a form of each of its questions, and
+    that of its foremost one."""
+    asks, noted, last_task = config.question, pool.state(ControlState).noted, judged_to(pool, texts)
+    if not isinstance(asks, Form):
+        return judge(config.control.share, texts, last_task, asks.labels, said, noted)
+    each = tuple(_of_question(pool, config, texts, said, about) for about in asks.questions)
+    return replace(each[asks.foremost], questions=each)
+
+
+def _of_question(
+    pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None, about: OneQuestion
+) -> Judgement:
+    noted, last_task = pool.state(ControlState).noted, judged_to(pool, texts)
+    own, kind = [_answering(text, about) for text in texts], about.part.kind
     said = said and _narrowed(said, about)
-    return replace(judge(config.control.share, texts, last_task, about.labels, said, noted), question=about.name)
+    found = judge(config.control.share, own, last_task, about.labels, said, noted, kind)
+    return replace(found, question=about.part.name)
+
+
+def _answering(text: ControlText, about: OneQuestion) -> ControlText:
+    """A text whose answer says nothing of the question is none to judge it by."""
+    if text.state != ANSWERED:
+        return text
+    answer = about.answer_in(text.answer)
+    return replace(text, state=LEFT_OUT, answer="") if answer is None else replace(text, answer=answer)
 
 
 def _narrowed(said: Said, about: OneQuestion) -> Said:
     """What was said of one of several questions."""
-    probs_of = {task: about.narrowed(said.layout, probs_C[None])[0] for task, probs_C in said.probs_of.items()}
-    return replace(said, labels=about.labels_of(said.layout), probs_of=probs_of)
+    probs_NC = np.array(list(said.probs_of.values())).reshape(len(said.probs_of), len(said.labels))
+    layout, own_NC = about.narrowed(said.layout, probs_NC)
+    labels = layout.cuts[0].labels if layout else ()
+    return replace(said, labels=labels, probs_of=dict(zip(said.probs_of, own_NC, strict=True)), layout=layout)
 
 
 def judged_to(pool: Pool, texts: Sequence[ControlText]) -> int:

@@ -53,9 +53,15 @@ class Form:
         return self.layout.labels
 
     @cached_property
-    def measured(self) -> "OneQuestion":
-        """What the control set's figures are about: the first question that has exactly one answer, else the first."""
-        return OneQuestion(self, next((part for part in self.parts if part.kind != ANY_OF), self.parts[0]))
+    def questions(self) -> tuple["OneQuestion", ...]:
+        """Each as if nothing else were asked."""
+        return tuple(OneQuestion(self, part) for part in self.parts)
+
+    @property
+    def foremost(self) -> int:
+        """Which of them speaks for all where one figure is wanted: the first that has exactly one answer, else the
+        first."""
+        return next((number for number, part in enumerate(self.parts) if part.kind != ANY_OF), 0)
 
     def answer_of(self, given: str) -> str | None:
         """What an answer in anybody's spelling comes to; None when it answers nothing that is asked."""
@@ -155,47 +161,57 @@ class Form:
 
 
 @dataclass(frozen=True)
+class AnyQuestion:
+    """A form, as far as somebody answered something: each answer is still one to the whole form."""
+
+    form: Form
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The form's."""
+        return self.form.labels
+
+    def consensus(self, votes: Sequence[Vote]) -> str | None:
+        """What the answers to the form come to; None when nobody answered any question."""
+        return self.form.consensus(votes)
+
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether nobody answered anything who answered."""
+        return bool(votes) and self.consensus(votes) is None
+
+
+@dataclass(frozen=True)
 class OneQuestion:
-    """One question of a form as if nothing else were asked; where any labels may be given, whether the first one is."""
+    """One question of a form as if nothing else were asked."""
 
     form: Form
     part: Part
 
     @property
-    def name(self) -> str:
-        """In words for a person."""
-        return f"{self.part.name}: {self.labels[0]}" if self.part.kind == ANY_OF else self.part.name
-
-    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Its own."""
-        labels = self.part.spellings.labels
-        return (labels[0], f"not {labels[0]}") if self.part.kind == ANY_OF else labels
+        return self.part.spellings.labels
 
-    def narrowed(self, layout: Layout | None, probs_NC: Array) -> Array:
-        """Of probabilities (N, C) those of its labels; of a layout without it none, (N, 0)."""
-        at = next((at for cut, at in layout.parts if cut.name == self.part.name), None) if layout else None
-        if at is None:
-            return probs_NC[:, :0]
-        if self.part.kind != ANY_OF:
-            return probs_NC[:, at]
-        return np.stack([probs_NC[:, at.start], 1 - probs_NC[:, at.start]], axis=1)
-
-    def labels_of(self, layout: Layout | None) -> tuple[str, ...]:
-        """The names of what `narrowed` gives."""
-        cut = next((cut for cut in layout.cuts if cut.name == self.part.name), None) if layout else None
-        return () if cut is None else self.labels if self.part.kind == ANY_OF else cut.labels
+    def narrowed(self, layout: Layout | None, probs_NC: Array) -> tuple[Layout | None, Array]:
+        """The part of a layout that is about it, and its columns of probabilities (N, C); of a layout without it none,
+        (N, 0)."""
+        for cut, at in layout.parts if layout else ():
+            if cut.name == self.part.name and cut.kind == self.part.kind:
+                return Layout((cut,)), probs_NC[:, at]
+        return None, probs_NC[:, :0]
 
     def consensus(self, votes: Sequence[Vote]) -> str | None:
-        """The label in what the answers to the form come to; None when nobody answered the question."""
+        """Its answer in what the answers to the form come to; None when nobody answered the question."""
         answer = self.form.consensus(votes)
-        return None if answer is None else self._label(answer)
+        return None if answer is None else self.answer_in(answer)
 
-    def _label(self, answer: str) -> str | None:
+    def answer_in(self, answer: str) -> str | None:
+        """Its answer in one to the whole form: the label or, where any may be given, an answer to it alone; None where
+        it is not answered."""
         given = decoded(answer).get(self.part.name)
         if given is None:
             return None
-        return self.labels[int(self.labels[0] not in given)] if self.part.kind == ANY_OF else given[0]
+        return encoded({self.part.name: given}) if self.part.kind == ANY_OF else given[0]
 
     def leaves_out(self, votes: Sequence[Vote]) -> bool:
         """Whether nobody answered it who answered."""
@@ -203,8 +219,8 @@ class OneQuestion:
 
 
 def measured(question: Question) -> Measured:
-    """What the control set's figures are about: of a form one of its questions."""
-    return question.measured if isinstance(question, Form) else question
+    """What control texts have answers to: of a form any of its questions."""
+    return AnyQuestion(question) if isinstance(question, Form) else question
 
 
 def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:

@@ -46,6 +46,13 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "control_accuracy_high": "The upper limit of its 95 % interval",
     }
 )
+OF_QUESTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "question_accuracy": "Share of right answers to tasks of the control set, of a question of a form",
+        "question_accuracy_low": "The lower limit of its 95 % interval",
+        "question_accuracy_high": "The upper limit of its 95 % interval",
+    }
+)
 COUNTERS: Mapping[str, str] = MappingProxyType(
     {
         "fits": "Finished fits",
@@ -112,6 +119,7 @@ class _TrainerCollector(Collector):
         }
         states = _gauge("project_state", "1 for the state that the project is in, else 0", "project", "state")
         advices = _gauge("advice_timestamp_seconds", "Since when the advice is this one, since 1970", "project", "key")
+        questions = {name: _gauge(name, text, "project", "question") for name, text in OF_QUESTIONS.items()}
         for project in self._registry.projects():
             for name, value in self._samples(project):
                 families[name].add_metric([str(project)], value)
@@ -120,9 +128,11 @@ class _TrainerCollector(Collector):
                 states.add_metric([str(project), known], known == state)
             if (advice := self._board.advice(project)).key:
                 advices.add_metric([str(project), advice.key], advice.since)
+            for name, question, value in self._by_question(project):
+                questions[name].add_metric([str(project), question], value)
         waiting = _gauge("jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*families.values(), states, advices, waiting, *self._traffic())
+        yield from (*families.values(), states, advices, *questions.values(), waiting, *self._traffic())
 
     def _state(self, project: int) -> str:
         settings = self._settings
@@ -149,6 +159,14 @@ class _TrainerCollector(Collector):
             yield "control_accuracy", figures.accuracy.value
             yield "control_accuracy_low", figures.accuracy.interval.low
             yield "control_accuracy_high", figures.accuracy.interval.high
+
+    def _by_question(self, project: int) -> Iterator[tuple[str, str, float]]:
+        """The same of each question of a form."""
+        for one in self._board.quality(project).questions:
+            if one.figures and one.figures.accuracy.value is not None:
+                yield "question_accuracy", one.question, one.figures.accuracy.value
+                yield "question_accuracy_low", one.question, one.figures.accuracy.interval.low
+                yield "question_accuracy_high", one.question, one.figures.accuracy.interval.high
 
     def _active(self, project: int) -> Iterator[Sample]:
         version = self._registry.current(project)
