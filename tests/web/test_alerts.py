@@ -39,12 +39,12 @@ CONFIG = (
 
 
 @pytest.fixture
-def families(tmp_path: Path) -> list[Any]:
-    """All that /metrics says of a project of which everything is known, in the order of its names."""
+def metrics(tmp_path: Path) -> str:
+    """All that /metrics says of a project of which everything is known."""
     board, registry = StatusBoard(tmp_path), Registry(tmp_path)
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
     board.put_queue(PROJECT, 1.0, labels=40)
-    board.put_advice(PROJECT, Advice("label", "Go on labelling.", 1.0))
+    board.put_advice(PROJECT, Advice("go_on", "Go on.", 1.0))
     judgement = Judgement(figures=Figures(half, half, half, half, ()), question="topic")
     board.put_quality(PROJECT, replace(judgement, questions=(judgement,)))
     card = Card(
@@ -73,8 +73,13 @@ def families(tmp_path: Path) -> list[Any]:
     client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": PROJECT}})
     client.post("/predict", data="rubbish")
     client.post("/predict", json={"tasks": [{"id": 1, "data": {"text": "a"}}], "project": 8, "label_config": CONFIG})
-    text = client.get("/metrics").get_data(as_text=True)
-    return sorted(text_string_to_metric_families(text), key=lambda family: family.name)
+    return client.get("/metrics").get_data(as_text=True)
+
+
+@pytest.fixture
+def families(metrics: str) -> list[Any]:
+    """The same, in the order of its names."""
+    return sorted(text_string_to_metric_families(metrics), key=lambda family: family.name)
 
 
 def asked_for(query: str) -> set[str]:
@@ -87,6 +92,11 @@ def test_prometheus_takes_the_rules_and_each_fires_when_it_should() -> None:
     for command in (["check", "rules", RULES], ["test", "rules", *TESTS]):
         done = subprocess.run([promtool(), *map(str, command)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_metrics_are_named_as_prometheus_names_its_own(metrics: str) -> None:
+    done = subprocess.run([promtool(), "check", "metrics"], input=metrics, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_each_alert_has_a_test_that_fires_and_says_what_to_do() -> None:

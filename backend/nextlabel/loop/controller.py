@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from nextlabel.errors import (
     NextlabelError,
     NoModelError,
-    PoolError,
     RefusedConfigError,
     StudioError,
     without_password,
@@ -71,11 +70,11 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
-from nextlabel.loop.telling import Teller
+from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
-from nextlabel.problems.advice import advise, standing
+from nextlabel.problems.advice import advise
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -83,7 +82,6 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import OutsideState, ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
-from nextlabel.store.summary import NEED_SOMEBODY, summary_of
 from nextlabel.store.traces import erase, traces
 from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
@@ -155,7 +153,7 @@ class Controller:
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
-        self._teller = Teller(settings.advice_webhook.get_secret_value())
+        self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -193,8 +191,6 @@ class Controller:
                 ours = True
                 with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
                     ours = self._close_gap(pool, project, thorough)
-                if thorough and ours and self._registry.knows(project):
-                    self._advise(project)
                 if not ours and not self._registry.knows(project):  # a late hint, or one that anybody may have sent
                     erase(traces(self._settings.model_dir, project))
         except LockHeld:
@@ -279,7 +275,20 @@ class Controller:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
+        if thorough:
+            self._look_ahead(pool, found)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _look_ahead(self, pool: Pool, found: _Found) -> None:
+        """What to do next by all that is known, and who is to hear of it."""
+        project, question = found.project.id, found.config.question
+        over, last = self._audits.over(project), self._board.advice(project)
+        certified = len(certified_tasks(pool, question, over)) if over else 0
+        judgement, helping = self._board.quality(project), self._board.helping(project)
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        if advice != last:
+            self._board.put_advice(project, advice)
+        self._teller.look(pool, project, advice, self._now())
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
@@ -707,27 +716,6 @@ class Controller:
         )
         card = self._registry.card(project.id, found.version) if found.version else None
         self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
-
-    def _advise(self, project: int) -> None:
-        """Say what a lead may do next, and tell it once it has stood for a while."""
-        settings, board, now = self._settings, self._board, self._now()
-        state = summary_of(board, project, settings.base_model, now, settings.reconcile_s).state
-        queue = board.queue(project)
-        found = advise(
-            state if state in NEED_SOMEBODY else "",
-            self._audits.runs(project),
-            queue.tasks > 0 and queue.pool == 0,
-            board.quality(project),
-            board.helping(project),
-        )
-        advice = standing(before := board.advice(project), found, now)
-        if advice != before:
-            board.put_advice(project, advice)
-        try:
-            with Pool(pool_path(settings.model_dir, project)) as pool:
-                self._teller.look(pool, project, advice, now)
-        except PoolError as error:
-            log.warning("project %d: %s", project, error)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

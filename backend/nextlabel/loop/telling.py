@@ -16,26 +16,26 @@ from nextlabel.store.state import ToldState
 
 log = logging.getLogger(__name__)
 
-STANDS_S = 300.0  # an advice has to stand so long before it is told: one that comes and goes is none
+STANDS_LOOKS = 5  # by the clock, for which an advice has to stand before it is told: one that comes and goes is none
 ANSWER_S = 5.0  # for each step of a request
 PAUSES_S = (2.0, 30.0)  # before the second and the third try
 AT_A_TIME = 4  # requests that are under way, tries included
 
 
 class Teller:
-    """Tells each advice once, also when it is another trainer's turn. `url` is the webhook's, empty where there is
-    none."""
+    """Tells each advice once, also when it is another trainer's turn, after it has stood for `stands_s`. `url` is the
+    webhook's, empty where there is none."""
 
-    def __init__(self, url: str, pauses_s: Sequence[float] = PAUSES_S):
-        self._url, self._pauses_s = url, pauses_s
+    def __init__(self, url: str, stands_s: float, pauses_s: Sequence[float] = PAUSES_S):
+        self._url, self._stands_s, self._pauses_s = url, stands_s, pauses_s
         self._free = threading.BoundedSemaphore(AT_A_TIME)
 
     def look(self, pool: Pool, project: int, advice: Advice, now: float) -> None:
         """Tell the advice, if it is another one than was told last and has stood for long enough."""
-        if not advice.key or advice.key == pool.state(ToldState).advice or now - advice.since < STANDS_S:
+        if not advice.key or advice.key == pool.state(ToldState).advice or now - advice.since < self._stands_s:
             return
         pool.update(ToldState, lambda state: replace(state, advice=advice.key))
-        log.info("project %d: the advice is now: %s", project, advice.sentence)
+        log.info("project %d: what to do next: %s", project, advice.sentence)
         if self._url:
             self._send_beside(project, advice)
 

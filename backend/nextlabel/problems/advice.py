@@ -1,50 +1,69 @@
-"""What a lead may do next, as one sentence with a key that stays the same as long as the advice does."""
+"""What to do next, as one value that changes seldom, so that somebody can be told when it does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from nextlabel.problems.helping import Helping
-from nextlabel.problems.judgement import Judgement
-from nextlabel.problems.quality_words import DRY_RUN, may_be_certified, percent
+from nextlabel.problems.helping import Helping, NextLabels
+from nextlabel.problems.judgement import WIDE, Judgement
+from nextlabel.problems.quality_words import DRY_RUN, may_be_certified
 
-REPAIR, AUDIT, DONE, CERTIFY, LITTLE_CHANGES, LABEL = "repair", "audit", "done", "certify", "little_changes", "label"
-LITTLE = 0.01  # of the machine's labels on what is left that the last labels changed
+TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
+AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
+HARDLY_CHANGES = "hardly_changes"
+KEYS = (TOO_EARLY, GO_ON, AUDIT_WORTH_IT, AUDITING, CERTIFIED, HARDLY_CHANGES, CANNOT_TELL)
+LITTLE = 0.01  # of the accuracy, by which the next labels will hardly change it
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Has been so `since` then, in seconds since 1970; without a `key` there is none. The sentence holds no text of a
-    task, no label and nobody's name."""
+    """One of `KEYS`, which stay the same from release to release, what to tell a person, and since when the key is that
+    one, in seconds since 1970; all empty while nobody has looked."""
 
     key: str = ""
     sentence: str = ""
     since: float = 0.0
 
 
-def advise(trouble: str, audited: bool, done: bool, judgement: Judgement, helping: Helping) -> Advice:
-    """The weightiest advice, of now. `trouble` is the state of a project that needs somebody, empty when all is well;
-    `done`: no task of the pool is open."""
-    changed = helping.next_labels.changed
-    by_weight = (
-        (bool(trouble), Advice(REPAIR, f"See to the project, whose state is {trouble}; the page says what to do.")),
-        (audited, Advice(AUDIT, "An audit runs: have its tasks labelled, which are alone in the queue.")),
-        (done, Advice(DONE, "Every task of the pool has a label: take the results away.")),
-        (
-            may_be_certified(judgement),
-            Advice(CERTIFY, f"What is left may be right enough for an audit: {DRY_RUN} says how many labels it takes."),
-        ),
-        (
-            changed is not None and changed < LITTLE,
-            Advice(
-                LITTLE_CHANGES,
-                f"The last labels changed {percent(changed or 0.0)} of the machine's labels on what is left: think "
-                "about whether more of them pay.",
-            ),
-        ),
-        (True, Advice(LABEL, "Go on labelling.")),
-    )
-    return next(advice for is_so, advice in by_weight if is_so)
+NO_ADVICE = Advice()
 
 
-def standing(before: Advice, found: Advice, now: float) -> Advice:
-    """What was found, since when it has been so."""
-    return replace(found, since=before.since if before.key == found.key else now)
+def advise(judgement: Judgement, helping: Helping, auditing: bool, certified: int, now: float, last: Advice) -> Advice:
+    """From what the control set says, what was last found of the order, whether an audit runs, and how many tasks the
+    last one certified. `last` is the advice so far: of the same key it has been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified)
+    return Advice(key, sentence, last.since if last.key == key else now)
+
+
+def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: int) -> tuple[str, str]:
+    if auditing:
+        return AUDITING, "An audit runs: label its tasks to the end."
+    if certified:
+        return CERTIFIED, f"The machine's labels of {certified} tasks are certified: no person need label these."
+    if not judgement.control_share:
+        return CANNOT_TELL, "The project has no control set, so that nothing can be told."
+    if waits := _waits_for(judgement):
+        return TOO_EARLY, waits
+    if may_be_certified(judgement):
+        return AUDIT_WORTH_IT, f"An audit may be worth it: {DRY_RUN} says how many labels it takes."
+    return _of_next_labels(helping.next_labels)
+
+
+def _waits_for(judgement: Judgement) -> str:
+    """Why it is too early; empty when it is not."""
+    figures = judgement.figures
+    if figures is None:
+        return f"It is too early to tell: {judgement.why}."
+    if figures.accuracy.value is None or figures.accuracy.interval.width >= WIDE:
+        return f"It is too early to tell: about {judgement.more} more labels of the control set are needed."
+    return ""
+
+
+def _of_next_labels(found: NextLabels) -> tuple[str, str]:
+    if found.changed is None:
+        return (
+            CANNOT_TELL,
+            f"What the next labels may bring is not known: {found.why or 'it is still to be found out'}.",
+        )
+    most = f"{100 * found.changed / 2:.1f} points"
+    if found.changed / 2 < LITTLE:
+        return HARDLY_CHANGES, f"The next {found.labels} labels will hardly change the accuracy by more than {most}."
+    return GO_ON, f"Go on: the next {found.labels} labels may change the accuracy, hardly by more than {most}."

@@ -89,11 +89,9 @@ def _left(judgement: Judgement) -> str:
 
 
 def may_be_certified(judgement: Judgement) -> bool:
-    """Whether an audit of what is left may pay."""
-    left = judgement.left
-    if left is None or left.value is None or judgement.question:
-        return False
-    return left.value >= PAYS and left.examples >= LABELS
+    """Whether an audit is worth a look: about all that is left may be right, and the project asks one question."""
+    left = None if judgement.question else judgement.left
+    return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from nextlabel.problems.advice import Advice
+from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
@@ -108,6 +108,7 @@ class BaseModelStatus:
 Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Advice | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_ADVICE = TypeAdapter(Advice)
 
 
 class StatusBoard:
@@ -152,8 +153,11 @@ class StatusBoard:
         self._write(f"{project}.helping", found)
 
     def advice(self, project: int) -> Advice:
-        """What a lead may do next."""
-        return Advice(**self._read(f"{project}.advice", Advice))
+        """What to do next."""
+        try:
+            return _ADVICE.validate_python(self._read(f"{project}.advice", Advice))
+        except ValidationError:
+            return NO_ADVICE
 
     def put_advice(self, project: int, advice: Advice) -> None:
         """Say it."""

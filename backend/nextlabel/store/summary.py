@@ -13,7 +13,6 @@ SILENT, FITTING, FIT_DUE = "silent", "fitting", "fit due"
 FIT_FAILED, NO_FIT, DISCONNECTED = "fit failed", "no fit possible", "disconnected"
 QUEUE_STATES: Final = ("waiting", "reading", "publishing", "published", "overruled", "refused", DISCONNECTED, "failed")
 STATES: Final = (*QUEUE_STATES, SILENT, FITTING, FIT_DUE, FIT_FAILED, NO_FIT)
-NEED_SOMEBODY: Final = ("refused", "failed", FIT_FAILED, NO_FIT)  # of those that a trainer can tell
 LOOKS_MISSED, SILENT_S = 3, 300.0  # so many looks by the clock, and at least so many seconds, without a word
 
 

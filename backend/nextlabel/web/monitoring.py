@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from nextlabel import __version__
+from nextlabel.problems.advice import KEYS
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
@@ -118,7 +119,7 @@ class _TrainerCollector(Collector):
             },
         }
         states = _gauge("project_state", "1 for the state that the project is in, else 0", "project", "state")
-        advices = _gauge("advice_timestamp_seconds", "Since when the advice is this one, since 1970", "project", "key")
+        advice = _gauge("advice", "1 for the key of what to do next, 0 for all others", "project", "key")
         questions = {name: _gauge(name, text, "project", "question") for name, text in OF_QUESTIONS.items()}
         for project in self._registry.projects():
             for name, value in self._samples(project):
@@ -126,13 +127,14 @@ class _TrainerCollector(Collector):
             state = self._state(project)
             for known in STATES:
                 states.add_metric([str(project), known], known == state)
-            if (advice := self._board.advice(project)).key:
-                advices.add_metric([str(project), advice.key], advice.since)
+            if given := self._board.advice(project).key:
+                for key in KEYS:
+                    advice.add_metric([str(project), key], key == given)
             for name, question, value in self._by_question(project):
                 questions[name].add_metric([str(project), question], value)
         waiting = _gauge("jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*families.values(), states, advices, *questions.values(), waiting, *self._traffic())
+        yield from (*families.values(), states, advice, *questions.values(), waiting, *self._traffic())
 
     def _state(self, project: int) -> str:
         settings = self._settings
