@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.problems.form import Form, Part, measured, with_labels
+from nextlabel.problems.form import Form, Part, answer_to, answered, measured, with_labels
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, Layout, decoded, encoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, decoded, encoded
 
 FORM = Form(
     (
@@ -165,33 +165,35 @@ def test_weighted_kappa_compares_misses_with_those_of_chance() -> None:
     assert weighted_kappa(targets_N, targets_N, 5) == 1.0
 
 
-def test_what_control_texts_answer_is_any_question_of_the_form() -> None:
+def test_figures_are_about_the_first_question_with_exactly_one_answer() -> None:
     about = measured(FORM)
-    assert about.labels == FORM.labels
-    given = about.consensus([vote(topic="old", tones=["x"])])
-    assert given is not None
-    assert [one.answer_in(given) for one in FORM.questions] == ["a", encoded({"tones": ("x",)}), None]
-    assert about.consensus([vote(topic="gone")]) is None
-    assert about.leaves_out([vote(topic="gone")])
-    assert not about.leaves_out([vote(tones=[])])
-    assert not about.leaves_out([])
-    assert measured(SingleChoice(("a", "b"))) == SingleChoice(("a", "b"))
-
-
-def test_the_foremost_question_is_the_first_with_exactly_one_answer() -> None:
-    tones = Part("tones", ANY_OF, SingleChoice(("x", "y")))
-    assert FORM.questions[FORM.foremost].labels == ("a", "b")
-    assert Form((tones, *FORM.parts[:1])).foremost == 1
-    assert Form((tones,)).foremost == 0
-
-
-def test_one_question_is_answered_by_those_who_answered_it() -> None:
-    about = FORM.questions[0]
     assert about.labels == ("a", "b")
     assert about.consensus([vote(topic="old", tones=["x"])]) == "a"
     assert about.consensus([vote(tones=["x"])]) is None
     assert about.leaves_out([vote(tones=["x"])])
     assert not about.leaves_out([])
+    assert measured(SingleChoice(("a", "b"))) == SingleChoice(("a", "b"))
+
+
+def test_where_any_labels_may_be_given_they_are_about_whether_the_first_one_is() -> None:
+    tones = Form((Part("tones", ANY_OF, SingleChoice(("x", "y"))),))
+    about = tones.measured
+    assert (about.name, about.labels) == ("tones: x", ("x", "not x"))
+    assert [about.consensus([vote(tones=given)]) for given in (["x", "y"], ["y"], [])] == ["x", "not x", "not x"]
+    np.testing.assert_allclose(about.narrowed(tones.layout, np.array([[0.9, 0.3]])), [[0.9, 0.1]])
+
+
+def test_what_control_texts_answer_is_any_question_of_the_form() -> None:
+    about = answered(FORM)
+    assert about.labels == FORM.labels
+    given = about.consensus([vote(topic="old", tones=["x"])])
+    assert given is not None
+    assert [answer_to(part, given) for part in FORM.parts] == ["a", encoded({"tones": ("x",)}), None]
+    assert about.consensus([vote(topic="gone")]) is None
+    assert about.leaves_out([vote(topic="gone")])
+    assert not about.leaves_out([vote(tones=[])])
+    assert not about.leaves_out([])
+    assert answered(SingleChoice(("a", "b"))) == SingleChoice(("a", "b"))
 
 
 def test_an_audit_of_one_question_goes_on_when_the_form_asks_more() -> None:
@@ -201,16 +203,10 @@ def test_an_audit_of_one_question_goes_on_when_the_form_asks_more() -> None:
 
 
 def test_of_a_versions_numbers_those_of_the_question_are_taken_by_its_name() -> None:
-    about, tones, _ = FORM.questions
+    about = FORM.measured
     older = Form((FORM.parts[2], FORM.parts[0])).layout
     numbers = np.arange(7, dtype=np.float64)[None]
-    layout, own = about.narrowed(older, numbers)
-    assert (layout and layout.labels, own.tolist()) == (("a", "b"), [[5, 6]])
-    assert about.narrowed(Form(FORM.parts[1:]).layout, np.ones((1, 8)))[1].shape == (1, 0)
-    assert about.narrowed(None, numbers)[0] is None
-    thresholds = replace(FORM.layout.cuts[1], thresholds=(0.2,) * len(tones.labels))
-    layout, _ = tones.narrowed(Layout((thresholds,)), np.ones((1, 3)))
-    assert layout is not None
-    assert layout.cuts == (thresholds,), "with the thresholds that the version has"
-    other = Form((replace(FORM.parts[1], kind=ORDERED),)).layout
-    assert tones.narrowed(other, np.ones((1, 3)))[0] is None, "of that name, and another kind"
+    assert about.narrowed(older, numbers).tolist() == [[5, 6]]
+    assert about.labels_of(older) == ("a", "b")
+    assert about.narrowed(Form(FORM.parts[1:]).layout, np.ones((1, 8))).shape == (1, 0)
+    assert about.labels_of(None) == ()

@@ -15,7 +15,7 @@ from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
 from nextlabel.loop.sync import config_as_read
 from nextlabel.problems import quality_words
-from nextlabel.problems.form import measured
+from nextlabel.problems.form import answered
 from nextlabel.problems.judgement import Judgement
 from nextlabel.settings import Settings, load_settings
 from nextlabel.store.pool import Pool, pool_path
@@ -59,7 +59,7 @@ def _judged(settings: Settings, registry: Registry, project: int, name: str | No
     version = promotion.named(registry, project, name) if name else registry.current(project)
     with Pool(path) as pool:
         config = config_as_read(pool, settings, options)
-        texts = control_texts(pool, measured(config.question))
+        texts = control_texts(pool, answered(config.question))
         examples = pool.examples(to_judge(pool, texts))
         said = said_of(settings, registry, project, version, examples) if version else None
         return judged(pool, config, texts, said)

@@ -53,15 +53,9 @@ class Form:
         return self.layout.labels
 
     @cached_property
-    def questions(self) -> tuple["OneQuestion", ...]:
-        """Each as if nothing else were asked."""
-        return tuple(OneQuestion(self, part) for part in self.parts)
-
-    @property
-    def foremost(self) -> int:
-        """Which of them speaks for all where one figure is wanted: the first that has exactly one answer, else the
-        first."""
-        return next((number for number, part in enumerate(self.parts) if part.kind != ANY_OF), 0)
+    def measured(self) -> "OneQuestion":
+        """What the control set's figures are about: the first question that has exactly one answer, else the first."""
+        return OneQuestion(self, next((part for part in self.parts if part.kind != ANY_OF), self.parts[0]))
 
     def answer_of(self, given: str) -> str | None:
         """What an answer in anybody's spelling comes to; None when it answers nothing that is asked."""
@@ -182,36 +176,47 @@ class AnyQuestion:
 
 @dataclass(frozen=True)
 class OneQuestion:
-    """One question of a form as if nothing else were asked."""
+    """One question of a form as if nothing else were asked; where any labels may be given, whether the first one is."""
 
     form: Form
     part: Part
 
     @property
+    def name(self) -> str:
+        """In words for a person."""
+        return f"{self.part.name}: {self.labels[0]}" if self.part.kind == ANY_OF else self.part.name
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Its own."""
-        return self.part.spellings.labels
+        labels = self.part.spellings.labels
+        return (labels[0], f"not {labels[0]}") if self.part.kind == ANY_OF else labels
 
-    def narrowed(self, layout: Layout | None, probs_NC: Array) -> tuple[Layout | None, Array]:
-        """The part of a layout that is about it, and its columns of probabilities (N, C); of a layout without it none,
-        (N, 0)."""
-        for cut, at in layout.parts if layout else ():
-            if cut.name == self.part.name and cut.kind == self.part.kind:
-                return Layout((cut,)), probs_NC[:, at]
-        return None, probs_NC[:, :0]
+    def narrowed(self, layout: Layout | None, probs_NC: Array) -> Array:
+        """Of probabilities (N, C) those of its labels; of a layout without it none, (N, 0)."""
+        at = next((at for cut, at in layout.parts if cut.name == self.part.name), None) if layout else None
+        if at is None:
+            return probs_NC[:, :0]
+        if self.part.kind != ANY_OF:
+            return probs_NC[:, at]
+        return np.stack([probs_NC[:, at.start], 1 - probs_NC[:, at.start]], axis=1)
+
+    def labels_of(self, layout: Layout | None) -> tuple[str, ...]:
+        """The names of what `narrowed` gives."""
+        cut = next((cut for cut in layout.cuts if cut.name == self.part.name), None) if layout else None
+        return () if cut is None else self.labels if self.part.kind == ANY_OF else cut.labels
 
     def consensus(self, votes: Sequence[Vote]) -> str | None:
-        """Its answer in what the answers to the form come to; None when nobody answered the question."""
+        """The label in what the answers to the form come to; None when nobody answered the question."""
         answer = self.form.consensus(votes)
-        return None if answer is None else self.answer_in(answer)
+        return None if answer is None else self.label_in(answer)
 
-    def answer_in(self, answer: str) -> str | None:
-        """Its answer in one to the whole form: the label or, where any may be given, an answer to it alone; None where
-        it is not answered."""
+    def label_in(self, answer: str) -> str | None:
+        """The label in an answer to the whole form; None where the question is not answered."""
         given = decoded(answer).get(self.part.name)
         if given is None:
             return None
-        return encoded({self.part.name: given}) if self.part.kind == ANY_OF else given[0]
+        return self.labels[int(self.labels[0] not in given)] if self.part.kind == ANY_OF else given[0]
 
     def leaves_out(self, votes: Sequence[Vote]) -> bool:
         """Whether nobody answered it who answered."""
@@ -219,8 +224,22 @@ class OneQuestion:
 
 
 def measured(question: Question) -> Measured:
+    """What the control set's figures are about: of a form one of its questions."""
+    return question.measured if isinstance(question, Form) else question
+
+
+def answered(question: Question) -> Measured:
     """What control texts have answers to: of a form any of its questions."""
     return AnyQuestion(question) if isinstance(question, Form) else question
+
+
+def answer_to(part: Part, answer: str) -> str | None:
+    """The answer to one question in one to the whole form: the label or, where any may be given, an answer to a form of
+    this question alone; None where it is not answered."""
+    given = decoded(answer).get(part.name)
+    if given is None:
+        return None
+    return encoded({part.name: given}) if part.kind == ANY_OF else given[0]
 
 
 def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:

@@ -60,8 +60,8 @@ class Judgement:
 
     `figures` are None where there can be none, and `why` says so; the accuracy on what is `left` without a person's
     label rests on `unmarked` texts, and has a `why_left`. So many `more` labels of the control set may do for the
-    accuracy, and `more_for_macro_f1` for that. All is about the `question` of that `kind`, where it is one of a form;
-    then each of the `questions` has a judgement of its own, with intervals that hold for it alone.
+    accuracy, and `more_for_macro_f1` for that. Of a form, which asks several, it is about one `question`, and each of
+    the `questions` has a judgement of its own, of that `kind`, with intervals that hold for it alone.
     """
 
     order: str = ""
