@@ -217,6 +217,13 @@ class Settings(BaseSettings):
         "INFO", description="DEBUG, INFO, WARNING or ERROR", title="how much the log says"
     )
 
+    # A secret as a whole: whoever knows the address of a chat's webhook may write there.
+    advice_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="an address such as https://chat.example.org/hooks/SECRET",
+        title="is told when the [advice](monitoring.md#when-the-advice-changes) on a project is another one",
+    )
+
     base_model: str = Field(
         "google-bert/bert-base-cased",
         min_length=1,
@@ -293,6 +300,13 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"([!-~]{16,200})?", secret.get_secret_value()):
             raise ValueError("WEBHOOK_SECRET")
         return secret
+
+    @field_validator("advice_webhook")
+    @classmethod
+    def _web_address(cls, url: SecretStr) -> SecretStr:
+        if text := url.get_secret_value():
+            AnyHttpUrl(text)  # raises ValueError when it is none
+        return url
 
     @field_validator("queue_url")
     @classmethod

@@ -18,6 +18,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from helpers.chat import Chat
 from helpers.fits import QUICK
 from helpers.live_project import LiveProject
 from helpers.scripts import run
@@ -28,6 +29,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.registration import find_backend
+from nextlabel.problems.advice import KEYS
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.versions import version_of
@@ -159,7 +161,8 @@ def knows(project: LiveProject, labels: int) -> Callable[[], bool]:
 def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_set_outlives_model_dir(
     label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(**ON), few_pairs)
+    told_at = Chat(200)
+    project = LiveProject(studio, start_backend(**ON, advice_webhook=told_at.url), few_pairs)
     version, start = project.wait(), project.labelled()
     given = 0
     while given < 8 or len(answers(control_set(label_studio, project))[0]) < 3:  # which ones are drawn is chance
@@ -167,6 +170,10 @@ def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_
         wait_until(knows(project, len(start) + given), "the queue to know all labels")
     told = check(label_studio, project)
     assert version_of(told["order"]) == version != told["order"], "it is the version's head"
+    wait_until(lambda: told_at.told != [], "somebody to be told what to do next")
+    assert told_at.told[0]["project"] == project.id
+    assert told_at.told[0]["key"] in KEYS
+    told_at.stop()
     tasks = control_set(label_studio, project)
     counted = [task["id"] for task, _ in answers(tasks)[0]]
     assert told["why_left"] == ""

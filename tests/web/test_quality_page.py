@@ -1,6 +1,6 @@
 """What the page, the JSON and the metrics tell of the control set, with few and many classes and labels."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +122,27 @@ def test_metrics_have_the_accuracy_with_its_limits_once_there_is_one(tmp_path: P
     assert scraped() == {
         "control": 41, "control_accuracy": 0.9, "control_accuracy_low": low, "control_accuracy_high": high
     }  # fmt: skip
+
+
+def test_of_a_form_each_question_is_on_the_page_in_the_json_and_in_the_metrics(tmp_path: Path) -> None:
+    topic, tones = replace(judged(3, 60), question="topic"), replace(judged(2, 40), question="tones", kind="any_of")
+    untold = replace(topic, question="stars", figures=None, why="it is new")
+    put(tmp_path, replace(topic, questions=(topic, tones, untold)))
+    client = client_of(tmp_path)
+    page = parse(client.get("/").text)
+    assert "nextlabel-3.1 on 'topic', judged by 60 of 560 texts" in page.text
+    assert "New texts like these, all labels of each: 90 % right (36 of 40" in page.text
+    assert page.tags.count("caption") == 2, "a table for each question of which something is known"
+    assert page.tags.count("tr") == (1 + 3) + (1 + 2)
+    said = client.get(f"/api/projects/{PROJECT}/quality").get_json()
+    assert [(one["question"], one["kind"]) for one in said["questions"]] == [
+        ("topic", "one_of"), ("tones", "any_of"), ("stars", "one_of"),
+    ]  # fmt: skip
+    assert StatusBoard(tmp_path).quality(PROJECT).questions == (topic, tones, untold), "read as it was written"
+    families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+    samples = {(s.name, s.labels["question"]): s.value for f in families for s in f.samples if "question" in s.labels}
+    known = figures_of(tones).accuracy
+    assert samples["nextlabel_question_accuracy", "tones"] == known.value == 0.9
+    assert samples["nextlabel_question_accuracy_low", "tones"] == known.interval.low
+    assert samples["nextlabel_question_accuracy_high", "tones"] == known.interval.high
+    assert {question for _, question in samples} == {"topic", "tones"}

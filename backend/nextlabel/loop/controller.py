@@ -70,9 +70,11 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
+from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.advice import advise
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -151,6 +153,7 @@ class Controller:
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
+        self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -203,8 +206,9 @@ class Controller:
             self._say(project, state="refused", message=str(error), **NOTHING_SAID)
         except StudioError as error:
             log.warning("project %d: %s", project, error)
-            self._failed(project, str(error))
-            if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
+            away = not isinstance(error, StudioRefusedError) or error.code >= 500  # or its data base was locked
+            self._failed(project, str(error), away)
+            if away:
                 self._jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NoModelError as error:
             self._failed(project, str(error))
@@ -271,7 +275,20 @@ class Controller:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
+        if thorough:
+            self._look_ahead(pool, found)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _look_ahead(self, pool: Pool, found: _Found) -> None:
+        """What to do next by all that is known, and who is to hear of it."""
+        project, question = found.project.id, found.config.question
+        over, last = self._audits.over(project), self._board.advice(project)
+        certified = len(certified_tasks(pool, question, over)) if over else 0
+        judgement, helping = self._board.quality(project), self._board.helping(project)
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        if advice != last:
+            self._board.put_advice(project, advice)
+        self._teller.look(pool, project, advice, self._now())
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
@@ -709,9 +726,10 @@ class Controller:
         self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
         self._board.put_traffic(self._studio.traffic())
 
-    def _failed(self, project_id: int, message: str) -> None:
-        errors = self._board.queue(project_id).errors + 1
-        self._say(project_id, state="failed", message=message, errors=errors)
+    def _failed(self, project_id: int, message: str, away: bool = False) -> None:
+        known = self._board.queue(project_id)
+        counts = {"errors": known.errors + 1, "unanswered": known.unanswered + away}
+        self._say(project_id, state="failed", message=message, **counts)
 
 
 def _others_at_work(pool: Pool) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nextlabel.problems.quality import Estimate
+from nextlabel.values.layout import ONE_OF
 
 WIDE = 0.25  # of an interval: it says too little for a figure to be shown
 
@@ -21,7 +22,9 @@ class OfClass:
 class Figures:
     """Of new texts like the project's. `at_worst` is the accuracy if all that people did not answer were wrong.
 
-    `macro_f1` has no value while its interval is too wide to say anything.
+    `macro_f1` has no value while its interval is too wide to say anything. Where any labels may be given, an answer is
+    right when all of them are, and the classes are the labels, each given or not. Of steps there is the mean absolute
+    `error`, in steps.
     """
 
     accuracy: Estimate
@@ -29,6 +32,7 @@ class Figures:
     macro_f1: Estimate
     calibration: Estimate
     classes: tuple[OfClass, ...]
+    error: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Judgement:
 
     `figures` are None where there can be none, and `why` says so; the accuracy on what is `left` without a person's
     label rests on `unmarked` texts, and has a `why_left`. So many `more` labels of the control set may do for the
-    accuracy, and `more_for_macro_f1` for that. All is about the `question`, where a form asks several.
+    accuracy, and `more_for_macro_f1` for that. Of a form, which asks several, it is about one `question`, and each of
+    the `questions` has a judgement of its own, of that `kind`, with intervals that hold for it alone.
     """
 
     order: str = ""
@@ -69,6 +74,8 @@ class Judgement:
     more: int = 0
     more_for_macro_f1: int = 0
     question: str = ""
+    kind: str = ONE_OF
+    questions: tuple["Judgement", ...] = ()
 
 
 NO_JUDGEMENT = Judgement()

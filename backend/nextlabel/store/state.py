@@ -148,7 +148,14 @@ class ProjectState(Record):
     backend_url: str = ""
 
 
+@dataclass(frozen=True)
+class ToldState(Record):
+    """The key of the `advice` that was told last, empty when none was. `loop.telling` writes it."""
+
+    advice: str = ""
+
+
 _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
     kind: TypeAdapter(kind)
-    for kind in (SyncState, FitState, OutsideState, QueueState, StartState, ControlState, ProjectState)
+    for kind in (SyncState, FitState, OutsideState, QueueState, StartState, ControlState, ProjectState, ToldState)
 }

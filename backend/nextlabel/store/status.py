@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
@@ -30,7 +31,8 @@ class QueueStatus:
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
     there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
-    known before all else, empty when all is well; `warnings` and `remarks` follow it.
+    known before all else, empty when all is well; `warnings` and `remarks` follow it. Of the `reconciles` so many were
+    `errors`, `unanswered` of them because Label Studio did not answer.
     """
 
     state: str = "waiting"
@@ -59,6 +61,7 @@ class QueueStatus:
     remarks: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
+    unanswered: int = 0
     publish_seconds: float = 0.0
     at: float = 0.0
 
@@ -102,9 +105,10 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Advice | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_ADVICE = TypeAdapter(Advice)
 
 
 class StatusBoard:
@@ -147,6 +151,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def advice(self, project: int) -> Advice:
+        """What to do next."""
+        try:
+            return _ADVICE.validate_python(self._read(f"{project}.advice", Advice))
+        except ValidationError:
+            return NO_ADVICE
+
+    def put_advice(self, project: int, advice: Advice) -> None:
+        """Say it."""
+        self._write(f"{project}.advice", advice)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

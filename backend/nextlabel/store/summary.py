@@ -7,7 +7,7 @@ finds "waiting" next to "failed".
 from dataclasses import dataclass
 from typing import Final
 
-from nextlabel.store.status import FitStatus, QueueStatus
+from nextlabel.store.status import FitStatus, QueueStatus, StatusBoard
 
 SILENT, FITTING, FIT_DUE = "silent", "fitting", "fit due"
 FIT_FAILED, NO_FIT, DISCONNECTED = "fit failed", "no fit possible", "disconnected"
@@ -32,6 +32,13 @@ class Summary:
     state: str
     sentences: tuple[str, ...] = ()
     progress: Progress | None = None
+
+
+def summary_of(board: StatusBoard, project: int, base_model: str, now: float, reconcile_s: float) -> Summary:
+    """The state of a project of the board, whose versions are fitted from that base checkpoint."""
+    base = board.base_model()
+    fails = base.state == "failed" and base.base_model == base_model
+    return summary(board.queue(project), board.fit(project), base.message if fails else "", now, reconcile_s)
 
 
 def summary(queue: QueueStatus, fit: FitStatus, no_base_model: str, now: float, reconcile_s: float) -> Summary:

@@ -14,7 +14,7 @@ from nextlabel.errors import NoProjectError, RefusedConfigError, without_passwor
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.settings import ProjectSettings, for_project
-from nextlabel.store.summary import Summary, summary
+from nextlabel.store.summary import Summary, summary_of
 from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web.services import services
 
@@ -75,11 +75,8 @@ def _check_known(project: int) -> None:
 
 
 def _summary(project: int) -> Summary:
-    settings, board = services().settings, services().board
-    base = board.base_model()
-    fails = base.state == "failed" and base.base_model == settings.base_model
-    why = base.message if fails else ""
-    return summary(board.queue(project), board.fit(project), why, time.time(), settings.reconcile_s)
+    settings = services().settings
+    return summary_of(services().board, project, settings.base_model, time.time(), settings.reconcile_s)
 
 
 def _settings_of(project: int) -> ProjectSettings:

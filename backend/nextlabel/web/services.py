@@ -36,7 +36,7 @@ def make_services(settings: Settings) -> Services:
     registry, board = Registry(settings.model_dir), StatusBoard(settings.model_dir)
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     resident = LoadedVersions(settings, registry, LOADED_VERSIONS, niceness=NICENESS)
-    metrics, places = Metrics(registry, board, jobs), threading.BoundedSemaphore(MAX_PREDICTIONS)
+    metrics, places = Metrics(settings, registry, board, jobs), threading.BoundedSemaphore(MAX_PREDICTIONS)
     return Services(settings, registry, board, jobs, resident, metrics, places)
 
 
