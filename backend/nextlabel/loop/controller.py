@@ -50,6 +50,7 @@ from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
 from nextlabel.loop.publishing import (
@@ -151,6 +152,7 @@ class Controller:
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
+        self._next = NextTasksTeller(registry, board, self._embedder, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -408,6 +410,17 @@ class Controller:
             held=outcome.held,
             **changes,
         )
+        if followed:
+            self._tell_next(pool, found, order, outcome)
+
+    def _tell_next(self, pool: Pool, found: _Found, order: Order, outcome: Publication) -> None:
+        """What comes next in an order that the queue follows; not while a hint waits, as the next look does it."""
+        project = found.project
+        follows = project.model_version == order.name or outcome.seconds_to_switch is not None
+        if follows and not self._jobs.hinted(project.id):
+            card = self._registry.card(project.id, found.version) if found.version else None
+            way = self._own(project.id).start_order
+            self._next.look(pool, project.id, Served(found.config, order, card, outcome, way, found.decision.labels))
 
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
@@ -697,6 +710,8 @@ class Controller:
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
+        if changes["state"] in ("waiting", "overruled"):
+            self._next.forget(project.id)
         card = self._registry.card(project.id, found.version) if found.version else None
         self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
 

@@ -10,6 +10,7 @@ __all__ = [
     "intervals",
     "judgement",
     "metrics",
+    "next_words",
     "quality",
     "quality_words",
     "question",

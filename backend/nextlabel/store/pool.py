@@ -833,6 +833,16 @@ class Pool:
         sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
         return {row[0] for row in self._db.execute(sql, (version,))}
 
+    def upcoming(self, version: str, limit: int) -> list[int]:
+        """At most so many tasks that are served next while the queue follows `version`, in their order: those of its
+        predictions that nobody has labelled, and of the control set those that nobody has skipped either."""
+        sql = (
+            "SELECT id FROM published CROSS JOIN task ON id = task_id WHERE version = ? AND text IS NOT NULL "
+            f"AND NOT (holdout OR closed) AND (open OR (draw != '' AND NOT (skipped OR {ANSWERED}))) "
+            "GROUP BY id ORDER BY MIN(score), id LIMIT ?"
+        )
+        return [row[0] for row in self._db.execute(sql, (version, limit))]
+
     def note_published(self, *predictions: Published) -> None:
         """Remember predictions that were written."""
         rows = [(p.prediction_id, p.task_id, p.version, p.score, p.choice) for p in predictions]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
+from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
 from nextlabel.values.traffic import Traffic
 
 
@@ -102,9 +103,10 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | NextTasks | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_NEXT_TASKS = TypeAdapter(NextTasks)
 
 
 class StatusBoard:
@@ -147,6 +149,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def next_tasks(self, project: int) -> NextTasks:
+        """What people are served next."""
+        try:
+            return _NEXT_TASKS.validate_python(self._read(f"{project}.next", NextTasks))
+        except ValidationError:
+            return NOTHING_NEXT
+
+    def put_next_tasks(self, project: int, found: NextTasks) -> None:
+        """Say it."""
+        self._write(f"{project}.next", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

@@ -32,6 +32,11 @@ def audit_name(number: int, begun: datetime) -> str:
     return f"{PREFIX}audit-{number}-{begun:%Y%m%dT%H%M%S}"
 
 
+def is_audit(name: str) -> bool:
+    """Whether an order of that name is an audit's."""
+    return name.startswith(f"{PREFIX}audit-")
+
+
 def version_number(version: str) -> int:
     """The number in a version name; 0 when there is none."""
     number = version.removeprefix(PREFIX).partition("-")[0]
