@@ -156,9 +156,9 @@ def test_of_control_and_audit_tasks_no_guess_is_told_not_even_by_neighbours(hous
     name = "nextlabel-audit-1-20261129T000000"
     audit: Any = type("Audit", (), {"name": name, "values": lambda self, tasks: {}})()
     house.pool.note_published(*(replace(p, version=name) for p in house.pool.published()))
-    for task in told(house, audit, published).tasks:
-        assert (task.kind, task.why) == (AUDIT, next_words.AUDIT)
-        assert (task.value, task.label, task.probability, task.neighbours) == (None, None, None, ())
+    for one in told(house, audit, published).tasks:
+        assert (one.kind, one.why) == (AUDIT, next_words.AUDIT)
+        assert (one.value, one.label, one.probability, one.neighbours) == (None, None, None, ())
 
 
 def test_before_a_version_the_first_are_typical_and_later_ones_drawn(tmp_path: Path, tiny: Path) -> None:

@@ -47,6 +47,7 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
@@ -152,6 +153,7 @@ class Controller:
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
+        self._history = Historian(registry, board, now)
         self._next = NextTasksTeller(registry, board, self._embedder, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
@@ -713,7 +715,10 @@ class Controller:
         if changes["state"] in ("waiting", "overruled"):
             self._next.forget(project.id)
         card = self._registry.card(project.id, found.version) if found.version else None
-        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
+        order = str(changes.get("order", found.version or ""))
+        judged = self._judge.look(pool, project.id, found.config, order, card)
+        in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
+        self._history.look(pool, project.id, found.config, in_force, anew=judged)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -7,6 +7,7 @@ __all__ = [
     "form",
     "helping",
     "helping_words",
+    "history",
     "intervals",
     "judgement",
     "metrics",

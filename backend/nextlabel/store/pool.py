@@ -414,6 +414,11 @@ class Pool:
             for _, copies in groupby(rows, itemgetter(0))
         ]
 
+    def control_draws(self, limit: int) -> dict[int, str]:
+        """The places of its first texts in the order, at most so many, by task, of copies the first one."""
+        sql = "SELECT MIN(id), draw FROM task WHERE draw != '' GROUP BY draw ORDER BY draw LIMIT ?"
+        return dict(self._db.execute(sql, (limit,)))
+
     def control_votes(self) -> dict[int, list[Vote]]:
         """The answers to its tasks, by task id: as they judge, only those that count as much as can be."""
         sql = f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' AND weight = 1 ORDER BY 1, place"

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.helping import Helping
+from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
 from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
@@ -103,9 +104,12 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | NextTasks | Traffic
+Status: TypeAlias = (
+    QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | History | NextTasks | Traffic
+)
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_HISTORY = TypeAdapter(History)
 _NEXT_TASKS = TypeAdapter(NextTasks)
 
 
@@ -149,6 +153,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def history(self, project: int) -> History:
+        """How good each version and head was, by the labels of today."""
+        try:
+            return _HISTORY.validate_python(self._read(f"{project}.history", History))
+        except ValidationError:
+            return NO_HISTORY
+
+    def put_history(self, project: int, found: History) -> None:
+        """Say it."""
+        self._write(f"{project}.history", found)
 
     def next_tasks(self, project: int) -> NextTasks:
         """What people are served next."""
