@@ -159,13 +159,15 @@ def _figures(table_KK: Ints, right_N: Ints, probs_NK: Array, labels: tuple[str, 
     at_worst = Estimate(right / everybody if everybody else None, wilson(right, everybody), everybody)
     sizes, recalls, f1s = table_KK.sum(axis=1).tolist(), quality.recalls(table_KK), quality.f1s(table_KK)
     shares = [_share(size, accuracy.examples) for size in sizes]
+    confused = [(labels[one[0]], one[1]) if one else ("", 0) for one in quality.most_confused(table_KK)]
+    classes = zip(labels, shares, recalls, f1s, confused, strict=True)
     hits_N = (probs_NK.argmax(axis=1) == right_N).astype(np.int64)
     return Figures(
         accuracy,
         at_worst,
         macro_f1 if macro_f1.interval.width < WIDE else Estimate(None, macro_f1.interval, macro_f1.examples),
         quality.calibration(probs_NK.max(axis=1), hits_N),
-        tuple(map(OfClass, labels, shares, recalls, f1s)),
+        tuple(OfClass(label, share, recall, f1, *other) for label, share, recall, f1, other in classes),
     )
 
 

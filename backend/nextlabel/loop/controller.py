@@ -703,6 +703,7 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            by_class=dict(decision.by_class),
             control=pool.control_labels(),
             outside=pool.state(OutsideState).total,
             pending=decision.pending,

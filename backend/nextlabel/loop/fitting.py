@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
@@ -75,12 +75,13 @@ Evidence: TypeAlias = tuple[
 class FitDecision:
     """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
     differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
-    is not made again of the same labels."""
+    is not made again of the same labels. `by_class` says how many of the labels give each class."""
 
     reason: str
     message: str
     labels: int
     pending: int
+    by_class: Mapping[str, int] = field(default_factory=dict)
 
 
 class Fitter:
@@ -104,6 +105,10 @@ class Fitter:
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
         labels = pool.labels(config.question, holdout=False)
+        decision = self._decided(pool, project, config, labels)
+        return replace(decision, by_class=label_counts(config.question, list(labels.values())))
+
+    def _decided(self, pool: Pool, project: int, config: LabelConfig, labels: dict[int, str]) -> FitDecision:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
@@ -270,7 +275,8 @@ class Fitter:
         if not card.refused:
             pool.keep_scores_of(card.version)
         trim_heap()
-        note_fits(self._registry, project)
+        with suppress(OSError, LockHeld):  # the next look at the project keeps it
+            note_fits(self._registry, project)
         self._registry.prune(project, self._settings.keep_versions)
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:

@@ -9,12 +9,15 @@ WIDE = 0.25  # of an interval: it says too little for a figure to be shown
 
 @dataclass(frozen=True)
 class OfClass:
-    """One class: its `share` of the texts, and recall and F1 of the machine's answers."""
+    """One class: its `share` of the texts, and recall and F1 of the machine's answers. `taken_for` is the class that its
+    texts were wrongly taken for most, so many `times`; empty: never for any."""
 
     label: str
     share: Estimate
     recall: Estimate
     f1: Estimate
+    taken_for: str = ""
+    times: int = 0
 
 
 @dataclass(frozen=True)

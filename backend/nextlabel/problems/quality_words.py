@@ -7,6 +7,7 @@ from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Samp
 from nextlabel.problems.quality import Estimate
 
 NAMED = 5  # classes in one sentence
+PATTERN = 2  # times a class is taken for another, from which on that is told
 DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
@@ -37,7 +38,9 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
         yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
-        yield f"Calibration: {_calibration(figures.calibration)}."
+        yield f"Calibration: {calibration_of(figures.calibration)}."
+    if mistakes := confusions(figures, 1):
+        yield f"Most often confused: {mistakes[0]}."
     unknown = [repr(of_class.label) for of_class in figures.classes if of_class.recall.value is None]
     if unknown and sample.answered:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
@@ -88,7 +91,17 @@ def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
     return _number(macro_f1)
 
 
-def _calibration(calibration: Estimate) -> str:
+def confusions(figures: Figures, most: int) -> list[str]:
+    """The most frequent mistakes, one of a class, the most frequent first; a single one is no pattern."""
+    found = [one for one in figures.classes if one.times >= PATTERN]
+    return [
+        f"{one.times} of {one.recall.examples} {one.label!r} were called {one.taken_for!r}"
+        for one in sorted(found, key=lambda one: -one.times)[:most]
+    ]
+
+
+def calibration_of(calibration: Estimate) -> str:
+    """How sure it is beside how often it is right, in words."""
     points = 100 * (calibration.value or 0.0)
     low, high = (100 * limit for limit in calibration.interval)
     word = "surer" if points >= 0 else "less sure"

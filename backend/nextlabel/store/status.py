@@ -29,6 +29,7 @@ class QueueStatus:
     to be removed; they order nothing.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `by_class` says how many of the `labels` give each class.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
     there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
@@ -56,6 +57,7 @@ class QueueStatus:
     unscored: int = 0
     outside: int = 0
     wanted: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    by_class: Mapping[str, int] = field(default_factory=dict)
     first: str = ""
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
