@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nextlabel.learning.fresh_heads import Known, fresh_head
-from nextlabel.learning.helping import LOOKS, Look, answer, looks
+from nextlabel.learning.helping import LOOKS, Look, answer, at_random, looks
 
 
 def drawn(seed: int, tasks: int, noise: float, classes: int = 3, width: int = 8) -> Known:
@@ -44,6 +44,34 @@ def test_gain_and_error_at_every_planned_look_are_those_of_plain_loops() -> None
         assert look.helps == (look.gain / look.error >= NormalDist().inv_cdf(0.99))
     assert looks(control, own) == looked, "the same each time"
     assert looks(control, own.of(slice(64))) == looked, "the loop's later labels change nothing"
+
+
+def randomly(control: Known, labels: int, size: int) -> tuple[float, float]:
+    """Accuracy of heads of so many random labels, and its error."""
+    heads = [control.of(slice(start, start + size)) for start in range(0, labels - size + 1, size)]
+    right = [(fresh_head(head).predictions(control.features_ND) == control.targets_N).tolist() for head in heads]
+    accuracies = [fmean(one[i] for i in range(labels) if i // size != j) for j, one in enumerate(right)]
+    shares = [fmean(one[i] for j, one in enumerate(right) if i // size != j) for i in range(labels)]
+    return fmean(accuracies), (variance(shares) / labels + variance(accuracies) / len(heads)) ** 0.5
+
+
+@pytest.mark.parametrize("labels", LOOKS)
+def test_what_random_labels_are_worth_is_that_of_plain_loops(labels: int) -> None:
+    control = drawn(8, 448, 0.5)
+    found = at_random(control.of(slice(labels)))
+    assert [point.labels for point in found] == [size for size in (16, 32, 64, 128) if labels >= 3 * size]
+    for point in found:
+        mean, error = randomly(control, labels, point.labels)
+        assert point.accuracy == pytest.approx(mean)
+        limits = [max(0.0, mean - 1.96 * error), min(1.0, mean + 1.96 * error)]
+        assert [point.low, point.high] == pytest.approx(limits, abs=1e-4)
+
+
+def test_between_two_planned_looks_nothing_new_is_told_of_random_labels() -> None:
+    control = drawn(9, 448, 0.5)
+    assert at_random(control.of(slice(191))) == ()
+    for labels, last in ((192, 192), (255, 192), (256, 256), (319, 256), (447, 320)):
+        assert at_random(control.of(slice(labels))) == at_random(control.of(slice(last)))
 
 
 @pytest.mark.parametrize(("labels", "planned"), [(0, 0), (191, 0), (192, 1), (255, 1), (300, 2), (447, 3), (448, 4)])

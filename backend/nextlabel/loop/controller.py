@@ -38,6 +38,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
+from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
@@ -75,6 +76,7 @@ from nextlabel.loop.sync import (
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.advice import advise
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -155,6 +157,7 @@ class Controller:
         self._wanted = WantedTasks(self._embedder)
         self._history = Historian(registry, board, now)
         self._next = NextTasksTeller(registry, board, self._embedder, now)
+        self._asker = Asker(settings, registry, board, jobs, self._resident, self._embedder, self._turn, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -179,6 +182,11 @@ class Controller:
         """Make the order before there is a version."""
         if self._registry.knows(project):
             self._starts.make(project)
+
+    def helping(self, project: int) -> None:
+        """Find out whether the order helps."""
+        if self._registry.knows(project):
+            self._asker.ask(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -275,7 +283,27 @@ class Controller:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
+        if thorough:
+            self._look_ahead(pool, found)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _look_ahead(self, pool: Pool, found: _Found) -> None:
+        """Whether it is time to ask if the order helps, and what to do next by all that is known."""
+        project, question = found.project.id, found.config.question
+        if found.version and not self._audits.holds(project):
+            self._asker.look(project, found.config, self._registry.card(project, found.version))
+        over = self._audits.over(project)
+        certified = len(certified_tasks(pool, question, over)) if over else 0
+        judgement, helping, last = (
+            self._board.quality(project),
+            self._board.helping(project),
+            self._board.advice(project),
+        )
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        if advice.key != last.key:
+            log.info("project %d: %s", project, advice.sentence)
+        if advice != last:
+            self._board.put_advice(project, advice)
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):

@@ -4,6 +4,7 @@ Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind 
 """
 
 __all__ = [
+    "advice",
     "form",
     "helping",
     "helping_words",
@@ -15,5 +16,6 @@ __all__ = [
     "quality",
     "quality_words",
     "question",
+    "random_line",
     "single_choice",
 ]

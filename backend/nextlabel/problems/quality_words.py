@@ -34,7 +34,7 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     yield f"{judgement.order}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if _may_be_certified(judgement.left) and not judgement.question:
+    if may_be_certified(judgement):
         yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
@@ -81,7 +81,9 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def _may_be_certified(left: Estimate | None) -> bool:
+def may_be_certified(judgement: Judgement) -> bool:
+    """Whether an audit is worth a look: about all that is left may be right, and the project asks one question."""
+    left = None if judgement.question else judgement.left
     return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
@@ -107,10 +108,20 @@ class BaseModelStatus:
 
 
 Status: TypeAlias = (
-    QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | History | NextTasks | Traffic
+    QueueStatus
+    | FitStatus
+    | StartStatus
+    | BaseModelStatus
+    | Judgement
+    | Helping
+    | Advice
+    | History
+    | NextTasks
+    | Traffic
 )
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_ADVICE = TypeAdapter(Advice)
 _HISTORY = TypeAdapter(History)
 _NEXT_TASKS = TypeAdapter(NextTasks)
 
@@ -155,6 +166,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def advice(self, project: int) -> Advice:
+        """What to do next."""
+        try:
+            return _ADVICE.validate_python(self._read(f"{project}.advice", Advice))
+        except ValidationError:
+            return NO_ADVICE
+
+    def put_advice(self, project: int, advice: Advice) -> None:
+        """Say it."""
+        self._write(f"{project}.advice", advice)
 
     def history(self, project: int) -> History:
         """How good each version and head was, by the labels of today."""
