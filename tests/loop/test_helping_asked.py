@@ -15,6 +15,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import recipe_of
 from nextlabel.loop.helping import Asked, look
+from nextlabel.loop.history import Historian
 from nextlabel.problems.helping import Helping, Measured
 from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.judgement import Judgement, Sample
@@ -143,7 +144,7 @@ class Gate(ComputeGate):
 def asker(house: House, patience: int = 10**9) -> Asker:
     return Asker(
         house.settings, house.registry, house.board, house.jobs, house.resident, embedder_of(house), Gate(patience),
-        lambda: house.now,
+        Historian(house.registry, house.board), lambda: house.now,
     )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def wanted(house: House, last: Helping, control: int = 0, **changes: Any) -> boo
     house.board.put_quality(PROJECT, Judgement(control_share=share, sample=Sample(answered=control)))
     before = house.jobs.waiting()
     config = replace(parse_label_config(CONFIG), control=Control("seed", share))
-    asker(house, patience=0 if fits else 10**9).look(PROJECT, config, card)
+    asker(house, patience=0 if fits else 10**9).look(house.pool, PROJECT, config, card)
     house.jobs.drop(PROJECT)
     return house.jobs.waiting() > before
 
@@ -197,10 +198,11 @@ def test_a_fit_that_comes_is_given_way_to_at_any_stage_and_nothing_is_said(house
     gate = Gate()
     counting = Asker(
         house.settings, house.registry, house.board, house.jobs, house.resident, embedder_of(house), gate,
-        lambda: house.now,
+        Historian(house.registry, house.board), lambda: house.now,
     )  # fmt: skip
     counting.ask(PROJECT)  # embeds what is not embedded yet
     gate.patience = 10**9
+    house.board.put_helping(PROJECT, Helping())
     counting.ask(PROJECT)
     asked_so_often, done = 10**9 - gate.patience, house.board.helping(PROJECT)
     assert asked_so_often > 10, "before each world, and between others"

@@ -1,6 +1,7 @@
 """How good each version was, by the labels of today: of versions that are kept, deleted, refused, and of heads."""
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.house import CONFIG, HOLDOUT, PROJECT, RIGHT, TRAIN, WRONG, House
-from helpers.versions import make_card, write_weights
+from helpers.versions import NOW, cut, make_card, write_weights
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.loop.heading import EVERY, HeadMaker
@@ -21,11 +22,14 @@ from nextlabel.problems.history import HOLDOUT as BY_HOLDOUT
 from nextlabel.problems.intervals import wilson
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.versions import version_name
+from nextlabel.versions.history import FILE
 from nextlabel.versions.registry import Registry
 
 READING = replace(parse_label_config(CONFIG), control=Control("a seed", 0.1))
 PLAIN = parse_label_config(CONFIG)
 SET = range(301, 381)
+REFUSED = version_name(3, NOW)
 
 
 @pytest.fixture
@@ -160,6 +164,39 @@ def test_a_version_that_was_fitted_on_a_text_of_the_set_is_not_judged_by_it(hous
     house.pool.upsert([control(TRAIN[0], "neg"), *(control(task, given(task)) for task in SET)])
     score(house)
     assert [point.judged_by for point in look(house)] == [""]
+
+
+def copy_of(version: Path) -> Callable[[Path], None]:
+    def write(there: Path) -> None:
+        shutil.copytree(version, there, dirs_exist_ok=True)
+
+    return write
+
+
+def test_kept_versions_that_never_said_anything_are_asked(house: House) -> None:
+    registry, first = house.registry, house.active_version
+    answer(house, SET)
+    historian = Historian(registry, house.board, lambda: house.now)
+    assert historian.unsaid(house.pool, PROJECT, READING) == [], "the active one says it when it has scored the pool"
+    said = said_by_hand(house)
+    on_a_text_of_it = replace(registry.card(PROJECT, first), version=version_name(2, NOW), number=2)
+    for card, labels in ((on_a_text_of_it, {SET[0]: "pos"}), (replace(on_a_text_of_it, version=REFUSED), {1: "pos"})):
+        registry.save(replace(card, refused="it was worse"), labels, copy_of(registry.path(PROJECT, first)))
+    unsaid = historian.unsaid(house.pool, PROJECT, READING)
+    assert [card.version for card in unsaid] == [REFUSED, on_a_text_of_it.version]
+    for card in unsaid:
+        historian.ask(house.pool, READING, card, house.resident)
+    assert historian.unsaid(house.pool, PROJECT, READING) == []
+    points = {point.version: point for point in look(house)}
+    expect(points[REFUSED], said, SET)
+    assert points[REFUSED].refused == "it was worse"
+    assert points[on_a_text_of_it.version].judged_by == "", "it was fitted on a text of the set"
+
+    cut(registry.path(PROJECT, REFUSED) / "model.safetensors")
+    (registry.home(PROJECT) / FILE).unlink()
+    anew = Historian(Registry(house.settings.model_dir), house.board)
+    left = [card.version for card in anew.unsaid(house.pool, PROJECT, READING)]
+    assert left == [on_a_text_of_it.version], "a damaged one is not asked"
 
 
 def test_the_holdout_judges_where_the_control_set_cannot(tmp_path: Path, tiny: Path) -> None:

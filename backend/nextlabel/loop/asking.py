@@ -1,4 +1,5 @@
-"""Has a project asked by itself whether its order helps, when the answer can be another, and only while nobody fits.
+"""Has a project asked by itself what takes seconds of a core, while nobody fits: whether its order helps, when the
+answer can be another, and what versions that are not active say of the control set.
 
 What is measured is told at planned looks alone (`learning.helping`), and of the first labels each time: however often
 it is asked, nobody looks more often than planned.
@@ -15,6 +16,7 @@ from nextlabel.learning.helping import LOOKS
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.helping import asked_of, look
+from nextlabel.loop.history import Historian
 from nextlabel.problems.helping import Helping
 from nextlabel.processes import lower_priority, trim_heap
 from nextlabel.settings import Settings
@@ -47,19 +49,24 @@ class Asker:
         resident: LoadedVersions,
         embedder: Embedder,
         turn: ComputeGate,
+        historian: Historian,
         now: Callable[[], float] = time.time,
     ):
+        self._historian = historian
         self._settings, self._registry, self._board, self._jobs = settings, registry, board, jobs
         self._resident, self._embedder, self._turn, self._now = resident, embedder, turn, now
 
-    def look(self, project: int, config: LabelConfig, card: Card) -> None:
-        """Want it asked if the answer can be another by now. The judgement on the board is of today."""
-        control = self._board.quality(project).sample.answered
-        if config.control.share and not card.of_labels and self._is_due(self._board.helping(project), card, control):
+    def look(self, pool: Pool, project: int, config: LabelConfig, card: Card) -> None:
+        """Want a job if there is anything to ask about. The judgement on the board is of today."""
+        if not config.control.share or self._turn.fit_runs:
+            return
+        if self._is_due(project, card) or self._historian.unsaid(pool, project, config):
             self._jobs.want_helping(project)
 
-    def _is_due(self, last: Helping, card: Card, control: int) -> bool:
-        if 0 <= self._now() - last.at < EVERY_S or self._turn.fit_runs:  # less than 0: the clock was set back
+    def _is_due(self, project: int, card: Card) -> bool:
+        """Whether whether the order helps may have another answer by now."""
+        last, control = self._board.helping(project), self._board.quality(project).sample.answered
+        if 0 <= self._now() - last.at < EVERY_S or card.of_labels:  # less than 0: the clock was set back
             return False
         grown = version_of(last.order) != card.version and card.examples >= GROWTH * last.known
         return grown or _looks(control) > _looks(last.control)
@@ -89,7 +96,11 @@ class Asker:
         card = self._registry.card(project, version)
         with Pool(path) as pool:
             asked = asked_of(self._settings, self._registry, self._board, pool, card, self._give_way)
-            return look(asked, self._registry, self._resident, self._embedder)
+            for other in self._historian.unsaid(pool, project, asked.config):
+                self._give_way()
+                self._historian.ask(pool, asked.config, other, self._resident)
+            due = self._is_due(project, card)
+            return look(asked, self._registry, self._resident, self._embedder) if due else None
 
     def _give_way(self) -> None:
         if self._turn.fit_runs:

@@ -156,8 +156,10 @@ class Controller:
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
         self._history = Historian(registry, board, now)
+        self._asker = Asker(
+            settings, registry, board, jobs, self._resident, self._embedder, self._turn, self._history, now
+        )
         self._next = NextTasksTeller(registry, board, self._embedder, now)
-        self._asker = Asker(settings, registry, board, jobs, self._resident, self._embedder, self._turn, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -291,7 +293,7 @@ class Controller:
         """Whether it is time to ask if the order helps, and what to do next by all that is known."""
         project, question = found.project.id, found.config.question
         if found.version and not self._audits.holds(project):
-            self._asker.look(project, found.config, self._registry.card(project, found.version))
+            self._asker.look(pool, project, found.config, self._registry.card(project, found.version))
         over = self._audits.over(project)
         certified = len(certified_tasks(pool, question, over)) if over else 0
         judgement, helping, last = (

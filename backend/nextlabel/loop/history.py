@@ -15,7 +15,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.judging import ANSWERED, ControlText, counting, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged_to
-from nextlabel.loop.said import Scores, scores_of
+from nextlabel.loop.said import NONE, Scores, scores_of
 from nextlabel.problems import quality
 from nextlabel.problems.form import OneQuestion, measured
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, History, Point
@@ -29,6 +29,7 @@ from nextlabel.values.versions import Card, short_name, version_of
 from nextlabel.versions import history
 from nextlabel.versions.history import DRAW, Fit, Lines, Said
 from nextlabel.versions.judging import known_to
+from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
 KEPT_OF = 1_000  # texts of the control set, the first by draw: they come first, and more hardly narrow an interval
@@ -91,6 +92,31 @@ class Historian:
         if len(scores.ids_N) == len(draws):
             history.note_said(self._registry, card.project, said_of(config, in_force, self._now(), draws, scores))
 
+    def unsaid(self, pool: Pool, project: int, config: LabelConfig) -> list[Card]:
+        """Versions that can be asked and of which nothing is kept, beside the active one: refused ones, those of an
+        earlier release, and those that gave way before they had scored the set."""
+        if not pool.control_draws(1):
+            return []
+        known = {self._registry.current(project), self._registry.unfinished(project), *self._lines(project).said}
+        others = [card for card in self._registry.cards(project) if card.version not in known]
+        return [
+            card for card in others if card.labels == config.labels and not self._registry.damage(project, card.version)
+        ]
+
+    def ask(self, pool: Pool, config: LabelConfig, card: Card, resident: LoadedVersions) -> None:
+        """Ask such a version, of which it takes seconds. One that was fitted on a text of the set has said nothing, for
+        good. Raises `NoModelError` when it cannot be loaded."""
+        draws = pool.control_draws(KEPT_OF)
+        known = known_to(self._registry, card.project, card.version, card.version)
+        if known is None or not known.isdisjoint(draws):
+            draws = {}
+        examples = pool.examples(list(draws))
+        scored = resident.score(card, examples, exact=False) if examples else None
+        ids_N = np.array([example.id for example in examples], dtype=np.int64)
+        scores = Scores(ids_N, scored.values_N, scored.probs_NC) if scored else NONE
+        in_force = InForce(card.version, card, card.examples)
+        history.note_said(self._registry, card.project, said_of(config, in_force, self._now(), draws, scores))
+
     def _judge(self, pool: Pool, project: int, config: LabelConfig) -> None:
         question = measured(config.question)
         texts = control_texts(pool, question) if config.control.share else []
@@ -106,7 +132,7 @@ def said_of(config: LabelConfig, in_force: InForce, at: float, draws: Mapping[in
     if isinstance(about, OneQuestion):
         layout = in_force.card.layout
         classes, probs_NC = about.labels_of(layout), about.narrowed(layout, probs_NC)
-    places_N = probs_NC.argmax(axis=1) if len(classes) else np.empty(0, dtype=np.int64)
+    places_N = probs_NC.argmax(axis=1) if len(probs_NC) and len(classes) else np.empty(0, dtype=np.int64)
     of = {draws[task][-DRAW:]: place for task, place in zip(scores.ids_N.tolist(), places_N.tolist(), strict=False)}
     return Said(in_force.order, in_force.known, at, classes, of)
 
