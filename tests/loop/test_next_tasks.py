@@ -181,21 +181,37 @@ def test_before_a_version_the_first_are_typical_and_later_ones_drawn(tmp_path: P
     house.pool.__exit__()
 
 
-def test_nothing_is_told_again_before_something_is_another_and_a_damaged_word_counts_as_none(house: House) -> None:
-    order, studio, file = version_order(house), Studio(), house.settings.model_dir / "status" / f"{PROJECT}.next.json"
+def test_nothing_is_told_again_before_something_is_another(house: House) -> None:
+    order, studio, clock = version_order(house), Studio(), count(1)
     served = Served(READING, order, card_of(house), publish(house, studio, order), "typiclust", 24)
-    teller = NextTasksTeller(house.registry, house.board, NEAR)
-    teller.look(house.pool, PROJECT, served)
-    file.write_text('{"at": "yesterday"}')
-    assert house.board.next_tasks(PROJECT) == NOTHING_NEXT
-    teller.look(house.pool, PROJECT, served)
-    assert house.board.next_tasks(PROJECT) == NOTHING_NEXT
-    teller.look(house.pool, PROJECT, replace(served, labels=25))
-    assert len(house.board.next_tasks(PROJECT).tasks) == SHOWN
+    teller, another = (NextTasksTeller(house.registry, house.board, NEAR, lambda: next(clock)) for _ in range(2))
+
+    def told_at(by: NextTasksTeller, labels: int = 24) -> float:
+        by.look(house.pool, PROJECT, replace(served, labels=labels))
+        return house.board.next_tasks(PROJECT).at
+
+    assert (told_at(teller), told_at(teller), told_at(teller, 25)) == (1, 1, 2)
+    house.label(range(found_first(house), found_first(house) + 1), RIGHT)
+    assert (told_at(another), told_at(another)) == (3, 3)
+    (house.settings.model_dir / "status" / f"{PROJECT}.next.json").write_text('{"at": "yesterday"}')
+    assert house.board.next_tasks(PROJECT) == NOTHING_NEXT, "a damaged word counts as none"
+    assert told_at(another) == 4
     teller.forget(PROJECT)
     assert house.board.next_tasks(PROJECT) == NOTHING_NEXT
-    teller.look(house.pool, PROJECT, served)
+    assert told_at(another) == 5, "what another trainer told is not taken for ours"
     assert len(house.board.next_tasks(PROJECT).tasks) == SHOWN
+
+
+def found_first(house: House) -> int:
+    return house.board.next_tasks(PROJECT).tasks[0].task
+
+
+def test_a_kind_that_is_not_known_is_told_without_a_guess_also_of_a_labelled_task(house: House) -> None:
+    order = version_order(house)
+    again = Side("look again", [TRAIN[3]], [2], hidden=True, why={TRAIN[3]: "its neighbours differ"})
+    third = told(house, order, publish(house, Studio(), order, again)).tasks[2]
+    assert (third.task, third.kind, third.why) == (TRAIN[3], "look again", "its neighbours differ")
+    assert (third.value, third.label, third.probability, third.neighbours) == (None, None, None, ())
 
 
 def test_a_model_is_torn_between_the_two_likeliest_unless_it_is_rather_sure() -> None:

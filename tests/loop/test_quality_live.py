@@ -28,6 +28,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.registration import find_backend
+from nextlabel.problems.advice import TOO_EARLY
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.queue import Published
@@ -201,6 +202,8 @@ def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_
     assert points["1"].judged_by == "control set"
     assert points["1"].majority == max(Counter(label for _, label in answers(tasks)[0]).values()) / len(counted)
     assert told["why_left"] == ""
+    wait_until(lambda: project.board.helping(project.id).at > 0, "the trainer to ask by itself whether the order helps")
+    wait_until(lambda: project.board.advice(project.id).key == TOO_EARLY, "an advice of so few labels")
     assert told["left"]["examples"] <= len(set(counted) - start), "what was labelled before us is no sample of the rest"
 
     changed, gone, *_ = counted

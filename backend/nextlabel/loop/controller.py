@@ -241,6 +241,7 @@ class Controller:
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
+            self._next.forget(project_id)
             return False
         return True
 

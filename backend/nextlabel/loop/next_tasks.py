@@ -12,6 +12,7 @@ from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.composer import CONTROL, INFORMATIVE
 from nextlabel.learning.neighbours import nearest
+from nextlabel.learning.wanted import WANTED
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.orders import Order
 from nextlabel.loop.publishing import Publication
@@ -30,7 +31,7 @@ from nextlabel.versions.registry import Registry
 SHOWN = 10
 NEAREST = 3  # labelled tasks that are shown of each
 COMPARED = 20_000  # of more labelled tasks those with the highest ids are looked at: 15 MB in 384 dimensions
-HIDDEN = (CONTROL, AUDIT)  # kinds of which no guess may be seen
+SEEN = (INFORMATIVE, WANTED, START)  # kinds of which a guess may be seen; of others none, whatever they will be
 RANDOM, FARTHEST = "random", "farthest"
 
 
@@ -66,14 +67,16 @@ class NextTasksTeller:
         """Tell what comes next."""
         kinds = _kinds(pool, served)
         made_of = (served.order.name, tuple(kinds.items()), served.labels, served.config.labels)
-        if self._told.get(project) == made_of:
+        there = self._board.next_tasks(project)  # another trainer may have told something else meanwhile
+        same = (there.order, [task.task for task in there.tasks]) == (served.order.name, list(kinds))
+        if same and self._told.get(project) == made_of:
             return
         tasks = self._tasks(pool, served, kinds)
         self._board.put_next_tasks(project, NextTasks(self._now(), served.order.name, tasks))
         self._told[project] = made_of
 
     def _tasks(self, pool: Pool, served: Served, kinds: Mapping[int, str]) -> tuple[NextTask, ...]:
-        seen = [task for task, kind in kinds.items() if kind not in HIDDEN]
+        seen = [task for task, kind in kinds.items() if kind in SEEN]
         values, skipped = served.order.values(seen), set(pool.open_numbers(skipped=True)[0].tolist())
         labels, probs_of = self._said(pool, served, seen)
         near = self._neighbours(pool, served, seen)
@@ -130,9 +133,10 @@ class NextTasksTeller:
 
 def _kinds(pool: Pool, served: Served) -> dict[int, str]:
     """The tasks that come next, in their order, with the kind of each."""
-    tasks = pool.upcoming(served.order.name, SHOWN)
-    reserved, composed = pool.reserved(tasks), {task.task_id: task.kind for task in served.published.head}
-    usual = START if served.card is None else INFORMATIVE
+    composed = {task.task_id: task.kind for task in served.published.head}
+    others = [task for task, kind in composed.items() if kind not in (*SEEN, CONTROL)]
+    tasks = pool.upcoming(served.order.name, SHOWN, others)
+    reserved, usual = pool.reserved(tasks), START if served.card is None else INFORMATIVE
     kinds = {task: composed.get(task, INFORMATIVE) for task in tasks}
     if is_audit(served.order.name):
         return dict.fromkeys(tasks, AUDIT)
@@ -144,7 +148,7 @@ def _kinds(pool: Pool, served: Served) -> dict[int, str]:
 def _why(
     served: Served, task: int, kind: str, value: float | None, labels: Sequence[str], probs_C: Array | None
 ) -> str:
-    if kind in HIDDEN:
+    if kind in (CONTROL, AUDIT):
         return next_words.CONTROL if kind == CONTROL else next_words.AUDIT
     if kind not in (START, INFORMATIVE):
         return served.published.why.get(task, kind)

@@ -838,15 +838,16 @@ class Pool:
         sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
         return {row[0] for row in self._db.execute(sql, (version,))}
 
-    def upcoming(self, version: str, limit: int) -> list[int]:
+    def upcoming(self, version: str, limit: int, others: Collection[int] = ()) -> list[int]:
         """At most so many tasks that are served next while the queue follows `version`, in their order: those of its
-        predictions that nobody has labelled, and of the control set those that nobody has skipped either."""
+        predictions that nobody has labelled, of the control set those that nobody has skipped either, and `others` that
+        stand in the queue for a reason of their own."""
         sql = (
             "SELECT id FROM published CROSS JOIN task ON id = task_id WHERE version = ? AND text IS NOT NULL "
-            f"AND NOT (holdout OR closed) AND (open OR (draw != '' AND NOT (skipped OR {ANSWERED}))) "
+            f"AND NOT (holdout OR closed) AND (open OR {AMONG} OR (draw != '' AND NOT (skipped OR {ANSWERED}))) "
             "GROUP BY id ORDER BY MIN(score), id LIMIT ?"
         )
-        return [row[0] for row in self._db.execute(sql, (version, limit))]
+        return [row[0] for row in self._db.execute(sql, (version, json.dumps(list(others)), limit))]
 
     def note_published(self, *predictions: Published) -> None:
         """Remember predictions that were written."""
