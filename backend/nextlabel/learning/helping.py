@@ -116,8 +116,9 @@ def at_random(control: Known) -> tuple[AtRandom, ...]:
     """What random labels are worth, by the control labels of the last planned look; nothing before the first one.
 
     Of each of the `SIZES` the first control labels make disjoint blocks, and the head of each is judged on the labels
-    outside it. error^2 = var of the tasks' mean / m + var of the heads' accuracies / J, as in a look. Between two looks
-    the answer stays, so that whoever asks more often does not look more often.
+    outside it. error^2 = var of the tasks' mean / m + var of the heads' accuracies / J, as in a look, but at least the
+    variance of the blocks' two roles together, over J: one of odd texts makes a bad head and is judged badly. Between
+    two looks the answer stays, so that whoever asks more often does not look more often.
     """
     labels = max((planned for planned in LOOKS if planned <= len(control)), default=0)
     some = control.of(slice(labels))
@@ -130,8 +131,11 @@ def _at_random(control: Known, size: int) -> AtRandom:
     right_JN = np.array([_right(control.of(block), control) for block in blocks])
     weights_JN = (np.arange(labels) // size != np.arange(heads)[:, None]).astype(np.float64)
     accuracies_J = np.average(right_JN, axis=1, weights=weights_JN)
-    of_tasks = max(float(np.var(np.average(right_JN, axis=0, weights=weights_JN), ddof=1)), 1 / labels) / labels
-    error = math.sqrt(of_tasks + float(np.var(accuracies_J, ddof=1)) / heads)
+    shares_N = np.average(right_JN, axis=0, weights=weights_JN)
+    of_tasks = max(float(np.var(shares_N, ddof=1)), 1 / labels) / labels
+    both_J = accuracies_J + shares_N[: heads * size].reshape(heads, size).mean(axis=1)
+    of_heads, of_roles = (float(np.var(values_J, ddof=1)) / heads for values_J in (accuracies_J, both_J))
+    error = math.sqrt(max(of_tasks + of_heads, of_roles))
     mean = float(accuracies_J.mean())
     return AtRandom(size, mean, max(0.0, mean - WIDTH * error), min(1.0, mean + WIDTH * error))
 

@@ -45,40 +45,52 @@ class InForce:
     known: int
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Of which state of the file; versions whose fits are kept, and orders of which it is kept what they say, with the
+    labels that they know. A file may hold some megabytes."""
+
+    file: tuple[int, int]
+    fits: frozenset[str]
+    said: Mapping[str, int]
+
+
 class Historian:
     """Keeps and judges; judges anew whenever there is more, or labels of the control set are others."""
 
     def __init__(self, registry: Registry, board: StatusBoard, now: Callable[[], float] = time.time):
         self._registry, self._board, self._now = registry, board, now
-        self._read: dict[int, tuple[tuple[int, int], Lines]] = {}  # what was read of which file
+        self._kept: dict[int, _Kept] = {}
         self._judged: dict[int, tuple[object, ...]] = {}  # what the last history of a project was made of
 
     def look(self, pool: Pool, project: int, config: LabelConfig, in_force: InForce | None, anew: bool) -> None:
         """Keep what the order in force says, if it is worth it, and judge. `anew`: control labels may be others."""
-        unfinished, known = self._registry.unfinished(project), self._lines(project).fits
-        if not known.keys() >= {*self._registry.versions(project)} - {unfinished}:
+        unfinished, known = self._registry.unfinished(project), self._kept_of(project).fits
+        if not known >= {*self._registry.versions(project)} - {unfinished}:
             history.note_fits(self._registry, project)
         if in_force and config.control.share:
-            self._note_said(pool, config, in_force, self._lines(project).said)
+            self._note_said(pool, config, in_force, self._kept_of(project).said)
         made_of = (history.changed(self._registry, project), config.labels, config.control)
         if anew or self._judged.get(project) != made_of:
             self._judge(pool, project, config)
             self._judged[project] = made_of
 
-    def _lines(self, project: int) -> Lines:
+    def _kept_of(self, project: int) -> "_Kept":
         """What is kept, read again when there is more."""
         changed = history.changed(self._registry, project)
-        if self._read.get(project, (None,))[0] != changed:
-            self._read[project] = changed, history.read(self._registry, project)
-        return self._read[project][1]
+        if project not in self._kept or self._kept[project].file != changed:
+            lines = history.read(self._registry, project)
+            labels = {said.order: said.labels for said in lines.said.values()}
+            self._kept[project] = _Kept(changed, frozenset(lines.fits), labels)
+        return self._kept[project]
 
-    def _note_said(self, pool: Pool, config: LabelConfig, in_force: InForce, kept: Mapping[str, Said]) -> None:
+    def _note_said(self, pool: Pool, config: LabelConfig, in_force: InForce, kept: Mapping[str, int]) -> None:
         """The version's own before its heads'."""
         card = in_force.card
         if card.version not in kept:
             self._note(pool, config, InForce(card.version, card, card.examples))
         elif in_force.order not in kept:
-            last = max(said.labels for order, said in kept.items() if version_of(order) == card.version)
+            last = max(labels for order, labels in kept.items() if version_of(order) == card.version)
             if in_force.known >= max(last + STEP, GROWTH * last):
                 self._note(pool, config, in_force)
 
@@ -97,7 +109,7 @@ class Historian:
         earlier release, and those that gave way before they had scored the set."""
         if not pool.control_draws(1):
             return []
-        known = {self._registry.current(project), self._registry.unfinished(project), *self._lines(project).said}
+        known = {self._registry.current(project), self._registry.unfinished(project), *self._kept_of(project).said}
         others = [card for card in self._registry.cards(project) if card.version not in known]
         return [
             card for card in others if card.labels == config.labels and not self._registry.damage(project, card.version)
@@ -121,7 +133,7 @@ class Historian:
         question = measured(config.question)
         texts = control_texts(pool, question) if config.control.share else []
         answers = _answers(texts, judged_to(pool, texts), pool.control_draws(len(texts)))
-        points = points_of(self._lines(project), answers, question.labels)
+        points = points_of(history.read(self._registry, project), answers, question.labels)
         if points != self._board.history(project).points:
             self._board.put_history(project, History(self._now(), points))
 
