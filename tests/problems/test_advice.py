@@ -77,6 +77,13 @@ def test_the_same_advice_stands_since_it_was_first_given() -> None:
     assert advise(KNOWN, STILL, False, 0, now, before).since == now
 
 
+def test_an_audit_that_was_worth_it_stays_so_when_one_label_more_is_wrong() -> None:
+    less, low = judged(97, 100, share(48, 50)), judged(97, 100, share(47, 50))
+    worth = advise(SURE, STILL, False, 0, 1.0, NO_ADVICE)
+    assert [advise(one, STILL, False, 0, 2.0, worth).since for one in (less, low)] == [1.0, 2.0]
+    assert advise(less, STILL, False, 0, 2.0, NO_ADVICE).key == advice.HARDLY_CHANGES
+
+
 POINT = Point("nextlabel-2", "2", 105, 9.0, judged_by=CONTROL_SET, accuracy=Estimate(0.8, Interval(0.74, 0.85), 200))
 ASKED = Helping(at=1.0, forecast=Forecast(100, 0.05, 0.02, 0.08))
 

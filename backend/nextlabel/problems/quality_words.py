@@ -81,10 +81,11 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def may_be_certified(judgement: Judgement) -> bool:
-    """Whether an audit is worth a look: about all that is left may be right, and the project asks one question."""
+def may_be_certified(judgement: Judgement, least: float = PAYS) -> bool:
+    """Whether an audit is worth a look: the `least` share or more is right of what is left, and the project asks one
+    question."""
     left = None if judgement.question else judgement.left
-    return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
+    return left is not None and left.value is not None and left.value >= least and left.examples >= LABELS
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
