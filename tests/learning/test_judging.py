@@ -1,5 +1,6 @@
 """What the control set says of a version: which of its texts count, and figures as other programs compute them."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -142,6 +143,9 @@ def test_the_figures_are_those_of_other_programs(size: int, classes: int) -> Non
         assert of_class.f1.value == (pytest.approx(f1) if either else None)
         limits = [2 * j / (1 + j) for j in clopper_pearson(both, either)]
         assert of_class.f1.interval == pytest.approx(limits, abs=1e-9)
+        wrong = Counter(said for is_so, said in zip(right, predicted, strict=True) if is_so == name != said)
+        assert of_class.times == max(wrong.values(), default=0)
+        assert of_class.times == wrong.get(of_class.taken_for, 0)
     if figures.macro_f1.value is not None:
         of_seen = [f1 if name in right else 0.5 for name, f1 in zip(names, f1s, strict=True)]
         assert figures.macro_f1.value == pytest.approx(np.mean(of_seen))

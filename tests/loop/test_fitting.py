@@ -62,6 +62,7 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     house = house_of(fit_every=1000, fit_max_wait_s=3600)
     house.label(TRAIN, RIGHT)
     assert house.look().message == f"{len(TRAIN)} of 1000 new labels until the next fit"
+    assert house.look().by_class == {"pos": 12, "neg": 12}
     house.registry.know(PROJECT)
     own = {"fit_every": 30, "fit_max_wait_s": 90, "fit_steps": 7, "strategy": "least_confidence"}
     house.registry.put_options(PROJECT, ProjectOptions(own=own))
@@ -623,7 +624,8 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert fitted.active_version == version
-    assert {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()} == {version, "CURRENT"}
+    there = {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()}
+    assert there == {version, "CURRENT", "history.jsonl"}
     status = fitted.board.fit(PROJECT)
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
     assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message

@@ -7,7 +7,7 @@ import pytest
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
-from nextlabel.problems.quality_words import each, left_out, percent, rows, sentences
+from nextlabel.problems.quality_words import confusions, each, left_out, percent, rows, sentences
 from nextlabel.values.layout import ANY_OF, ORDERED
 
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
@@ -42,6 +42,18 @@ def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
         "2 of 41 texts have no answer that counts; had the machine been wrong on all of them, 88 % would be right "
         "(74 % to 95 %).",
     ]
+
+
+def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
+    confused = [
+        replace(of_class("acq", 40), taken_for="earn", times=12),
+        replace(of_class("earn", 90), taken_for="acq"),
+    ]
+    figures = replace(FIGURES, classes=(replace(confused[1], times=1), confused[0], of_class("crude", 3)))
+    assert confusions(figures, 5) == ["12 of 40 'acq' were called 'earn'"]
+    told = "Most often confused: 12 of 40 'acq' were called 'earn'."
+    assert told in sentences(replace(TOLD, figures=figures))
+    assert "Most often confused" not in " ".join(sentences(TOLD))
 
 
 def test_an_audit_is_offered_where_it_may_pay() -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "helping",
     "judging",
     "near_copies",
+    "neighbours",
     "quick_version",
     "rounds",
     "stability",

@@ -185,25 +185,31 @@ def _figures(kind: str, labels: tuple[str, ...], compared: _Compared, skipped: i
     accuracy, at_worst = _share(right, examples), _share(right, examples + skipped)
     shares = [_share(given, examples) for given in compared.given_NK.sum(axis=0).tolist()]
     of_kind = _of_any if kind == ANY_OF else _of_classes
-    macro_f1, recalls, f1s, calibration = of_kind(compared)
+    macro_f1, recalls, f1s, calibration, confused = of_kind(compared)
+    classes = zip(labels, shares, recalls, f1s, confused, strict=True)
     return Figures(
         accuracy,
         at_worst,
         macro_f1 if macro_f1.interval.width < WIDE else Estimate(None, macro_f1.interval, macro_f1.examples),
         calibration,
-        tuple(map(OfClass, labels, shares, recalls, f1s)),
+        tuple(
+            OfClass(label, share, recall, f1, *((labels[other[0]], other[1]) if other else ()))
+            for label, share, recall, f1, other in classes
+        ),
         _step_error(compared) if kind == ORDERED else None,
     )
 
 
-_OfKind: TypeAlias = tuple[Estimate, list[Estimate], list[Estimate], Estimate]  # macro-F1, recalls, F1s, calibration
+# Macro-F1, recalls, F1s, calibration, and what each class is taken for most.
+_OfKind: TypeAlias = tuple[Estimate, list[Estimate], list[Estimate], Estimate, list[tuple[int, int] | None]]
 
 
 def _of_classes(compared: _Compared) -> _OfKind:
     classes = compared.given_NK.shape[1]
     table_KK = quality.confusion(compared.given_NK.argmax(axis=1), compared.guessed_NK.argmax(axis=1), classes)
     calibration = quality.calibration(compared.sure_N, compared.right.astype(np.int64))
-    return quality.macro_f1(table_KK), quality.recalls(table_KK), quality.f1s(table_KK), calibration
+    recalls, f1s = quality.recalls(table_KK), quality.f1s(table_KK)
+    return quality.macro_f1(table_KK), recalls, f1s, calibration, quality.most_confused(table_KK)
 
 
 def _of_any(compared: _Compared) -> _OfKind:
@@ -211,7 +217,8 @@ def _of_any(compared: _Compared) -> _OfKind:
     pairs = zip(compared.given_NK.T.astype(np.int64), compared.guessed_NK.T.astype(np.int64), strict=True)
     tables = [quality.confusion(given_N, guessed_N, 2) for given_N, guessed_N in pairs]
     recalls, f1s = [quality.recalls(table)[1] for table in tables], [quality.f1s(table)[1] for table in tables]
-    return quality.macro_f1_of_labels(tables), recalls, f1s, quality.calibration(np.empty(0), np.empty(0, dtype=int))
+    calibration = quality.calibration(np.empty(0), np.empty(0, dtype=int))
+    return quality.macro_f1_of_labels(tables), recalls, f1s, calibration, [None] * len(tables)
 
 
 def _step_error(compared: _Compared) -> Estimate:

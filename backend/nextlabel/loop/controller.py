@@ -38,6 +38,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
+from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
@@ -47,9 +48,11 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
 from nextlabel.loop.publishing import (
@@ -154,6 +157,11 @@ class Controller:
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted = WantedTasks(self._embedder)
         self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
+        self._history = Historian(registry, board, now)
+        self._asker = Asker(
+            settings, registry, board, jobs, self._resident, self._embedder, self._turn, self._history, now
+        )
+        self._next = NextTasksTeller(registry, board, self._embedder, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -178,6 +186,11 @@ class Controller:
         """Make the order before there is a version."""
         if self._registry.knows(project):
             self._starts.make(project)
+
+    def helping(self, project: int) -> None:
+        """Find out whether the order helps."""
+        if self._registry.knows(project):
+            self._asker.ask(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -231,6 +244,7 @@ class Controller:
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
+            self._next.forget(project_id)
             return False
         return True
 
@@ -280,8 +294,10 @@ class Controller:
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _look_ahead(self, pool: Pool, found: _Found) -> None:
-        """What to do next by all that is known, and who is to hear of it."""
+        """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
         project, question = found.project.id, found.config.question
+        if found.version and not self._audits.holds(project):
+            self._asker.look(pool, project, found.config, self._registry.card(project, found.version))
         over, last = self._audits.over(project), self._board.advice(project)
         certified = len(certified_tasks(pool, question, over)) if over else 0
         judgement, helping = self._board.quality(project), self._board.helping(project)
@@ -425,6 +441,17 @@ class Controller:
             held=outcome.held,
             **changes,
         )
+        if followed:
+            self._tell_next(pool, found, order, outcome)
+
+    def _tell_next(self, pool: Pool, found: _Found, order: Order, outcome: Publication) -> None:
+        """What comes next in an order that the queue follows; not while a hint waits, as the next look does it."""
+        project = found.project
+        follows = project.model_version == order.name or outcome.seconds_to_switch is not None
+        if follows and not self._jobs.hinted(project.id):
+            card = self._registry.card(project.id, found.version) if found.version else None
+            way = self._own(project.id).start_order
+            self._next.look(pool, project.id, Served(found.config, order, card, outcome, way, found.decision.labels))
 
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
@@ -705,6 +732,7 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            by_class=dict(decision.by_class),
             control=pool.control_labels(),
             outside=pool.state(OutsideState).total,
             pending=decision.pending,
@@ -714,8 +742,13 @@ class Controller:
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
+        if changes["state"] in ("waiting", "overruled"):
+            self._next.forget(project.id)
         card = self._registry.card(project.id, found.version) if found.version else None
-        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
+        order = str(changes.get("order", found.version or ""))
+        judged = self._judge.look(pool, project.id, found.config, order, card)
+        in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
+        self._history.look(pool, project.id, found.config, in_force, anew=judged)
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ from nextlabel.model.checkpoints import width
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
 from nextlabel.problems.form import Form
+from nextlabel.problems.quality import confusion
 from nextlabel.problems.question import Question
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, for_project
@@ -49,6 +50,7 @@ from nextlabel.values.examples import Example
 from nextlabel.values.layout import asks, labels_in
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.history import note_fits
 from nextlabel.versions.loaded import Caches, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -73,12 +75,13 @@ Evidence: TypeAlias = tuple[
 class FitDecision:
     """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
     differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
-    is not made again of the same labels."""
+    is not made again of the same labels. `by_class` says how many of the labels give each class."""
 
     reason: str
     message: str
     labels: int
     pending: int
+    by_class: Mapping[str, int] = field(default_factory=dict)
 
 
 class Fitter:
@@ -102,6 +105,10 @@ class Fitter:
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
         labels = pool.labels(config.question, holdout=False)
+        decision = self._decided(pool, project, config, labels)
+        return replace(decision, by_class=label_counts(config.question, list(labels.values())))
+
+    def _decided(self, pool: Pool, project: int, config: LabelConfig, labels: dict[int, str]) -> FitDecision:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
@@ -268,6 +275,8 @@ class Fitter:
         if not card.refused:
             pool.keep_scores_of(card.version)
         trim_heap()
+        with suppress(OSError, LockHeld):  # the next look at the project keeps it
+            note_fits(self._registry, project)
         self._registry.prune(project, self._settings.keep_versions)
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
@@ -286,6 +295,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
+        card = replace(card, held_out=_held_out(config.question, holdout, result))
         card = replace(card, **_of_form(config.question, learnt, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, learnt, result))
         if card.refused:
@@ -594,6 +604,15 @@ def _of_form(question: Question, learnt: Learnt, holdout: Labelled, result: Roun
     guesses_NC = layout.guesses(result.holdout_NC)
     scores = question.evaluate(held_out_NC, guesses_NC).as_dict()
     return {**found, "scores": scores, "measures": question.measures(held_out_NC, guesses_NC)}
+
+
+def _held_out(question: Question, holdout: Labelled, result: Round) -> tuple[tuple[int, ...], ...]:
+    """The confusion table of the holdout, where the question has exactly one answer."""
+    if isinstance(question, Form) or not holdout:
+        return ()
+    targets_N = question.class_numbers([answer for _, answer in holdout])
+    table_KK = confusion(targets_N.astype(np.int64), result.holdout_NC.argmax(axis=1), len(question.labels))
+    return tuple(tuple(row) for row in table_KK.tolist())
 
 
 def _guesses(question: Question, card: Card, probs_NC: Array) -> Targets:

@@ -15,7 +15,15 @@ from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 PATIENCE_S = 5.0  # with a trainer that looks whether the project is still connected
-AT_WORK = ("{}.queue", "fit.{}", "start.{}", "score.{}", "card.{}")  # locks that a trainer holds
+AT_WORK = (
+    "{}.queue",
+    "fit.{}",
+    "start.{}",
+    "score.{}",
+    "card.{}",
+    "history.{}",
+    "helping.{}",
+)  # locks that a trainer holds
 
 
 def what_goes(settings: Settings, studio: LabelStudioClient, project: int) -> str:

@@ -27,23 +27,25 @@ class Judge:
         self._registry, self._board = registry, board
         self._judged: dict[int, tuple[object, ...]] = {}  # what the last judgement of a project was made of
 
-    def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> None:
-        """Judge the order of that name, of the version of the card; without a card say how far the set is answered."""
+    def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> bool:
+        """Judge the order of that name, of the version of the card; without a card say how far the set is answered.
+        Returns whether anything was another than at the last look."""
         if not config.control.share:
             self._tell(project, NO_JUDGEMENT)
-            return
+            return False
         texts = control_texts(pool, answered(config.question))
         last_task = judged_to(pool, texts)
         if last_task != pool.state(ControlState).judged_to:
             pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
         made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
         if self._judged.get(project) == made_of:
-            return
+            return False
         asked = to_judge(pool, texts)
         said = self._said(pool, card, order, asked) if card else None
         self._tell(project, judged(pool, config, texts, said))
         if said is None or said.probs_of.keys() >= set(asked):
             self._judged[project] = made_of
+        return True
 
     def _tell(self, project: int, judgement: Judgement) -> None:
         if judgement != self._board.quality(project):

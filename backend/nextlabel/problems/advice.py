@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.judgement import WIDE, Judgement
-from nextlabel.problems.quality_words import DRY_RUN, may_be_certified
+from nextlabel.problems.quality_words import DRY_RUN, PAYS, may_be_certified
 
 TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
 AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
 HARDLY_CHANGES = "hardly_changes"
 KEYS = (TOO_EARLY, GO_ON, AUDIT_WORTH_IT, AUDITING, CERTIFIED, HARDLY_CHANGES, CANNOT_TELL)
+STILL = (
+    PAYS - 0.02
+)  # of what is left, that are to be right for an audit to stay worth it: a label more or less is chance
 LITTLE = 0.01  # of the accuracy, by which the next labels will hardly change it
 
 
@@ -29,11 +32,11 @@ NO_ADVICE = Advice()
 def advise(judgement: Judgement, helping: Helping, auditing: bool, certified: int, now: float, last: Advice) -> Advice:
     """From what the control set says, what was last found of the order, whether an audit runs, and how many tasks the
     last one certified. `last` is the advice so far: of the same key it has been that since then."""
-    key, sentence = _advice(judgement, helping, auditing, certified)
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key)
     return Advice(key, sentence, last.since if last.key == key else now)
 
 
-def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: int) -> tuple[str, str]:
+def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: int, last: str) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
     if certified:
@@ -42,7 +45,7 @@ def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: i
         return CANNOT_TELL, "The project has no control set, so that nothing can be told."
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if may_be_certified(judgement):
+    if may_be_certified(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {DRY_RUN} says how many labels it takes."
     return _of_next_labels(helping.next_labels)
 

@@ -46,6 +46,14 @@ def recalls(confusion_KK: Ints) -> list[Estimate]:
     return [_share(right, examples, clopper_pearson(right, examples)) for right, examples in pairs]
 
 
+def most_confused(confusion_KK: Ints) -> list[tuple[int, int] | None]:
+    """Of each class the one that its examples were wrongly taken for most, the first of equal ones, and how many were;
+    None where none was wrong."""
+    wrong_KK = confusion_KK - np.diag(np.diag(confusion_KK))
+    rows = zip(wrong_KK.argmax(axis=1).tolist(), wrong_KK.max(axis=1).tolist(), strict=True)
+    return [(other, times) if times else None for other, times in rows]
+
+
 def f1s(confusion_KK: Ints) -> list[Estimate]:
     """F1 of each class. It is a proportion in disguise: `F1 = 2 J / (1 + J)`, where J is the share of right answers
     among the examples that are of the class or were taken for it. So the interval is Clopper and Pearson's of J.

@@ -9,6 +9,7 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.values.layout import ANY_OF
 
 NAMED = 5  # classes in one sentence
+PATTERN = 2  # times a class is taken for another, from which on that is told
 DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
@@ -47,7 +48,9 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     if figures.error:
         yield f"Mean error: {_error(figures.error, len(figures.classes))}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
-        yield f"Calibration: {_calibration(figures.calibration)}."
+        yield f"Calibration: {calibration_of(figures.calibration)}."
+    if mistakes := confusions(figures, 1):
+        yield f"Most often confused: {mistakes[0]}."
     unknown = [repr(of_class.label) for of_class in figures.classes if of_class.recall.value is None]
     if unknown and sample.answered:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
@@ -88,10 +91,11 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def may_be_certified(judgement: Judgement) -> bool:
-    """Whether an audit is worth a look: about all that is left may be right, and the project asks one question."""
+def may_be_certified(judgement: Judgement, least: float = PAYS) -> bool:
+    """Whether an audit is worth a look: the `least` share or more is right of what is left, and the project asks one
+    question."""
     left = None if judgement.question else judgement.left
-    return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
+    return left is not None and left.value is not None and left.value >= least and left.examples >= LABELS
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
@@ -107,7 +111,17 @@ def _error(error: Estimate, steps: int) -> str:
     return f"{error.value:.2f} steps ({low:.2f} to {high:.2f})"
 
 
-def _calibration(calibration: Estimate) -> str:
+def confusions(figures: Figures, most: int) -> list[str]:
+    """The most frequent mistakes, one of a class, the most frequent first; a single one is no pattern."""
+    found = [one for one in figures.classes if one.times >= PATTERN]
+    return [
+        f"{one.times} of {one.recall.examples} {one.label!r} were called {one.taken_for!r}"
+        for one in sorted(found, key=lambda one: -one.times)[:most]
+    ]
+
+
+def calibration_of(calibration: Estimate) -> str:
+    """How sure it is beside how often it is right, in words."""
     points = 100 * (calibration.value or 0.0)
     low, high = (100 * limit for limit in calibration.interval)
     word = "surer" if points >= 0 else "less sure"

@@ -414,6 +414,11 @@ class Pool:
             for _, copies in groupby(rows, itemgetter(0))
         ]
 
+    def control_draws(self, limit: int) -> dict[int, str]:
+        """The places of its first texts in the order, at most so many, by task, of copies the first one."""
+        sql = "SELECT MIN(id), draw FROM task WHERE draw != '' GROUP BY draw ORDER BY draw LIMIT ?"
+        return dict(self._db.execute(sql, (limit,)))
+
     def control_votes(self) -> dict[int, list[Vote]]:
         """The answers to its tasks, by task id: as they judge, only those that count as much as can be."""
         sql = f"{VOTES} FROM vote CROSS JOIN task ON id = task_id WHERE draw != '' AND weight = 1 ORDER BY 1, place"
@@ -832,6 +837,17 @@ class Pool:
         """Predictions of this version whose tasks nobody has labelled."""
         sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
         return {row[0] for row in self._db.execute(sql, (version,))}
+
+    def upcoming(self, version: str, limit: int, others: Collection[int] = ()) -> list[int]:
+        """At most so many tasks that are served next while the queue follows `version`, in their order: those of its
+        predictions that nobody has labelled, of the control set those that nobody has skipped either, and `others` that
+        stand in the queue for a reason of their own."""
+        sql = (
+            "SELECT id FROM published CROSS JOIN task ON id = task_id WHERE version = ? AND text IS NOT NULL "
+            f"AND NOT (holdout OR closed) AND (open OR {AMONG} OR (draw != '' AND NOT (skipped OR {ANSWERED}))) "
+            "GROUP BY id ORDER BY MIN(score), id LIMIT ?"
+        )
+        return [row[0] for row in self._db.execute(sql, (version, json.dumps(list(others)), limit))]
 
     def note_published(self, *predictions: Published) -> None:
         """Remember predictions that were written."""

@@ -12,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
+from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.files import replace_file
+from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
 from nextlabel.values.traffic import Traffic
 
 
@@ -28,6 +30,7 @@ class QueueStatus:
     to be removed; they order nothing.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `by_class` says how many of the `labels` give each class.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
     there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
@@ -56,6 +59,7 @@ class QueueStatus:
     unscored: int = 0
     outside: int = 0
     wanted: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    by_class: Mapping[str, int] = field(default_factory=dict)
     first: str = ""
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -105,10 +109,23 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Advice | Traffic
+Status: TypeAlias = (
+    QueueStatus
+    | FitStatus
+    | StartStatus
+    | BaseModelStatus
+    | Judgement
+    | Helping
+    | Advice
+    | History
+    | NextTasks
+    | Traffic
+)
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
 _ADVICE = TypeAdapter(Advice)
+_HISTORY = TypeAdapter(History)
+_NEXT_TASKS = TypeAdapter(NextTasks)
 
 
 class StatusBoard:
@@ -162,6 +179,28 @@ class StatusBoard:
     def put_advice(self, project: int, advice: Advice) -> None:
         """Say it."""
         self._write(f"{project}.advice", advice)
+
+    def history(self, project: int) -> History:
+        """How good each version and head was, by the labels of today."""
+        try:
+            return _HISTORY.validate_python(self._read(f"{project}.history", History))
+        except ValidationError:
+            return NO_HISTORY
+
+    def put_history(self, project: int, found: History) -> None:
+        """Say it."""
+        self._write(f"{project}.history", found)
+
+    def next_tasks(self, project: int) -> NextTasks:
+        """What people are served next."""
+        try:
+            return _NEXT_TASKS.validate_python(self._read(f"{project}.next", NextTasks))
+        except ValidationError:
+            return NOTHING_NEXT
+
+    def put_next_tasks(self, project: int, found: NextTasks) -> None:
+        """Say it."""
+        self._write(f"{project}.next", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

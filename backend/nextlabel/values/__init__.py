@@ -11,6 +11,7 @@ __all__ = [
     "layout",
     "linear",
     "markdown",
+    "next_tasks",
     "options",
     "queue",
     "survey",

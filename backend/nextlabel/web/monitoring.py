@@ -47,6 +47,16 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "control_accuracy_high": "The upper limit of its 95 % interval",
     }
 )
+HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
+    {
+        "helping_gain": "Gain in accuracy of 64 labels of the order over random ones, as measured",
+        "helping_error": "The standard error of that gain",
+        "helping_found": "1 once the order was found to help, else 0",
+        "forecast_gain": "Gain in accuracy over random sampling, as a replay in the version's own view forecasts it",
+        "next_labels_change": "By how much as many labels as the last ones will hardly change the accuracy more",
+        "helping_timestamp_seconds": "When that was found out, in seconds since 1970",
+    }
+)
 OF_QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
         "question_accuracy": "Share of right answers to tasks of the control set, of a question of a form",
@@ -112,7 +122,7 @@ class _TrainerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
-            **{name: _gauge(name, text, "project") for name, text in {**OF_QUEUE, **OTHER_GAUGES}.items()},
+            **{name: _gauge(name, text, "project") for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()},
             **{
                 name: CounterMetricFamily(f"nextlabel_{name}", text, labels=["project"])
                 for name, text in COUNTERS.items()
@@ -152,6 +162,7 @@ class _TrainerCollector(Collector):
         counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors, queue.unanswered)
         yield from zip(COUNTERS, counts, strict=True)
         yield from self._accuracy(project)
+        yield from self._helping(project)
         yield from self._active(project)
 
     def _accuracy(self, project: int) -> Iterator[Sample]:
@@ -161,6 +172,21 @@ class _TrainerCollector(Collector):
             yield "control_accuracy", figures.accuracy.value
             yield "control_accuracy_low", figures.accuracy.interval.low
             yield "control_accuracy_high", figures.accuracy.interval.high
+
+    def _helping(self, project: int) -> Iterator[Sample]:
+        """What is known of it; nothing while nobody has asked."""
+        found = self._board.helping(project)
+        changed = found.next_labels.changed
+        values = (
+            found.measured.gain,
+            found.measured.error,
+            float(found.measured.helps),
+            found.forecast.gain,
+            None if changed is None else changed / 2,
+            found.at,
+        )
+        if found.at:
+            yield from ((name, value) for name, value in zip(HELPING, values, strict=True) if value is not None)
 
     def _by_question(self, project: int) -> Iterator[tuple[str, str, float]]:
         """The same of each question of a form."""

@@ -13,9 +13,11 @@ from nextlabel import __version__
 from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
+from nextlabel.problems.random_line import random_line
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store.summary import Summary, summary_of
 from nextlabel.values.options import NO_OPTIONS
+from nextlabel.web import shapes
 from nextlabel.web.services import services
 
 MOST_CLASSES = 12  # rows on the page for each project
@@ -54,6 +56,7 @@ def status(project: int) -> Response:
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
     said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
+    said |= {"advice": asdict(board.advice(project))}
     said |= asdict(_summary(project))
     return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
 
@@ -63,6 +66,23 @@ def quality(project: int) -> Response:
     """What the control set says of what the queue of a project follows."""
     _check_known(project)
     return jsonify(id=project, **asdict(services().board.quality(project)))
+
+
+@pages.get("/api/projects/<int:project>/history")
+def history(project: int) -> Response:
+    """How good each version and head was, and what random sampling would have."""
+    _check_known(project)
+    board = services().board
+    found = board.history(project)
+    line = random_line(board.helping(project), found.points)
+    return jsonify(id=project, at=found.at, points=shapes.points(found.points), random=[asdict(one) for one in line])
+
+
+@pages.get("/api/projects/<int:project>/next")
+def next_tasks(project: int) -> Response:
+    """What people are served next, and why; without the texts."""
+    _check_known(project)
+    return jsonify(id=project, **asdict(services().board.next_tasks(project)))
 
 
 def _check_known(project: int) -> None:
