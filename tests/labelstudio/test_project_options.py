@@ -78,6 +78,8 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "question_weights= (built in)",
         "look_for= (built in)",
         "class_targets= (built in)",
+        "pause=off (built in)",
+        "show_people=off (built in)",
     ]
     wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"
@@ -112,11 +114,11 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "window": WINDOW,
         "fit_steps": 4,
     }
-    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-2:] == [
+    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-4:-2] == [
         'look_for=["texts about money"] (project)',
         'class_targets={"different": 30} (project)',
     ]
-    assert options.shown("look_for=", "class_targets=")[-2:] == [
+    assert options.shown("look_for=", "class_targets=")[-4:-2] == [
         "look_for= (built in)",
         "class_targets= (built in)",
     ]

@@ -52,6 +52,7 @@ from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
+from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
     Free,
@@ -150,7 +151,7 @@ class Controller:
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
-        self._wanted = WantedTasks(self._embedder)
+        self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -221,11 +222,15 @@ class Controller:
         try:
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
-                if thorough or not pool.state(ProjectState).connected:
+                pressed = self._pressing.waits(project_id)
+                if thorough or pressed or not pool.state(ProjectState).connected:
                     self._find_connection(pool, project_id)
+                if pressed:
+                    self._pressing.do(project_id)
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
+            self._pressing.refuse(project_id, str(error))
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
             return False
         return True
@@ -420,7 +425,7 @@ class Controller:
     def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
         if not card.features or self._own(card.project).head != "on":
             return None
-        if self._audits.holds(card.project):
+        if self._fitter.stands(card.project):
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
@@ -692,6 +697,7 @@ class Controller:
             outside=pool.state(OutsideState).total,
             pending=decision.pending,
             due=decision.reason,
+            paused=self._paused(project.id),
             how_to_find=notices.how_to_find(found.config.asked[0]),
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
@@ -699,6 +705,11 @@ class Controller:
         )
         card = self._registry.card(project.id, found.version) if found.version else None
         self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
+
+    def _paused(self, project: int) -> str:
+        """Why nothing is fitted though nothing else is asked for; empty when fits go on or an audit runs."""
+        rests = self._registry.options(project).pause or self._audits.rests(project)
+        return self._fitter.stands(project) if rests else ""
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -22,9 +22,9 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, overruled (by a
     person's choice of another order), refused (the config), disconnected, failed; `summary` derives from it and the
-    fits' what people read. `due` is why a fit is, empty when none is. `how_to_find` says
-    how Label Studio finds tasks by their prediction. `stale` predictions of earlier versions are still
-    to be removed; they order nothing.
+    fits' what people read. `due` is why a fit is, empty when none is, and `paused` why none
+    is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
+    prediction. `stale` predictions of earlier versions are still to be removed; they order nothing.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
@@ -43,6 +43,7 @@ class QueueStatus:
     control: int = 0
     pending: int = 0
     due: str = ""
+    paused: str = ""
     how_to_find: str = ""
     holdout: int = 0
     version: str = ""

@@ -1,0 +1,63 @@
+"""Does what somebody asked for on a project's page and only the trainer may do: options are changed in Label Studio."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from nextlabel.errors import NextlabelError
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.project_options import change, take_new_defaults
+from nextlabel.settings import Settings
+from nextlabel.store.presses import DONE, REFUSED, Press, Presses
+from nextlabel.values.options import ProjectOptions
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+Change = Callable[[LabelStudioClient, Settings, int], ProjectOptions]
+
+
+def _set(name: str, value: str) -> Change:
+    return partial(change, given={name: value})
+
+
+CHANGES: Mapping[str, Change] = {
+    "pause": _set("pause", "on"),
+    "resume": _set("pause", ""),
+    "show_names_on": _set("show_people", "on"),
+    "show_names_off": _set("show_people", ""),
+    "take_defaults": take_new_defaults,
+}
+
+
+class Pressing:
+    """Of all projects."""
+
+    def __init__(self, settings: Settings, registry: Registry, studio: LabelStudioClient):
+        self._settings, self._registry, self._studio = settings, registry, studio
+        self._presses, self._audits = Presses(settings.model_dir), Audits(settings.model_dir)
+
+    def waits(self, project: int) -> bool:
+        """Whether something is asked for."""
+        return bool(self._presses.asked(project))
+
+    def do(self, project: int) -> None:
+        """All that is asked for, or it is said why not: Label Studio has just answered, so what fails now is refused,
+        and whoever pressed may press again."""
+        for press in self._presses.asked(project):
+            try:
+                self._do(project, press)
+            except NextlabelError as error:
+                self._presses.answer(project, press, REFUSED, str(error))
+            else:
+                self._presses.answer(project, press, DONE)
+
+    def refuse(self, project: int, why: str) -> None:
+        """None of what is asked for can be done."""
+        for press in self._presses.asked(project):
+            self._presses.answer(project, press, REFUSED, why)
+
+    def _do(self, project: int, press: Press) -> None:
+        if press.action not in CHANGES:
+            raise NextlabelError(f"this trainer knows no action {press.action!r}: update it, and restart it")
+        self._registry.put_options(project, CHANGES[press.action](self._studio, self._settings, project))
+        if press.action == "resume" and self._audits.rests(project):
+            self._audits.release(project)
