@@ -52,6 +52,7 @@ from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
+from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
@@ -220,13 +221,12 @@ class Controller:
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""
         try:
+            thorough = thorough or self._pressing.waits(project_id)
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
-                pressed = self._pressing.waits(project_id)
-                if thorough or pressed or not pool.state(ProjectState).connected:
+                if thorough or not pool.state(ProjectState).connected:
                     self._find_connection(pool, project_id)
-                if pressed:
-                    self._pressing.do(project_id)
+                self._pressing.do(project_id)
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
@@ -276,6 +276,9 @@ class Controller:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
+        if thorough:
+            names = functools.partial(names_of, self._studio) if options.show_people else None
+            self._board.put_people(project.id, figures(pool, config, names, self._now()))
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:

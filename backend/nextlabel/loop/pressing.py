@@ -1,31 +1,16 @@
 """Does what somebody asked for on a project's page and only the trainer may do: options are changed in Label Studio."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.project_options import change, take_new_defaults
 from nextlabel.settings import Settings
 from nextlabel.store.presses import DONE, REFUSED, Press, Presses
-from nextlabel.values.options import ProjectOptions
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
-Change = Callable[[LabelStudioClient, Settings, int], ProjectOptions]
-
-
-def _set(name: str, value: str) -> Change:
-    return partial(change, given={name: value})
-
-
-CHANGES: Mapping[str, Change] = {
-    "pause": _set("pause", "on"),
-    "resume": _set("pause", ""),
-    "show_names_on": _set("show_people", "on"),
-    "show_names_off": _set("show_people", ""),
-    "take_defaults": take_new_defaults,
-}
+SWITCHED: Mapping[str, str] = {"show_names": "show_people", "look_again": "look_again"}  # options, by their buttons
 
 
 class Pressing:
@@ -56,8 +41,18 @@ class Pressing:
             self._presses.answer(project, press, REFUSED, why)
 
     def _do(self, project: int, press: Press) -> None:
-        if press.action not in CHANGES:
-            raise NextlabelError(f"this trainer knows no action {press.action!r}: update it, and restart it")
-        self._registry.put_options(project, CHANGES[press.action](self._studio, self._settings, project))
+        if press.action == "take_defaults":
+            options = take_new_defaults(self._studio, self._settings, project)
+        else:
+            options = change(self._studio, self._settings, project, _options_of(press))
+        self._registry.put_options(project, options)
         if press.action == "resume" and self._audits.rests(project):
             self._audits.release(project)
+
+
+def _options_of(press: Press) -> Mapping[str, str]:
+    if press.action in ("pause", "resume"):
+        return {"pause": "on" if press.action == "pause" else ""}
+    if press.action not in SWITCHED:
+        raise NextlabelError(f"This trainer knows no button {press.action!r}. Update it, and restart it.")
+    return {SWITCHED[press.action]: press.about if press.about == "on" else ""}

@@ -10,6 +10,7 @@ __all__ = [
     "intervals",
     "judgement",
     "metrics",
+    "people",
     "quality",
     "quality_words",
     "question",

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
 
@@ -103,9 +104,10 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | People | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_PEOPLE = TypeAdapter(People)
 
 
 class StatusBoard:
@@ -148,6 +150,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def people(self, project: int) -> People:
+        """What is known of who labels it."""
+        try:
+            return _PEOPLE.validate_python(self._read(f"{project}.people", People))
+        except ValidationError:
+            return People()
+
+    def put_people(self, project: int, people: People) -> None:
+        """Say what the copy says of them."""
+        self._write(f"{project}.people", people)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

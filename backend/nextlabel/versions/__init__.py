@@ -3,4 +3,4 @@
 Owns saving, activating and pruning; refuses to fit or to publish.
 """
 
-__all__ = ["archive", "audits", "exporting", "heads", "judging", "loaded", "promotion", "registry"]
+__all__ = ["archive", "audits", "download", "exporting", "heads", "judging", "loaded", "promotion", "registry"]

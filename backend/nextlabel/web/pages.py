@@ -10,13 +10,14 @@ from flask import Blueprint, Response, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
-from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
+from nextlabel.errors import RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store.summary import Summary, summary
 from nextlabel.values.options import NO_OPTIONS
-from nextlabel.web.services import services
+from nextlabel.web.access import people_shown
+from nextlabel.web.services import check_known, services
 
 MOST_CLASSES = 12  # rows on the page for each project
 TONES: Mapping[str, str] = {  # the colours of states, by that of a plain one; others are grey
@@ -49,7 +50,7 @@ def _openapi() -> str:
 @pages.get("/api/projects/<int:project>")
 def status(project: int) -> Response:
     """What the trainer says of a project."""
-    _check_known(project)
+    check_known(project)
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
@@ -61,17 +62,15 @@ def status(project: int) -> Response:
 @pages.get("/api/projects/<int:project>/quality")
 def quality(project: int) -> Response:
     """What the control set says of what the queue of a project follows."""
-    _check_known(project)
+    check_known(project)
     return jsonify(id=project, **asdict(services().board.quality(project)))
 
 
-def _check_known(project: int) -> None:
-    known = services().registry.projects()
-    if project not in known:
-        raise NoProjectError(
-            f"No project {project} is connected to this backend, only {known}. Connect it with "
-            f"nextlabel connect --project {project}."
-        )
+@pages.get("/api/projects/<int:project>/people")
+def people(project: int) -> Response:
+    """Who labels, how fast and how much alike."""
+    check_known(project)
+    return jsonify(id=project, **asdict(people_shown(project)))
 
 
 def _summary(project: int) -> Summary:
