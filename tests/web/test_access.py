@@ -76,7 +76,7 @@ def from_here(remote: str, host: str, proxies: list[str], protocol: str) -> bool
     return loops and set(proxies) <= {"X-Unrelated"} and protocol == "HTTP/1.1"
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     asks=st.booleans(),
     remote=st.sampled_from(REMOTES),
