@@ -60,6 +60,9 @@ def test_only_tasks_that_were_drawn_at_random_tell_how_far_people_agree(pool: Po
     found = figures(pool, SINGLE, None, NOON)
     assert found.agreement is not None
     assert (found.agreement.alike, found.agreement.of, found.why) == (1, 3, "")
+    also = figures(pool, SINGLE, None, NOON, drawn=[0, 1, 20])
+    assert also.agreement is not None
+    assert (also.agreement.alike, also.agreement.of) == (1, 5), "of the pool only what was drawn, too"
 
 
 def test_names_are_asked_for_only_where_they_are_shown(pool: Pool, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from itertools import product
+from itertools import combinations
 
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -85,8 +85,8 @@ def test_below_sixty_tasks_or_five_answers_of_a_class_kappa_is_not_told(tasks: i
 
 def team(below: int) -> Shared:
     """Four people who agree on nine of ten tasks, but for one, who does on `below` of ten."""
-    pairs = [pair for pair in product("abcd", repeat=2) if pair[0] < pair[1]]
-    return [row for pair in pairs for row in shared(*pair, alike(4 * (below if "d" in pair else 9), 40))]
+    pairs = combinations("abcd", 2)
+    return [row for one, other in pairs for row in shared(one, other, alike(4 * (below if other == "d" else 9), 40))]
 
 
 def test_one_person_is_like_the_others_or_clearly_below_and_nobody_is_ranked() -> None:

@@ -2,7 +2,7 @@
 wants them."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError, moment
@@ -22,9 +22,16 @@ NONE_SHARED = (
 )
 
 
-def figures(pool: Pool, config: LabelConfig, names: Callable[[], Mapping[str, str]] | None, now: float) -> People:
-    """What the copy says `now`. `names` of the accounts, by their ids, are asked for if they are to be shown."""
-    given, shared = [*_given(pool)], [*_shared(pool, config)]
+def figures(
+    pool: Pool,
+    config: LabelConfig,
+    names: Callable[[], Mapping[str, str]] | None,
+    now: float,
+    drawn: Collection[int] = (),
+) -> People:
+    """What the copy says `now`. `names` of the accounts, by their ids, are asked for if they are to be shown. Beside
+    the control set tasks that were `drawn` at random for a second answer tell how far people agree, and no others."""
+    given, shared = [*_given(pool)], [*_shared(pool, config, drawn)]
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     why = OF_FORMS if isinstance(config.question, Form) else "" if shared else NONE_SHARED
     everybody = persons(given, shared, names(), midnight) if names else ()
@@ -38,11 +45,12 @@ def _given(pool: Pool) -> Iterator[Given]:
             yield Given(account, moment(when).timestamp(), seconds)
 
 
-def _shared(pool: Pool, config: LabelConfig) -> Iterator[tuple[Answer, Answer]]:
-    """Of each task of the control set, which is drawn at random, the answers of the first two people, by hand."""
+def _shared(pool: Pool, config: LabelConfig, drawn: Collection[int]) -> Iterator[tuple[Answer, Answer]]:
+    """Of each task that was drawn at random, the answers of the first two people, by hand."""
     if isinstance(config.question, Form):
         return
-    for votes in pool.control_votes().values():
+    second = {one.example.id: [vote for vote in one.votes if vote.weight] for one in pool.asked(drawn)}
+    for votes in (second | pool.control_votes()).values():
         first = _first_of_each(config, votes)
         if len(first) > 1:
             yield first[0], first[1]

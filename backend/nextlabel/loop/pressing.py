@@ -10,7 +10,10 @@ from nextlabel.store.presses import DONE, REFUSED, Press, Presses
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
-SWITCHED: Mapping[str, str] = {"show_names": "show_people", "look_again": "look_again"}  # options, by their buttons
+SWITCHED: Mapping[str, tuple[str, str]] = {  # options, by their buttons, and what they are while they are on
+    "show_names": ("show_people", "on"),
+    "look_again": ("look_again", "3"),
+}
 
 
 class Pressing:
@@ -55,4 +58,5 @@ def _options_of(press: Press) -> Mapping[str, str]:
         return {"pause": "on" if press.action == "pause" else ""}
     if press.action not in SWITCHED:
         raise NextlabelError(f"This trainer knows no button {press.action!r}. Update it, and restart it.")
-    return {SWITCHED[press.action]: press.about if press.about == "on" else ""}
+    name, on = SWITCHED[press.action]
+    return {name: on if press.about == "on" else ""}
