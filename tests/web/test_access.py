@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
-from helpers.served import PROJECT, client_of
+from helpers.served import PROJECT, client_of, jobs_in
 from helpers.versions import make_card
 from nextlabel.problems.people import People, Person, Today
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.presses import DONE, Presses
 from nextlabel.store.status import StatusBoard
@@ -64,7 +65,8 @@ def routes(client: FlaskClient) -> Iterator[str]:
             yield re.sub(r"<(\w+:)?\w+>", make_card(1).version, path)
 
 
-HOSTS = ["localhost:9090", "127.0.0.1:9090", "[::1]:9090", "LOCALHOST", "127.8.8.8", "evil.example:9090", "10.0.0.5"]
+HERE = ["localhost:9090", "127.0.0.1:9090", "[::1]:9090", "LOCALHOST", "127.8.8.8"]
+ELSEWHERE = ["evil.example:9090", "10.0.0.5", "me@localhost", "localhost.evil.example", "[", "::1]x"]
 REMOTES = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.5", "::ffff:10.0.0.5", "192.168.1.7", ""]
 PROXIES = [*access.BY_PROXY, "X-Unrelated"]
 WORDS = [None, (USER, PASSWORD), (USER, "wrong"), ("", ""), ("wrong", PASSWORD)]
@@ -72,7 +74,7 @@ WORDS = [None, (USER, PASSWORD), (USER, "wrong"), ("", ""), ("wrong", PASSWORD)]
 
 def from_here(remote: str, host: str, proxies: list[str], protocol: str) -> bool:
     """What the documents say is this machine."""
-    loops = remote in ("127.0.0.1", "::1", "::ffff:127.0.0.1") and host not in ("evil.example:9090", "10.0.0.5")
+    loops = remote in ("127.0.0.1", "::1", "::ffff:127.0.0.1") and host in HERE
     return loops and set(proxies) <= {"X-Unrelated"} and protocol == "HTTP/1.1"
 
 
@@ -80,7 +82,7 @@ def from_here(remote: str, host: str, proxies: list[str], protocol: str) -> bool
 @given(
     asks=st.booleans(),
     remote=st.sampled_from(REMOTES),
-    host=st.sampled_from(HOSTS),
+    host=st.sampled_from(HERE + ELSEWHERE),
     proxies=st.lists(st.sampled_from(PROXIES), max_size=1),
     protocol=st.sampled_from(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0"]),
     words=st.sampled_from(WORDS),
@@ -165,6 +167,7 @@ FORGED: dict[str, Callable[[FlaskClient], Sent]] = {
     "of another site, as the browser says": lambda client: stolen(client, **{"Sec-Fetch-Site": "cross-site"}),
     "of another program of this machine": lambda client: stolen(client, **{"Sec-Fetch-Site": "same-site"}),
     "of a name that ends as ours": lambda client: stolen(client, Origin="http://localhost.evil.example"),
+    "of a page with a malformed address": lambda client: stolen(client, Origin="http://["),
     "of a page with a referrer": lambda client: stolen(client, Referer="https://evil.example/localhost"),
     "a name that points here": lambda client: stolen(client, Host="evil.example", Origin="http://evil.example"),
     "through a proxy": lambda client: stolen(client, **{"X-Forwarded-For": "10.0.0.5"}),
@@ -226,3 +229,15 @@ def test_all_web_processes_have_one_key_and_nobody_else_reads_it(tmp_path: Path)
     [key] = [path for path in tmp_path.iterdir() if access.KEY in path.name]
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == 64
+
+
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site"])
+@pytest.mark.parametrize("path", ["/webhook", "/setup", "/predict", "/versions"])
+def test_no_page_in_a_browser_speaks_for_label_studio(
+    path: str, header: str, fresh: FlaskClient, tmp_path: Path
+) -> None:
+    body = {"action": "START_TRAINING", "project": {"id": PROJECT}}
+    forged = fresh.post(path, json=body, headers={header: "http://localhost"})
+    assert (forged.status_code, "nothing is done" in forged.get_json()["error"]) == (403, True)
+    assert jobs_in(tmp_path) == []
+    assert JobQueue(tmp_path).demanded(PROJECT) == ""

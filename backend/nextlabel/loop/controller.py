@@ -75,6 +75,7 @@ from nextlabel.loop.sync import (
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.people import People
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -231,6 +232,7 @@ class Controller:
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
             self._pressing.refuse(project_id, str(error))
+            self._board.put_people(project_id, People())  # names are kept no longer than they are wanted
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
             return False
         return True

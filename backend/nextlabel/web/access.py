@@ -7,12 +7,12 @@ request comes from.
 import hmac
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from flask import request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -78,7 +78,8 @@ def is_from_this_machine() -> bool:
     """Whether a program of this machine sent the request for itself. The name by which it asks for us is looked at, as
     a page of another server may have a name of its own point here, and whatever a proxy adds: a proxy on this machine
     stands for others. One that adds nothing mostly speaks HTTP/1.0."""
-    named = urlsplit(f"//{request.host}").hostname or ""
+    found = re.fullmatch(r"\[?([\w.:-]+?)\]?(:\d+)?", request.host)
+    named = found[1].lower() if found else ""
     if not _is_loopback(request.remote_addr or "") or not (named == "localhost" or _is_loopback(named)):
         return False
     return request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0" and not any(
@@ -128,11 +129,25 @@ def _check_origin() -> None:
     if origin == "null" and "Sec-Fetch-Site" in request.headers:  # which says it better: pages may hide their address
         origin = None
     pages = [origin] if origin is not None else [page for page in [request.headers.get("Referer")] if page]
-    if site != "same-origin" or any(urlsplit(page).netloc.lower() != request.host.lower() for page in pages):
+    if site != "same-origin" or any(_server_of(page) != request.host.lower() for page in pages):
         raise NotAllowedError(
             "A page of another server asked for this, so nothing is done. If a proxy stands in front, have it pass the "
             f"Host header on: the page is at {pages[0] if pages else 'another site'!r:.80}, and we are asked as "
             f"{request.host!r:.80}."
+        )
+
+
+def _server_of(page: str) -> str:
+    """Name and port, as in a Host header."""
+    return page.partition("://")[2].partition("/")[0].lower()
+
+
+def require_program() -> None:
+    """Raises `NotAllowedError` when a page in a browser sends this: Label Studio speaks to us from its own process."""
+    if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+        raise NotAllowedError(
+            "This is for Label Studio, which is no page in a browser, so nothing is done. On this backend's own page "
+            "there are buttons; scripts send neither Origin nor Sec-Fetch-Site."
         )
 
 

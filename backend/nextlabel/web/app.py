@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
-from nextlabel.web.access import has_credentials, same
+from nextlabel.web.access import has_credentials, require_program, same
 from nextlabel.web.actions import actions
 from nextlabel.web.one_line import one_line
 from nextlabel.web.pages import pages
@@ -60,6 +60,8 @@ def _with_code(sentence: str) -> Markup:
 
 def _guard() -> Response | None:
     settings = services().settings
+    if request.method == "POST" and request.blueprint == "protocol":
+        require_program()
     secret = settings.webhook_secret.get_secret_value()
     # /health tells nothing, and container health checks carry no credentials.
     if request.endpoint == "protocol.health":
