@@ -1,8 +1,10 @@
 """With a real Label Studio: buttons of the page that change what is kept there, from the press to the answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
+import numpy as np
 import pytest
 
 from helpers.fits import FIT_EVERY
@@ -13,13 +15,33 @@ from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio import connection
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials
+from nextlabel.labelstudio.doctor import examine
 from nextlabel.labelstudio.registration import find_backend
-from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.learning.certificate import Audit
+from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.presses import DONE, REFUSED, Presses
 from nextlabel.store.summary import PAUSED
 from nextlabel.values.options import LATEST, OF_0_1_0, ProjectOptions
+from nextlabel.versions.audits import Audits
 
 ANNA = "anna@example.org"
+AUDIT = Audit(
+    project=0,
+    number=1,
+    version="nextlabel-1-20260101T000000",
+    fitted_on=8,
+    begun_at="2026-01-01T00:00:00+00:00",
+    key_hash="ab" * 32,
+    labels=LABELS,
+    risk=0.05,
+    delta=0.05,
+    most_labels=8,
+    ids_N=np.array([1]),
+    texts=("cd" * 32,),
+    said=LABELS[:1],
+    confidences_N=np.array([0.5]),
+)
 
 
 def press(project: LiveProject, action: str, **form: str) -> None:
@@ -65,6 +87,9 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     press(project, "pause")
     assert options_of(project).pause
     wait_until(lambda: state_of(project) == PAUSED, "the pause to be told")
+    found = examine(studio, label_studio.login.token, backend.url, Credentials(), project.id)
+    [told] = [finding for finding in found if finding.answer.startswith("The trainer says: paused. Paused: nothing is")]
+    assert told.ok, "somebody wants it so"
     served = project.queue()
     project.label(FIT_EVERY)
     anna = LabelStudioClient(label_studio.url, sign_up(label_studio, ANNA))
@@ -86,6 +111,15 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     wait_until(lambda: {one["name"] for one in httpx.get(people).json()["people"]} == {ANNA, owner}, "names")
     press(project, "show_names", about="off")
     assert httpx.get(people).json()["people"] == []
+
+    audits = Audits(backend.model_dir)
+    audits.begin(replace(AUDIT, project=project.id), None)
+    audits.end(project.id, "all tasks are certified")
+    studio.update_project(project.id, title="an event")
+    wait_until(lambda: state_of(project) == PAUSED, "a certificate that stands to be told as a pause")
+    press(project, "resume")
+    wait_until(lambda: state_of(project) != PAUSED, "it to be released")
+    assert not audits.holds(project.id)
 
     actions = f"{project.backend.url}/api/projects/{project.id}/actions"
     assert "strategy=margin (before: entropy)" in httpx.get(actions).json()["new_defaults"]

@@ -180,6 +180,8 @@ def test_a_version_comes_with_its_newest_head_as_plain_transformers_loads_it(
         with torch.no_grad():
             plain.classifier.weight.copy_(torch.from_numpy(layer.weights_CD))
             plain.classifier.bias.copy_(torch.from_numpy(layer.bias_C))
+    _, parts = download.zipped(Registry(tmp_path), PROJECT, VERSION)
+    assert max(map(len, parts)) < 2 * download.PIECE, "however large the file of weights"
     archive = archive_of(client_of(tmp_path), VERSION)
     assert archive.testzip() is None
     assert {Path(file).name for file in archive.namelist()} >= {"config.json", "model.safetensors", "tokenizer.json"}
