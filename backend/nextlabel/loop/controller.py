@@ -338,7 +338,8 @@ class Controller:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
         lost, which will do until the next fit."""
         project = found.project
-        order = self._starts.look(pool, project.id, may_ask=not found.decision.reason)
+        stands = self._fitter.stands(project.id) and pool.state(StartState).name
+        order = self._starts.look(pool, project.id, may_ask=not (found.decision.reason or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
         if order is None or not ours or version_number(version_of(project.model_version or "")):
             chosen = order is not None and not ours
