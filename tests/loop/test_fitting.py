@@ -90,6 +90,36 @@ def test_a_label_that_is_ignored_from_now_on_is_no_class_of_the_next_version(hou
     assert house.registry.fitted_labels(PROJECT, second.version).keys() == set(TRAIN)
 
 
+def test_while_it_is_paused_nothing_is_fitted_and_what_was_asked_for_comes_when_it_is_resumed(
+    house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = house_of(fit_every=len(TRAIN))
+    house.label(TRAIN, RIGHT)
+    house.registry.know(PROJECT)
+    real = house.board.put_fit
+
+    def pause(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        house.registry.put_options(PROJECT, ProjectOptions(pause=True))
+        house.now += LOOK_S + 1
+
+    assert house.look().reason == f"{len(TRAIN)} new labels"
+    with monkeypatch.context() as in_mid_fit:
+        in_mid_fit.setattr(house.board, "put_fit", pause)
+        house.fitter.fit(PROJECT)
+    assert house.registry.versions(PROJECT) == []
+    assert house.board.fit(PROJECT).message == "The last fit was given up, its labels are kept"
+    house.jobs.demand_fit(PROJECT)
+    found = house.look()
+    assert (found.reason, found.labels, found.pending) == ("", len(TRAIN), len(TRAIN))
+    assert found.message.startswith("Paused: nothing is fitted")
+    house.fitter.fit(PROJECT)
+    assert house.registry.versions(PROJECT) == []
+    house.registry.put_options(PROJECT, ProjectOptions())
+    assert house.look().reason == "Start Training was pressed"
+    assert house.registry.card(PROJECT, house.fit()).examples == len(TRAIN)
+
+
 def copy_of(house: House, task_id: int, original: int, label: str) -> None:
     text = f"{('Yes', 'No')[original % 2]},  {('yes', 'no')[original % 2]}, NUMBER {original}"
     house.pool.upsert([TaskRow(task_id, Example(task_id, text), False, True, False, 1, (Vote(label, False, "z"),))])

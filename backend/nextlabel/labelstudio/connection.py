@@ -269,14 +269,17 @@ def _changed(
 ) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
     return replace(
-        options,
+        with_new_defaults(options),
         fields=options.fields if fields is None else tuple(fields),
         label_map=mapped,
         ignored_labels=options.ignored_labels if ignored_labels is None else tuple(ignored_labels),
-        defaults=LATEST,
-        control_seed=options.control_seed or secrets.token_hex(16),
         control_first=options.control_first if control_first is None else control_first,
     )
+
+
+def with_new_defaults(options: ProjectOptions) -> ProjectOptions:
+    """What is built in today holds where nobody decided. A project that has no control set gets a seed for one."""
+    return replace(options, defaults=LATEST, control_seed=options.control_seed or secrets.token_hex(16))
 
 
 def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from nextlabel.errors import BadSettingError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, change_backend
+from nextlabel.labelstudio.connection import Credentials, change_backend, with_new_defaults
 from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
@@ -19,11 +19,14 @@ from nextlabel.values.options import (
     COMBINE_QUESTIONS,
     LOOK_FOR,
     NO_OPTIONS,
+    ON_OR_OFF,
     OWN,
     QUESTION_WEIGHTS,
+    SWITCHES,
     ProjectOptions,
     combine_of,
     plain_texts,
+    switch_of,
     targets_of,
     texts_of,
     weights_of,
@@ -45,6 +48,7 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "leave_out": (left_out_of, ACCOUNTS),
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
+    **dict.fromkeys(SWITCHES, (switch_of, ON_OR_OFF)),
 }  # options with no setting in their place: how each is read, and what is expected
 NAMES = (*OWN, *OTHERS)
 
@@ -79,6 +83,8 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     for name, wanted in zip(NAMING, plain, strict=True):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"
+    for name in SWITCHES:
+        yield f"{name}={'on (project)' if getattr(options, name) else 'off (built in)'}"
 
 
 def audits_begun(studio: LabelStudioClient, project: int) -> int:
@@ -101,8 +107,8 @@ def note_asked(studio: LabelStudioClient, settings: Settings, project: int, sinc
     _write(studio, settings, project, backend, changed)
 
 
-def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
-    """Set options, or take out those that are given empty. The trainer takes them over at once.
+def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:
+    """Set options, or take out those that are given empty; returns all. The trainer takes them over at once.
 
     Raises `BadSettingError` for a name that is no option and for an impossible value, before anything is touched;
     `StudioError` when Label Studio or the backend refuses.
@@ -120,6 +126,15 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     for name in [name for name in others if name in NAMING]:
         _require_named(studio.project(project).label_config, changed, name)
     _write(studio, settings, project, backend, changed)
+    return changed
+
+
+def take_new_defaults(studio: LabelStudioClient, settings: Settings, project: int) -> ProjectOptions:
+    """Have what is built in today hold where nobody decided; returns all options. Raises as `change` does."""
+    backend = _backend(studio, project)
+    changed = with_new_defaults(ProjectOptions.of(backend.extra_params))
+    _write(studio, settings, project, backend, changed)
+    return changed
 
 
 def put_back(

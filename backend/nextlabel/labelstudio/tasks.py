@@ -1,5 +1,6 @@
 """Tasks and their annotations, as Label Studio tells and stores them: texts, splits, votes, and what is odd. No I/O."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -218,9 +219,16 @@ def _counted(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     if vote is None:
         return None
     account, counting = account_of(annotation), config.counting
-    return replace(
-        vote, account=account, weight=counting.weight(account, vote.when), why=counting.why(account, vote.when)
-    )
+    weight, why = counting.weight(account, vote.when), counting.why(account, vote.when)
+    return replace(vote, account=account, weight=weight, why=why, seconds=_seconds(annotation))
+
+
+def _seconds(annotation: Mapping[str, Any]) -> float | None:
+    """How long the editor was open for it, all its edits together; None where it was not given there."""
+    took = annotation.get("lead_time")
+    if isinstance(took, bool) or not isinstance(took, int | float) or not 0 <= took < math.inf:
+        return None
+    return float(took)
 
 
 def account_of(annotation: Mapping[str, Any]) -> str:

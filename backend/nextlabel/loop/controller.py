@@ -55,6 +55,8 @@ from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
+from nextlabel.loop.people import figures, names_of
+from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
     Free,
@@ -78,6 +80,7 @@ from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.advice import advise
+from nextlabel.problems.people import People
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -155,7 +158,7 @@ class Controller:
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
-        self._wanted = WantedTasks(self._embedder)
+        self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
         self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
         self._history = Historian(registry, board, now)
         self._asker = Asker(
@@ -236,13 +239,17 @@ class Controller:
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""
         try:
+            thorough = thorough or self._pressing.waits(project_id)
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
                 if thorough or not pool.state(ProjectState).connected:
                     self._find_connection(pool, project_id)
+                self._pressing.do(project_id)
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
+            self._pressing.refuse(project_id, str(error))
+            self._board.put_people(project_id, People())  # names are kept no longer than they are wanted
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
             self._next.forget(project_id)
             return False
@@ -291,6 +298,8 @@ class Controller:
             self._keep_in_order(pool, found, found.version)
         if thorough:
             self._look_ahead(pool, found)
+            names = functools.partial(names_of, self._studio) if options.show_people else None
+            self._board.put_people(project.id, figures(pool, config, names, self._now()))
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _look_ahead(self, pool: Pool, found: _Found) -> None:
@@ -361,7 +370,8 @@ class Controller:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
         lost, which will do until the next fit."""
         project = found.project
-        order = self._starts.look(pool, project.id, may_ask=not found.decision.reason)
+        stands = self._fitter.stands(project.id) and pool.state(StartState).name
+        order = self._starts.look(pool, project.id, may_ask=not (found.decision.reason or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
         if order is None or not ours or version_number(version_of(project.model_version or "")):
             chosen = order is not None and not ours
@@ -464,7 +474,7 @@ class Controller:
     def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
         if not card.features or self._own(card.project).head != "on":
             return None
-        if self._audits.holds(card.project):
+        if self._fitter.stands(card.project):
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
@@ -737,6 +747,7 @@ class Controller:
             outside=pool.state(OutsideState).total,
             pending=decision.pending,
             due=decision.reason,
+            paused=self._paused(project.id),
             how_to_find=notices.how_to_find(found.config.asked[0]),
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
@@ -749,6 +760,11 @@ class Controller:
         judged = self._judge.look(pool, project.id, found.config, order, card)
         in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
         self._history.look(pool, project.id, found.config, in_force, anew=judged)
+
+    def _paused(self, project: int) -> str:
+        """Why nothing is fitted though nothing else is asked for; empty when fits go on or an audit runs."""
+        rests = self._registry.options(project).pause or self._audits.rests(project)
+        return self._fitter.stands(project) if rests else ""
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"

@@ -60,6 +60,10 @@ FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
+PAUSED = (
+    "Paused: nothing is fitted and the order stays as it is until somebody resumes, on the page or with `nextlabel "
+    "options --project {} pause=off`; labels are read"
+)
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
@@ -115,8 +119,8 @@ class Fitter:
         waited_s = _waited_s(state, self._now())
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
-        if self._audits.holds(project):
-            return FitDecision("", AUDITED, len(labels), pending)
+        if why := self.stands(project):
+            return FitDecision("", why, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if version and not demanded and self._counts_otherwise(pool, project, version, labels):
             reason = "labels that the last version knows count otherwise"
@@ -131,6 +135,12 @@ class Fitter:
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
         first = f"; first a quick version on {quick_version.LABELS} of them" if self._is_quick(project, learnt) else ""
         return FitDecision(reason, f"Fitting: {reason}{first}", len(labels), pending)
+
+    def stands(self, project: int) -> str:
+        """Why no version and no head is made, in words; empty when they may be."""
+        if self._registry.options(project).pause:
+            return PAUSED.format(project)
+        return AUDITED if self._audits.holds(project) else ""
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -257,6 +267,9 @@ class Fitter:
             self._registry.discard(project, unfinished)
         try:
             card = self._make_version(pool, project, config, decision.reason)
+        except _PausedError:
+            log.info("project %d: a fit was given up, as somebody paused", project)
+            return
         except _OutdatedError as why:
             log.info("project %d: a fit was given up for a newer one: %s", project, why)
             pool.update(FitState, lambda state: replace(state, given_up=True))
@@ -338,23 +351,28 @@ class Fitter:
         )
 
     def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
-        """Tells how far a fit is, and gives it up when it knows less than half of today's labels, if the one before was
-        not."""
-        tell = _Reporter(self._board, project, self._now)
-        if self._own(project).fit_schedule == "off" or pool.state(FitState).given_up:
-            return tell
-        looked_at = [self._now()]
+        """Tells how far a fit is, and gives it up when somebody pauses, or when it knows less than half of today's
+        labels, if the one before was not."""
+        tell, looked_at = _Reporter(self._board, project, self._now), [self._now()]
+        may_be_outdated = self._own(project).fit_schedule != "off" and not pool.state(FitState).given_up
 
         def told(stage: str, done: int, total: int) -> None:
             tell(stage, done, total)
             if self._now() - looked_at[0] >= LOOK_S:
                 looked_at[0] = self._now()
-                with Pool(pool_path(self._settings.model_dir, project)) as seen:  # in the thread of the fit
-                    now = len(seen.labels(question, holdout=False))
-                if labelled < now / 2:
-                    raise _OutdatedError(f"there are {now} labels by now, and it knows {labelled}")
+                if self._registry.options(project).pause:
+                    raise _PausedError
+                if may_be_outdated:
+                    self._require_half(project, question, labelled)
 
         return told
+
+    def _require_half(self, project: int, question: Question, labelled: int) -> None:
+        """Raises `_OutdatedError` when so many labels are less than half of today's."""
+        with Pool(pool_path(self._settings.model_dir, project)) as seen:  # in the thread of the fit
+            now = len(seen.labels(question, holdout=False))
+        if labelled < now / 2:
+            raise _OutdatedError(f"there are {now} labels by now, and it knows {labelled}")
 
     def _first(self, project: int) -> int:
         """How many tasks are scored before a version becomes active, from how fast the one before it was."""
@@ -510,6 +528,10 @@ class Fitter:
         except PoolError as error:  # no look at the project asks for a fit before the copy can be used again
             log.warning("project %d: %s", project, error)
             return 1
+
+
+class _PausedError(Exception):
+    """Somebody paused while a fit ran."""
 
 
 class _OutdatedError(Exception):

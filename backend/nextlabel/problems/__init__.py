@@ -13,6 +13,7 @@ __all__ = [
     "judgement",
     "metrics",
     "next_words",
+    "people",
     "quality",
     "quality_words",
     "question",

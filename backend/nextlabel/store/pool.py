@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS task (
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
     label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
-    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL,  -- as in `Vote`
+    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL, seconds REAL,  -- as in `Vote`
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
@@ -81,7 +81,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 13  # raised with every change of a table: a copy with other tables is read again
+SCHEMA_NUMBER = 14  # raised with every change of a table: a copy with other tables is read again
 READ_AGAIN = (
     "meta",
     "task",
@@ -106,7 +106,7 @@ FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
 TEXTS = "text, pair, more"
-VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why, seconds"
 VOTED = (  # of the holdout, as it judges, only what counts as much as can be
     "FROM counted CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
     "AND weight >= holdout ORDER BY task_id, place"
@@ -286,10 +286,10 @@ class Pool:
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [
-            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why)
+            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why, v.seconds)
             for place, v in enumerate(row.votes)
         ]
-        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
         return True
 
     def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
@@ -399,6 +399,11 @@ class Pool:
         rows = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),))
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
         return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote) for vote in votes]) for votes in tasks]
+
+    def by_hand(self) -> list[tuple[str, str, float]]:
+        """Of each label that was given in Label Studio's editor: whose it is, when it was given, and how many seconds
+        it took. Those that do not count are among them."""
+        return self._db.execute("SELECT account, given, seconds FROM vote WHERE seconds IS NOT NULL").fetchall()
 
     # The control set, of which nothing is learnt
 
@@ -902,7 +907,7 @@ def _untouched(
 
 
 def _vote(row: Sequence[Any]) -> Vote:
-    _, label, ground_truth, given, accepted, *counts = row[:8]
+    _, label, ground_truth, given, accepted, *counts = row[:9]
     return Vote(label, bool(ground_truth), given, bool(accepted), *counts)
 
 

@@ -14,6 +14,7 @@ from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
 from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
 from nextlabel.values.traffic import Traffic
@@ -25,9 +26,9 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, overruled (by a
     person's choice of another order), refused (the config), disconnected, failed; `summary` derives from it and the
-    fits' what people read. `due` is why a fit is, empty when none is. `how_to_find` says
-    how Label Studio finds tasks by their prediction. `stale` predictions of earlier versions are still
-    to be removed; they order nothing.
+    fits' what people read. `due` is why a fit is, empty when none is, and `paused` why none
+    is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
+    prediction. `stale` predictions of earlier versions are still to be removed; they order nothing.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `by_class` says how many of the `labels` give each class.
@@ -48,6 +49,7 @@ class QueueStatus:
     control: int = 0
     pending: int = 0
     due: str = ""
+    paused: str = ""
     how_to_find: str = ""
     holdout: int = 0
     version: str = ""
@@ -119,6 +121,7 @@ Status: TypeAlias = (
     | Advice
     | History
     | NextTasks
+    | People
     | Traffic
 )
 _JUDGEMENT = TypeAdapter(Judgement)
@@ -126,6 +129,7 @@ _HELPING = TypeAdapter(Helping)
 _ADVICE = TypeAdapter(Advice)
 _HISTORY = TypeAdapter(History)
 _NEXT_TASKS = TypeAdapter(NextTasks)
+_PEOPLE = TypeAdapter(People)
 
 
 class StatusBoard:
@@ -201,6 +205,17 @@ class StatusBoard:
     def put_next_tasks(self, project: int, found: NextTasks) -> None:
         """Say it."""
         self._write(f"{project}.next", found)
+
+    def people(self, project: int) -> People:
+        """What is known of who labels it."""
+        try:
+            return _PEOPLE.validate_python(self._read(f"{project}.people", People))
+        except ValidationError:
+            return People()
+
+    def put_people(self, project: int, people: People) -> None:
+        """Say what the copy says of them."""
+        self._write(f"{project}.people", people)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

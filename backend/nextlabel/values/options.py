@@ -29,6 +29,8 @@ ANY = ""  # stands for no class in particular
 LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
 QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"topic": 1, "tone": 0}'
 COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
+SWITCHES = ("pause", "show_people")  # off until a person puts them on
+ON_OR_OFF = "on or off"
 CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 
@@ -46,7 +48,8 @@ class ProjectOptions:
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
-    `older_labels`.
+    `older_labels`. On `pause` nothing is fitted and no order is made; labels are read. The page may `show_people` by
+    name.
     """
 
     fields: tuple[str, ...] = ()
@@ -65,6 +68,8 @@ class ProjectOptions:
     leave_out: tuple[LeftOut, ...] = ()
     guideline_since: str = ""
     older_labels: float = 0.0
+    pause: bool = False
+    show_people: bool = False
 
     @property
     def counting(self) -> Counting:
@@ -111,7 +116,8 @@ class ProjectOptions:
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
         counting = _counting_of(ours)
-        return cls(*kept, weights, combine, since, counting.left_out, counting.since, counting.older)
+        switches = (_switch_in(ours, "pause"), _switch_in(ours, "show_people"))
+        return cls(*kept, weights, combine, since, counting.left_out, counting.since, counting.older, *switches)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -129,6 +135,7 @@ class ProjectOptions:
         ours |= {"older_labels": self.older_labels}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
+        ours |= {name: "on" if getattr(self, name) else "" for name in SWITCHES}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
 
@@ -146,6 +153,18 @@ def _counting_of(ours: Mapping[str, Any]) -> Counting:
     if older is None:
         raise not_possible("older_labels", ours["older_labels"], A_WEIGHT)
     return Counting(left_out, since or "", older)
+
+
+def _switch_in(ours: Mapping[str, Any], name: str) -> bool:
+    found = switch_of(ours.get(name, "off"))
+    if found is None:
+        raise not_possible(name, ours[name], ON_OR_OFF)
+    return found
+
+
+def switch_of(given: object) -> bool | None:
+    """Whether it is on; None: it is none of both."""
+    return given == "on" if given in ("on", "off") else None
 
 
 def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import hmac
 import logging
 import re
 import time
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +15,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
+from nextlabel.web.access import has_credentials, require_program, same
+from nextlabel.web.actions import actions
 from nextlabel.web.one_line import one_line
 from nextlabel.web.pages import pages
 from nextlabel.web.protocol import protocol
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> Flask:
     app.after_request(_measure)
     app.register_blueprint(protocol)
     app.register_blueprint(pages)
+    app.register_blueprint(actions)
     return app
 
 
@@ -59,20 +60,19 @@ def _with_code(sentence: str) -> Markup:
 
 def _guard() -> Response | None:
     settings = services().settings
-    user, secret = settings.basic_auth_user, settings.webhook_secret.get_secret_value()
+    if request.method == "POST" and request.blueprint == "protocol":
+        require_program()
+    secret = settings.webhook_secret.get_secret_value()
     # /health tells nothing, and container health checks carry no credentials.
     if request.endpoint == "protocol.health":
         return None
     with_secret = bool(secret) and request.endpoint == "protocol.webhook"
-    if not user and not with_secret:
+    if not settings.basic_auth_user and not with_secret:
         return None
-    if with_secret and _same((request.headers.get(SECRET_HEADER),), (secret,)):
+    if with_secret and same((request.headers.get(SECRET_HEADER),), (secret,)):
         return None
     # To /webhook as well: Label Studio's Start Training comes with the credentials, and never with the secret.
-    given, expected = request.authorization, (user, settings.basic_auth_pass.get_secret_value())
-    if user and given and given.type == "basic" and _same((given.username, given.password), expected):
-        return None
-    return _refusal(with_secret)
+    return None if has_credentials() else _refusal(with_secret)
 
 
 def _refusal(with_secret: bool) -> Response:
@@ -81,11 +81,6 @@ def _refusal(with_secret: bool) -> Response:
     answer.status_code = 401
     answer.headers["WWW-Authenticate"] = 'Basic realm="nextlabel"'
     return answer
-
-
-def _same(given: Sequence[str | None], expected: Sequence[str]) -> bool:
-    pairs = zip(given, expected, strict=True)
-    return all(hmac.compare_digest((a or "").encode(), b.encode()) for a, b in pairs)
 
 
 # What an error looks like
@@ -137,12 +132,12 @@ def _headers() -> dict[str, str]:
     """What keeps a browser from doing more with an answer than showing it."""
     style = PAGE.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]  # the only one allowed
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'"
     return {
         "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
 

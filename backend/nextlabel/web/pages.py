@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
-from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
+from nextlabel.errors import RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.random_line import random_line
@@ -18,7 +18,8 @@ from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store.summary import Summary, summary_of
 from nextlabel.values.options import NO_OPTIONS
 from nextlabel.web import shapes
-from nextlabel.web.services import services
+from nextlabel.web.access import people_shown
+from nextlabel.web.services import check_known, services
 
 MOST_CLASSES = 12  # rows on the page for each project
 TONES: Mapping[str, str] = {  # the colours of states, by that of a plain one; others are grey
@@ -51,7 +52,7 @@ def _openapi() -> str:
 @pages.get("/api/projects/<int:project>")
 def status(project: int) -> Response:
     """What the trainer says of a project."""
-    _check_known(project)
+    check_known(project)
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
@@ -64,14 +65,21 @@ def status(project: int) -> Response:
 @pages.get("/api/projects/<int:project>/quality")
 def quality(project: int) -> Response:
     """What the control set says of what the queue of a project follows."""
-    _check_known(project)
+    check_known(project)
     return jsonify(id=project, **asdict(services().board.quality(project)))
+
+
+@pages.get("/api/projects/<int:project>/people")
+def people(project: int) -> Response:
+    """Who labels, how fast and how much alike."""
+    check_known(project)
+    return jsonify(id=project, **asdict(people_shown(project)))
 
 
 @pages.get("/api/projects/<int:project>/history")
 def history(project: int) -> Response:
     """How good each version and head was, and what random sampling would have."""
-    _check_known(project)
+    check_known(project)
     board = services().board
     found = board.history(project)
     line = random_line(board.helping(project), found.points)
@@ -81,17 +89,8 @@ def history(project: int) -> Response:
 @pages.get("/api/projects/<int:project>/next")
 def next_tasks(project: int) -> Response:
     """What people are served next, and why; without the texts."""
-    _check_known(project)
+    check_known(project)
     return jsonify(id=project, **asdict(services().board.next_tasks(project)))
-
-
-def _check_known(project: int) -> None:
-    known = services().registry.projects()
-    if project not in known:
-        raise NoProjectError(
-            f"No project {project} is connected to this backend, only {known}. Connect it with "
-            f"nextlabel connect --project {project}."
-        )
 
 
 def _summary(project: int) -> Summary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from nextlabel.errors import NoProjectError
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
@@ -44,3 +45,13 @@ def services() -> Services:
     """Those of the application that answers the request."""
     found: Services = current_app.extensions[EXTENSION]
     return found
+
+
+def check_known(project: int) -> None:
+    """Raises `NoProjectError` when the project is not connected to this backend."""
+    known = services().registry.projects()
+    if project not in known:
+        raise NoProjectError(
+            f"No project {project} is connected to this backend, only {known}. Connect it with "
+            f"nextlabel connect --project {project}."
+        )
