@@ -36,7 +36,7 @@ def features(tasks: int, seed: int = 0) -> Array:
     return found
 
 
-def answered(tasks: int, others: Mapping[int, Sequence[Vote]] = {}, text: str = "text {}") -> list[Answered]:  # noqa: B006
+def answered(tasks: int, others: Mapping[int, Sequence[Vote]] = {}, text: str = "text {}") -> list[Answered]:
     """All tasks labelled right by person 1, and some as given."""
     right = ([Vote(LABELS[task % 3], False, "2026-11-01", account="1")] for task in range(tasks))
     return [(Example(task, text.format(task)), others.get(task, votes)) for task, votes in enumerate(right)]

@@ -12,7 +12,7 @@ import numpy as np
 from nextlabel.learning.forecast import temperature, tempered
 from nextlabel.learning.fresh_heads import FreshHead, Known, fresh_head
 from nextlabel.learning.heads import folds
-from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.arrays import Array, Bools, Features, Ints
 from nextlabel.values.layout import softmax
 
 SUSPECT = 0.5  # a label is one whose posterior is below that
@@ -63,7 +63,7 @@ def said(features_ND: Features, in_force_N: Ints, classes: int) -> Array:
     return probs_NC
 
 
-def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> tuple[Array, Array]:
+def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> tuple[Array, Bools]:
     """The raw probabilities of those heads (N, C), and of which examples (N) the head has seen the class."""
     probs_NC, seen_N = np.full((len(targets_N), classes), 1 / classes), np.zeros(len(targets_N), dtype=bool)
     fold_N = folds(targets_N)
@@ -97,7 +97,7 @@ def weigh(probs_NC: Array, casts: Sequence[Cast]) -> Weighed:
     row_V, choice_V = np.array([cast.row for cast in casts]), np.array([cast.choice for cast in casts])
     person_V, weight_V = np.array([people[cast.person] for cast in casts]), np.array([cast.weight for cast in casts])
     given_P = np.bincount(person_V, weight_V, len(people))
-    accuracy_P = np.full(len(people), USUAL)
+    accuracy_P: Array = np.full(len(people), USUAL)
     for _ in range(ROUNDS):
         lead_V = np.log(accuracy_P * (classes - 1) / (1 - accuracy_P))[
             person_V

@@ -3,7 +3,8 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
-Two notes that nobody else has outlive other tables: what models would have asked for, and our last switch.
+Notes that nobody else has outlive other tables: what models would have asked for, our last switch, and what was asked
+about again.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import ControlState, QueueState, Record, State, SyncState
+from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
@@ -93,7 +94,7 @@ READ_AGAIN = (
     "offered",
     "newly_answered",
 )  # tables of any release, not `marked`
-NOTED = (ControlState, QueueState)  # of `meta`, the same in any release: nobody else knows it
+NOTED = (ControlState, QueueState, AgainState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -434,14 +435,19 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
-    def lowest_labelled(self) -> dict[str, float]:
+    def lowest_labelled(self, but: Collection[int] = ()) -> dict[str, float]:
         """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
-        published: it was asked for, whether the label counts or not."""
+        published: it was asked for, whether the label counts or not. Tasks `but` those, which were published anew after
+        they were labelled."""
         sql = (
             "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
-            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout GROUP BY 1"
+            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout AND id NOT IN (SELECT value FROM json_each(?)) GROUP BY 1"
         )
-        return dict(self._db.execute(sql))
+        return dict(self._db.execute(sql, (json.dumps(list(but)),)))
+
+    def votes(self) -> int:
+        """How many answers there are, whether they count or not."""
+        return self._count("SELECT COUNT(*) FROM vote")
 
     def control_labels(self) -> int:
         """How many tasks of it have a label."""

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.look_again import LookAgain
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
 
@@ -102,9 +103,10 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | LookAgain | Traffic
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_LOOK_AGAIN = TypeAdapter(LookAgain)
 
 
 class StatusBoard:
@@ -147,6 +149,17 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def look_again(self, project: int) -> LookAgain:
+        """Which of its labelled tasks are worth a second look, as far as that was looked at."""
+        try:
+            return _LOOK_AGAIN.validate_python(self._read(f"{project}.again", LookAgain))
+        except ValidationError:
+            return LookAgain()
+
+    def put_look_again(self, project: int, found: LookAgain) -> None:
+        """Say it."""
+        self._write(f"{project}.again", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

@@ -1,0 +1,137 @@
+"""Labels that are worth a second look, against a real Label Studio: opened again for somebody else, a few at a time,
+answered, put back, and undone by a disconnect."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from helpers.waiting import wait_until
+from nextlabel.lab.annotators import sign_up
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials, connect, disconnect
+from nextlabel.labelstudio.project_options import change
+from nextlabel.learning.composer import CONTROL
+from nextlabel.loop.look_again import EVERY
+from nextlabel.problems.look_again import LISTED, OPEN, LookAgain
+from nextlabel.settings import Settings
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import StatusBoard
+
+CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="label" toName="text" choice="single">'
+    '<Choice value="weather"/><Choice value="refund"/></Choices></View>'
+)
+TEXTS = [f"refund {i}: give me my money back" if i % 2 else f"it rains in town on day {i}" for i in range(120)]
+LABELLED = 60
+NEVER = Settings(_env_file=None)
+
+
+def right(task: Mapping[str, Any]) -> str:
+    return "refund" if "refund" in task["data"]["text"] else "weather"
+
+
+def other(label: str) -> str:
+    return "weather" if label == "refund" else "refund"
+
+
+def label(studio: LabelStudioClient, task: int, label: str) -> None:
+    value = {"choices": [label]}
+    studio.annotate(task, [{"from_name": "label", "to_name": "text", "type": "choices", "value": value}], 1.5)
+
+
+class TwoPeople:
+    """A project of which two people labelled a part; two of Anna's labels are others than all else says."""
+
+    def __init__(self, studio: LabelStudioClient, anna: LabelStudioClient, ben: LabelStudioClient, home: Path):
+        self.studio, self.anna, self.ben, self.home, self.board = studio, anna, ben, home, StatusBoard(home)
+        self.id = studio.create_project("refunds", CONFIG)
+        studio.import_tasks(self.id, [{"data": {"text": text}} for text in TEXTS])
+
+    def label(self, backend: LocalBackend) -> tuple[int, int]:
+        """Returns the two. Nothing of the control set is labelled otherwise, but for one."""
+        connect(self.studio, self.id, backend.url, Credentials())
+        wait_until(lambda: self.board.queue(self.id).tasks == len(TEXTS), "the tasks to be read")
+        with Pool(pool_path(self.home, self.id)) as pool:
+            control = pool.reserved(pool.task_ids())
+        tasks = {task: row for task, row in self.tasks().items() if task not in control}
+        odd = list(tasks)[10], list(tasks)[21]
+        for number, (task, row) in enumerate(list(tasks.items())[:LABELLED]):
+            who = self.ben if number % 3 == 2 and task not in odd else self.anna
+            label(who, task, other(right(row)) if task in odd else right(row))
+        for task in sorted(control)[:3]:
+            label(self.anna, task, other(right(self.tasks()[task])))
+        return odd
+
+    def tasks(self) -> dict[int, Mapping[str, Any]]:
+        return {task["id"]: task for page in self.studio.tasks_after(self.id, 0) for task in page}
+
+    def served(self) -> dict[int, tuple[int, bool]]:
+        """How many people each task is served to, and whether it is finished."""
+        found = {task: self.studio.served(self.id, task) for task in self.tasks()}
+        return {task: (served.people, served.finished) for task, served in found.items() if served}
+
+    def found(self) -> LookAgain:
+        return self.board.look_again(self.id)
+
+    def wait_open(self, task: int) -> None:
+        wait_until(lambda: {one.task: one.state for one in self.found().tasks}.get(task) == OPEN, "it to be open again")
+        wait_until(lambda: task in self.published(), "it to be published")
+
+    def published(self) -> set[int]:
+        """Tasks that the queue offers."""
+        followed = self.studio.project(self.id).model_version
+        return {p.task_id for p in self.studio.our_predictions(self.id) if p.version == followed and not p.choice}
+
+
+def test_a_doubtful_label_is_shown_to_another_person_and_put_back_and_a_disconnect_undoes_what_is_open(
+    label_studio: LocalStudio,
+    studio: LabelStudioClient,
+    start_backend: Callable[..., LocalBackend],
+    minilm: Path,
+) -> None:
+    backend = start_backend(head="on", learning_rate="auto", base_model=minilm)
+    anna, ben = (LabelStudioClient(label_studio.url, sign_up(label_studio, f"{who}@again.org")) for who in "ab")
+    project = TwoPeople(studio, anna, ben, backend.model_dir)
+    odd = project.label(backend)
+    wait_until(lambda: {one.task for one in project.found().tasks} == {*odd}, "the list")
+    assert all(one.state == LISTED and "would rather say" in one.reasons[0] for one in project.found().tasks)
+    assert not project.found().on
+    before = project.served()
+    assert set(before.values()) == {(1, True), (1, False)}, "nothing is open before anybody wants it"
+
+    change(studio, NEVER, project.id, {"look_again": "1"})
+    first = project.found().tasks[0].task
+    project.wait_open(first)
+    assert (project.found().open, project.found().most_open) == (1, 1)
+    assert project.served() == {**before, first: (2, False)}
+    wait_until(lambda: bool(project.board.queue(project.id).remarks), "the remark")
+    assert any("open again for a second person" in said for said in project.board.queue(project.id).remarks)
+
+    tasks = project.tasks()
+    seen = []
+    for _ in range(EVERY):
+        task = anna.next_task(project.id)
+        assert task is not None
+        seen.append(task["id"])
+        label(anna, task["id"], right(task))
+    assert first not in seen, "nobody is asked twice"
+    served = []
+    while first not in served:
+        task = ben.next_task(project.id)
+        assert task is not None
+        served.append(task["id"])
+        label(ben, task["id"], right(tasks[task["id"]]))
+        assert len(served) <= EVERY
+    assert not studio.task(first)["predictions"] or all(not p["result"] for p in studio.task(first)["predictions"])
+    wait_until(lambda: (project.found().changed, project.found().confirmed) == (1, 0), "the second label")
+    wait_until(lambda: studio.served(project.id, first) == (1, 2, True), "it to be put back")
+
+    second = next(task for task in odd if task != first)
+    project.wait_open(second)
+    left = project.served()
+    disconnect(studio, project.id)
+    assert left[second] == (2, False)
+    assert project.served() == {**left, second: (1, True)}
+    assert all(people == 1 for people, _ in project.served().values())
+    assert CONTROL == "control"
