@@ -11,7 +11,6 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.labelstudio.project_options import change
-from nextlabel.learning.composer import CONTROL
 from nextlabel.loop.look_again import EVERY
 from nextlabel.problems.look_again import LISTED, OPEN, LookAgain
 from nextlabel.settings import Settings
@@ -22,8 +21,8 @@ CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="label" toName="text" choice="single">'
     '<Choice value="weather"/><Choice value="refund"/></Choices></View>'
 )
-TEXTS = [f"refund {i}: give me my money back" if i % 2 else f"it rains in town on day {i}" for i in range(120)]
-LABELLED = 60
+TEXTS = [f"refund {i}: give me my money back" if i % 2 else f"it rains in town on day {i}" for i in range(80)]
+LABELLED = 44
 NEVER = Settings(_env_file=None)
 
 
@@ -49,7 +48,7 @@ class TwoPeople:
         studio.import_tasks(self.id, [{"data": {"text": text}} for text in TEXTS])
 
     def label(self, backend: LocalBackend) -> tuple[int, int]:
-        """Returns the two. Nothing of the control set is labelled otherwise, but for one."""
+        """Returns the two. Some of the control set are labelled otherwise, too."""
         connect(self.studio, self.id, backend.url, Credentials())
         wait_until(lambda: self.board.queue(self.id).tasks == len(TEXTS), "the tasks to be read")
         with Pool(pool_path(self.home, self.id)) as pool:
@@ -59,8 +58,9 @@ class TwoPeople:
         for number, (task, row) in enumerate(list(tasks.items())[:LABELLED]):
             who = self.ben if number % 3 == 2 and task not in odd else self.anna
             label(who, task, other(right(row)) if task in odd else right(row))
+        rows = self.tasks()
         for task in sorted(control)[:3]:
-            label(self.anna, task, other(right(self.tasks()[task])))
+            label(self.anna, task, other(right(rows[task])))
         return odd
 
     def tasks(self) -> dict[int, Mapping[str, Any]]:
@@ -68,8 +68,9 @@ class TwoPeople:
 
     def served(self) -> dict[int, tuple[int, bool]]:
         """How many people each task is served to, and whether it is finished."""
-        found = {task: self.studio.served(self.id, task) for task in self.tasks()}
-        return {task: (served.people, served.finished) for task, served in found.items() if served}
+        fields = {"fields": "all", "include": "id,overlap,is_labeled", "page_size": 1000}
+        found = self.studio._call("GET", "api/tasks", params={"project": self.id, **fields})["tasks"]
+        return {task["id"]: (task["overlap"], task["is_labeled"]) for task in found}
 
     def found(self) -> LookAgain:
         return self.board.look_again(self.id)
@@ -90,7 +91,7 @@ def test_a_doubtful_label_is_shown_to_another_person_and_put_back_and_a_disconne
     start_backend: Callable[..., LocalBackend],
     minilm: Path,
 ) -> None:
-    backend = start_backend(head="on", learning_rate="auto", base_model=minilm)
+    backend = start_backend(head="on", base_model=minilm, fit_every=LABELLED)
     anna, ben = (LabelStudioClient(label_studio.url, sign_up(label_studio, f"{who}@again.org")) for who in "ab")
     project = TwoPeople(studio, anna, ben, backend.model_dir)
     odd = project.label(backend)
@@ -123,7 +124,7 @@ def test_a_doubtful_label_is_shown_to_another_person_and_put_back_and_a_disconne
         served.append(task["id"])
         label(ben, task["id"], right(tasks[task["id"]]))
         assert len(served) <= EVERY
-    assert not studio.task(first)["predictions"] or all(not p["result"] for p in studio.task(first)["predictions"])
+    assert all(not said["result"] for said in studio.task(first)["predictions"]), "a guess would be no second opinion"
     wait_until(lambda: (project.found().changed, project.found().confirmed) == (1, 0), "the second label")
     wait_until(lambda: studio.served(project.id, first) == (1, 2, True), "it to be put back")
 
@@ -134,4 +135,3 @@ def test_a_doubtful_label_is_shown_to_another_person_and_put_back_and_a_disconne
     assert left[second] == (2, False)
     assert project.served() == {**left, second: (1, True)}
     assert all(people == 1 for people, _ in project.served().values())
-    assert CONTROL == "control"
