@@ -70,6 +70,8 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "leave_out= (built in)",
         "guideline_since= (built in)",
         "older_labels=0 (built in)",
+        "look_again=0 (built in)",
+        "second_votes=0 (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",

@@ -36,10 +36,10 @@ given, evenly over the other classes. Of two that differ the first counts. Featu
 embeddings.
 
 *Precision* is that of the {LISTED} most doubtful tasks, then average precision of the whole list; means over seeds, and
-the average precision's standard error. `{OWN}` is the order of `nextlabel look-again`; its suspects are what that lists:
-how many, which share of these is wrong, and which share of all wrong ones that is. `people disagree` ranks by the share
-of votes against the label; `nearest labels` by how many of the {NEAR} nearest texts have another one; `model alone` by
-the probability that heads which do not know a label give to it.
+the average precision's standard error. `{OWN}` is the order of `nextlabel look-again`; its suspects are what that
+lists: how many, which share of these is wrong, and which share of all wrong ones that is. `people disagree` ranks by
+the share of votes against the label; `nearest labels` by how many of the {NEAR} nearest texts have another one; `model
+alone` by the probability that heads which do not know a label give to it.
 
 People's own mistakes are harder to find than such: they are made where the text is unclear, and the model is unsure
 there as well. None of these figures may be promised."""

@@ -31,7 +31,7 @@ QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"to
 COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
 MOST_OPEN = 20  # tasks that are open again at a time
 MOST_ASKED_AGAIN = 0.5  # the share of tasks that a second person is asked about at random
-HOW_MANY_AGAIN = f"how many tasks may be open again at a time, from 0 (none) to {MOST_OPEN}"
+HOW_MANY_AGAIN = f"how many tasks may be open again at a time, from 0 (none) to {MOST_OPEN}, such as 3"
 A_SHARE_AGAIN = f"a share of the labelled tasks from 0 (none) to {MOST_ASKED_AGAIN:g}, such as 0.05"
 CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
