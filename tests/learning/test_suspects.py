@@ -1,6 +1,7 @@
 """Suspects: what must hold of every list, and the words that say why."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.suspects import Answered, all_asked, suspects
+from nextlabel.learning.suspects import Answered, all_asked, look
 from nextlabel.problems.form import Form, Part
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
@@ -50,7 +51,7 @@ def test_the_one_label_that_the_model_contradicts_is_listed_with_reasons() -> No
     tasks = answered(60, {7: [vote("cat")]})
     tasks[9] = (Example(9, "text 7"), tasks[9][1])
     tasks[10] = (Example(10, "Text  7"), tasks[10][1])
-    [found] = suspects(SINGLE, tasks, features(60))
+    [found] = look(SINGLE, tasks, features(60)).suspects
     assert (found.task, found.label) == (7, "cat")
     assert found.doubt > 0.5
     assert found.reasons == (
@@ -62,7 +63,9 @@ def test_the_one_label_that_the_model_contradicts_is_listed_with_reasons() -> No
 
 def test_another_person_is_a_reason_and_two_who_agree_or_a_ground_truth_settle_it() -> None:
     def found(*votes: Vote) -> list[str]:
-        return [reason for one in suspects(SINGLE, answered(60, {7: votes}), features(60)) for reason in one.reasons]
+        return [
+            reason for one in look(SINGLE, answered(60, {7: votes}), features(60)).suspects for reason in one.reasons
+        ]
 
     assert "1 of 2 people gave another label: 'eel'" in found(vote("eel"), vote("cat", "2"))
     assert found(vote("cat"))
@@ -72,6 +75,17 @@ def test_another_person_is_a_reason_and_two_who_agree_or_a_ground_truth_settle_i
     assert found(vote("cat"), vote("dog", "2")) == [], "what the model says as well is in force now"
 
 
+def test_of_two_who_differ_the_one_whose_answer_the_model_finds_likelier_decides_whoever_came_last() -> None:
+    for first, second in (("dog", "cat"), ("cat", "dog"), ("cat", "eel")):
+        tasks = answered(60, {7: [vote(first), vote(second, "2")], 8: [vote("eel"), vote("eel", "2")]})
+        casting = look(SINGLE, tasks, features(60)).casting
+        assert casting.keys() == {7}
+        votes = [replace(one, casting=casting[7] == one.account) for one in tasks[7][1]]
+        assert SINGLE.consensus(votes) == ("dog" if "dog" in (first, second) else SINGLE.consensus(votes))
+        assert SINGLE.consensus(votes) in (first, second), "never a label that nobody gave"
+        assert SINGLE.consensus([*votes, vote(first, "3")]) == first, "a majority needs no casting vote"
+
+
 def test_each_question_of_a_form_is_asked_by_itself_and_the_worst_is_told() -> None:
     def form(topic: int, tags: tuple[str, ...], tone: str) -> list[Vote]:
         answers = {"topic": (LABELS[topic],), "tags": tags, "tone": (tone,)}
@@ -79,7 +93,8 @@ def test_each_question_of_a_form_is_asked_by_itself_and_the_worst_is_told() -> N
 
     right = {task: form(task % 3, ("new",) if task % 3 else (), str(task % 3 + 1)) for task in range(60)}
     other = {6: form(1, (), "1"), 16: form(1, (), "2"), 26: form(2, ("new",), "1"), 35: [vote(encoded({"tags": ()}))]}
-    found = {one.task: one.label for one in suspects(FORM, answered(60, {**right, **other}), features(60))}
+    looked = look(FORM, answered(60, {**right, **other}), features(60))
+    found = {one.task: one.label for one in looked.suspects}
     assert found == {6: "topic: dog", 16: "tags: not new", 26: "tone: 1", 35: "tags: not new"}
 
 
@@ -116,9 +131,9 @@ def test_no_list_has_a_label_that_nobody_gave_or_depends_on_the_order_of_the_tas
     project: tuple[Question, list[Answered], Array], by: Random
 ) -> None:
     question, tasks, points_ND = project
-    found = suspects(question, tasks, points_ND)
+    looked = look(question, tasks, points_ND)
     given_by = {example.id: [question.answer_of(vote.label) for vote in votes] for example, votes in tasks}
-    for one in found:
+    for one in looked.suspects:
         asked = [asked for asked in all_asked(question) if one.label in asked.labels]
         numbers = [asked[0].given(answer) for answer in given_by[one.task] if answer is not None]
         assert asked[0].labels.index(one.label) in numbers
@@ -127,4 +142,6 @@ def test_no_list_has_a_label_that_nobody_gave_or_depends_on_the_order_of_the_tas
         assert "wrong" not in " ".join(one.reasons)
     order = list(range(len(tasks)))
     by.shuffle(order)
-    assert suspects(question, [tasks[row] for row in order], points_ND[order]) == found
+    assert look(question, [tasks[row] for row in order], points_ND[order]) == looked
+    for task, account in looked.casting.items():
+        assert account in {vote.account for vote in tasks[task][1]}

@@ -15,13 +15,13 @@ from nextlabel.labelstudio.client import MLBackend, Project, Served
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.learning.second_votes import drawn
-from nextlabel.learning.suspects import Answered
+from nextlabel.learning.suspects import Answered, LookedAt
 from nextlabel.loop.look_again import AGAIN, DRAWN_OPEN, EVERY, Again, Asker
 from nextlabel.loop.marks import Marks
 from nextlabel.problems.look_again import OPEN, LookAgain, Suspect
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.settings import Settings
-from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
+from nextlabel.store.pool import EMBEDDINGS, NOTED, Pool, pool_path
 from nextlabel.store.state import AgainState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features
@@ -133,18 +133,18 @@ class Scene:
                 self.pool.upsert([self.row(task, closed=False)])
 
 
-def odd_ones(question: SingleChoice, answered: Sequence[Answered], features_ND: Features) -> list[Suspect]:
+def odd_ones(question: SingleChoice, answered: Sequence[Answered], features_ND: Features) -> LookedAt:
     """All that is odd and that one person alone has labelled: how doubtful labels are is no matter of these tests."""
     assert len(features_ND) == len(answered)
     ones = (example.id for example, votes in answered if len({vote.account for vote in votes}) == 1)
-    return [Suspect(task, LABELS[task % 3], 0.9, ("odd",)) for task in ones if task in ODD]
+    return LookedAt(tuple(Suspect(task, LABELS[task % 3], 0.9, ("odd",)) for task in ones if task in ODD), {})
 
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
     made: list[Scene] = []
 
-    monkeypatch.setattr("nextlabel.loop.look_again.suspects", odd_ones)
+    monkeypatch.setattr("nextlabel.learning.suspects.look", odd_ones)
 
     def make(**options: Any) -> Scene:
         made.append(Scene(tmp_path / str(len(made)), **options))
@@ -245,6 +245,19 @@ def test_what_is_drawn_comes_in_the_order_of_the_draw_and_never_because_it_is_do
     project.answer(draw[0], LABELS[(draw[0] - 1) % 3], "21"[draw[0] % 2])
     project.look()
     assert project.studio.open & set(draw) == set(draw[1 : DRAWN_OPEN + 1])
+
+
+def test_whose_vote_decides_between_two_holds_for_all_that_is_learnt_and_outlives_other_tables(
+    scene: Callable[..., Scene],
+) -> None:
+    project, question = scene(), SingleChoice(LABELS)
+    project.pool.upsert([project.row(5, ("eel", "1"))])
+    assert project.pool.labels(question, holdout=False)[5] == "eel", "the latest one"
+    for account, label in (("2", "dog"), ("1", "eel"), ("3", "eel")):
+        project.pool.update(AgainState, lambda state, account=account: replace(state, casting={5: account}))  # type: ignore[misc]
+        assert project.pool.labels(question, holdout=False)[5] == label
+        assert {one.id: given for one, given in project.pool.labelled(question, holdout=False)}[5] == label
+    assert AgainState in NOTED
 
 
 def test_it_is_noted_before_it_is_opened_and_found_again_without_our_files(

@@ -7,6 +7,7 @@ is most doubtful of it.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -65,22 +66,39 @@ def _any_of(name: str, label: str) -> Callable[[str], int | None]:
     return given
 
 
-def suspects(question: Question, answered: Sequence[Answered], features_ND: Features) -> list[Suspect]:
-    """Tasks whose label in force has a posterior below one half, the most doubtful first, equal ones by id.
+@dataclass(frozen=True)
+class LookedAt:
+    """What a look at all labels finds. `suspects`: tasks whose label in force has a posterior below one half, the most
+    doubtful first, equal ones by id. `casting`: of tasks on which people differ whose answer, by account, is the
+    likeliest one that was given, so that it decides where the majority does not."""
 
-    Features (N, D) of unit length, by the order of what is `answered`, which makes no difference. A label that two
-    people gave, or that is marked as ground truth, is settled.
+    suspects: tuple[Suspect, ...]
+    casting: Mapping[int, str]
+
+
+def look(question: Question, answered: Sequence[Answered], features_ND: Features) -> LookedAt:
+    """All labels. Features (N, D) of unit length, by the order of what is `answered`, which makes no difference.
+
+    A label that two people gave, or that is marked as ground truth, is settled, and no suspect.
     """
     order = sorted(range(len(answered)), key=lambda row: answered[row][0].id)
     answered, features_ND = [answered[row] for row in order], features_ND[order]
     in_force = [question.consensus(votes) for _, votes in answered]
+    looks = [_Look.of(question, asked, answered, in_force, features_ND) for asked in all_asked(question)]
     worst: dict[int, Suspect] = {}
-    for asked in all_asked(question):
-        for suspect in _Look.of(question, asked, answered, in_force, features_ND).suspects():
-            before = worst.get(suspect.task)
-            if before is None or suspect.doubt > before.doubt:
-                worst[suspect.task] = suspect
-    return sorted(worst.values(), key=lambda suspect: (-suspect.doubt, suspect.task))
+    for suspect in chain.from_iterable(one.suspects() for one in looks):
+        before = worst.get(suspect.task)
+        if before is None or suspect.doubt > before.doubt:
+            worst[suspect.task] = suspect
+    return LookedAt(tuple(sorted(worst.values(), key=lambda one: (-one.doubt, one.task))), _casting(looks))
+
+
+def _casting(looks: Sequence["_Look"]) -> dict[int, str]:
+    logs: dict[int, dict[str, float]] = {}
+    for task, account, log in chain.from_iterable(one.differing() for one in looks):
+        of_task = logs.setdefault(task, {})
+        of_task[account] = of_task.get(account, 0.0) + log
+    return {task: max(sorted(of_task), key=of_task.__getitem__) for task, of_task in sorted(logs.items())}
 
 
 @dataclass(frozen=True)
@@ -109,18 +127,31 @@ class _Look:
         in_force_N = np.array([numbers[row] for row in rows], dtype=np.int64)
         return cls(asked, [answered[row][0] for row in rows], votes, in_force_N, features_ND[rows])
 
-    def suspects(self) -> Iterator[Suspect]:
-        if len(self.asked.labels) < 2 or not len(self.in_force_N):
-            return
+    @cached_property
+    def _doubts(self) -> tuple[Array, Array]:
+        """How doubtful each label in force is (N), and the posterior of each label (N, C)."""
         casts = [
             Cast(row, person, choice, vote.weight)
             for row, given in enumerate(self.votes)
             for person, (vote, choice) in given.items()
         ]
         doubt_N, weighed = doubts(self.features_ND, self.in_force_N, casts, len(self.asked.labels))
+        return doubt_N, weighed.probs_NC
+
+    def suspects(self) -> Iterator[Suspect]:
+        """Of this question alone."""
+        doubt_N, probs_NC = self._doubts
         for row in np.flatnonzero(doubt_N > 1 - SUSPECT).tolist():
             if not self._settled(row):
-                yield self._suspect(row, float(doubt_N[row]), weighed.probs_NC[row])
+                yield self._suspect(row, float(doubt_N[row]), probs_NC[row])
+
+    def differing(self) -> Iterator[tuple[int, str, float]]:
+        """Of tasks on which people differ each one's account, and how likely the answer is, as a logarithm."""
+        _, probs_NC = self._doubts
+        for row, given in enumerate(self.votes):
+            if len({choice for _, choice in given.values()}) > 1:
+                for account, (_, choice) in given.items():
+                    yield self.examples[row].id, account, float(np.log(probs_NC[row, choice]))
 
     def _settled(self, row: int) -> bool:
         agreeing = [vote for vote, choice in self.votes[row].values() if choice == self.in_force_N[row]]

@@ -15,8 +15,9 @@ from nextlabel.errors import NoModelError, NoProjectError
 from nextlabel.labelstudio import reopening
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.project_options import note_reopened
+from nextlabel.learning import suspects
 from nextlabel.learning.second_votes import drawn
-from nextlabel.learning.suspects import Answered, suspects
+from nextlabel.learning.suspects import Answered
 from nextlabel.learning.wanted import places
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.sides import Side
@@ -84,10 +85,10 @@ class Again:
             return False
         answered = asker.pool.answered(holdout=False)
         why = _why_not(on, asker, answered)
-        closed = self._close(asker, options, everything=bool(why))
+        closed = self._close(asker, answered, options, everything=bool(why))
         found = self._listed(asker, answered, anew=closed)
         opened = 0 if why else self._open(asker, answered, found)
-        self._say(asker, found, why)
+        self._say(asker, answered, found, why)
         return closed or opened > 0
 
     def _is_time(self, pool: Pool) -> bool:
@@ -95,9 +96,10 @@ class Again:
         votes, before = pool.votes(), pool.state(AgainState).votes
         return votes >= LEAST_LABELS and abs(votes - before) >= max(ANEW, ANEW_SHARE * before)
 
-    def _close(self, asker: Asker, options: ProjectOptions, everything: bool) -> bool:
-        """Put back what a second person has answered, skipped or nobody can answer any more, or `everything`."""
-        waiting = {one.example.id for one in asker.pool.asked(options.reopened) if one.votes and not one.skipped}
+    def _close(self, asker: Asker, answered: Sequence[Answered], options: ProjectOptions, everything: bool) -> bool:
+        """Put back what a second person has answered or skipped, what is learnt from no more, or `everything`."""
+        waiting = {one.example.id for one in asker.pool.asked(options.reopened) if not one.skipped}
+        waiting &= {example.id for example, _ in answered}
         done = [task for task in options.reopened if everything or task not in waiting or self._finished(asker, task)]
         if not done:
             return False
@@ -129,9 +131,9 @@ class Again:
             return known
         if len(features_ND) < len(answered):
             return known
-        votes = asker.pool.votes()
-        asker.pool.update(AgainState, lambda state: replace(state, votes=votes))
-        return tuple(suspects(asker.question, answered, features_ND)[:SHOWN])
+        looked, votes = suspects.look(asker.question, answered, features_ND), asker.pool.votes()
+        asker.pool.update(AgainState, lambda state: replace(state, votes=votes, casting=looked.casting))
+        return looked.suspects[:SHOWN]
 
     def _embedded(self, asker: Asker, ids: Sequence[int]) -> Features:
         """Embeddings by task id, of as many as have one: a look makes some of those that are missing."""
@@ -154,13 +156,14 @@ class Again:
         room = min(options.look_again, earned)
         due = second[: max(0, DRAWN_OPEN - len(opened))]
         due += again[: max(0, room - len(options.reopened.keys() - opened))]
-        return self._reopen(asker, due) if due else 0
+        return self._reopen(asker, answered, due) if due else 0
 
-    def _reopen(self, asker: Asker, task_ids: Sequence[int]) -> int:
+    def _reopen(self, asker: Asker, answered: Sequence[Answered], task_ids: Sequence[int]) -> int:
         project = asker.project.id
         tasks = reopening.finished(self._studio, project, task_ids)
         before = {task: served.people for task, served in tasks.items()}
-        labels = {one.example.id: asker.question.consensus(one.votes) or "" for one in asker.pool.asked(tasks)}
+        given = ((example.id, asker.question.consensus(votes)) for example, votes in answered if example.id in tasks)
+        labels = {task: label or "" for task, label in given}
         asker.pool.update(AgainState, lambda state: replace(state, asked={**state.asked, **labels}))
         self._note(project, before, drop=())
         reopening.reopen(self._studio, tasks)
@@ -172,10 +175,10 @@ class Again:
         log.info("project %d: %d tasks are open again for a second person", project, len(tasks))
         return len(tasks)
 
-    def _say(self, asker: Asker, found: Sequence[Suspect], why: str) -> None:
+    def _say(self, asker: Asker, answered: Sequence[Answered], found: Sequence[Suspect], why: str) -> None:
         options = self._registry.options(asker.project.id)
         tasks = tuple(replace(one, state=OPEN if one.task in options.reopened else LISTED) for one in found)
-        confirmed, changed = _outcomes(asker)
+        confirmed, changed = _outcomes(asker, answered)
         most = options.look_again + (DRAWN_OPEN if options.second_votes else 0)
         on, opened = bool(most), len(options.reopened)
         now = LookAgain(self._now(), on, opened, most, tasks, confirmed, changed, why if on else "")
@@ -209,9 +212,9 @@ def _possible(pool: Pool, answered: Sequence[Answered]) -> set[int]:
     return {one.example.id for one in pool.asked(few) if one.closed and not one.skipped}
 
 
-def _outcomes(asker: Asker) -> tuple[int, int]:
+def _outcomes(asker: Asker, answered: Sequence[Answered]) -> tuple[int, int]:
     """Of tasks that were opened again and have a second person's answer, how many labels are the same, and others."""
     asked = asker.pool.state(AgainState).asked
-    done = [one for one in asker.pool.asked(asked) if len({vote.account for vote in one.votes}) > 1]
-    same = sum(asker.question.consensus(one.votes) == asked[one.example.id] for one in done)
+    done = [one for one in answered if one[0].id in asked and len({vote.account for vote in one[1]}) > 1]
+    same = sum((asker.question.consensus(votes) or "") == asked[example.id] for example, votes in done)
     return same, len(done) - same

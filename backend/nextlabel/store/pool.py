@@ -12,7 +12,7 @@ import json
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -101,6 +101,7 @@ FEATURES = "features"  # what a version's last layer reads, in half precision
 EXACT = "exact"  # the same in full precision, of the few texts that are shown
 KINDS = (EMBEDDINGS, FEATURES, EXACT)  # of vectors
 
+NO_CASTING: Mapping[int, str] = {}
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
@@ -383,9 +384,9 @@ class Pool:
 
     def labels(self, question: Question, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),)), self._casting()
         found = (
-            (task_id, question.consensus([_vote(vote) for vote in votes]))
+            (task_id, question.consensus([_vote(vote, casting) for vote in votes]))
             for task_id, votes in groupby(rows, itemgetter(0))
         )
         return {task_id: label for task_id, label in found if label is not None}
@@ -397,9 +398,13 @@ class Pool:
 
     def answered(self, holdout: bool) -> list[tuple[Example, list[Vote]]]:
         """All readable tasks with answers, the holdout's or the others, in the order of their ids."""
-        rows = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),)), self._casting()
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote) for vote in votes]) for votes in tasks]
+        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote, casting) for vote in votes]) for votes in tasks]
+
+    def _casting(self) -> Mapping[int, str]:
+        """Whose vote decides, by task, where as much weight is on each of several labels."""
+        return self.state(AgainState).casting
 
     # The control set, of which nothing is learnt
 
@@ -891,9 +896,10 @@ def _untouched(
     return text is not None and not (holdout or skipped or annotations)
 
 
-def _vote(row: Sequence[Any]) -> Vote:
-    _, label, ground_truth, given, accepted, *counts = row[:8]
-    return Vote(label, bool(ground_truth), given, bool(accepted), *counts)
+def _vote(row: Sequence[Any], casting: Mapping[int, str] = NO_CASTING) -> Vote:
+    task_id, label, ground_truth, given, accepted, account, weight, why = row[:8]
+    decides = casting.get(task_id) == account
+    return Vote(label, bool(ground_truth), given, bool(accepted), account, weight, why, decides)
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

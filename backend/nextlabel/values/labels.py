@@ -21,6 +21,7 @@ class Vote:
     account: str = ""
     weight: float = 1.0
     why: str = ""
+    casting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
