@@ -172,7 +172,7 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
         "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
         "after_certificate, look_for, class_targets, question_weights, combine_questions, leave_out, guideline_since, "
-        "older_labels."
+        "older_labels, look_again, second_votes."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."

@@ -149,7 +149,8 @@ class Again:
         draw = drawn(options.control_seed, options.second_votes, [example.id for example, _ in answered])
         listed = [suspect.task for suspect in found if suspect.task not in set(draw)]
         possible = _possible(asker.pool, answered) - options.reopened.keys()
-        second = [task for task in draw if task in possible and task not in asked]
+        alone = {example.id for example, votes in answered if len({vote.account for vote in votes}) == 1}
+        second = [task for task in draw if task in possible & alone]
         again = [task for task in listed if task in possible]
         opened = options.reopened.keys() & set(draw)
         earned = asker.pool.votes() // EVERY - len(asked.keys() - set(draw) - options.reopened.keys())
