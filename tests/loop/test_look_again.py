@@ -16,7 +16,7 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.learning.second_votes import drawn
 from nextlabel.learning.suspects import Answered, LookedAt
-from nextlabel.loop.look_again import AGAIN, DRAWN_OPEN, EVERY, Again, Asker
+from nextlabel.loop.look_again import AGAIN, ANEW, DRAWN_OPEN, EVERY, Again, Asker
 from nextlabel.loop.marks import Marks
 from nextlabel.problems.look_again import OPEN, LookAgain, Suspect
 from nextlabel.problems.single_choice import SingleChoice
@@ -103,7 +103,7 @@ class Scene:
         self.pool.upsert(self.row(task) for task in range(1, TASKS + 1))
 
     def set(self, studio: Studio) -> None:
-        self.studio, self.people, self.ours = studio, 1, True
+        self.studio, self.people, self.ours, self.hinted = studio, 1, True, False
         options = ProjectOptions.of(studio._backends[0].extra_params)
         self.registry.put_options(1, options)
         self.again = Again(self.settings, self.registry, self.board, studio, Embedder(), lambda: 1.0)  # type: ignore[arg-type]
@@ -117,8 +117,14 @@ class Scene:
 
     def look(self) -> LookAgain:
         project = Project(1, "", "", "", None, False, 0, 0, False, False, people=self.people)
-        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, lambda: False))
+        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, lambda: self.hinted))
         return self.board.look_again(1)
+
+    def set_options(self, **changes: Any) -> None:
+        """As a person does in Label Studio, and the trainer takes over."""
+        options = replace(self.registry.options(1), **changes)
+        self.studio.update_ml_backend(1, 1, "", "", "", "", options.put_into({}))
+        self.registry.put_options(1, options)
 
     def answer(self, task: int, label: str, who: str, closed: bool = True) -> None:
         """A second person's, which closes the task in Label Studio."""
@@ -173,9 +179,7 @@ def test_nothing_is_opened_and_all_is_put_back_where_that_would_be_wrong(scene: 
     project.look()
     assert len(project.studio.open) == 2 + DRAWN_OPEN
     if why == "off":
-        options = replace(project.registry.options(1), look_again=0, second_votes=0)
-        project.studio.update_ml_backend(1, 1, "", "", "", "", options.put_into({}))
-        project.registry.put_options(1, options)
+        project.set_options(look_again=0, second_votes=0)
     elif why == "one person":
         rows = [project.row(task) for task in range(1, TASKS + 1)]
         project.pool.upsert([replace(row, votes=(replace(row.votes[0], account="1"),)) for row in rows])
@@ -184,7 +188,9 @@ def test_nothing_is_opened_and_all_is_put_back_where_that_would_be_wrong(scene: 
     else:
         project.ours = False
     said = project.look()
-    assert project.studio.open == set()
+    as_all = {Served(project.people, 1, project.people == 1)}
+    assert set(project.studio.tasks.values()) <= {Served(1, 1, True), *as_all}, "as the project asks about all others"
+    assert bool(project.studio.open) == (why == "people")
     assert project.studio.reopened == {}
     assert said.open == 0
     assert bool(said.why) == (why != "off")
@@ -209,6 +215,25 @@ def test_a_task_that_a_second_person_confirms_is_off_the_list_and_one_that_is_ch
     assert not {first.task, second.task} & {one.task for one in found.tasks}
     assert not {first.task, second.task} & project.studio.open
     assert project.studio.tasks[first.task] == Served(1, 2, True)
+
+
+def test_while_somebody_waits_the_list_is_old_and_nothing_is_opened_by_it_but_not_for_long(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(look_again=2)
+    project.hinted = True
+    assert len(project.look().tasks) == len(ODD), "what was never looked at is overdue"
+    opened = project.studio.open
+    project.set_options(look_again=3)
+    project.pool.update(AgainState, lambda state: replace(state, votes=TASKS - ANEW))
+    answered = min(set(ODD) - opened)
+    project.answer(answered, "cat", "3")
+    project.look()
+    assert project.studio.open == opened
+    project.hinted = False
+    assert answered not in {one.task for one in project.look().tasks}
+    assert len(project.studio.open) == 3
+    assert opened < project.studio.open <= set(ODD) - {answered}
 
 
 def test_what_is_skipped_or_has_lost_its_label_is_put_back(scene: Callable[..., Scene]) -> None:

@@ -485,7 +485,8 @@ def disconnect(
     before, done = before_of(found) or (LABEL_STUDIOS_DEFAULTS if as_we_left_it else {}), list[str]()
     if before:  # the backend's row goes late, because it remembers how the project was
         done += _restore(studio, project, before)
-    if opened := put_back(studio, project_id, reopened_of(of_ours(extra_of(found)).get("reopened"))):
+    reopened = reopened_of(of_ours(extra_of(found)).get("reopened"))
+    if opened := put_back(studio, project_id, {task: max(people, project.people) for task, people in reopened.items()}):
         done.append(f"put back {len(opened)} tasks that were open again for a second person")
     hooks = {hook_of(address) for address in (url, *(row.url for row in found)) if address}
     done += _remove_ours(studio, project_id, found, hooks, tell)

@@ -86,15 +86,16 @@ class Again:
         answered = asker.pool.answered(holdout=False)
         why = _why_not(on, asker, answered)
         closed = self._close(asker, answered, options, everything=bool(why))
-        found = self._listed(asker, answered, anew=closed)
-        opened = 0 if why else self._open(asker, answered, found)
+        found = self._listed(asker, answered)
+        wait = bool(why) or self._is_time(asker.pool)  # what is answered already must not be opened by an old list
+        opened = 0 if wait else self._open(asker, answered, found)
         self._say(asker, answered, found, why)
         return closed or opened > 0
 
-    def _is_time(self, pool: Pool) -> bool:
-        """Whether votes enough came since all labels were looked at."""
+    def _is_time(self, pool: Pool, times: int = 1) -> bool:
+        """Whether votes enough came since all labels were looked at, or so many times as many."""
         votes, before = pool.votes(), pool.state(AgainState).votes
-        return votes >= LEAST_LABELS and abs(votes - before) >= max(ANEW, ANEW_SHARE * before)
+        return votes >= LEAST_LABELS and abs(votes - before) >= times * max(ANEW, ANEW_SHARE * before)
 
     def _close(self, asker: Asker, answered: Sequence[Answered], options: ProjectOptions, everything: bool) -> bool:
         """Put back what a second person has answered or skipped, what is learnt from no more, or `everything`."""
@@ -104,8 +105,10 @@ class Again:
         if not done:
             return False
         project = asker.project.id
-        reopening.put_back(self._studio, project, {task: options.reopened[task] for task in done})
+        people = {task: max(options.reopened[task], asker.project.people) for task in done}
+        reopening.put_back(self._studio, project, people)
         self._note(project, add={}, drop=done)
+        asker.pool.update(AgainState, lambda state: replace(state, votes=0))
         log.info("project %d: %d tasks are not open again any more", project, len(done))
         return True
 
@@ -119,10 +122,10 @@ class Again:
     def _note(self, project: int, add: Mapping[int, int], drop: Collection[int]) -> None:
         self._registry.put_options(project, note_reopened(self._studio, self._settings, project, add, drop))
 
-    def _listed(self, asker: Asker, answered: Sequence[Answered], anew: bool) -> tuple[Suspect, ...]:
-        """The list, made anew if it is time and nobody waits."""
+    def _listed(self, asker: Asker, answered: Sequence[Answered]) -> tuple[Suspect, ...]:
+        """The list, made anew if it is time; while somebody waits it is put off, but not for long."""
         known = self._board.look_again(asker.project.id).tasks
-        if not (anew or self._is_time(asker.pool)) or asker.hinted():
+        if not self._is_time(asker.pool) or (asker.hinted() and not self._is_time(asker.pool, times=2)):
             return known
         try:
             features_ND = self._embedded(asker, [example.id for example, _ in answered])
@@ -149,8 +152,8 @@ class Again:
         draw = drawn(options.control_seed, options.second_votes, [example.id for example, _ in answered])
         listed = [suspect.task for suspect in found if suspect.task not in set(draw)]
         possible = _possible(asker.pool, answered) - options.reopened.keys()
-        alone = {example.id for example, votes in answered if len({vote.account for vote in votes}) == 1}
-        second = [task for task in draw if task in possible & alone]
+        alone = possible & {example.id for example, votes in answered if len({vote.account for vote in votes}) == 1}
+        second = [task for task in draw if task in alone]
         again = [task for task in listed if task in possible]
         opened = options.reopened.keys() & set(draw)
         earned = asker.pool.votes() // EVERY - len(asked.keys() - set(draw) - options.reopened.keys())
@@ -210,7 +213,7 @@ def _possible(pool: Pool, answered: Sequence[Answered]) -> set[int]:
     people = _people(answered)
     voters = {example.id: {vote.account for vote in votes} for example, votes in answered}
     few = [task for task, who in voters.items() if DELETED not in who and people - who and len(who) < PEOPLE_AT_MOST]
-    return {one.example.id for one in pool.asked(few) if one.closed and not one.skipped}
+    return pool.finished(few)
 
 
 def _outcomes(asker: Asker, answered: Sequence[Answered]) -> tuple[int, int]:

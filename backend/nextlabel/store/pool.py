@@ -454,6 +454,11 @@ class Pool:
         """How many answers there are, whether they count or not."""
         return self._count("SELECT COUNT(*) FROM vote")
 
+    def finished(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks that Label Studio no longer serves and nobody has skipped."""
+        sql = f"SELECT id FROM task WHERE {AMONG} AND closed AND NOT skipped"
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
+
     def control_labels(self) -> int:
         """How many tasks of it have a label."""
         return self._count("SELECT COUNT(*) FROM task WHERE draw != '' AND voted")
