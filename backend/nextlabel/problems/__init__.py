@@ -11,6 +11,7 @@ __all__ = [
     "history",
     "intervals",
     "judgement",
+    "look_again",
     "metrics",
     "next_words",
     "people",

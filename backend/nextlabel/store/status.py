@@ -14,6 +14,7 @@ from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.look_again import LookAgain
 from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
 from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
@@ -122,6 +123,7 @@ Status: TypeAlias = (
     | History
     | NextTasks
     | People
+    | LookAgain
     | Traffic
 )
 _JUDGEMENT = TypeAdapter(Judgement)
@@ -130,6 +132,7 @@ _ADVICE = TypeAdapter(Advice)
 _HISTORY = TypeAdapter(History)
 _NEXT_TASKS = TypeAdapter(NextTasks)
 _PEOPLE = TypeAdapter(People)
+_LOOK_AGAIN = TypeAdapter(LookAgain)
 
 
 class StatusBoard:
@@ -216,6 +219,17 @@ class StatusBoard:
     def put_people(self, project: int, people: People) -> None:
         """Say what the copy says of them."""
         self._write(f"{project}.people", people)
+
+    def look_again(self, project: int) -> LookAgain:
+        """Which of its labelled tasks are worth a second look, as far as that was looked at."""
+        try:
+            return _LOOK_AGAIN.validate_python(self._read(f"{project}.again", LookAgain))
+        except ValidationError:
+            return LookAgain()
+
+    def put_look_again(self, project: int, found: LookAgain) -> None:
+        """Say it."""
+        self._write(f"{project}.again", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""
