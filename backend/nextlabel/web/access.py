@@ -11,6 +11,6 @@ def may_press() -> bool:
     return True
 
 
-def form_token() -> str:
-    """What a form of the page must send, so that no page of others can press its buttons."""
-    return ""
+def form_token(project: int, action: str) -> str:
+    """What the form of a button must send, so that no page of others can press it."""
+    return f"{project} {action}"

@@ -37,7 +37,6 @@ def create_app(settings: Settings) -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
     app.url_map.merge_slashes = False
     app.jinja_env.filters.update({**words.FILTERS, "short": panels.short})
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions[EXTENSION] = make_services(settings)
     app.before_request(_guard)
     app.before_request(_start)

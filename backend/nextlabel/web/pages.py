@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from nextlabel.errors import NoProjectError
 from nextlabel.web import access, panels
 from nextlabel.web.services import services
 
-SECTIONS = (  # of a project's page, in their order
-    "state", "notes", "actions", "figures", "curve", "classes", "helping", "next", "people", "look_again", "versions",
-    "options", "timings",
-)  # fmt: skip
+SECTIONS = {  # of a project's page, in their order, by where they stand on a wide one
+    "top": ("state", "notes", "actions", "figures"),
+    "left": ("curve", "classes", "helping"),
+    "right": ("next", "people", "look_again"),
+    "bottom": ("versions", "options", "timings"),
+}
+BUTTONS = ("fit", "pause", "resume", "promote", "rollback", "take_defaults", "show_names", "look_again")
 OPENAPI = Path(__file__).parent / "openapi.json"
 STATIC = Path(__file__).parent / "static"
 FOR_GOOD = "private, max-age=31536000, immutable"  # what has its digest in its address
@@ -97,7 +101,8 @@ def _polled(what: object, make: Callable[[], dict[str, Any]]) -> Response:
     kept = services().documents.get(key, lambda: json.dumps(make(), ensure_ascii=False).encode())
     response = Response(kept.body, content_type="application/json")
     response.set_etag(kept.etag)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _overview() -> dict[str, Any]:
@@ -105,7 +110,7 @@ def _overview() -> dict[str, Any]:
 
 
 def _document(project: int) -> dict[str, Any]:
-    return _with_html(panels.document(project, access.may_see_texts()), "sections", SECTIONS)
+    return _with_html(panels.document(project, access.may_see_texts()), "sections", tuple(chain(*SECTIONS.values())))
 
 
 def _with_html(said: dict[str, Any], folder: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -134,8 +139,10 @@ def project_page(project: int) -> str:
 
 def _page_of(project: int) -> str:
     several = len(services().registry.projects()) > 1
-    said, address, token = _document(project), url_for("pages.page", project=project), access.form_token()
-    return _shown("project.html", said, said["title"], address, several=several, token=token, sections=SECTIONS)
+    said, address = _document(project), url_for("pages.page", project=project)
+    pressed = BUTTONS if access.may_press() else ()
+    tokens = {action: access.form_token(project, action) for action in pressed}
+    return _shown("project.html", said, said["title"], address, several=several, tokens=tokens, sections=SECTIONS)
 
 
 def _shown(template: str, said: dict[str, Any], title: str, polled: str, **more: Any) -> str:

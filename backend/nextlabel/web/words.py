@@ -16,7 +16,9 @@ def with_code(sentence: str) -> Markup:
 
 
 def share(figure: Mapping[str, Any]) -> Markup:
-    """A share with its interval, in percent."""
+    """A share with its interval, in percent; without one where it is not known on how much it rests."""
+    if not figure.get("n", 1):
+        return Markup('<span class="value">{}</span>').format(percent(figure["value"]))
     return _with_interval(percent(figure["value"]), percent(figure["low"]), percent(figure["high"]))
 
 
@@ -27,7 +29,8 @@ def number(figure: Mapping[str, Any]) -> Markup:
 
 def points(figure: Mapping[str, Any]) -> Markup:
     """A difference of shares with its interval, in points."""
-    return _with_interval(*(f"{100 * figure[name]:+.0f}" for name in ("value", "low", "high")))
+    value, low, high = (f"{100 * figure[name]:+.0f}" for name in ("value", "low", "high"))
+    return _with_interval(f"{value} points", low, high)
 
 
 def _with_interval(value: str, low: str, high: str) -> Markup:

@@ -96,6 +96,17 @@
     return `#${CSS.escape(around.id)} > ${element.localName}`;
   }
 
+  // What a button must send is good for half a day; a page is open for longer.
+
+  async function tokens() {
+    const answer = await fetch(address.replace(/page$/, "actions"), {cache: "no-store"}).catch(() => null);
+    if (!answer?.ok) return;
+    for (const {name, token} of (await answer.json()).actions) {
+      const field = document.querySelector(`#form-${CSS.escape(name)} > input`);
+      if (field) field.value = token;
+    }
+  }
+
   // How long ago
 
   const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [Infinity, "day"]];
@@ -133,14 +144,14 @@
     const rows = table(said.history, said.random);
     if (!rows.length) return;
     const columns = ["x", "value", "low", "high", "random", "majority"].map((key) => rows.map((row) => row[key] ?? null));
-    plot = new uPlot(look(place.clientWidth), columns, place);
+    plot = new uPlot(look(place.parentElement.clientWidth), columns, place);
   }
 
   function table(history, random) {
     const at = new Map();
     const row = (x) => at.get(x) ?? at.set(x, {x}).get(x);
     for (const one of history) {
-      if (one.accuracy) Object.assign(row(one.labels), one.accuracy);
+      if (one.accuracy) Object.assign(row(one.labels), one.accuracy.n ? one.accuracy : {value: one.accuracy.value});
       if (one.majority !== null) row(one.labels).majority = one.majority;
     }
     for (const one of random) row(one.labels).random = one.value;
@@ -164,7 +175,7 @@
         line("Random", "random", [9, 5]), line("Most frequent", "majority", [2, 4]),
       ],
       bands: [{series: [3, 2], fill: colour("band")}],
-      legend: {show: true},
+      legend: {markers: {show: false}},
     };
   }
 
@@ -181,5 +192,6 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   document.addEventListener("visibilitychange", () => document.hidden || ask());
   setInterval(ages, 20_000);
+  if (document.querySelector("main > form")) setInterval(tokens, 3_600_000);
   ask();
 })();
