@@ -17,12 +17,14 @@ from nextlabel.errors import NoProjectError
 from nextlabel.web import access, panels
 from nextlabel.web.services import services
 
-SECTIONS = {  # of a project's page, in their order, by where they stand on a wide one
-    "top": ("state", "notes", "actions", "figures"),
-    "left": ("curve", "classes", "helping"),
-    "right": ("next", "people", "look_again"),
-    "bottom": ("versions", "options", "timings"),
-}
+SECTIONS = (  # of a project's page, in their order, with where they stand on a wide one
+    ("top", ("state", "notes", "actions", "figures")),
+    ("left", ("curve", "classes", "helping")),
+    ("right", ("next",)),
+    ("left", ("people",)),
+    ("right", ("look_again",)),
+    ("bottom", ("versions", "options", "timings")),
+)
 BUTTONS = ("fit", "pause", "resume", "promote", "rollback", "take_defaults", "show_names", "look_again")
 OPENAPI = Path(__file__).parent / "openapi.json"
 STATIC = Path(__file__).parent / "static"
@@ -110,7 +112,11 @@ def _overview() -> dict[str, Any]:
 
 
 def _document(project: int) -> dict[str, Any]:
-    return _with_html(panels.document(project, access.may_see_texts()), "sections", tuple(chain(*SECTIONS.values())))
+    return _with_html(
+        panels.document(project, access.may_see_texts()),
+        "sections",
+        tuple(chain.from_iterable(names for _, names in SECTIONS)),
+    )
 
 
 def _with_html(said: dict[str, Any], folder: str, names: tuple[str, ...]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def points(figure: Mapping[str, Any]) -> Markup:
 
 
 def _with_interval(value: str, low: str, high: str) -> Markup:
-    return Markup('<span class="value">{}</span> <span class="interval">{} to {}</span>').format(value, low, high)
+    return Markup('<span class="value">{}</span> <span class="interval">{} to {}</span>').format(
+        value, low.removesuffix(" %"), high
+    )
 
 
 def when(time: str | float) -> Markup:
