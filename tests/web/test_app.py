@@ -807,6 +807,8 @@ def test_without_a_secret_of_ours_nobodys_secret_passes(guarded: FlaskClient) ->
 
 # The page for people
 
+MADE = "24 Nov 2026, 06:30 UTC"  # each version
+
 
 def page(client: FlaskClient) -> str:
     response = client.get("/")
@@ -939,7 +941,7 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
         in shown
     )
     versions = parse(shown).tables["Versions on disk, the newest first"]
-    assert [row[0] for row in versions] == ["Version", "2 refused", "1 active"]
+    assert [row[0] for row in versions] == ["Version", f"2 refused {MADE}", f"1 active {MADE}"]
     for version, name in ((VERSION, "1"), (worse.version, "2")):
         assert f'<span title="{version}">{name}</span>' in shown
     assert "Start Training fits once more" in shown

@@ -24,6 +24,7 @@ from nextlabel.web.documents import KEPT_S, Documents
 from nextlabel.web.pages import SECTIONS, STATIC
 
 PROJECT = 7
+NOTHING = "\N{EN DASH}"  # of a figure that is not known
 VENDORED = {  # as npm has them in uplot 1.6.32
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
@@ -69,9 +70,12 @@ def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) ->
     assert [row[0] for row in classes[1:]] == list(LABELS)
     assert classes[1][1] == "8 64 learnt"
     versions = shown.tables["Versions on disk, the newest first"]
-    assert [row[:2] for row in versions[1:3]] == [["8 active", "320"], ["7", "256"]]
-    assert versions[1][3] == "84 % 78 to 90 % n 39"
-    assert versions[3][0] == "6 refused"
+    assert [row[:2] for row in versions[1:3]] == [
+        ["8 active 24 Nov 2026, 01:30 UTC", "320"],
+        ["7 23 Nov 2026, 20:30 UTC", "256"],
+    ]
+    assert versions[1][2] == "84 % 78 to 90 % n 39"
+    assert versions[3][0] == "6 refused 23 Nov 2026, 15:30 UTC"
     for words in (
         "3 of them new", "12 labels are of copies", "Refund 52 of 80", "the machine says Refund (41 %)",
         "Today 53 labels by 2 people, 9 s a label in the middle. On random second votes 16 of 18 agree (65 % to 99 %).",
@@ -95,7 +99,7 @@ def test_sections_of_others_may_hold_the_least(client: FlaskClient) -> None:
     least["look_again_of"] = {**least["look_again_of"], "on": False, "tasks": []}
     with saying(least):
         shown = parse(client.get("/").text)
-    assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", "–", "–", "–", "–", "yes"]
+    assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
     assert "No label is contradicted" in shown.text
     assert "Show names and speed" in shown.text
     assert "ada@shop.example" not in shown.text
@@ -166,7 +170,7 @@ def test_a_page_that_is_loaded_is_never_an_old_one(client: FlaskClient, tmp_path
 
 
 def test_a_document_is_made_once_for_all_who_ask_and_nobody_waits_for_a_slow_one() -> None:
-    now, made = [0.0], []
+    now, made = [0.0], list[int]()
     documents = Documents(lambda: now[0])
 
     def make() -> bytes:
