@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from helpers import screenshots
 from helpers.browser import answering, browsing
+from helpers.paths import ROOT
 from helpers.served import client_of
 from helpers.shown_project import fill, saying, told
 from nextlabel.store.status import StatusBoard
@@ -177,6 +179,16 @@ def test_without_scripts_the_page_says_the_same(browser: Any, address: str) -> N
     shown.page.click("#curve-table > summary")
     assert shown.page.is_visible("text=Accuracy of random sampling")
     shown.context.close()
+
+
+def test_the_documentations_pictures_are_of_this_page_and_load_fast(browser: Any, tmp_path: Path) -> None:
+    screenshots.take(browser, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == set(screenshots.PICTURES)
+    shown = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+    for name in screenshots.PICTURES:
+        assert f"]({name})" in shown
+        for directory in (tmp_path, ROOT / "docs"):
+            assert 10_000 < (directory / name).stat().st_size < 300_000
 
 
 def test_twenty_projects_fit_on_a_phone_and_lead_to_theirs(browser: Any, tmp_path: Path) -> None:
