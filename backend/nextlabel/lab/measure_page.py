@@ -1,7 +1,7 @@
 """What open pages cost the web process, and whether webhooks wait for them. No Label Studio, no trainer, no model.
 
-A made-up project whose labels change as people work; browsers poll its document as `page.js` does. The cost is counted in
-CPU seconds of the web process, which other programs on the machine hardly change; the waits of webhooks they do.
+A made-up project whose labels change as people work; browsers poll its document as `page.js` does. The cost is counted
+in CPU seconds of the web process, which other programs on the machine hardly change; the waits of webhooks they do.
 """
 
 import asyncio
@@ -46,10 +46,9 @@ class Seen:
     cpu_s: float = 0.0
 
 
-@dataclass(frozen=True)
 class _NoStudio:
-    url: str = "http://127.0.0.1:9"
-    login: Login = Login("", "", "")
+    url = "http://127.0.0.1:9"  # where nobody answers
+    login = Login("", "", "")
 
 
 def measure(plan: PagePlan) -> dict[str, Any]:
