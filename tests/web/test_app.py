@@ -901,7 +901,7 @@ def test_setup_says_which_option_cannot_be(fresh: FlaskClient) -> None:
 def test_every_answer_tells_browsers_to_do_nothing_but_show_it(path: str, fresh: FlaskClient) -> None:
     headers = fresh.get(path).headers
     assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
-    assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("same-origin", "no-store")
     assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
 
 
