@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from nextlabel.errors import RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
-from nextlabel.problems.judgement import WIDE, Judgement, OfClass
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
 from nextlabel.problems.quality import Estimate
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store.status import QueueStatus
@@ -191,19 +191,23 @@ def _quality(judgement: Judgement, project: int) -> Json | None:
         "left": _narrow(_estimate(judgement.left)),
         "macro_f1": _narrow(_estimate(figures.macro_f1)) if figures else None,
         "calibration": _estimate(figures.calibration) if figures else None,
-        "more_classes": quality_words.left_out(figures, MOST_CLASSES) if figures else 0,
         "command": f"nextlabel quality --project {project}",
     }
 
 
 def _classes(judgement: Judgement, cards: Sequence[Card], queue: QueueStatus) -> list[Json] | None:
-    """Of more than `MOST_CLASSES` those of which most is known; None before any has a control label."""
-    if judgement.figures is None or not judgement.sample.answered:
-        return None
+    """A table for each question of which something is known; None before any class has a control label."""
     learnt = next((card.label_counts for card in cards if card.version == queue.version), {})
-    seen = [one for one in judgement.figures.classes if one.recall.examples]
+    judged = [one for one in (judgement,) if one.figures and one.sample.answered]
+    return [_table(one.question, one.figures, learnt) for one in judged if one.figures] or None
+
+
+def _table(question: str, figures: Figures, learnt: Mapping[str, int]) -> Json:
+    """Of more than `MOST_CLASSES` those of which most is known."""
+    seen = [one for one in figures.classes if one.recall.examples]
     kept = sorted(seen, key=lambda one: -one.recall.examples)[:MOST_CLASSES]
-    return [_class(one, learnt) for one in seen if one in kept]
+    rows = [_class(one, learnt) for one in seen if one in kept]
+    return {"question": question, "rows": rows, "more": quality_words.left_out(figures, MOST_CLASSES)}
 
 
 def _class(one: OfClass, learnt: Mapping[str, int]) -> Json:
