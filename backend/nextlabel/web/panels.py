@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from nextlabel.errors import RefusedConfigError, without_password
+from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
@@ -225,20 +227,28 @@ def _helping(project: int) -> Json | None:
 
 def _audit(project: int) -> Json | None:
     """What is known of the last audit without counting its labels, which the state's sentence does while it runs."""
-    audits = Audits(services().settings.model_dir)
-    running, over = audits.running(project), audits.over(project)
-    audit = running or over
-    if audit is None:
+    audits = _audits_in(services().settings.model_dir)
+    number = audits.next_number(project) - 1
+    directory = audits.home(project) / str(number)
+    if not directory.is_dir():
         return None
-    return {
-        "number": audit.number,
-        "version": short(audit.version),
-        "tasks": len(audit.ids_N),
-        "begun_at": audit.begun_at,
-        "runs": running is not None,
-        "ended": audits.ended(project),
-        "holds": audits.holds(project),
-    }
+    try:
+        about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
+    except BadAuditError as error:
+        about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+    return {**about, "runs": audits.runs(project), "ended": audits.ended(project), "holds": audits.holds(project)}
+
+
+@cache
+def _audits_in(model_dir: Path) -> Audits:
+    return Audits(model_dir)  # always the same, to be known again
+
+
+@lru_cache(maxsize=256)
+def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
+    """What stays as it is, without the many rows that were frozen."""
+    audit = audits.load(project, number)
+    return {"number": number, "version": short(audit.version), "tasks": len(audit.ids_N), "begun_at": audit.begun_at}
 
 
 # Tasks, versions, options
