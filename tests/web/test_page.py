@@ -11,13 +11,16 @@ from unittest.mock import patch
 import pytest
 from flask.testing import FlaskClient
 
+from helpers.audits import AUDIT
 from helpers.pages import parse
 from helpers.served import client_of
 from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
+from helpers.versions import cut
 from nextlabel.store.pool import pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.versions.audits import PLAN, Audits
 from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 from nextlabel.web.documents import KEPT_S, Documents
@@ -110,6 +113,32 @@ def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: Flask
     old["history_of"][0]["accuracy"] = {"value": 0.41, "low": 0.0, "high": 1.0, "n": 0}
     with saying(old):
         assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
+
+
+def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, tmp_path: Path) -> None:
+    said, audits = list[str](), Audits(tmp_path)
+
+    def tell() -> None:
+        said.append(" ".join(parse(client.get("/").text).text.split()))
+
+    audits.begin(AUDIT, None)
+    tell()
+    audits.end(PROJECT, "200 labels were given")
+    tell()
+    audits.release(PROJECT)
+    tell()
+    about = "Audit 1 of version 5.12, with 3 tasks, begun 01 Jan 2026, 00:00 UTC:"
+    assert f"{about} runs. nextlabel certificate status --project 7 tells" in said[0]
+    assert f"{about} ended, as 200 labels were given. Nothing is fitted until nextlabel certificate stop" in said[1]
+    assert about in said[2]
+    assert "Nothing is fitted" not in said[2]
+
+
+def test_a_damaged_audit_is_said_to_be_one(client: FlaskClient, tmp_path: Path) -> None:
+    audits = Audits(tmp_path)
+    audits.begin(AUDIT, None)
+    cut(audits.home(PROJECT) / "1" / PLAN)
+    assert "Audit 1 of project 7 cannot be read from" in parse(client.get("/").text).text
 
 
 # Who may see and press

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from nextlabel.errors import RefusedConfigError, without_password
+from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
-from nextlabel.problems.judgement import WIDE, Judgement, OfClass
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
 from nextlabel.problems.quality import Estimate
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store.presses import Presses
@@ -204,19 +206,23 @@ def _quality(judgement: Judgement, project: int) -> Json | None:
         "left": _narrow(_estimate(judgement.left)),
         "macro_f1": _narrow(_estimate(figures.macro_f1)) if figures else None,
         "calibration": _estimate(figures.calibration) if figures else None,
-        "more_classes": quality_words.left_out(figures, MOST_CLASSES) if figures else 0,
         "command": f"nextlabel quality --project {project}",
     }
 
 
 def _classes(judgement: Judgement, cards: Sequence[Card], queue: QueueStatus) -> list[Json] | None:
-    """Of more than `MOST_CLASSES` those of which most is known; None before any has a control label."""
-    if judgement.figures is None or not judgement.sample.answered:
-        return None
+    """A table for each question of which something is known; None before any class has a control label."""
     learnt = next((card.label_counts for card in cards if card.version == queue.version), {})
-    seen = [one for one in judgement.figures.classes if one.recall.examples]
+    judged = [one for one in (judgement,) if one.figures and one.sample.answered]
+    return [_table(one.question, one.figures, learnt) for one in judged if one.figures] or None
+
+
+def _table(question: str, figures: Figures, learnt: Mapping[str, int]) -> Json:
+    """Of more than `MOST_CLASSES` those of which most is known."""
+    seen = [one for one in figures.classes if one.recall.examples]
     kept = sorted(seen, key=lambda one: -one.recall.examples)[:MOST_CLASSES]
-    return [_class(one, learnt) for one in seen if one in kept]
+    rows = [_class(one, learnt) for one in seen if one in kept]
+    return {"question": question, "rows": rows, "more": quality_words.left_out(figures, MOST_CLASSES)}
 
 
 def _class(one: OfClass, learnt: Mapping[str, int]) -> Json:
@@ -234,20 +240,28 @@ def _helping(project: int) -> Json | None:
 
 def _audit(project: int) -> Json | None:
     """What is known of the last audit without counting its labels, which the state's sentence does while it runs."""
-    audits = Audits(services().settings.model_dir)
-    running, over = audits.running(project), audits.over(project)
-    audit = running or over
-    if audit is None:
+    audits = _audits_in(services().settings.model_dir)
+    number = audits.next_number(project) - 1
+    directory = audits.home(project) / str(number)
+    if not directory.is_dir():
         return None
-    return {
-        "number": audit.number,
-        "version": short(audit.version),
-        "tasks": len(audit.ids_N),
-        "begun_at": audit.begun_at,
-        "runs": running is not None,
-        "ended": audits.ended(project),
-        "holds": audits.holds(project),
-    }
+    try:
+        about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
+    except BadAuditError as error:
+        about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+    return {**about, "runs": audits.runs(project), "ended": audits.ended(project), "holds": audits.holds(project)}
+
+
+@cache
+def _audits_in(model_dir: Path) -> Audits:
+    return Audits(model_dir)  # always the same, to be known again
+
+
+@lru_cache(maxsize=256)
+def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
+    """What stays as it is, without the many rows that were frozen."""
+    audit = audits.load(project, number)
+    return {"number": number, "version": short(audit.version), "tasks": len(audit.ids_N), "begun_at": audit.begun_at}
 
 
 # Tasks, versions, options
