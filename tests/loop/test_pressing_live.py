@@ -112,6 +112,11 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     press(project, "show_names", about="off")
     assert httpx.get(people).json()["people"] == []
 
+    press(project, "look_again", about="on")
+    assert options_of(project).look_again == 3
+    press(project, "look_again", about="off")
+    assert options_of(project).look_again == 0
+
     audits = Audits(backend.model_dir)
     audits.begin(replace(AUDIT, project=project.id), None)
     audits.end(project.id, "all tasks are certified")

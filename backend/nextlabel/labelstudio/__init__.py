@@ -15,6 +15,7 @@ __all__ = [
     "preview_words",
     "project_options",
     "registration",
+    "reopening",
     "requests",
     "tasks",
 ]

@@ -40,6 +40,7 @@ PROJECT_FIELDS = (
     "show_collab_predictions",
     "min_annotations_to_start_training",
     "evaluate_predictions_automatically",
+    "maximum_annotations",
 )
 PROJECT_COUNTS = ("task_number", "total_annotations_number", "finished_task_number")
 
@@ -66,7 +67,7 @@ class Counts(NamedTuple):
 @dataclass(frozen=True)
 class Project:
     """What a reconcile needs to know of a project. `tasks`, `annotations` (without skips) and `finished` (tasks that
-    are no longer served) are 0 if not asked for."""
+    are no longer served) are 0 if not asked for. So many `people` are asked about each task."""
 
     id: int
     title: str
@@ -79,6 +80,16 @@ class Project:
     trains_in_request: bool
     predicts_on_page_load: bool
     finished: int = 0
+    people: int = 1
+
+
+class Served(NamedTuple):
+    """How many `people` Label Studio asks about a task, how many `annotations` it has, without skips, and whether it is
+    `finished`, so that nobody is asked any more."""
+
+    people: int
+    annotations: int
+    finished: bool
 
 
 @dataclass(frozen=True)
@@ -295,6 +306,24 @@ class LabelStudioClient:
         """Have a task served again, or not any more; returns whether it is there."""
         try:
             self._call("PATCH", f"api/tasks/{task_id}", json={"is_labeled": not served})
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
+
+    def served(self, project: int, task_id: int) -> Served | None:
+        """How a task is served now; None when it is gone."""
+        fields = "id,overlap,is_labeled,total_annotations"
+        rows, _ = self._tasks(project, [_filter("id", "equal", task_id, "Number")], include=fields)
+        found = [Served(int(row["overlap"]), int(row["total_annotations"]), bool(row["is_labeled"])) for row in rows]
+        return found[0] if found else None
+
+    def serve_to(self, task_id: int, people: int, finished: bool) -> bool:
+        """Have so many people asked about a task, or nobody any more; returns whether it is there. Label Studio itself
+        never asks anybody twice."""
+        try:
+            self._call("PATCH", f"api/tasks/{task_id}", json={"overlap": people, "is_labeled": finished})
         except StudioRefusedError as error:
             if error.code != 404:
                 raise
@@ -545,6 +574,7 @@ def _project(raw: Any) -> Project:
         trains_in_request=bool(raw.get("min_annotations_to_start_training")),
         predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
         finished=int(raw.get("finished_task_number") or 0),
+        people=int(raw.get("maximum_annotations") or 1),
     )
 
 

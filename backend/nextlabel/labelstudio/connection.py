@@ -35,6 +35,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
     with_before,
 )
+from nextlabel.labelstudio.reopening import put_back
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, is_possible
@@ -47,6 +48,7 @@ from nextlabel.values.options import (
     ProjectOptions,
     of_ours,
     possible,
+    reopened_of,
 )
 from nextlabel.values.survey import UNREADABLE
 from nextlabel.values.versions import UNTRAINED, is_ours, version_number, version_of
@@ -486,6 +488,8 @@ def disconnect(
     before, done = before_of(found) or (LABEL_STUDIOS_DEFAULTS if as_we_left_it else {}), list[str]()
     if before:  # the backend's row goes late, because it remembers how the project was
         done += _restore(studio, project, before)
+    if opened := put_back(studio, project_id, reopened_of(of_ours(extra_of(found)).get("reopened"))):
+        done.append(f"put back {len(opened)} tasks that were open again for a second person")
     hooks = {hook_of(address) for address in (url, *(row.url for row in found)) if address}
     done += _remove_ours(studio, project_id, found, hooks, tell)
 
@@ -499,7 +503,7 @@ def disconnect(
 
 def _what_else(project: int, extra_params: Mapping[str, object]) -> list[str]:
     """What went with the backend, and what stays."""
-    options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed"})
+    options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed", "reopened"})
     gone = f"its options are gone ({', '.join(options)}): nextlabel restore brings them back from a backup"
     stay = f"versions and audits stay in MODEL_DIR; nextlabel forget --project {project} deletes them"
     return [*([gone] if options else []), stay]

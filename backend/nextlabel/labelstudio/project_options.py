@@ -1,7 +1,7 @@
 """What was decided for one project, as it is kept with its ML backend in Label Studio: shown, and changed."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
+    A_SHARE_AGAIN,
     ANY,
     CLASS_TARGETS,
     COMBINE_QUESTIONS,
+    HOW_MANY_AGAIN,
     LOOK_FOR,
     NO_OPTIONS,
     ON_OR_OFF,
@@ -25,7 +27,9 @@ from nextlabel.values.options import (
     SWITCHES,
     ProjectOptions,
     combine_of,
+    most_open_of,
     plain_texts,
+    share_again_of,
     switch_of,
     targets_of,
     texts_of,
@@ -49,6 +53,8 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
     **dict.fromkeys(SWITCHES, (switch_of, ON_OR_OFF)),
+    "look_again": (most_open_of, HOW_MANY_AGAIN),
+    "second_votes": (share_again_of, A_SHARE_AGAIN),
 }  # options with no setting in their place: how each is read, and what is expected
 NAMES = (*OWN, *OTHERS)
 
@@ -57,7 +63,8 @@ def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[s
     """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
     options = ProjectOptions.of(_backend(studio, project).extra_params)
     emails = studio.accounts() if options.leave_out else {}
-    return [*for_project(settings, options).lines(), *_what_counts(options, emails), *_what_is_learnt(options)]
+    counts = [*_what_counts(options, emails), *_what_is_asked_again(options)]
+    return [*for_project(settings, options).lines(), *counts, *_what_is_learnt(options)]
 
 
 def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:
@@ -67,6 +74,11 @@ def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator
     yield f"leave_out={left_out} ({'project' if left_out else 'built in'})"
     yield f"guideline_since={options.guideline_since} ({'project' if options.guideline_since else 'built in'})"
     yield f"older_labels={options.older_labels:g} ({'project' if options.older_labels else 'built in'})"
+
+
+def _what_is_asked_again(options: ProjectOptions) -> Iterator[str]:
+    yield f"look_again={options.look_again} ({'project' if options.look_again else 'built in'})"
+    yield f"second_votes={options.second_votes:g} ({'project' if options.second_votes else 'built in'})"
 
 
 def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
@@ -105,6 +117,20 @@ def note_asked(studio: LabelStudioClient, settings: Settings, project: int, sinc
     options = ProjectOptions.of(backend.extra_params)
     changed = replace(options, asked_since={**options.asked_since, **since})
     _write(studio, settings, project, backend, changed)
+
+
+def note_reopened(
+    studio: LabelStudioClient, settings: Settings, project: int, add: Mapping[int, int], drop: Collection[int]
+) -> ProjectOptions:
+    """Have it known there which tasks we have opened again, and which are no longer; returns the options as they are
+    then. Raises as `change` does."""
+    backend = _backend(studio, project)
+    options = ProjectOptions.of(backend.extra_params)
+    left = {task: people for task, people in {**add, **options.reopened}.items() if task not in drop}
+    changed = replace(options, reopened=left)
+    if changed != options:
+        _write(studio, settings, project, backend, changed)
+    return changed
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:

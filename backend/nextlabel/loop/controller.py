@@ -38,6 +38,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
+from nextlabel.learning.second_votes import drawn
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
@@ -48,6 +49,7 @@ from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.judging import Judge
+from nextlabel.loop.look_again import Again, Asker
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.orders import Order, VersionOrder
@@ -154,6 +156,7 @@ class Controller:
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
+        self._again = Again(settings, registry, board, studio, self._embedder, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -280,8 +283,23 @@ class Controller:
             self._keep_in_order(pool, found, found.version)
         if thorough:
             names = functools.partial(names_of, self._studio) if options.show_people else None
-            self._board.put_people(project.id, figures(pool, config, names, self._now()))
+            labelled = pool.answered(holdout=False) if options.second_votes else ()
+            second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
+            self._board.put_people(project.id, figures(pool, config, names, self._now(), second))
+            self._look_again(pool, found, in_order=audit is None)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _look_again(self, pool: Pool, found: _Found, in_order: bool) -> None:
+        """At labels, and at what is open again; nobody waits for it."""
+        project, version = found.project, found.version
+        ours = (
+            bool(version)
+            and project.sampling == UNCERTAINTY
+            and not self._chosen_by_a_person(pool, project, version or "")
+        )
+        hinted = functools.partial(self._jobs.hinted, project.id)
+        if self._again.look(Asker(pool, project, found.config.question, in_order and ours, hinted)):
+            self._jobs.hint(project.id)
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
@@ -507,6 +525,7 @@ class Controller:
         sides = [control_side(pool, control, options.control_first, others)]
         if found.version and any(want.texts and not want.tasks for want in wants):
             self._starts.look_for(pool, found.project.id)
+        sides.append(self._again.side(pool, found.project.id, depth + others))
         if not all(want.met for want in wants):
             labels = found.decision.labels + pool.control_labels()
             sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
@@ -572,6 +591,8 @@ class Controller:
             notes.append(notices.control_tasks_show(project.id))
         if found.version:
             notes += self._on_version(project.id, found.version)
+        if options.reopened:
+            notes.append(notices.open_again(len(options.reopened), project.id))
         if certified := self._certified(pool, project.id, found.config):
             notes.append(notices.certified(len(certified), project.id))
         ours = found.version or pool.state(StartState).name

@@ -137,7 +137,8 @@ class Publisher:
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
-        plan = plan_window(wanted, published, version, values, misplaced, self._pool.reserved(tasks))
+        reserved = self._pool.reserved(tasks) | self._hidden.keys()
+        plan = plan_window(wanted, published, version, values, misplaced, reserved)
         urgent = plan.create if switching else ()
         there = self._there(project, plan, published)
         written = self._write(urgent, there, hurry=True, at_least=len(urgent))

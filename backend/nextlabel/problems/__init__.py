@@ -9,6 +9,7 @@ __all__ = [
     "helping_words",
     "intervals",
     "judgement",
+    "look_again",
     "metrics",
     "people",
     "quality",

@@ -74,12 +74,15 @@ class Form:
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """Of each question what most of those come to who answered it; None when nobody answered any.
 
-        Answers count by their weights. Ground truth goes before all others, and the latest answer breaks a tie. Of
-        labels of which any may be given each is decided for itself; of steps it is the one in the middle.
+        Answers count by their weights. Ground truth goes before all others, and the casting answer, else the latest,
+        breaks a tie. Of labels of which any may be given each is decided for itself; of steps it is the one in the
+        middle.
         """
         if len(votes) == 1:
             return self.answer_of(votes[0].label)
-        understood = [(vote, self._understood(decoded(vote.label))) for vote in sorted(votes, key=lambda v: v.when)]
+        understood = [
+            (vote, self._understood(decoded(vote.label))) for vote in sorted(votes, key=lambda v: (v.casting, v.when))
+        ]
         agreed: dict[str, tuple[str, ...]] = {}
         for part in self.parts:
             given = [(vote, answers[part.name]) for vote, answers in understood if part.name in answers]

@@ -3,7 +3,8 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
-Two notes that nobody else has outlive other tables: what models would have asked for, and our last switch.
+Notes that nobody else has outlive other tables: what models would have asked for, our last switch, and what was asked
+about again.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import json
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -25,7 +26,7 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import ControlState, QueueState, Record, State, SyncState
+from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
@@ -93,13 +94,14 @@ READ_AGAIN = (
     "offered",
     "newly_answered",
 )  # tables of any release, not `marked`
-NOTED = (ControlState, QueueState)  # of `meta`, the same in any release: nobody else knows it
+NOTED = (ControlState, QueueState, AgainState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
 EXACT = "exact"  # the same in full precision, of the few texts that are shown
 KINDS = (EMBEDDINGS, FEATURES, EXACT)  # of vectors
 
+NO_CASTING: Mapping[int, str] = {}
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
@@ -382,9 +384,9 @@ class Pool:
 
     def labels(self, question: Question, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),)), self._casting()
         found = (
-            (task_id, question.consensus([_vote(vote) for vote in votes]))
+            (task_id, question.consensus([_vote(vote, casting) for vote in votes]))
             for task_id, votes in groupby(rows, itemgetter(0))
         )
         return {task_id: label for task_id, label in found if label is not None}
@@ -396,9 +398,13 @@ class Pool:
 
     def answered(self, holdout: bool) -> list[tuple[Example, list[Vote]]]:
         """All readable tasks with answers, the holdout's or the others, in the order of their ids."""
-        rows = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),)), self._casting()
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote) for vote in votes]) for votes in tasks]
+        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote, casting) for vote in votes]) for votes in tasks]
+
+    def _casting(self) -> Mapping[int, str]:
+        """Whose vote decides, by task, where as much weight is on each of several labels."""
+        return self.state(AgainState).casting
 
     def by_hand(self) -> list[tuple[str, str, float]]:
         """Of each label that was given in Label Studio's editor: whose it is, when it was given, and how many seconds
@@ -439,14 +445,19 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
-    def lowest_labelled(self) -> dict[str, float]:
+    def lowest_labelled(self, but: Collection[int] = ()) -> dict[str, float]:
         """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
-        published: it was asked for, whether the label counts or not."""
+        published: it was asked for, whether the label counts or not. Tasks `but` those, which were published anew after
+        they were labelled."""
         sql = (
             "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
-            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout GROUP BY 1"
+            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout AND id NOT IN (SELECT value FROM json_each(?)) GROUP BY 1"
         )
-        return dict(self._db.execute(sql))
+        return dict(self._db.execute(sql, (json.dumps(list(but)),)))
+
+    def votes(self) -> int:
+        """How many answers there are, whether they count or not."""
+        return self._count("SELECT COUNT(*) FROM vote")
 
     def control_labels(self) -> int:
         """How many tasks of it have a label."""
@@ -890,9 +901,10 @@ def _untouched(
     return text is not None and not (holdout or skipped or annotations)
 
 
-def _vote(row: Sequence[Any]) -> Vote:
-    _, label, ground_truth, given, accepted, *counts = row[:9]
-    return Vote(label, bool(ground_truth), given, bool(accepted), *counts)
+def _vote(row: Sequence[Any], casting: Mapping[int, str] = NO_CASTING) -> Vote:
+    task_id, label, ground_truth, given, accepted, account, weight, why, seconds = row[:9]
+    decides = casting.get(task_id) == account
+    return Vote(label, bool(ground_truth), given, bool(accepted), account, weight, why, seconds, decides)
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

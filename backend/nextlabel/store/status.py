@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.look_again import LookAgain
 from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
 from nextlabel.values.traffic import Traffic
@@ -104,9 +105,12 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | People | Traffic
+Status: TypeAlias = (
+    QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | LookAgain | People | Traffic
+)
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_LOOK_AGAIN = TypeAdapter(LookAgain)
 _PEOPLE = TypeAdapter(People)
 
 
@@ -161,6 +165,17 @@ class StatusBoard:
     def put_people(self, project: int, people: People) -> None:
         """Say what the copy says of them."""
         self._write(f"{project}.people", people)
+
+    def look_again(self, project: int) -> LookAgain:
+        """Which of its labelled tasks are worth a second look, as far as that was looked at."""
+        try:
+            return _LOOK_AGAIN.validate_python(self._read(f"{project}.again", LookAgain))
+        except ValidationError:
+            return LookAgain()
+
+    def put_look_again(self, project: int, found: LookAgain) -> None:
+        """Say it."""
+        self._write(f"{project}.again", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

@@ -23,6 +23,7 @@ class Vote:
     weight: float = 1.0
     why: str = ""
     seconds: float | None = None
+    casting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

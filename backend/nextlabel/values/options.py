@@ -31,6 +31,10 @@ QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"to
 COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
 SWITCHES = ("pause", "show_people")  # off until a person puts them on
 ON_OR_OFF = "on or off"
+MOST_OPEN = 20  # tasks that are open again at a time
+MOST_ASKED_AGAIN = 0.5  # the share of tasks that a second person is asked about at random
+HOW_MANY_AGAIN = f"how many tasks may be open again at a time, from 0 (none) to {MOST_OPEN}, such as 3"
+A_SHARE_AGAIN = f"a share of the labelled tasks from 0 (none) to {MOST_ASKED_AGAIN:g}, such as 0.05"
 CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 
@@ -49,7 +53,9 @@ class ProjectOptions:
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
     `older_labels`. On `pause` nothing is fitted and no order is made; labels are read. The page may `show_people` by
-    name.
+    name. So many labelled tasks as `look_again` says are open again at a time for a second person, and the
+    share `second_votes` of all is drawn for one; `reopened` are those that we have opened, each with the number of
+    people that Label Studio asked before, so that it can be put back whatever else is lost.
     """
 
     fields: tuple[str, ...] = ()
@@ -70,6 +76,9 @@ class ProjectOptions:
     older_labels: float = 0.0
     pause: bool = False
     show_people: bool = False
+    look_again: int = 0
+    second_votes: float = 0.0
+    reopened: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def counting(self) -> Counting:
@@ -115,9 +124,10 @@ class ProjectOptions:
             raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
-        counting = _counting_of(ours)
-        switches = (_switch_in(ours, "pause"), _switch_in(ours, "show_people"))
-        return cls(*kept, weights, combine, since, counting.left_out, counting.since, counting.older, *switches)
+        counting, again = _counting_of(ours), _again_of(ours)
+        pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
+        of_people = (counting.left_out, counting.since, counting.older, pause, people)
+        return cls(*kept, weights, combine, since, *of_people, *again)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -132,7 +142,8 @@ class ProjectOptions:
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
         ours |= {"leave_out": list(map(str, self.leave_out)), "guideline_since": self.guideline_since}
-        ours |= {"older_labels": self.older_labels}
+        ours |= {"older_labels": self.older_labels, "look_again": self.look_again, "second_votes": self.second_votes}
+        ours |= {"reopened": {str(task): people for task, people in self.reopened.items()}}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
         ours |= {name: "on" if getattr(self, name) else "" for name in SWITCHES}
@@ -165,6 +176,36 @@ def _switch_in(ours: Mapping[str, Any], name: str) -> bool:
 def switch_of(given: object) -> bool | None:
     """Whether it is on; None: it is none of both."""
     return given == "on" if given in ("on", "off") else None
+
+
+def _again_of(ours: Mapping[str, Any]) -> tuple[int, float, Mapping[int, int]]:
+    most, share = most_open_of(ours.get("look_again", 0)), share_again_of(ours.get("second_votes", 0))
+    if most is None:
+        raise not_possible("look_again", ours["look_again"], HOW_MANY_AGAIN)
+    if share is None:
+        raise not_possible("second_votes", ours["second_votes"], A_SHARE_AGAIN)
+    return most, share, reopened_of(ours.get("reopened"))
+
+
+def most_open_of(given: object) -> int | None:
+    """How many tasks may be open again at a time, from JSON or words. None: it is no such number."""
+    number = int(given) if isinstance(given, str) and given.isdecimal() else given
+    return number if type(number) is int and 0 <= number <= MOST_OPEN else None
+
+
+def share_again_of(given: object) -> float | None:
+    """A share of tasks to ask a second person about, from JSON or words. None: it is none."""
+    try:
+        share = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else -1.0
+    except ValueError:
+        return None
+    return share if 0 <= share <= MOST_ASKED_AGAIN else None
+
+
+def reopened_of(given: object) -> Mapping[int, int]:
+    """Tasks that we have opened again, from JSON. Nobody writes it by hand: what is none of that is left out."""
+    found = given.items() if isinstance(given, Mapping) else ()
+    return {int(task): people for task, people in found if str(task).isdecimal() and type(people) is int and people > 0}
 
 
 def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:

@@ -120,6 +120,8 @@ def people_of(project: int) -> Json | None:
 
 def look_again_of(project: int) -> Json | None:
     """Tasks whose label is worth a second look."""
+    found = services().board.look_again(project)
+    return asdict(found) if found.at else None
 
 
 def _presses(project: int, may_see: bool) -> list[Json]:
