@@ -71,6 +71,17 @@ def state_of(project: LiveProject) -> str:
     return str(httpx.get(f"{project.backend.url}/api/projects/{project.id}").json()["state"])
 
 
+def see_a_certificate_stand_until_resumed(project: LiveProject) -> None:
+    audits = Audits(project.backend.model_dir)
+    audits.begin(replace(AUDIT, project=project.id), None)
+    audits.end(project.id, "all tasks are certified")
+    project.studio.update_project(project.id, title="an event")
+    wait_until(lambda: state_of(project) == PAUSED, "a certificate that stands to be told as a pause")
+    press(project, "resume")
+    wait_until(lambda: state_of(project) != PAUSED, "it to be released")
+    assert not audits.holds(project.id)
+
+
 def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     label_studio: LocalStudio,
     studio: LabelStudioClient,
@@ -116,15 +127,7 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     assert options_of(project).look_again == 3
     press(project, "look_again", about="off")
     assert options_of(project).look_again == 0
-
-    audits = Audits(backend.model_dir)
-    audits.begin(replace(AUDIT, project=project.id), None)
-    audits.end(project.id, "all tasks are certified")
-    studio.update_project(project.id, title="an event")
-    wait_until(lambda: state_of(project) == PAUSED, "a certificate that stands to be told as a pause")
-    press(project, "resume")
-    wait_until(lambda: state_of(project) != PAUSED, "it to be released")
-    assert not audits.holds(project.id)
+    see_a_certificate_stand_until_resumed(project)
 
     actions = f"{project.backend.url}/api/projects/{project.id}/actions"
     assert "strategy=margin (before: entropy)" in httpx.get(actions).json()["new_defaults"]
