@@ -94,18 +94,26 @@ def test_tasks_link_into_label_studio(client: FlaskClient) -> None:
         assert f"a href=http://localhost:8080/projects/{PROJECT}/data?task={task}" in loads
 
 
-def test_sections_of_others_may_hold_the_least(client: FlaskClient) -> None:
+def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> None:
     least = told(long_ago())
     least["history_of"] = [{**least["history_of"][0], "accuracy": None, "majority": None, "judged_by": ""}]
     least["random_of"] = []
     least["people_of"] = {**least["people_of"], "names_shown": False, "people": [], "agreement": None, "pace_s": None}
     least["look_again_of"] = {**least["look_again_of"], "on": False, "tasks": []}
+    fuller = told(long_ago())
+    fuller["look_again_of"] |= {"confirmed": 4, "changed": 2, "why": "all labels are one person's"}
+    fuller["people_of"] |= {"agreement": None, "why": "no task has two answers"}
     with saying(least):
         shown = parse(client.get("/").text)
     assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
     assert "No label is contradicted" in shown.text
     assert "Show names and speed" in shown.text
     assert "ada@shop.example" not in shown.text
+    with saying(fuller):
+        text = " ".join(parse(client.get("/").text).text.split())
+    assert "A second person confirmed 4 of these labels and changed 2." in text
+    assert "None is opened again for a second person, as all labels are one person's." in text
+    assert "There is no agreement to tell: no task has two answers." in text
 
 
 def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: FlaskClient) -> None:
