@@ -60,6 +60,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "load": "let many annotators and requests loose on the whole system",
         "soak": "follow the memory of the web process over many predictions and versions",
         "measure-loop": "measure the seconds from a label to the new order",
+        "measure-page": "measure what open pages cost the web process, and whether webhooks wait",
         "measure-pool": "measure large pools",
         "measure-rounds": "measure what a round of a simulation costs, next to an older checkout",
         "measure-near-copies": "measure what counts as a near-copy, by cosine and by words",

@@ -123,6 +123,10 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     press(project, "show_names", about="off")
     assert httpx.get(people).json()["people"] == []
 
+    press(project, "look_again", about="on")
+    assert options_of(project).look_again == 3
+    press(project, "look_again", about="off")
+    assert options_of(project).look_again == 0
     see_a_certificate_stand_until_resumed(project)
 
     actions = f"{project.backend.url}/api/projects/{project.id}/actions"

@@ -15,7 +15,7 @@ from nextlabel.problems.judgement import Figures, Judgement
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.registry import Registry
-from nextlabel.web.pages import MOST_CLASSES
+from nextlabel.web.panels import MOST_CLASSES
 
 PROJECT = 7
 WITH_SET = ProjectOptions(defaults=LATEST, control_seed="a seed")
@@ -57,7 +57,8 @@ def test_the_page_says_what_is_known_and_what_it_takes(classes: int, labels: int
     assert ("Macro-F1: cannot tell yet; about" in page.text) == cannot_tell
     assert ("New texts like these: cannot tell yet" in page.text) == (labels < 39)
     known = min(classes, labels)
-    assert page.tags.count("tr") == (1 + min(known, MOST_CLASSES) if known else 0)
+    rows = page.tables.get("Each class, by the control set's labels", [])
+    assert len(rows) == (1 + min(known, MOST_CLASSES) if known else 0)
     hidden = max(0, known - MOST_CLASSES)
     assert (f"{hidden} more classes: nextlabel quality --project {PROJECT}" in page.text) == (hidden > 0)
     assert ("Nothing is known about '<class" in page.text) == (0 < labels < classes)

@@ -16,6 +16,7 @@ __all__ = [
     "load",
     "loop_benchmark",
     "measure_loop",
+    "measure_page",
     "measure_pool",
     "measure_rounds",
     "peers",

@@ -38,6 +38,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
+from nextlabel.learning.second_votes import drawn
 from nextlabel.loop import asking
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
@@ -300,8 +301,7 @@ class Controller:
             self._keep_in_order(pool, found, found.version)
         if thorough:
             self._look_ahead(pool, found)
-            names = functools.partial(names_of, self._studio) if options.show_people else None
-            self._board.put_people(project.id, figures(pool, config, names, self._now()))
+            self._put_people(pool, found, options)
             self._look_again(pool, found, in_order=audit is None)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
@@ -317,6 +317,13 @@ class Controller:
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())
+
+    def _put_people(self, pool: Pool, found: _Found, options: ProjectOptions) -> None:
+        """What can be said of who labels, by tasks that were drawn for a second vote."""
+        names = functools.partial(names_of, self._studio) if options.show_people else None
+        labelled = pool.answered(holdout=False) if options.second_votes else ()
+        second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
+        self._board.put_people(found.project.id, figures(pool, found.config, names, self._now(), second))
 
     def _look_again(self, pool: Pool, found: _Found, in_order: bool) -> None:
         """At labels, and at what is open again; nobody waits for it."""

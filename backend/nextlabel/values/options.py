@@ -53,8 +53,7 @@ class ProjectOptions:
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
     `older_labels`. On `pause` nothing is fitted and no order is made; labels are read. The page may `show_people` by
-    name.
-    `older_labels`. So many labelled tasks as `look_again` says are open again at a time for a second person, and the
+    name. So many labelled tasks as `look_again` says are open again at a time for a second person, and the
     share `second_votes` of all is drawn for one; `reopened` are those that we have opened, each with the number of
     people that Label Studio asked before, so that it can be put back whatever else is lost.
     """
@@ -125,10 +124,10 @@ class ProjectOptions:
             raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
-        counting = _counting_of(ours)
-        switches = (_switch_in(ours, "pause"), _switch_in(ours, "show_people"))
-        of_people = (counting.left_out, counting.since, counting.older, *switches, *_again_of(ours))
-        return cls(*kept, weights, combine, since, *of_people)
+        counting, again = _counting_of(ours), _again_of(ours)
+        pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
+        of_people = (counting.left_out, counting.since, counting.older, pause, people)
+        return cls(*kept, weights, combine, since, *of_people, *again)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""

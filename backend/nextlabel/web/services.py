@@ -11,6 +11,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
+from nextlabel.web.documents import Documents
 from nextlabel.web.monitoring import Metrics
 
 EXTENSION = "nextlabel"  # of the Flask application
@@ -30,6 +31,7 @@ class Services:
     resident: LoadedVersions
     metrics: Metrics
     places: threading.BoundedSemaphore
+    documents: Documents
 
 
 def make_services(settings: Settings) -> Services:
@@ -38,7 +40,7 @@ def make_services(settings: Settings) -> Services:
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     resident = LoadedVersions(settings, registry, LOADED_VERSIONS, niceness=NICENESS)
     metrics, places = Metrics(settings, registry, board, jobs), threading.BoundedSemaphore(MAX_PREDICTIONS)
-    return Services(settings, registry, board, jobs, resident, metrics, places)
+    return Services(settings, registry, board, jobs, resident, metrics, places, Documents())
 
 
 def services() -> Services:
