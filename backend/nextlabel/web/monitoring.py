@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import starmap
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from nextlabel import __version__
 from nextlabel.problems.advice import KEYS
+from nextlabel.problems.judgement import Judgement
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
@@ -57,11 +59,16 @@ HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
         "helping_timestamp_seconds": "When that was found out, in seconds since 1970",
     }
 )
-OF_QUESTIONS: Mapping[str, str] = MappingProxyType(
+LABELLED: Mapping[str, tuple[str, str]] = MappingProxyType(  # gauges with a label of that name beside the project
     {
-        "question_accuracy": "Share of right answers to tasks of the control set, of a question of a form",
-        "question_accuracy_low": "The lower limit of its 95 % interval",
-        "question_accuracy_high": "The upper limit of its 95 % interval",
+        "project_state": ("state", "1 for the state that the project is in, else 0"),
+        "advice": ("key", "1 for the key of what to do next, 0 for all others"),
+        "question_accuracy": (
+            "question",
+            "Share of right answers to tasks of the control set, of a question of a form",
+        ),
+        "question_accuracy_low": ("question", "The lower limit of its 95 % interval"),
+        "question_accuracy_high": ("question", "The upper limit of its 95 % interval"),
     }
 )
 COUNTERS: Mapping[str, str] = MappingProxyType(
@@ -74,7 +81,14 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
         "label_studio_failures": "Reconciles that failed as Label Studio did not answer",
     }
 )
-Sample: TypeAlias = tuple[str, float]  # a name of those above, and its value
+
+
+class Sample(NamedTuple):
+    """Of a project: a name of those above, its value and, where it has one, its other label."""
+
+    name: str
+    value: float
+    label: str = ""
 
 
 class Metrics:
@@ -121,57 +135,43 @@ class _TrainerCollector(Collector):
         self._audits = Audits(settings.model_dir)
 
     def collect(self) -> Iterator[Metric]:
-        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
-            **{name: _gauge(name, text, "project") for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()},
-            **{
-                name: CounterMetricFamily(f"nextlabel_{name}", text, labels=["project"])
-                for name, text in COUNTERS.items()
-            },
-        }
-        states = _gauge("project_state", "1 for the state that the project is in, else 0", "project", "state")
-        advice = _gauge("advice", "1 for the key of what to do next, 0 for all others", "project", "key")
-        questions = {name: _gauge(name, text, "project", "question") for name, text in OF_QUESTIONS.items()}
+        families = _families()
         for project in self._registry.projects():
-            for name, value in self._samples(project):
-                families[name].add_metric([str(project)], value)
-            state = self._state(project)
-            for known in STATES:
-                states.add_metric([str(project), known], known == state)
-            if given := self._board.advice(project).key:
-                for key in KEYS:
-                    advice.add_metric([str(project), key], key == given)
-            for name, question, value in self._by_question(project):
-                questions[name].add_metric([str(project), question], value)
-        waiting = _gauge("jobs_waiting", "Jobs that the trainer has not begun")
+            for name, value, *label in self._samples(project):
+                families[name].add_metric([str(project), *filter(None, label)], value)
+        waiting = GaugeMetricFamily("nextlabel_jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*families.values(), states, advice, *questions.values(), waiting, *self._traffic())
-
-    def _state(self, project: int) -> str:
-        settings = self._settings
-        return summary_of(self._board, project, settings.base_model, time.time(), settings.reconcile_s).state
+        yield from (*families.values(), waiting, *self._traffic())
 
     def _samples(self, project: int) -> Iterator[Sample]:
         queue, fit = self._board.queue(project), self._board.fit(project)
-        yield from ((name, getattr(queue, name)) for name in OF_QUEUE)
-        yield "fit_due", bool(queue.due)
-        yield "fit_failures_in_a_row", fit.failures_in_a_row
-        yield "audit_running", self._audits.runs(project)
-        yield "switch_seconds", queue.publish_seconds
+        yield from (Sample(name, getattr(queue, name)) for name in OF_QUEUE)
+        yield Sample("fit_due", bool(queue.due))
+        yield Sample("fit_failures_in_a_row", fit.failures_in_a_row)
+        yield Sample("audit_running", self._audits.runs(project))
+        yield Sample("switch_seconds", queue.publish_seconds)
         if seen := max(queue.at, fit.at):
-            yield "trainer_timestamp_seconds", seen
+            yield Sample("trainer_timestamp_seconds", seen)
         counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors, queue.unanswered)
-        yield from zip(COUNTERS, counts, strict=True)
-        yield from self._accuracy(project)
+        yield from starmap(Sample, zip(COUNTERS, counts, strict=True))
+        yield from self._state(project)
+        yield from self._quality(project)
         yield from self._helping(project)
         yield from self._active(project)
 
-    def _accuracy(self, project: int) -> Iterator[Sample]:
-        """The share and its limits; nothing while nothing is known."""
-        figures = self._board.quality(project).figures
-        if figures is not None and figures.accuracy.value is not None:
-            yield "control_accuracy", figures.accuracy.value
-            yield "control_accuracy_low", figures.accuracy.interval.low
-            yield "control_accuracy_high", figures.accuracy.interval.high
+    def _state(self, project: int) -> Iterator[Sample]:
+        base_model, reconcile_s = self._settings.base_model, self._settings.reconcile_s
+        state = summary_of(self._board, project, base_model, time.time(), reconcile_s).state
+        yield from (Sample("project_state", known == state, known) for known in STATES)
+        if given := self._board.advice(project).key:
+            yield from (Sample("advice", key == given, key) for key in KEYS)
+
+    def _quality(self, project: int) -> Iterator[Sample]:
+        """The shares and their limits; nothing while nothing is known."""
+        judgement = self._board.quality(project)
+        yield from _accuracy("control_accuracy", judgement, "")
+        for one in judgement.questions:
+            yield from _accuracy("question_accuracy", one, one.question)
 
     def _helping(self, project: int) -> Iterator[Sample]:
         """What is known of it; nothing while nobody has asked."""
@@ -186,15 +186,7 @@ class _TrainerCollector(Collector):
             found.at,
         )
         if found.at:
-            yield from ((name, value) for name, value in zip(HELPING, values, strict=True) if value is not None)
-
-    def _by_question(self, project: int) -> Iterator[tuple[str, str, float]]:
-        """The same of each question of a form."""
-        for one in self._board.quality(project).questions:
-            if one.figures and one.figures.accuracy.value is not None:
-                yield "question_accuracy", one.question, one.figures.accuracy.value
-                yield "question_accuracy_low", one.question, one.figures.accuracy.interval.low
-                yield "question_accuracy_high", one.question, one.figures.accuracy.interval.high
+            yield from (Sample(name, value) for name, value in zip(HELPING, values, strict=True) if value is not None)
 
     def _active(self, project: int) -> Iterator[Sample]:
         version = self._registry.current(project)
@@ -202,9 +194,9 @@ class _TrainerCollector(Collector):
             return
         card = self._registry.card(project, version)
         if card.created_at:
-            yield "version_timestamp_seconds", datetime.fromisoformat(card.created_at).timestamp()
+            yield Sample("version_timestamp_seconds", datetime.fromisoformat(card.created_at).timestamp())
         if card.scores:
-            yield "holdout_score", card.scores["combined"]
+            yield Sample("holdout_score", card.scores["combined"])
 
     def _traffic(self) -> tuple[Metric, Metric]:
         traffic = self._board.traffic()
@@ -218,5 +210,21 @@ class _TrainerCollector(Collector):
         return requests, bodies
 
 
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"nextlabel_{name}", text, labels=labels)
+def _families() -> dict[str, GaugeMetricFamily | CounterMetricFamily]:
+    """By the names above, without a sample."""
+    plain = [(name, text, ["project"]) for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()]
+    labelled = [(name, text, ["project", label]) for name, (label, text) in LABELLED.items()]
+    return {
+        **{
+            name: GaugeMetricFamily(f"nextlabel_{name}", text, labels=labels) for name, text, labels in plain + labelled
+        },
+        **{name: CounterMetricFamily(f"nextlabel_{name}", text, labels=["project"]) for name, text in COUNTERS.items()},
+    }
+
+
+def _accuracy(name: str, judgement: Judgement, label: str) -> Iterator[Sample]:
+    accuracy = judgement.figures.accuracy if judgement.figures else None
+    if accuracy and accuracy.value is not None:
+        yield Sample(name, accuracy.value, label)
+        yield Sample(f"{name}_low", accuracy.interval.low, label)
+        yield Sample(f"{name}_high", accuracy.interval.high, label)
