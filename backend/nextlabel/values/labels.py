@@ -11,7 +11,8 @@ class Vote:
     """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
 
     `accepted`: it was submitted as a prediction had filled it in. `account` is the id of whose it is. It counts by
-    `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`.
+    `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`. A `casting` one goes
+    before later ones where there is as much weight on several labels.
     """
 
     label: str
