@@ -12,7 +12,8 @@ class Vote:
 
     `accepted`: it was submitted as a prediction had filled it in. `account` is the id of whose it is. It counts by
     `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`. So many `seconds` it
-    took in Label Studio's editor, its edits included; None for one that came another way.
+    took in Label Studio's editor, its edits included; None for one that came another way. A `casting` one goes before
+    later ones where there is as much weight on several labels.
     """
 
     label: str
