@@ -247,11 +247,13 @@ def test_many_projects_have_a_line_each(tmp_path: Path) -> None:
     for project in range(1, 21):
         fill(tmp_path, project, datetime.now(timezone.utc), f"Part {project}")
     StatusBoard(tmp_path).put_queue(5, 0.0, first="Label Studio refuses the token.", state="failed")
+    StatusBoard(tmp_path).put_queue(6, 0.0, message="Nobody can serve <this>.", state="refused")
     client = client_of(tmp_path)
     lines = parse(client.get("/").text).tables["All projects that are connected to this backend"]
     assert lines[0] == ["Project", "State", "Labels", "Accuracy"]
     assert lines[1] == ["Part 1 #1", "published", "347 3 new", "90 % 76 to 96 %"]
-    assert lines[5][:2] == ["Part 5 #5", "failed warning"]
+    assert lines[5][:2] == ["Part 5 #5", "failed Label Studio refuses the token."]
+    assert lines[6][:2] == ["Part 6 #6", "refused Nobody can serve <this>."]
     assert len(lines) == 21
     said = client.get("/api/projects").get_json()["projects"]
     assert [one["id"] for one in said] == list(range(1, 21))

@@ -87,11 +87,15 @@ def _line(project: int) -> Json:
         "title": queue.title or "Project",
         "state": state["state"],
         "tone": state["tone"],
-        "warned": bool(queue.first),
+        "wrong": state["first"] or _why_failed(state),
         "labels": queue.labels,
         "pending": queue.pending,
         "accuracy": _narrow(_accuracy(services().board.quality(project))),
     }
+
+
+def _why_failed(state: Json) -> str:
+    return next(iter(state["sentences"]), "") if state["tone"] == "failed" else ""
 
 
 def label_studio() -> str:

@@ -14,12 +14,12 @@
     if (asking) return;
     asking = true;
     try {
-      take(await fetch(address, request()));
-    } catch {
-      missed("The backend does not answer");
+      const answer = await fetch(address, request()).catch(() => null);
+      await (answer ? take(answer) : missed("The backend does not answer"));
+    } finally {
+      asking = false;
+      timer = setTimeout(ask, 1000 * pause());
     }
-    asking = false;
-    timer = setTimeout(ask, 1000 * pause());
   }
 
   function request() {
@@ -27,15 +27,15 @@
     return {headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(1000 * PATIENCE_S)};
   }
 
-  function take(answer) {
+  async function take(answer) {
     if (answer.status === 304) return answered();
     if (answer.status === 401) return missed("The backend asks for credentials: load the page again");
     if (!answer.ok) return missed(`The backend answers with an error (${answer.status})`);
-    return answer.json().then((found) => {
-      etag = answer.headers.get("ETag");
-      answered();
-      renew(found);
-    }, () => missed("The backend's answer was cut short"));
+    const found = await answer.json().catch(() => null);
+    if (!found) return missed("The backend's answer was cut short");
+    etag = answer.headers.get("ETag");
+    answered();
+    renew(found);
   }
 
   function pause() {
