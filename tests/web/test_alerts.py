@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from helpers.paths import ROOT
 from helpers.programs import promtool
 from nextlabel.problems.advice import Advice
+from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.judgement import Figures, Judgement
 from nextlabel.problems.quality import Estimate
@@ -45,6 +46,9 @@ def metrics(tmp_path: Path) -> str:
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
     board.put_queue(PROJECT, 1.0, labels=40)
     board.put_advice(PROJECT, Advice("go_on", "Go on.", 1.0))
+    board.put_helping(
+        PROJECT, Helping("", 1.0, Measured(90, 0.1, 0.1), Forecast(9, 0.1, 0, 0.2), NextLabels(9, 0.1, 9))
+    )
     judgement = Judgement(figures=Figures(half, half, half, half, ()), question="topic")
     board.put_quality(PROJECT, replace(judgement, questions=(judgement,)))
     card = Card(
