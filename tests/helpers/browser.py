@@ -1,6 +1,5 @@
 """A real browser, headless, and the web application behind an address of its own."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +10,14 @@ from playwright.sync_api import sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from helpers.ports import own_port
+from helpers.programs import chromium
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PORT = 20300
 
 
 class _Quiet(WSGIRequestHandler):
     def log(self, kind: str, message: str, *args: Any) -> None:
         """Say nothing of each request."""
-
-
-def chromium() -> str:
-    """The program; Debian and others name it differently."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    assert found, "Chromium is not installed: run scripts/setup dev"
-    return found
 
 
 @contextmanager

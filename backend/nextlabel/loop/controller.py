@@ -302,7 +302,8 @@ class Controller:
         if thorough:
             self._look_ahead(pool, found)
             self._put_people(pool, found, options)
-            self._look_again(pool, found, in_order=audit is None)
+            if not options.pause:  # what is open stays so
+                self._look_again(pool, found, in_order=audit is None)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
     def _look_ahead(self, pool: Pool, found: _Found) -> None:
