@@ -99,6 +99,17 @@ def test_what_may_pass_is_tried_three_times_and_no_redirect_is_followed(
     assert "open-sesame" not in caplog.text, "whoever knows the address may write there"
 
 
+def test_an_address_at_which_nobody_listens_is_a_line_in_the_log_without_its_secret(
+    pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    teller = Teller("http://127.0.0.1:9/hooks/open-sesame", STANDS_S, pauses_s=(0.0,))
+    teller.look(pool, PROJECT, AUDIT, STANDS)
+    wait_until(idle(teller), "the tries to end")
+    said = [record.message for record in caplog.records]
+    assert said == ["project 7: ADVICE_WEBHOOK at 127.0.0.1 did not answer (ConnectError)"]
+    assert "open-sesame" not in caplog.text
+
+
 def test_nothing_waits_for_a_webhook_that_does_not_answer_and_few_requests_are_under_way(
     tmp_path: Path, chat: Callable[..., Chat], caplog: pytest.LogCaptureFixture
 ) -> None:

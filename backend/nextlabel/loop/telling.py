@@ -67,7 +67,12 @@ def _post(url: str, body: dict[str, object]) -> tuple[str, bool]:
     try:
         with httpx.stream("POST", url, json=body, timeout=ANSWER_S) as answer:
             code = answer.status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as error:  # its words may hold the address, which may be a secret
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        OSError,
+        UnicodeError,
+    ) as error:  # its words may hold the address, which may be a secret
         return f"did not answer ({type(error).__name__})", True
     if answer.is_redirect:
         return f"answers {code} and names another address, which is not followed: set that one", False
