@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from helpers.versions import make_card, write_weights
+from nextlabel.versions.archive import differing, restore, write
 from nextlabel.versions.archive import read as read_archive
-from nextlabel.versions.archive import restore, write
 from nextlabel.versions.history import FILE, Said, changed, note_fits, note_said, read
 from nextlabel.versions.registry import Registry
 
@@ -83,3 +83,8 @@ def test_it_is_backed_up_and_comes_back(registry: Registry, tmp_path: Path) -> N
     there.mkdir()
     restore(tmp_path / "backup.zip", read_archive(tmp_path / "backup.zip"), contents.files, there)
     assert read(Registry(there), PROJECT) == read(registry, PROJECT)
+    note_said(registry, PROJECT, replace(SAID, order="nextlabel-1.9-20261124T063000"))
+    assert differing(contents, tmp_path) == ([], []), "what was added since stays"
+    path = registry.home(PROJECT) / FILE
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    assert differing(contents, tmp_path) == ([], [f"models/{PROJECT}/{FILE}"])

@@ -19,6 +19,7 @@ from typing import IO, Any
 from nextlabel.errors import BadBackupError
 from nextlabel.values.versions import is_ours
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.history import FILE
 from nextlabel.versions.registry import CARD, LABELS, MANIFEST, OPTIONS, POINTER, UNFINISHED, Registry
 
 FORMAT = 1
@@ -207,7 +208,11 @@ def differing(contents: Contents, model_dir: Path) -> tuple[list[str], list[str]
 
 
 def _is(path: Path, stamp: Stamp) -> bool:
-    content = path.read_bytes() if path.is_file() and path.stat().st_size == stamp.size else b""
+    """Or, of a file that only grows, whether it was."""
+    size = path.stat().st_size if path.is_file() else -1
+    content = (
+        path.read_bytes()[: stamp.size] if size == stamp.size or (path.name == FILE and size > stamp.size) else b""
+    )
     return len(content) == stamp.size and hashlib.sha256(content).hexdigest() == stamp.sha256
 
 
