@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 
 from nextlabel.compute import local
 from nextlabel.errors import NextlabelError
@@ -21,7 +20,7 @@ from nextlabel.settings import Settings, for_project
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
-from nextlabel.versions.exporting import require_empty
+from nextlabel.versions.exporting import require_empty, whole
 from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -72,12 +71,9 @@ def write_final(
         "libraries": classifiers.package_versions(),
         "created_at": now().isoformat(timespec="seconds"),
     }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        result.classifier.save(directory)
-        replace_file(directory / "card.json", json.dumps(card, ensure_ascii=False, indent=1))
-    except (OSError, SafetensorError) as error:
-        raise NextlabelError(f"{directory} cannot be written ({error}). Name another directory.") from None
+    with whole(directory) as beside:
+        result.classifier.save(beside)
+        replace_file(beside / "card.json", json.dumps(card, ensure_ascii=False, indent=1))
     return len(labelled)
 
 

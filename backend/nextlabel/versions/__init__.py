@@ -3,4 +3,15 @@
 Owns saving, activating and pruning; refuses to fit or to publish.
 """
 
-__all__ = ["archive", "audits", "exporting", "heads", "judging", "loaded", "promotion", "registry"]
+__all__ = [
+    "archive",
+    "audits",
+    "exporting",
+    "heads",
+    "judging",
+    "label_files",
+    "loaded",
+    "model_card",
+    "promotion",
+    "registry",
+]
