@@ -149,7 +149,7 @@ def test_what_the_owner_says_is_checked_before_anything_is_written() -> None:
         ({"languages": ("English",)}, "no code of a language"),
     ):
         with pytest.raises(BadSettingError, match=what):
-            Owner(**given)  # type: ignore[arg-type]
+            Owner(**given)
 
 
 def written(house: House, path: Path, source: Source | None = None) -> Written:

@@ -1,6 +1,6 @@
 """Forgets a project: no file of it is left in MODEL_DIR. Refuses one that is connected, or that a trainer works on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -71,11 +71,12 @@ def forget(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, projec
 
 
 @contextmanager
-def taken(model_dir: Path, project: int) -> Iterator[None]:
-    """While no trainer works on the project. Raises `InUseError` when one does not make room."""
+def taken(model_dir: Path, project: int, names: Sequence[str] = AT_WORK) -> Iterator[None]:
+    """While no trainer works on the project, or does what takes these locks. Raises `InUseError` when one does not make
+    room."""
     with ExitStack() as held:
         try:
-            for name in AT_WORK:
+            for name in names:
                 held.enter_context(lock(model_dir, name.format(project)).acquire(timeout=PATIENCE_S))
         except LockHeld:
             raise InUseError(

@@ -6,6 +6,7 @@ Owns saving, activating and pruning; refuses to fit or to publish.
 __all__ = [
     "archive",
     "audits",
+    "endings",
     "exporting",
     "heads",
     "judging",
