@@ -2,6 +2,7 @@
 model, however small, and labels that look like anything but labels."""
 
 import csv
+import html
 import json
 import os
 import re
@@ -24,18 +25,20 @@ from nextlabel.errors import BadSettingError, NextlabelError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.loop import machine_labels
 from nextlabel.loop.auditing import freeze_pool, in_force, progress
-from nextlabel.loop.leaving import Written, source_of, write_checkpoint, write_labels
+from nextlabel.loop.leaving import Written, source_of, write_checkpoint, write_labels, write_summary
 from nextlabel.loop.machine_labels import MACHINE, NOT_ASKED, PERSON, MachineLabels
 from nextlabel.loop.sync import config_as_read
+from nextlabel.problems.judgement import NO_JUDGEMENT
 from nextlabel.store.pool import Pool
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import encoded
 from nextlabel.values.options import LATEST, ProjectOptions
-from nextlabel.versions import label_files
+from nextlabel.versions import label_files, one_page
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.exporting import Source, whole
 from nextlabel.versions.model_card import Owner
+from nextlabel.versions.one_page import Effort, Outcome
 
 OURS = {**os.environ, "PYTHONPATH": str(ROOT / "backend")}
 SEED = "the house's own"
@@ -348,3 +351,28 @@ with whole(Path(sys.argv[1])) as beside:
     assert [path.name for path in out.iterdir()] == ["model.safetensors"]
     with pytest.raises(NextlabelError, match="is not empty"), whole(out):
         raise AssertionError
+
+
+def test_the_page_for_whoever_paid_says_what_is_known_and_names_nobody(house: House, tmp_path: Path) -> None:
+    write_summary(house.settings, house.registry, active(house), tmp_path / "page", None, "2026-11-30")
+    for name in ("summary.md", "summary.html"):
+        page = (tmp_path / "page" / name).read_text(encoding="utf-8")
+        assert "New texts like these" in page
+        assert "Certificate" in page
+        assert "number 1" not in page, "no text of a task"
+    page = (tmp_path / "page" / "summary.html").read_text(encoding="utf-8")
+    assert YES not in page
+    assert html.escape(YES) in page
+    assert not re.findall(r"https?://(?!x)|<script|src=", page), "nothing from outside"
+    outcome = Outcome(
+        1, "v", "today", 9, 4, 2, {"a": 9}, Effort(2, 4, 0.5, 3), NO_JUDGEMENT, "So it is.", [(8, 0.5), (16, 1)]
+    )
+    assert one_page.html(outcome).count("<circle") == 2
+    told = one_page.markdown(outcome)
+    for sentence in (
+        "2 people gave 4 answers in about 0.5 hours",
+        "3 more came with an import",
+        "So it is.",
+        "about 2 labels",
+    ):
+        assert sentence in told

@@ -4,10 +4,11 @@
 --labels PATH    the label of every task, people's or the machine's: a .csv, .jsonl or .parquet file, or a directory
                  with all three
 --archive DIR    answers of people, options, cards, audits
+--summary DIR    a page for whoever paid, as HTML and Markdown
 --everything DIR all of it, in directories of their own
 
-Reads MODEL_DIR, with the same environment (.env) as the backend, while that works on. Ids of your own (--id-field) and
-options (--archive) are asked of Label Studio. docs/leaving.md says what is in each file.
+Reads MODEL_DIR, with the same environment (.env) as the backend, while that works on. Ids of your own (--id-field),
+options (--archive) and hours (--summary) are asked of Label Studio. docs/leaving.md says what is in each file.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser, studio_from_settings
 from nextlabel.errors import BadSettingError
-from nextlabel.loop.leaving import source_of, write_archive, write_checkpoint, write_labels
+from nextlabel.loop.leaving import source_of, write_archive, write_checkpoint, write_labels, write_summary
 from nextlabel.settings import Settings, load_settings
 from nextlabel.versions.exporting import Source, require_empty
 from nextlabel.versions.label_files import FORMATS, format_of, formats
@@ -38,8 +39,11 @@ def main(arguments: Sequence[str]) -> None:
         print(f"wrote {source.name} to {options.out}; its card is {options.out / 'README.md'}")
     if options.labels:
         _write_labels(settings, registry, source, options)
+    now = datetime.now(timezone.utc)
+    if options.summary:
+        write_summary(settings, registry, source, options.summary, studio_from_settings(), f"{now:%Y-%m-%d}")
+        print(f"wrote a page for whoever paid to {options.summary / 'summary.html'}")
     if options.archive:
-        now = datetime.now(timezone.utc)
         answers = write_archive(settings, studio_from_settings(), options.project, options.archive, now)
         print(f"wrote {answers} answers of people and the records of the project to {options.archive}")
 
@@ -53,6 +57,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="DIR", help="a directory that does not exist yet")
     parser.add_argument("--labels", type=Path, metavar="PATH", help="a file, or a directory that does not exist yet")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="a directory that does not exist yet")
+    parser.add_argument("--summary", type=Path, metavar="DIR", help="a directory that does not exist yet")
     parser.add_argument("--everything", type=Path, metavar="DIR", help="the same for all of them")
     parser.add_argument(
         "--id-field", action="append", default=[], metavar="FIELD", help="a field of the tasks' data, as a column"
@@ -63,26 +68,26 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--language", action="append", default=[], metavar="CODE", help='of the texts, such as "en"')
     options = parser.parse_args(arguments)
     if options.everything:
-        options.out, options.labels, options.archive = (
-            options.everything / name for name in ("model", "labels", "archive")
-        )
-    if not (options.out or options.labels or options.archive):
-        parser.error("nothing is asked for: give --out, --labels, --archive or --everything")
+        for name, place in (("out", "model"), *((name, name) for name in ("labels", "archive", "summary"))):
+            setattr(options, name, getattr(options, name) or options.everything / place)
+    if not any((options.out, options.labels, options.archive, options.summary)):
+        parser.error("nothing is asked for: give --out, --labels, --archive, --summary or --everything")
     options.id_field = list(dict.fromkeys(options.id_field))
     return options
 
 
 def _require_free(options: argparse.Namespace) -> None:
     """Before hours are spent on what cannot be written."""
-    for directory in (options.out, options.archive):
+    for directory in (options.out, options.archive, options.summary):
         if directory:
             require_empty(directory)
     if options.labels and options.labels.suffix:
         format_of(options.labels)
     elif options.labels:
         require_empty(options.labels)
-    if options.out and options.out in (options.labels, options.archive):
-        raise BadSettingError(f"--out and another option name {options.out}. Give each a place of its own.")
+    places = [place for place in (options.out, options.labels, options.archive, options.summary) if place]
+    if len(set(places)) < len(places):
+        raise BadSettingError(f"Two of {', '.join(map(str, places))} are the same. Give each a place of its own.")
 
 
 def _write_labels(settings: Settings, registry: Registry, source: Source, options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nextlabel import __version__
 from nextlabel.errors import BadAuditError, BadSettingError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.tasks import account_of, is_by_hand, is_machines
 from nextlabel.learning.certificate import issue
 from nextlabel.loop.auditing import progress
 from nextlabel.loop.controlling import control_texts
@@ -32,6 +34,7 @@ from nextlabel.versions.audits import Audits
 from nextlabel.versions.exporting import Source, audited, classifier_of, newest, require_empty, whole
 from nextlabel.versions.judging import said_by
 from nextlabel.versions.model_card import Facts, Owner, model_card
+from nextlabel.versions.one_page import LONGEST_S, Effort, Outcome, html, markdown
 from nextlabel.versions.registry import Registry
 
 if TYPE_CHECKING:
@@ -231,6 +234,70 @@ def _text(data: object, name: str) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# One page
+
+
+def write_summary(
+    settings: Settings, registry: Registry, source: Source, directory: Path, studio: LabelStudioClient | None, day: str
+) -> None:
+    """Write the page for whoever paid, as summary.html and summary.md, into a directory that does not exist yet.
+    Without a `studio` it does not say how many people worked for how long.
+
+    Raises as `write_checkpoint` does, and `NextlabelError` without a local copy.
+    """
+    require_empty(directory)
+    project = source.card.project
+    with full_copy_of(settings, project) as pool:
+        config = config_as_read(pool, settings, registry.options(project))
+        certificate = certificate_of(settings, pool, config.question, source)
+        texts = control_texts(pool, measured(config.question))
+        examples = pool.examples(to_judge(pool, texts))
+        said = said_by(registry, source, classifier_of(settings, registry, source), examples)
+        counts, certified, by_people = Counter[str](), 0, 0
+        labels = MachineLabels(settings, registry, pool, config, source)
+        for label in labels.all():
+            counts.update(labels.named(label))
+            certified += label.certified
+            by_people += not label.machines
+        outcome = Outcome(
+            project=project,
+            name=source.name,
+            written=day,
+            tasks=pool.size() - pool.unreadable(),
+            by_people=by_people,
+            certified=certified,
+            counts=dict(counts.most_common()),
+            effort=effort_of(studio, project) if studio else None,
+            judgement=judged(pool, config, texts, said),
+            claim=str(certificate["claim"]) if certificate else "",
+            curve=curve_of(registry, project),
+        )
+    with whole(directory) as beside:
+        replace_file(beside / "summary.md", markdown(outcome))
+        replace_file(beside / "summary.html", html(outcome))
+
+
+def effort_of(studio: LabelStudioClient, project: int) -> Effort:
+    """By the times that Label Studio's editor has noted."""
+    people, answers, seconds, imported = set[str](), 0, 0.0, 0
+    for annotation in (one for page in studio.annotated_tasks(project) for task in page for one in task["annotations"]):
+        if is_machines(annotation) or annotation.get("was_cancelled"):
+            continue
+        if not is_by_hand(annotation):
+            imported += 1
+            continue
+        people.add(account_of(annotation))
+        answers += 1
+        seconds += min(LONGEST_S, float(annotation["lead_time"]))
+    return Effort(len(people), answers, seconds / 3600, imported)
+
+
+def curve_of(registry: Registry, project: int) -> list[tuple[int, float]]:
+    """Of the versions that are kept and were judged on a labelled holdout."""
+    cards = sorted(registry.cards(project), key=lambda card: card.examples)
+    return [(card.examples, card.scores["accuracy"]) for card in cards if card.scores and "accuracy" in card.scores]
 
 
 # The archive

@@ -145,6 +145,12 @@ class MachineLabels:
         """The label of the first question; of a single choice the only one."""
         return next(iter(label.answers[self.questions[0].name]), "")
 
+    def named(self, label: Label) -> list[str]:
+        """Its labels, after their questions where there are several."""
+        if len(self.questions) == 1:
+            return list(label.answers[self.questions[0].name])
+        return [f"{name}: {one}" for name, labels in label.answers.items() for one in labels]
+
     def _said(self, probs_C: Array) -> tuple[dict[str, tuple[str, ...]], float]:
         """What the probabilities come to, in the labels that the config has now, and the lowest of those of it."""
         said, sure, at = {}, 1.0, 0

@@ -13,6 +13,7 @@ __all__ = [
     "label_files",
     "loaded",
     "model_card",
+    "one_page",
     "promotion",
     "registry",
 ]
