@@ -7,7 +7,7 @@ written beside, annotations by an account of its own on tasks without any, and w
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -310,9 +310,9 @@ class Finisher:
         task = self._task(step.task)
         if task is None:
             return True
-        if step.what == ANNOTATE:
-            ours = [a for a in task["annotations"] if a.get("unique_id") == step.unique_id(ending.run)]
-            unchanged = all(_is_ours(annotation, ending, step) for annotation in ours)
+        if step.what == ANNOTATE:  # by the account: what was asked for by `unique_id` is not told by it
+            ours = [one for one in task["annotations"] if account_of(one) == str(ending.account)]
+            unchanged = all(_said(annotation["result"]) == _said(step.result) for annotation in ours)
             for annotation in ours if unchanged else ():
                 self._studio.delete_annotation(annotation["id"])
             return unchanged
@@ -326,13 +326,9 @@ def _later(when: str, since: datetime) -> bool:
     return bool(when) and datetime.fromisoformat(when.replace("Z", "+00:00")) > since
 
 
-def _is_ours(annotation: Mapping[str, Any], ending: Ending, step: Step) -> bool:
-    """Whether it is as the machine gave it."""
-    said = [
-        [(item.get("from_name"), item.get("value")) for item in result]
-        for result in (annotation["result"], step.result)
-    ]
-    return account_of(annotation) == str(ending.account) and said[0] == said[1]
+def _said(result: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
+    """What a person sees of a result."""
+    return [(item.get("from_name"), item.get("value")) for item in result]
 
 
 def _steps(pool: Pool, labels: MachineLabels, wish: Wish) -> Iterator[Step]:
