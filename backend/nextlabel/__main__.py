@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "certificate": "certify by an audit how many labels are wrong at most, and verify it",
         "export": "take the classifier with its card, all labels and the records away",
         "final": "write a last version that is fitted on everything and judged by nothing",
-        "finish": "write the machine's labels into Label Studio, close the rest, or take that back",
+        "finish": "write the machine's labels into Label Studio, or take that back",
         "backup": "write what cannot be made again into one archive",
         "restore": "bring back what an archive holds",
         "forget": "delete every file of a disconnected project",

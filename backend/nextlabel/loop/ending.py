@@ -7,7 +7,8 @@ written beside, annotations by an account of its own on tasks without any, and w
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -17,6 +18,7 @@ from uuid import uuid4
 from nextlabel.errors import BadSettingError, InUseError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
+from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.tasks import account_of, annotators_of, as_machines, is_machines, result_of
 from nextlabel.loop.forgetting import AT_WORK, taken
 from nextlabel.loop.machine_labels import Label, MachineLabels
@@ -24,6 +26,7 @@ from nextlabel.loop.sync import AT_WORK_S, sync
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, control_of
 from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.versions.audits import Audits
@@ -53,7 +56,9 @@ class Wish:
         return label.sure >= self.at_least and (label.certified or not self.certified)
 
     def __str__(self) -> str:
-        return "certified ones" if self.certified else f"those of a probability of at least {self.at_least:g}"
+        which = ["certified ones"] if self.certified else []
+        which += [f"those of a probability of at least {self.at_least:g}"] if self.at_least else []
+        return " and ".join(which) or "all of them"
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,21 @@ class Finisher:
     def go_on(self, tell: Tell = lambda done: None) -> int:
         """Do what was planned and is not done yet; returns how many tasks somebody else had answered meanwhile, which
         are left to them. Done again, it changes nothing."""
-        ending = self._ending()
+        with self._alone():
+            return self._go_on(self._ending(), tell)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Raises `InUseError` while another process does the same."""
+        try:
+            with lock(self._settings.model_dir, f"{self._project}.ending"):
+                yield
+        except LockHeld:
+            raise InUseError(
+                f"Another nextlabel finish is at work on project {self._project}. Let it come to its end."
+            ) from None
+
+    def _go_on(self, ending: Ending, tell: Tell) -> int:
         if ending.state == UNDOING:
             raise InUseError(
                 f"The end of project {self._project} is being taken back. Let that be done first, with nextlabel "
@@ -163,7 +182,10 @@ class Finisher:
     def undo(self, tell: Tell = lambda done: None) -> int:
         """Have the project be as it was, and the trainer go on with it; returns how many tasks stay as they are now, as
         a person has answered them or changed the machine's answer since."""
-        ending = self._endings.say(self._ending(), UNDOING)
+        with self._alone():
+            return self._undo(self._endings.say(self._ending(), UNDOING), tell)
+
+    def _undo(self, ending: Ending, tell: Tell) -> int:
         self._restore_fields(ending)
         left = 0
         for done, prediction in enumerate(self._studio.predictions_of(self._project, ending.model_version), start=1):
@@ -312,7 +334,7 @@ class Finisher:
             return True
         if step.what == ANNOTATE:  # by the account: what was asked for by `unique_id` is not told by it
             ours = [one for one in task["annotations"] if account_of(one) == str(ending.account)]
-            unchanged = all(_said(annotation["result"]) == _said(step.result) for annotation in ours)
+            unchanged = all(results.shown(annotation["result"]) == results.shown(step.result) for annotation in ours)
             for annotation in ours if unchanged else ():
                 self._studio.delete_annotation(annotation["id"])
             return unchanged
@@ -324,11 +346,6 @@ class Finisher:
 
 def _later(when: str, since: datetime) -> bool:
     return bool(when) and datetime.fromisoformat(when.replace("Z", "+00:00")) > since
-
-
-def _said(result: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
-    """What a person sees of a result."""
-    return [(item.get("from_name"), item.get("value")) for item in result]
 
 
 def _steps(pool: Pool, labels: MachineLabels, wish: Wish) -> Iterator[Step]:

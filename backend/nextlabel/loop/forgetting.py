@@ -12,6 +12,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.traces import erase, traces
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.endings import Endings
 from nextlabel.versions.registry import Registry
 
 PATIENCE_S = 5.0  # with a trainer that looks whether the project is still connected
@@ -30,6 +31,7 @@ def what_goes(settings: Settings, studio: LabelStudioClient, project: int) -> st
     versions = len(Registry(settings.model_dir).versions(project))
     audits = Audits(settings.model_dir).next_number(project) - 1
     lost = "; no certificate of it can be verified any more" if audits else ""
+    lost += "; what was written at its end can not be taken back" if Endings(settings.model_dir).holds(project) else ""
     unknown = "" if is_there(studio, project) else f". {not_there(studio, project)}"
     return f"{versions} versions and {audits} audits of project {project}{lost}{unknown}"
 

@@ -16,4 +16,5 @@ __all__ = [
     "survey",
     "traffic",
     "versions",
+    "yaml_text",
 ]
