@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -44,6 +45,7 @@ OURS = {**os.environ, "PYTHONPATH": str(ROOT / "backend")}
 SEED = "the house's own"
 YES, NO = '=HYPERLINK("http://x")|`b`', "null"
 A_DATE = "2026-11-29"
+CONTROL = range(1001, 1301)  # of which those that are drawn are in the project, and answered
 RIGHT = {"yes": YES, "no": NO}
 LABELS = (YES, NO, "007", "1e5", "no", A_DATE, "-1", "+1-A1", "😀\u2028")
 OWNER = Owner("other", "Ours: no. 1", "https://example.com/licence", ("no", "en"))
@@ -75,11 +77,15 @@ def word_of(task: int) -> str:
     return ("yes", "no")[task % 2]
 
 
+def text_of(task: int) -> str:
+    return f"={word_of(task)}, {word_of(task)}, <b>number</b> {task}"
+
+
 def put(house: House, ids: Sequence[int], labelled: bool = False) -> None:
     """Tasks with texts that a spreadsheet would compute, those of the control set always are."""
     drawn = config_of(house).control.drawn
     for task in ids:
-        example = Example(task, f"={word_of(task)}, {word_of(task)}, <b>number</b> {task}")
+        example = Example(task, text_of(task))
         draw = drawn(example)
         votes = (Vote(RIGHT[word_of(task)], False, "2026-11-01"),) if labelled or draw else ()
         row = TaskRow(task, example, False, bool(votes), False, len(votes), votes, draw=draw)
@@ -95,6 +101,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Hous
     found.configure(choices(LABELS))
     put(found, TRAIN, labelled=True)
     put(found, POOL)
+    drawn = config_of(found).control.drawn
+    put(found, [task for task in CONTROL if drawn(Example(task, text_of(task)))])
     found.fit()
     assert found.active_version
     yield found
@@ -120,7 +128,8 @@ def test_a_checkpoint_has_a_card_that_says_what_it_is_and_code_that_answers_as_p
     assert head["language"] == ["no", "en"]
     assert (head["license"], head["license_name"], head["license_link"]) == ("other", "Ours: no. 1", OWNER.license_link)
     assert "base_model" not in head, "a directory of this machine is nobody else's business"
-    assert str(tmp_path.parent) not in text
+    for file in out.glob("*.json"):
+        assert str(tmp_path.parent) not in text + file.read_text(encoding="utf-8"), file
     figures = judgement.figures
     assert figures is not None
     assert figures.accuracy.value is not None
@@ -135,6 +144,10 @@ def test_a_checkpoint_has_a_card_that_says_what_it_is_and_code_that_answers_as_p
     assert "texts like those of this project" in text
     assert f"| `` {YES.replace('|', chr(92) + '|')} `` | {source.label_counts[YES]} |" in text
     assert "`-1`" in text
+    of_hub = replace(source, card=replace(source.card, base_model="sentence-transformers/all-MiniLM-L6-v2"))
+    write_checkpoint(house.settings, house.registry, of_hub, tmp_path / "other", Owner())
+    other = ModelCard.load(tmp_path / "other" / "README.md")
+    assert (other.data.base_model, other.data.license) == (of_hub.card.base_model, None)
     answer = run_code(out / "README.md", monkeypatch)["answer"]
     for label in MachineLabels(house.settings, house.registry, house.pool, config_of(house), source).all():
         [example] = house.pool.examples([label.task])
@@ -167,12 +180,11 @@ def loaded(directory: Path, kind: str) -> list[dict[str, Any]]:
 def test_labels_of_all_tasks_are_read_alike_from_each_file(house: House, tmp_path: Path) -> None:
     out = tmp_path / "labels"
     done = written(house, out)
-    assert done == Written(
-        len(TRAIN) + len(POOL), 0, ("csv/labels.csv", "jsonl/labels.jsonl", "parquet/labels.parquet")
-    )
+    assert done == Written(house.pool.size(), 0, ("csv/labels.csv", "jsonl/labels.jsonl", "parquet/labels.parquet"))
     rows = loaded(out, "parquet")
     assert rows == loaded(out, "jsonl")
-    assert [row["task"] for row in rows] == [*TRAIN, *POOL]
+    assert [row["task"] for row in rows] == sorted(house.pool.task_ids())
+    assert len(rows) > len(TRAIN) + len(POOL)
     for row in rows[: len(TRAIN)]:
         assert (row["label"], row["by"], row["votes"]) == (RIGHT[word_of(row["task"])], PERSON, 1)
     for row in rows:
@@ -234,13 +246,13 @@ def test_people_and_trainer_go_on_while_labels_are_written(
     before = tmp_path / "before.jsonl"
     written(house, before)
     monkeypatch.setattr(machine_labels, "SLICE", 8)
-    real, seen = Pool.asked, []
+    real, seen, last = Pool.asked, list[int](), max(house.pool.task_ids())
 
     def asked(pool: Pool, task_ids: Sequence[int]) -> object:
         seen.append(len(task_ids))
         if len(seen) == 3:
             pool.keep_scores_of("nextlabel-9-later")  # what another version's publishing does
-            pool.forget([POOL[-1]])
+            pool.forget([last])
         return real(pool, task_ids)
 
     with monkeypatch.context() as other:
@@ -253,7 +265,7 @@ def test_people_and_trainer_go_on_while_labels_are_written(
         assert {**again, **dict.fromkeys(row, None)} == dict.fromkeys(row, None)
         assert [again["task"], again["label"], again["by"]] == [row["task"], row["label"], row["by"]]
         assert again["probability"] == pytest.approx(row["probability"], abs=1e-5)
-    put(house, POOL[-1:])
+    put(house, [last])
 
 
 def test_only_what_a_certificate_is_about_is_marked_and_only_for_the_version_that_was_audited(

@@ -101,7 +101,7 @@ def described(planned: Planned, wish: Wish) -> str:
     kind = f"annotations of account {planned.ending.account}" if wish.annotations else "predictions"
     count = planned.count(ANNOTATE if wish.annotations else PREDICT)
     return (
-        f"Of what {planned.ending.name} says, {planned.ending.which}, {count} labels become {kind} in project "
+        f"{count} labels that {planned.ending.name} gives, {planned.ending.which}, become {kind} in project "
         f"{planned.ending.project}; {planned.count(CLOSE)} tasks are closed without a label, {planned.left} stay open. "
         "The trainer then leaves the project alone."
     )

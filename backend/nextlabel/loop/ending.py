@@ -116,8 +116,9 @@ class Finisher:
         if not wish.anyway:
             self._require_quiet()
         locks = ("{}.queue",) if wish.anyway else AT_WORK
-        with taken(self._settings.model_dir, self._project, locks), self._copy() as pool:
-            config = self._read(pool)
+        with self._copy() as pool:
+            with taken(self._settings.model_dir, self._project, locks):  # not for as long as labels are computed
+                config = self._read(pool)
             account = self._account(pool) if wish.annotations else 0
             labels = MachineLabels(self._settings, self._registry, pool, config, source)
             steps = tuple(_steps(pool, labels, wish))

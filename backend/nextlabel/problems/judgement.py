@@ -71,4 +71,9 @@ class Judgement:
     question: str = ""
 
 
+def tells(estimate: Estimate | None) -> bool:
+    """Whether a figure says enough to be shown."""
+    return estimate is not None and estimate.value is not None and estimate.interval.width < WIDE
+
+
 NO_JUDGEMENT = Judgement()

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from nextlabel.errors import BadSettingError
-from nextlabel.problems.judgement import Figures, Judgement
+from nextlabel.problems.judgement import Figures, Judgement, tells
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.layout import ANY_OF, ORDERED, Layout
 from nextlabel.values.markdown import table
@@ -227,7 +227,7 @@ def _metadata(facts: Facts) -> Iterator[str]:
 def _results(facts: Facts) -> Iterator[str]:
     """Those of one split share a data set, else readers put all under the first one's name."""
     figures = facts.judgement.figures
-    if figures and figures.accuracy.value is not None:
+    if figures and tells(figures.accuracy):
         metrics = [*_metric("accuracy", figures.accuracy), *_metric("f1", figures.macro_f1, "macro F1")]
         yield from _result(facts, "control", metrics)
     if facts.certificate:
@@ -236,7 +236,7 @@ def _results(facts: Facts) -> Iterator[str]:
 
 
 def _metric(kind: str, estimate: Estimate, name: str = "") -> Iterator[tuple[str, str, float]]:
-    if estimate.value is not None:
+    if estimate.value is not None and tells(estimate):
         name = name or kind
         yield kind, name, estimate.value
         yield f"{kind}_low", f"{name}, lower limit of 95 %", estimate.interval.low
@@ -293,11 +293,10 @@ def _quality(facts: Facts) -> Iterator[str]:
             f"Judged by {figures.accuracy.examples} tasks that were drawn at random and that nothing was fitted on, "
             f"with intervals of 95 %.{about}"
         )
-        yield table(
-            ("Figure", "Value", "95 % interval", "Tasks"),
-            _figures(figures, judgement.left),
-            ("---", "---:", "---", "---:"),
-        )
+        if not tells(figures.accuracy):
+            yield f"How many of its answers are right cannot be told yet: from {_between(figures.accuracy)} may be."
+        if rows := list(_figures(figures, judgement.left)):
+            yield table(("Figure", "Value", "95 % interval", "Tasks"), rows, ("---", "---:", "---", "---:"))
         yield "By label, of those that the tasks have:"
         yield table(("Label", "Tasks", "Recall", "F1"), _by_label(figures), ("---", "---:", "---", "---"))
     if facts.version_scores:
@@ -314,8 +313,8 @@ def _figures(figures: Figures, left: Estimate | None) -> Iterator[Sequence[str]]
         "accuracy on the tasks that people left": left,
     }
     for name, estimate in rows.items():
-        if estimate is not None and estimate.value is not None:
-            yield name, f"{estimate.value:.3f}", _between(estimate), str(estimate.examples)
+        if estimate is not None and tells(estimate):
+            yield name, f"{estimate.value or 0.0:.3f}", _between(estimate), str(estimate.examples)
 
 
 def _by_label(figures: Figures) -> Iterator[Sequence[str]]:
@@ -353,7 +352,8 @@ def _limits(facts: Facts) -> Iterator[str]:
     yield "All figures are about texts like those of this project; of others nothing is known."
     yield '"Right" means as the people of this project would label; their slips count as errors of the machine.'
     figures = facts.judgement.figures
-    unknown = [found.label for found in figures.classes if found.recall.value is None] if figures else []
+    judged = figures is not None and figures.accuracy.examples > 0
+    unknown = [found.label for found in figures.classes if found.recall.value is None] if figures and judged else []
     if unknown:
         yield f"Of {_codes(unknown)} nothing is known: no task that judges has that label."
     seldom = [label for label, count in facts.counts.items() if count < 10]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from nextlabel.problems.judgement import Figures, Judgement
+from nextlabel.problems.judgement import Figures, Judgement, tells
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.quality_words import percent
 from nextlabel.values.markdown import table
@@ -105,16 +105,17 @@ def _quality(judgement: Judgement) -> Iterator[str]:
 
 def _figures(figures: Figures, left: Estimate | None) -> Iterator[str]:
     yield f"New texts like these: {_share(figures.accuracy)} right."
-    if left is not None and left.value is not None:
+    if left is not None:
         yield f"The tasks that people left to it: {_share(left)} right."
-    if figures.macro_f1.value is not None:
+    if figures.macro_f1.value is not None and tells(figures.macro_f1):
         low, high = figures.macro_f1.interval
         yield f"With every label counting alike (macro F1): {figures.macro_f1.value:.2f} ({low:.2f} to {high:.2f})."
 
 
 def _share(estimate: Estimate) -> str:
     low, high = estimate.interval
-    return f"{percent(estimate.value or 0.0)} ({percent(low)} to {percent(high)})"
+    between = f"{percent(low)} to {percent(high)}"
+    return f"{percent(estimate.value or 0.0)} ({between})" if tells(estimate) else f"cannot be told yet, {between}"
 
 
 def _limits(outcome: Outcome) -> Iterator[str]:
