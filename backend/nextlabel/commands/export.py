@@ -16,20 +16,19 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser, studio_from_settings
+from nextlabel.commands._common import new_parser, owner_of, owner_options, studio_from_settings
 from nextlabel.errors import BadSettingError
 from nextlabel.loop.leaving import source_of, write_archive, write_checkpoint, write_labels, write_summary
 from nextlabel.settings import Settings, load_settings
 from nextlabel.versions.exporting import Source, require_empty
 from nextlabel.versions.label_files import FORMATS, format_of, formats
-from nextlabel.versions.model_card import Owner
 from nextlabel.versions.registry import Registry
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line and export."""
     options = _options(arguments)
-    owner = Owner(options.license, options.license_name, options.license_link, tuple(options.language))
+    owner = owner_of(options)
     settings = load_settings()
     registry = Registry(settings.model_dir)
     source = source_of(settings, registry, options.project, options.version, options.audited)
@@ -62,10 +61,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--id-field", action="append", default=[], metavar="FIELD", help="a field of the tasks' data, as a column"
     )
-    parser.add_argument("--license", default="", help='of the classifier, such as "apache-2.0", or "other"')
-    parser.add_argument("--license-name", default="", help="of another licence")
-    parser.add_argument("--license-link", default="", help="where that can be read")
-    parser.add_argument("--language", action="append", default=[], metavar="CODE", help='of the texts, such as "en"')
+    owner_options(parser)
     options = parser.parse_args(arguments)
     if options.everything:
         for name, place in (("out", "model"), *((name, name) for name in ("labels", "archive", "summary"))):

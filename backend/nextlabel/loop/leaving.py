@@ -114,7 +114,7 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
             said = said_by(registry, source, classifier, pool.examples(to_judge(pool, texts)))
             judgement = judged(pool, config, texts, said)
             certificate = certificate_of(settings, pool, config.question, source)
-    on_disk = Path(card.base_model).exists() or card.base_model.startswith(("/", ".", "~"))
+    base_model, on_hub = base_of(card.base_model)
     return Facts(
         name=source.name,
         release=__version__,
@@ -125,8 +125,8 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
         counts=source.label_counts,
         fitted_on=source.fitted_on,
         made_at=card.created_at,
-        base_model=Path(card.base_model).name if on_disk else card.base_model,
-        base_on_hub=not on_disk,
+        base_model=base_model,
+        base_on_hub=on_hub,
         recipe=card.recipe,
         fields=fields,
         max_length=classifier.max_length,
@@ -136,6 +136,12 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
         version_scores=card.scores,
         owner=owner,
     )
+
+
+def base_of(base_model: str) -> tuple[str, bool]:
+    """What a base checkpoint is called elsewhere, and whether others have it by that name: not a directory's."""
+    on_disk = Path(base_model).exists() or base_model.startswith(("/", ".", "~"))
+    return (Path(base_model).name, False) if on_disk else (base_model, True)
 
 
 @contextmanager
