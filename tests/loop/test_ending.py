@@ -3,21 +3,27 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from helpers.house import HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, House
-from nextlabel.errors import NextlabelError
+from nextlabel.errors import InUseError, NextlabelError
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.tasks import as_machines, read_task, result_of
-from nextlabel.loop.ending import Wish, _steps
+from nextlabel.loop.ending import LEAST_REST_S, Finisher, Wish, _steps
 from nextlabel.loop.leaving import source_of
 from nextlabel.loop.machine_labels import MachineLabels
 from nextlabel.loop.sync import config_as_read
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import lock
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
 from nextlabel.values.layout import encoded
 from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, Ending, Endings, Step
+from nextlabel.versions.registry import Registry
 
 UNREADABLE, BEGUN, DONE = 301, 302, 303
 FORM = parse_label_config(
@@ -84,6 +90,27 @@ def test_of_an_annotation_that_the_machine_gave_nothing_is_read() -> None:
         given = {"result": as_machines(result) if machine else result, "completed_by": 7, "lead_time": 1.0}
         row = read_task(FORM, {"id": 1, "data": {"t": "yes"}, "total_annotations": 1, "annotations": [given]})
         assert (len(row.votes), row.by_hand, row.notes, row.annotations) == (0 if machine else 1, not machine, (), 1)
+
+
+def test_label_studio_has_as_long_to_itself_as_each_request_took(tmp_path: Path) -> None:
+    rests, settings = list[float](), Settings(_env_file=None, model_dir=tmp_path)
+    nobody = LabelStudioClient("http://127.0.0.1:9", "token")
+    finisher = Finisher(settings, Registry(tmp_path), nobody, JobQueue(tmp_path), PROJECT, rest=rests.append)
+    times = iter((0.0, 3.0, 10.0, 10.001))
+    with patch("nextlabel.loop.ending.time.perf_counter", lambda: next(times)):
+        assert finisher._paced(lambda: True)
+        assert not finisher._paced(lambda: False)
+    assert rests == [3.0, LEAST_REST_S]
+
+
+def test_what_is_not_there_or_runs_elsewhere_is_not_taken_back(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, model_dir=tmp_path)
+    nobody = LabelStudioClient("http://127.0.0.1:9", "token")
+    finisher = Finisher(settings, Registry(tmp_path), nobody, JobQueue(tmp_path), PROJECT)
+    with pytest.raises(NextlabelError, match="nothing can be taken back"):
+        finisher.undo()
+    with lock(tmp_path, f"{PROJECT}.ending"), pytest.raises(InUseError, match="Another nextlabel finish"):
+        finisher.undo()
 
 
 def test_a_record_is_whole_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

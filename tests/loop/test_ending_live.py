@@ -19,6 +19,7 @@ from nextlabel.lab.annotators import sign_up
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.loop import ending
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.versions import archive
@@ -112,6 +113,8 @@ def test_a_project_ends_and_all_of_it_is_taken_back(
     project: LiveProject, label_studio: LocalStudio, finish: Finish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything_is_taken_away(project, tmp_path)
+    monkeypatch.setattr(ending, "LEAST_REST_S", 0)  # how long it rests, test_ending.py says
+    monkeypatch.setattr(ending, "RESTS", 0)
     sure = predictions_for_review_are_written_once(project, finish, monkeypatch)
     half = sorted(sure)[len(sure) // 2]
     a_robots_annotations_are_asked_for_twice_and_taught_to_nobody(project, label_studio, finish, half, monkeypatch)
@@ -148,7 +151,7 @@ def predictions_for_review_are_written_once(
     code, said = finish("--yes")
     assert (code, "at work on project" in said) == (1, True)
     code, said = finish("--anyway", "--dry-run", "--at-least", 0.5)
-    assert (code, "labels become predictions" in said, rows(project) == before) == (0, True, True)
+    assert (code, "become predictions in project" in said, rows(project) == before) == (0, True, True)
     assert (finish("--undo", "--yes")[0], Endings(project.backend.model_dir).holds(project.id)) == (1, False)
 
     interrupt(monkeypatch, "create_prediction", 5, finish, "--anyway", "--yes")

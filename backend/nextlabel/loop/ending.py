@@ -34,7 +34,8 @@ from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, UNDOING, WRITTE
 from nextlabel.versions.exporting import Source
 from nextlabel.versions.registry import Registry
 
-LEAST_REST_S = 0.02  # between two requests; else as long as the last one took, so that half of the time is others'
+LEAST_REST_S = 0.02  # between two requests,
+RESTS = 1.0  # or so many times as long as the last one took: half of Label Studio's time is others'
 GONE = 404
 
 Tell = Callable[[int], None]  # so many steps are done
@@ -272,7 +273,7 @@ class Finisher:
         """Its answer, after a rest."""
         began = time.perf_counter()
         answer = request()
-        self._rest(max(LEAST_REST_S, time.perf_counter() - began))
+        self._rest(max(LEAST_REST_S, RESTS * (time.perf_counter() - began)))
         return answer
 
     def _predict(self, ending: Ending, step: Step) -> bool:
