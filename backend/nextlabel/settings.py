@@ -164,6 +164,11 @@ class Settings(BaseSettings):
         description="a personal access token or a legacy token of Label Studio",
         title="both kinds are accepted; Label Studio shows them under Account & Settings",
     )
+    label_studio_robot_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="the same of an account that is no person's",
+        title="whose annotations the machine's labels become, should `nextlabel finish` be asked for that",
+    )
     model_dir: Path = Field(
         Path("data"),
         description="a directory for versions, pools and the job queue",

@@ -238,6 +238,10 @@ class LabelStudioClient:
         """The e-mail address of the token's owner."""
         return self._read(lambda raw: str(raw.get("email", "")), "GET", "api/current-user/whoami")
 
+    def account(self) -> int:
+        """The id of the token's owner."""
+        return self._read(_id, "GET", "api/current-user/whoami")
+
     def accounts(self) -> dict[int, str]:
         """The e-mail address of every account of the token's organisation, by its id."""
         return self._read(lambda raw: {_id(user): str(user["email"]) for user in _rows(raw)}, "GET", "api/users/")
@@ -360,10 +364,15 @@ class LabelStudioClient:
 
     def our_predictions(self, project: int) -> list[Published]:
         """Every prediction in the project that this backend wrote."""
-        everyones = self._read(
-            lambda raw: [_published(p) for p in _rows(raw)], "GET", "api/predictions", params={"project": project}
-        )
-        return [p for p in everyones if is_ours(p.version)]
+        return [p for p in self._predictions(project) if is_ours(p.version)]
+
+    def predictions_of(self, project: int, version: str) -> list[Published]:
+        """Every prediction of a model version."""
+        return [p for p in self._predictions(project) if p.version == version]
+
+    def _predictions(self, project: int) -> list[Published]:
+        params = {"project": project}
+        return self._read(lambda raw: [_published(p) for p in _rows(raw)], "GET", "api/predictions", params=params)
 
     def next_task(self, project: int) -> dict[str, Any] | None:
         """The task that Label Studio's queue serves the token's user next, locked for them; None when it is empty."""
@@ -463,10 +472,28 @@ class LabelStudioClient:
         body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": False}
         return self._read(_id, "POST", f"api/tasks/{task_id}/annotations/", json=body)
 
+    def annotate_once(self, task_id: int, result: Sequence[Mapping[str, Any]], unique_id: str) -> None:
+        """Submit an annotation as the token's user, as no person would: without a time. Asked for again, it is not made
+        again."""
+        body = {"result": list(result), "was_cancelled": False, "unique_id": unique_id}
+        self._create_once(task_id, body)
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete one annotation; one that is gone already is fine."""
+        try:
+            self._call("DELETE", f"api/annotations/{annotation}/")
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+
     def add_label(self, task_id: int, result: Sequence[Mapping[str, Any]]) -> None:
         """Give a task the annotation that an import would have given it. Asked for again, it is not made again."""
         once = str(uuid5(NAMESPACE_URL, f"{self.url}/tasks/{task_id}/imported"))
-        body = {"result": list(result), "ground_truth": True, "was_cancelled": False, "unique_id": once}
+        self._create_once(
+            task_id, {"result": list(result), "ground_truth": True, "was_cancelled": False, "unique_id": once}
+        )
+
+    def _create_once(self, task_id: int, body: Mapping[str, Any]) -> None:
         try:
             self._call("POST", f"api/tasks/{task_id}/annotations/", json=body)
         except StudioRefusedError as error:

@@ -19,6 +19,7 @@ from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
+MARK = "nextlabel_machine"  # in the `meta` of an item of a result
 OTHER_QUESTION = "only other questions are answered:"
 
 
@@ -190,7 +191,7 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     """A task of Label Studio's data manager API (`fields=all`), with its annotations; `TASK_FIELDS` are enough."""
     found = _read(config, task)
     example = _example(task, found)
-    annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping)]
+    annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping) and not is_machines(a)]
     votes = (_counted(config, annotation) for annotation in annotations)
     notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
     holdout = is_holdout(task)
@@ -206,6 +207,17 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
         draw=config.control.drawn(example) if isinstance(example, Example) and not holdout else "",
         by_hand=any(is_by_hand(annotation) for annotation in annotations),
     )
+
+
+def as_machines(result: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The result of an annotation that says itself that no person gave it, whatever becomes of our records."""
+    return [{**item, "meta": {MARK: True}} for item in result]
+
+
+def is_machines(annotation: Mapping[str, Any]) -> bool:
+    """Whether `as_machines` made it: nothing is learnt from it, and nothing judged by it."""
+    metas = (item.get("meta") for item in results.items_of(annotation.get("result")))
+    return any(isinstance(meta, Mapping) and meta.get(MARK) is True for meta in metas)
 
 
 def is_by_hand(annotation: Mapping[str, Any]) -> bool:
@@ -268,7 +280,7 @@ def _notes_on_annotations(config: LabelConfig, annotations: Sequence[Mapping[str
 
 def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Who made the task's annotations, skips included, and when."""
-    for annotation in task.get("annotations") or []:
+    for annotation in (one for one in task.get("annotations") or [] if not is_machines(one)):
         yield account_of(annotation), str(annotation.get("created_at") or "")
 
 

@@ -96,6 +96,7 @@ from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.endings import Endings
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -113,6 +114,10 @@ LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer 
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
+ENDED = (
+    "the project has ended: nextlabel finish wrote the machine's labels into Label Studio, and nothing is read, fitted "
+    "or published any more; nextlabel finish --project {project} --undo takes that back"
+)
 NO_BACKEND = "the project has no Nextlabel ML backend"
 OF_ANOTHER = (
     "the project is connected to another Nextlabel backend, {url}, which has other versions, so this one leaves it "
@@ -154,7 +159,7 @@ class Controller:
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
-        self._audits = Audits(settings.model_dir)
+        self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
@@ -172,7 +177,7 @@ class Controller:
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
-        if self._registry.knows(project):  # not one that was forgotten while the job waited, which would leave files
+        if self._works_on(project):
             self._fitter.fit(project)
 
     def say_interrupted(self) -> None:
@@ -190,13 +195,17 @@ class Controller:
 
     def start(self, project: int) -> None:
         """Make the order before there is a version."""
-        if self._registry.knows(project):
+        if self._works_on(project):
             self._starts.make(project)
 
     def helping(self, project: int) -> None:
         """Find out whether the order helps."""
-        if self._registry.knows(project):
+        if self._works_on(project):
             self._asker.ask(project)
+
+    def _works_on(self, project: int) -> bool:
+        """Not on one that has ended, or was forgotten while the job waited, which would leave files."""
+        return self._registry.knows(project) and not self._endings.holds(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -242,6 +251,8 @@ class Controller:
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""
         try:
+            if self._endings.holds(project_id):
+                raise _DisconnectedError(ENDED.format(project=project_id))
             thorough = thorough or self._pressing.waits(project_id)
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):

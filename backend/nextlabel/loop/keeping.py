@@ -31,14 +31,15 @@ class NoOptions:
 
 
 def back_up(
-    settings: Settings, studio: LabelStudioClient, out: Path, now: datetime
+    settings: Settings, studio: LabelStudioClient, out: Path, now: datetime, only: int | None = None
 ) -> tuple[Contents, dict[int, NoOptions]]:
-    """Write the archive; returns what is in it, and of projects without options there, why.
+    """Write the archive, of all projects or of `only` one; returns what is in it, and of projects without
+    options there, why.
 
     Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio does not answer, `BadBackupError`
     when the archive cannot be written.
     """
-    projects = archive.kept_projects(settings.model_dir)
+    projects = [found for found in archive.kept_projects(settings.model_dir) if only in (None, found)]
     if not projects:
         raise BadSettingError(
             f"MODEL_DIR={settings.model_dir} holds no project, so that there is nothing to back up. Set it to the "
@@ -52,7 +53,7 @@ def back_up(
         else:
             options[project] = found
     made_at = now.isoformat(timespec="seconds")
-    return archive.write(out, settings.model_dir, options, __version__, made_at), without
+    return archive.write(out, settings.model_dir, options, __version__, made_at, projects), without
 
 
 def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | NoOptions:

@@ -81,4 +81,9 @@ class Judgement:
     questions: tuple["Judgement", ...] = ()
 
 
+def tells(estimate: Estimate | None) -> bool:
+    """Whether a figure says enough to be shown."""
+    return estimate is not None and estimate.value is not None and estimate.interval.width < WIDE
+
+
 NO_JUDGEMENT = Judgement()

@@ -357,6 +357,10 @@ class Pool:
         """The highest task id known; 0 when none is."""
         return self._count("SELECT COALESCE(MAX(id), 0) FROM task")
 
+    def served(self) -> dict[int, int]:
+        """How many annotations Label Studio counted on each task that it serves, as far as is known."""
+        return dict(self._db.execute("SELECT id, annotations FROM task WHERE closed = 0 ORDER BY id"))
+
     def annotated(self) -> list[int]:
         """Tasks on which Label Studio counted an annotation."""
         return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0 ORDER BY id")]

@@ -17,4 +17,5 @@ __all__ = [
     "survey",
     "traffic",
     "versions",
+    "yaml_text",
 ]
