@@ -56,6 +56,9 @@ class Asker:
     hinted: Callable[[], bool]
 
 
+WHY = "open again, for somebody else than who labelled it"
+
+
 class Again:
     """Keeps the list, and opens and closes what stands in it."""
 
@@ -75,7 +78,8 @@ class Again:
         """The tasks that are open again, in their places among `depth`. No guess of theirs is shown."""
         reopened = self._registry.options(project).reopened
         waiting = [asked.example.id for asked in pool.asked(reopened) if asked.votes and not asked.closed]
-        return Side(AGAIN, waiting, places(pool.votes(), depth, EVERY) if waiting else (), hidden=True)
+        at = places(pool.votes(), depth, EVERY) if waiting else ()
+        return Side(AGAIN, waiting, at, hidden=True, why=dict.fromkeys(waiting, WHY))
 
     def look(self, asker: Asker) -> bool:
         """Close what is done, look anew if it is time, open what is due; returns whether the queue is another now."""
