@@ -21,7 +21,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import lock
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
-from nextlabel.values.layout import encoded
+from nextlabel.values.layout import decoded, encoded
 from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, Ending, Endings, Step
 from nextlabel.versions.registry import Registry
 
@@ -90,6 +90,11 @@ def test_of_an_annotation_that_the_machine_gave_nothing_is_read() -> None:
         given = {"result": as_machines(result) if machine else result, "completed_by": 7, "lead_time": 1.0}
         row = read_task(FORM, {"id": 1, "data": {"t": "yes"}, "total_annotations": 1, "annotations": [given]})
         assert (len(row.votes), row.by_hand, row.notes, row.annotations) == (0 if machine else 1, not machine, (), 1)
+    first, second = as_machines(result_of(FORM, answer))
+    changed = {**second, "value": {"rating": 2}}  # as the editor leaves it, with the mark
+    task = {"id": 1, "data": {"t": "yes"}, "annotations": [{"result": [first, changed], "completed_by": 7}]}
+    [vote] = read_task(FORM, task).votes
+    assert decoded(vote.label) == {"tags": ("x",), "stars": ("2",)}, "a person has made it theirs"
 
 
 def test_label_studio_has_as_long_to_itself_as_each_request_took(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ between, taken back."""
 
 import io
 import json
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,7 @@ def everything_is_taken_away(project: LiveProject, tmp_path: Path) -> None:
     AutoModelForSequenceClassification.from_pretrained(out / "model")
     answers = (out / "archive" / "answers.jsonl").read_text().splitlines()
     assert {json.loads(line)["task"] for line in answers} >= project.labelled()
+    assert stat.S_IMODE((out / "archive").stat().st_mode) == 0o700
     contents = archive.read(out / "archive" / "records.zip")
     assert (contents.projects, list(contents.options)) == ([project.id], [project.id])
     page = (out / "summary" / "summary.html").read_text()

@@ -19,7 +19,7 @@ from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
-MARK = "nextlabel_machine"  # in the `meta` of an item of a result
+MARK = "nextlabel_machine"  # in the `meta` of an item of a result, the value that the machine gave
 OTHER_QUESTION = "only other questions are answered:"
 
 
@@ -211,13 +211,17 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
 
 def as_machines(result: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The result of an annotation that says itself that no person gave it, whatever becomes of our records."""
-    return [{**item, "meta": {MARK: True}} for item in result]
+    return [{**item, "meta": {MARK: item["value"]}} for item in result]
 
 
 def is_machines(annotation: Mapping[str, Any]) -> bool:
-    """Whether `as_machines` made it: nothing is learnt from it, and nothing judged by it."""
-    metas = (item.get("meta") for item in results.items_of(annotation.get("result")))
-    return any(isinstance(meta, Mapping) and meta.get(MARK) is True for meta in metas)
+    """Whether `as_machines` made it, and no person has changed it since: nothing is learnt from it or judged by it."""
+    items = results.items_of(annotation.get("result"))
+    return bool(items) and all(_is_marked(item.get("meta"), item.get("value")) for item in items)
+
+
+def _is_marked(meta: object, value: object) -> bool:
+    return isinstance(meta, Mapping) and MARK in meta and meta[MARK] == value
 
 
 def is_by_hand(annotation: Mapping[str, Any]) -> bool:

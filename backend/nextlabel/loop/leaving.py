@@ -316,6 +316,7 @@ def write_archive(settings: Settings, studio: LabelStudioClient, project: int, d
     Raises as `back_up` does, and `NextlabelError` without a local copy.
     """
     with full_copy_of(settings, project) as pool, whole(directory) as beside:
+        beside.chmod(0o700)  # who answered what is its owner's business alone
         back_up(settings, studio, beside / "records.zip", now, only=project)
         answers = 0
         with (beside / "answers.jsonl").open("w", encoding="utf-8") as file:

@@ -102,8 +102,6 @@ def whole(directory: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         yield beside
-        for file in (path for path in beside.rglob("*") if path.is_file()):
-            file.chmod(0o644)  # safetensors files come out private
         beside.replace(directory)
     except (OSError, SafetensorError) as error:
         raise NextlabelError(f"{directory} cannot be written ({error}). Name another directory.") from None
