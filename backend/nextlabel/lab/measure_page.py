@@ -24,8 +24,9 @@ from nextlabel.versions.registry import Registry
 
 PROJECT = 1
 EVERY_S = 3.0  # between two polls of a browser, as in page.js
-WEBHOOKS_EACH_S = 5.0
+WEBHOOKS_A_SECOND = 5.0
 TIMEOUT_S = 20.0
+UNLIMITED = httpx.Limits(max_connections=None)
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ def measure(plan: PagePlan) -> dict[str, Any]:
 async def _watched(backend: LocalBackend, plan: PagePlan, browsers: int) -> Seen:
     seen, until = Seen(), time.monotonic() + plan.seconds
     before = _cpu_seconds(backend.pid)
-    await asyncio.gather(
-        _people(StatusBoard(backend.model_dir), plan, until),
-        _webhooks(backend.url, seen, until),
-        *(_browser(backend.url, seen, until) for _ in range(browsers)),
-    )
+    # One client: to make 50 would take this process a second, and the webhooks would seem to wait as long.
+    async with httpx.AsyncClient(base_url=backend.url, timeout=TIMEOUT_S, limits=UNLIMITED) as client:
+        await asyncio.gather(
+            _people(StatusBoard(backend.model_dir), plan, until),
+            _webhooks(client, seen, until),
+            *(_browser(client, seen, until) for _ in range(browsers)),
+        )
     seen.cpu_s = _cpu_seconds(backend.pid) - before
     return seen
 
@@ -94,23 +97,21 @@ async def _people(board: StatusBoard, plan: PagePlan, until: float) -> None:
             return
 
 
-async def _webhooks(url: str, seen: Seen, until: float) -> None:
+async def _webhooks(client: httpx.AsyncClient, seen: Seen, until: float) -> None:
     body = {"action": "ANNOTATION_CREATED", "project": {"id": PROJECT}}
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
-        while await _rest(1 / WEBHOOKS_EACH_S, until):
-            begun = time.perf_counter()
-            (await client.post("/webhook", json=body)).raise_for_status()
-            seen.webhooks_ms.append(1000 * (time.perf_counter() - begun))
+    while await _rest(1 / WEBHOOKS_A_SECOND, until):
+        begun = time.perf_counter()
+        (await client.post("/webhook", json=body)).raise_for_status()
+        seen.webhooks_ms.append(1000 * (time.perf_counter() - begun))
 
 
-async def _browser(url: str, seen: Seen, until: float) -> None:
+async def _browser(client: httpx.AsyncClient, seen: Seen, until: float) -> None:
     etag = ""
     await asyncio.sleep(random.uniform(0, EVERY_S))
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S) as client:
-        while await _rest(EVERY_S, until):
-            answer = await client.get(f"/api/projects/{PROJECT}/page", headers={"If-None-Match": etag})
-            seen.polls[answer.status_code] = seen.polls.get(answer.status_code, 0) + 1
-            etag = answer.headers.get("ETag", etag)
+    while await _rest(EVERY_S, until):
+        answer = await client.get(f"/api/projects/{PROJECT}/page", headers={"If-None-Match": etag})
+        seen.polls[answer.status_code] = seen.polls.get(answer.status_code, 0) + 1
+        etag = answer.headers.get("ETag", etag)
 
 
 async def _rest(seconds: float, until: float) -> bool:
