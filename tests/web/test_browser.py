@@ -15,7 +15,9 @@ from helpers.browser import answering, browsing
 from helpers.paths import ROOT
 from helpers.served import client_of
 from helpers.shown_project import fill, saying, told
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
+from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 
 PROJECT = 7
@@ -212,3 +214,21 @@ def test_twenty_projects_fit_on_a_phone_and_lead_to_theirs(browser: Any, tmp_pat
         assert "part 20 #20" in page.inner_text("h1")
         assert shown.complaints == []
         shown.context.close()
+
+
+def test_pressed_buttons_do_what_they_say(browser: Any, address: str, home: Path) -> None:
+    shown, registry = Shown(browser), Registry(home)
+    page = shown.open(address)
+    with page.expect_navigation():
+        page.click("#press-fit")
+    assert JobQueue(home).demanded(PROJECT)
+    assert "Mails to the shop" in page.inner_text("h1"), "the page again"
+    page.click("#ask-promote-7 > summary")
+    with page.expect_navigation():
+        page.click("#press-promote-7")
+    assert registry.promoted(PROJECT).startswith("nextlabel-7-")
+    with page.expect_download() as download:
+        page.click("#zip-8")
+    assert download.value.suggested_filename.startswith("nextlabel-8-")
+    assert shown.complaints == []
+    shown.context.close()

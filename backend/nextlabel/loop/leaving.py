@@ -21,13 +21,15 @@ from nextlabel.loop.judging import judged, to_judge
 from nextlabel.loop.keeping import back_up
 from nextlabel.loop.machine_labels import SLICE, MachineLabels
 from nextlabel.loop.sync import config_as_read
-from nextlabel.problems.form import measured
+from nextlabel.problems.form import answered
+from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.problems.question import Question
 from nextlabel.settings import Settings
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.layout import decoded
 from nextlabel.versions import label_files, promotion
 from nextlabel.versions.audits import Audits
@@ -110,7 +112,7 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
         if pool is not None:
             config = config_as_read(pool, settings, registry.options(card.project))
             form, fields = pool.state(SyncState).label_config, config.fields
-            texts = control_texts(pool, measured(config.question))
+            texts = control_texts(pool, answered(config.question))
             said = said_by(registry, source, classifier, pool.examples(to_judge(pool, texts)))
             judgement = judged(pool, config, texts, said)
             certificate = certificate_of(settings, pool, config.question, source)
@@ -258,7 +260,7 @@ def write_summary(
     with full_copy_of(settings, project) as pool:
         config = config_as_read(pool, settings, registry.options(project))
         certificate = certificate_of(settings, pool, config.question, source)
-        texts = control_texts(pool, measured(config.question))
+        texts = control_texts(pool, answered(config.question))
         examples = pool.examples(to_judge(pool, texts))
         said = said_by(registry, source, classifier_of(settings, registry, source), examples)
         counts, certified, by_people = Counter[str](), 0, 0
@@ -278,7 +280,7 @@ def write_summary(
             effort=effort_of(studio, project) if studio else None,
             judgement=judged(pool, config, texts, said),
             claim=str(certificate["claim"]) if certificate else "",
-            curve=curve_of(registry, project),
+            curve=curve_of(StatusBoard(settings.model_dir).history(project).points),
         )
     with whole(directory) as beside:
         replace_file(beside / "summary.md", markdown(outcome))
@@ -300,10 +302,10 @@ def effort_of(studio: LabelStudioClient, project: int) -> Effort:
     return Effort(len(people), answers, seconds / 3600, imported)
 
 
-def curve_of(registry: Registry, project: int) -> list[tuple[int, float]]:
-    """Of the versions that are kept and were judged on a labelled holdout."""
-    cards = sorted(registry.cards(project), key=lambda card: card.examples)
-    return [(card.examples, card.scores["accuracy"]) for card in cards if card.scores and "accuracy" in card.scores]
+def curve_of(points: Sequence[Point]) -> list[tuple[int, float]]:
+    """Labels and accuracy of the versions and heads that could be judged, deleted ones too."""
+    judged = ((one.labels, one.accuracy.value) for one in points if one.accuracy)
+    return sorted((labels, value) for labels, value in judged if value is not None)
 
 
 # The archive

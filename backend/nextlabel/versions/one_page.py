@@ -36,8 +36,8 @@ class Effort:
 @dataclass(frozen=True)
 class Outcome:
     """What a page is about: of `tasks`, `by_people` have a person's label, the rest the machine's, `certified` of all
-    of them. `curve`: labels and accuracy of versions on the labelled holdout. `asked`: about which questions; `written`
-    on a day."""
+    of them. `curve`: labels and accuracy of versions by the control set or a labelled holdout. `asked`: about which
+    questions; `written` on a day."""
 
     project: int
     name: str
@@ -138,7 +138,7 @@ def markdown(outcome: Outcome) -> str:
     return "\n\n".join(found) + "\n"
 
 
-CURVE = ("Labels", "Right on the labelled holdout")
+CURVE = ("Labels", "Right, by the control set or a labelled holdout")
 
 
 def _curve_rows(curve: Sequence[tuple[int, float]]) -> list[tuple[str, str]]:

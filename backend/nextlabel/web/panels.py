@@ -151,9 +151,9 @@ def _presses(project: int, may_see: bool) -> list[Json]:
     return [{**asdict(press), "at": _time(press.at), "who": press.who if may_see else ""} for press in found]
 
 
-def paused(project: int) -> bool | None:
-    """Whether fits rest because somebody wanted it; None: nobody can."""
-    return bool(services().board.queue(project).paused)
+def paused(project: int) -> bool:
+    """Whether fits rest because somebody wanted it, or soon will."""
+    return bool(services().board.queue(project).paused or services().registry.options(project).pause)
 
 
 # The state
@@ -232,7 +232,7 @@ def _quality(judgement: Judgement, project: int) -> Json | None:
 
 def _classes(judgement: Judgement, cards: Sequence[Card], queue: QueueStatus) -> list[Json] | None:
     """A table for each question of which something is known; None before any class has a control label."""
-    learnt = next((card.label_counts for card in cards if card.version == queue.version), {})
+    learnt = queue.by_class or next((card.label_counts for card in cards if card.version == queue.version), {})
     judged = [one for one in quality_words.each(judgement) if one.figures and one.sample.answered]
     return [_table(one.question, one.figures, learnt) for one in judged if one.figures] or None
 
@@ -247,8 +247,11 @@ def _table(question: str, figures: Figures, learnt: Mapping[str, int]) -> Json:
 
 def _class(one: OfClass, learnt: Mapping[str, int]) -> Json:
     figures = {"share": _estimate(one.share), "recall": _estimate(one.recall), "f1": _estimate(one.f1)}
-    confused = f"{one.taken_for} ({one.times})" if one.times else None
-    return {"label": one.label, "learnt": learnt.get(one.label), "confused": confused, **figures}
+    return {"label": one.label, "learnt": learnt.get(one.label), "confused": _confused(one), **figures}
+
+
+def _confused(one: OfClass) -> str:
+    return f"{one.taken_for} ({one.times} of {one.recall.examples})" if one.times >= quality_words.PATTERN else ""
 
 
 def _helping(project: int) -> Json | None:
