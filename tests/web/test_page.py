@@ -106,7 +106,7 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     with saying(least):
         shown = parse(client.get("/").text)
     assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
-    assert "No label is contradicted" in shown.text
+    assert "No label is listed. From 32 labels on" in shown.text
     assert "Show names and speed" in shown.text
     assert "ada@shop.example" not in shown.text
     with saying(fuller):
