@@ -28,7 +28,7 @@ BY_PROXY = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Vi
 THIS_MACHINE = "this machine"
 NO_RIGHT = (
     "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS, or for this machine alone "
-    "while these are not set. Set both, or open the page on the machine that it runs on, at http://localhost:{}/."
+    "while these are not set. Set both or, without Docker, open the page on the machine that it runs on, at http://localhost:{}/."
 )
 
 
