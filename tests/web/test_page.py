@@ -149,7 +149,7 @@ def test_an_order_is_named_as_people_know_it(order: str, said: str, client: Flas
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, order=order, known=3, labels=4)
     shown = parse(client.get("/").text)
     assert f"The queue is in {said}" in shown.text
-    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, known=0)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, known=0, labels=0)
     assert "which knows" not in parse(client.get("/").text).text
 
 
