@@ -184,7 +184,7 @@ class Fitter:
         waited_s: float,
     ) -> str:
         if demanded:
-            return "Start Training was pressed"
+            return "Fit now or Start Training was pressed"
         card = self._registry.card(project, version) if version is not None else None
         if card and (why := why_another(card, config)):
             return why
