@@ -20,6 +20,7 @@ __all__ = [
     "helping",
     "measures",
     "near_copy_curve",
+    "on_cluster",
     "probabilities",
     "recipes",
     "records",
