@@ -74,8 +74,8 @@ def test_the_first_page_stays_short() -> None:
 
 
 def test_the_first_page_has_a_screenshot_that_loads_fast() -> None:
-    assert "](docs/screenshot.png)" in FIRST
-    assert (ROOT / "docs" / "screenshot.png").stat().st_size < 300_000
+    assert "](docs/page.png)" in FIRST
+    assert (ROOT / "docs" / "page.png").stat().st_size < 300_000
 
 
 def test_the_index_names_every_page_once() -> None:

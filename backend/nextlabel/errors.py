@@ -128,7 +128,7 @@ class PoolError(NextlabelError):
 
 
 class InUseError(NextlabelError):
-    """A project's files cannot be deleted or replaced now: it is connected, or a trainer is at work on it."""
+    """A project's files or options cannot be deleted or replaced now: it is connected, or somebody is at work on it."""
 
     status = 409
 

@@ -143,5 +143,6 @@ def test_no_list_has_a_label_that_nobody_gave_or_depends_on_the_order_of_the_tas
     order = list(range(len(tasks)))
     by.shuffle(order)
     assert look(question, [tasks[row] for row in order], points_ND[order]) == looked
+    assert look(question, tasks, points_ND, 2) == replace(looked, suspects=looked.suspects[:2])
     for task, account in looked.casting.items():
         assert account in {vote.account for vote in tasks[task][1]}

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from helpers.house import HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, House
+from nextlabel.__main__ import main
 from nextlabel.errors import InUseError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
@@ -26,6 +27,7 @@ from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, Ending, Endings
 from nextlabel.versions.registry import Registry
 
 UNREADABLE, BEGUN, DONE = 301, 302, 303
+ENDING = Ending(PROJECT, "run", "nextlabel-1", "all", 0, {"model_version": None}, "2026-11-30T00:00:00+00:00")
 FORM = parse_label_config(
     '<View><Text name="t" value="$t"/><Choices name="tags" toName="t" choice="multiple"><Choice value="x"/>'
     '<Choice value="y"/></Choices><Rating name="stars" toName="t"/></View>'
@@ -108,6 +110,19 @@ def test_label_studio_has_as_long_to_itself_as_each_request_took(tmp_path: Path)
     assert rests == [3.0, LEAST_REST_S]
 
 
+def test_a_dry_run_does_not_go_on_with_what_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"LABEL_STUDIO_URL": "http://127.0.0.1:9", "LABEL_STUDIO_API_KEY": "token", "MODEL_DIR": str(tmp_path)}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "models" / str(PROJECT)).mkdir(parents=True)
+    Endings(tmp_path).begin(ENDING, [Step(1, CLOSE, 0)])
+    assert main(["finish", "--project", str(PROJECT), "--dry-run"]) == 0
+    assert "would be gone on with" in capsys.readouterr().out
+    assert Endings(tmp_path).load(PROJECT) == ENDING
+
+
 def test_what_is_not_there_or_runs_elsewhere_is_not_taken_back(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, model_dir=tmp_path)
     nobody = LabelStudioClient("http://127.0.0.1:9", "token")
@@ -118,9 +133,27 @@ def test_what_is_not_there_or_runs_elsewhere_is_not_taken_back(tmp_path: Path) -
         finisher.undo()
 
 
+def test_a_task_that_was_open_again_and_is_not_any_more_stays_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, again = Settings(_env_file=None, model_dir=tmp_path), list[tuple[int, bool]]()
+    studio = LabelStudioClient("http://127.0.0.1:9", "token")
+    finisher = Finisher(settings, Registry(tmp_path), studio, JobQueue(tmp_path), PROJECT)
+    tasks = {
+        1: {"overlap": 1, "annotations": []},
+        2: {"overlap": 2, "annotations": [{"was_cancelled": False}]},
+        3: {"overlap": 1, "annotations": [{"was_cancelled": False}]},  # put back by a disconnect
+        4: {"overlap": 1, "annotations": [{"was_cancelled": True}]},
+    }
+    monkeypatch.setattr(studio, "task", lambda task: {**tasks[task], "is_labeled": True})
+    monkeypatch.setattr(studio, "serve_task", lambda task, served: again.append((task, served)))
+    for task, count in {1: 0, 2: 1, 3: 1, 4: 0}.items():
+        assert finisher._take_back(ENDING, Step(task, CLOSE, count))
+    assert again == [(1, True), (2, True), (4, True)]
+
+
 def test_a_record_is_whole_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    endings, step = Endings(tmp_path), Step(1, CLOSE, 0)
-    ending = Ending(PROJECT, "run", "nextlabel-1", "all", 0, {"model_version": None}, "2026-11-30T00:00:00+00:00")
+    endings, step, ending = Endings(tmp_path), Step(1, CLOSE, 0), ENDING
     (tmp_path / "models" / str(PROJECT)).mkdir(parents=True)
     with monkeypatch.context() as killed:
         killed.setattr(Endings, "put", interrupted)

@@ -59,10 +59,10 @@ def answer(house: House, ids: Sequence[int]) -> None:
     house.pool.upsert(row(i, ("pos", "neg")[i % 2]) for i in ids)
 
 
-def look(house: House, judge: Judge, order: str = "") -> None:
+def look(house: House, judge: Judge, order: str = "") -> bool:
     version = house.registry.current(PROJECT)
     card = house.registry.card(PROJECT, version) if version else None
-    judge.look(house.pool, PROJECT, READING, order or version or "", card)
+    return judge.look(house.pool, PROJECT, READING, order or version or "", card)
 
 
 def score(house: House) -> None:
@@ -103,7 +103,7 @@ def figures(house: House) -> Figures:
 def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: House) -> None:
     judge = Judge(house.registry, house.board)
     answer(house, CONTROL)
-    look(house, judge)
+    assert look(house, judge)
     assert house.board.quality(PROJECT).why == f"{house.active_version} has still to score {len(CONTROL)} of them"
     score(house)
     look(house, judge)
@@ -113,7 +113,7 @@ def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: Ho
     assert house.board.quality(PROJECT).left == figures(house).accuracy
 
     name = renewed_head(house)
-    look(house, judge, name)
+    assert not look(house, judge, name), "the answers are the same of every order"
     assert house.board.quality(PROJECT).order == name
     path = house.registry.path(PROJECT, house.active_version) / "heads" / "1.npz"
     accuracy, sure = by_hand(house, CONTROL, path)

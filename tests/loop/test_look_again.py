@@ -10,9 +10,17 @@ import pytest
 
 from helpers.told_studio import Studio as ToldStudio
 from helpers.told_studio import backend
-from nextlabel.errors import NoProjectError
+from nextlabel.errors import InUseError, NoProjectError
 from nextlabel.labelstudio.client import MLBackend, Project, Served
 from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.project_options import (
+    change,
+    note_asked,
+    note_audits,
+    note_reopened,
+    put_back,
+    take_new_defaults,
+)
 from nextlabel.learning.control import Control
 from nextlabel.learning.second_votes import drawn
 from nextlabel.learning.suspects import Answered, LookedAt
@@ -21,6 +29,7 @@ from nextlabel.loop.marks import Marks
 from nextlabel.problems.look_again import OPEN, LookAgain, Suspect
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.settings import Settings
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import EMBEDDINGS, NOTED, Pool, pool_path
 from nextlabel.store.state import AgainState
 from nextlabel.store.status import StatusBoard
@@ -52,6 +61,7 @@ class Studio(ToldStudio):
         self.tasks = {task: Served(1, 1, True) for task in range(1, TASKS + 1)}
         self.log: list[str] = []
         self.then: Callable[[], None] = lambda: None
+        self.written: Callable[[], None] = lambda: None
 
     def served(self, project: int, task_id: int) -> Served | None:
         return self.tasks.get(task_id)
@@ -66,14 +76,22 @@ class Studio(ToldStudio):
         self, backend: int, project: int, url: str, title: str, user: str, password: str, extra: Any
     ) -> None:
         self.log.append("options")
+        self.written()
         self._backends = [replace(row, extra_params=extra) for row in self._backends]
 
     def disconnect(self) -> None:
         self._backends = list[MLBackend]()
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        return self._backends[0].extra_params or {}
+
+    def put(self, options: ProjectOptions) -> None:
+        self._backends = [replace(row, extra_params=options.put_into({})) for row in self._backends]
+
+    @property
     def reopened(self) -> Mapping[int, int]:
-        return ProjectOptions.of(self._backends[0].extra_params).reopened
+        return ProjectOptions.of(self.options).reopened
 
     @property
     def open(self) -> set[int]:
@@ -103,10 +121,16 @@ class Scene:
         self.pool.upsert(self.row(task) for task in range(1, TASKS + 1))
 
     def set(self, studio: Studio) -> None:
-        self.studio, self.people, self.ours, self.hinted = studio, 1, True, False
+        self.studio, self.people, self.ours, self.pause, self.hinted = studio, 1, True, False, False
         options = ProjectOptions.of(studio._backends[0].extra_params)
         self.registry.put_options(1, options)
         self.again = Again(self.settings, self.registry, self.board, studio, Embedder(), lambda: 1.0)  # type: ignore[arg-type]
+
+    def become(self, **changes: Any) -> None:
+        """A person changes options."""
+        options = replace(ProjectOptions.of(self.studio.options), **changes)
+        self.studio.put(options)
+        self.registry.put_options(1, options)
 
     def row(self, task: int, *more: tuple[str, str], draw: str = "", holdout: bool = False, **changes: Any) -> TaskRow:
         label = LABELS[(task - 1 + (task in ODD)) % 3]
@@ -117,7 +141,7 @@ class Scene:
 
     def look(self) -> LookAgain:
         project = Project(1, "", "", "", None, False, 0, 0, False, False, people=self.people)
-        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, lambda: self.hinted))
+        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, self.pause, lambda: self.hinted))
         return self.board.look_again(1)
 
     def set_options(self, **changes: Any) -> None:
@@ -139,7 +163,7 @@ class Scene:
                 self.pool.upsert([self.row(task, closed=False)])
 
 
-def odd_ones(question: SingleChoice, answered: Sequence[Answered], features_ND: Features) -> LookedAt:
+def odd_ones(question: SingleChoice, answered: Sequence[Answered], features_ND: Features, most: int) -> LookedAt:
     """All that is odd and that one person alone has labelled: how doubtful labels are is no matter of these tests."""
     assert len(features_ND) == len(answered)
     ones = (example.id for example, votes in answered if len({vote.account for vote in votes}) == 1)
@@ -314,6 +338,74 @@ def test_a_disconnect_while_tasks_are_opened_leaves_none_open(scene: Callable[..
     with pytest.raises(NoProjectError):
         project.look()
     assert project.studio.open == set()
+
+
+def test_on_pause_what_is_open_stays_so_until_nobody_is_to_be_asked_again(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=2)
+    project.look()
+    opened = project.studio.open
+    project.sync()
+    project.pause = True
+    project.become(look_again=20)
+    assert (project.look().most_open, project.studio.open) == (2, opened)
+    assert len(opened) == 2
+    project.become(look_again=0)
+    found = project.look()
+    assert (found.on, found.open, project.studio.open, project.studio.reopened) == (False, 0, set(), {})
+
+
+def test_who_switches_it_off_before_anything_was_opened_is_told_so(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=2)
+    project.people = 2
+    assert project.look().on
+    project.become(look_again=0)
+    found = project.look()
+    assert (found.on, found.most_open, found.why) == (False, 0, "")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda studio, settings: note_audits(studio, settings, 1, 3),
+        lambda studio, settings: note_asked(studio, settings, 1, {"tone": "2026-01-31T12:00:00Z"}),
+        lambda studio, settings: note_reopened(studio, settings, 1, {7: 1}, ()),
+        lambda studio, settings: change(studio, settings, 1, {"pause": "on"}),
+        lambda studio, settings: take_new_defaults(studio, settings, 1),
+        lambda studio, settings: put_back(studio, settings, 1, lambda extra: {"other": 7, **extra}),
+    ],
+    ids=["audits", "asked", "reopened", "change", "defaults", "restore"],
+)
+def test_options_are_read_and_written_by_one_at_a_time(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, write: Callable[..., object]
+) -> None:
+    project, turns = scene(), list[bool]()
+    monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
+    (project.home / "locks").mkdir(exist_ok=True)
+
+    def look(self: Studio, project_id: int) -> list[MLBackend]:
+        turns.append(is_held(project.home))
+        return self._backends
+
+    monkeypatch.setattr(Studio, "ml_backends", look)
+    project.studio.written = lambda: turns.append(is_held(project.home))
+    before = project.studio.options
+    write(project.studio, project.settings)
+    assert turns
+    assert all(turns), "from the first look to the last word"
+    after = project.studio.options
+    assert after != before
+    with lock(project.home, "options.1"), pytest.raises(InUseError, match="Try again"):
+        write(project.studio, project.settings)
+    assert project.studio.options == after
+    assert not is_held(project.home)
+
+
+def is_held(home: Path) -> bool:
+    try:
+        with lock(home, "options.1"):
+            return False
+    except LockHeld:
+        return True
 
 
 def test_the_place_of_a_task_that_is_open_again_marks_no_control_text(

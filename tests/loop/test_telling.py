@@ -72,6 +72,17 @@ def test_an_advice_is_told_once_when_it_has_stood_and_again_when_it_is_another(
     ]
 
 
+def test_what_was_told_is_not_told_again_by_a_release_with_other_tables(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nextlabel.loop.telling")
+    for _ in range(2):
+        with Pool(tmp_path / "pool.sqlite") as pool:
+            Teller("", STANDS_S).look(pool, PROJECT, AUDIT, STANDS)
+            pool._db.execute("PRAGMA user_version=1")
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize(
     ("answers", "tries", "complaint"),
     [

@@ -8,6 +8,7 @@ from nextlabel.commands._common import show, studio_from_settings, whole_number
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.connection import Credentials, Plan, connect, disconnect, plan, what_is_read
+from nextlabel.labelstudio.project_options import alone
 from nextlabel.labelstudio.registration import extra_of, find_backend, registrations
 from nextlabel.processes import keep_few_kernels
 from nextlabel.settings import Settings, changes, for_project, load_settings
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str]) -> None:
         if options.preview:
             done = _preview(settings, studio, credentials, plan(studio, options.project, url, *wanted))
         else:
-            done = connect(studio, options.project, url, credentials, *wanted)
+            with alone(settings, options.project):
+                done = connect(studio, options.project, url, credentials, *wanted)
             done += today(settings, as_kept(registered), find_backend(studio, options.project))
             done = [*(done or ["nothing to change"]), *what_is_read(studio, options.project)]
     for what in done or ["nothing to change"]:

@@ -48,6 +48,9 @@ def main(arguments: Sequence[str]) -> int:
             return 0 if options.dry_run else 1
         finisher.begin(planned, wish)
     else:
+        if options.dry_run:
+            print(f"What was begun at {under_way.begun_at} would be gone on with.")
+            return 0
         print(f"Going on with what was begun at {under_way.begun_at}.")
     with tqdm(desc="tasks", disable=not sys.stderr.isatty()) as bar:
         passed = finisher.go_on(lambda done: bar.update())

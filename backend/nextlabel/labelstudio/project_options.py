@@ -1,16 +1,19 @@
 """What was decided for one project, as it is kept with its ML backend in Label Studio: shown, and changed."""
 
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from nextlabel.errors import BadSettingError, NoProjectError
+from nextlabel.errors import BadSettingError, InUseError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, change_backend, with_new_defaults
 from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
@@ -37,6 +40,7 @@ from nextlabel.values.options import (
 )
 
 NAMED = 20  # accounts in one sentence
+PATIENCE_S = 5.0  # with another who changes options
 CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
@@ -107,16 +111,18 @@ def audits_begun(studio: LabelStudioClient, project: int) -> int:
 
 def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
     """Have it known there. Raises as `change` does."""
-    backend = _backend(studio, project)
-    _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
 
 
 def note_asked(studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str]) -> None:
     """Have it known there from when on questions are asked. Raises as `change` does."""
-    backend = _backend(studio, project)
-    options = ProjectOptions.of(backend.extra_params)
-    changed = replace(options, asked_since={**options.asked_since, **since})
-    _write(studio, settings, project, backend, changed)
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        options = ProjectOptions.of(backend.extra_params)
+        changed = replace(options, asked_since={**options.asked_since, **since})
+        _write(studio, settings, project, backend, changed)
 
 
 def note_reopened(
@@ -124,24 +130,33 @@ def note_reopened(
 ) -> ProjectOptions:
     """Have it known there which tasks we have opened again, and which are no longer; returns the options as they are
     then. Raises as `change` does."""
-    backend = _backend(studio, project)
-    options = ProjectOptions.of(backend.extra_params)
-    left = {task: people for task, people in {**add, **options.reopened}.items() if task not in drop}
-    changed = replace(options, reopened=left)
-    if changed != options:
-        _write(studio, settings, project, backend, changed)
-    return changed
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        options = ProjectOptions.of(backend.extra_params)
+        left = {task: people for task, people in {**add, **options.reopened}.items() if task not in drop}
+        changed = replace(options, reopened=left)
+        if changed != options:
+            _write(studio, settings, project, backend, changed)
+        return changed
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:
     """Set options, or take out those that are given empty; returns all. The trainer takes them over at once.
 
     Raises `BadSettingError` for a name that is no option and for an impossible value, before anything is touched;
-    `StudioError` when Label Studio or the backend refuses.
+    `StudioError` when Label Studio or the backend refuses; `InUseError` when somebody else is changing options.
     """
     values = {name: _value(_known(name), value) if value else None for name, value in given.items()}
-    backend = _backend(studio, project)
-    options = ProjectOptions.of(backend.extra_params)
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        changed = _changed(studio, project, ProjectOptions.of(backend.extra_params), values)
+        _write(studio, settings, project, backend, changed)
+        return changed
+
+
+def _changed(
+    studio: LabelStudioClient, project: int, options: ProjectOptions, values: Mapping[str, Any]
+) -> ProjectOptions:
     own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
     others = {
         name: getattr(NO_OPTIONS, name) if value is None else value for name, value in values.items() if name in OTHERS
@@ -151,16 +166,16 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     changed = replace(options, own=own, **others)
     for name in [name for name in others if name in NAMING]:
         _require_named(studio.project(project).label_config, changed, name)
-    _write(studio, settings, project, backend, changed)
     return changed
 
 
 def take_new_defaults(studio: LabelStudioClient, settings: Settings, project: int) -> ProjectOptions:
     """Have what is built in today hold where nobody decided; returns all options. Raises as `change` does."""
-    backend = _backend(studio, project)
-    changed = with_new_defaults(ProjectOptions.of(backend.extra_params))
-    _write(studio, settings, project, backend, changed)
-    return changed
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        changed = with_new_defaults(ProjectOptions.of(backend.extra_params))
+        _write(studio, settings, project, backend, changed)
+        return changed
 
 
 def put_back(
@@ -170,8 +185,24 @@ def put_back(
     change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> None:
     """Put all `extra_params` in the place of those that are there, which `change` is given. Raises as `change` does."""
-    backend = _backend(studio, project)
-    _write_extra(studio, settings, project, backend, change(backend.extra_params or {}))
+    with alone(settings, project):
+        backend = _backend(studio, project)
+        _write_extra(studio, settings, project, backend, change(backend.extra_params or {}))
+
+
+@contextmanager
+def alone(settings: Settings, project: int) -> Iterator[None]:
+    """While nobody else who shares MODEL_DIR changes options, which are read and written whole: of two at a time the
+    first one's would be lost. Raises `InUseError` when somebody else takes long."""
+    if not os.access(settings.model_dir / "locks", os.W_OK):  # a command that is run elsewhere
+        yield
+        return
+    try:
+        turn = lock(settings.model_dir, f"options.{project}").acquire(timeout=PATIENCE_S)
+    except LockHeld:
+        raise InUseError(f"The options of project {project} are being changed already. Try again.") from None
+    with turn:
+        yield
 
 
 def _write(

@@ -76,8 +76,9 @@ class LookedAt:
     casting: Mapping[int, str]
 
 
-def look(question: Question, answered: Sequence[Answered], features_ND: Features) -> LookedAt:
-    """All labels. Features (N, D) of unit length, by the order of what is `answered`, which makes no difference.
+def look(question: Question, answered: Sequence[Answered], features_ND: Features, most: int | None = None) -> LookedAt:
+    """All labels. Features (N, D) of unit length, by the order of what is `answered`, which makes no difference. Only
+    the first `most` suspects are told, as reasons take a look at all labels each.
 
     A label that two people gave, or that is marked as ground truth, is settled, and no suspect.
     """
@@ -85,12 +86,16 @@ def look(question: Question, answered: Sequence[Answered], features_ND: Features
     answered, features_ND = [answered[row] for row in order], features_ND[order]
     in_force = [question.consensus(votes) for _, votes in answered]
     looks = [_Look.of(question, asked, answered, in_force, features_ND) for asked in all_asked(question)]
-    worst: dict[int, Suspect] = {}
-    for suspect in chain.from_iterable(one.suspects() for one in looks):
-        before = worst.get(suspect.task)
-        if before is None or suspect.doubt > before.doubt:
-            worst[suspect.task] = suspect
-    return LookedAt(tuple(sorted(worst.values(), key=lambda one: (-one.doubt, one.task))), _casting(looks))
+    worst: dict[int, tuple[float, _Look, int]] = {}
+    for one in looks:
+        for row, doubt in one.doubtful():
+            task = one.examples[row].id
+            if task not in worst or doubt > worst[task][0]:
+                worst[task] = (doubt, one, row)
+    listed = sorted(worst, key=lambda task: (-worst[task][0], task))[:most]
+    return LookedAt(
+        tuple(one.suspect(row, doubt) for doubt, one, row in map(worst.__getitem__, listed)), _casting(looks)
+    )
 
 
 def _casting(looks: Sequence["_Look"]) -> dict[int, str]:
@@ -138,12 +143,12 @@ class _Look:
         doubt_N, weighed = doubts(self.features_ND, self.in_force_N, casts, len(self.asked.labels))
         return doubt_N, weighed.probs_NC
 
-    def suspects(self) -> Iterator[Suspect]:
-        """Of this question alone."""
-        doubt_N, probs_NC = self._doubts
+    def doubtful(self) -> Iterator[tuple[int, float]]:
+        """Rows of suspects of this question alone, and how doubtful their labels are."""
+        doubt_N, _ = self._doubts
         for row in np.flatnonzero(doubt_N > 1 - SUSPECT).tolist():
             if not self._settled(row):
-                yield self._suspect(row, float(doubt_N[row]), probs_NC[row])
+                yield row, float(doubt_N[row])
 
     def differing(self) -> Iterator[tuple[int, str, float]]:
         """Of tasks on which people differ each one's account, and how likely the answer is, as a logarithm."""
@@ -157,7 +162,9 @@ class _Look:
         agreeing = [vote for vote, choice in self.votes[row].values() if choice == self.in_force_N[row]]
         return len(agreeing) > 1 or any(vote.ground_truth for vote in agreeing)
 
-    def _suspect(self, row: int, doubt: float, probs_C: Array) -> Suspect:
+    def suspect(self, row: int, doubt: float) -> Suspect:
+        """One of them, with reasons."""
+        probs_C = self._doubts[1][row]
         others_C = np.where(np.arange(len(probs_C)) == self.in_force_N[row], -1, probs_C)
         other = int(others_C.argmax())
         reasons = (self._model(other), self._neighbours(row, other), self._people(row), self._copies(row))

@@ -38,26 +38,26 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
-from nextlabel.learning.second_votes import drawn
-from nextlabel.loop import asking
+from nextlabel.loop.afterwards import Afterwards, Checked
+from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
+from nextlabel.loop.elsewhere import elsewhere_of
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
-from nextlabel.loop.look_again import Again, Asker
+from nextlabel.loop.look_again import Again
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
-from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
@@ -81,7 +81,6 @@ from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
-from nextlabel.problems.advice import advise
 from nextlabel.problems.people import People
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
@@ -160,19 +159,23 @@ class Controller:
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
-        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
-        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
+        self._elsewhere = elsewhere_of(settings)
+        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn, self._elsewhere)
+        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now, self._elsewhere)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
-        self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
         self._history = Historian(registry, board, now)
-        self._asker = asking.Asker(
+        self._asker = Asker(
             settings, registry, board, jobs, self._resident, self._embedder, self._turn, self._history, now
         )
         self._next = NextTasksTeller(registry, board, self._embedder, now)
         self._again = Again(settings, registry, board, studio, self._embedder, now)
+        teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
+        self._afterwards = Afterwards(
+            registry, board, studio, jobs, self._audits, self._asker, self._again, teller, now
+        )
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
@@ -311,43 +314,14 @@ class Controller:
         else:
             self._keep_in_order(pool, found, found.version)
         if thorough:
-            self._look_ahead(pool, found)
-            self._put_people(pool, found, options)
-            if not options.pause:  # what is open stays so
-                self._look_again(pool, found, in_order=audit is None)
+            self._afterwards.look(pool, self._checked(pool, found, options, in_order=audit is None))
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
 
-    def _look_ahead(self, pool: Pool, found: _Found) -> None:
-        """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
-        project, question = found.project.id, found.config.question
-        if found.version and not self._audits.holds(project):
-            self._asker.look(pool, project, found.config, self._registry.card(project, found.version))
-        over, last = self._audits.over(project), self._board.advice(project)
-        certified = len(certified_tasks(pool, question, over)) if over else 0
-        judgement, helping = self._board.quality(project), self._board.helping(project)
-        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
-        if advice != last:
-            self._board.put_advice(project, advice)
-        self._teller.look(pool, project, advice, self._now())
-
-    def _put_people(self, pool: Pool, found: _Found, options: ProjectOptions) -> None:
-        """What can be said of who labels, by tasks that were drawn for a second vote."""
-        names = functools.partial(names_of, self._studio) if options.show_people else None
-        labelled = pool.answered(holdout=False) if options.second_votes else ()
-        second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
-        self._board.put_people(found.project.id, figures(pool, found.config, names, self._now(), second))
-
-    def _look_again(self, pool: Pool, found: _Found, in_order: bool) -> None:
-        """At labels, and at what is open again; nobody waits for it."""
+    def _checked(self, pool: Pool, found: _Found, options: ProjectOptions, in_order: bool) -> Checked:
         project, version = found.project, found.version
-        ours = (
-            bool(version)
-            and project.sampling == UNCERTAINTY
-            and not self._chosen_by_a_person(pool, project, version or "")
-        )
-        hinted = functools.partial(self._jobs.hinted, project.id)
-        if self._again.look(Asker(pool, project, found.config.question, in_order and ours, hinted)):
-            self._jobs.hint(project.id)
+        ours = in_order and version is not None and project.sampling == UNCERTAINTY
+        ours = ours and not self._chosen_by_a_person(pool, project, version or "")
+        return Checked(project, found.config, options, version, ours)
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
@@ -650,6 +624,8 @@ class Controller:
             notes.append(notices.control_tasks_show(project.id))
         if found.version:
             notes += self._on_version(project.id, found.version)
+        if self._elsewhere is not None:
+            notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
         if options.reopened:
             notes.append(notices.open_again(len(options.reopened), project.id))
         if certified := self._certified(pool, project.id, found.config):

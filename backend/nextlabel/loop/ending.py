@@ -341,7 +341,9 @@ class Finisher:
                 self._studio.delete_annotation(annotation["id"])
             return unchanged
         given = sum(not annotation.get("was_cancelled") for annotation in task["annotations"])
-        if task["is_labeled"] and given == step.annotations:
+        # What was open again for a second person, and was put back by a disconnect since, stays closed.
+        wanted = not given or given < task["overlap"]
+        if task["is_labeled"] and given == step.annotations and wanted:
             self._studio.serve_task(step.task, served=True)
         return given == step.annotations
 

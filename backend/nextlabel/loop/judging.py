@@ -26,10 +26,11 @@ class Judge:
     def __init__(self, registry: Registry, board: StatusBoard):
         self._registry, self._board = registry, board
         self._judged: dict[int, tuple[object, ...]] = {}  # what the last judgement of a project was made of
+        self._answered: dict[int, tuple[object, ...]] = {}  # of that, what is the same of every order
 
     def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> bool:
         """Judge the order of that name, of the version of the card; without a card say how far the set is answered.
-        Returns whether anything was another than at the last look."""
+        Returns whether the set's answers are others than at the last look."""
         if not config.control.share:
             self._tell(project, NO_JUDGEMENT)
             return False
@@ -37,7 +38,8 @@ class Judge:
         last_task = judged_to(pool, texts)
         if last_task != pool.state(ControlState).judged_to:
             pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
-        made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
+        answers = (config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
+        made_of = (order, *answers)
         if self._judged.get(project) == made_of:
             return False
         asked = to_judge(pool, texts)
@@ -45,7 +47,8 @@ class Judge:
         self._tell(project, judged(pool, config, texts, said))
         if said is None or said.probs_of.keys() >= set(asked):
             self._judged[project] = made_of
-        return True
+        before, self._answered[project] = self._answered.get(project), answers
+        return before != answers
 
     def _tell(self, project: int, judgement: Judgement) -> None:
         if judgement != self._board.quality(project):

@@ -46,13 +46,15 @@ SHOWN = 200  # tasks in the list
 
 @dataclass(frozen=True)
 class Asker:
-    """Who looks: a project as it is, with its copy. `ours`: its queue follows our order; `hinted` tells that somebody
-    waits, so that what is not urgent is put off."""
+    """Who looks: a project as it is, with its copy. `ours`: its queue follows our order; on `pause` all stays as it is,
+    unless nobody is to be asked again any more; `hinted` tells that somebody waits, so that what is not urgent is put
+    off."""
 
     pool: Pool
     project: Project
     question: Question
     ours: bool
+    pause: bool
     hinted: Callable[[], bool]
 
 
@@ -84,8 +86,9 @@ class Again:
     def look(self, asker: Asker) -> bool:
         """Close what is done, look anew if it is time, open what is due; returns whether the queue is another now."""
         options = self._registry.options(asker.project.id)
-        on = bool(options.look_again or options.second_votes)
-        if not (on or options.reopened or self._is_time(asker.pool)):
+        on, was_on = options.asks_again, self._board.look_again(asker.project.id).on
+        stops = not on and (was_on or options.reopened)
+        if not stops and (asker.pause or not (on or self._is_time(asker.pool))):
             return False
         answered = asker.pool.answered(holdout=False)
         why = _why_not(on, asker, answered)
@@ -138,9 +141,9 @@ class Again:
             return known
         if len(features_ND) < len(answered):
             return known
-        looked, votes = suspects.look(asker.question, answered, features_ND), asker.pool.votes()
+        looked, votes = suspects.look(asker.question, answered, features_ND, SHOWN), asker.pool.votes()
         asker.pool.update(AgainState, lambda state: replace(state, votes=votes, casting=looked.casting))
-        return looked.suspects[:SHOWN]
+        return looked.suspects
 
     def _embedded(self, asker: Asker, ids: Sequence[int]) -> Features:
         """Embeddings by task id, of as many as have one: a look makes some of those that are missing."""

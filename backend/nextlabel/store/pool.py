@@ -3,8 +3,8 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
-Notes that nobody else has outlive other tables: what models would have asked for, our last switch, and what was asked
-about again.
+Notes that nobody else has outlive other tables: what models would have asked for, our last switch, what was asked about
+again, and what was told.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState
+from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState, ToldState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
@@ -94,7 +94,7 @@ READ_AGAIN = (
     "offered",
     "newly_answered",
 )  # tables of any release, not `marked`
-NOTED = (ControlState, QueueState, AgainState)  # of `meta`, the same in any release: nobody else knows it
+NOTED = (ControlState, QueueState, AgainState, ToldState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision

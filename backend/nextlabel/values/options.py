@@ -85,6 +85,11 @@ class ProjectOptions:
         """Which labels count."""
         return Counting(self.leave_out, self.guideline_since, self.older_labels)
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether a second person is to be asked about any labelled task."""
+        return bool(self.look_again or self.second_votes)
+
     @classmethod
     def of(cls, extra_params: object) -> "ProjectOptions":
         """Those in an ML backend's `extra_params`. Raises `RefusedConfigError` when they are none."""

@@ -1,0 +1,89 @@
+"""What a thorough check does when all that annotators wait for is done: says what to do next and who labels, and looks
+at labels again."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nextlabel.labelstudio.client import LabelStudioClient, Project
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.second_votes import drawn
+from nextlabel.loop.asking import Asker as HelpingAsker
+from nextlabel.loop.auditing import certified_tasks
+from nextlabel.loop.look_again import Again, Asker
+from nextlabel.loop.people import figures, names_of
+from nextlabel.loop.telling import Teller
+from nextlabel.problems.advice import advise
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.pool import Pool
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.options import ProjectOptions
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A project as the check has left it. `version` is the active one, None when there is none yet; `ours`: the queue
+    follows its order."""
+
+    project: Project
+    config: LabelConfig
+    options: ProjectOptions
+    version: str | None
+    ours: bool
+
+
+class Afterwards:
+    """Of all projects. Nobody waits for it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        board: StatusBoard,
+        studio: LabelStudioClient,
+        jobs: JobQueue,
+        audits: Audits,
+        asker: HelpingAsker,
+        again: Again,
+        teller: Teller,
+        now: Callable[[], float] = time.time,
+    ):
+        self._registry, self._board, self._studio, self._jobs = registry, board, studio, jobs
+        self._audits, self._asker, self._again, self._teller, self._now = audits, asker, again, teller, now
+
+    def look(self, pool: Pool, checked: Checked) -> None:
+        """All of it."""
+        self._look_ahead(pool, checked)
+        self._put_people(pool, checked)
+        self._look_again(pool, checked)
+
+    def _look_ahead(self, pool: Pool, checked: Checked) -> None:
+        """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
+        project, question = checked.project.id, checked.config.question
+        if checked.version and not self._audits.holds(project):
+            self._asker.look(pool, project, checked.config, self._registry.card(project, checked.version))
+        over, last = self._audits.over(project), self._board.advice(project)
+        certified = len(certified_tasks(pool, question, over)) if over else 0
+        judgement, helping = self._board.quality(project), self._board.helping(project)
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        if advice != last:
+            self._board.put_advice(project, advice)
+        self._teller.look(pool, project, advice, self._now())
+
+    def _put_people(self, pool: Pool, checked: Checked) -> None:
+        """What can be said of who labels, by tasks that were drawn for a second vote."""
+        options = checked.options
+        names = functools.partial(names_of, self._studio) if options.show_people else None
+        labelled = pool.answered(holdout=False) if options.second_votes else ()
+        second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
+        self._board.put_people(checked.project.id, figures(pool, checked.config, names, self._now(), second))
+
+    def _look_again(self, pool: Pool, checked: Checked) -> None:
+        """At labels, and at what is open again."""
+        project = checked.project
+        hinted = functools.partial(self._jobs.hinted, project.id)
+        pause = checked.options.pause
+        if self._again.look(Asker(pool, project, checked.config.question, checked.ours, pause, hinted)):
+            self._jobs.hint(project.id)
