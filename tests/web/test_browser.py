@@ -156,6 +156,19 @@ def test_a_hidden_tab_asks_once_a_minute(browser: Any, address: str) -> None:
     shown.context.close()
 
 
+def test_who_comes_back_to_a_page_finds_buttons_that_work(browser: Any, address: str) -> None:
+    shown, token = Shown(browser), "document.querySelector('#form-fit > input').value"
+    page = shown.open(address)
+    page.evaluate(f"{token} = 'of last week'")
+    with page.expect_response("**/actions"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_function(f"{token} !== 'of last week'")
+    with page.expect_navigation() as pressed:
+        page.click("#press-fit")
+    assert pressed.value.status == 200
+    shown.context.close()
+
+
 def test_a_button_is_reached_and_pressed_by_keyboard(browser: Any, address: str) -> None:
     shown = Shown(browser)
     with patch.object(access, "form_token", "{} {}".format):
