@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from helpers import ray_jobs
+from helpers.house import PROJECT, House
 from helpers.ports import own_port
 from helpers.ray_nodes import RayNodes
+from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
 from nextlabel.compute.cluster import Cluster
 from nextlabel.compute.tasks import Running, Task, TaskLostError
 from nextlabel.errors import DivergedError, NoMemoryError
+from nextlabel.loop.backlog import Backlog
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import records
 from nextlabel.simulation.datasets.corpora import own_pairs
@@ -24,6 +28,8 @@ from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, S
 from nextlabel.simulation.on_cluster import on_cluster
 from nextlabel.simulation.records import Record
 from nextlabel.simulation.replay import RunProtocol, arms
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
 
 pytestmark = pytest.mark.usefixtures("patience")
 
@@ -108,7 +114,7 @@ def test_progress_is_told_and_what_it_raises_ends_the_task(cluster: Cluster, see
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        cluster.call(Task("long", ray_jobs.count, (str(seen_by_all / "long"), 10_000)), tell)
+        cluster.wait_for(cluster.submit(Task("long", ray_jobs.count, (str(seen_by_all / "long"), 10_000))), tell)
     assert [stage for stage, _, _ in told] == ["count", "count"]
     assert 0 < told[0][1] < told[1][1] < 10_000
     # Its core is free again, as are the others.
@@ -161,6 +167,28 @@ def test_three_nodes_give_the_records_of_one_machine(
     assert played(tmp_path) == of_one_machine
     (start,) = records.read_run(tmp_path).invocations
     assert start["cluster"] == "a cluster"
+
+
+def test_fits_and_parts_of_pools_that_no_node_can_read_are_those_of_this_machine(
+    tmp_path: Path, nodes: RayNodes, cluster: Cluster, tiny: Path
+) -> None:
+    here, there = House(tmp_path / "here", tiny), RemoteHouse(tmp_path / "there", tiny, cluster)
+    version = labelled(here).fit()
+    killer = threading.Thread(target=nodes.kill_worker, daemon=True)
+    killer.start()
+    assert labelled(there).fit() == version
+    killer.join()
+    assert there.registry.card(PROJECT, version).node
+    scoring = Backlog(here.settings, here.registry, here.jobs, here.resident, ComputeGate())
+    for house, backlog in ((here, scoring), (there, there.backlog)):
+        rows = [TaskRow(i, Example(i, f"yes, text {i}"), False, False, False, 0, ()) for i in range(301, 2301)]
+        house.pool.upsert(rows)
+        for part in house.pool.unscored_parts(version, 512):
+            backlog.score(PROJECT, version, *part)
+    wait_until(lambda: not there.pool.has_unscored(version), "all parts came back", SOON_S)
+    assert_same_version(here, there, version)
+    for house in (here, there):
+        house.pool.__exit__()
 
 
 def test_a_simulation_that_loses_workers_nodes_and_the_head_has_the_same_records(

@@ -52,7 +52,8 @@ class RayNodes:
             for process in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "ray::_perform" in " ".join(process.cmdline()):
-                        return process.kill()
+                        process.kill()
+                        return
 
     def kill_node(self, number: int) -> None:
         """All processes of a node, at once."""

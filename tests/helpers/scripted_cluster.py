@@ -1,10 +1,12 @@
 """Connections to a cluster that does not exist, each with a fault of its own: what `Cluster` has a process do."""
 
+import functools
 import pickle
 import time
 from multiprocessing.connection import Connection
 from typing import Any
 
+from nextlabel.compute import node
 from nextlabel.compute.tasks import Outcome
 
 PAUSE_S = 0.05
@@ -63,3 +65,36 @@ def short_of_memory(supervisor: int, address: str, pipe: Connection) -> None:
         order = pipe.recv()
         if order[0] == "submit":
             pipe.send(("memory", order[1], f"{order[6]:g} cores"))
+
+
+def compute(supervisor: int, address: str, pipe: Connection) -> None:
+    """Does what a node would, one task after the other, in this process."""
+    objects: dict[str, Any] = {}
+    for order in _orders(pipe):
+        if order[0] == "share":
+            objects[order[1]] = order[2]()
+        if order[0] == "submit":
+            _, number, packed, keys, threads, libraries, *_ = order
+            fetches = [functools.partial(objects.get, key) for key in keys]
+            tell = functools.partial(_tell, pipe, number)
+            pipe.send(("done", number, node.perform("a node", packed, fetches, threads, libraries, tell)))
+
+
+def _tell(pipe: Connection, number: int, stage: str, done: int, total: int) -> None:
+    pipe.send(("beats", {number: (time.monotonic_ns(), (stage, done, total))}))
+
+
+def slow_fit(supervisor: int, address: str, pipe: Connection) -> None:
+    """Of each task only the progress comes."""
+    for order in _orders(pipe):
+        for step in range(100 if order[0] == "submit" else 0):
+            _tell(pipe, order[1], "fit", step, 100)
+            time.sleep(PAUSE_S)
+
+
+def gone(supervisor: int, address: str, pipe: Connection) -> None:
+    """Stands, and ends with the first task."""
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            pipe.send(("away", "the head is gone"))
+            return

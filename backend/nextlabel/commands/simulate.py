@@ -16,7 +16,6 @@ from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
 from nextlabel.compute.cluster import Cluster
-from nextlabel.compute.tasks import RAY_ADDRESS
 from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import baselines, head_order, session
@@ -25,6 +24,7 @@ from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan, Make
 from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.values.addresses import RAY_ADDRESS
 
 SHORTEST = 8  # word pieces, as in the settings
 

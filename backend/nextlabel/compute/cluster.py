@@ -90,7 +90,7 @@ class Cluster:
         self._cancelled: list[Running] = []
         self._places, self._numbers = itertools.count(), itertools.count(1)
         self._connection: _Connection | None = None
-        self._again_at, self._failures = float("-inf"), 0
+        self._again_at, self._full_until, self._failures = float("-inf"), float("-inf"), 0
         self._closed, self._words = False, "not asked yet"
         self._thread: threading.Thread | None = None
 
@@ -101,17 +101,17 @@ class Cluster:
 
     @property
     def is_away(self) -> bool:
-        """Whether the last attempt to use it failed, and it is not time for another."""
-        return self._connection is None and self._now() < self._again_at
+        """Whether the last attempt to use it failed, or it was full, and it is not time for another."""
+        return self._now() < (self._again_at if self._connection is None else self._full_until)
 
     @property
     def room(self) -> int:
-        """How many more tasks would be handed out at once, about; 0 while it is not known."""
+        """How many more tasks are welcome: two for each core and one are at hand, or one while cores are unknown."""
         connection = self._connection
         if connection is None or not connection.stands:
-            return 0
+            return int(not self._known)
         with self._turn:
-            return max(0, int(connection.cores) + 1 - len(self._out) - len(self._waiting))
+            return max(0, 2 * int(connection.cores) + 1 - len(self._known))
 
     def submit(self, task: Task) -> Running:
         """The task's result to be; the same one for as long as a task of this key is under way."""
@@ -130,9 +130,9 @@ class Cluster:
         self._wake.set()
         return running
 
-    def call(self, task: Task, tell: Tell) -> Any:
+    def wait_for(self, running: Running, tell: Tell) -> Any:
         """The task's value, or what it raises. What `tell` raises ends the task, and is raised here."""
-        running, told = self.submit(task), None
+        told = None
         try:
             while not wait([running], timeout=LOOK_S).done:
                 if running.told is not None and running.told != told:
@@ -147,6 +147,7 @@ class Cluster:
         """Have a task end, and its result not be waited for."""
         with self._turn:
             self._cancelled.append(running)
+            self._forget(running)
         self._wake.set()
 
     def close(self) -> None:
@@ -224,7 +225,9 @@ class Cluster:
         words = f"{connection.nodes} nodes with {connection.cores:g} cores at {self._address}"
         if not connection.stands:
             log.info("cluster: %s", words)
-        connection.stands, self._words, self._failures = True, words, 0
+        connection.stands, self._failures = True, 0
+        if self._now() >= self._full_until:
+            self._words = words
 
     def _hear(self, number: int, count: int, told: tuple[str, int, int] | None) -> None:
         entry = self._out.get(number)
@@ -252,13 +255,18 @@ class Cluster:
 
     def _settle(self, entry: _Entry, error: NextlabelError | None, value: Any = None) -> None:
         with self._turn:
-            self._known.pop(entry.running.task.key, None)
+            self._forget(entry.running)
         if not entry.running.set_running_or_notify_cancel():
             return
         if error is not None:
             entry.running.set_exception(error)
         else:
             entry.running.set_result(value)
+
+    def _forget(self, running: Running) -> None:
+        """Whoever hands in its task now, asks anew. The lock is held."""
+        if self._known.get(running.task.key) is running:
+            del self._known[running.task.key]
 
     def _wait_again(self, entry: _Entry) -> None:
         entry.heard_at, entry.count = None, 0
@@ -276,7 +284,6 @@ class Cluster:
             with self._turn:
                 self._waiting = [entry for entry in self._waiting if entry.running is not running]
                 heapq.heapify(self._waiting)
-                self._known.pop(running.task.key, None)
             if running.cancel():
                 running.set_running_or_notify_cancel()  # whoever waits hears of it
 
@@ -290,7 +297,9 @@ class Cluster:
             elif entry.heard_at is None and self._away == "local" and self._now() - entry.handed_at > BEGIN_S:
                 del self._out[number]
                 self._send("cancel", number)
-                self._settle(entry, ClusterAwayError(f"The cluster has had no room for {BEGIN_S:.0f} s."))
+                self._words = f"full: {self._address} has had no room for {BEGIN_S:.0f} s"
+                self._full_until = self._now() + LONGEST_AGAIN_S
+                self._settle(entry, ClusterAwayError(f"The cluster is {self._words}."))
 
     def _hand_out(self, connection: _Connection) -> None:
         while True:

@@ -9,7 +9,6 @@ from nextlabel.errors import NextlabelError
 
 Tell = Callable[[str, int, int], None]  # stage, done, total
 
-RAY_ADDRESS = r"ray://[^\s/@:?#]+:[0-9]{1,5}"  # of a head's client port; tokens come with Ray's own variables
 FIT, ROUND, PART = 0, 1, 2  # ranks: labels first, backlogs last
 
 

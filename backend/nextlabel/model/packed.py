@@ -25,13 +25,23 @@ OTHERS = {".bin", ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".pth", ".tflite"}  
 def pack(directory: Path) -> Bytes:
     """The files of a checkpoint one after the other, after a list of their names and sizes. Raises `NoModelError`."""
     try:
-        files = [path for path in sorted(directory.iterdir()) if path.is_file() and path.suffix not in OTHERS]
+        files = _files(directory)
         contents = [path.read_bytes() for path in files]
     except OSError as error:
         raise NoModelError(f"The checkpoint in {directory} cannot be read: {error.strerror}.") from error
     listed = json.dumps([[path.name, len(held)] for path, held in zip(files, contents, strict=True)]).encode()
     joined = b"".join([len(listed).to_bytes(HEADER, "little"), listed, *contents])
     return np.frombuffer(joined, dtype=np.uint8)
+
+
+def key(directory: Path) -> str:
+    """A name of what the files hold at the moment: other ones have another."""
+    found = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(directory)]
+    return f"{directory.absolute()} {hashlib.sha256(repr(found).encode()).hexdigest()[:16]}"
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.iterdir()) if path.is_file() and path.suffix not in OTHERS]
 
 
 def unpack(packed: Bytes, directory: Path) -> Path:

@@ -39,7 +39,7 @@ class _Play:
         base = checkpoints.directory_of(protocol.recipe.base_model)
         self._shared = (
             Shared(f"run {self._run}", functools.partial(bytes, given), pickle.loads),
-            Shared(f"checkpoint {base}", functools.partial(packed.pack, base), packed.unpacked),
+            Shared(f"checkpoint {packed.key(base)}", functools.partial(packed.pack, base), packed.unpacked),
         )
         self._made: dict[Arm, list[Record]] = {}
         self._under_way: dict[Running, Job] = {}

@@ -62,8 +62,8 @@ class Card:
     one with exactly one answer, `known` how many labelled tasks a form's version was fitted on, and `measures` are
     those of the holdout by question. `counting` says in words which labels counted less than others, or not at all:
     `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. A quick first
-    version knows a part `of_labels`, which is 0 for all others. Fields with a default are absent from cards of earlier
-    releases.
+    version knows a part `of_labels`, which is 0 for all others. `node` names the machine of a cluster that made
+    the fit; it is empty where that was ours. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -101,6 +101,7 @@ class Card:
     left_out: int = 0
     older: int = 0
     weighed: int = 0
+    node: str = ""
 
     @property
     def examples(self) -> int:
