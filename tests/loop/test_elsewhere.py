@@ -13,6 +13,7 @@ from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
 from nextlabel.compute.cluster import Cluster, Serve
 from nextlabel.loop import backlog as backlogs
+from nextlabel.loop import orders
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import LOOK_S
@@ -106,11 +107,11 @@ def test_parts_scored_elsewhere_are_the_record_of_here_and_none_is_in_it_twice(
     labelled(there).fit()
     here = Backlog(house.settings, house.registry, house.jobs, house.resident, ComputeGate())
     assert with_many(house, version) == with_many(there, version) == len(MORE)
-    kept, real = list[int](), backlogs.keep
+    kept = list[int]()
 
     def keep(pool: Any, version: str, scored: Any) -> None:
         kept.extend(example.id for example in scored.examples)
-        real(pool, version, scored)
+        orders.keep(pool, version, scored)
 
     for part in parts_of(house, version):
         here.score(PROJECT, version, *part)

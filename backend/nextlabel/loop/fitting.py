@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -226,7 +225,7 @@ class Fitter:
                 yield elsewhere.round if ours else None
             return
         with self._turn.for_fit() as ours:
-            yield partial(local.run, run_round) if ours else None
+            yield _run_here if ours else None
 
     @contextmanager
     def _reported(self, project: int) -> Iterator[None]:
@@ -526,6 +525,10 @@ class Fitter:
 
 class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
+
+
+def _run_here(*args: Any, **kwargs: Any) -> Round:
+    return local.run(run_round, *args, **kwargs)
 
 
 def recipe_of(s: Settings, seed: int, own: ProjectSettings, labels: int) -> Recipe:
