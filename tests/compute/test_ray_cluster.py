@@ -11,13 +11,14 @@ import pytest
 
 from helpers import ray_jobs
 from helpers.house import PROJECT, House
+from helpers.paths import ROOT
 from helpers.ports import own_port
-from helpers.ray_nodes import RayNodes
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
 from nextlabel.compute.cluster import Cluster
 from nextlabel.compute.tasks import Running, Task, TaskLostError
 from nextlabel.errors import DivergedError, NoMemoryError
+from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe
@@ -58,7 +59,7 @@ def before(cluster: Cluster) -> Running:
 @pytest.fixture(scope="module", autouse=True)
 def nodes(before: Running, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
     """A head and three nodes, none of which sees what tests write."""
-    started = RayNodes(port, nodes=3, hidden=tmp_path_factory.getbasetemp())
+    started = RayNodes(port, 3, tmp_path_factory.getbasetemp(), [ROOT / "tests"])
     yield started
     started.end()
 

@@ -13,6 +13,7 @@ import os
 import pickle
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass, field
@@ -91,6 +92,8 @@ class Cluster:
         self._places, self._numbers = itertools.count(), itertools.count(1)
         self._connection: _Connection | None = None
         self._again_at, self._full_until, self._failures = float("-inf"), float("-inf"), 0
+        self.moved = (0, 0)  # bytes of tasks that were handed out, and of what came back; without shared objects
+        self.computed = Counter[str]()  # tasks of each node
         self._closed, self._words = False, "not asked yet"
         self._thread: threading.Thread | None = None
 
@@ -238,6 +241,8 @@ class Cluster:
     def _end(self, entry: _Entry, kind: str, said: Any) -> None:
         if kind == "done":
             outcome: Outcome = pickle.loads(said)
+            self.moved = (self.moved[0], self.moved[1] + len(said))
+            self.computed[outcome.node] += 1
             entry.running.node = outcome.node
             self._settle(entry, outcome.error, outcome.value)
         elif kind == "lost" and entry.lost < TRIES:
@@ -321,6 +326,7 @@ class Cluster:
         entry.number, entry.handed_at = next(self._numbers), self._now()
         packed = pickle.dumps((task.job, task.args, [(one.key, one.open) for one in task.shared]), protocol=5)
         keys = [shared.key for shared in task.shared]
+        self.moved = (self.moved[0] + len(packed), self.moved[1])
         self._out[entry.number] = entry
         self._send("submit", entry.number, packed, keys, task.threads, node.versions(), entry.cpus, task.gpus)
 

@@ -15,10 +15,12 @@ __all__ = [
     "live",
     "load",
     "loop_benchmark",
+    "measure_cluster",
     "measure_loop",
     "measure_pool",
     "measure_rounds",
     "peers",
+    "ray_nodes",
     "sandbox",
     "soak",
 ]

@@ -1,15 +1,17 @@
-"""A real Ray cluster on this machine, in a mount space of its own: its nodes cannot read a directory."""
+"""A real Ray cluster on this machine, for tests and measurements: a head without cores and nodes of one core each.
+
+Run as a program, in a mount space of its own where a directory is to be hidden from all nodes. Linux only.
+"""
 
 import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-
-from helpers.paths import ROOT
 
 STORE = 120 * 2**20  # bytes of each node's objects, in shared memory
 QUICK_TO_NOTICE = {  # a node is declared dead after some 6 s
@@ -17,31 +19,27 @@ QUICK_TO_NOTICE = {  # a node is declared dead after some 6 s
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
 }
+HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"'
 
 
 class RayNodes:
-    """A head without cores and some nodes with one each. `hidden` is empty for all of them."""
+    """Its client port is open to this machine's network while it lives: without tokens, as it is nobody else's.
 
-    def __init__(self, port: int, nodes: int, hidden: Path):
+    `hidden` is empty for all nodes, which find modules in `paths`, too.
+    """
+
+    def __init__(self, port: int, nodes: int, hidden: Path | None = None, paths: Sequence[Path] = ()):
         self.address = f"ray://127.0.0.1:{port}"
         self._home = tempfile.TemporaryDirectory(prefix="ray-nodes-", dir="/tmp")  # not in what is hidden
         as_root = [] if os.getuid() == 0 else ["--map-root-user"]
-        program = 'mount -t tmpfs none "$1" && shift && exec "$@"'
-        python = [sys.executable, "-m", "helpers.ray_nodes", str(port), str(nodes), self._home.name]
-        env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-            **{"HOME": self._home.name, "TMPDIR": self._home.name, "RAY_AUTH_MODE": "disabled"},
-            **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"},
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "backend"), str(ROOT / "tests")]),
-            **QUICK_TO_NOTICE,
-        }
+        hiding = ["unshare", *as_root, "--mount", "sh", "-ec", HIDE, "sh", str(hidden)] if hidden else []
         self._process = subprocess.Popen(
-            ["unshare", *as_root, "--mount", "sh", "-ec", program, "sh", str(hidden), *python],
+            [*hiding, sys.executable, "-m", "nextlabel.lab.ray_nodes", str(port), str(nodes), self._home.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=env,
+            env=_environment(self._home.name, paths),
             cwd="/tmp",
         )
         assert self._told() == "ready"
@@ -49,7 +47,7 @@ class RayNodes:
     def kill_worker(self) -> None:
         """The first process that is seen to compute."""
         while True:
-            for process in psutil.Process(self._process.pid).children(recursive=True):
+            for process in self._started():
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if "ray::_perform" in " ".join(process.cmdline()):
                         process.kill()
@@ -63,19 +61,26 @@ class RayNodes:
 
     def kill_head(self) -> None:
         """Head and nodes, with all that they started."""
-        for process in psutil.Process(self._process.pid).children(recursive=True)[::-1]:
+        for process in self._started()[::-1]:
             process.kill()
 
     def end(self) -> None:
         """Nothing is left of it."""
-        started = psutil.Process(self._process.pid).children(recursive=True)
+        started = self._started()
         self._process.kill()
         for process in started:
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
         psutil.wait_procs(started, timeout=10)
         self._home.cleanup()
+
+    def _started(self) -> list[psutil.Process]:
+        found: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
+        return found
 
     def _told(self) -> str:
         """The next line that is about us; Ray prints others."""
@@ -84,6 +89,20 @@ class RayNodes:
             if line.startswith("told "):
                 return line.split()[1]
         return "ended"
+
+
+def _environment(home: str, paths: Sequence[Path]) -> dict[str, str]:
+    here = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {
+        **here,
+        **QUICK_TO_NOTICE,
+        "HOME": home,
+        "TMPDIR": home,
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *map(str, paths)]),
+    }
 
 
 def main(port: int, nodes: int, home: str) -> None:
