@@ -12,7 +12,7 @@ from helpers import ray_jobs, scripted_cluster
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute.cluster import Cluster, Serve
-from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Task
+from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Task, TaskLostError
 from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -84,6 +84,14 @@ def test_a_lost_cluster_is_not_asked_again_at_once_and_whoever_waits_goes_on_wai
 def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:
     with pytest.raises(NoMemoryError, match="4 cores"):
         hand_in(connected(scripted_cluster.short_of_memory), "a task").result(timeout=SOON_S)
+
+
+def test_what_cannot_be_sent_or_read_fails_and_the_next_task_does_not(connected: Any) -> None:
+    cluster = connected(scripted_cluster.compute)
+    for job, given in ((ray_jobs.double, lambda: 0), (ray_jobs.unreadable, 0)):
+        with pytest.raises(TaskLostError, match="cannot be"):
+            cluster.submit(Task("a task", job, (given,))).result(timeout=SOON_S)
+    assert hand_in(cluster, "another").result(timeout=SOON_S) == 2
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from helpers.ports import own_port
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
 from nextlabel.compute.cluster import Cluster
-from nextlabel.compute.tasks import Running, Task, TaskLostError
+from nextlabel.compute.tasks import Running, Shared, Task, TaskLostError
 from nextlabel.errors import DivergedError, NoMemoryError
 from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.loop.backlog import Backlog
@@ -90,6 +90,9 @@ def test_values_come_back_with_the_node_and_failures_as_they_were_raised(cluster
             value(cluster.submit(Task(f"fail {kind}", ray_jobs.fail, (kind,))))
         assert type(raised.value) is error
     assert "ZeroDivisionError: why" in str(raised.value)
+    gone = Shared("gone", ray_jobs.vanished, bytes)
+    with pytest.raises(TaskLostError, match="the checkpoint is gone"):
+        value(cluster.submit(Task("gone", ray_jobs.double, (1,), (gone,))))
     for threads in (2, 1, 3):  # the same processes, with what is asked for each time
         assert value(cluster.submit(Task(f"threads {threads}", ray_jobs.threads, threads=threads))) == threads
 

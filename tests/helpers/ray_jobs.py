@@ -45,6 +45,23 @@ def fail(tell: Tell, kind: str) -> None:
     ]
 
 
+class Unreadable:
+    """Can be pickled, and not unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return int, ("no number",)  # type: ignore[return-value]
+
+
+def unreadable(tell: Tell, number: int) -> Unreadable:
+    """A result that fails where it is read."""
+    return Unreadable()
+
+
+def vanished() -> bytes:
+    """A shared object that cannot be made."""
+    raise FileNotFoundError("the checkpoint is gone")
+
+
 def threads(tell: Tell) -> int:
     """How many threads torch has."""
     import torch

@@ -100,7 +100,8 @@ class Cluster:
     @property
     def words(self) -> str:
         """How it stands, in words."""
-        return self._words
+        lost = self._failures > 0 and self._connection is None and not self.is_away
+        return f"{self._words}, to be tried again" if lost else self._words
 
     @property
     def is_away(self) -> bool:
@@ -240,11 +241,7 @@ class Cluster:
 
     def _end(self, entry: _Entry, kind: str, said: Any) -> None:
         if kind == "done":
-            outcome: Outcome = pickle.loads(said)
-            self.moved = (self.moved[0], self.moved[1] + len(said))
-            self.computed[outcome.node] += 1
-            entry.running.node = outcome.node
-            self._settle(entry, outcome.error, outcome.value)
+            self._come_back(entry, said)
         elif kind == "lost" and entry.lost < TRIES:
             log.warning("cluster: a task was lost and begins again: %s", said)
             entry.lost += 1
@@ -257,6 +254,17 @@ class Cluster:
         else:
             times = f", {entry.lost + 1} times" if entry.lost else ""
             self._settle(entry, TaskLostError(f"A task failed on the cluster{times}: {said}"))
+
+    def _come_back(self, entry: _Entry, said: bytes) -> None:
+        try:
+            outcome: Outcome = pickle.loads(said)
+        except Exception as error:  # noqa: BLE001  such as a class that only the node has
+            self._settle(entry, TaskLostError(f"A result cannot be read: {type(error).__name__}: {error}"))
+            return
+        self.moved = (self.moved[0], self.moved[1] + len(said))
+        self.computed[outcome.node] += 1
+        entry.running.node = outcome.node
+        self._settle(entry, outcome.error, outcome.value)
 
     def _settle(self, entry: _Entry, error: NextlabelError | None, value: Any = None) -> None:
         with self._turn:
@@ -317,17 +325,22 @@ class Cluster:
 
     def _submit(self, connection: _Connection, entry: _Entry) -> None:
         task = entry.running.task
-        for shared in task.shared:
-            self._share(connection, shared)
+        entry.number, entry.handed_at = next(self._numbers), self._now()
+        self._out[entry.number] = entry  # before anything can fail: what is here waits again after a lost connection
         # What no node has would be waited for without end.
         entry.cpus = max(1.0, min(float(task.threads), connection.largest))
         if entry.alone:
             entry.cpus = connection.largest
-        entry.number, entry.handed_at = next(self._numbers), self._now()
-        packed = pickle.dumps((task.job, task.args, [(one.key, one.open) for one in task.shared]), protocol=5)
+        try:
+            packed = pickle.dumps((task.job, task.args, [(one.key, one.open) for one in task.shared]), protocol=5)
+        except Exception as error:  # noqa: BLE001  pickle raises whatever the objects do
+            del self._out[entry.number]
+            self._settle(entry, TaskLostError(f"A task cannot be sent: {type(error).__name__}: {error}"))
+            return
+        for shared in task.shared:
+            self._share(connection, shared)
         keys = [shared.key for shared in task.shared]
         self.moved = (self.moved[0] + len(packed), self.moved[1])
-        self._out[entry.number] = entry
         self._send("submit", entry.number, packed, keys, task.threads, node.versions(), entry.cpus, task.gpus)
 
     def _share(self, connection: _Connection, shared: Shared) -> None:

@@ -127,7 +127,12 @@ class _Driver:
                 wait_s = 0.0
 
     def _share(self, key: str, make: Callable[[], Any]) -> None:
-        self._objects[key] = ray.put(make())
+        try:
+            self._objects[key] = ray.put(make())
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001  told of each task that needs it
+            self._objects[key] = error
 
     def _forget(self, key: str) -> None:
         del self._objects[key]
@@ -135,6 +140,10 @@ class _Driver:
     def _submit(
         self, number: int, packed: bytes, keys: Sequence[str], threads: int, libraries: Any, cpus: float, gpus: float
     ) -> None:
+        missing = [self._objects[key] for key in keys if isinstance(self._objects[key], Exception)]
+        if missing:
+            self._pipe.send(("failed", number, _first_line(missing[0])))
+            return
         remote = ray.remote(_perform).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
         # References inside a list are not fetched before a process of the node needs them.
         references = [[self._objects[key]] for key in keys]

@@ -4,11 +4,12 @@ The nodes are processes of this machine, so that times tell of as many nodes as 
 of any number: tasks of each node, texts in the record twice, bytes that moved. Linux only.
 """
 
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 STEPS = 50  # of each fit
 PAUSE_S = 0.02
+HEAD = (
+    "nodes",
+    "texts",
+    "s",
+    "texts/s",
+    "twice",
+    "bytes a text out",
+    "back",
+    "driver MiB",
+    "fits",
+    "s",
+    "parts by node",
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +61,7 @@ class Figures:
 def measure(tasks: int, projects: int, nodes: Sequence[int], mrpc_dir: Path | None) -> list[Figures]:
     """A pool of so many pairs and a fit of each of so many projects, on each number of nodes in turn; prints a row for
     each."""
-    print(
-        "| nodes | texts | s | texts/s | twice | bytes/text out | back | driver MiB | fits | s | parts of each node |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|")
     found = []
     for number in nodes:
         figures = _measured(tasks, projects, number, mrpc_dir)
@@ -73,9 +84,11 @@ def _measured(tasks: int, projects: int, nodes: int, mrpc_dir: Path | None) -> F
 
     cluster_of_nodes = RayNodes(free_port(24000), nodes)
     try:
-        with tempfile.TemporaryDirectory(prefix="nextlabel-cluster-") as home:
-            with closing(Cluster(cluster_of_nodes.address, "wait")) as cluster:
-                return _on(cluster, Path(home), tasks, projects, nodes, mrpc_dir)
+        with (
+            tempfile.TemporaryDirectory(prefix="nextlabel-cluster-") as home,
+            closing(Cluster(cluster_of_nodes.address, "wait")) as cluster,
+        ):
+            return _on(cluster, Path(home), tasks, projects, nodes, mrpc_dir)
     finally:
         cluster_of_nodes.end()
 
@@ -87,7 +100,8 @@ def _on(cluster: "Cluster", home: Path, tasks: int, projects: int, nodes: int, m
     base_model = small_bert(home / "bert")
     settings = Settings(_env_file=None, model_dir=home, base_model=str(base_model), device="cpu", compute_threads=1)
     elsewhere = Elsewhere(settings, cluster)
-    fill(home, mrpc_dir, tasks)
+    with redirect_stdout(sys.stderr):  # it is part of another table
+        fill(home, mrpc_dir, tasks)
     labelled = _labelled(home)
     _fit_all(elsewhere, settings, labelled, range(nodes))  # every node has imported torch, and has the checkpoint
     fits_s = _fit_all(elsewhere, settings, labelled, range(nodes, nodes + projects))
