@@ -53,6 +53,13 @@ def test_a_silent_task_begins_again_and_its_first_result_counts(
     assert hand_in(connected(scripted_cluster.silent_task), "a task").result(timeout=SOON_S) == "second"
 
 
+def test_a_connection_that_is_away_for_a_while_has_no_task_begun_again(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", 0.5)
+    assert hand_in(connected(scripted_cluster.away_for_a_while), "a task").result(timeout=SOON_S) == 1
+
+
 @pytest.mark.parametrize(
     ("serve", "limit", "why"),
     [(scripted_cluster.full, "BEGIN_S", "no room"), (scripted_cluster.silent, "SILENT_S", "nothing was heard")],

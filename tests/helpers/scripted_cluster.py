@@ -16,6 +16,7 @@ def _orders(pipe: Connection) -> Any:
     """Whatever is asked for, and signs of life of a cluster of one core in between."""
     while True:
         pipe.send(("cores", 1.0, 1.0, 1))
+        pipe.send(("beats", {}))
         if pipe.poll(PAUSE_S):
             yield pipe.recv()
 
@@ -44,6 +45,19 @@ def silent_task(supervisor: int, address: str, pipe: Connection) -> None:
         if order[0] == "submit" and len(handed_out) == 2:
             _done(pipe, order, "second")
             _done(pipe, handed_out[0], "first")  # too late
+
+
+def away_for_a_while(supervisor: int, address: str, pipe: Connection) -> None:
+    """Begins a task, says nothing for a second, and ends it with how many were handed out."""
+    handed_out = 0
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            handed_out += 1
+            pipe.send(("beats", {order[1]: (1, None)}))
+            time.sleep(1)
+            pipe.send(("beats", {order[1]: (20, None)}))
+            time.sleep(0.3)
+            _done(pipe, order, handed_out)
 
 
 def full(supervisor: int, address: str, pipe: Connection) -> None:

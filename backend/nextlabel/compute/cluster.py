@@ -68,6 +68,7 @@ class _Connection:
     largest: float = 0.0
     nodes: int = 0
     stands: bool = False
+    beats_at: float = float("-inf")  # when signs of life of tasks could be seen last
     shared: dict[str, None] = field(default_factory=dict)
 
 
@@ -184,7 +185,7 @@ class Cluster:
         self._listen(self._connection)
         self._heed_cancelled()
         if self._connection is not None and self._connection.stands:
-            self._look_at_times()
+            self._look_at_times(self._connection.beats_at)
             self._hand_out(self._connection)
 
     def _connect(self) -> None:
@@ -222,6 +223,7 @@ class Cluster:
         elif kind == "beats":
             for number, (count, told) in said[0].items():
                 self._hear(number, count, told)
+            connection.beats_at = self._now()
         elif kind != "tries" and (entry := self._out.pop(said[0], None)) is not None:
             self._end(entry, kind, said[1])
 
@@ -300,14 +302,15 @@ class Cluster:
             if running.cancel():
                 running.set_running_or_notify_cancel()  # whoever waits hears of it
 
-    def _look_at_times(self) -> None:
-        """Tasks that are silent begin elsewhere; those that do not begin show that the cluster is full."""
+    def _look_at_times(self, seen_at: float) -> None:
+        """Tasks that are silent begin elsewhere; those that do not begin show that the cluster is full. A connection
+        that is away for a while says nothing about tasks."""
         for number, entry in list(self._out.items()):
-            if entry.heard_at is not None and self._now() - entry.heard_at > BEATS_S:
+            if entry.heard_at is not None and seen_at - entry.heard_at > BEATS_S:
                 del self._out[number]
                 self._send("cancel", number)
                 self._end(entry, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
-            elif entry.heard_at is None and self._away == "local" and self._now() - entry.handed_at > BEGIN_S:
+            elif entry.heard_at is None and self._away == "local" and seen_at - entry.handed_at > BEGIN_S:
                 del self._out[number]
                 self._send("cancel", number)
                 self._words = f"full: {self._address} has had no room for {BEGIN_S:.0f} s"

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import numpy as np
+
 from nextlabel.lab.measure_pool import LABELLED, PROJECT, RESET, fill, highest_mib, resident_mib, small_bert
 from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.lab.sandbox import free_port
@@ -153,15 +155,15 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
     assert version is not None
     resident = LoadedVersions(settings, trainer.registry, 1)
     backlog = backlogs.Backlog(settings, trainer.registry, trainer.jobs, resident, ComputeGate(), elsewhere)
-    counted = Counter[int]()
 
     def keep(pool: Pool, version: str, scored: Any) -> None:
-        counted.update(example.id for example in scored.examples)
+        times_N[[example.id for example in scored.examples]] += 1
         orders.keep(pool, version, scored)
 
     before, moved, nodes = resident_mib(), cluster.moved, Counter(cluster.computed)
     RESET.write_text("5")  # the highest so far, forgotten: proc(5)
     with Pool(pool_path(settings.model_dir, PROJECT)) as pool, patch.object(backlogs, "keep", keep):
+        times_N = np.zeros(max(pool.task_ids()) + 1, dtype=np.uint8)  # a dictionary would be most of what is held
         start, texts = time.perf_counter(), pool.unscored_size(version)
         for part in pool.unscored_parts(version, backlogs.PART):
             while not elsewhere.has_room:
@@ -175,7 +177,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
     return {
         "texts": texts,
         "pool_s": pool_s,
-        "twice": sum(times > 1 for times in counted.values()),
+        "twice": int((times_N > 1).sum()),
         "bytes_out": out / texts,
         "bytes_back": back / texts,
         "driver_mib": highest_mib() - before,
