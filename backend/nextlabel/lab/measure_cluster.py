@@ -35,7 +35,8 @@ HEAD = (
     "twice",
     "bytes a text out",
     "back",
-    "driver MiB",
+    "driver us",
+    "MiB",
     "fits",
     "s",
     "parts by node",
@@ -45,8 +46,8 @@ HEAD = (
 @dataclass(frozen=True)
 class Figures:
     """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; `twice` are
-    texts in the record more than once; bytes a text in both directions; `driver_mib` is what this process held at most
-    above what it held before the pool."""
+    texts in the record more than once; bytes a text in both directions; of this process `driver_us` are the
+    microseconds of a core for each text, `driver_mib` what it held at most above what it held before the pool."""
 
     nodes: int
     texts: int
@@ -54,6 +55,7 @@ class Figures:
     twice: int
     bytes_out: float
     bytes_back: float
+    driver_us: float
     driver_mib: float
     fits: int
     fits_s: float
@@ -75,7 +77,14 @@ def measure(tasks: int, projects: int, nodes: Sequence[int], mrpc_dir: Path | No
 def _row(of: Figures) -> str:
     cells: Iterable[object] = (
         *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}", of.twice),
-        *(f"{of.bytes_out:.0f}", f"{of.bytes_back:.0f}", f"{of.driver_mib:.0f}", of.fits, f"{of.fits_s:.1f}"),
+        *(
+            f"{of.bytes_out:.0f}",
+            f"{of.bytes_back:.0f}",
+            f"{of.driver_us:.0f}",
+            f"{of.driver_mib:.0f}",
+            of.fits,
+            f"{of.fits_s:.1f}",
+        ),
         ", ".join(map(str, of.parts_of_nodes)),
     )
     return f"| {' | '.join(map(str, cells))} |"
@@ -160,6 +169,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         times_N[[example.id for example in scored.examples]] += 1
         orders.keep(pool, version, scored)
 
+    cpu_s = time.process_time()
     before, moved, nodes = resident_mib(), cluster.moved, Counter(cluster.computed)
     RESET.write_text("5")  # the highest so far, forgotten: proc(5)
     with Pool(pool_path(settings.model_dir, PROJECT)) as pool, patch.object(backlogs, "keep", keep):
@@ -180,6 +190,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         "twice": int((times_N > 1).sum()),
         "bytes_out": out / texts,
         "bytes_back": back / texts,
+        "driver_us": 1e6 * (time.process_time() - cpu_s) / texts,
         "driver_mib": highest_mib() - before,
         "parts_of_nodes": tuple(sorted(parts.values(), reverse=True)),
     }
