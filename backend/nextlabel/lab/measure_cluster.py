@@ -77,14 +77,8 @@ def measure(tasks: int, projects: int, nodes: Sequence[int], mrpc_dir: Path | No
 def _row(of: Figures) -> str:
     cells: Iterable[object] = (
         *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}", of.twice),
-        *(
-            f"{of.bytes_out:.0f}",
-            f"{of.bytes_back:.0f}",
-            f"{of.driver_us:.0f}",
-            f"{of.driver_mib:.0f}",
-            of.fits,
-            f"{of.fits_s:.1f}",
-        ),
+        *(round(of.bytes_out), round(of.bytes_back), round(of.driver_us), round(of.driver_mib)),
+        *(of.fits, f"{of.fits_s:.1f}"),
         ", ".join(map(str, of.parts_of_nodes)),
     )
     return f"| {' | '.join(map(str, cells))} |"
