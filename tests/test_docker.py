@@ -1,7 +1,10 @@
 """What could silently break in the Dockerfile and in docker-compose.yml; needs no Docker."""
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,3 +139,72 @@ def test_neither_weights_nor_secrets_get_into_the_image() -> None:
     assert kept == {"!requirements.txt", "!requirements", *sources}
     assert {"**/*.safetensors", "**/*.bin", "**/*.pt"} <= set(ignored)
     assert not re.search(r"from_pretrained|snapshot_download|hf download", DOCKERFILE)
+
+
+# Which data base Label Studio starts on
+
+
+def kept_data(volume: Path, wanted: str = "", profiles: str = "cpu,postgresql") -> "subprocess.CompletedProcess[str]":
+    """Run what runs before Label Studio, on a directory in the place of its volume."""
+    [script] = SERVICES["kept-data"]["command"]
+    told = {"WANTED": wanted or "postgresql", "PROFILES": profiles, "PATH": os.environ["PATH"]}
+    here = script.replace("$$", "$").replace("/label-studio/data", str(volume))
+    command = [*SERVICES["kept-data"]["entrypoint"], here]
+    return subprocess.run(command, check=False, env=told, capture_output=True, text=True)
+
+
+def test_a_new_installation_is_on_postgresql_and_stays_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert kept_data(tmp_path).returncode == 0
+    (tmp_path / "label_studio.sqlite3").write_text("one that was moved, and left behind")
+    assert kept_data(tmp_path).returncode == 0
+    shadowing = kept_data(tmp_path, "sqlite")
+    assert shadowing.returncode == 1
+    assert "its labels are in PostgreSQL. Take LABEL_STUDIO_DB=sqlite out of .env: docs/docker.md" in shadowing.stderr
+
+
+def test_labels_in_sqlite_are_never_hidden_by_an_empty_data_base(tmp_path: Path) -> None:
+    (tmp_path / "label_studio.sqlite3").write_text("a data base of release 0.1.0")
+    before = kept_data(tmp_path)
+    assert before.returncode == 1
+    assert "its labels are in SQLite" in before.stderr
+    assert "LABEL_STUDIO_DB=sqlite" in before.stderr
+    assert kept_data(tmp_path, "sqlite", "cpu").returncode == 0
+    assert kept_data(tmp_path).returncode == 1, "it was on SQLite last"
+    (tmp_path / "data-base").write_text("postgresql\n")  # as the move leaves it
+    assert kept_data(tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "profiles", "said"),
+    [
+        ("", "cpu", "Add postgresql to COMPOSE_PROFILES"),
+        ("", "cpu,postgresql-not,scale", "Add postgresql to COMPOSE_PROFILES"),
+        ("mysql", "cpu,postgresql", "LABEL_STUDIO_DB=mysql is neither"),
+    ],
+)
+def test_a_data_base_without_a_server_is_refused_and_decides_nothing(
+    wanted: str, profiles: str, said: str, tmp_path: Path
+) -> None:
+    ended = kept_data(tmp_path, wanted, profiles)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_label_studio_waits_for_that_look_and_for_its_server() -> None:
+    waits = SERVICES["label-studio"]["depends_on"]
+    assert waits["kept-data"] == {"condition": "service_completed_successfully"}
+    assert waits["postgresql"] == {"condition": "service_healthy", "required": False}
+    assert SERVICES["kept-data"]["volumes"] == SERVICES["label-studio"]["volumes"] == SERVICES["move"]["volumes"]
+    assert SERVICES["kept-data"]["environment"]["WANTED"] == environment("label-studio")["DJANGO_DB"]
+    assert "profiles" not in SERVICES["kept-data"]
+
+
+def test_the_move_writes_what_that_look_reads() -> None:
+    [script] = SERVICES["move"]["command"]
+    assert SERVICES["move"]["entrypoint"] == ["sh", "-euc"], "nothing is noted after a failure"
+    assert script.splitlines()[-1] == "echo postgresql > /label-studio/data/data-base"
+    told = {key: environment("label-studio")[key] for key in ("POSTGRE_USER", "POSTGRE_PASSWORD", "POSTGRE_HOST")}
+    url = "postgresql://{POSTGRE_USER}:{POSTGRE_PASSWORD}@{POSTGRE_HOST}:5432/labelstudio"
+    assert environment("move")["TO"] == url.format(**told)

@@ -110,6 +110,15 @@ def test_a_bad_value_is_refused_with_key_value_and_expectation(
     assert expectation in message
 
 
+def test_the_advice_webhook_is_an_address_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADVICE_WEBHOOK", f"https://10.0.0.1/hooks/{SECRET}")
+    settings = load_settings(env_file=None)
+    assert settings.advice_webhook.get_secret_value() == f"https://10.0.0.1/hooks/{SECRET}"
+    assert SECRET not in "\n".join(settings.lines())
+    monkeypatch.setenv("ADVICE_WEBHOOK", f"chat/{SECRET}")
+    assert refusal().startswith("ADVICE_WEBHOOK=******** is not possible: expected an address such as https://")
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from helpers.paths import ROOT
+from helpers.programs import chromium, promtool
 
 PYTHON = """#!/bin/sh
 case "$*" in
@@ -47,6 +49,38 @@ def test_setup_says_which_package_brings_the_module_venv(tmp_path: Path) -> None
     assert "lacks the module venv: on Debian and Ubuntu apt install python3.11-venv" in done.stderr
 
 
+def test_setup_names_the_programs_that_tests_lack_and_what_brings_them(tmp_path: Path) -> None:
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    programs.mkdir()
+    home.mkdir()
+    for name in ("bash", "dirname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    (programs / "id").write_text("#!/bin/sh\necho 1000\n")
+    (programs / "id").chmod(0o755)
+    shutil.copytree(ROOT / "scripts", home / "scripts")
+
+    def said() -> str:
+        done = subprocess.run(
+            ["bash", str(home / "scripts" / "setup"), "dev"],
+            env={"PATH": str(programs), "PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "The tests need redis-server" in (first := said())
+    assert "chromium: on Debian and Ubuntu sudo apt-get install redis-server" in first
+    for name in ("redis-server", "initdb", "google-chrome"):
+        (programs / name).symlink_to(str(shutil.which("true")))
+    assert (
+        said()
+        == "The tests need promtool: it comes with Prometheus; put it on PATH, on macOS with brew install prometheus.\n"
+    )
+
+
 @pytest.mark.parametrize(("command", "package"), [("doctor", "httpx"), ("simulate", "numpy"), ("serve", "pydantic")])
 def test_a_missing_package_is_one_sentence(command: str, package: str) -> None:
     wall = f"""
@@ -74,3 +108,8 @@ main(["doctor"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert "ModuleNotFoundError: import of nextlabel.commands.doctor halted" in done.stderr
+
+
+@pytest.mark.parametrize("found", [chromium, promtool])
+def test_the_programs_that_setup_brings_answer(found: Callable[[], str]) -> None:
+    subprocess.run([found(), "--version"], check=True, capture_output=True, timeout=60)

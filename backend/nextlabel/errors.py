@@ -69,6 +69,24 @@ class NoModelError(NextlabelError):
     """A base checkpoint or a saved version that cannot be loaded."""
 
 
+class NotAllowedError(NextlabelError):
+    """Somebody asked for what is not for them, or a page of another server did in their name."""
+
+    status = 403
+
+
+class NotPossibleError(NextlabelError):
+    """What somebody asked for on the page cannot be done as the project is; nothing is wrong with the server."""
+
+    status = 409
+
+
+class NoVersionError(NextlabelError):
+    """A project has no version of that name, or none to go back to."""
+
+    status = 404
+
+
 class NoMemoryError(NextlabelError):
     """The memory of the device does not suffice, even for one text at a time."""
 

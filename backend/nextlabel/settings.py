@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         description="a personal access token or a legacy token of Label Studio",
         title="both kinds are accepted; Label Studio shows them under Account & Settings",
     )
+    label_studio_robot_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="the same of an account that is no person's",
+        title="whose annotations the machine's labels become, should `nextlabel finish` be asked for that",
+    )
     model_dir: Path = Field(
         Path("data"),
         description="a directory for versions, pools and the job queue",
@@ -216,6 +221,13 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR", title="how much the log says"
+    )
+
+    # A secret as a whole: whoever knows the address of a chat's webhook may write there.
+    advice_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="an address such as https://chat.example.org/hooks/SECRET",
+        title="is told when the [advice](monitoring.md#when-the-advice-changes) on a project is another one",
     )
 
     base_model: str = Field(
@@ -326,6 +338,13 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"([!-~]{16,200})?", secret.get_secret_value()):
             raise ValueError("WEBHOOK_SECRET")
         return secret
+
+    @field_validator("advice_webhook")
+    @classmethod
+    def _web_address(cls, url: SecretStr) -> SecretStr:
+        if text := url.get_secret_value():
+            AnyHttpUrl(text)  # raises ValueError when it is none
+        return url
 
     @field_validator("queue_url")
     @classmethod

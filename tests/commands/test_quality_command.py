@@ -1,7 +1,7 @@
 """`nextlabel quality` on the active version, on an older one, and where there is nothing to judge by."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from nextlabel.settings import control_of
 from nextlabel.store.state import SyncState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import Answers, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 
 WITH_SET = ProjectOptions(defaults=LATEST, control_seed="a seed")
@@ -25,7 +26,7 @@ CONTROL = range(301, 321)
 
 
 def reading(house: House) -> LabelConfig:
-    config = parse_label_config(house.pool.state(SyncState).label_config)
+    config = parse_label_config(house.pool.state(SyncState).label_config, WITH_SET)
     return replace(config, control=control_of(house.settings, WITH_SET))
 
 
@@ -92,3 +93,57 @@ def test_what_cannot_be_judged_is_said_with_the_remedy(house: House, capsys: pyt
     assert f"holds no copy of project 9, but projects [{PROJECT}]. Set MODEL_DIR" in capsys.readouterr().err
     assert main(["quality", "--project", str(PROJECT), "--version", "7"]) == 1
     assert "has 0 versions that '7' names" in capsys.readouterr().err
+
+
+FORM = """<View><Text name="text" value="$text"/>
+<Choices name="says" toName="text"><Choice value="pos"/><Choice value="neg"/></Choices>
+<Choices name="tones" toName="text" choice="multiple"><Choice value="glad"/><Choice value="cross"/></Choices>
+<Rating name="stars" toName="text" maxRating="3"/></View>"""
+ANSWERS: Mapping[str, Answers] = {
+    "yes": {"says": ("pos",), "tones": ("glad",), "stars": ("3",)},
+    "no": {"says": ("neg",), "tones": (), "stars": ("1",)},
+}
+
+
+@pytest.fixture
+def asking_much(house: House) -> House:
+    """The house with a form of three questions, of whose control texts every fourth has no stars."""
+    house.configure(FORM)
+    house.label(TRAIN, {word: encoded(answers) for word, answers in ANSWERS.items()})
+    house.fit_on_demand()
+    rows = []
+    for task in CONTROL:
+        word = ("yes", "no")[task % 2]
+        given = {name: labels for name, labels in ANSWERS[word].items() if name != "stars" or task % 4}
+        rows.append(replace(row(task), votes=(Vote(encoded(given), False, ""),)))
+    house.pool.upsert(rows)
+    return house
+
+
+def test_each_question_of_a_form_is_judged_by_the_texts_on_which_it_was_answered(
+    asking_much: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = judged(capsys)
+    questions = {one["question"]: one for one in said["questions"]}
+    assert list(questions) == ["says", "tones", "stars"]
+    assert [one["kind"] for one in said["questions"]] == ["one_of", "any_of", "ordered"]
+    assert [one["sample"]["answered"] for one in said["questions"]] == [20, 20, 15]
+    assert all(one["figures"]["accuracy"]["value"] > 0.8 for one in said["questions"])
+    assert [one["label"] for one in questions["tones"]["figures"]["classes"]] == ["glad", "cross"]
+    assert questions["tones"]["figures"]["classes"][1]["recall"]["value"] is None, "nobody was cross"
+    assert questions["stars"]["figures"]["error"]["examples"] == 15
+    assert said["figures"] == questions["says"]["figures"], "the first question with one answer speaks for all"
+
+    version = asking_much.active_version
+    card, board = asking_much.registry.card(PROJECT, version), asking_much.board
+    keep(asking_much.pool, version, asking_much.resident.score(card, asking_much.pool.unscored(version), exact=False))
+    Judge(asking_much.registry, board).look(asking_much.pool, PROJECT, reading(asking_much), version, card)
+    assert [one.figures and one.figures.accuracy.value for one in board.quality(PROJECT).questions] == [
+        one["figures"]["accuracy"]["value"] for one in said["questions"]
+    ]
+
+    capsys.readouterr()
+    assert main(["quality", "--project", str(PROJECT)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.rstrip(":") for line in printed if line in ("says:", "tones:", "stars:")] == list(questions)
+    assert f"{version} on 'stars', judged by 15 of 15 texts drawn at random and never learnt from:" in printed

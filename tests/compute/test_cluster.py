@@ -72,6 +72,21 @@ def test_a_full_or_silent_cluster_gives_tasks_back(
         hand_in(connected(serve), "a task").result(timeout=SOON_S)
 
 
+def test_whoever_waits_for_room_can_give_up(connected: Any) -> None:
+    cluster = connected(scripted_cluster.full, "wait")
+    running, told = hand_in(cluster, "a task"), list[str]()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        told.append(stage)
+        if len(told) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        cluster.wait_for(running, tell)
+    assert told == ["waiting for the cluster"] * 2
+    wait_until(running.cancelled, "it is not waited for any more", SOON_S)
+
+
 def test_a_lost_cluster_is_not_asked_again_at_once_and_whoever_waits_goes_on_waiting(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

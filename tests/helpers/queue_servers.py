@@ -8,7 +8,6 @@ import signal
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,12 @@ import psycopg
 import redis
 
 from helpers.ports import own_port
+from helpers.programs import program
 from helpers.waiting import wait_until
 
 PASSWORD = "open%sesame"
 IN_URL = "open%25sesame"
+DEBIANS = "/usr/lib/postgresql/*/bin"  # which keeps a server's programs off PATH
 
 
 class QueueServer(ABC):
@@ -86,11 +87,12 @@ class RedisServer(QueueServer):
         return f"redis://:{IN_URL}@127.0.0.1:{self.port}/0"
 
     def command(self) -> list[str]:
-        found = shutil.which("redis-server")
-        assert found, "redis-server is not installed: run scripts/setup dev"
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.home), "requirepass": PASSWORD}
         kept = {"appendonly": "yes", "appendfsync": "always", "save": ""}
-        return [found, *(word for key, value in {**options, **kept}.items() for word in (f"--{key}", value))]
+        return [
+            program("redis-server"),
+            *(word for key, value in {**options, **kept}.items() for word in (f"--{key}", value)),
+        ]
 
     def answers(self) -> bool:
         try:
@@ -113,7 +115,7 @@ class PostgresqlServer(QueueServer):
             shutil.chown(self.home, self.user)
         (self.home / "password").write_text(PASSWORD)
         options = ["--username=me", f"--pwfile={self.home / 'password'}", "--auth=scram-sha-256", "--no-sync"]
-        made = [_postgresql("initdb"), f"--pgdata={self._data}", "--encoding=UTF8", "--no-locale", *options]
+        made = [program("initdb", within=DEBIANS), f"--pgdata={self._data}", "--encoding=UTF8", "--no-locale", *options]
         subprocess.run(made, cwd=self.home, user=self.user, check=True, capture_output=True)
 
     def url(self) -> str:
@@ -121,7 +123,12 @@ class PostgresqlServer(QueueServer):
 
     def command(self) -> list[str]:
         settings = ("listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "fsync=off")
-        return [_postgresql("postgres"), "-D", str(self._data), *(word for s in settings for word in ("-c", s))]
+        return [
+            program("postgres", within=DEBIANS),
+            "-D",
+            str(self._data),
+            *(word for s in settings for word in ("-c", s)),
+        ]
 
     def answers(self) -> bool:
         try:
@@ -129,10 +136,3 @@ class PostgresqlServer(QueueServer):
         except psycopg.OperationalError:
             return False
         return True
-
-
-def _postgresql(program: str) -> str:
-    """Debian keeps a server's programs off PATH."""
-    found = shutil.which(program) or next(iter(sorted(glob(f"/usr/lib/postgresql/*/bin/{program}"))), None)
-    assert found, f"{program} is not installed: run scripts/setup dev"
-    return found

@@ -70,6 +70,8 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "leave_out= (built in)",
         "guideline_since= (built in)",
         "older_labels=0 (built in)",
+        "look_again=0 (built in)",
+        "second_votes=0 (built in)",
         "fields= (labelling config)",
         "label_map= (built in)",
         "ignored_labels= (built in)",
@@ -78,6 +80,8 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "question_weights= (built in)",
         "look_for= (built in)",
         "class_targets= (built in)",
+        "pause=off (built in)",
+        "show_people=off (built in)",
     ]
     wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"
@@ -112,11 +116,11 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "window": WINDOW,
         "fit_steps": 4,
     }
-    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-2:] == [
+    assert options.shown("look_for=texts about money", 'class_targets={"different": 30}')[-4:-2] == [
         'look_for=["texts about money"] (project)',
         'class_targets={"different": 30} (project)',
     ]
-    assert options.shown("look_for=", "class_targets=")[-2:] == [
+    assert options.shown("look_for=", "class_targets=")[-4:-2] == [
         "look_for= (built in)",
         "class_targets= (built in)",
     ]
@@ -170,7 +174,7 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
         "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
         "after_certificate, look_for, class_targets, question_weights, combine_questions, leave_out, guideline_since, "
-        "older_labels."
+        "older_labels, pause, show_people, look_again, second_votes."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."

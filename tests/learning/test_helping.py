@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nextlabel.learning.fresh_heads import Known, fresh_head
-from nextlabel.learning.helping import LOOKS, Look, answer, looks
+from nextlabel.learning.helping import LOOKS, Look, answer, at_random, looks
 
 
 def drawn(seed: int, tasks: int, noise: float, classes: int = 3, width: int = 8) -> Known:
@@ -44,6 +44,52 @@ def test_gain_and_error_at_every_planned_look_are_those_of_plain_loops() -> None
         assert look.helps == (look.gain / look.error >= NormalDist().inv_cdf(0.99))
     assert looks(control, own) == looked, "the same each time"
     assert looks(control, own.of(slice(64))) == looked, "the loop's later labels change nothing"
+
+
+def randomly(control: Known, labels: int, size: int) -> tuple[float, float]:
+    """Accuracy of heads of so many random labels, and its error."""
+    heads = [control.of(slice(start, start + size)) for start in range(0, labels - size + 1, size)]
+    right = [(fresh_head(head).predictions(control.features_ND) == control.targets_N).tolist() for head in heads]
+    accuracies = [fmean(one[i] for i in range(labels) if i // size != j) for j, one in enumerate(right)]
+    shares = [fmean(one[i] for j, one in enumerate(right) if i // size != j) for i in range(labels)]
+    roles = [accuracy + fmean(shares[j * size : (j + 1) * size]) for j, accuracy in enumerate(accuracies)]
+    apart, together = variance(shares) / labels + variance(accuracies) / len(heads), variance(roles) / len(heads)
+    return fmean(accuracies), max(apart, together) ** 0.5
+
+
+@pytest.mark.parametrize("labels", LOOKS)
+def test_what_random_labels_are_worth_is_that_of_plain_loops(labels: int) -> None:
+    control = drawn(8, 448, 0.5)
+    found = at_random(control.of(slice(labels)))
+    assert [point.labels for point in found] == [size for size in (16, 32, 64, 128) if labels >= 3 * size]
+    for point in found:
+        mean, error = randomly(control, labels, point.labels)
+        assert point.accuracy == pytest.approx(mean)
+        limits = [max(0.0, mean - 1.96 * error), min(1.0, mean + 1.96 * error)]
+        assert [point.low, point.high] == pytest.approx(limits, abs=1e-4)
+
+
+def test_the_limits_of_random_labels_hold_the_truth_in_nine_projects_of_ten() -> None:
+    judging = drawn(10**6, 3000, 0.5)
+
+    def true_accuracy(labels: int) -> float:
+        heads = (fresh_head(drawn(10**5 + seed, labels, 0.5)) for seed in range(150))
+        return fmean(float((head.predictions(judging.features_ND) == judging.targets_N).mean()) for head in heads)
+
+    truth = {labels: true_accuracy(labels) for labels in (16, 32, 64)}
+    found = [at_random(drawn(seed, LOOKS[0], 0.5)) for seed in range(100)]
+    for place, labels in enumerate(truth):
+        points = [points[place] for points in found]
+        assert {point.labels for point in points} == {labels}
+        assert fmean(point.low <= truth[labels] <= point.high for point in points) >= 0.9
+        assert fmean(point.accuracy for point in points) == pytest.approx(truth[labels], abs=0.01)
+
+
+def test_between_two_planned_looks_nothing_new_is_told_of_random_labels() -> None:
+    control = drawn(9, 448, 0.5)
+    assert at_random(control.of(slice(191))) == ()
+    for labels, last in ((192, 192), (255, 192), (256, 256), (319, 256), (447, 320)):
+        assert at_random(control.of(slice(labels))) == at_random(control.of(slice(last)))
 
 
 @pytest.mark.parametrize(("labels", "planned"), [(0, 0), (191, 0), (192, 1), (255, 1), (300, 2), (447, 3), (448, 4)])

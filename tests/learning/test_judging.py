@@ -1,6 +1,8 @@
 """What the control set says of a version: which of its texts count, and figures as other programs compute them."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from nextlabel.learning.judging import (
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval, wilson
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, Sample
 from nextlabel.values.arrays import Array
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encoded
 
 AB, ABC = ("a", "b"), ("a", "b", "c")
 EVERY = 10**6  # a task id above all
@@ -140,6 +143,9 @@ def test_the_figures_are_those_of_other_programs(size: int, classes: int) -> Non
         assert of_class.f1.value == (pytest.approx(f1) if either else None)
         limits = [2 * j / (1 + j) for j in clopper_pearson(both, either)]
         assert of_class.f1.interval == pytest.approx(limits, abs=1e-9)
+        wrong = Counter(said for is_so, said in zip(right, predicted, strict=True) if is_so == name != said)
+        assert of_class.times == max(wrong.values(), default=0)
+        assert of_class.times == wrong.get(of_class.taken_for, 0)
     if figures.macro_f1.value is not None:
         of_seen = [f1 if name in right else 0.5 for name, f1 in zip(names, f1s, strict=True)]
         assert figures.macro_f1.value == pytest.approx(np.mean(of_seen))
@@ -212,6 +218,79 @@ def test_without_any_label_the_accuracy_is_not_known_and_takes_as_many_as_it_may
     assert figures_of(judgement).accuracy.interval == Interval(0.0, 1.0)
     most = judgement.more
     assert wilson(most / 2, most).width < WIDE <= wilson((most - 1) / 2, most - 1).width
+
+
+# Questions of a form
+
+
+def of_form(cut: Cut, answers: Sequence[Sequence[str]], probs: Sequence[Sequence[float]]) -> Judgement:
+    """What a version says, by answers to one question of that kind."""
+    given = [encoded({cut.name: tuple(labels)}) if cut.kind == ANY_OF else labels[0] for labels in answers]
+    some = [ControlText((number,), ANSWERED, answer) for number, answer in enumerate(given, 1)]
+    version = replace(said(cut.labels, probs), layout=Layout((cut,)))
+    return judge(0.1, some, EVERY, cut.labels, version, True, cut.kind)
+
+
+def test_where_any_labels_may_be_given_each_is_judged_by_itself_and_all_at_once() -> None:
+    rng, names = np.random.default_rng(0), ("glad", "cross", "odd")
+    given_NK = rng.random((400, 3)) < [0.5, 0.2, 0.4]
+    probs_NK = np.clip(0.2 + 0.5 * given_NK + rng.normal(0, 0.25, (400, 3)), 0, 1)
+    cut = Cut("tones", ANY_OF, names, thresholds=(0.4, 0.5, 0.6))
+    guessed_NK = probs_NK >= [0.4, 0.5, 0.6]
+    answers = [[name for name, is_given in zip(names, row, strict=True) if is_given] for row in given_NK]
+    judgement = of_form(cut, answers, probs_NK.tolist())
+    figures, exact = figures_of(judgement), (given_NK == guessed_NK).all(axis=1)
+    assert figures.accuracy.value == pytest.approx(accuracy_score(given_NK, guessed_NK))
+    assert figures.accuracy.interval == pytest.approx(wilson_by_hand(int(exact.sum()), 400))
+    assert figures.macro_f1.value == pytest.approx(f1_score(given_NK, guessed_NK, average="macro"))
+    recalls, f1s = (score(given_NK, guessed_NK, average=None) for score in (recall_score, f1_score))
+    for k, of_label in enumerate(figures.classes):
+        both, n = int((given_NK & guessed_NK)[:, k].sum()), int(given_NK[:, k].sum())
+        assert (of_label.label, of_label.recall.examples) == (names[k], n)
+        assert of_label.share.value == pytest.approx(n / 400)
+        assert of_label.recall.value == pytest.approx(recalls[k])
+        assert of_label.recall.interval == pytest.approx(clopper_pearson(both, n), abs=1e-9)
+        assert of_label.f1.value == pytest.approx(f1s[k])
+    assert figures.macro_f1.interval.low == pytest.approx(np.mean([one.f1.interval.low for one in figures.classes]))
+    assert (figures.calibration.value, figures.error, judgement.kind) == (None, None, ANY_OF)
+    turned = [2, 0, 1]
+    other = Cut("tones", ANY_OF, tuple(names[k] for k in turned), thresholds=(0.6, 0.4, 0.5))
+    same = judge(
+        0.1,
+        [ControlText((number,), ANSWERED, encoded({"tones": tuple(row)})) for number, row in enumerate(answers, 1)],
+        EVERY,
+        names,
+        replace(said(other.labels, probs_NK[:, turned].tolist()), layout=Layout((other,))),
+        True,
+        ANY_OF,
+    )
+    assert same == judgement, "whatever the order of the version's labels"
+
+
+def test_no_label_at_all_is_an_answer_and_a_label_that_was_never_given_is_not_known() -> None:
+    cut = Cut("tones", ANY_OF, ("glad", "cross"))
+    figures = figures_of(of_form(cut, [[], ["glad"], []], [[0.1, 0.1], [0.9, 0.1], [0.9, 0.1]]))
+    assert (figures.accuracy.value, figures.accuracy.examples) == (2 / 3, 3)
+    glad, cross = figures.classes
+    assert glad.recall.value == 1.0
+    assert glad.f1.value == pytest.approx(2 / 3)
+    assert (cross.recall.value, cross.f1.value, cross.recall.interval) == (None, None, NOTHING_KNOWN)
+    only = Cut("tones", ANY_OF, ("glad",))
+    assert judge(0.1, [], EVERY, only.labels, None, True, ANY_OF).more_for_macro_f1 > 0, "with one label, too"
+
+
+def test_of_steps_it_is_known_how_far_off_the_answers_are() -> None:
+    cut = Cut("stars", ORDERED, ("1", "2", "3", "4", "5"))
+    answers, probs = [["1"], ["3"], ["5"], ["5"]] * 20, [np.eye(5)[k].tolist() for k in (0, 3, 1, 4)] * 20
+    judgement = of_form(cut, answers, probs)
+    figures = figures_of(judgement)
+    assert figures.accuracy.value == 0.5
+    assert figures.error is not None
+    assert (figures.error.value, figures.error.examples) == (1.0, 80)
+    assert 0.7 < figures.error.interval.low < 1.0 < figures.error.interval.high < 1.4
+    assert judgement.kind == ORDERED
+    plain = figures_of(of_form(replace(cut, kind=ONE_OF), answers, probs))
+    assert replace(figures, error=None) == plain, "all else is as of classes without an order"
 
 
 # Versions of which nothing can be said

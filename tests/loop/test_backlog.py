@@ -47,6 +47,9 @@ class Worker:
     def forget(self, project: int, task_ids: object) -> None:
         raise AssertionError("nothing was deleted")
 
+    def helping(self, project: int) -> None:
+        raise AssertionError("nobody asked for it")
+
 
 class House:
     """An active version, a pool, and a queue that is worked on when the test says so."""

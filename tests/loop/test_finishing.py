@@ -36,6 +36,9 @@ def test_the_last_version_is_fitted_on_everything_and_is_nowhere_but_where_it_wa
     assert card["what"] == WHAT
     assert card["counted_less"] == {"labels": 1, "people": 1, "older": 0, "weighed": 0, "lost": 1}
     assert card["label_counts"] == {"pos": (len(TRAIN) + len(HOLDOUT)) // 2 + len(CONTROL), "neg": 32}
+    readme = (out / "README.md").read_text()
+    assert f"Nothing can be said of it from tasks that it was not fitted on: it is {WHAT}." in readme
+    assert "model-index" not in readme
     model = AutoModelForSequenceClassification.from_pretrained(out)
     assert list(model.config.id2label.values()) == ["pos", "neg"]
     assert house.registry.versions(PROJECT) == []

@@ -62,6 +62,7 @@ def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: Ma
     house = house_of(fit_every=1000, fit_max_wait_s=3600)
     house.label(TRAIN, RIGHT)
     assert house.look().message == f"{len(TRAIN)} of 1000 new labels until the next fit"
+    assert house.look().by_class == {"pos": 12, "neg": 12}
     house.registry.know(PROJECT)
     own = {"fit_every": 30, "fit_max_wait_s": 90, "fit_steps": 7, "strategy": "least_confidence"}
     house.registry.put_options(PROJECT, ProjectOptions(own=own))
@@ -87,6 +88,36 @@ def test_a_label_that_is_ignored_from_now_on_is_no_class_of_the_next_version(hou
     assert second.reason == "the project's labels changed"
     assert second.label_counts == {"pos": 12, "neg": 12}
     assert house.registry.fitted_labels(PROJECT, second.version).keys() == set(TRAIN)
+
+
+def test_while_it_is_paused_nothing_is_fitted_and_what_was_asked_for_comes_when_it_is_resumed(
+    house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = house_of(fit_every=len(TRAIN))
+    house.label(TRAIN, RIGHT)
+    house.registry.know(PROJECT)
+    real = house.board.put_fit
+
+    def pause(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        house.registry.put_options(PROJECT, ProjectOptions(pause=True))
+        house.now += LOOK_S + 1
+
+    assert house.look().reason == f"{len(TRAIN)} new labels"
+    with monkeypatch.context() as in_mid_fit:
+        in_mid_fit.setattr(house.board, "put_fit", pause)
+        house.fitter.fit(PROJECT)
+    assert house.registry.versions(PROJECT) == []
+    assert house.board.fit(PROJECT).message == "The last fit was given up, its labels are kept"
+    house.jobs.demand_fit(PROJECT)
+    found = house.look()
+    assert (found.reason, found.labels, found.pending) == ("", len(TRAIN), len(TRAIN))
+    assert found.message.startswith("Paused: nothing is fitted")
+    house.fitter.fit(PROJECT)
+    assert house.registry.versions(PROJECT) == []
+    house.registry.put_options(PROJECT, ProjectOptions())
+    assert house.look().reason == "Start Training was pressed"
+    assert house.registry.card(PROJECT, house.fit()).examples == len(TRAIN)
 
 
 def copy_of(house: House, task_id: int, original: int, label: str) -> None:
@@ -623,7 +654,8 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert fitted.active_version == version
-    assert {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()} == {version, "CURRENT"}
+    there = {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()}
+    assert there == {version, "CURRENT", "history.jsonl"}
     status = fitted.board.fit(PROJECT)
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
     assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message

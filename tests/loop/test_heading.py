@@ -237,13 +237,16 @@ def test_only_the_newest_heads_are_kept_and_a_damaged_one_is_stood_in_for(house:
 
 
 def test_a_version_is_exported_with_the_rows_of_its_newest_head(house: House, tmp_path: Path) -> None:
-    from nextlabel.versions.exporting import export
+    from nextlabel.loop.leaving import source_of, write_checkpoint
+    from nextlabel.versions.model_card import Owner
 
     house.label(range(201, 201 + EVERY), WRONG)
     found = newest(house)
     assert found is not None
     out = tmp_path / "exported"
-    assert export(house.settings, house.registry, PROJECT, house.active_version, out) == found[0]
+    source = source_of(house.settings, house.registry, PROJECT, house.active_version, of_audit=False)
+    assert source.name == found[0]
+    write_checkpoint(house.settings, house.registry, source, out, Owner())
     layer = AutoModelForSequenceClassification.from_pretrained(out).classifier
     np.testing.assert_array_equal(layer.weight.detach().numpy(), found[1].layer.weights_CD.astype(np.float32))
 

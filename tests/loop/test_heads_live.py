@@ -15,8 +15,10 @@ from helpers.live_project import LiveProject, kill
 from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.project_options import change
 from nextlabel.loop.controller import HEADS_WINDOW
 from nextlabel.loop.heading import EVERY
+from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.versions import version_of
 
@@ -64,6 +66,10 @@ def margins(directory: Path, head: Path, pairs: dict[int, tuple[str, str]]) -> d
     return found
 
 
+def ranked(values: dict[int, float]) -> list[int]:
+    return sorted(values, key=lambda task: -values[task])
+
+
 def open_pairs(project: LiveProject) -> dict[int, tuple[str, str]]:
     tasks = [task for page in project.studio.tasks_after(project.id, 0) for task in page]
     return {
@@ -91,11 +97,25 @@ def test_a_few_labels_renew_the_order_and_a_plain_program_finds_the_same(project
             assert set(arrays["task_ids_N"].tolist()) == project.labelled()
         expected = margins(project.registry.path(project.id, version), newest, open_pairs(project))
         scores = published_by(project, name)
-        first = sorted(expected, key=lambda task: -expected[task])[: len(scores)]
+        first = ranked(expected)[: len(scores)]
         assert sorted(scores, key=lambda task: scores[task]) == first
         for task, score in scores.items():
             assert score == pytest.approx(1 - expected[task], abs=1e-4)
         before = name
+
+    change(project.studio, Settings(_env_file=None), project.id, {"pause": "on"})
+    wait_until(lambda: project.board.queue(project.id).paused, "the pause")
+    served, pending = set(project.label(EVERY)), 3 * EVERY
+    wait_until(lambda: project.board.queue(project.id).pending == pending, "the labels to be read")
+    wait_until(lambda: len(published_by(project, before)) == HEADS_WINDOW, "the window to be kept full")
+    assert order_in_force(project) == before, "it stands"
+    scores = published_by(project, before)
+    assert (
+        sorted(scores, key=lambda task: scores[task])
+        == [task for task in ranked(expected) if task not in served][: len(scores)]
+    )
+    change(project.studio, Settings(_env_file=None), project.id, {"pause": ""})
+    wait_until(partial(follows, project, before), "the order to be renewed at once")
 
 
 # Killed while a head is made and published

@@ -3,21 +3,28 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.house import CONFIG, PROJECT, RIGHT, House
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
+from nextlabel.loop.asking import EVERY_S, GROWTH, Asker
+from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import recipe_of
 from nextlabel.loop.helping import Asked, look
-from nextlabel.problems.helping import Helping
+from nextlabel.loop.history import Historian
+from nextlabel.problems.helping import Helping, Measured
 from nextlabel.problems.helping_words import sentences
+from nextlabel.problems.judgement import Judgement, Sample
 from nextlabel.settings import for_project
+from nextlabel.store.locks import lock
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.values.versions import Card
 
 SHARE = 0.25
 FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 81), range(1001, 1193), range(2001, 2101)
@@ -38,13 +45,17 @@ def labelled(house: House, tasks: Sequence[int], first_minute: int, control: boo
     house.pool.upsert([row(task, first_minute + place, control) for place, task in enumerate(tasks)])
 
 
-def asked(house: House, share: float = SHARE, strategy: str = "margin") -> Helping:
+def embedder_of(house: House) -> Embedder:
+    own = for_project(house.settings, ProjectOptions(defaults=LATEST))
+    return Embedder(recipe_of(house.settings, 0, own, 0), house.resident, lambda project: None)  # type: ignore[arg-type,return-value]
+
+
+def asked(house: House, share: float = SHARE, strategy: str = "margin", **more: Any) -> Helping:
     version = house.active_version
     own = for_project(house.settings, ProjectOptions(defaults=LATEST, own={"strategy": strategy}))
     config = replace(parse_label_config(CONFIG), control=Control("seed", share))
-    embedder = Embedder(recipe_of(house.settings, 0, own, 0), house.resident, lambda project: None)  # type: ignore[arg-type,return-value]
-    about = Asked(house.pool, config, own, house.registry.card(PROJECT, version), version, 0)
-    return look(about, house.registry, house.resident, embedder)
+    about = Asked(house.pool, config, own, house.registry.card(PROJECT, version), version, 0, **more)
+    return look(about, house.registry, house.resident, embedder_of(house))
 
 
 @pytest.fixture
@@ -83,6 +94,8 @@ def test_at_a_planned_look_the_gain_is_measured_by_control_labels(house: House) 
     assert -1 <= measured.gain <= 1
     assert measured.error > 0
     assert asked(house).measured == measured, "the same when asked again"
+    assert [point.labels for point in measured.at_random] == [16, 32, 64]
+    assert all(0 <= point.low <= point.value <= point.high <= 1 for point in measured.at_random)
 
 
 def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_left(house: House) -> None:
@@ -110,3 +123,101 @@ def test_what_cannot_be_told_says_why(house: House) -> None:
     house.registry.discard(PROJECT, house.registry.cards(PROJECT)[1].version)
     assert asked(house).next_labels.why == "there is no version before the active one to compare it with"
     assert sentences(Helping()) == [], "nobody has asked"
+
+
+# By itself
+
+
+class Gate(ComputeGate):
+    """A fit comes when it was asked so often whether one runs."""
+
+    def __init__(self, patience: int = 10**9):
+        super().__init__()
+        self.patience = patience
+
+    @property
+    def fit_runs(self) -> bool:
+        self.patience -= 1
+        return self.patience < 0
+
+
+def asker(house: House, patience: int = 10**9) -> Asker:
+    return Asker(
+        house.settings, house.registry, house.board, house.jobs, house.resident, embedder_of(house), Gate(patience),
+        Historian(house.registry, house.board), lambda: house.now,
+    )  # fmt: skip
+
+
+def wanted(house: House, last: Helping, control: int = 0, **changes: Any) -> bool:
+    """Whether it is wanted, of an active version that knows 80 labels."""
+    share, fits, card = changes.pop("share", SHARE), changes.pop("fits", False), active_card(house, **changes)
+    house.board.put_helping(PROJECT, last)
+    house.board.put_quality(PROJECT, Judgement(control_share=share, sample=Sample(answered=control)))
+    before = house.jobs.waiting()
+    config = replace(parse_label_config(CONFIG), control=Control("seed", share))
+    asker(house, patience=0 if fits else 10**9).look(house.pool, PROJECT, config, card)
+    house.jobs.drop(PROJECT)
+    return house.jobs.waiting() > before
+
+
+def active_card(house: House, **changes: Any) -> Card:
+    return replace(house.registry.card(PROJECT, house.active_version), **changes)
+
+
+def test_it_is_wanted_when_the_answer_can_be_another_and_seldom(house: House) -> None:
+    house.now, known = 10 * EVERY_S, len(FIRST) + len(LATER)
+    last = Helping(house.active_version, house.now - EVERY_S, known=known, control=191)
+    assert wanted(house, Helping()), "nobody has asked yet"
+    assert not wanted(house, last, control=191), "nothing has changed"
+    assert wanted(house, last, control=192), "a look is planned"
+    assert not wanted(house, replace(last, control=192), control=255), "none is planned in between"
+    older = replace(last, order="nextlabel-1.7-20261129T000000", known=int(known / GROWTH))
+    assert wanted(house, older, control=191), "another version that knows many more labels"
+    assert not wanted(house, replace(older, known=int(known / GROWTH) + 1), control=191)
+    assert not wanted(house, replace(older, at=last.at + 1), control=256), "it is too soon"
+    assert wanted(house, replace(older, at=house.now + 1), control=191), "the clock was set back"
+    assert not wanted(house, Helping(), share=0.0), "without a control set"
+    assert not wanted(house, Helping(), of_labels=4000), "a quick version"
+    assert not wanted(house, Helping(), fits=True)
+
+
+def test_what_is_found_is_what_the_command_finds(house: House) -> None:
+    labelled(house, CONTROL, 5, control=True)
+    house.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, control_seed="seed"))
+    house.board.put_quality(PROJECT, Judgement(sample=Sample(answered=192)))
+    asker(house).ask(PROJECT)
+    found = house.board.helping(PROJECT)
+    assert (found.known, found.control) == (len(FIRST) + len(LATER), 192)
+    assert replace(found, at=0.0) == replace(asked(house, control=192), at=0.0)
+    assert not wanted(house, found, control=192)
+
+
+def test_a_fit_that_comes_is_given_way_to_at_any_stage_and_nothing_is_said(house: House) -> None:
+    labelled(house, CONTROL, 5, control=True)
+    house.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, control_seed="seed"))
+    gate = Gate()
+    counting = Asker(
+        house.settings, house.registry, house.board, house.jobs, house.resident, embedder_of(house), gate,
+        Historian(house.registry, house.board), lambda: house.now,
+    )  # fmt: skip
+    counting.ask(PROJECT)  # embeds what is not embedded yet
+    gate.patience = 10**9
+    house.board.put_helping(PROJECT, Helping())
+    counting.ask(PROJECT)
+    asked_so_often, done = 10**9 - gate.patience, house.board.helping(PROJECT)
+    assert asked_so_often > 10, "before each world, and between others"
+    assert done.at > 0
+    house.board.put_helping(PROJECT, Helping())
+    for patience in range(0, asked_so_often, 3):
+        asker(house, patience).ask(PROJECT)
+        assert house.board.helping(PROJECT) == Helping()
+
+
+def test_one_project_at_a_time_and_none_that_is_gone(house: House) -> None:
+    for name in ("helping", f"helping.{PROJECT}"):
+        with lock(house.settings.model_dir, name):
+            asker(house).ask(PROJECT)
+    assert house.board.helping(PROJECT) == Helping()
+    asker(house).ask(2)
+    assert house.board.helping(2).measured == Measured()
+    assert house.board.helping(2).at == 0, "there is nothing to ask about"

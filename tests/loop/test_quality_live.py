@@ -18,6 +18,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from helpers.chat import Chat
 from helpers.fits import QUICK
 from helpers.live_project import LiveProject
 from helpers.scripts import run
@@ -28,8 +29,10 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.registration import find_backend
+from nextlabel.problems.advice import TOO_EARLY
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.queue import Published
 from nextlabel.values.versions import version_of
 
 StartBackend = Callable[..., LocalBackend]
@@ -148,6 +151,32 @@ def check(server: LocalStudio, project: LiveProject) -> dict[str, Any]:
     return told
 
 
+def check_what_comes_next(project: LiveProject, control: set[int]) -> None:
+    """The page's list is the order in which Label Studio serves what it holds, and no guess of a control task is in
+    it."""
+
+    def is_told() -> bool:
+        followed, found = studio_follows(project), project.board.next_tasks(project.id)
+        given = {p.task_id: project.studio.task(p.task_id)["annotations"] for p in served(followed)[:20]}
+        left = [task for task, said in given.items() if not said][: len(found.tasks)]
+        return (found.order, [task.task for task in found.tasks]) == (followed, left) != (followed, [])
+
+    def served(followed: str) -> list[Published]:
+        ours = [p for p in project.studio.our_predictions(project.id) if p.version == followed]
+        return sorted(ours, key=lambda p: p.score)
+
+    wait_until(is_told, "what comes next on the board")
+    url = f"{project.backend.url}/api/projects/{project.id}/next"
+    for task in httpx.get(url, timeout=10).json()["tasks"]:
+        known = [task["value"], task["label"], task["probability"], *task["neighbours"]]
+        if task["task"] in control:
+            assert (task["kind"], known) == ("control", [None, None, None])
+        else:
+            assert len(known) == 3 + 3
+            assert None not in known
+            assert task["why"].startswith("the model ")
+
+
 def knows(project: LiveProject, labels: int) -> Callable[[], bool]:
     def does() -> bool:
         status = project.board.queue(project.id)
@@ -156,10 +185,18 @@ def knows(project: LiveProject, labels: int) -> Callable[[], bool]:
     return does
 
 
+def check_who_is_told(project: LiveProject, told_at: Chat) -> None:
+    """What to do next, once."""
+    wait_until(lambda: told_at.told != [], "somebody to be told what to do next")
+    assert (told_at.told[0]["project"], told_at.told[0]["key"]) == (project.id, TOO_EARLY)
+    told_at.stop()
+
+
 def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_set_outlives_model_dir(
     label_studio: LocalStudio, studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:
-    project = LiveProject(studio, start_backend(**ON), few_pairs)
+    told_at = Chat(200)
+    project = LiveProject(studio, start_backend(**ON, advice_webhook=told_at.url), few_pairs)
     version, start = project.wait(), project.labelled()
     given = 0
     while given < 8 or len(answers(control_set(label_studio, project))[0]) < 3:  # which ones are drawn is chance
@@ -167,9 +204,16 @@ def test_what_is_said_of_a_version_is_what_anybody_finds_out_without_us_and_the_
         wait_until(knows(project, len(start) + given), "the queue to know all labels")
     told = check(label_studio, project)
     assert version_of(told["order"]) == version != told["order"], "it is the version's head"
+    check_who_is_told(project, told_at)
     tasks = control_set(label_studio, project)
     counted = [task["id"] for task, _ in answers(tasks)[0]]
+    check_what_comes_next(project, {task["id"] for task in tasks})
+    points = {point.name: point for point in project.board.history(project.id).points}
+    assert points["1"].judged_by == "control set"
+    assert points["1"].majority == max(Counter(label for _, label in answers(tasks)[0]).values()) / len(counted)
     assert told["why_left"] == ""
+    wait_until(lambda: project.board.helping(project.id).at > 0, "the trainer to ask by itself whether the order helps")
+    wait_until(lambda: project.board.advice(project.id).key == TOO_EARLY, "an advice of so few labels")
     assert told["left"]["examples"] <= len(set(counted) - start), "what was labelled before us is no sample of the rest"
 
     changed, gone, *_ = counted

@@ -14,6 +14,7 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model.classifier import Recipe, load_base
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems import next_words
 from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
@@ -69,6 +70,10 @@ def test_before_a_label_is_known_what_is_near_the_texts_or_its_labels_comes_into
     assert (side.kind, side.places, side.hidden) == (WANTED, list(range(EVERY - 1 - 7 % EVERY, 12, EVERY)), False)
     assert list(side.tasks[:4]) == by_cosine(tiny, LOOKED_FOR, served)[:4], "and 10, which somebody skipped, is none"
     by_label = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12).tasks
+    assert set(side.why.values()) == {next_words.like_given("refund")}
+    assert side.why.keys() >= {*side.tasks}
+    by_labels = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12)
+    assert by_labels.why[by_labels.tasks[0]] == next_words.like_labelled("refund")
     assert list(by_label[:2]) == by_cosine(tiny, (TEXTS[4],), served)[:2]
     assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (5, 15, 20), 3)], 0, 12).tasks == [], "met"
 
@@ -77,7 +82,9 @@ def test_once_an_order_knows_labels_what_is_likely_comes_and_classes_take_turns(
     pool: Pool, tiny: Path, tmp_path: Path
 ) -> None:
     order, finder = known({3: 0.5, 8: 0.9, 6: 0.7}), WantedTasks(embedder(tiny, tmp_path))
-    assert finder.side(pool, order, [Want("refund", LOOKED_FOR, (5,), 3)], 0, 12).tasks == [8, 6, 3]
+    likely = finder.side(pool, order, [Want("refund", LOOKED_FOR, (5,), 3)], 0, 12)
+    assert likely.tasks == [8, 6, 3]
+    assert likely.why == dict.fromkeys([8, 6, 3], next_words.likely("refund"))
     assert finder.side(pool, order, [Want("refund", (), (5,), 3)], 0, 2).tasks == [8, 6], (
         "no more than there are places"
     )

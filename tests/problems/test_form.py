@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.problems.form import Form, Part, measured, with_labels
+from nextlabel.problems.form import Form, Part, answer_to, answered, measured, with_labels
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
@@ -181,6 +181,19 @@ def test_where_any_labels_may_be_given_they_are_about_whether_the_first_one_is()
     assert (about.name, about.labels) == ("tones: x", ("x", "not x"))
     assert [about.consensus([vote(tones=given)]) for given in (["x", "y"], ["y"], [])] == ["x", "not x", "not x"]
     np.testing.assert_allclose(about.narrowed(tones.layout, np.array([[0.9, 0.3]])), [[0.9, 0.1]])
+
+
+def test_what_control_texts_answer_is_any_question_of_the_form() -> None:
+    about = answered(FORM)
+    assert about.labels == FORM.labels
+    given = about.consensus([vote(topic="old", tones=["x"])])
+    assert given is not None
+    assert [answer_to(part, given) for part in FORM.parts] == ["a", encoded({"tones": ("x",)}), None]
+    assert about.consensus([vote(topic="gone")]) is None
+    assert about.leaves_out([vote(topic="gone")])
+    assert not about.leaves_out([vote(tones=[])])
+    assert not about.leaves_out([])
+    assert answered(SingleChoice(("a", "b"))) == SingleChoice(("a", "b"))
 
 
 def test_an_audit_of_one_question_goes_on_when_the_form_asks_more() -> None:

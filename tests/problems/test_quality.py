@@ -174,3 +174,35 @@ def test_the_interval_of_calibration_holds_its_estimate(pairs: list[tuple[float,
     assert -1 <= found.interval.low <= found.value <= found.interval.high <= 1
     assert more.value == pytest.approx(found.value)
     assert more.interval.width < found.interval.width + 1e-9
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
+def test_the_macro_f1_of_labels_is_covered_whether_they_go_wrong_apart_or_together(together: bool) -> None:
+    """In 95 of 100 samples of 80 texts; by the law of large numbers the truth is that of a very large one."""
+    rng, labels = np.random.default_rng(0), 3
+
+    def sample(texts: int) -> list[Ints]:
+        columns = 1 if together else labels
+        given_NK = np.repeat(rng.random((texts, columns)) < 0.4, labels // columns, axis=1)
+        wrong_NK = np.repeat(rng.random((texts, columns)) < 0.2, labels // columns, axis=1)
+        pairs = zip(given_NK.T.astype(np.int64), (given_NK ^ wrong_NK).T.astype(np.int64), strict=True)
+        return [quality.confusion(given_N, guessed_N, 2) for given_N, guessed_N in pairs]
+
+    truth = quality.macro_f1_of_labels(sample(400_000)).value or 0.0
+    covered = [quality.macro_f1_of_labels(sample(80)).interval.covers(truth) for _ in range(400)]
+    assert np.mean(covered) >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 400)
+
+
+@pytest.mark.parametrize("shares", [(0.6, 0.3, 0.08, 0.02, 0.0), (0.95, 0.0, 0.0, 0.0, 0.05), (0.2,) * 5])
+def test_the_mean_error_in_steps_is_covered(shares: tuple[float, ...]) -> None:
+    rng, steps = np.random.default_rng(0), np.arange(5)
+    truth = float(np.dot(steps, shares))
+    covered = [quality.step_error(rng.choice(steps, 80, p=shares), 5).interval.covers(truth) for _ in range(1000)]
+    assert np.mean(covered) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_the_mean_error_by_hand() -> None:
+    found = quality.step_error(np.array([0, 0, 1, 3]), 5)
+    assert (found.value, found.examples) == (1.0, 4)
+    assert 0 < found.interval.low < 1 < found.interval.high < 4
+    assert quality.step_error(np.array([], dtype=int), 5) == quality.Estimate(None, Interval(0.0, 4.0), 0)

@@ -7,7 +7,8 @@ import pytest
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
-from nextlabel.problems.quality_words import left_out, percent, rows, sentences
+from nextlabel.problems.quality_words import confusions, each, left_out, percent, rows, sentences
+from nextlabel.values.layout import ANY_OF, ORDERED
 
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
@@ -41,6 +42,18 @@ def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
         "2 of 41 texts have no answer that counts; had the machine been wrong on all of them, 88 % would be right "
         "(74 % to 95 %).",
     ]
+
+
+def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
+    confused = [
+        replace(of_class("acq", 40), taken_for="earn", times=12),
+        replace(of_class("earn", 90), taken_for="acq"),
+    ]
+    figures = replace(FIGURES, classes=(replace(confused[1], times=1), confused[0], of_class("crude", 3)))
+    assert confusions(figures, 5) == ["12 of 40 'acq' were called 'earn'"]
+    told = "Most often confused: 12 of 40 'acq' were called 'earn'."
+    assert told in sentences(replace(TOLD, figures=figures))
+    assert "Most often confused" not in " ".join(sentences(TOLD))
 
 
 def test_an_audit_is_offered_where_it_may_pay() -> None:
@@ -114,3 +127,28 @@ def test_the_table_has_the_classes_with_a_label_and_on_the_page_those_of_which_m
 )
 def test_nearly_all_is_not_all(share: float, said: str) -> None:
     assert percent(share) == said
+
+
+def test_each_question_of_a_form_has_its_sentences_and_what_all_share_is_said_once() -> None:
+    topic = replace(TOLD, question="topic", sample=Sample(96, answered=39, skipped=2, waiting=1, missing=1))
+    error = Estimate(0.42, Interval(0.3, 0.6), 39)
+    stars = replace(topic, question="stars", kind=ORDERED, figures=replace(FIGURES, error=error))
+    five = replace(FIGURES, error=error, classes=FIGURES.classes[:1] * 5)
+    tones = replace(topic, question="tones", kind=ANY_OF, sample=Sample(80, answered=30))
+    said = sentences(replace(topic, questions=(topic, tones, stars, replace(stars, figures=five))))
+    assert [line for line in said if "judged by" in line] == [
+        "nextlabel-5.2 on 'topic', judged by 39 of 96 texts drawn at random and never learnt from:",
+        "nextlabel-5.2 on 'tones', judged by 30 of 80 texts drawn at random and never learnt from:",
+        *["nextlabel-5.2 on 'stars', judged by 39 of 96 texts drawn at random and never learnt from:"] * 2,
+    ]
+    assert "New texts like these, all labels of each: 92 % right (36 of 39; 80 % to 97 %)." in said
+    assert [line for line in said if "Mean error" in line] == [
+        "Mean error: cannot tell yet; 0.30 to 0.60 steps.",
+        "Mean error: 0.42 steps (0.30 to 0.60).",
+    ]
+    assert sum("counted yet" in line for line in said) == 1
+    assert [one.question for one in each(replace(topic, questions=(topic, tones)))] == ["topic", "tones"]
+    assert each(TOLD) == (TOLD,)
+    untold = replace(topic, figures=None, why="no version is fitted yet")
+    both = replace(untold, questions=(untold, replace(untold, question="tones")))
+    assert sum("no version is fitted yet" in line for line in sentences(both)) == 1

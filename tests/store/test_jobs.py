@@ -46,6 +46,9 @@ class Diary:
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         self.done.append(("forget", project, task_ids))
 
+    def helping(self, project: int) -> None:
+        self.done.append(("helping", project))
+
 
 @pytest.fixture
 def diary() -> Diary:
@@ -368,6 +371,7 @@ def everything(queue: JobQueue) -> list[Callable[[], object]]:
         lambda: queue.hint(1),
         lambda: queue.want_fit(1),
         lambda: queue.want_scores(1, "v", 1, 2),
+        lambda: queue.want_helping(1),
         lambda: queue.forget_tasks(1, [1]),
         lambda: queue.demand_fit(1),
         lambda: queue.demanded(1),

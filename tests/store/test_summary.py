@@ -10,6 +10,7 @@ from nextlabel.store.summary import (
     FIT_FAILED,
     FITTING,
     NO_FIT,
+    PAUSED,
     QUEUE_STATES,
     SILENT,
     SILENT_S,
@@ -24,9 +25,17 @@ NO_BASE = "some-lab/model cannot be loaded"
 FIT = FitStatus(message="out of memory", stage="score", done=287, total=343, at=NOW - 20)
 
 
-def said(state: str, due: str = "", fit: str = "idle", base: str = "", first: str = "", ago: float = 10.0) -> Summary:
+def said(
+    state: str,
+    due: str = "",
+    fit: str = "idle",
+    base: str = "",
+    first: str = "",
+    ago: float = 10.0,
+    paused: str = "",
+) -> Summary:
     message = f"Fitting: {due}" if due else f"the queue's word on {state}"
-    queue = QueueStatus(state=state, message=message, due=due, first=first, at=NOW - ago)
+    queue = QueueStatus(state=state, message=message, due=due, first=first, at=NOW - ago, paused=paused)
     return summary(queue, FitStatus(**{**vars(FIT), "state": fit}), base, NOW, RECONCILE_S)
 
 
@@ -45,6 +54,12 @@ def said(state: str, due: str = "", fit: str = "idle", base: str = "", first: st
         (said("published", "9 new labels", "fitting"), FITTING, ["Fitting: 9 new labels"]),
         (said("failed", fit="failed"), "failed", ["the queue's word on failed"]),
         (said("disconnected", fit="fitting"), "disconnected", ["the queue's word on disconnected"]),
+        (said("published", paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
+        (said("published", fit="failed", paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
+        (said("published", base=NO_BASE, paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
+        (said("published", fit="fitting", paused="It rests"), FITTING, []),
+        (said("failed", paused="It rests"), "failed", ["the queue's word on failed"]),
+        (said("disconnected", paused="It rests"), "disconnected", ["the queue's word on disconnected"]),
     ],
 )
 def test_the_state_is_that_of_what_matters_most(found: Summary, state: str, sentences: list[str]) -> None:

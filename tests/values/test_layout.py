@@ -74,3 +74,11 @@ def test_what_a_question_counts_for_is_no_part_of_what_is_asked() -> None:
     heavy, light = (Layout((Cut("topic", ONE_OF, ("a", "b"), weight),)) for weight in (1.0, 0.1))
     assert asks(heavy) == asks(light) != asks(LAYOUT)
     assert asks(None) == ()
+
+
+def test_the_part_about_one_question_is_a_layout_with_its_thresholds() -> None:
+    tones = Cut("tones", ANY_OF, ("x", "y"), thresholds=(0.2, 0.3))
+    layout = Layout((Cut("topic", ONE_OF, ("a", "b")), tones))
+    assert layout.of_question("tones", ANY_OF) == (Layout((tones,)), slice(2, 4))
+    assert layout.of_question("tones", ORDERED) is None, "of that name, and another kind"
+    assert layout.of_question("gone", ANY_OF) is None

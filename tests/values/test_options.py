@@ -28,6 +28,9 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         leave_out=(LeftOut("7"), LeftOut("9", "2026-11-03", "")),
         guideline_since="2026-11-20",
         older_labels=0.3,
+        look_again=3,
+        second_votes=0.05,
+        reopened={17: 1, 4: 2},
     )
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
@@ -56,6 +59,13 @@ def test_a_value_of_0_is_a_decision_too() -> None:
         {"class_targets": 30},
         {"class_targets": {"refund": 0}},
         {"class_targets": {"refund": True}},
+        {"look_again": -1},
+        {"look_again": 21},
+        {"look_again": True},
+        {"look_again": "many"},
+        {"second_votes": 0.6},
+        {"second_votes": "half"},
+        {"second_votes": True},
         {"leave_out": ["anna@example.org"]},
         {"leave_out": ["7 2026-02-30"]},
         {"guideline_since": "in spring"},

@@ -15,6 +15,7 @@ from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.store.status import StatusBoard
+from nextlabel.versions.history import note_fits, read
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -58,6 +59,12 @@ def test_it_answers_as_plain_transformers_does(left: Path) -> None:
     for text, result in zip(TEXTS, answer["results"], strict=True):
         said = result["result"][0]["meta"]["probabilities"]
         assert [said["pos"], said["neg"]] == pytest.approx(plain(left / "models" / "1" / VERSION, text), abs=1e-6)
+
+
+def test_its_card_becomes_a_point_of_the_history(left: Path) -> None:
+    note_fits(Registry(left), PROJECT)
+    [fit] = read(Registry(left), PROJECT).fits.values()
+    assert (fit.version, fit.labels, fit.at, fit.refused, fit.held_out) == (VERSION, 24, 1060.0, "", ())
 
 
 def test_its_copy_of_the_project_is_read_again_and_what_it_said_is_understood(left: Path) -> None:

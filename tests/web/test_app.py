@@ -1,7 +1,5 @@
 """Label Studio's ML backend protocol as Label Studio speaks it, and everything else that may knock at the port."""
 
-import base64
-import hashlib
 import io
 import json
 import math
@@ -23,6 +21,7 @@ from pydantic import SecretStr
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
+from helpers.pages import parse
 from helpers.served import AS_SENT, PROJECT, VERSION, client_of, fit_version, jobs_in
 from helpers.versions import make_card
 from nextlabel.labelstudio.connection import Credentials
@@ -808,6 +807,8 @@ def test_without_a_secret_of_ours_nobodys_secret_passes(guarded: FlaskClient) ->
 
 # The page for people
 
+MADE = "24 Nov 2026, 06:30 UTC"  # each version
+
 
 def page(client: FlaskClient) -> str:
     response = client.get("/")
@@ -870,7 +871,11 @@ def test_the_page_and_the_project_say_what_is_active_and_where_it_comes_from(
     registry.put_options(PROJECT, ProjectOptions(own={"window": 9}))
     said = fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]
     assert (said["window"], said["sources"]["window"], said["sources"]["strategy"]) == (9, "project", "built in")
-    assert "strategy=entropy (built in) · window=9 (project) · fit_every=" in page(fresh)
+    rows = parse(page(fresh)).tables["Options in force, and where each comes from"]
+    assert rows[:4] == [
+        ["Option", "Value", "From"], ["strategy", "entropy", "built in"], ["window", "9", "project"],
+        ["fit_every", "64", "built in"],
+    ]  # fmt: skip
     registry.put_options(PROJECT, ProjectOptions(own={"window": 0}))
     assert fresh.get(f"/api/projects/{PROJECT}").get_json()["settings"]["sources"]["window"] == "built in"
 
@@ -896,16 +901,25 @@ def test_setup_says_which_option_cannot_be(fresh: FlaskClient) -> None:
 def test_every_answer_tells_browsers_to_do_nothing_but_show_it(path: str, fresh: FlaskClient) -> None:
     headers = fresh.get(path).headers
     assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"]) == ("nosniff", "DENY")
-    assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert (headers["Referrer-Policy"], headers["Cache-Control"]) == ("same-origin", "no-store")
     assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(headers["Content-Security-Policy"].split("; "))
 
 
-def test_the_pages_own_style_is_the_only_one_is_active(fresh: FlaskClient) -> None:
-    shown = page(fresh)
-    style = shown.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in fresh.get("/").headers["Content-Security-Policy"]
-    assert "style=" not in shown, "the policy would leave it out"
+def test_a_page_loads_nothing_but_our_files_and_nothing_in_it_is_run(fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).save(make_card(1, LABELS), {}, lambda directory: None)
+    answer = fresh.get("/")
+    assert answer.headers["Content-Security-Policy"].split("; ") == [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
+        "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
+    ]  # fmt: skip
+    shown = parse(answer.text)
+    assert "style" not in shown.tags
+    assert not [name for name in shown.names if name == "style" or name.startswith("on")], "the policy leaves them out"
+    loaded = [of.partition("=")[2] for of in shown.loads if of.startswith(("script", "link"))]
+    assert len(loaded) == 5
+    for address in loaded:
+        assert address.startswith("/static/")
+        assert fresh.get(address).status_code == 200
 
 
 def test_the_page_shows_what_the_board_and_the_cards_say(fitted: FlaskClient, fitted_dir: Path) -> None:
@@ -926,8 +940,10 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
         f"{worse.version} was not promoted: its score is 0.100 below. The queue stays in the order of {VERSION};"
         in shown
     )
-    assert f'{VERSION} <span class="state published">active' in shown
-    assert f'{worse.version} <span class="state refused">refused' in shown
+    versions = parse(shown).tables["Versions on disk, the newest first"]
+    assert [row[0] for row in versions] == ["Version", f"2 refused {MADE}", f"1 active {MADE}"]
+    for version, name in ((VERSION, "1"), (worse.version, "2")):
+        assert f'<span title="{version}">{name}</span>' in shown
     assert "Start Training fits once more" in shown
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"
@@ -942,8 +958,9 @@ def test_the_page_tells_a_quick_version_from_others(tmp_path: Path) -> None:
     for card in (make_card(1, LABELS, of_labels=9100), make_card(2, LABELS)):
         Registry(tmp_path).save(card, {}, lambda directory: None)
     shown = page(client_of(tmp_path))
-    assert f"<td>{2 * len(LABELS)} (quick, of 9100)</td>" in shown
-    assert f"<td>{2 * len(LABELS)}</td>" in shown
+    for name in ("Versions on disk, the newest first", "What each version took, and its scores on the holdout"):
+        labels = [row[1] for row in parse(shown).tables[name]]
+        assert labels == ["Labels", str(2 * len(LABELS)), f"{2 * len(LABELS)} (quick, of 9100)"]
 
 
 def test_the_page_shows_the_progress_of_a_fit(fresh: FlaskClient, tmp_path: Path) -> None:

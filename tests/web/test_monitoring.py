@@ -1,12 +1,15 @@
 """/metrics as Prometheus reads it: what the web process counted, and what the trainer said on the status board."""
 
+import time
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from nextlabel import __version__
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
@@ -97,6 +100,15 @@ def test_events_are_counted_by_action(client: FlaskClient) -> None:
     assert samples["nextlabel_jobs_waiting",] == 1
 
 
+def test_events_are_counted_by_project_for_those_that_are_known(client: FlaskClient, tmp_path: Path) -> None:
+    for project in (PROJECT, 8):
+        Registry(tmp_path).know(project)
+    for project in (PROJECT, PROJECT, 999):
+        client.post("/webhook", json={"action": "ANNOTATION_CREATED", "project": {"id": project}})
+    counts = {key[1]: value for key, value in scrape(client).items() if "project_webhook_events_total" in key[0]}
+    assert counts == {"7": 2, "8": 0}, "what strangers make up adds no series, and a project has one before its first"
+
+
 def test_errors_are_counted_by_status(client: FlaskClient) -> None:
     client.post("/predict", data="rubbish")
     client.post("/webhook", data="rubbish")
@@ -119,20 +131,38 @@ def test_the_trainers_numbers_are_told_by_project(client: FlaskClient, tmp_path:
     board = StatusBoard(tmp_path)
     for project in (PROJECT, 8):
         Registry(tmp_path).know(project)
-    board.put_queue(PROJECT, 0.0, labels=40, pending=3, pool=500, window=128, reconciles=9, errors=2)
-    board.put_fit(PROJECT, 0.0, fits=4, refused=2, failures=1)
+    counts = {"reconciles": 9, "errors": 2, "unanswered": 1}
+    board.put_queue(PROJECT, 0.0, labels=40, pending=3, pool=500, window=128, due="3 new labels", held=6, **counts)
+    board.put_fit(PROJECT, 0.0, fits=4, refused=2, failures=1, failures_in_a_row=1)
     samples = scrape(client)
-    told = {"labels": 40, "pending": 3, "pool": 500, "window": 128}
+    told = {"labels": 40, "pending": 3, "pool": 500, "window": 128, "fit_due": 1, "held": 6}
     told |= {
         "fits_total": 4,
         "fits_refused_total": 2,
         "fit_failures_total": 1,
         "reconciles_total": 9,
         "reconcile_errors_total": 2,
+        "label_studio_failures_total": 1,
+        "fit_failures_in_a_row": 1,
     }
     for name, value in told.items():
         assert samples[f"nextlabel_{name}", "7"] == value
         assert samples[f"nextlabel_{name}", "8"] == 0
+
+
+def test_a_project_is_in_one_state_and_times_are_those_of_the_last_word(client: FlaskClient, tmp_path: Path) -> None:
+    board, now = StatusBoard(tmp_path), time.time()
+    for project in (PROJECT, 8, 9):
+        Registry(tmp_path).know(project)
+    board.put_queue(PROJECT, now - 60, state="published")
+    board.put_fit(PROJECT, now - 30, fits=1)
+    board.put_queue(8, now - 86400, state="published")
+    samples = scrape(client)
+    states = {key[1]: key[2] for key, value in samples.items() if key[0] == "nextlabel_project_state" and value}
+    assert states == {"7": "published", "8": "silent", "9": "waiting"}
+    assert samples["nextlabel_trainer_timestamp_seconds", "7"] == pytest.approx(now - 30)
+    assert ("nextlabel_trainer_timestamp_seconds", "9") not in samples, "nobody has looked at it yet"
+    assert samples["nextlabel_info", __version__] == 1
 
 
 def test_the_trainers_traffic_with_label_studio_is_told(client: FlaskClient, tmp_path: Path) -> None:
@@ -157,8 +187,12 @@ def test_the_holdout_score_is_the_current_versions(client: FlaskClient, tmp_path
     put_version(tmp_path, CARD)
     assert scrape(client)["nextlabel_holdout_score", "7"] == 0.375
     better = replace(CARD, version="nextlabel-2-20261124T070000", number=2, scores={"combined": 0.75})
+    better = replace(better, created_at="2026-11-24T07:00:00+00:00")
     put_version(tmp_path, better)
-    assert scrape(client)["nextlabel_holdout_score", "7"] == 0.75
+    samples = scrape(client)
+    assert samples["nextlabel_holdout_score", "7"] == 0.75
+    made = datetime(2026, 11, 24, 7, tzinfo=timezone.utc)
+    assert samples["nextlabel_version_timestamp_seconds", "7"] == made.timestamp()
 
 
 def test_without_a_holdout_there_is_no_score(client: FlaskClient, tmp_path: Path) -> None:

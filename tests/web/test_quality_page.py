@@ -1,6 +1,6 @@
 """What the page, the JSON and the metrics tell of the control set, with few and many classes and labels."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from nextlabel.problems.judgement import Figures, Judgement
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.registry import Registry
-from nextlabel.web.pages import MOST_CLASSES
+from nextlabel.web.panels import MOST_CLASSES
 
 PROJECT = 7
 WITH_SET = ProjectOptions(defaults=LATEST, control_seed="a seed")
@@ -57,7 +57,8 @@ def test_the_page_says_what_is_known_and_what_it_takes(classes: int, labels: int
     assert ("Macro-F1: cannot tell yet; about" in page.text) == cannot_tell
     assert ("New texts like these: cannot tell yet" in page.text) == (labels < 39)
     known = min(classes, labels)
-    assert page.tags.count("tr") == (1 + min(known, MOST_CLASSES) if known else 0)
+    rows = page.tables.get("Each class, by the control set's labels", [])
+    assert len(rows) == (1 + min(known, MOST_CLASSES) if known else 0)
     hidden = max(0, known - MOST_CLASSES)
     assert (f"{hidden} more classes: nextlabel quality --project {PROJECT}" in page.text) == (hidden > 0)
     assert ("Nothing is known about '<class" in page.text) == (0 < labels < classes)
@@ -83,7 +84,7 @@ def test_the_page_and_the_json_say_whether_the_order_helps_once_somebody_has_ask
     assert "cannot tell yet whether the order helps: about 184 more control labels may." in page
     assert "There is no forecast: it is new." in page
     assert "The next 64 will hardly change the accuracy by more than 1.2 points" in page
-    assert "Said of nextlabel-3.1, by the last" in page
+    assert "Said of nextlabel-3.1, " in page
     assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["next_labels"]["changed"] == 0.024
     assert StatusBoard(tmp_path).helping(PROJECT) == found, "what was written is read as it was"
 
@@ -122,3 +123,27 @@ def test_metrics_have_the_accuracy_with_its_limits_once_there_is_one(tmp_path: P
     assert scraped() == {
         "control": 41, "control_accuracy": 0.9, "control_accuracy_low": low, "control_accuracy_high": high
     }  # fmt: skip
+
+
+def test_of_a_form_each_question_is_on_the_page_in_the_json_and_in_the_metrics(tmp_path: Path) -> None:
+    topic, tones = replace(judged(3, 60), question="topic"), replace(judged(2, 40), question="tones", kind="any_of")
+    untold = replace(topic, question="stars", figures=None, why="it is new")
+    put(tmp_path, replace(topic, questions=(topic, tones, untold)))
+    client = client_of(tmp_path)
+    page = parse(client.get("/").text)
+    assert "nextlabel-3.1 on 'topic', judged by 60 of 560 texts" in page.text
+    assert "New texts like these, all labels of each: 90 % right (36 of 40" in page.text
+    captions = [f"Each class of {name}, by the control set's labels" for name in ("topic", "tones", "stars")]
+    assert [caption in page.text for caption in captions] == [True, True, False], "a table of what is known"
+    said = client.get(f"/api/projects/{PROJECT}/quality").get_json()
+    assert [(one["question"], one["kind"]) for one in said["questions"]] == [
+        ("topic", "one_of"), ("tones", "any_of"), ("stars", "one_of"),
+    ]  # fmt: skip
+    assert StatusBoard(tmp_path).quality(PROJECT).questions == (topic, tones, untold), "read as it was written"
+    families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+    samples = {(s.name, s.labels["question"]): s.value for f in families for s in f.samples if "question" in s.labels}
+    known = figures_of(tones).accuracy
+    assert samples["nextlabel_question_accuracy", "tones"] == known.value == 0.9
+    assert samples["nextlabel_question_accuracy_low", "tones"] == known.interval.low
+    assert samples["nextlabel_question_accuracy_high", "tones"] == known.interval.high
+    assert {question for _, question in samples} == {"topic", "tones"}

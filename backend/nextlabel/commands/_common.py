@@ -11,6 +11,7 @@ from nextlabel.errors import BadSettingError
 
 if TYPE_CHECKING:
     from nextlabel.labelstudio.client import LabelStudioClient
+    from nextlabel.versions.model_card import Owner
 
 
 def new_parser(prog: str, description: str | None) -> argparse.ArgumentParser:
@@ -42,6 +43,21 @@ def agreed(what: str, yes: bool) -> bool:
         raise BadSettingError(f"{what} Nobody can be asked here whether that is wanted: run it again with --yes.")
     print(f"{what} Go on? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def owner_options(parser: argparse.ArgumentParser) -> None:
+    """What only the owner can say of a classifier that is taken away."""
+    parser.add_argument("--license", default="", help='of the classifier, such as "apache-2.0", or "other"')
+    parser.add_argument("--license-name", default="", help="of another licence")
+    parser.add_argument("--license-link", default="", help="where that can be read")
+    parser.add_argument("--language", action="append", default=[], metavar="CODE", help='of the texts, such as "en"')
+
+
+def owner_of(options: argparse.Namespace) -> "Owner":
+    """As it was given. Raises `BadSettingError` when that cannot be."""
+    from nextlabel.versions.model_card import Owner
+
+    return Owner(options.license, options.license_name, options.license_link, tuple(options.language))
 
 
 def write_json(out: Path | None, result: object) -> None:

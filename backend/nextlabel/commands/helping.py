@@ -13,8 +13,7 @@ from nextlabel.commands._common import new_parser
 from nextlabel.errors import NoModelError
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import recipe_of
-from nextlabel.loop.helping import Asked, look
-from nextlabel.loop.sync import config_as_read
+from nextlabel.loop.helping import asked_of, look
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.helping_words import sentences
@@ -22,7 +21,6 @@ from nextlabel.settings import Settings, for_project, load_settings
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.options import NO_OPTIONS
-from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -51,13 +49,9 @@ def look_at(settings: Settings, project: int) -> Helping:
         raise NoModelError(
             f"Project {project} has no version yet, of {registry.projects()}: label on until the first fit."
         )
-    chosen = registry.options(project)
-    own, resident = for_project(settings, chosen), LoadedVersions(settings, registry, 2)
+    resident = LoadedVersions(settings, registry, 2)
     recipe = recipe_of(settings, settings.seed, for_project(settings, NO_OPTIONS), 0)
     embedder = Embedder(recipe, resident, lambda number: TokenCache(tokens_path(settings.model_dir, number)))
-    newest = heads.newest(registry.path(project, version)) if own.head == "on" else None
     with Pool(path) as pool:
-        config = config_as_read(pool, settings, chosen)
-        order = newest[0] if newest else version
-        asked = Asked(pool, config, own, registry.card(project, version), order, settings.seed)
-        return look(asked, registry, resident, embedder)
+        board, card = StatusBoard(settings.model_dir), registry.card(project, version)
+        return look(asked_of(settings, registry, board, pool, card), registry, resident, embedder)

@@ -15,7 +15,7 @@ from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
 from nextlabel.loop.sync import config_as_read
 from nextlabel.problems import quality_words
-from nextlabel.problems.form import measured
+from nextlabel.problems.form import answered
 from nextlabel.problems.judgement import Judgement
 from nextlabel.settings import Settings, load_settings
 from nextlabel.store.pool import Pool, pool_path
@@ -42,8 +42,11 @@ def main(arguments: Sequence[str]) -> None:
     has_seed = bool(registry.options(options.project).control_seed)
     for sentence in quality_words.sentences(judgement) or [notices.no_control_set(options.project, has_seed).text]:
         print(sentence)
-    if judgement.figures and judgement.sample.answered:
-        print_table([quality_words.HEADER, *quality_words.rows(judgement.figures)])
+    for one in quality_words.each(judgement):
+        if one.figures and one.sample.answered:
+            if one.question:
+                print(f"{one.question}:")
+            print_table([quality_words.HEADER, *quality_words.rows(one.figures)])
 
 
 def _judged(settings: Settings, registry: Registry, project: int, name: str | None) -> Judgement:
@@ -56,7 +59,7 @@ def _judged(settings: Settings, registry: Registry, project: int, name: str | No
     version = promotion.named(registry, project, name) if name else registry.current(project)
     with Pool(path) as pool:
         config = config_as_read(pool, settings, options)
-        texts = control_texts(pool, measured(config.question))
+        texts = control_texts(pool, answered(config.question))
         examples = pool.examples(to_judge(pool, texts))
         said = said_of(settings, registry, project, version, examples) if version else None
         return judged(pool, config, texts, said)

@@ -12,6 +12,7 @@ from pathlib import Path
 from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.settings import load_settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import Card
 from nextlabel.versions import promotion
 from nextlabel.versions.registry import Registry
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
             version = promotion.named(registry, options.project, options.version)
         else:
             version = promotion.previous(registry, options.project)
-        promotion.promote(settings, registry, options.project, version)
+        jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
+        promotion.promote(registry, jobs, options.project, version)
         print(f"{version} is active; the trainer brings the queue into its order.")
 
 

@@ -27,6 +27,8 @@ from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # at the pipe, and of those who wait at their task
+TELL_S = 1.0  # between two words of progress that say the same
+WAITING = ("waiting for the cluster", 0, 1)
 CONNECT_S = 90.0  # for a connection to stand
 SILENT_S = 90.0  # of the connection: longer than a network is often away
 BEATS_S = 60.0  # of a task, from its last sign of life until it is handed out again
@@ -136,12 +138,15 @@ class Cluster:
         return running
 
     def wait_for(self, running: Running, tell: Tell) -> Any:
-        """The task's value, or what it raises. What `tell` raises ends the task, and is raised here."""
-        told = None
+        """The task's value, or what it raises. `tell` hears of progress once a second, also that there is none; what it
+        raises ends the task, and is raised here."""
+        told, told_at = WAITING, float("-inf")
         try:
             while not wait([running], timeout=LOOK_S).done:
-                if running.told is not None and running.told != told:
-                    told = running.told
+                now, before = self._now(), told
+                told = running.told or WAITING
+                if told != before or now - told_at >= TELL_S:
+                    told_at = now
                     tell(*told)
         except BaseException:
             self.cancel(running)

@@ -17,6 +17,7 @@ __all__ = [
     "loop_benchmark",
     "measure_cluster",
     "measure_loop",
+    "measure_page",
     "measure_pool",
     "measure_rounds",
     "peers",

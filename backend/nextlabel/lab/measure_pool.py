@@ -155,6 +155,9 @@ class Trainer:
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Nothing is deleted."""
 
+    def helping(self, project: int) -> None:
+        """There is no control set."""
+
     def fit(self, project: int) -> None:
         """The first stage: what comes before a version is active."""
         self.fitter.fit(project)

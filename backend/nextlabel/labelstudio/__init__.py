@@ -15,6 +15,8 @@ __all__ = [
     "preview_words",
     "project_options",
     "registration",
+    "reopening",
     "requests",
     "tasks",
+    "to_postgresql",
 ]

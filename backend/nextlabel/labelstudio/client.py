@@ -40,6 +40,7 @@ PROJECT_FIELDS = (
     "show_collab_predictions",
     "min_annotations_to_start_training",
     "evaluate_predictions_automatically",
+    "maximum_annotations",
 )
 PROJECT_COUNTS = ("task_number", "total_annotations_number", "finished_task_number")
 
@@ -66,7 +67,7 @@ class Counts(NamedTuple):
 @dataclass(frozen=True)
 class Project:
     """What a reconcile needs to know of a project. `tasks`, `annotations` (without skips) and `finished` (tasks that
-    are no longer served) are 0 if not asked for."""
+    are no longer served) are 0 if not asked for. So many `people` are asked about each task."""
 
     id: int
     title: str
@@ -79,6 +80,16 @@ class Project:
     trains_in_request: bool
     predicts_on_page_load: bool
     finished: int = 0
+    people: int = 1
+
+
+class Served(NamedTuple):
+    """How many `people` Label Studio asks about a task, how many `annotations` it has, without skips, and whether it is
+    `finished`, so that nobody is asked any more."""
+
+    people: int
+    annotations: int
+    finished: bool
 
 
 @dataclass(frozen=True)
@@ -227,6 +238,10 @@ class LabelStudioClient:
         """The e-mail address of the token's owner."""
         return self._read(lambda raw: str(raw.get("email", "")), "GET", "api/current-user/whoami")
 
+    def account(self) -> int:
+        """The id of the token's owner."""
+        return self._read(_id, "GET", "api/current-user/whoami")
+
     def accounts(self) -> dict[int, str]:
         """The e-mail address of every account of the token's organisation, by its id."""
         return self._read(lambda raw: {_id(user): str(user["email"]) for user in _rows(raw)}, "GET", "api/users/")
@@ -301,6 +316,24 @@ class LabelStudioClient:
             return False
         return True
 
+    def served(self, project: int, task_id: int) -> Served | None:
+        """How a task is served now; None when it is gone."""
+        fields = "id,overlap,is_labeled,total_annotations"
+        rows, _ = self._tasks(project, [_filter("id", "equal", task_id, "Number")], include=fields)
+        found = [Served(int(row["overlap"]), int(row["total_annotations"]), bool(row["is_labeled"])) for row in rows]
+        return found[0] if found else None
+
+    def serve_to(self, task_id: int, people: int, finished: bool) -> bool:
+        """Have so many people asked about a task, or nobody any more; returns whether it is there. Label Studio itself
+        never asks anybody twice."""
+        try:
+            self._call("PATCH", f"api/tasks/{task_id}", json={"overlap": people, "is_labeled": finished})
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
+
     def last_change(self, project: int) -> str:
         """`updated_at` of the task that changed last; empty when there are no tasks."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
@@ -331,10 +364,15 @@ class LabelStudioClient:
 
     def our_predictions(self, project: int) -> list[Published]:
         """Every prediction in the project that this backend wrote."""
-        everyones = self._read(
-            lambda raw: [_published(p) for p in _rows(raw)], "GET", "api/predictions", params={"project": project}
-        )
-        return [p for p in everyones if is_ours(p.version)]
+        return [p for p in self._predictions(project) if is_ours(p.version)]
+
+    def predictions_of(self, project: int, version: str) -> list[Published]:
+        """Every prediction of a model version."""
+        return [p for p in self._predictions(project) if p.version == version]
+
+    def _predictions(self, project: int) -> list[Published]:
+        params = {"project": project}
+        return self._read(lambda raw: [_published(p) for p in _rows(raw)], "GET", "api/predictions", params=params)
 
     def next_task(self, project: int) -> dict[str, Any] | None:
         """The task that Label Studio's queue serves the token's user next, locked for them; None when it is empty."""
@@ -434,10 +472,28 @@ class LabelStudioClient:
         body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": False}
         return self._read(_id, "POST", f"api/tasks/{task_id}/annotations/", json=body)
 
+    def annotate_once(self, task_id: int, result: Sequence[Mapping[str, Any]], unique_id: str) -> None:
+        """Submit an annotation as the token's user, as no person would: without a time. Asked for again, it is not made
+        again."""
+        body = {"result": list(result), "was_cancelled": False, "unique_id": unique_id}
+        self._create_once(task_id, body)
+
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete one annotation; one that is gone already is fine."""
+        try:
+            self._call("DELETE", f"api/annotations/{annotation}/")
+        except StudioRefusedError as error:
+            if error.code != 404:
+                raise
+
     def add_label(self, task_id: int, result: Sequence[Mapping[str, Any]]) -> None:
         """Give a task the annotation that an import would have given it. Asked for again, it is not made again."""
         once = str(uuid5(NAMESPACE_URL, f"{self.url}/tasks/{task_id}/imported"))
-        body = {"result": list(result), "ground_truth": True, "was_cancelled": False, "unique_id": once}
+        self._create_once(
+            task_id, {"result": list(result), "ground_truth": True, "was_cancelled": False, "unique_id": once}
+        )
+
+    def _create_once(self, task_id: int, body: Mapping[str, Any]) -> None:
         try:
             self._call("POST", f"api/tasks/{task_id}/annotations/", json=body)
         except StudioRefusedError as error:
@@ -545,6 +601,7 @@ def _project(raw: Any) -> Project:
         trains_in_request=bool(raw.get("min_annotations_to_start_training")),
         predicts_on_page_load=bool(raw.get("evaluate_predictions_automatically")),
         finished=int(raw.get("finished_task_number") or 0),
+        people=int(raw.get("maximum_annotations") or 1),
     )
 
 

@@ -35,6 +35,7 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
     with_before,
 )
+from nextlabel.labelstudio.reopening import put_back
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, is_possible
@@ -47,6 +48,7 @@ from nextlabel.values.options import (
     ProjectOptions,
     of_ours,
     possible,
+    reopened_of,
 )
 from nextlabel.values.survey import UNREADABLE
 from nextlabel.values.versions import UNTRAINED, is_ours, version_number, version_of
@@ -269,14 +271,17 @@ def _changed(
 ) -> ProjectOptions:
     mapped = {old: new for old, new in {**options.label_map, **label_map}.items() if new}
     return replace(
-        options,
+        with_new_defaults(options),
         fields=options.fields if fields is None else tuple(fields),
         label_map=mapped,
         ignored_labels=options.ignored_labels if ignored_labels is None else tuple(ignored_labels),
-        defaults=LATEST,
-        control_seed=options.control_seed or secrets.token_hex(16),
         control_first=options.control_first if control_first is None else control_first,
     )
+
+
+def with_new_defaults(options: ProjectOptions) -> ProjectOptions:
+    """What is built in today holds where nobody decided. A project that has no control set gets a seed for one."""
+    return replace(options, defaults=LATEST, control_seed=options.control_seed or secrets.token_hex(16))
 
 
 def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]) -> None:
@@ -483,6 +488,9 @@ def disconnect(
     before, done = before_of(found) or (LABEL_STUDIOS_DEFAULTS if as_we_left_it else {}), list[str]()
     if before:  # the backend's row goes late, because it remembers how the project was
         done += _restore(studio, project, before)
+    reopened = reopened_of(of_ours(extra_of(found)).get("reopened"))
+    if opened := put_back(studio, project_id, {task: max(people, project.people) for task, people in reopened.items()}):
+        done.append(f"put back {len(opened)} tasks that were open again for a second person")
     hooks = {hook_of(address) for address in (url, *(row.url for row in found)) if address}
     done += _remove_ours(studio, project_id, found, hooks, tell)
 
@@ -496,7 +504,7 @@ def disconnect(
 
 def _what_else(project: int, extra_params: Mapping[str, object]) -> list[str]:
     """What went with the backend, and what stays."""
-    options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed"})
+    options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed", "reopened"})
     gone = f"its options are gone ({', '.join(options)}): nextlabel restore brings them back from a backup"
     stay = f"versions and audits stay in MODEL_DIR; nextlabel forget --project {project} deletes them"
     return [*([gone] if options else []), stay]

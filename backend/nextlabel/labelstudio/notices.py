@@ -474,6 +474,17 @@ def certified(tasks: int, project: int) -> Notice:
     )
 
 
+def open_again(tasks: int, project: int) -> Notice:
+    """While labelled tasks are open for a second person."""
+    return Notice(
+        "Labelled tasks that are open again",
+        f"{_tasks(tasks)} with a label {'is' if tasks == 1 else 'are'} open again for a second person: until somebody "
+        "has answered, Label Studio's progress goes back. "
+        f"`nextlabel options --project {project} look_again=0 second_votes=0` closes them.",
+        harmless=True,
+    )
+
+
 def on_counted_less(found: CountedLess, counting: Counting, project: int) -> Iterator[Notice]:
     """What does not count as a person wants it."""
     if counting == EVERYTHING:

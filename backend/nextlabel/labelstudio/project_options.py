@@ -1,29 +1,36 @@
 """What was decided for one project, as it is kept with its ML backend in Label Studio: shown, and changed."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from nextlabel.errors import BadSettingError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, change_backend
+from nextlabel.labelstudio.connection import Credentials, change_backend, with_new_defaults
 from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
 from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
+    A_SHARE_AGAIN,
     ANY,
     CLASS_TARGETS,
     COMBINE_QUESTIONS,
+    HOW_MANY_AGAIN,
     LOOK_FOR,
     NO_OPTIONS,
+    ON_OR_OFF,
     OWN,
     QUESTION_WEIGHTS,
+    SWITCHES,
     ProjectOptions,
     combine_of,
+    most_open_of,
     plain_texts,
+    share_again_of,
+    switch_of,
     targets_of,
     texts_of,
     weights_of,
@@ -45,6 +52,9 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "leave_out": (left_out_of, ACCOUNTS),
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
+    **dict.fromkeys(SWITCHES, (switch_of, ON_OR_OFF)),
+    "look_again": (most_open_of, HOW_MANY_AGAIN),
+    "second_votes": (share_again_of, A_SHARE_AGAIN),
 }  # options with no setting in their place: how each is read, and what is expected
 NAMES = (*OWN, *OTHERS)
 
@@ -53,7 +63,8 @@ def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[s
     """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
     options = ProjectOptions.of(_backend(studio, project).extra_params)
     emails = studio.accounts() if options.leave_out else {}
-    return [*for_project(settings, options).lines(), *_what_counts(options, emails), *_what_is_learnt(options)]
+    counts = [*_what_counts(options, emails), *_what_is_asked_again(options)]
+    return [*for_project(settings, options).lines(), *counts, *_what_is_learnt(options)]
 
 
 def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:
@@ -63,6 +74,11 @@ def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator
     yield f"leave_out={left_out} ({'project' if left_out else 'built in'})"
     yield f"guideline_since={options.guideline_since} ({'project' if options.guideline_since else 'built in'})"
     yield f"older_labels={options.older_labels:g} ({'project' if options.older_labels else 'built in'})"
+
+
+def _what_is_asked_again(options: ProjectOptions) -> Iterator[str]:
+    yield f"look_again={options.look_again} ({'project' if options.look_again else 'built in'})"
+    yield f"second_votes={options.second_votes:g} ({'project' if options.second_votes else 'built in'})"
 
 
 def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
@@ -79,6 +95,8 @@ def _what_is_learnt(options: ProjectOptions) -> Iterator[str]:
     for name, wanted in zip(NAMING, plain, strict=True):
         shown = json.dumps(wanted, ensure_ascii=False) if wanted else ""
         yield f"{name}={shown} ({'project' if wanted else 'built in'})"
+    for name in SWITCHES:
+        yield f"{name}={'on (project)' if getattr(options, name) else 'off (built in)'}"
 
 
 def audits_begun(studio: LabelStudioClient, project: int) -> int:
@@ -101,8 +119,22 @@ def note_asked(studio: LabelStudioClient, settings: Settings, project: int, sinc
     _write(studio, settings, project, backend, changed)
 
 
-def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> None:
-    """Set options, or take out those that are given empty. The trainer takes them over at once.
+def note_reopened(
+    studio: LabelStudioClient, settings: Settings, project: int, add: Mapping[int, int], drop: Collection[int]
+) -> ProjectOptions:
+    """Have it known there which tasks we have opened again, and which are no longer; returns the options as they are
+    then. Raises as `change` does."""
+    backend = _backend(studio, project)
+    options = ProjectOptions.of(backend.extra_params)
+    left = {task: people for task, people in {**add, **options.reopened}.items() if task not in drop}
+    changed = replace(options, reopened=left)
+    if changed != options:
+        _write(studio, settings, project, backend, changed)
+    return changed
+
+
+def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:
+    """Set options, or take out those that are given empty; returns all. The trainer takes them over at once.
 
     Raises `BadSettingError` for a name that is no option and for an impossible value, before anything is touched;
     `StudioError` when Label Studio or the backend refuses.
@@ -120,6 +152,15 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     for name in [name for name in others if name in NAMING]:
         _require_named(studio.project(project).label_config, changed, name)
     _write(studio, settings, project, backend, changed)
+    return changed
+
+
+def take_new_defaults(studio: LabelStudioClient, settings: Settings, project: int) -> ProjectOptions:
+    """Have what is built in today hold where nobody decided; returns all options. Raises as `change` does."""
+    backend = _backend(studio, project)
+    changed = with_new_defaults(ProjectOptions.of(backend.extra_params))
+    _write(studio, settings, project, backend, changed)
+    return changed
 
 
 def put_back(

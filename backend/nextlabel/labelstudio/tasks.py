@@ -1,5 +1,6 @@
 """Tasks and their annotations, as Label Studio tells and stores them: texts, splits, votes, and what is odd. No I/O."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
 
 PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
+MARK = "nextlabel_machine"  # in the `meta` of an item of a result, the value that the machine gave
 OTHER_QUESTION = "only other questions are answered:"
 
 
@@ -189,7 +191,7 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     """A task of Label Studio's data manager API (`fields=all`), with its annotations; `TASK_FIELDS` are enough."""
     found = _read(config, task)
     example = _example(task, found)
-    annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping)]
+    annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping) and not is_machines(a)]
     votes = (_counted(config, annotation) for annotation in annotations)
     notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
     holdout = is_holdout(task)
@@ -207,6 +209,21 @@ def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     )
 
 
+def as_machines(result: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The result of an annotation that says itself that no person gave it, whatever becomes of our records."""
+    return [{**item, "meta": {MARK: item["value"]}} for item in result]
+
+
+def is_machines(annotation: Mapping[str, Any]) -> bool:
+    """Whether `as_machines` made it, and no person has changed it since: nothing is learnt from it or judged by it."""
+    items = results.items_of(annotation.get("result"))
+    return bool(items) and all(_is_marked(item.get("meta"), item.get("value")) for item in items)
+
+
+def _is_marked(meta: object, value: object) -> bool:
+    return isinstance(meta, Mapping) and MARK in meta and meta[MARK] == value
+
+
 def is_by_hand(annotation: Mapping[str, Any]) -> bool:
     """Whether it was submitted in Label Studio's editor, which says how long that took; imports and scripts do not."""
     return annotation.get("lead_time") is not None and not annotation.get("was_cancelled")
@@ -218,9 +235,16 @@ def _counted(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     if vote is None:
         return None
     account, counting = account_of(annotation), config.counting
-    return replace(
-        vote, account=account, weight=counting.weight(account, vote.when), why=counting.why(account, vote.when)
-    )
+    weight, why = counting.weight(account, vote.when), counting.why(account, vote.when)
+    return replace(vote, account=account, weight=weight, why=why, seconds=_seconds(annotation))
+
+
+def _seconds(annotation: Mapping[str, Any]) -> float | None:
+    """How long the editor was open for it, all its edits together; None where it was not given there."""
+    took = annotation.get("lead_time")
+    if isinstance(took, bool) or not isinstance(took, int | float) or not 0 <= took < math.inf:
+        return None
+    return float(took)
 
 
 def account_of(annotation: Mapping[str, Any]) -> str:
@@ -260,7 +284,7 @@ def _notes_on_annotations(config: LabelConfig, annotations: Sequence[Mapping[str
 
 def annotators_of(task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Who made the task's annotations, skips included, and when."""
-    for annotation in task.get("annotations") or []:
+    for annotation in (one for one in task.get("annotations") or [] if not is_machines(one)):
         yield account_of(annotation), str(annotation.get("created_at") or "")
 
 

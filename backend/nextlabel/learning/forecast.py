@@ -7,6 +7,7 @@ model's view of itself, not a measurement: say "forecast", and never "measured".
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,8 +86,13 @@ def tempered(probs_NC: Array, temperature: float) -> Array:
     return np.asarray(powers_NC / powers_NC.sum(axis=1, keepdims=True))
 
 
-def forecast(world: World, strategy: str, labels: int, seed: int) -> Forecast:
+def no_pause() -> None:
+    """Goes on at once."""
+
+
+def forecast(world: World, strategy: str, labels: int, seed: int, pause: Callable[[], None] = no_pause) -> Forecast:
     """At so many labels of the project, or 400 if it has more: the mean of 8 worlds, the same for the same seed.
+    `pause` is called before each of them, and may raise.
 
     The pool may have any size: of a larger one each world has 3,000 tasks. Raises `ValueError` when a label of the
     start is missing, or of a world fewer than `labels` tasks may be chosen.
@@ -95,7 +101,10 @@ def forecast(world: World, strategy: str, labels: int, seed: int) -> Forecast:
         raise ValueError("a first label is missing; give the positions of tasks that people labelled")
     labels = min(labels, LABELS_AT_MOST)
     times_T = np.array([times for times in TIMES if times * labels <= choosable(world)] or TIMES[:1])
-    played = [_play(world, strategy, labels, times_T, number, seed) for number in range(DRAWS)]
+    played = []
+    for number in range(DRAWS):
+        pause()
+        played.append(_play(world, strategy, labels, times_T, number, seed))
     curve_T = np.mean([by_chance_T for _, by_chance_T in played], axis=0)
     gain = float(np.mean([by_strategy for by_strategy, _ in played]) - curve_T[0])
     return Forecast(labels, gain, _times(times_T, curve_T, curve_T[0] + gain) if gain > BAND else None)

@@ -158,15 +158,20 @@ def acquisition_values(
     return acquire(strategy, probabilities(layer, features_ND, layout)[:, None, :], draws(ids_N, seed), layout)
 
 
+def folds(targets_N: Ints) -> Ints:
+    """The fold of each example (N), stratified by class and without chance."""
+    fold_N = np.empty(len(targets_N), dtype=np.int64)
+    fold_N[np.argsort(targets_N, kind="stable")] = np.arange(len(targets_N)) % FOLDS
+    return fold_N
+
+
 def beats_majority(features_ND: Features, targets_N: Ints, fitted: Linear, precision: float = PRECISION) -> bool:
     """Whether heads that do not know an example's label are right more often than the most frequent label is.
 
     Stratified cross-validation without chance. Kind to a version that was fitted on these labels, as its layer and its
     features know them.
     """
-    fold_N = np.empty(len(targets_N), dtype=np.int64)
-    fold_N[np.argsort(targets_N, kind="stable")] = np.arange(len(targets_N)) % FOLDS
-    right = 0
+    fold_N, right = folds(targets_N), 0
     for fold in np.unique(fold_N):
         out_N = fold_N == fold
         layer = refitted(fitted, features_ND[~out_N], targets_N[~out_N], precision)

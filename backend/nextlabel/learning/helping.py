@@ -30,6 +30,9 @@ from nextlabel.values.arrays import Array, Bools
 BUDGET = 64  # b
 LOOKS = (192, 256, 320, 448)  # control labels
 CERTAIN = NormalDist().inv_cdf(0.99)
+SIZES = (16, 32, 64, 128)  # random labels, of which the accuracy is told
+HEADS = 3  # that many of a size at least: the spread of two is a single difference
+WIDTH = NormalDist().inv_cdf(0.975)  # standard errors on either side of what is told
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,16 @@ class Look:
         """The same of so many control labels, should gain and luck stay as they are."""
         error = math.sqrt((self.error**2 - self.luck**2) * self.labels / labels + self.luck**2)
         return self.gain >= CERTAIN * error
+
+
+@dataclass(frozen=True)
+class AtRandom:
+    """The mean accuracy of heads of so many random `labels`, in [0, 1], with the limits of about 95 % confidence."""
+
+    labels: int
+    accuracy: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,34 @@ def looks(control: Known, own: Known) -> tuple[Look, ...]:
     starts = range(0, max(planned, default=0), BUDGET)
     random_JN = np.array([_right(control.of(slice(start, start + BUDGET)), control) for start in starts])
     return tuple(_look(own_N[:labels], random_JN[: labels // BUDGET, :labels]) for labels in planned)
+
+
+def at_random(control: Known) -> tuple[AtRandom, ...]:
+    """What random labels are worth, by the control labels of the last planned look; nothing before the first one.
+
+    Of each of the `SIZES` the first control labels make disjoint blocks, and the head of each is judged on the labels
+    outside it. error^2 = var of the tasks' mean / m + var of the heads' accuracies / J, as in a look, but at least the
+    variance of the blocks' two roles together, over J: one of odd texts makes a bad head and is judged badly. Between
+    two looks the answer stays, so that whoever asks more often does not look more often.
+    """
+    labels = max((planned for planned in LOOKS if planned <= len(control)), default=0)
+    some = control.of(slice(labels))
+    return tuple(_at_random(some, size) for size in SIZES if labels // size >= HEADS)
+
+
+def _at_random(control: Known, size: int) -> AtRandom:
+    labels, heads = len(control), len(control) // size
+    blocks = [slice(block * size, (block + 1) * size) for block in range(heads)]
+    right_JN = np.array([_right(control.of(block), control) for block in blocks])
+    weights_JN = (np.arange(labels) // size != np.arange(heads)[:, None]).astype(np.float64)
+    accuracies_J = np.average(right_JN, axis=1, weights=weights_JN)
+    shares_N = np.average(right_JN, axis=0, weights=weights_JN)
+    of_tasks = max(float(np.var(shares_N, ddof=1)), 1 / labels) / labels
+    both_J = accuracies_J + shares_N[: heads * size].reshape(heads, size).mean(axis=1)
+    of_heads, of_roles = (float(np.var(values_J, ddof=1)) / heads for values_J in (accuracies_J, both_J))
+    error = math.sqrt(max(of_tasks + of_heads, of_roles))
+    mean = float(accuracies_J.mean())
+    return AtRandom(size, mean, max(0.0, mean - WIDTH * error), min(1.0, mean + WIDTH * error))
 
 
 def _right(known: Known, control: Known) -> Array:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from nextlabel.problems import quality
 from nextlabel.problems.intervals import wilson
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
-from nextlabel.values.arrays import Array, Ints
-from nextlabel.values.layout import Layout
+from nextlabel.values.arrays import Array, Bools
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Layout, decoded
 
 OPEN, IN_HAND, ANSWERED, SKIPPED, LEFT_OUT = "open", "in hand", "answered", "skipped", "left out"
 COUNT = (ANSWERED, SKIPPED)  # states of a text that no later answer is waited for
@@ -79,35 +80,36 @@ def judge(
     labels: tuple[str, ...],
     said: Said | None,
     noted: bool,
+    kind: str = ONE_OF,
 ) -> Judgement:
     """What the control set's `texts`, in the order of their draws, say of a version; None: there is none yet.
 
     The figures are about the tasks up to `last_task`. Classes are the project's `labels`. `noted`: the marks are
-    complete.
+    complete. `kind` as of `values.layout`: where any labels may be given, an answer is one to a form of this question
+    alone, and what was `said` has a layout of it alone.
     """
     sample = counting(until(texts, last_task))
     answered = [text for text in sample if text.state == ANSWERED]
     found = _sample(texts, last_task, sample)
     why = _objection(said, texts, labels, answered) if said else NO_VERSION
     if said is None or why:
-        empty_KK: Ints = np.zeros((len(labels), len(labels)), dtype=np.int64)
-        needs = _more(quality.accuracy(empty_KK)), _more_for_macro_f1(quality.macro_f1(empty_KK), len(labels))
-        return Judgement(said.order if said else "", share, found, why, None, None, why, *needs)
-    right_N, probs_NK = _aligned(answered, said, labels)
-    table_KK = quality.confusion(right_N, probs_NK.argmax(axis=1), len(labels))
-    figures = _figures(table_KK, right_N, probs_NK, labels, found.skipped)
+        nothing = _figures(kind, labels, _compared([], None, labels, kind), 0)
+        needs = _more(nothing.accuracy), _more_for_macro_f1(nothing.macro_f1, len(labels))
+        return Judgement(said.order if said else "", share, found, why, None, None, why, *needs, kind=kind)
+    compared = _compared(answered, said, labels, kind)
+    figures = _figures(kind, labels, compared, found.skipped)
     unmarked_N = np.array([not text.marked for text in answered], dtype=bool)
-    left = quality.accuracy(quality.confusion(right_N[unmarked_N], probs_NK[unmarked_N].argmax(axis=1), len(labels)))
     return Judgement(
         said.order,
         share,
         found,
         "",
         figures,
-        left if noted else None,
+        _share_of(compared.right[unmarked_N]) if noted else None,
         "" if noted else NOT_NOTED,
         _more(figures.accuracy),
         _more_for_macro_f1(figures.macro_f1, len(labels)),
+        kind=kind,
     )
 
 
@@ -144,29 +146,88 @@ def _objection(
     return f"{said.order} has still to score {unscored} of them" if unscored else ""
 
 
-def _aligned(answered: Sequence[ControlText], said: Said, labels: tuple[str, ...]) -> tuple[Ints, Array]:
-    """The right class of each text, and the probabilities in the order of `labels`."""
+@dataclass(frozen=True)
+class _Compared:
+    """Which labels (N, K) people gave to the texts, and which the machine gives, with how sure it is of that (N)."""
+
+    given_NK: Bools
+    guessed_NK: Bools
+    sure_N: Array
+
+    @property
+    def right(self) -> Bools:
+        """(N): all labels of the text, and no others."""
+        return np.asarray((self.given_NK == self.guessed_NK).all(axis=1))
+
+
+def _compared(answered: Sequence[ControlText], said: Said | None, labels: tuple[str, ...], kind: str) -> _Compared:
+    given = [_labels_of(text, kind) for text in answered]
+    given_NK = np.array([[label in some for label in labels] for some in given], dtype=bool)
+    given_NK = given_NK.reshape(len(answered), len(labels))
+    if said is None:
+        return _Compared(given_NK, given_NK, np.ones(len(answered)))
     columns = [said.labels.index(label) for label in labels]
-    right_N = np.array([labels.index(text.answer) for text in answered], dtype=np.int64)
     probs = [said.probs_of[text.task_ids[0]] for text in answered]
-    probs_NK = np.array(probs, dtype=np.float64).reshape(len(answered), len(labels))
-    return right_N, probs_NK[:, columns]
+    probs_NC: Array = np.array(probs, dtype=np.float64).reshape(len(answered), len(labels))
+    if kind == ANY_OF and said.layout:
+        return _Compared(given_NK, said.layout.cuts[0].guessed(probs_NC)[:, columns], np.ones(len(answered)))
+    probs_NK = probs_NC[:, columns]
+    guessed_NK = np.arange(len(labels)) == probs_NK.argmax(axis=1)[:, None]
+    return _Compared(given_NK, np.asarray(guessed_NK), probs_NK.max(axis=1))
 
 
-def _figures(table_KK: Ints, right_N: Ints, probs_NK: Array, labels: tuple[str, ...], skipped: int) -> Figures:
-    accuracy, macro_f1 = quality.accuracy(table_KK), quality.macro_f1(table_KK)
-    right, everybody = int(np.trace(table_KK)), accuracy.examples + skipped
-    at_worst = Estimate(right / everybody if everybody else None, wilson(right, everybody), everybody)
-    sizes, recalls, f1s = table_KK.sum(axis=1).tolist(), quality.recalls(table_KK), quality.f1s(table_KK)
-    shares = [_share(size, accuracy.examples) for size in sizes]
-    hits_N = (probs_NK.argmax(axis=1) == right_N).astype(np.int64)
+def _labels_of(text: ControlText, kind: str) -> Collection[str]:
+    return next(iter(decoded(text.answer).values()), ()) if kind == ANY_OF else (text.answer,)
+
+
+def _figures(kind: str, labels: tuple[str, ...], compared: _Compared, skipped: int) -> Figures:
+    right, examples = int(compared.right.sum()), len(compared.right)
+    accuracy, at_worst = _share(right, examples), _share(right, examples + skipped)
+    shares = [_share(given, examples) for given in compared.given_NK.sum(axis=0).tolist()]
+    of_kind = _of_any if kind == ANY_OF else _of_classes
+    macro_f1, recalls, f1s, calibration, confused = of_kind(compared)
+    classes = zip(labels, shares, recalls, f1s, confused, strict=True)
     return Figures(
         accuracy,
         at_worst,
         macro_f1 if macro_f1.interval.width < WIDE else Estimate(None, macro_f1.interval, macro_f1.examples),
-        quality.calibration(probs_NK.max(axis=1), hits_N),
-        tuple(map(OfClass, labels, shares, recalls, f1s)),
+        calibration,
+        tuple(
+            OfClass(label, share, recall, f1, *((labels[other[0]], other[1]) if other else ()))
+            for label, share, recall, f1, other in classes
+        ),
+        _step_error(compared) if kind == ORDERED else None,
     )
+
+
+# Macro-F1, recalls, F1s, calibration, and what each class is taken for most.
+_OfKind: TypeAlias = tuple[Estimate, list[Estimate], list[Estimate], Estimate, list[tuple[int, int] | None]]
+
+
+def _of_classes(compared: _Compared) -> _OfKind:
+    classes = compared.given_NK.shape[1]
+    table_KK = quality.confusion(compared.given_NK.argmax(axis=1), compared.guessed_NK.argmax(axis=1), classes)
+    calibration = quality.calibration(compared.sure_N, compared.right.astype(np.int64))
+    recalls, f1s = quality.recalls(table_KK), quality.f1s(table_KK)
+    return quality.macro_f1(table_KK), recalls, f1s, calibration, quality.most_confused(table_KK)
+
+
+def _of_any(compared: _Compared) -> _OfKind:
+    """Of labels of which any may be given; how sure the machine is of several at once is not known."""
+    pairs = zip(compared.given_NK.T.astype(np.int64), compared.guessed_NK.T.astype(np.int64), strict=True)
+    tables = [quality.confusion(given_N, guessed_N, 2) for given_N, guessed_N in pairs]
+    recalls, f1s = [quality.recalls(table)[1] for table in tables], [quality.f1s(table)[1] for table in tables]
+    calibration = quality.calibration(np.empty(0), np.empty(0, dtype=int))
+    return quality.macro_f1_of_labels(tables), recalls, f1s, calibration, [None] * len(tables)
+
+
+def _step_error(compared: _Compared) -> Estimate:
+    errors_N = np.abs(compared.given_NK.argmax(axis=1) - compared.guessed_NK.argmax(axis=1))
+    return quality.step_error(errors_N, compared.given_NK.shape[1])
+
+
+def _share_of(right_N: Bools) -> Estimate:
+    return _share(int(right_N.sum()), len(right_N))
 
 
 def _share(successes: int, trials: int) -> Estimate:

@@ -3,4 +3,4 @@
 Owns when to read, fit, score and publish; refuses requests from outside, which the web takes.
 """
 
-__all__ = ["certifying", "finishing", "forgetting", "keeping", "preview", "trainer"]
+__all__ = ["certifying", "ending", "finishing", "forgetting", "keeping", "leaving", "preview", "trainer"]

@@ -38,6 +38,8 @@ from nextlabel.labelstudio.registration import (
     remove_webhooks,
 )
 from nextlabel.learning.heads import Head
+from nextlabel.learning.second_votes import drawn
+from nextlabel.loop import asking
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
@@ -48,11 +50,16 @@ from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
+from nextlabel.loop.look_again import Again, Asker
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
+from nextlabel.loop.people import figures, names_of
+from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
     Free,
@@ -71,9 +78,12 @@ from nextlabel.loop.sync import (
     sync,
     verify,
 )
+from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.advice import advise
+from nextlabel.problems.people import People
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
 from nextlabel.store.jobs import JobQueue
@@ -87,6 +97,7 @@ from nextlabel.values.survey import Copies, UnknownWords
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.endings import Endings
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -104,6 +115,10 @@ LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer 
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
+ENDED = (
+    "the project has ended: nextlabel finish wrote the machine's labels into Label Studio, and nothing is read, fitted "
+    "or published any more; nextlabel finish --project {project} --undo takes that back"
+)
 NO_BACKEND = "the project has no Nextlabel ML backend"
 OF_ANOTHER = (
     "the project is connected to another Nextlabel backend, {url}, which has other versions, so this one leaves it "
@@ -145,19 +160,26 @@ class Controller:
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
-        self._audits = Audits(settings.model_dir)
+        self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
         self._elsewhere = elsewhere_of(settings)
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn, self._elsewhere)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now, self._elsewhere)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
-        self._wanted = WantedTasks(self._embedder)
+        self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
+        self._teller = Teller(settings.advice_webhook.get_secret_value(), STANDS_LOOKS * settings.reconcile_s)
+        self._history = Historian(registry, board, now)
+        self._asker = asking.Asker(
+            settings, registry, board, jobs, self._resident, self._embedder, self._turn, self._history, now
+        )
+        self._next = NextTasksTeller(registry, board, self._embedder, now)
+        self._again = Again(settings, registry, board, studio, self._embedder, now)
         self._starts = StartOrders(settings, registry, board, jobs, self._embedder, self._turn, now)
 
     def fit(self, project: int) -> None:
         """Fit a version, if one is due."""
-        if self._registry.knows(project):  # not one that was forgotten while the job waited, which would leave files
+        if self._works_on(project):
             self._fitter.fit(project)
 
     def say_interrupted(self) -> None:
@@ -175,8 +197,17 @@ class Controller:
 
     def start(self, project: int) -> None:
         """Make the order before there is a version."""
-        if self._registry.knows(project):
+        if self._works_on(project):
             self._starts.make(project)
+
+    def helping(self, project: int) -> None:
+        """Find out whether the order helps."""
+        if self._works_on(project):
+            self._asker.ask(project)
+
+    def _works_on(self, project: int) -> bool:
+        """Not on one that has ended, or was forgotten while the job waited, which would leave files."""
+        return self._registry.knows(project) and not self._endings.holds(project)
 
     def _go_on_without(self, project: int, error: NoModelError) -> None:
         """The active version cannot be loaded: the next reconcile finds another active one."""
@@ -205,8 +236,9 @@ class Controller:
             self._say(project, state="refused", message=str(error), **NOTHING_SAID)
         except StudioError as error:
             log.warning("project %d: %s", project, error)
-            self._failed(project, str(error))
-            if not isinstance(error, StudioRefusedError) or error.code >= 500:  # away, or its data base was locked
+            away = not isinstance(error, StudioRefusedError) or error.code >= 500  # or its data base was locked
+            self._failed(project, str(error), away)
+            if away:
                 self._jobs.hint(project, delay_s=min(RETRY_S, self._settings.reconcile_s))
         except NoModelError as error:
             self._failed(project, str(error))
@@ -221,14 +253,21 @@ class Controller:
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""
         try:
+            if self._endings.holds(project_id):
+                raise _DisconnectedError(ENDED.format(project=project_id))
+            thorough = thorough or self._pressing.waits(project_id)
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
                 if thorough or not pool.state(ProjectState).connected:
                     self._find_connection(pool, project_id)
+                self._pressing.do(project_id)
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
+            self._pressing.refuse(project_id, str(error))
+            self._board.put_people(project_id, People())  # names are kept no longer than they are wanted
             self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
+            self._next.forget(project_id)
             return False
         return True
 
@@ -273,7 +312,44 @@ class Controller:
             self._begin_in_order(pool, found)
         else:
             self._keep_in_order(pool, found, found.version)
+        if thorough:
+            self._look_ahead(pool, found)
+            self._put_people(pool, found, options)
+            if not options.pause:  # what is open stays so
+                self._look_again(pool, found, in_order=audit is None)
         self._verify(pool, project, config, thorough)  # last, as nobody waits for it
+
+    def _look_ahead(self, pool: Pool, found: _Found) -> None:
+        """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
+        project, question = found.project.id, found.config.question
+        if found.version and not self._audits.holds(project):
+            self._asker.look(pool, project, found.config, self._registry.card(project, found.version))
+        over, last = self._audits.over(project), self._board.advice(project)
+        certified = len(certified_tasks(pool, question, over)) if over else 0
+        judgement, helping = self._board.quality(project), self._board.helping(project)
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        if advice != last:
+            self._board.put_advice(project, advice)
+        self._teller.look(pool, project, advice, self._now())
+
+    def _put_people(self, pool: Pool, found: _Found, options: ProjectOptions) -> None:
+        """What can be said of who labels, by tasks that were drawn for a second vote."""
+        names = functools.partial(names_of, self._studio) if options.show_people else None
+        labelled = pool.answered(holdout=False) if options.second_votes else ()
+        second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
+        self._board.put_people(found.project.id, figures(pool, found.config, names, self._now(), second))
+
+    def _look_again(self, pool: Pool, found: _Found, in_order: bool) -> None:
+        """At labels, and at what is open again; nobody waits for it."""
+        project, version = found.project, found.version
+        ours = (
+            bool(version)
+            and project.sampling == UNCERTAINTY
+            and not self._chosen_by_a_person(pool, project, version or "")
+        )
+        hinted = functools.partial(self._jobs.hinted, project.id)
+        if self._again.look(Asker(pool, project, found.config.question, in_order and ours, hinted)):
+            self._jobs.hint(project.id)
 
     def _verify(self, pool: Pool, project: Project, config: LabelConfig, thorough: bool) -> None:
         if verify(self._studio, pool, config, project.id, thorough, functools.partial(self._jobs.hinted, project.id)):
@@ -330,7 +406,8 @@ class Controller:
         """Have the queue follow the start order, unless a person has chosen otherwise, or it follows a version that was
         lost, which will do until the next fit."""
         project = found.project
-        order = self._starts.look(pool, project.id, may_ask=not found.decision.reason)
+        stands = self._fitter.stands(project.id) and pool.state(StartState).name
+        order = self._starts.look(pool, project.id, may_ask=not (found.decision.reason or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
         if order is None or not ours or version_number(version_of(project.model_version or "")):
             chosen = order is not None and not ours
@@ -410,6 +487,17 @@ class Controller:
             held=outcome.held,
             **changes,
         )
+        if followed:
+            self._tell_next(pool, found, order, outcome)
+
+    def _tell_next(self, pool: Pool, found: _Found, order: Order, outcome: Publication) -> None:
+        """What comes next in an order that the queue follows; not while a hint waits, as the next look does it."""
+        project = found.project
+        follows = project.model_version == order.name or outcome.seconds_to_switch is not None
+        if follows and not self._jobs.hinted(project.id):
+            card = self._registry.card(project.id, found.version) if found.version else None
+            way = self._own(project.id).start_order
+            self._next.look(pool, project.id, Served(found.config, order, card, outcome, way, found.decision.labels))
 
     def _order(self, pool: Pool, found: _Found, card: Card) -> Order:
         """The version's head, fitted again if it is time, or the version as it was fitted."""
@@ -422,7 +510,7 @@ class Controller:
     def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
         if not card.features or self._own(card.project).head != "on":
             return None
-        if self._audits.holds(card.project):
+        if self._fitter.stands(card.project):
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
@@ -498,6 +586,7 @@ class Controller:
         sides = [control_side(pool, control, options.control_first, others)]
         if found.version and any(want.texts and not want.tasks for want in wants):
             self._starts.look_for(pool, found.project.id)
+        sides.append(self._again.side(pool, found.project.id, depth + others))
         if not all(want.met for want in wants):
             labels = found.decision.labels + pool.control_labels()
             sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
@@ -565,6 +654,8 @@ class Controller:
             notes += self._on_version(project.id, found.version)
         if self._elsewhere is not None:
             notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
+        if options.reopened:
+            notes.append(notices.open_again(len(options.reopened), project.id))
         if certified := self._certified(pool, project.id, found.config):
             notes.append(notices.certified(len(certified), project.id))
         ours = found.version or pool.state(StartState).name
@@ -692,17 +783,29 @@ class Controller:
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
             labels=decision.labels,
+            by_class=dict(decision.by_class),
             control=pool.control_labels(),
             outside=pool.state(OutsideState).total,
             pending=decision.pending,
             due=decision.reason,
+            paused=self._paused(project.id),
             how_to_find=notices.how_to_find(found.config.asked[0]),
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
             **changes,
         )
+        if changes["state"] in ("waiting", "overruled"):
+            self._next.forget(project.id)
         card = self._registry.card(project.id, found.version) if found.version else None
-        self._judge.look(pool, project.id, found.config, str(changes.get("order", found.version or "")), card)
+        order = str(changes.get("order", found.version or ""))
+        judged = self._judge.look(pool, project.id, found.config, order, card)
+        in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
+        self._history.look(pool, project.id, found.config, in_force, anew=judged)
+
+    def _paused(self, project: int) -> str:
+        """Why nothing is fitted though nothing else is asked for; empty when fits go on or an audit runs."""
+        rests = self._registry.options(project).pause or self._audits.rests(project)
+        return self._fitter.stands(project) if rests else ""
 
     def _tell_reading(self, project: Project, tasks: int) -> None:
         message = f"Reading the project's tasks: {tasks} so far"
@@ -713,9 +816,10 @@ class Controller:
         self._board.put_queue(project_id, self._now(), reconciles=done, **changes)
         self._board.put_traffic(self._studio.traffic())
 
-    def _failed(self, project_id: int, message: str) -> None:
-        errors = self._board.queue(project_id).errors + 1
-        self._say(project_id, state="failed", message=message, errors=errors)
+    def _failed(self, project_id: int, message: str, away: bool = False) -> None:
+        known = self._board.queue(project_id)
+        counts = {"errors": known.errors + 1, "unanswered": known.unanswered + away}
+        self._say(project_id, state="failed", message=message, **counts)
 
 
 def _others_at_work(pool: Pool) -> int:

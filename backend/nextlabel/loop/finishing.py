@@ -2,30 +2,37 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
+from nextlabel import __version__
 from nextlabel.compute import local
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.copies import counted_once, lighter
 from nextlabel.learning.rounds import round_seed, run_round
 from nextlabel.loop.fitting import label_counts, recipe_of
+from nextlabel.loop.leaving import README, base_of
 from nextlabel.model import classifier as classifiers
+from nextlabel.model.classifier import Recipe
+from nextlabel.problems.judgement import Judgement
+from nextlabel.problems.question import Question
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
-from nextlabel.versions.exporting import require_empty
+from nextlabel.versions.exporting import require_empty, whole
+from nextlabel.versions.model_card import Facts, Owner, model_card
 from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
+NOBODY = Owner()
 WHAT = "the last version: fitted on every label, of the control set and the holdout too, and judged by nothing"
 
 
@@ -35,8 +42,9 @@ def write_final(
     project: int,
     directory: Path,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    owner: Owner = NOBODY,
 ) -> int:
-    """Fit on all labels of the local copy and write a checkpoint that plain transformers loads, with a card that says
+    """Fit on all labels of the local copy and write a checkpoint that plain transformers loads, with cards that say
     what it is; returns how many labels it knows, copies once.
 
     Raises `NextlabelError` when the directory is not empty or cannot be written, or nothing was read of the project;
@@ -51,7 +59,9 @@ def write_final(
         )
     options = registry.options(project)
     with Pool(path) as pool:
-        question = parse_label_config(pool.state(SyncState).label_config, options).question
+        form = pool.state(SyncState).label_config
+        config = parse_label_config(form, options)
+        question = config.question
         asked = [(task.example, [vote for vote in task.votes if vote.weight]) for task in pool.asked(pool.annotated())]
         left_out = pool.counted_less()
     answered = [(example, votes) for example, votes in asked if votes]
@@ -61,24 +71,57 @@ def write_final(
     recipe = recipe_of(settings, round_seed(settings.seed, 0), for_project(settings, options), len(labelled))
     result = local.run(run_round, recipe, question, labelled, [], [], "entropy", _tell, weights_N=weights_N)
     labels = [label for _, label in labelled]
-    card = {
+    card: dict[str, Any] = {
         "what": WHAT,
         "project": project,
         "labels": list(question.labels),
         "label_counts": label_counts(question, labels),
+        "fitted_on": len(labelled),
         "counted_less": asdict(left_out),
         "recipe": asdict(recipe),
         "steps": result.steps,
         "libraries": classifiers.package_versions(),
         "created_at": now().isoformat(timespec="seconds"),
     }
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        result.classifier.save(directory)
-        replace_file(directory / "card.json", json.dumps(card, ensure_ascii=False, indent=1))
-    except (OSError, SafetensorError) as error:
-        raise NextlabelError(f"{directory} cannot be written ({error}). Name another directory.") from None
+    facts = _facts(card, question, recipe, form, config.fields, result.classifier.max_length, owner)
+    with whole(directory) as beside:
+        result.classifier.save(beside)
+        replace_file(beside / "card.json", json.dumps(card, ensure_ascii=False, indent=1))
+        replace_file(beside / README, model_card(facts))
     return len(labelled)
+
+
+def _facts(
+    card: Mapping[str, Any],
+    question: Question,
+    recipe: Recipe,
+    form: str,
+    fields: tuple[str, ...],
+    max_length: int,
+    owner: Owner,
+) -> Facts:
+    base_model, on_hub = base_of(recipe.base_model)
+    return Facts(
+        name="final",
+        release=__version__,
+        project=card["project"],
+        is_head=False,
+        labels=question.labels,
+        layout=question.layout,
+        counts=card["label_counts"],
+        fitted_on=card["fitted_on"],
+        made_at=card["created_at"],
+        base_model=base_model,
+        base_on_hub=on_hub,
+        recipe=card["recipe"],
+        fields=fields,
+        max_length=max_length,
+        form=form,
+        judgement=Judgement(why=f"it is {WHAT}"),
+        certificate=None,
+        version_scores=None,
+        owner=owner,
+    )
 
 
 def _tell(stage: str, done: int, total: int) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
@@ -38,6 +38,7 @@ from nextlabel.model.checkpoints import width
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.devices import pick_device
 from nextlabel.problems.form import Form
+from nextlabel.problems.quality import confusion
 from nextlabel.problems.question import Question
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, for_project
@@ -51,6 +52,7 @@ from nextlabel.values.examples import Example
 from nextlabel.values.layout import asks, labels_in
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.history import note_fits
 from nextlabel.versions.loaded import Caches, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -60,6 +62,10 @@ FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
 AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
+PAUSED = (
+    "Paused: nothing is fitted and the order stays as it is until somebody resumes, on the page or with `nextlabel "
+    "options --project {} pause=off`; labels are read"
+)
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
@@ -76,12 +82,13 @@ Evidence: TypeAlias = tuple[
 class FitDecision:
     """Whether a fit is due: the `reason` (empty: it is not) and what to tell a person. `pending` labels of `labels`
     differ from those the newest version was fitted on, whether it was promoted or not: what was refused or rolled back
-    is not made again of the same labels."""
+    is not made again of the same labels. `by_class` says how many of the labels give each class."""
 
     reason: str
     message: str
     labels: int
     pending: int
+    by_class: Mapping[str, int] = field(default_factory=dict)
 
 
 class Fitter:
@@ -108,14 +115,18 @@ class Fitter:
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
         labels = pool.labels(config.question, holdout=False)
+        decision = self._decided(pool, project, config, labels)
+        return replace(decision, by_class=label_counts(config.question, list(labels.values())))
+
+    def _decided(self, pool: Pool, project: int, config: LabelConfig, labels: dict[int, str]) -> FitDecision:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
         waited_s = _waited_s(state, self._now())
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
-        if self._audits.holds(project):
-            return FitDecision("", AUDITED, len(labels), pending)
+        if why := self.stands(project):
+            return FitDecision("", why, len(labels), pending)
         reason = self._reason(project, version, config, own, demanded, pending, step, waited_s)
         if version and not demanded and self._counts_otherwise(pool, project, version, labels):
             reason = "labels that the last version knows count otherwise"
@@ -130,6 +141,12 @@ class Fitter:
         pool.update(FitState, lambda state: replace(state, due_at=state.due_at or self._now()))
         first = f"; first a quick version on {quick_version.LABELS} of them" if self._is_quick(project, learnt) else ""
         return FitDecision(reason, f"Fitting: {reason}{first}", len(labels), pending)
+
+    def stands(self, project: int) -> str:
+        """Why no version and no head is made, in words; empty when they may be."""
+        if self._registry.options(project).pause:
+            return PAUSED.format(project)
+        return AUDITED if self._audits.holds(project) else ""
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -270,6 +287,9 @@ class Fitter:
             self._registry.discard(project, unfinished)
         try:
             card = self._make_version(pool, project, config, decision.reason, run)
+        except _PausedError:
+            log.info("project %d: a fit was given up, as somebody paused", project)
+            return
         except _OutdatedError as why:
             log.info("project %d: a fit was given up for a newer one: %s", project, why)
             pool.update(FitState, lambda state: replace(state, given_up=True))
@@ -288,6 +308,8 @@ class Fitter:
         if not card.refused:
             pool.keep_scores_of(card.version)
         trim_heap()
+        with suppress(OSError, LockHeld):  # the next look at the project keeps it
+            note_fits(self._registry, project)
         self._registry.prune(project, self._settings.keep_versions)
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str, run: RunRound) -> Card:
@@ -307,6 +329,7 @@ class Fitter:
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
         card = replace(card, **result.where)
+        card = replace(card, held_out=_held_out(config.question, holdout, result))
         card = replace(card, **_of_form(config.question, learnt, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, learnt, result))
         if card.refused:
@@ -349,23 +372,28 @@ class Fitter:
         )
 
     def _progress(self, pool: Pool, project: int, question: Question, labelled: int) -> StageProgress:
-        """Tells how far a fit is, and gives it up when it knows less than half of today's labels, if the one before was
-        not."""
-        tell = _Reporter(self._board, project, self._now)
-        if self._own(project).fit_schedule == "off" or pool.state(FitState).given_up:
-            return tell
-        looked_at = [self._now()]
+        """Tells how far a fit is, and gives it up when somebody pauses, or when it knows less than half of today's
+        labels, if the one before was not."""
+        tell, looked_at = _Reporter(self._board, project, self._now), [self._now()]
+        may_be_outdated = self._own(project).fit_schedule != "off" and not pool.state(FitState).given_up
 
         def told(stage: str, done: int, total: int) -> None:
             tell(stage, done, total)
             if self._now() - looked_at[0] >= LOOK_S:
                 looked_at[0] = self._now()
-                with Pool(pool_path(self._settings.model_dir, project)) as seen:  # in the thread of the fit
-                    now = len(seen.labels(question, holdout=False))
-                if labelled < now / 2:
-                    raise _OutdatedError(f"there are {now} labels by now, and it knows {labelled}")
+                if self._registry.options(project).pause:
+                    raise _PausedError
+                if may_be_outdated:
+                    self._require_half(project, question, labelled)
 
         return told
+
+    def _require_half(self, project: int, question: Question, labelled: int) -> None:
+        """Raises `_OutdatedError` when so many labels are less than half of today's."""
+        with Pool(pool_path(self._settings.model_dir, project)) as seen:  # in the thread of the fit
+            now = len(seen.labels(question, holdout=False))
+        if labelled < now / 2:
+            raise _OutdatedError(f"there are {now} labels by now, and it knows {labelled}")
 
     def _first(self, project: int) -> int:
         """How many tasks are scored before a version becomes active, from how fast the one before it was."""
@@ -523,6 +551,10 @@ class Fitter:
             return 1
 
 
+class _PausedError(Exception):
+    """Somebody paused while a fit ran."""
+
+
 class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
 
@@ -619,6 +651,15 @@ def _of_form(question: Question, learnt: Learnt, holdout: Labelled, result: Roun
     guesses_NC = layout.guesses(result.holdout_NC)
     scores = question.evaluate(held_out_NC, guesses_NC).as_dict()
     return {**found, "scores": scores, "measures": question.measures(held_out_NC, guesses_NC)}
+
+
+def _held_out(question: Question, holdout: Labelled, result: Round) -> tuple[tuple[int, ...], ...]:
+    """The confusion table of the holdout, where the question has exactly one answer."""
+    if isinstance(question, Form) or not holdout:
+        return ()
+    targets_N = question.class_numbers([answer for _, answer in holdout])
+    table_KK = confusion(targets_N.astype(np.int64), result.holdout_NC.argmax(axis=1), len(question.labels))
+    return tuple(tuple(row) for row in table_KK.tolist())
 
 
 def _guesses(question: Question, card: Card, probs_NC: Array) -> Targets:

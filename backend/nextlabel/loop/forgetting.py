@@ -1,6 +1,6 @@
 """Forgets a project: no file of it is left in MODEL_DIR. Refuses one that is connected, or that a trainer works on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,10 +12,19 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.traces import erase, traces
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.endings import Endings
 from nextlabel.versions.registry import Registry
 
 PATIENCE_S = 5.0  # with a trainer that looks whether the project is still connected
-AT_WORK = ("{}.queue", "fit.{}", "start.{}", "score.{}", "card.{}")  # locks that a trainer holds
+AT_WORK = (
+    "{}.queue",
+    "fit.{}",
+    "start.{}",
+    "score.{}",
+    "card.{}",
+    "history.{}",
+    "helping.{}",
+)  # locks that a trainer holds
 
 
 def what_goes(settings: Settings, studio: LabelStudioClient, project: int) -> str:
@@ -30,6 +39,7 @@ def what_goes(settings: Settings, studio: LabelStudioClient, project: int) -> st
     versions = len(Registry(settings.model_dir).versions(project))
     audits = Audits(settings.model_dir).next_number(project) - 1
     lost = "; no certificate of it can be verified any more" if audits else ""
+    lost += "; what was written at its end can not be taken back" if Endings(settings.model_dir).holds(project) else ""
     unknown = "" if is_there(studio, project) else f". {not_there(studio, project)}"
     return f"{versions} versions and {audits} audits of project {project}{lost}{unknown}"
 
@@ -71,11 +81,12 @@ def forget(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, projec
 
 
 @contextmanager
-def taken(model_dir: Path, project: int) -> Iterator[None]:
-    """While no trainer works on the project. Raises `InUseError` when one does not make room."""
+def taken(model_dir: Path, project: int, names: Sequence[str] = AT_WORK) -> Iterator[None]:
+    """While no trainer works on the project, or does what takes these locks. Raises `InUseError` when one does not make
+    room."""
     with ExitStack() as held:
         try:
-            for name in AT_WORK:
+            for name in names:
                 held.enter_context(lock(model_dir, name.format(project)).acquire(timeout=PATIENCE_S))
         except LockHeld:
             raise InUseError(

@@ -4,7 +4,7 @@ Computed when somebody asks: the replay takes seconds, and embeds what is not em
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -15,21 +15,25 @@ from nextlabel.errors import NoModelError
 from nextlabel.labelstudio.client import moment
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning import forecast, helping
-from nextlabel.learning.forecast import World, tempered
+from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.judging import ANSWERED, counting
 from nextlabel.learning.stability import changed_share
+from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.said import scores_of
+from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.form import Form
-from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
-from nextlabel.settings import ProjectSettings
+from nextlabel.problems.helping import MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
+from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features, Ints
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import Vote
 from nextlabel.values.versions import Card
+from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -41,7 +45,8 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked about: a project's copy, what it is about, and the order in force, a version's or its head's."""
+    """What is asked about: a project's copy, what it is about, and the order in force, a version's or its head's. A
+    `pause` is made now and then, and may raise. So many labels of the `control` set count, as the board has it."""
 
     pool: Pool
     config: LabelConfig
@@ -49,21 +54,37 @@ class Asked:
     card: Card
     order: str
     seed: int
+    pause: Callable[[], None] = no_pause
+    control: int = 0
+
+
+def asked_of(
+    settings: Settings,
+    registry: Registry,
+    board: StatusBoard,
+    pool: Pool,
+    card: Card,
+    pause: Callable[[], None] = no_pause,
+) -> Asked:
+    """What is asked about a project now, of which the card is the active version's. Raises `PoolError` while the copy
+    is not complete, `RefusedConfigError` for options that are impossible."""
+    options = registry.options(card.project)
+    own, config = for_project(settings, options), config_as_read(pool, settings, options)
+    newest = heads.newest(registry.path(card.project, card.version)) if own.head == "on" else None
+    order, control = newest[0] if newest else card.version, board.quality(card.project).sample.answered
+    return Asked(pool, config, own, card, order, settings.seed, pause, control)
 
 
 def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: Embedder) -> Helping:
     """All that can be told now."""
     if isinstance(asked.config.question, Form):
         why = "the project asks several questions, or one with several answers, and that is not compared yet"
-        return Helping(asked.order, time.time(), Measured(why=why), Forecast(why=why), NextLabels(why=why))
-    given = _given(asked)
-    return Helping(
-        asked.order,
-        time.time(),
-        _measured(asked, embedder, given),
-        _forecast(asked, registry, embedder, given),
-        _next(asked, registry, resident, given),
-    )
+        found = Measured(why=why), Forecast(why=why), NextLabels(why=why)
+    else:
+        given = _given(asked)
+        measured = _measured(asked, embedder, given)
+        found = measured, _forecast(asked, registry, embedder, given), _next(asked, registry, resident, given)
+    return Helping(asked.order, time.time(), *found, asked.card.examples, asked.control)
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,7 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         last.error if last else None,
         answer.helps,
         answer.more,
+        tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in helping.at_random(known)),
     )
 
 
@@ -142,7 +164,7 @@ def _known(asked: Asked, embedder: Embedder, labels: dict[int, str]) -> Known:
 def _embedded(asked: Asked, embedder: Embedder, task_ids: Sequence[int]) -> Features:
     """Features (N, D) of unit length, by the order of the ids. Raises `NoModelError` when they cannot be made."""
     missing = asked.pool.without_vector(EMBEDDINGS, embedder.name, task_ids)
-    embedder.embed(asked.pool, asked.card.project, missing)
+    embedder.embed(asked.pool, asked.card.project, missing, lambda done, total: asked.pause())
     ids_M, rows_MD = asked.pool.vectors(EMBEDDINGS, embedder.name, task_ids)
     place = {int(task): row for row, task in enumerate(ids_M)}
     rows_ND: Features = rows_MD[[place[task] for task in task_ids]].astype(np.float64)
@@ -162,17 +184,18 @@ def _forecast(asked: Asked, registry: Registry, embedder: Embedder, given: Seque
     labels = min(len(first), forecast.LABELS_AT_MOST)
     if world is None or forecast.choosable(world) < labels:
         return Forecast(why=f"too few tasks are left to replay {labels} labels")
-    found = forecast.forecast(world, asked.own.strategy, labels, asked.seed)
+    found = forecast.forecast(world, asked.own.strategy, labels, asked.seed, asked.pause)
     return Forecast(found.labels, found.gain, found.low, found.high, found.times)
 
 
 def _world(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> World | None:
     """The project's tasks as its version sees them, a part of them if they are many; those with a label go first. None
     when no task without one is scored."""
-    classes, rng = asked.card.labels, np.random.default_rng(asked.seed)
+    classes = asked.card.labels
     human = {one.example.id: classes.index(one.label) for one in given}
-    open_ids = sorted(asked.pool.open_ids())
-    drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[: max(0, DRAWN - len(human))]]
+    open_N = np.array(asked.pool.open_ids(), dtype=np.int64)
+    # Each task for itself, so that the next time hardly any other one has to be embedded.
+    drawn = open_N[np.argsort(draws(open_N, asked.seed))][: max(0, DRAWN - len(human))].tolist()
     scores = scores_of(asked.pool, registry, asked.card, asked.order, drawn)
     if not len(scores.ids_N):
         return None
@@ -204,11 +227,17 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     if not examples or before.labels != asked.card.labels:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
     try:
-        said = [resident.score(card, examples, exact=False).probs_NC.argmax(axis=1) for card in (before, asked.card)]
+        said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
     labels = asked.card.examples - before.examples
     return NextLabels(labels, changed_share(*said), len(examples), _pace(given))
+
+
+def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Ints:
+    asked.pause()
+    predictions_N: Ints = resident.score(card, examples, exact=False).probs_NC.argmax(axis=1)
+    return predictions_N
 
 
 def _pace(given: Sequence[_Label]) -> float:

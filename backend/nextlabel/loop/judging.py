@@ -1,18 +1,20 @@
 """Says on the status board what the control set says of what the queue follows. Asks nobody anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning import judging
-from nextlabel.learning.judging import ANSWERED, ControlText, Said, counting, judge, until
+from nextlabel.learning.judging import ANSWERED, LEFT_OUT, ControlText, Said, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
-from nextlabel.problems.form import OneQuestion, measured
+from nextlabel.problems.form import Form, OneQuestion, Part, answer_to, answered
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import ControlState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.layout import ONE_OF
 from nextlabel.values.versions import Card
 from nextlabel.versions.judging import known_to
 from nextlabel.versions.registry import Registry
@@ -25,23 +27,25 @@ class Judge:
         self._registry, self._board = registry, board
         self._judged: dict[int, tuple[object, ...]] = {}  # what the last judgement of a project was made of
 
-    def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> None:
-        """Judge the order of that name, of the version of the card; without a card say how far the set is answered."""
+    def look(self, pool: Pool, project: int, config: LabelConfig, order: str, card: Card | None) -> bool:
+        """Judge the order of that name, of the version of the card; without a card say how far the set is answered.
+        Returns whether anything was another than at the last look."""
         if not config.control.share:
             self._tell(project, NO_JUDGEMENT)
-            return
-        texts = control_texts(pool, measured(config.question))
+            return False
+        texts = control_texts(pool, answered(config.question))
         last_task = judged_to(pool, texts)
         if last_task != pool.state(ControlState).judged_to:
             pool.update(ControlState, lambda state: replace(state, judged_to=last_task))
         made_of = (order, config.labels, config.control.share, last_task, pool.state(ControlState).noted, texts)
         if self._judged.get(project) == made_of:
-            return
+            return False
         asked = to_judge(pool, texts)
         said = self._said(pool, card, order, asked) if card else None
         self._tell(project, judged(pool, config, texts, said))
         if said is None or said.probs_of.keys() >= set(asked):
             self._judged[project] = made_of
+        return True
 
     def _tell(self, project: int, judgement: Judgement) -> None:
         if judgement != self._board.quality(project):
@@ -61,17 +65,47 @@ def to_judge(pool: Pool, texts: Sequence[ControlText]) -> list[int]:
 
 
 def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: Said | None) -> Judgement:
-    """What the texts say of what was `said` of them, as far as the pool knows."""
-    noted, about = pool.state(ControlState).noted, measured(config.question)
-    last_task = judged_to(pool, texts)
-    if not isinstance(about, OneQuestion):
-        return judge(config.control.share, texts, last_task, about.labels, said, noted)
-    said = said and _narrowed(said, about)
-    return replace(judge(config.control.share, texts, last_task, about.labels, said, noted), question=about.name)
+    """What the texts say of what was `said` of them, as far as the pool knows; of a form also of each question."""
+    asks, noted, last_task = config.question, pool.state(ControlState).noted, judged_to(pool, texts)
+    if not isinstance(asks, Form):
+        return judge(config.control.share, texts, last_task, asks.labels, said, noted)
+
+    def of_one(
+        name: str, kind: str, labels: tuple[str, ...], said: Said | None, answer_in: Callable[[str], str | None]
+    ) -> Judgement:
+        own = [_answering(text, answer_in) for text in texts]
+        return replace(judge(config.control.share, own, last_task, labels, said, noted, kind), question=name)
+
+    each = tuple(
+        of_one(part.name, part.kind, part.spellings.labels, said and _about(said, part), partial(answer_to, part))
+        for part in asks.parts
+    )
+    main = asks.measured
+    return replace(
+        of_one(main.name, ONE_OF, main.labels, said and _narrowed(said, main), main.label_in), questions=each
+    )
+
+
+def _answering(text: ControlText, answer_in: Callable[[str], str | None]) -> ControlText:
+    """A text whose answer says nothing of the question is none to judge it by."""
+    if text.state != ANSWERED:
+        return text
+    answer = answer_in(text.answer)
+    return replace(text, state=LEFT_OUT, answer="") if answer is None else replace(text, answer=answer)
+
+
+def _about(said: Said, part: Part) -> Said:
+    """What was said of one of several questions."""
+    found = said.layout.of_question(part.name, part.kind) if said.layout else None
+    if found is None:
+        return replace(said, labels=(), layout=None)
+    layout, at = found
+    probs_of = {task: probs_C[at] for task, probs_C in said.probs_of.items()}
+    return replace(said, labels=layout.cuts[0].labels, probs_of=probs_of, layout=layout)
 
 
 def _narrowed(said: Said, about: OneQuestion) -> Said:
-    """What was said of one of several questions."""
+    """The same as if nothing else were asked."""
     probs_of = {task: about.narrowed(said.layout, probs_C[None])[0] for task, probs_C in said.probs_of.items()}
     return replace(said, labels=about.labels_of(said.layout), probs_of=probs_of)
 

@@ -31,14 +31,15 @@ class NoOptions:
 
 
 def back_up(
-    settings: Settings, studio: LabelStudioClient, out: Path, now: datetime
+    settings: Settings, studio: LabelStudioClient, out: Path, now: datetime, only: int | None = None
 ) -> tuple[Contents, dict[int, NoOptions]]:
-    """Write the archive; returns what is in it, and of projects without options there, why.
+    """Write the archive, of all projects or of `only` one; returns what is in it, and of projects without
+    options there, why.
 
     Raises `BadSettingError` when there is nothing, `StudioError` when Label Studio does not answer, `BadBackupError`
     when the archive cannot be written.
     """
-    projects = archive.kept_projects(settings.model_dir)
+    projects = [found for found in archive.kept_projects(settings.model_dir) if only in (None, found)]
     if not projects:
         raise BadSettingError(
             f"MODEL_DIR={settings.model_dir} holds no project, so that there is nothing to back up. Set it to the "
@@ -52,7 +53,7 @@ def back_up(
         else:
             options[project] = found
     made_at = now.isoformat(timespec="seconds")
-    return archive.write(out, settings.model_dir, options, __version__, made_at), without
+    return archive.write(out, settings.model_dir, options, __version__, made_at, projects), without
 
 
 def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | NoOptions:
@@ -125,12 +126,13 @@ def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path:
 
 def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The archive's options in the place of those that are there, of which some may be spoilt. What only grows is not
-    taken back: the risk of audits that were begun since is spent, and questions that were asked since stay asked. What
-    a connection needs, and the archive has not, stays as it is there."""
+    taken back: the risk of audits that were begun since is spent, and questions that were asked since stay asked.
+    What is open again now is what is to be put back. What a connection needs, and the archive has not, stays as it is
+    there."""
     ours, options = possible(there), ProjectOptions.of(extra)
     now = ProjectOptions.of({KEY: ours})
     audits, since = max(now.audits, options.audits), {**options.asked_since, **now.asked_since}
-    merged = replace(options, audits=audits, asked_since=since).put_into(extra)
+    merged = replace(options, audits=audits, asked_since=since, reopened=now.reopened).put_into(extra)
     needed = {name: ours[name] for name in (BEFORE, "control_seed") if name in ours}
     return {**there, **merged, KEY: {**needed, **of_ours(merged)}}
 

@@ -11,7 +11,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.control import DRAWS, NO_CONTROL, asked_for
 from nextlabel.loop.said import scores_of
 from nextlabel.store.pool import Pool
-from nextlabel.store.state import ControlState
+from nextlabel.store.state import AgainState, ControlState
 from nextlabel.values.versions import version_number, version_of
 from nextlabel.versions.registry import Registry
 
@@ -29,7 +29,8 @@ class Marks:
         begin(pool, config, bool(self._registry.versions(project)) or version_number(version_of(followed)) > 0)
         if not config.control.share:
             return
-        lowest = {order: 1 - score for order, score in pool.lowest_labelled().items()}
+        again = pool.state(AgainState).asked
+        lowest = {order: 1 - score for order, score in pool.lowest_labelled(but=again).items()}
         kept = {(project, order): value for order, value in lowest.items()}
         news = {key[1]: value for key, value in kept.items() if value < self._down_to.get(key, 2.0)}
         if news:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project, StudioRefusedError
@@ -14,7 +14,7 @@ from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, no_prediction
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.loop.orders import Order
-from nextlabel.loop.sides import Side, hidden, slots
+from nextlabel.loop.sides import Side, hidden, reasons, slots
 from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
@@ -40,7 +40,8 @@ class Publication:
     """What a publication did. `seconds_to_switch` is None when the version was already active.
 
     `missing` tasks of the window and `stale` predictions remain for the next reconcile; of a window that was only
-    begun, all that is not its head. `held` tasks of those that were looked at are kept back for now.
+    begun, all that is not its head. `held` tasks of those that were looked at are kept back for now. `head` is what the
+    composer wanted, and `why` in words why some of its tasks come.
     """
 
     window: int
@@ -51,6 +52,8 @@ class Publication:
     seconds_to_switch: float | None
     begun: bool = False
     held: int = 0
+    head: tuple[Placed, ...] = ()
+    why: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> bool:
@@ -137,7 +140,8 @@ class Publisher:
         self._order.make_exact([p.task_id for p in published if p.version == version])
         tasks = [p.task_id for p in published]
         values, misplaced = self._order.values(tasks), self._pool.misplaced(tasks) | self._pointless
-        plan = plan_window(wanted, published, version, values, misplaced, self._pool.reserved(tasks))
+        reserved = self._pool.reserved(tasks) | self._hidden.keys()
+        plan = plan_window(wanted, published, version, values, misplaced, reserved)
         urgent = plan.create if switching else ()
         there = self._there(project, plan, published)
         written = self._write(urgent, there, hurry=True, at_least=len(urgent))
@@ -172,6 +176,8 @@ class Publisher:
             seconds_to_switch=seconds_to_switch,
             begun=seconds_to_switch is not None,
             held=self._held,
+            head=tuple(wanted),
+            why=reasons(self._sides),
         )
 
     def _runs_dry(self, project: Project, published: Sequence[Published]) -> bool:

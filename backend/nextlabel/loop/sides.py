@@ -1,7 +1,7 @@
 """Tasks that come next for another reason than being informative, each kind in places of its own."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nextlabel.learning.composer import INFORMATIVE, Slots
 
@@ -10,13 +10,15 @@ from nextlabel.learning.composer import INFORMATIVE, Slots
 class Side:
     """One kind: its `tasks`, best first, and the `places` of the queue's head, counted from 0, that belong to it.
 
-    Tasks of a `hidden` kind are not of the pool: no order values them, and no guess of theirs is shown.
+    Tasks of a `hidden` kind are not of the pool: no order values them, and no guess of theirs is shown. `why` says in
+    words why a task is of the kind, where that differs from one to the next.
     """
 
     kind: str
     tasks: Sequence[int]
     places: Collection[int]
     hidden: bool = False
+    why: Mapping[int, str] = field(default_factory=dict)
 
 
 def slots(sides: Sequence[Side], depth: int) -> Slots:
@@ -33,3 +35,8 @@ def slots(sides: Sequence[Side], depth: int) -> Slots:
 def hidden(sides: Sequence[Side]) -> Mapping[int, str]:
     """The kind of each task that is hidden."""
     return {task: side.kind for side in sides if side.hidden for task in side.tasks}
+
+
+def reasons(sides: Sequence[Side]) -> Mapping[int, str]:
+    """Why each task is of its kind, as far as a side says it; the first one's words count."""
+    return {task: why for side in reversed(sides) for task, why in side.why.items()}

@@ -182,6 +182,11 @@ def to_value(place: int) -> float:
     return SPREAD / (SPREAD + place)
 
 
+def place_of(value: float) -> int:
+    """The place of a value, as `to_value` gave it."""
+    return round(SPREAD / value - SPREAD)
+
+
 def _put(pool: Pool, name: str, values: dict[int, float]) -> None:
     tasks = list(values)
     for start in range(0, len(tasks), AT_A_TIME):

@@ -4,14 +4,20 @@ Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind 
 """
 
 __all__ = [
+    "advice",
     "form",
     "helping",
     "helping_words",
+    "history",
     "intervals",
     "judgement",
+    "look_again",
     "metrics",
+    "next_words",
+    "people",
     "quality",
     "quality_words",
     "question",
+    "random_line",
     "single_choice",
 ]

@@ -74,12 +74,15 @@ class Form:
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """Of each question what most of those come to who answered it; None when nobody answered any.
 
-        Answers count by their weights. Ground truth goes before all others, and the latest answer breaks a tie. Of
-        labels of which any may be given each is decided for itself; of steps it is the one in the middle.
+        Answers count by their weights. Ground truth goes before all others, and the casting answer, else the latest,
+        breaks a tie. Of labels of which any may be given each is decided for itself; of steps it is the one in the
+        middle.
         """
         if len(votes) == 1:
             return self.answer_of(votes[0].label)
-        understood = [(vote, self._understood(decoded(vote.label))) for vote in sorted(votes, key=lambda v: v.when)]
+        understood = [
+            (vote, self._understood(decoded(vote.label))) for vote in sorted(votes, key=lambda v: (v.casting, v.when))
+        ]
         agreed: dict[str, tuple[str, ...]] = {}
         for part in self.parts:
             given = [(vote, answers[part.name]) for vote, answers in understood if part.name in answers]
@@ -155,6 +158,26 @@ class Form:
 
 
 @dataclass(frozen=True)
+class AnyQuestion:
+    """A form, as far as somebody answered something: each answer is still one to the whole form."""
+
+    form: Form
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The form's."""
+        return self.form.labels
+
+    def consensus(self, votes: Sequence[Vote]) -> str | None:
+        """What the answers to the form come to; None when nobody answered any question."""
+        return self.form.consensus(votes)
+
+    def leaves_out(self, votes: Sequence[Vote]) -> bool:
+        """Whether nobody answered anything who answered."""
+        return bool(votes) and self.consensus(votes) is None
+
+
+@dataclass(frozen=True)
 class OneQuestion:
     """One question of a form as if nothing else were asked; where any labels may be given, whether the first one is."""
 
@@ -189,9 +212,10 @@ class OneQuestion:
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """The label in what the answers to the form come to; None when nobody answered the question."""
         answer = self.form.consensus(votes)
-        return None if answer is None else self._label(answer)
+        return None if answer is None else self.label_in(answer)
 
-    def _label(self, answer: str) -> str | None:
+    def label_in(self, answer: str) -> str | None:
+        """The label in an answer to the whole form; None where the question is not answered."""
         given = decoded(answer).get(self.part.name)
         if given is None:
             return None
@@ -205,6 +229,20 @@ class OneQuestion:
 def measured(question: Question) -> Measured:
     """What the control set's figures are about: of a form one of its questions."""
     return question.measured if isinstance(question, Form) else question
+
+
+def answered(question: Question) -> Measured:
+    """What control texts have answers to: of a form any of its questions."""
+    return AnyQuestion(question) if isinstance(question, Form) else question
+
+
+def answer_to(part: Part, answer: str) -> str | None:
+    """The answer to one question in one to the whole form: the label or, where any may be given, an answer to a form of
+    this question alone; None where it is not answered."""
+    given = decoded(answer).get(part.name)
+    if given is None:
+        return None
+    return encoded({part.name: given}) if part.kind == ANY_OF else given[0]
 
 
 def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:

@@ -2,12 +2,27 @@
 
 from dataclasses import dataclass
 
+MEASURED, FORECAST = "measured", "forecast"
+
+
+@dataclass(frozen=True)
+class RandomPoint:
+    """The accuracy of random sampling at so many `labels`, and from where to where, in [0, 1]. The `kind` is MEASURED,
+    of heads on the base encoder's embeddings, or FORECAST: what a version had, less the gain that was forecast."""
+
+    labels: int
+    value: float
+    low: float
+    high: float
+    kind: str
+
 
 @dataclass(frozen=True)
 class Measured:
     """What control labels say: the gain in accuracy at 64 labels over random ones, and its standard error, at the last
     planned look, at so many control `labels`; None before the first. `more` control labels may tell; None: they are not
-    likely to, or it is told. A `why` says why nothing can be measured.
+    likely to, or it is told. `at_random` is what random labels are worth, by the same look. A `why` says why nothing
+    can be measured.
     """
 
     labels: int = 0
@@ -15,6 +30,7 @@ class Measured:
     error: float | None = None
     helps: bool = False
     more: int | None = None
+    at_random: tuple[RandomPoint, ...] = ()
     why: str = ""
 
 
@@ -47,10 +63,13 @@ class NextLabels:
 
 @dataclass(frozen=True)
 class Helping:
-    """All three, of the `order` that was in force, and when, in seconds since 1970; 0: nobody has asked yet."""
+    """All three, of the `order` that was in force, and when, in seconds since 1970; 0: nobody has asked yet. Then there
+    were so many labels that are learnt, `known`, and `control` labels that count."""
 
     order: str = ""
     at: float = 0.0
     measured: Measured = Measured()
     forecast: Forecast = Forecast()
     next_labels: NextLabels = NextLabels()
+    known: int = 0
+    control: int = 0

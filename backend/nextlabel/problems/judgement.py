@@ -3,25 +3,31 @@
 from dataclasses import dataclass
 
 from nextlabel.problems.quality import Estimate
+from nextlabel.values.layout import ONE_OF
 
 WIDE = 0.25  # of an interval: it says too little for a figure to be shown
 
 
 @dataclass(frozen=True)
 class OfClass:
-    """One class: its `share` of the texts, and recall and F1 of the machine's answers."""
+    """One class: its `share` of the texts, and recall and F1 of the machine's answers. Where the machine was wrong, its
+    texts were `taken_for` that class most, so many `times`; empty: it never was."""
 
     label: str
     share: Estimate
     recall: Estimate
     f1: Estimate
+    taken_for: str = ""
+    times: int = 0
 
 
 @dataclass(frozen=True)
 class Figures:
     """Of new texts like the project's. `at_worst` is the accuracy if all that people did not answer were wrong.
 
-    `macro_f1` has no value while its interval is too wide to say anything.
+    `macro_f1` has no value while its interval is too wide to say anything. Where any labels may be given, an answer is
+    right when all of them are, and the classes are the labels, each given or not. Of steps there is the mean absolute
+    `error`, in steps.
     """
 
     accuracy: Estimate
@@ -29,6 +35,7 @@ class Figures:
     macro_f1: Estimate
     calibration: Estimate
     classes: tuple[OfClass, ...]
+    error: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,8 @@ class Judgement:
 
     `figures` are None where there can be none, and `why` says so; the accuracy on what is `left` without a person's
     label rests on `unmarked` texts, and has a `why_left`. So many `more` labels of the control set may do for the
-    accuracy, and `more_for_macro_f1` for that. All is about the `question`, where a form asks several.
+    accuracy, and `more_for_macro_f1` for that. Of a form, which asks several, it is about one `question`, and each of
+    the `questions` has a judgement of its own, of that `kind`, with intervals that hold for it alone.
     """
 
     order: str = ""
@@ -69,6 +77,13 @@ class Judgement:
     more: int = 0
     more_for_macro_f1: int = 0
     question: str = ""
+    kind: str = ONE_OF
+    questions: tuple["Judgement", ...] = ()
+
+
+def tells(estimate: Estimate | None) -> bool:
+    """Whether a figure says enough to be shown."""
+    return estimate is not None and estimate.value is not None and estimate.interval.width < WIDE
 
 
 NO_JUDGEMENT = Judgement()

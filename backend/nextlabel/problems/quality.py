@@ -1,10 +1,10 @@
-"""How good the answers to a single choice are, from a random sample that nothing was learned from, with intervals.
+"""How good answers to a question are, from a random sample that nothing was learned from, with intervals.
 
 A sample is a confusion table: `confusion_KK[i, j]` examples of class i that were taken for class j, of all K classes
 that the question has, at least 2. A class without an example is unknown, neither 0 nor 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,14 @@ def recalls(confusion_KK: Ints) -> list[Estimate]:
     """Of the examples of each class the share that was found, with Clopper and Pearson's interval."""
     pairs = zip(np.diag(confusion_KK).tolist(), confusion_KK.sum(axis=1).tolist(), strict=True)
     return [_share(right, examples, clopper_pearson(right, examples)) for right, examples in pairs]
+
+
+def most_confused(confusion_KK: Ints) -> list[tuple[int, int] | None]:
+    """Of each class the one that its examples were wrongly taken for most, the first of equal ones, and how many were;
+    None where none was wrong."""
+    wrong_KK = confusion_KK - np.diag(np.diag(confusion_KK))
+    rows = zip(wrong_KK.argmax(axis=1).tolist(), wrong_KK.max(axis=1).tolist(), strict=True)
+    return [(other, times) if times else None for other, times in rows]
 
 
 def f1s(confusion_KK: Ints) -> list[Estimate]:
@@ -97,6 +105,26 @@ def mean_f1(confusion_KK: Ints, of_share: Callable[[int, int], Interval]) -> tup
     value = float(values_K.mean())
     low, high = value - distance(limits_K2[:, 0]), value + distance(limits_K2[:, 1])
     return value, Interval(max(0.0, low), min(1.0, high)), int(examples_K.sum())
+
+
+def macro_f1_of_labels(tables: Sequence[Ints]) -> Estimate:
+    """The mean F1 of labels of which any may be given, from a table (2 x 2: withheld, given) of each, at least one.
+
+    Labels of one text may be wrong together or not, so the limits are the means of those of the labels, by `f1s`: what
+    square-and-add comes to where all are. A label that was never given counts with F1 0.5 and the limits 0 and 1.
+    """
+    known = [f1s(table)[1] if table[1].any() else Estimate(0.5, NOTHING_KNOWN, 0) for table in tables]
+    low, high = (float(np.mean([estimate.interval[side] for estimate in known])) for side in (0, 1))
+    return Estimate(float(np.mean([estimate.value for estimate in known])), Interval(low, high), int(tables[0].sum()))
+
+
+def step_error(errors_N: Ints, steps: int) -> Estimate:
+    """The mean of absolute errors, in steps from 0 to `steps` - 1, with Wilson's interval for a mean."""
+    most = steps - 1
+    if not len(errors_N) or not most:
+        return Estimate(None, Interval(0.0, float(most)), len(errors_N))
+    low, high = _mean_interval(errors_N / most)
+    return Estimate(float(np.mean(errors_N)), Interval(most * low, most * high), len(errors_N))
 
 
 def calibration(confidences_N: Array, right_N: Ints) -> Estimate:

@@ -1,12 +1,15 @@
 """What people read of a judgement: sentences, and a table of the classes. docs/quality.md explains each."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
+from nextlabel.values.layout import ANY_OF
 
 NAMED = 5  # classes in one sentence
+PATTERN = 2  # times a class is taken for another, from which on that is told
 DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
@@ -19,7 +22,13 @@ def sentences(judgement: Judgement) -> list[str]:
     """What the control set says of a version, the most important first; nothing without a control set."""
     if not judgement.control_share:
         return []
-    return [*_of_version(judgement), *_of_sample(judgement.sample)]
+    paragraphs = dict.fromkeys(tuple(_of_version(one)) for one in each(judgement))  # why there is none is said once
+    return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample)]
+
+
+def each(judgement: Judgement) -> tuple[Judgement, ...]:
+    """That of each question of a form; the judgement itself where there is but one question."""
+    return judgement.questions or (judgement,)
 
 
 def _of_version(judgement: Judgement) -> Iterator[str]:
@@ -28,16 +37,20 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
         yield f"Nothing can be said of a version yet: {judgement.why}."
         return
     drawn = f"{_texts(sample.texts)} drawn at random and never learnt from"
-    if judgement.question:
-        yield f"Of the questions that are asked, the figures are about {judgement.question!r} alone."
-    yield f"{judgement.order}, judged by {sample.answered or 'none'} of {drawn}:"
-    yield f"New texts like these: {_right(figures.accuracy, _more(judgement.more, judgement))}."
+    about = f" on {judgement.question!r}" if judgement.question else ""
+    all_at_once = ", all labels of each" if judgement.kind == ANY_OF else ""
+    yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
+    yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if _may_be_certified(judgement.left) and not judgement.question:
+    if may_be_certified(judgement):
         yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
+    if figures.error:
+        yield f"Mean error: {_error(figures.error, len(figures.classes))}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
-        yield f"Calibration: {_calibration(figures.calibration)}."
+        yield f"Calibration: {calibration_of(figures.calibration)}."
+    if mistakes := confusions(figures, 1):
+        yield f"Most often confused: {mistakes[0]}."
     unknown = [repr(of_class.label) for of_class in figures.classes if of_class.recall.value is None]
     if unknown and sample.answered:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
@@ -78,8 +91,11 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def _may_be_certified(left: Estimate | None) -> bool:
-    return left is not None and left.value is not None and left.value >= PAYS and left.examples >= LABELS
+def may_be_certified(judgement: Judgement, least: float = PAYS) -> bool:
+    """Whether an audit is worth a look: the `least` share or more is right of what is left, and the project asks one
+    question."""
+    left = None if judgement.question else judgement.left
+    return left is not None and left.value is not None and left.value >= least and left.examples >= LABELS
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
@@ -88,7 +104,24 @@ def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
     return _number(macro_f1)
 
 
-def _calibration(calibration: Estimate) -> str:
+def _error(error: Estimate, steps: int) -> str:
+    low, high = error.interval
+    if error.value is None or error.interval.width >= WIDE * (steps - 1):
+        return f"cannot tell yet; {low:.2f} to {high:.2f} steps"
+    return f"{error.value:.2f} steps ({low:.2f} to {high:.2f})"
+
+
+def confusions(figures: Figures, most: int) -> list[str]:
+    """The most frequent mistakes, one of a class, the most frequent first; a single one is no pattern."""
+    found = [one for one in figures.classes if one.times >= PATTERN]
+    return [
+        f"{one.times} of {one.recall.examples} {one.label!r} were called {one.taken_for!r}"
+        for one in sorted(found, key=lambda one: -one.times)[:most]
+    ]
+
+
+def calibration_of(calibration: Estimate) -> str:
+    """How sure it is beside how often it is right, in words."""
     points = 100 * (calibration.value or 0.0)
     low, high = (100 * limit for limit in calibration.interval)
     word = "surer" if points >= 0 else "less sure"

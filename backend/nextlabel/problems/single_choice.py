@@ -94,7 +94,8 @@ class SingleChoice:
 
 
 def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> str | None:
-    """One label per task: ground truth if there is any, else the majority by weight; the latest vote breaks a tie.
+    """One label per task: ground truth if there is any, else the majority by weight; of as much weight the casting vote
+    decides, else the latest.
 
     `label_of` tells which label a vote's text stands for; a vote for none (None) does not count. None when no vote is
     left.
@@ -107,7 +108,7 @@ def consensus(votes: Sequence[Vote], label_of: Callable[[str], str | None]) -> s
         return None
     counts = weighed((label, vote.weight) for vote, label in known)
     most = max(counts.values())
-    in_time = sorted(known, key=lambda item: item[0].when)
+    in_time = sorted(known, key=lambda item: (item[0].casting, item[0].when))
     return next(label for _, label in reversed(in_time) if counts[label] == most)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "coverage",
     "curves",
     "datasets",
+    "doubt",
     "experiment",
     "head_order",
     "helping",

@@ -3,4 +3,4 @@
 Owns files that can be thrown away; refuses the network and models.
 """
 
-__all__ = ["files", "jobs", "locks", "pool", "state", "status", "summary", "traces"]
+__all__ = ["files", "jobs", "locks", "pool", "presses", "state", "status", "summary", "texts", "traces"]

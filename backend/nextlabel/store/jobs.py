@@ -53,6 +53,9 @@ class Worker(Protocol):
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop deleted tasks."""
 
+    def helping(self, project: int) -> None:
+        """Find out whether the order helps."""
+
 
 class JobQueue:
     """Hints, waiting to be worked on. Many hints for one project become one job.
@@ -88,7 +91,12 @@ class JobQueue:
         def forget(project: int, task_ids: list[int]) -> None:
             self._begin("", lambda: self._worker.forget(project, task_ids))
 
+        @self.huey.task(name="helping", __module__=STORED_AS)  # type: ignore[untyped-decorator]
+        def helping(project: int) -> None:
+            self._begin(f"helping:{project}", lambda: self._worker.helping(project))
+
         self._reconcile, self._fit, self._score, self._start, self._forget = reconcile, fit, score, start, forget
+        self._helping = helping
 
     def assign(self, worker: Worker) -> None:
         """Who does the jobs that this process takes from now on."""
@@ -124,6 +132,10 @@ class JobQueue:
     def want_start(self, project: int, delay_s: float = 0.0) -> None:
         """The order before there is a version is to be made, or made better."""
         self._ask(f"start:{project}", self._start, (project,), delay_s)
+
+    def want_helping(self, project: int, delay_s: float = 0.0) -> None:
+        """Whether the order helps is to be found out."""
+        self._ask(f"helping:{project}", self._helping, (project,), delay_s)
 
     def forget_tasks(self, project: int, task_ids: Sequence[int]) -> None:
         """Label Studio deleted tasks: no increment ever shows that."""

@@ -3,7 +3,8 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
-Two notes that nobody else has outlive other tables: what models would have asked for, and our last switch.
+Notes that nobody else has outlive other tables: what models would have asked for, our last switch, and what was asked
+about again.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import json
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, groupby
@@ -25,7 +26,7 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import ControlState, QueueState, Record, State, SyncState
+from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
@@ -53,7 +54,7 @@ CREATE TABLE IF NOT EXISTS task (
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
     label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
-    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL,  -- as in `Vote`
+    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL, seconds REAL,  -- as in `Vote`
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
@@ -81,7 +82,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 13  # raised with every change of a table: a copy with other tables is read again
+SCHEMA_NUMBER = 14  # raised with every change of a table: a copy with other tables is read again
 READ_AGAIN = (
     "meta",
     "task",
@@ -93,20 +94,21 @@ READ_AGAIN = (
     "offered",
     "newly_answered",
 )  # tables of any release, not `marked`
-NOTED = (ControlState, QueueState)  # of `meta`, the same in any release: nobody else knows it
+NOTED = (ControlState, QueueState, AgainState)  # of `meta`, the same in any release: nobody else knows it
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
 EXACT = "exact"  # the same in full precision, of the few texts that are shown
 KINDS = (EMBEDDINGS, FEATURES, EXACT)  # of vectors
 
+NO_CASTING: Mapping[int, str] = {}
 PATIENCE_S = 10.0  # with another writer
 _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has locked it, or make room there."
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
 TEXTS = "text, pair, more"
-VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why, seconds"
 VOTED = (  # of the holdout, as it judges, only what counts as much as can be
     "FROM counted CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
     "AND weight >= holdout ORDER BY task_id, place"
@@ -286,10 +288,10 @@ class Pool:
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [
-            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why)
+            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why, v.seconds)
             for place, v in enumerate(row.votes)
         ]
-        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
         return True
 
     def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
@@ -355,6 +357,10 @@ class Pool:
         """The highest task id known; 0 when none is."""
         return self._count("SELECT COALESCE(MAX(id), 0) FROM task")
 
+    def served(self) -> dict[int, int]:
+        """How many annotations Label Studio counted on each task that it serves, as far as is known."""
+        return dict(self._db.execute("SELECT id, annotations FROM task WHERE closed = 0 ORDER BY id"))
+
     def annotated(self) -> list[int]:
         """Tasks on which Label Studio counted an annotation."""
         return [row[0] for row in self._db.execute("SELECT id FROM task WHERE annotations > 0 ORDER BY id")]
@@ -382,9 +388,9 @@ class Pool:
 
     def labels(self, question: Question, holdout: bool) -> dict[int, str]:
         """The consensus label of each readable task that has one, by task id: the holdout's, or those to fit on."""
-        rows = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES} {VOTED}", (int(holdout),)), self._casting()
         found = (
-            (task_id, question.consensus([_vote(vote) for vote in votes]))
+            (task_id, question.consensus([_vote(vote, casting) for vote in votes]))
             for task_id, votes in groupby(rows, itemgetter(0))
         )
         return {task_id: label for task_id, label in found if label is not None}
@@ -396,9 +402,18 @@ class Pool:
 
     def answered(self, holdout: bool) -> list[tuple[Example, list[Vote]]]:
         """All readable tasks with answers, the holdout's or the others, in the order of their ids."""
-        rows = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),))
+        rows, casting = self._db.execute(f"{VOTES}, {TEXTS} {VOTED}", (int(holdout),)), self._casting()
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
-        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote) for vote in votes]) for votes in tasks]
+        return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote, casting) for vote in votes]) for votes in tasks]
+
+    def _casting(self) -> Mapping[int, str]:
+        """Whose vote decides, by task, where as much weight is on each of several labels."""
+        return self.state(AgainState).casting
+
+    def by_hand(self) -> list[tuple[str, str, float]]:
+        """Of each label that was given in Label Studio's editor: whose it is, when it was given, and how many seconds
+        it took. Those that do not count are among them."""
+        return self._db.execute("SELECT account, given, seconds FROM vote WHERE seconds IS NOT NULL").fetchall()
 
     # The control set, of which nothing is learnt
 
@@ -413,6 +428,11 @@ class Pool:
             [ControlTask(task_id, *map(bool, states)) for _, task_id, *states in copies]
             for _, copies in groupby(rows, itemgetter(0))
         ]
+
+    def control_draws(self, limit: int) -> dict[int, str]:
+        """The places of its first texts in the order, at most so many, by task, of copies the first one."""
+        sql = "SELECT MIN(id), draw FROM task WHERE draw != '' GROUP BY draw ORDER BY draw LIMIT ?"
+        return dict(self._db.execute(sql, (limit,)))
 
     def control_votes(self) -> dict[int, list[Vote]]:
         """The answers to its tasks, by task id: as they judge, only those that count as much as can be."""
@@ -434,14 +454,24 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
-    def lowest_labelled(self) -> dict[str, float]:
+    def lowest_labelled(self, but: Collection[int] = ()) -> dict[str, float]:
         """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
-        published: it was asked for, whether the label counts or not."""
+        published: it was asked for, whether the label counts or not. Tasks `but` those, which were published anew after
+        they were labelled."""
         sql = (
             "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
-            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout GROUP BY 1"
+            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout AND id NOT IN (SELECT value FROM json_each(?)) GROUP BY 1"
         )
-        return dict(self._db.execute(sql))
+        return dict(self._db.execute(sql, (json.dumps(list(but)),)))
+
+    def votes(self) -> int:
+        """How many answers there are, whether they count or not."""
+        return self._count("SELECT COUNT(*) FROM vote")
+
+    def finished(self, task_ids: Collection[int]) -> set[int]:
+        """Those of the tasks that Label Studio no longer serves and nobody has skipped."""
+        sql = f"SELECT id FROM task WHERE {AMONG} AND closed AND NOT skipped"
+        return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
 
     def control_labels(self) -> int:
         """How many tasks of it have a label."""
@@ -833,6 +863,17 @@ class Pool:
         sql = "SELECT prediction_id FROM published JOIN task ON id = task_id WHERE version = ? AND open"
         return {row[0] for row in self._db.execute(sql, (version,))}
 
+    def upcoming(self, version: str, limit: int, others: Collection[int] = ()) -> list[int]:
+        """At most so many tasks that are served next while the queue follows `version`, in their order: those of its
+        predictions that nobody has labelled, of the control set those that nobody has skipped either, and `others` that
+        stand in the queue for a reason of their own."""
+        sql = (
+            "SELECT id FROM published CROSS JOIN task ON id = task_id WHERE version = ? AND text IS NOT NULL "
+            f"AND NOT (holdout OR closed) AND (open OR {AMONG} OR (draw != '' AND NOT (skipped OR {ANSWERED}))) "
+            "GROUP BY id ORDER BY MIN(score), id LIMIT ?"
+        )
+        return [row[0] for row in self._db.execute(sql, (version, json.dumps(list(others)), limit))]
+
     def note_published(self, *predictions: Published) -> None:
         """Remember predictions that were written."""
         rows = [(p.prediction_id, p.task_id, p.version, p.score, p.choice) for p in predictions]
@@ -885,9 +926,10 @@ def _untouched(
     return text is not None and not (holdout or skipped or annotations)
 
 
-def _vote(row: Sequence[Any]) -> Vote:
-    _, label, ground_truth, given, accepted, *counts = row[:8]
-    return Vote(label, bool(ground_truth), given, bool(accepted), *counts)
+def _vote(row: Sequence[Any], casting: Mapping[int, str] = NO_CASTING) -> Vote:
+    task_id, label, ground_truth, given, accepted, account, weight, why, seconds = row[:9]
+    decides = casting.get(task_id) == account
+    return Vote(label, bool(ground_truth), given, bool(accepted), account, weight, why, seconds, decides)
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

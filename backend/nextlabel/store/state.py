@@ -134,6 +134,20 @@ class ControlState(Record):
 
 
 @dataclass(frozen=True)
+class AgainState(Record):
+    """What was asked about again. `loop.look_again` writes it.
+
+    `asked` gives the answer in force of each task that was ever opened again, as of then: a task in it stands in the
+    queue by a place, so that its score says nothing of an order. At the last look at all labels there were so many
+    `votes`, and of tasks with different ones the account whose vote is `casting` was known.
+    """
+
+    asked: Mapping[int, str] = field(default_factory=dict)
+    votes: int = 0
+    casting: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
@@ -148,7 +162,22 @@ class ProjectState(Record):
     backend_url: str = ""
 
 
-_ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind)
-    for kind in (SyncState, FitState, OutsideState, QueueState, StartState, ControlState, ProjectState)
-}
+@dataclass(frozen=True)
+class ToldState(Record):
+    """The key of the `advice` that was told last, empty when none was. `loop.telling` writes it."""
+
+    advice: str = ""
+
+
+_KINDS: tuple[type[Record], ...] = (
+    SyncState,
+    FitState,
+    OutsideState,
+    QueueState,
+    StartState,
+    ControlState,
+    AgainState,
+    ProjectState,
+    ToldState,
+)
+_ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in _KINDS}

@@ -10,9 +10,14 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
+from nextlabel.problems.advice import NO_ADVICE, Advice
 from nextlabel.problems.helping import Helping
+from nextlabel.problems.history import NO_HISTORY, History
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.look_again import LookAgain
+from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
+from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
 from nextlabel.values.traffic import Traffic
 
 
@@ -22,15 +27,17 @@ class QueueStatus:
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, overruled (by a
     person's choice of another order), refused (the config), disconnected, failed; `summary` derives from it and the
-    fits' what people read. `due` is why a fit is, empty when none is. `how_to_find` says
-    how Label Studio finds tasks by their prediction. `stale` predictions of earlier versions are still
-    to be removed; they order nothing.
+    fits' what people read. `due` is why a fit is, empty when none is, and `paused` why none
+    is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
+    prediction. `stale` predictions of earlier versions are still to be removed; they order nothing.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
+    `by_class` says how many of the `labels` give each class.
     `unscored` tasks of the pool have no place in it yet; `held` ones, of those that would be published, wait for a
     near-copy of theirs. So many labels are `outside`: on tasks that the queue did not offer. Of each `wanted` class
     there are so many `labels`, of a `target`, if there is one. `first` is the one thing about the project that must be
-    known before all else, empty when all is well; `warnings` and `remarks` follow it.
+    known before all else, empty when all is well; `warnings` and `remarks` follow it. Of the `reconciles` so many were
+    `errors`, `unanswered` of them because Label Studio did not answer.
     """
 
     state: str = "waiting"
@@ -43,6 +50,7 @@ class QueueStatus:
     control: int = 0
     pending: int = 0
     due: str = ""
+    paused: str = ""
     how_to_find: str = ""
     holdout: int = 0
     version: str = ""
@@ -54,11 +62,13 @@ class QueueStatus:
     unscored: int = 0
     outside: int = 0
     wanted: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    by_class: Mapping[str, int] = field(default_factory=dict)
     first: str = ""
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     reconciles: int = 0
     errors: int = 0
+    unanswered: int = 0
     publish_seconds: float = 0.0
     at: float = 0.0
 
@@ -102,9 +112,27 @@ class BaseModelStatus:
     at: float = 0.0
 
 
-Status: TypeAlias = QueueStatus | FitStatus | StartStatus | BaseModelStatus | Judgement | Helping | Traffic
+Status: TypeAlias = (
+    QueueStatus
+    | FitStatus
+    | StartStatus
+    | BaseModelStatus
+    | Judgement
+    | Helping
+    | Advice
+    | History
+    | NextTasks
+    | People
+    | LookAgain
+    | Traffic
+)
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
+_ADVICE = TypeAdapter(Advice)
+_HISTORY = TypeAdapter(History)
+_NEXT_TASKS = TypeAdapter(NextTasks)
+_PEOPLE = TypeAdapter(People)
+_LOOK_AGAIN = TypeAdapter(LookAgain)
 
 
 class StatusBoard:
@@ -147,6 +175,61 @@ class StatusBoard:
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
         self._write(f"{project}.helping", found)
+
+    def advice(self, project: int) -> Advice:
+        """What to do next."""
+        try:
+            return _ADVICE.validate_python(self._read(f"{project}.advice", Advice))
+        except ValidationError:
+            return NO_ADVICE
+
+    def put_advice(self, project: int, advice: Advice) -> None:
+        """Say it."""
+        self._write(f"{project}.advice", advice)
+
+    def history(self, project: int) -> History:
+        """How good each version and head was, by the labels of today."""
+        try:
+            return _HISTORY.validate_python(self._read(f"{project}.history", History))
+        except ValidationError:
+            return NO_HISTORY
+
+    def put_history(self, project: int, found: History) -> None:
+        """Say it."""
+        self._write(f"{project}.history", found)
+
+    def next_tasks(self, project: int) -> NextTasks:
+        """What people are served next."""
+        try:
+            return _NEXT_TASKS.validate_python(self._read(f"{project}.next", NextTasks))
+        except ValidationError:
+            return NOTHING_NEXT
+
+    def put_next_tasks(self, project: int, found: NextTasks) -> None:
+        """Say it."""
+        self._write(f"{project}.next", found)
+
+    def people(self, project: int) -> People:
+        """What is known of who labels it."""
+        try:
+            return _PEOPLE.validate_python(self._read(f"{project}.people", People))
+        except ValidationError:
+            return People()
+
+    def put_people(self, project: int, people: People) -> None:
+        """Say what the copy says of them."""
+        self._write(f"{project}.people", people)
+
+    def look_again(self, project: int) -> LookAgain:
+        """Which of its labelled tasks are worth a second look, as far as that was looked at."""
+        try:
+            return _LOOK_AGAIN.validate_python(self._read(f"{project}.again", LookAgain))
+        except ValidationError:
+            return LookAgain()
+
+    def put_look_again(self, project: int, found: LookAgain) -> None:
+        """Say it."""
+        self._write(f"{project}.again", found)
 
     def base_model(self) -> BaseModelStatus:
         """What is known of the base checkpoint."""

@@ -7,12 +7,12 @@ finds "waiting" next to "failed".
 from dataclasses import dataclass
 from typing import Final
 
-from nextlabel.store.status import FitStatus, QueueStatus
+from nextlabel.store.status import FitStatus, QueueStatus, StatusBoard
 
 SILENT, FITTING, FIT_DUE = "silent", "fitting", "fit due"
-FIT_FAILED, NO_FIT, DISCONNECTED = "fit failed", "no fit possible", "disconnected"
+FIT_FAILED, NO_FIT, DISCONNECTED, PAUSED = "fit failed", "no fit possible", "disconnected", "paused"
 QUEUE_STATES: Final = ("waiting", "reading", "publishing", "published", "overruled", "refused", DISCONNECTED, "failed")
-STATES: Final = (*QUEUE_STATES, SILENT, FITTING, FIT_DUE, FIT_FAILED, NO_FIT)
+STATES: Final = (*QUEUE_STATES, SILENT, FITTING, FIT_DUE, FIT_FAILED, NO_FIT, PAUSED)
 LOOKS_MISSED, SILENT_S = 3, 300.0  # so many looks by the clock, and at least so many seconds, without a word
 
 
@@ -34,6 +34,13 @@ class Summary:
     progress: Progress | None = None
 
 
+def summary_of(board: StatusBoard, project: int, base_model: str, now: float, reconcile_s: float) -> Summary:
+    """The state of a project of the board, whose versions are fitted from that base checkpoint."""
+    base = board.base_model()
+    fails = base.state == "failed" and base.base_model == base_model
+    return summary(board.queue(project), board.fit(project), base.message if fails else "", now, reconcile_s)
+
+
 def summary(queue: QueueStatus, fit: FitStatus, no_base_model: str, now: float, reconcile_s: float) -> Summary:
     """The state of a project, `now`. `no_base_model`: why the base checkpoint cannot be used, empty when it can;
     `reconcile_s`: how often the clock of a trainer looks at the project."""
@@ -46,6 +53,7 @@ def summary(queue: QueueStatus, fit: FitStatus, no_base_model: str, now: float, 
         (silent_s > max(SILENT_S, LOOKS_MISSED * reconcile_s), SILENT, (_silence(silent_s),)),
         (queue.state in ("refused", "failed", "reading"), queue.state, said),
         (fit.state == "fitting", FITTING, said if queue.due else ()),
+        (bool(queue.paused), PAUSED, (f"{queue.paused}.", *(words for words in standing if words != queue.paused))),
         (fit.state == "failed", FIT_FAILED, (f"The last fit failed, its labels are kept: {fit.message}", *standing)),
         (bool(no_base_model), NO_FIT, (*_no_fit(queue, no_base_model), *standing)),
         (queue.due and queue.at >= fit.at, FIT_DUE, (f"A fit is due and waits for its turn: {queue.due}.",)),

@@ -12,9 +12,11 @@ __all__ = [
     "layout",
     "linear",
     "markdown",
+    "next_tasks",
     "options",
     "queue",
     "survey",
     "traffic",
     "versions",
+    "yaml_text",
 ]

@@ -11,7 +11,9 @@ class Vote:
     """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
 
     `accepted`: it was submitted as a prediction had filled it in. `account` is the id of whose it is. It counts by
-    `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`.
+    `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`. So many `seconds` it
+    took in Label Studio's editor, its edits included; None for one that came another way. A `casting` one goes before
+    later ones where there is as much weight on several labels.
     """
 
     label: str
@@ -21,6 +23,8 @@ class Vote:
     account: str = ""
     weight: float = 1.0
     why: str = ""
+    seconds: float | None = None
+    casting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ class Layout:
         ends = np.cumsum([len(cut.labels) for cut in self.cuts]).tolist()
         return tuple((cut, slice(end - len(cut.labels), end)) for cut, end in zip(self.cuts, ends, strict=True))
 
+    def of_question(self, name: str, kind: str) -> "tuple[Layout, slice] | None":
+        """The part about the question of that name and kind, as a layout of its own, with its columns; None where there
+        is none."""
+        found = ((Layout((cut,)), at) for cut, at in self.parts if (cut.name, cut.kind) == (name, kind))
+        return next(found, None)
+
     def targets(self, answers: Sequence[str]) -> Array:
         """Answers (N) as a model learns them: (N, C) of 0 and 1, NaN where a question has not been answered.
 

@@ -29,6 +29,12 @@ ANY = ""  # stands for no class in particular
 LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
 QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"topic": 1, "tone": 0}'
 COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
+SWITCHES = ("pause", "show_people")  # off until a person puts them on
+ON_OR_OFF = "on or off"
+MOST_OPEN = 20  # tasks that are open again at a time
+MOST_ASKED_AGAIN = 0.5  # the share of tasks that a second person is asked about at random
+HOW_MANY_AGAIN = f"how many tasks may be open again at a time, from 0 (none) to {MOST_OPEN}, such as 3"
+A_SHARE_AGAIN = f"a share of the labelled tasks from 0 (none) to {MOST_ASKED_AGAIN:g}, such as 0.05"
 CLASS_TARGETS = 'how many labels are wanted of a class, such as {"refund": 30}'
 
 
@@ -46,7 +52,10 @@ class ProjectOptions:
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
-    `older_labels`.
+    `older_labels`. On `pause` nothing is fitted and no order is made; labels are read. The page may `show_people` by
+    name. So many labelled tasks as `look_again` says are open again at a time for a second person, and the
+    share `second_votes` of all is drawn for one; `reopened` are those that we have opened, each with the number of
+    people that Label Studio asked before, so that it can be put back whatever else is lost.
     """
 
     fields: tuple[str, ...] = ()
@@ -65,6 +74,11 @@ class ProjectOptions:
     leave_out: tuple[LeftOut, ...] = ()
     guideline_since: str = ""
     older_labels: float = 0.0
+    pause: bool = False
+    show_people: bool = False
+    look_again: int = 0
+    second_votes: float = 0.0
+    reopened: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def counting(self) -> Counting:
@@ -110,8 +124,10 @@ class ProjectOptions:
             raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
-        counting = _counting_of(ours)
-        return cls(*kept, weights, combine, since, counting.left_out, counting.since, counting.older)
+        counting, again = _counting_of(ours), _again_of(ours)
+        pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
+        of_people = (counting.left_out, counting.since, counting.older, pause, people)
+        return cls(*kept, weights, combine, since, *of_people, *again)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -126,9 +142,11 @@ class ProjectOptions:
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
         ours |= {"leave_out": list(map(str, self.leave_out)), "guideline_since": self.guideline_since}
-        ours |= {"older_labels": self.older_labels}
+        ours |= {"older_labels": self.older_labels, "look_again": self.look_again, "second_votes": self.second_votes}
+        ours |= {"reopened": {str(task): people for task, people in self.reopened.items()}}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
+        ours |= {name: "on" if getattr(self, name) else "" for name in SWITCHES}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
         return {**kept, KEY: ours} if ours else kept
 
@@ -146,6 +164,48 @@ def _counting_of(ours: Mapping[str, Any]) -> Counting:
     if older is None:
         raise not_possible("older_labels", ours["older_labels"], A_WEIGHT)
     return Counting(left_out, since or "", older)
+
+
+def _switch_in(ours: Mapping[str, Any], name: str) -> bool:
+    found = switch_of(ours.get(name, "off"))
+    if found is None:
+        raise not_possible(name, ours[name], ON_OR_OFF)
+    return found
+
+
+def switch_of(given: object) -> bool | None:
+    """Whether it is on; None: it is none of both."""
+    return given == "on" if given in ("on", "off") else None
+
+
+def _again_of(ours: Mapping[str, Any]) -> tuple[int, float, Mapping[int, int]]:
+    most, share = most_open_of(ours.get("look_again", 0)), share_again_of(ours.get("second_votes", 0))
+    if most is None:
+        raise not_possible("look_again", ours["look_again"], HOW_MANY_AGAIN)
+    if share is None:
+        raise not_possible("second_votes", ours["second_votes"], A_SHARE_AGAIN)
+    return most, share, reopened_of(ours.get("reopened"))
+
+
+def most_open_of(given: object) -> int | None:
+    """How many tasks may be open again at a time, from JSON or words. None: it is no such number."""
+    number = int(given) if isinstance(given, str) and given.isdecimal() else given
+    return number if type(number) is int and 0 <= number <= MOST_OPEN else None
+
+
+def share_again_of(given: object) -> float | None:
+    """A share of tasks to ask a second person about, from JSON or words. None: it is none."""
+    try:
+        share = float(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else -1.0
+    except ValueError:
+        return None
+    return share if 0 <= share <= MOST_ASKED_AGAIN else None
+
+
+def reopened_of(given: object) -> Mapping[int, int]:
+    """Tasks that we have opened again, from JSON. Nobody writes it by hand: what is none of that is left out."""
+    found = given.items() if isinstance(given, Mapping) else ()
+    return {int(task): people for task, people in found if str(task).isdecimal() and type(people) is int and people > 0}
 
 
 def texts_of(given: object) -> Mapping[str, tuple[str, ...]] | None:

@@ -32,6 +32,11 @@ def audit_name(number: int, begun: datetime) -> str:
     return f"{PREFIX}audit-{number}-{begun:%Y%m%dT%H%M%S}"
 
 
+def is_audit(name: str) -> bool:
+    """Whether an order of that name is an audit's."""
+    return name.startswith(f"{PREFIX}audit-")
+
+
 def version_number(version: str) -> int:
     """The number in a version name; 0 when there is none."""
     number = version.removeprefix(PREFIX).partition("-")[0]
@@ -49,6 +54,11 @@ def version_of(name: str) -> str:
     return re.sub(rf"^({PREFIX}\d+)\.\d+(?=-|$)", r"\1", name)
 
 
+def short_name(name: str) -> str:
+    """What people read of a version's or a head's name: `5`, or `5.12`."""
+    return name.removeprefix(PREFIX).partition("-")[0]
+
+
 @dataclass(frozen=True)
 class Card:
     """What a version is. `scores` are those of the labelled holdout, None without one. Times in seconds.
@@ -61,8 +71,9 @@ class Card:
     where they are not kept, so that it has no heads; `asked` is the `Layout` of a form's questions, empty where it is
     one with exactly one answer, `known` how many labelled tasks a form's version was fitted on, and `measures` are
     those of the holdout by question. `counting` says in words which labels counted less than others, or not at all:
-    `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. A quick first
-    version knows a part `of_labels`, which is 0 for all others. `node` names the machine of a cluster that made
+    `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. `held_out` is the
+    confusion table of the holdout, a row for each class that is right, empty for a form and without a holdout. A quick
+    first version knows a part `of_labels`, which is 0 for all others. `node` names the machine of a cluster that made
     the fit; it is empty where that was ours. Fields with a default are absent from cards of earlier releases.
     """
 
@@ -102,6 +113,7 @@ class Card:
     older: int = 0
     weighed: int = 0
     node: str = ""
+    held_out: tuple[tuple[int, ...], ...] = ()
 
     @property
     def examples(self) -> int:

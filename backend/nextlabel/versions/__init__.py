@@ -3,4 +3,19 @@
 Owns saving, activating and pruning; refuses to fit or to publish.
 """
 
-__all__ = ["archive", "audits", "exporting", "heads", "judging", "loaded", "promotion", "registry"]
+__all__ = [
+    "archive",
+    "audits",
+    "download",
+    "endings",
+    "exporting",
+    "heads",
+    "history",
+    "judging",
+    "label_files",
+    "loaded",
+    "model_card",
+    "one_page",
+    "promotion",
+    "registry",
+]

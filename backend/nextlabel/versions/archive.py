@@ -11,7 +11,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ from typing import IO, Any
 from nextlabel.errors import BadBackupError
 from nextlabel.values.versions import is_ours
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.history import FILE
 from nextlabel.versions.registry import CARD, LABELS, MANIFEST, OPTIONS, POINTER, UNFINISHED, Registry
 
 FORMAT = 1
@@ -70,15 +71,25 @@ def kept_projects(model_dir: Path) -> list[int]:
     return sorted({int(home.name) for home in homes if home.name.isdigit() and home.is_dir()})
 
 
-def write(out: Path, model_dir: Path, options: Mapping[int, Mapping[str, Any]], release: str, made_at: str) -> Contents:
-    """Write the archive under another name, to disk, and rename it. Only its owner may read it. Trainers may work on.
+def write(
+    out: Path,
+    model_dir: Path,
+    options: Mapping[int, Mapping[str, Any]],
+    release: str,
+    made_at: str,
+    projects: Sequence[int] | None = None,
+) -> Contents:
+    """Write the archive of these projects, or all, under another name, to disk, and rename it. Only its owner may read
+    it. Trainers may work on.
 
     Raises `BadBackupError` when it cannot be written.
     """
     beside = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600), "wb") as file:
-            contents = _write(file, model_dir, options, release, made_at)
+            contents = _write(
+                file, model_dir, options, release, made_at, kept_projects(model_dir) if projects is None else projects
+            )
             file.flush()
             os.fsync(file.fileno())
         beside.replace(out)
@@ -92,11 +103,16 @@ def write(out: Path, model_dir: Path, options: Mapping[int, Mapping[str, Any]], 
 
 
 def _write(
-    file: IO[bytes], model_dir: Path, options: Mapping[int, Mapping[str, Any]], release: str, made_at: str
+    file: IO[bytes],
+    model_dir: Path,
+    options: Mapping[int, Mapping[str, Any]],
+    release: str,
+    made_at: str,
+    projects: Sequence[int],
 ) -> Contents:
     stamps: dict[str, Stamp] = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for found in _units(model_dir):
+        for found in _units(model_dir, projects):
             for name, content in found.items():
                 archive.writestr(name, content)
                 stamps[name] = Stamp(len(content), hashlib.sha256(content).hexdigest())
@@ -115,9 +131,9 @@ def _index(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _units(model_dir: Path) -> Iterator[dict[str, bytes]]:
+def _units(model_dir: Path, projects: Sequence[int]) -> Iterator[dict[str, bytes]]:
     """Files that belong together, by name; what is deleted while it is read is left out as a whole."""
-    for project in kept_projects(model_dir):
+    for project in projects:
         home = Registry(model_dir).home(project)
         for path in sorted(home.glob("*")):
             if is_ours(path.name):
@@ -207,7 +223,11 @@ def differing(contents: Contents, model_dir: Path) -> tuple[list[str], list[str]
 
 
 def _is(path: Path, stamp: Stamp) -> bool:
-    content = path.read_bytes() if path.is_file() and path.stat().st_size == stamp.size else b""
+    """Or, of a file that only grows, whether it was."""
+    size = path.stat().st_size if path.is_file() else -1
+    content = (
+        path.read_bytes()[: stamp.size] if size == stamp.size or (path.name == FILE and size > stamp.size) else b""
+    )
     return len(content) == stamp.size and hashlib.sha256(content).hexdigest() == stamp.sha256
 
 

@@ -71,6 +71,10 @@ class Audits:
         """Whether one runs, or the last one's version is to stay in force."""
         return self.runs(project) or self._last_lacks(project, RELEASED)
 
+    def rests(self, project: int) -> bool:
+        """Whether the last one has ended, and its version is to stay in force."""
+        return self.holds(project) and not self.runs(project)
+
     def begin(self, audit: Audit, head: Head | None) -> None:
         """Keep what is frozen, with the head if it is one that is audited. Raises `OSError` when it cannot be written
         or there is one of this number already."""

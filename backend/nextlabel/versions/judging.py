@@ -1,6 +1,7 @@
 """What a version with its newest head says of texts of the control set, from its weights alone, in full precision."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nextlabel.errors import NoModelError
 from nextlabel.learning.heads import Head
@@ -8,17 +9,26 @@ from nextlabel.learning.judging import Said
 from nextlabel.settings import Settings
 from nextlabel.values.examples import Example
 from nextlabel.versions import heads
-from nextlabel.versions.exporting import with_newest_head
+from nextlabel.versions.exporting import Source, classifier_of, newest
 from nextlabel.versions.registry import Registry
+
+if TYPE_CHECKING:
+    from nextlabel.model.classifier import Classifier
 
 
 def said_of(settings: Settings, registry: Registry, project: int, version: str, examples: Sequence[Example]) -> Said:
     """What the checkpoint says that `nextlabel export` writes. Raises `NoModelError` when it cannot be loaded."""
-    name, classifier = with_newest_head(settings, registry, project, version)
-    probs_NC = classifier.predict_proba(examples)
+    source = newest(registry, project, version)
+    return said_by(registry, source, classifier_of(settings, registry, source), examples)
+
+
+def said_by(registry: Registry, source: Source, classifier: "Classifier", examples: Sequence[Example]) -> Said:
+    """The same of one that is loaded."""
+    probs_NC, card = classifier.predict_proba(examples), source.card
     probs_of = {example.id: probs_C for example, probs_C in zip(examples, probs_NC, strict=True)}
-    card, known = registry.card(project, version), known_to(registry, project, version, name)
-    return Said(name, card.labels, probs_of, known, card.layout)
+    fitted = registry.fitted_labels(card.project, card.version)
+    known = fitted.keys() | source.fitted.keys() if fitted else None
+    return Said(source.name, card.labels, probs_of, known, card.layout)
 
 
 def head_of(registry: Registry, project: int, version: str, order: str) -> Head | None:

@@ -1,36 +1,36 @@
 """What a person decides about versions: which one is meant, and that it becomes the active one."""
 
-from nextlabel.errors import NoModelError
-from nextlabel.settings import Settings
+from nextlabel.errors import NoVersionError
 from nextlabel.store.jobs import JobQueue
 from nextlabel.versions.registry import Registry
 
 
 def named(registry: Registry, project: int, name: str) -> str:
-    """The one version of this name or number. Raises `NoModelError` when there is none, or more than one."""
+    """The one version of this name or number. Raises `NoVersionError` when there is none, or more than one."""
     cards = registry.cards(project)
     found = [card.version for card in cards if name in (card.version, str(card.number))]
     if len(found) != 1:
         known = ", ".join(card.version for card in cards)
-        raise NoModelError(
+        raise NoVersionError(
             f"Project {project} has {len(found)} versions that {name!r} names: give one of {known} in full."
         )
     return found[0]
 
 
 def previous(registry: Registry, project: int) -> str:
-    """The version that was active before the present one. Raises `NoModelError` when there is none."""
+    """The version that was active before the present one. Raises `NoVersionError` when there is none."""
     current = registry.current(project)
     before = registry.before(project, current) if current else None
     if before is None:
-        raise NoModelError(f"Project {project} has no intact version before {current}: promote one that `list` shows.")
+        raise NoVersionError(
+            f"Project {project} has no intact version before {current}: promote one that `list` shows."
+        )
     return before
 
 
-def promote(settings: Settings, registry: Registry, project: int, version: str) -> None:
+def promote(registry: Registry, jobs: JobQueue, project: int, version: str) -> None:
     """Make a version the active one and have the trainer bring the queue into its order. Raises `NoModelError` when it
-    is damaged and `QueueError` when the job queue cannot be opened; then nothing has changed."""
+    is damaged; then nothing has changed."""
     registry.verify(project, version)
-    jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     registry.promote(project, version)
     jobs.hint(project)

@@ -170,7 +170,8 @@ class Registry:
             raw = json.loads((directory / CARD).read_text(encoding="utf-8"))
             given = [field.name for field in fields(Card) if field.name in raw or _is_required(field)]
             known: dict[str, Any] = {name: raw[name] for name in given}
-            return Card(**{**known, "labels": tuple(known["labels"])})
+            table = tuple(tuple(row) for row in known.get("held_out", ()))
+            return Card(**{**known, "labels": tuple(known["labels"]), "held_out": table})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

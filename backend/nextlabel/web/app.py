@@ -1,22 +1,17 @@
 """The web application on Flask: who gets in, what an error looks like, what every answer carries. Never trains."""
 
-import base64
-import hashlib
-import hmac
 import logging
-import re
 import time
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 from flask import Flask, Response, g, jsonify, request
-from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
+from nextlabel.web import panels, words
+from nextlabel.web.access import has_credentials, require_program, same
+from nextlabel.web.actions import actions
 from nextlabel.web.one_line import one_line
 from nextlabel.web.pages import pages
 from nextlabel.web.protocol import protocol
@@ -25,7 +20,14 @@ from nextlabel.web.services import EXTENSION, make_services, services
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 2**20  # bytes; Label Studio sends whole tasks, several hundred at a time
-PAGE = Path(__file__).parent / "templates" / "overview.html"
+# What keeps a browser from doing more with an answer than showing it: all that a page loads is ours.
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'"
+HEADERS = {
+    "Content-Security-Policy": f"{POLICY}; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
 
 
 def create_app(settings: Settings) -> Flask:
@@ -34,7 +36,7 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
     app.url_map.merge_slashes = False
-    app.jinja_env.filters["with_code"] = _with_code
+    app.jinja_env.filters.update({**words.FILTERS, "short": panels.short})
     app.extensions[EXTENSION] = make_services(settings)
     app.before_request(_guard)
     app.before_request(_start)
@@ -46,12 +48,8 @@ def create_app(settings: Settings) -> Flask:
     app.after_request(_measure)
     app.register_blueprint(protocol)
     app.register_blueprint(pages)
+    app.register_blueprint(actions)
     return app
-
-
-def _with_code(sentence: str) -> Markup:
-    """What stands in backticks as code, to be copied as it is."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 # Who gets in
@@ -59,20 +57,19 @@ def _with_code(sentence: str) -> Markup:
 
 def _guard() -> Response | None:
     settings = services().settings
-    user, secret = settings.basic_auth_user, settings.webhook_secret.get_secret_value()
+    if request.method == "POST" and request.blueprint == "protocol":
+        require_program()
+    secret = settings.webhook_secret.get_secret_value()
     # /health tells nothing, and container health checks carry no credentials.
     if request.endpoint == "protocol.health":
         return None
     with_secret = bool(secret) and request.endpoint == "protocol.webhook"
-    if not user and not with_secret:
+    if not settings.basic_auth_user and not with_secret:
         return None
-    if with_secret and _same((request.headers.get(SECRET_HEADER),), (secret,)):
+    if with_secret and same((request.headers.get(SECRET_HEADER),), (secret,)):
         return None
     # To /webhook as well: Label Studio's Start Training comes with the credentials, and never with the secret.
-    given, expected = request.authorization, (user, settings.basic_auth_pass.get_secret_value())
-    if user and given and given.type == "basic" and _same((given.username, given.password), expected):
-        return None
-    return _refusal(with_secret)
+    return None if has_credentials() else _refusal(with_secret)
 
 
 def _refusal(with_secret: bool) -> Response:
@@ -81,11 +78,6 @@ def _refusal(with_secret: bool) -> Response:
     answer.status_code = 401
     answer.headers["WWW-Authenticate"] = 'Basic realm="nextlabel"'
     return answer
-
-
-def _same(given: Sequence[str | None], expected: Sequence[str]) -> bool:
-    pairs = zip(given, expected, strict=True)
-    return all(hmac.compare_digest((a or "").encode(), b.encode()) for a, b in pairs)
 
 
 # What an error looks like
@@ -128,23 +120,9 @@ def _words(error: HTTPException) -> str:
 
 
 def _protect(response: Response) -> Response:
-    response.headers.update(_headers())
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-@cache
-def _headers() -> dict[str, str]:
-    """What keeps a browser from doing more with an answer than showing it."""
-    style = PAGE.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]  # the only one allowed
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return {
-        "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
 
 
 def _start() -> None:

@@ -1,42 +1,107 @@
 """Prometheus metrics: what the web process counts itself, and what the trainer says on the status board."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import starmap
+from types import MappingProxyType
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from nextlabel import __version__
+from nextlabel.problems.advice import KEYS
+from nextlabel.problems.judgement import Judgement
+from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
+from nextlabel.store.summary import STATES, summary_of
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
-GAUGES = {
-    "labels": "Labelled tasks that a fit would use",
-    "pending": "Labels that the newest version has not seen",
-    "control": "Labelled tasks of the control set, of which nothing is learnt",
-    "pool": "Open tasks in the pool",
-    "window": "Published queue head, in tasks",
-}
-QUALITY = {
-    "control_accuracy": "Share of right answers to tasks of the control set, of what the queue follows",
-    "control_accuracy_low": "The lower limit of its 95 % interval",
-    "control_accuracy_high": "The upper limit of its 95 % interval",
-}
-COUNTERS = {
-    "fits": "Finished fits",
-    "fits_refused": "Finished fits whose version was not promoted",
-    "fit_failures": "Failed fits",
-    "reconciles": "Looks at a project, failed ones included",
-    "reconcile_errors": "Failed reconciles",
-}
+OF_QUEUE: Mapping[str, str] = MappingProxyType(  # gauges, named as in `QueueStatus`
+    {
+        "tasks": "Tasks of the project that can be read",
+        "labels": "Labelled tasks that a fit would use",
+        "pending": "Labels that the newest version has not seen",
+        "control": "Labelled tasks of the control set, of which nothing is learnt",
+        "outside": "Labels on tasks that the queue did not offer",
+        "pool": "Open tasks in the pool",
+        "window": "Published queue head, in tasks",
+        "held": "Tasks that wait for a near-copy of theirs",
+        "unscored": "Tasks of the pool that have no place in the queue yet",
+    }
+)
+OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
+    {
+        "fit_due": "1 while a fit is due, else 0",
+        "fit_failures_in_a_row": "Failed fits since the last one that came to its end",
+        "audit_running": "1 while an audit has the queue for itself, else 0",
+        "switch_seconds": "From the start of publishing to the last switch of the queue",
+        "trainer_timestamp_seconds": "When a trainer last said something of the project, in seconds since 1970",
+        "version_timestamp_seconds": "When the active version was made, in seconds since 1970",
+        "holdout_score": "Combined holdout score, 0 to 1",
+        "control_accuracy": "Share of right answers to tasks of the control set, of what the queue follows",
+        "control_accuracy_low": "The lower limit of its 95 % interval",
+        "control_accuracy_high": "The upper limit of its 95 % interval",
+    }
+)
+HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
+    {
+        "helping_gain": "Gain in accuracy of 64 labels of the order over random ones, as measured",
+        "helping_error": "The standard error of that gain",
+        "helping_found": "1 once the order was found to help, else 0",
+        "forecast_gain": "Gain in accuracy over random sampling, as a replay in the version's own view forecasts it",
+        "next_labels_change": "By how much as many labels as the last ones will hardly change the accuracy more",
+        "helping_timestamp_seconds": "When that was found out, in seconds since 1970",
+    }
+)
+LABELLED: Mapping[str, tuple[str, str]] = MappingProxyType(  # gauges with a label of that name beside the project
+    {
+        "project_state": ("state", "1 for the state that the project is in, else 0"),
+        "advice": ("key", "1 for the key of what to do next, 0 for all others"),
+        "question_accuracy": (
+            "question",
+            "Share of right answers to tasks of the control set, of a question of a form",
+        ),
+        "question_accuracy_low": ("question", "The lower limit of its 95 % interval"),
+        "question_accuracy_high": ("question", "The upper limit of its 95 % interval"),
+    }
+)
+COUNTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "fits": "Finished fits",
+        "fits_refused": "Finished fits whose version was not promoted",
+        "fit_failures": "Failed fits",
+        "reconciles": "Looks at a project, failed ones included",
+        "reconcile_errors": "Failed reconciles",
+        "label_studio_failures": "Reconciles that failed as Label Studio did not answer",
+    }
+)
+
+
+class Sample(NamedTuple):
+    """Of a project: a name of those above, its value and, where it has one, its other label."""
+
+    name: str
+    value: float
+    label: str = ""
 
 
 class Metrics:
     """What this process counts, and a collector that reads the rest at each scrape."""
 
-    def __init__(self, registry: Registry, board: StatusBoard, jobs: JobQueue):
-        self.collector = CollectorRegistry()
+    def __init__(self, settings: Settings, registry: Registry, board: StatusBoard, jobs: JobQueue):
+        self.collector, self._registry = CollectorRegistry(), registry
+        self._webhooks = Counter(
+            "nextlabel_project_webhook_events", "Webhook events of a known project", ["project"], registry=None
+        )
+        self.collector.register(_TrainerCollector(settings, registry, board, jobs))
+        self.collector.register(_OfKnownProjects(registry, self._webhooks))
+        Info("nextlabel", "The release of the web process", registry=self.collector).info({"version": __version__})
         self.predictions = Counter(
             "nextlabel_predictions", "Tasks answered by /predict", ["kind"], registry=self.collector
         )
@@ -45,37 +110,93 @@ class Metrics:
         self.errors = Counter(
             "nextlabel_web_errors", "Requests answered with an error", ["status"], registry=self.collector
         )
-        self.collector.register(_TrainerCollector(registry, board, jobs))
+
+    def note_webhook(self, project: int) -> None:
+        """One came. Those of projects that anybody may have made up add no series."""
+        if self._registry.knows(project):
+            self._webhooks.labels(project).inc()
+
+
+class _OfKnownProjects(Collector):
+    """A counter with a series for each project from the first scrape on, so that a rise from 0 can be seen."""
+
+    def __init__(self, registry: Registry, counter: Counter):
+        self._registry, self._counter = registry, counter
+
+    def collect(self) -> Iterator[Metric]:
+        for project in self._registry.projects():
+            self._counter.labels(project)
+        yield from self._counter.collect()
 
 
 class _TrainerCollector(Collector):
-    def __init__(self, registry: Registry, board: StatusBoard, jobs: JobQueue):
-        self._registry, self._board, self._jobs = registry, board, jobs
+    def __init__(self, settings: Settings, registry: Registry, board: StatusBoard, jobs: JobQueue):
+        self._settings, self._registry, self._board, self._jobs = settings, registry, board, jobs
+        self._audits = Audits(settings.model_dir)
 
     def collect(self) -> Iterator[Metric]:
-        gauges = {key: GaugeMetricFamily(f"nextlabel_{key}", text, labels=["project"]) for key, text in GAUGES.items()}
-        counters = {
-            key: CounterMetricFamily(f"nextlabel_{key}", text, labels=["project"]) for key, text in COUNTERS.items()
-        }
-        score = GaugeMetricFamily("nextlabel_holdout_score", "Combined holdout score, 0 to 1", labels=["project"])
-        quality = {
-            key: GaugeMetricFamily(f"nextlabel_{key}", text, labels=["project"]) for key, text in QUALITY.items()
-        }
+        families = _families()
         for project in self._registry.projects():
-            queue, fit = self._board.queue(project), self._board.fit(project)
-            for key, gauge in gauges.items():
-                gauge.add_metric([str(project)], getattr(queue, key))
-            counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors)
-            for key, count in zip(COUNTERS, counts, strict=True):
-                counters[key].add_metric([str(project)], count)
-            for key, figure in zip(QUALITY, self._accuracy(project), strict=False):
-                quality[key].add_metric([str(project)], figure)
-            scores = self._scores(project)
-            if scores:
-                score.add_metric([str(project)], scores["combined"])
+            for name, value, *label in self._samples(project):
+                families[name].add_metric([str(project), *filter(None, label)], value)
         waiting = GaugeMetricFamily("nextlabel_jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
-        yield from (*gauges.values(), *counters.values(), *quality.values(), score, waiting, *self._traffic())
+        yield from (*families.values(), waiting, *self._traffic())
+
+    def _samples(self, project: int) -> Iterator[Sample]:
+        queue, fit = self._board.queue(project), self._board.fit(project)
+        yield from (Sample(name, getattr(queue, name)) for name in OF_QUEUE)
+        yield Sample("fit_due", bool(queue.due))
+        yield Sample("fit_failures_in_a_row", fit.failures_in_a_row)
+        yield Sample("audit_running", self._audits.runs(project))
+        yield Sample("switch_seconds", queue.publish_seconds)
+        if seen := max(queue.at, fit.at):
+            yield Sample("trainer_timestamp_seconds", seen)
+        counts = (fit.fits, fit.refused, fit.failures, queue.reconciles, queue.errors, queue.unanswered)
+        yield from starmap(Sample, zip(COUNTERS, counts, strict=True))
+        yield from self._state(project)
+        yield from self._quality(project)
+        yield from self._helping(project)
+        yield from self._active(project)
+
+    def _state(self, project: int) -> Iterator[Sample]:
+        base_model, reconcile_s = self._settings.base_model, self._settings.reconcile_s
+        state = summary_of(self._board, project, base_model, time.time(), reconcile_s).state
+        yield from (Sample("project_state", known == state, known) for known in STATES)
+        if given := self._board.advice(project).key:
+            yield from (Sample("advice", key == given, key) for key in KEYS)
+
+    def _quality(self, project: int) -> Iterator[Sample]:
+        """The shares and their limits; nothing while nothing is known."""
+        judgement = self._board.quality(project)
+        yield from _accuracy("control_accuracy", judgement, "")
+        for one in judgement.questions:
+            yield from _accuracy("question_accuracy", one, one.question)
+
+    def _helping(self, project: int) -> Iterator[Sample]:
+        """What is known of it; nothing while nobody has asked."""
+        found = self._board.helping(project)
+        changed = found.next_labels.changed
+        values = (
+            found.measured.gain,
+            found.measured.error,
+            float(found.measured.helps),
+            found.forecast.gain,
+            None if changed is None else changed / 2,
+            found.at,
+        )
+        if found.at:
+            yield from (Sample(name, value) for name, value in zip(HELPING, values, strict=True) if value is not None)
+
+    def _active(self, project: int) -> Iterator[Sample]:
+        version = self._registry.current(project)
+        if version is None:
+            return
+        card = self._registry.card(project, version)
+        if card.created_at:
+            yield Sample("version_timestamp_seconds", datetime.fromisoformat(card.created_at).timestamp())
+        if card.scores:
+            yield Sample("holdout_score", card.scores["combined"])
 
     def _traffic(self) -> tuple[Metric, Metric]:
         traffic = self._board.traffic()
@@ -88,13 +209,22 @@ class _TrainerCollector(Collector):
         bodies.add_metric(["received"], traffic.received)
         return requests, bodies
 
-    def _accuracy(self, project: int) -> tuple[float, ...]:
-        """The share and its limits; nothing while nothing is known."""
-        figures = self._board.quality(project).figures
-        if figures is None or figures.accuracy.value is None:
-            return ()
-        return figures.accuracy.value, *figures.accuracy.interval
 
-    def _scores(self, project: int) -> dict[str, float] | None:
-        version = self._registry.current(project)
-        return self._registry.card(project, version).scores if version else None
+def _families() -> dict[str, GaugeMetricFamily | CounterMetricFamily]:
+    """By the names above, without a sample."""
+    plain = [(name, text, ["project"]) for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()]
+    labelled = [(name, text, ["project", label]) for name, (label, text) in LABELLED.items()]
+    return {
+        **{
+            name: GaugeMetricFamily(f"nextlabel_{name}", text, labels=labels) for name, text, labels in plain + labelled
+        },
+        **{name: CounterMetricFamily(f"nextlabel_{name}", text, labels=["project"]) for name, text in COUNTERS.items()},
+    }
+
+
+def _accuracy(name: str, judgement: Judgement, label: str) -> Iterator[Sample]:
+    accuracy = judgement.figures.accuracy if judgement.figures else None
+    if accuracy and accuracy.value is not None:
+        yield Sample(name, accuracy.value, label)
+        yield Sample(f"{name}_low", accuracy.interval.low, label)
+        yield Sample(f"{name}_high", accuracy.interval.high, label)

@@ -1,30 +1,33 @@
-"""What people and their monitoring read: the page, the status of a project, the metrics, the description of all."""
+"""What people and their monitoring read: the pages, the status of a project, the metrics, the description of all."""
 
-import time
-from collections.abc import Mapping
+import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify, render_template, request, send_from_directory, url_for
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
-from nextlabel.errors import NoProjectError, RefusedConfigError, without_password
-from nextlabel.labelstudio import notices
-from nextlabel.problems import helping_words, quality_words
-from nextlabel.settings import ProjectSettings, for_project
-from nextlabel.store.summary import Summary, summary
-from nextlabel.values.options import NO_OPTIONS
-from nextlabel.web.services import services
+from nextlabel.web import access, panels
+from nextlabel.web.services import check_known, services
 
-MOST_CLASSES = 12  # rows on the page for each project
-TONES: Mapping[str, str] = {  # the colours of states, by that of a plain one; others are grey
-    "published": "published",
-    **dict.fromkeys(("reading", "publishing", "fitting", "fit due"), "fitting"),
-    **dict.fromkeys(("silent", "failed", "refused", "overruled", "fit failed", "no fit possible"), "failed"),
-}
+SECTIONS = (  # of a project's page, in their order, with where they stand on a wide one
+    ("top", ("state", "notes", "actions", "figures")),
+    ("left", ("curve", "classes", "helping")),
+    ("right", ("next",)),
+    ("left", ("people",)),
+    ("right", ("look_again",)),
+    ("bottom", ("versions", "presses", "options", "timings")),
+)
+BUTTONS = ("fit", "pause", "resume", "promote", "rollback", "take_defaults", "show_names", "look_again")
 OPENAPI = Path(__file__).parent / "openapi.json"
+STATIC = Path(__file__).parent / "static"
+FOR_GOOD = "private, max-age=31536000, immutable"  # what has its digest in its address
 
 pages = Blueprint("pages", __name__)
 
@@ -46,83 +49,150 @@ def _openapi() -> str:
     return OPENAPI.read_text(encoding="utf-8")
 
 
+# A project, for programs
+
+
 @pages.get("/api/projects/<int:project>")
 def status(project: int) -> Response:
     """What the trainer says of a project."""
-    _check_known(project)
+    check_known(project)
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
     said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
-    said |= asdict(_summary(project))
-    return jsonify(id=project, settings=asdict(_settings_of(project)), **said)
+    said |= {"advice": asdict(board.advice(project))}
+    said |= asdict(panels.summary_of(project))
+    return jsonify(id=project, settings=asdict(panels.settings_of(project)), **said)
 
 
 @pages.get("/api/projects/<int:project>/quality")
 def quality(project: int) -> Response:
     """What the control set says of what the queue of a project follows."""
-    _check_known(project)
+    check_known(project)
     return jsonify(id=project, **asdict(services().board.quality(project)))
 
 
-def _check_known(project: int) -> None:
-    known = services().registry.projects()
-    if project not in known:
-        raise NoProjectError(
-            f"No project {project} is connected to this backend, only {known}. Connect it with "
-            f"nextlabel connect --project {project}."
-        )
+@pages.get("/api/projects/<int:project>/people")
+def people(project: int) -> Response:
+    """Who labels, how fast and how much alike."""
+    check_known(project)
+    return jsonify(id=project, **asdict(access.people_shown(project)))
 
 
-def _summary(project: int) -> Summary:
-    settings, board = services().settings, services().board
-    base = board.base_model()
-    fails = base.state == "failed" and base.base_model == settings.base_model
-    why = base.message if fails else ""
-    return summary(board.queue(project), board.fit(project), why, time.time(), settings.reconcile_s)
+@pages.get("/api/projects/<int:project>/history")
+def history(project: int) -> Response:
+    """How good each version and head was, and what random sampling would have."""
+    check_known(project)
+    points, line = panels.history_of(project) or [], panels.random_of(project)
+    return jsonify(id=project, at=services().board.history(project).at, points=points, random=line)
 
 
-def _settings_of(project: int) -> ProjectSettings:
-    """Those that are active; of impossible ones, which the queue's state tells, none are."""
-    try:
-        return for_project(services().settings, services().registry.options(project))
-    except RefusedConfigError:
-        return for_project(services().settings, NO_OPTIONS)
+@pages.get("/api/projects/<int:project>/next")
+def next_tasks(project: int) -> Response:
+    """What people are served next, and why; without the texts."""
+    check_known(project)
+    return jsonify(id=project, **asdict(services().board.next_tasks(project)))
 
 
-def _no_control(project: int) -> str:
-    """What to say where somebody wanted no figures; why others have none, a remark says."""
-    wanted = _settings_of(project).control_share or not services().registry.options(project).control_seed
-    return "" if wanted else notices.no_control_set(project, has_seed=True).text
+# The documents behind the pages, which browsers poll
+
+
+@pages.get("/api/projects")
+def projects() -> Response:
+    """A line for each project, and the same as HTML."""
+    return _polled("overview", _overview)
+
+
+@pages.get("/api/projects/<int:project>/page")
+def page(project: int) -> Response:
+    """All that the page of a project says, and the same as HTML, by section."""
+    check_known(project)
+    return _polled(project, lambda: _document(project))
+
+
+def _polled(what: object, make: Callable[[], dict[str, Any]]) -> Response:
+    # The buttons' token is in none of it: what is kept is for everybody who may see and do the same.
+    key = (what, access.may_see_texts(), access.may_press())
+    kept = services().documents.get(key, lambda: json.dumps(make(), ensure_ascii=False).encode())
+    response = Response(kept.body, content_type="application/json")
+    response.set_etag(kept.etag)
+    response.make_conditional(request)
+    return response
+
+
+def _overview() -> dict[str, Any]:
+    return _with_html(panels.overview(), "projects", ("projects",))
+
+
+def _document(project: int) -> dict[str, Any]:
+    return _with_html(
+        panels.document(project, access.may_see_texts()),
+        "sections",
+        tuple(chain.from_iterable(names for _, names in SECTIONS)),
+    )
+
+
+def _with_html(said: dict[str, Any], folder: str, names: tuple[str, ...]) -> dict[str, Any]:
+    about = {"p": said, "may_press": access.may_press()}
+    return {**said, "html": {name: render_template(f"{folder}/{name}.html", **about).strip() for name in names}}
+
+
+# The pages for people
 
 
 @pages.get("/")
 def overview() -> str:
-    """The page for people."""
-    board, registry, settings = services().board, services().registry, services().settings
-    projects = [
-        {
-            "id": p,
-            "summary": _summary(p),
-            "queue": board.queue(p),
-            "start": board.start(p),
-            "cards": registry.cards(p),
-            "own": _settings_of(p),
-            "quality": board.quality(p),
-            "helping": helping_words.sentences(board.helping(p)),
-            "helping_of": board.helping(p).order,
-            "no_control": _no_control(p),
-        }
-        for p in registry.projects()
-    ]
+    """All projects; where there is one, its page."""
+    known = services().registry.projects()
+    if len(known) == 1:
+        return _page_of(known[0])
+    return _shown("overview.html", _overview(), "Nextlabel", url_for("pages.projects"))
+
+
+@pages.get("/projects/<int:project>")
+def project_page(project: int) -> str:
+    """One project."""
+    check_known(project)
+    return _page_of(project)
+
+
+def _page_of(project: int) -> str:
+    several = len(services().registry.projects()) > 1
+    said, address = _document(project), url_for("pages.page", project=project)
+    pressed = BUTTONS if access.may_press() else ()
+    tokens = {action: access.form_token(project, action) for action in pressed}
+    return _shown("project.html", said, said["title"], address, several=several, tokens=tokens, sections=SECTIONS)
+
+
+def _shown(template: str, said: dict[str, Any], title: str, polled: str, **more: Any) -> str:
     return render_template(
-        "overview.html",
-        projects=projects,
-        settings=settings,
-        base_model=board.base_model(),
-        url=without_password(settings.label_studio_url),
+        template,
+        p=said,
+        html=said["html"],
+        title=title,
+        polled=polled,
+        settings=services().settings,
+        base_model=services().board.base_model(),
+        url=panels.label_studio(),
         version=__version__,
-        words=quality_words,
-        most=MOST_CLASSES,
-        tones=TONES,
+        file=_address,
+        **more,
     )
+
+
+@pages.get("/static/<path:name>")
+def static(name: str) -> Response:
+    """A file of the pages. Kept for good by a browser that asks for it by its digest."""
+    response = send_from_directory(STATIC, name, conditional=True)
+    if request.args.get("v") == _digest(name):
+        response.headers["Cache-Control"] = FOR_GOOD
+    return response
+
+
+def _address(name: str) -> str:
+    return url_for("pages.static", name=name, v=_digest(name))
+
+
+@cache
+def _digest(name: str) -> str:
+    return sha256((STATIC / name).read_bytes()).hexdigest()[:16]

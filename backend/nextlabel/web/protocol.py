@@ -122,7 +122,9 @@ def webhook() -> tuple[Response, int]:
     known = action in HINTS
     services().metrics.events.labels(action if known else "other").inc()
     if known:
-        _take_hint(services().jobs, action, body)
+        project = project_in(body)
+        services().metrics.note_webhook(project)
+        _take_hint(services().jobs, project, action, body)
     return jsonify(status="queued" if known else "ignored", action=action[:60]), 201 if known else 200
 
 
@@ -151,8 +153,7 @@ def _tasks(body: Mapping[str, Any]) -> list[Any]:
     return tasks
 
 
-def _take_hint(jobs: JobQueue, action: str, body: Mapping[str, Any]) -> None:
-    project = project_in(body)
+def _take_hint(jobs: JobQueue, project: int, action: str, body: Mapping[str, Any]) -> None:
     if action == "PROJECT_UPDATED" and jobs.is_echo(project, model_version_in(body)):
         return
     if action == "START_TRAINING":

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import tarfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ SOURCE = Package(
     source=True,
 )
 OUTER, INNER = "additional_resources/hutto_ICWSM_2014.tar.gz", "movieReviewSnippets_GroundTruth.txt"
+VOTES = "movieReviewSnippets_anonDataRatings.txt"
 SIZES = {"train": 3500, "dev": 1000, "test": 1400}
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -68,6 +70,17 @@ def ratings(package: bytes) -> dict[str, float]:
     text = member(member(package, OUTER), INNER).decode("utf-8")
     fields = (line.split("\t") for line in text.splitlines() if line.strip())
     return {sentence: float(rating) for _, rating, sentence in fields}
+
+
+def votes(package: bytes) -> list[tuple[str, float, list[int]]]:
+    """Each sentence with its mean rating and the ratings of all who rated it, in the order of the file. Of 30 lines
+    that follow each other a place in the list is the same person."""
+    inner = member(package, OUTER)
+    rated = (line.split("\t") for line in member(inner, VOTES).decode("utf-8").splitlines() if line.strip())
+    by_id = {number: json.loads(given) for number, _, _, given in rated}
+    text = member(inner, INNER).decode("utf-8")
+    fields = (line.split("\t") for line in text.splitlines() if line.strip())
+    return [(sentence, float(mean), by_id[number]) for number, mean, sentence in fields if number in by_id]
 
 
 def member(archive: bytes, name: str) -> bytes:

@@ -1,0 +1,62 @@
+"""Does what somebody asked for on a project's page and only the trainer may do: options are changed in Label Studio."""
+
+from collections.abc import Mapping
+
+from nextlabel.errors import NextlabelError
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.project_options import change, take_new_defaults
+from nextlabel.settings import Settings
+from nextlabel.store.presses import DONE, REFUSED, Press, Presses
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+SWITCHED: Mapping[str, tuple[str, str]] = {  # options, by their buttons, and what they are while they are on
+    "show_names": ("show_people", "on"),
+    "look_again": ("look_again", "3"),
+}
+
+
+class Pressing:
+    """Of all projects."""
+
+    def __init__(self, settings: Settings, registry: Registry, studio: LabelStudioClient):
+        self._settings, self._registry, self._studio = settings, registry, studio
+        self._presses, self._audits = Presses(settings.model_dir), Audits(settings.model_dir)
+
+    def waits(self, project: int) -> bool:
+        """Whether something is asked for."""
+        return bool(self._presses.asked(project))
+
+    def do(self, project: int) -> None:
+        """All that is asked for, or it is said why not: Label Studio has just answered, so what fails now is refused,
+        and whoever pressed may press again."""
+        for press in self._presses.asked(project):
+            try:
+                self._do(project, press)
+            except NextlabelError as error:
+                self._presses.answer(project, press, REFUSED, str(error))
+            else:
+                self._presses.answer(project, press, DONE)
+
+    def refuse(self, project: int, why: str) -> None:
+        """None of what is asked for can be done."""
+        for press in self._presses.asked(project):
+            self._presses.answer(project, press, REFUSED, why)
+
+    def _do(self, project: int, press: Press) -> None:
+        if press.action == "take_defaults":
+            options = take_new_defaults(self._studio, self._settings, project)
+        else:
+            options = change(self._studio, self._settings, project, _options_of(press))
+        self._registry.put_options(project, options)
+        if press.action == "resume" and self._audits.rests(project):
+            self._audits.release(project)
+
+
+def _options_of(press: Press) -> Mapping[str, str]:
+    if press.action in ("pause", "resume"):
+        return {"pause": "on" if press.action == "pause" else ""}
+    if press.action not in SWITCHED:
+        raise NextlabelError(f"This trainer knows no button {press.action!r}. Update it, and restart it.")
+    name, on = SWITCHED[press.action]
+    return {name: on if press.about == "on" else ""}

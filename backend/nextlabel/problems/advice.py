@@ -1,0 +1,72 @@
+"""What to do next, as one value that changes seldom, so that somebody can be told when it does."""
+
+from dataclasses import dataclass
+
+from nextlabel.problems.helping import Helping, NextLabels
+from nextlabel.problems.judgement import WIDE, Judgement
+from nextlabel.problems.quality_words import DRY_RUN, PAYS, may_be_certified
+
+TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
+AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
+HARDLY_CHANGES = "hardly_changes"
+KEYS = (TOO_EARLY, GO_ON, AUDIT_WORTH_IT, AUDITING, CERTIFIED, HARDLY_CHANGES, CANNOT_TELL)
+STILL = (
+    PAYS - 0.02
+)  # of what is left, that are to be right for an audit to stay worth it: a label more or less is chance
+LITTLE = 0.01  # of the accuracy, by which the next labels will hardly change it
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One of `KEYS`, which stay the same from release to release, what to tell a person, and since when the key is that
+    one, in seconds since 1970; all empty while nobody has looked."""
+
+    key: str = ""
+    sentence: str = ""
+    since: float = 0.0
+
+
+NO_ADVICE = Advice()
+
+
+def advise(judgement: Judgement, helping: Helping, auditing: bool, certified: int, now: float, last: Advice) -> Advice:
+    """From what the control set says, what was last found of the order, whether an audit runs, and how many tasks the
+    last one certified. `last` is the advice so far: of the same key it has been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key)
+    return Advice(key, sentence, last.since if last.key == key else now)
+
+
+def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: int, last: str) -> tuple[str, str]:
+    if auditing:
+        return AUDITING, "An audit runs: label its tasks to the end."
+    if certified:
+        return CERTIFIED, f"The machine's labels of {certified} tasks are certified: no person need label these."
+    if not judgement.control_share:
+        return CANNOT_TELL, "The project has no control set, so that nothing can be told."
+    if waits := _waits_for(judgement):
+        return TOO_EARLY, waits
+    if may_be_certified(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
+        return AUDIT_WORTH_IT, f"An audit may be worth it: {DRY_RUN} says how many labels it takes."
+    return _of_next_labels(helping.next_labels)
+
+
+def _waits_for(judgement: Judgement) -> str:
+    """Why it is too early; empty when it is not."""
+    figures = judgement.figures
+    if figures is None:
+        return f"It is too early to tell: {judgement.why}."
+    if figures.accuracy.value is None or figures.accuracy.interval.width >= WIDE:
+        return f"It is too early to tell: about {judgement.more} more labels of the control set are needed."
+    return ""
+
+
+def _of_next_labels(found: NextLabels) -> tuple[str, str]:
+    if found.changed is None:
+        return (
+            CANNOT_TELL,
+            f"What the next labels may bring is not known: {found.why or 'it is still to be found out'}.",
+        )
+    most = f"{100 * found.changed / 2:.1f} points"
+    if found.changed / 2 < LITTLE:
+        return HARDLY_CHANGES, f"The next {found.labels} labels will hardly change the accuracy by more than {most}."
+    return GO_ON, f"Go on: the next {found.labels} labels may change the accuracy, hardly by more than {most}."

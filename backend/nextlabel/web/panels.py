@@ -1,0 +1,363 @@
+"""What the page of a project says, as one document of plain JSON. A section that there is nothing for is null.
+
+Gathers what the trainer, the registry and the audits say; computes no figure, and asks Label Studio nothing.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
+from nextlabel.labelstudio import notices
+from nextlabel.problems import helping_words, quality_words
+from nextlabel.problems.history import Point
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
+from nextlabel.problems.quality import Estimate
+from nextlabel.problems.random_line import random_line
+from nextlabel.settings import ProjectSettings, for_project
+from nextlabel.store import summary
+from nextlabel.store.presses import Presses
+from nextlabel.store.status import QueueStatus
+from nextlabel.store.texts import texts_of
+from nextlabel.values.options import KEY, LATEST, NO_OPTIONS, OWN, ProjectOptions
+from nextlabel.values.versions import PREFIX, Card
+from nextlabel.versions.audits import Audits
+from nextlabel.web import access
+from nextlabel.web.services import services
+
+Json: TypeAlias = dict[str, Any]
+
+MOST_CLASSES = 12  # rows of the table of classes
+MOST_PRESSES = 8
+LONGEST_TEXT = 240  # characters of a task
+TONES: Mapping[str, str] = {  # how a state is shown, by that of a plain one; others are quiet
+    "published": "published",
+    **dict.fromkeys(("reading", "publishing", "fitting", "fit due"), "fitting"),
+    **dict.fromkeys(("silent", "failed", "refused", "overruled", "fit failed", "no fit possible"), "failed"),
+}
+SEED = "control_seed"  # an option that is a secret of the backend
+OF_PEOPLE = ("look_for", "leave_out")  # options that hold texts, or people's accounts
+
+
+def document(project: int, may_see: bool) -> Json:
+    """All that the page says of a project; texts of tasks and accounts only where who asks `may_see` them."""
+    board, registry = services().board, services().registry
+    queue, options, judgement = board.queue(project), registry.options(project), board.quality(project)
+    cards, history, own = registry.cards(project), history_of(project), settings_of(project)
+    return {
+        "id": project,
+        "title": queue.title or "Project",
+        "label_studio": f"{label_studio()}/projects/{project}/data",
+        "state": state_of(project),
+        "queue": asdict(queue),
+        "start": asdict(board.start(project)),
+        "control_share": own.control_share,
+        "start_order": own.start_order,
+        "defaults": {"own": options.defaults, "latest": LATEST},
+        "quality": _quality(judgement, project),
+        "classes": _classes(judgement, cards, queue),
+        "advice": _advice(project),
+        "helping": _helping(project),
+        "audit": _audit(project),
+        "history": history,
+        "random": random_of(project),
+        "next": _with_texts(next_of(project), project, may_see),
+        "people": people_of(project),
+        "look_again": _with_texts(look_again_of(project), project, may_see),
+        "presses": _presses(project, may_see),
+        "versions": _versions(project, cards, history or []),
+        "options": _options(own, options, may_see),
+    }
+
+
+def overview() -> Json:
+    """A line for each project."""
+    return {"projects": [_line(project) for project in services().registry.projects()]}
+
+
+def _line(project: int) -> Json:
+    queue, state = services().board.queue(project), state_of(project)
+    return {
+        "id": project,
+        "title": queue.title or "Project",
+        "state": state["state"],
+        "tone": state["tone"],
+        "wrong": state["first"] or _why_failed(state),
+        "labels": queue.labels,
+        "pending": queue.pending,
+        "accuracy": _narrow(_accuracy(services().board.quality(project))),
+    }
+
+
+def _why_failed(state: Json) -> str:
+    return next(iter(state["sentences"]), "") if state["tone"] == "failed" else ""
+
+
+def label_studio() -> str:
+    """Its address, as a browser may see it."""
+    return str(without_password(services().settings.label_studio_url)).rstrip("/")
+
+
+# What the trainer puts on the board
+
+
+def next_of(project: int) -> Json | None:
+    """The tasks that come next, and why each."""
+    found = services().board.next_tasks(project)
+    return asdict(found) if found.at else None
+
+
+def history_of(project: int) -> list[Json] | None:
+    """What every version and head was, the oldest first, also of those that are deleted."""
+    found = services().board.history(project)
+    return [_point(point) for point in found.points] if found.at else None
+
+
+def _point(point: Point) -> Json:
+    return {**asdict(point), "accuracy": _estimate(point.accuracy), "macro_f1": _estimate(point.macro_f1)}
+
+
+def random_of(project: int) -> list[Json]:
+    """The accuracy of as many random labels, as far as that was measured or forecast."""
+    board = services().board
+    return [asdict(one) for one in random_line(board.helping(project), board.history(project).points)]
+
+
+def _advice(project: int) -> Json | None:
+    found = services().board.advice(project)
+    return asdict(found) if found.key else None
+
+
+def people_of(project: int) -> Json | None:
+    """Who labels, how much, how fast and how alike."""
+    found = access.people_shown(project)
+    return asdict(found) if found.at else None
+
+
+def look_again_of(project: int) -> Json | None:
+    """Tasks whose label is worth a second look."""
+    found = services().board.look_again(project)
+    return asdict(found) if found.at else None
+
+
+def _presses(project: int, may_see: bool) -> list[Json]:
+    """What was pressed last, the newest first."""
+    found = Presses(services().settings.model_dir).all(project)[:MOST_PRESSES]
+    return [{**asdict(press), "at": _time(press.at), "who": press.who if may_see else ""} for press in found]
+
+
+def paused(project: int) -> bool:
+    """Whether fits rest because somebody wanted it, or soon will."""
+    return bool(services().board.queue(project).paused or services().registry.options(project).pause)
+
+
+# The state
+
+
+def state_of(project: int) -> Json:
+    """One state, the sentences that go with it, and how far a fit is."""
+    found = summary_of(project)
+    queue = services().board.queue(project)
+    return {
+        **asdict(found),
+        "tone": TONES.get(found.state, ""),
+        "first": queue.first,
+        "warnings": list(queue.warnings),
+        "remarks": list(queue.remarks),
+        "no_control": _no_control(project),
+        "paused": paused(project),
+    }
+
+
+def summary_of(project: int) -> summary.Summary:
+    """The state in the words of `store.summary`."""
+    settings = services().settings
+    return summary.summary_of(services().board, project, settings.base_model, time.time(), settings.reconcile_s)
+
+
+def settings_of(project: int) -> ProjectSettings:
+    """Those that are active; of impossible ones, which the queue's state tells, none are."""
+    try:
+        return for_project(services().settings, services().registry.options(project))
+    except RefusedConfigError:
+        return for_project(services().settings, NO_OPTIONS)
+
+
+def _no_control(project: int) -> str:
+    """What to say where somebody wanted no figures; why others have none, a remark says."""
+    wanted = settings_of(project).control_share or not services().registry.options(project).control_seed
+    return "" if wanted else notices.no_control_set(project, has_seed=True).text
+
+
+# How good it is
+
+
+def _estimate(estimate: Estimate | None) -> Json | None:
+    if estimate is None or estimate.value is None:
+        return None
+    low, high = estimate.interval
+    return {"value": estimate.value, "low": low, "high": high, "n": estimate.examples}
+
+
+def _narrow(found: Json | None) -> Json | None:
+    """A figure that says enough to be shown."""
+    return found if found and found["high"] - found["low"] < WIDE else None
+
+
+def _accuracy(judgement: Judgement) -> Json | None:
+    return _estimate(judgement.figures.accuracy) if judgement.figures else None
+
+
+def _quality(judgement: Judgement, project: int) -> Json | None:
+    said = quality_words.sentences(judgement)
+    if not said:
+        return None
+    figures = judgement.figures
+    return {
+        "order": judgement.order,
+        "name": short(judgement.order),
+        "sentences": said,
+        "accuracy": _narrow(_accuracy(judgement)),
+        "left": _narrow(_estimate(judgement.left)),
+        "macro_f1": _narrow(_estimate(figures.macro_f1)) if figures else None,
+        "calibration": _estimate(figures.calibration) if figures else None,
+        "command": f"nextlabel quality --project {project}",
+    }
+
+
+def _classes(judgement: Judgement, cards: Sequence[Card], queue: QueueStatus) -> list[Json] | None:
+    """A table for each question of which something is known; None before any class has a control label."""
+    learnt = queue.by_class or next((card.label_counts for card in cards if card.version == queue.version), {})
+    judged = [one for one in quality_words.each(judgement) if one.figures and one.sample.answered]
+    return [_table(one.question, one.figures, learnt) for one in judged if one.figures] or None
+
+
+def _table(question: str, figures: Figures, learnt: Mapping[str, int]) -> Json:
+    """Of more than `MOST_CLASSES` those of which most is known."""
+    seen = [one for one in figures.classes if one.recall.examples]
+    kept = sorted(seen, key=lambda one: -one.recall.examples)[:MOST_CLASSES]
+    rows = [_class(one, learnt) for one in seen if one in kept]
+    return {"question": question, "rows": rows, "more": quality_words.left_out(figures, MOST_CLASSES)}
+
+
+def _class(one: OfClass, learnt: Mapping[str, int]) -> Json:
+    figures = {"share": _estimate(one.share), "recall": _estimate(one.recall), "f1": _estimate(one.f1)}
+    return {"label": one.label, "learnt": learnt.get(one.label), "confused": _confused(one), **figures}
+
+
+def _confused(one: OfClass) -> str:
+    return f"{one.taken_for} ({one.times} of {one.recall.examples})" if one.times >= quality_words.PATTERN else ""
+
+
+def _helping(project: int) -> Json | None:
+    found = services().board.helping(project)
+    said = helping_words.sentences(found)
+    return (
+        {"order": found.order, "name": short(found.order), "at": _time(found.at), "sentences": said} if said else None
+    )
+
+
+def _audit(project: int) -> Json | None:
+    """What is known of the last audit without counting its labels, which the state's sentence does while it runs."""
+    audits = _audits_in(services().settings.model_dir)
+    number = audits.next_number(project) - 1
+    directory = audits.home(project) / str(number)
+    if not directory.is_dir():
+        return None
+    try:
+        about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
+    except BadAuditError as error:
+        about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+    return {**about, "runs": audits.runs(project), "ended": audits.ended(project), "holds": audits.holds(project)}
+
+
+@cache
+def _audits_in(model_dir: Path) -> Audits:
+    return Audits(model_dir)  # always the same, to be known again
+
+
+@lru_cache(maxsize=256)
+def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
+    """What stays as it is, without the many rows that were frozen."""
+    audit = audits.load(project, number)
+    return {"number": number, "version": short(audit.version), "tasks": len(audit.ids_N), "begun_at": audit.begun_at}
+
+
+# Tasks, versions, options
+
+
+def _with_texts(section: Json | None, project: int, may_see: bool) -> Json | None:
+    """The tasks with their texts, their neighbours too."""
+    if section is None:
+        return None
+    tasks = section["tasks"]
+    near = [neighbour["task"] for task in tasks for neighbour in task.get("neighbours", ())]
+    ids = {task["task"] for task in tasks} | set(near)
+    texts = texts_of(services().settings.model_dir, project, ids) if may_see else {}
+    return {**section, "tasks": [_with_text(task, texts) for task in tasks]}
+
+
+def _with_text(task: Json, texts: Mapping[int, str]) -> Json:
+    text = " ".join(texts.get(task["task"], "").split())
+    shown = {**task, "text": text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"}
+    if "neighbours" in task:
+        shown["neighbours"] = [_with_text(neighbour, texts) for neighbour in task["neighbours"]]
+    return shown
+
+
+def _versions(project: int, cards: Sequence[Card], history: Sequence[Json]) -> list[Json]:
+    """Those on disk, the newest first."""
+    active = services().board.queue(project).version
+    measured = {entry["version"]: entry for entry in history}
+    known = any(card.version == active for card in cards)
+    before = services().registry.before(project, active) if known else None
+    return [_version(card, active, before, measured.get(card.version, {})) for card in cards]
+
+
+def _version(card: Card, active: str, before: str | None, measured: Json) -> Json:
+    return {
+        "version": card.version,
+        "name": short(card.version),
+        "number": card.number,
+        "fitted_on": card.fitted_on,
+        "labels": card.examples,
+        "at": card.created_at,
+        "active": card.version == active,
+        "refused": card.refused,
+        "verdict": card.verdict,
+        "before": short(before) if before and card.version == active else "",
+        "accuracy": measured.get("accuracy"),
+        "scores": card.scores,
+        "seconds": card.seconds,
+        "reason": card.reason,
+    }
+
+
+def short(version: str) -> str:
+    """What people call a version or a head: its number."""
+    return version.removeprefix(PREFIX).partition("-")[0]
+
+
+def _options(own: ProjectSettings, options: ProjectOptions, may_see: bool) -> list[Json]:
+    """What is in force, and whether it is built in, from the environment or the project's."""
+    found = [{"name": name, "value": str(getattr(own, name)), "source": own.sources[name]} for name in OWN]
+    return [*found, *({"name": name, "value": value, "source": "project"} for name, value in _others(options, may_see))]
+
+
+def _others(options: ProjectOptions, may_see: bool) -> Iterator[tuple[str, str]]:
+    """What a person decided beside that."""
+    kept = options.put_into({}).get(KEY, {})
+    for name, value in kept.items():
+        if name in OWN or name in (SEED, "defaults", "audits") or (name in OF_PEOPLE and not may_see):
+            continue
+        yield name, re.sub(r"\s+", " ", str(value))
+
+
+def _time(seconds: float) -> str:
+    """As ISO 8601 has it."""
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="seconds")

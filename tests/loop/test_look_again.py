@@ -1,0 +1,327 @@
+"""What is listed and what is opened again: never what judges, never with one person, never more than there is room."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.told_studio import Studio as ToldStudio
+from helpers.told_studio import backend
+from nextlabel.errors import NoProjectError
+from nextlabel.labelstudio.client import MLBackend, Project, Served
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.control import Control
+from nextlabel.learning.second_votes import drawn
+from nextlabel.learning.suspects import Answered, LookedAt
+from nextlabel.loop.look_again import AGAIN, ANEW, DRAWN_OPEN, EVERY, Again, Asker
+from nextlabel.loop.marks import Marks
+from nextlabel.problems.look_again import OPEN, LookAgain, Suspect
+from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.settings import Settings
+from nextlabel.store.pool import EMBEDDINGS, NOTED, Pool, pool_path
+from nextlabel.store.state import AgainState
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.arrays import Features
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.options import ProjectOptions
+from nextlabel.values.queue import Published
+from nextlabel.versions.registry import Registry
+
+LABELS = ("cat", "dog", "eel")
+CONFIG = replace(
+    parse_label_config(
+        '<View><Text name="t" value="$text"/><Choices name="c" toName="t" choice="single">'
+        + "".join(f'<Choice value="{label}"/>' for label in LABELS)
+        + "</Choices></View>"
+    ),
+    control=Control("s", 0.1),
+)
+TASKS = 90
+ODD = (7, 10, 20, 33, 40)  # labelled otherwise than all that is near them
+
+
+class Studio(ToldStudio):
+    """Keeps how tasks are served, and the options of the backend."""
+
+    def __init__(self, options: ProjectOptions):
+        super().__init__(backend(options.put_into({})))
+        self.tasks = {task: Served(1, 1, True) for task in range(1, TASKS + 1)}
+        self.log: list[str] = []
+        self.then: Callable[[], None] = lambda: None
+
+    def served(self, project: int, task_id: int) -> Served | None:
+        return self.tasks.get(task_id)
+
+    def serve_to(self, task_id: int, people: int, finished: bool) -> bool:
+        self.log.append(f"task {task_id}")
+        self.then()
+        self.tasks[task_id] = Served(people, self.tasks[task_id].annotations, finished)
+        return True
+
+    def update_ml_backend(
+        self, backend: int, project: int, url: str, title: str, user: str, password: str, extra: Any
+    ) -> None:
+        self.log.append("options")
+        self._backends = [replace(row, extra_params=extra) for row in self._backends]
+
+    def disconnect(self) -> None:
+        self._backends = list[MLBackend]()
+
+    @property
+    def reopened(self) -> Mapping[int, int]:
+        return ProjectOptions.of(self._backends[0].extra_params).reopened
+
+    @property
+    def open(self) -> set[int]:
+        return {task for task, served in self.tasks.items() if served != Served(1, served.annotations, True)}
+
+
+class Embedder:
+    """Embeddings that are there."""
+
+    name = "known"
+
+    def embed(self, pool: Pool, project: int, examples: object) -> None:
+        points_ND = np.eye(3, 6)[np.arange(TASKS) % 3] + 0.15 * np.random.default_rng(0).normal(size=(TASKS, 6))
+        points_ND /= np.linalg.norm(points_ND, axis=1, keepdims=True)
+        pool.put_vectors(EMBEDDINGS, self.name, pool.examples(range(1, TASKS + 1)), points_ND.astype(np.float16))
+
+
+class Scene:
+    """A project with all tasks labelled by Anna and Ben in turn."""
+
+    def __init__(self, home: Path, **options: Any):
+        self.home, self.settings = home, Settings(_env_file=None, model_dir=home)
+        self.registry, self.board = Registry(home), StatusBoard(home)
+        self.registry.know(1)
+        self.set(Studio(ProjectOptions(control_seed="s", **options)))
+        self.pool = Pool(pool_path(home, 1))
+        self.pool.upsert(self.row(task) for task in range(1, TASKS + 1))
+
+    def set(self, studio: Studio) -> None:
+        self.studio, self.people, self.ours, self.hinted = studio, 1, True, False
+        options = ProjectOptions.of(studio._backends[0].extra_params)
+        self.registry.put_options(1, options)
+        self.again = Again(self.settings, self.registry, self.board, studio, Embedder(), lambda: 1.0)  # type: ignore[arg-type]
+
+    def row(self, task: int, *more: tuple[str, str], draw: str = "", holdout: bool = False, **changes: Any) -> TaskRow:
+        label = LABELS[(task - 1 + (task in ODD)) % 3]
+        given = [(label, "12"[task % 2]), *more]
+        votes = tuple(Vote(label, False, f"2026-11-0{n}", account=who) for n, (label, who) in enumerate(given))
+        example = Example(task, f"text {task}")
+        return replace(TaskRow(task, example, holdout, True, False, len(votes), votes, draw=draw), **changes)
+
+    def look(self) -> LookAgain:
+        project = Project(1, "", "", "", None, False, 0, 0, False, False, people=self.people)
+        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, lambda: self.hinted))
+        return self.board.look_again(1)
+
+    def set_options(self, **changes: Any) -> None:
+        """As a person does in Label Studio, and the trainer takes over."""
+        options = replace(self.registry.options(1), **changes)
+        self.studio.update_ml_backend(1, 1, "", "", "", "", options.put_into({}))
+        self.registry.put_options(1, options)
+
+    def answer(self, task: int, label: str, who: str, closed: bool = True) -> None:
+        """A second person's, which closes the task in Label Studio."""
+        served = self.studio.tasks[task]
+        self.studio.tasks[task] = Served(served.people, served.annotations + 1, closed)
+        self.pool.upsert([self.row(task, (label, who), closed=closed)])
+
+    def sync(self) -> None:
+        """Have the copy know what is open."""
+        for task, served in self.studio.tasks.items():
+            if not served.finished:
+                self.pool.upsert([self.row(task, closed=False)])
+
+
+def odd_ones(question: SingleChoice, answered: Sequence[Answered], features_ND: Features) -> LookedAt:
+    """All that is odd and that one person alone has labelled: how doubtful labels are is no matter of these tests."""
+    assert len(features_ND) == len(answered)
+    ones = (example.id for example, votes in answered if len({vote.account for vote in votes}) == 1)
+    return LookedAt(tuple(Suspect(task, LABELS[task % 3], 0.9, ("odd",)) for task in ones if task in ODD), {})
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Scene]]:
+    made: list[Scene] = []
+
+    monkeypatch.setattr("nextlabel.learning.suspects.look", odd_ones)
+
+    def make(**options: Any) -> Scene:
+        made.append(Scene(tmp_path / str(len(made)), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.pool.__exit__()
+
+
+def test_all_that_is_odd_is_listed_and_nothing_of_what_judges_ever_is(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=20)
+    project.pool.upsert([project.row(7, draw="01"), project.row(10, holdout=True)])
+    found = project.look()
+    assert {one.task for one in found.tasks} == {20, 33, 40}
+    assert project.studio.open == {20, 33, 40} == set(project.studio.reopened)
+    again = scene(second_votes=0.5)
+    again.pool.upsert([again.row(task, draw=f"{task:02}") for task in drawn("s", 0.5, range(1, TASKS + 1))])
+    again.look()
+    assert again.studio.open == set(), "nor is one drawn for a second vote"
+
+
+@pytest.mark.parametrize("why", ["off", "one person", "people", "not ours"])
+def test_nothing_is_opened_and_all_is_put_back_where_that_would_be_wrong(scene: Callable[..., Scene], why: str) -> None:
+    project = scene(look_again=2, second_votes=0.2)
+    project.look()
+    assert len(project.studio.open) == 2 + DRAWN_OPEN
+    if why == "off":
+        project.set_options(look_again=0, second_votes=0)
+    elif why == "one person":
+        rows = [project.row(task) for task in range(1, TASKS + 1)]
+        project.pool.upsert([replace(row, votes=(replace(row.votes[0], account="1"),)) for row in rows])
+    elif why == "people":
+        project.people = 2
+    else:
+        project.ours = False
+    said = project.look()
+    as_all = {Served(project.people, 1, project.people == 1)}
+    assert set(project.studio.tasks.values()) <= {Served(1, 1, True), *as_all}, "as the project asks about all others"
+    assert bool(project.studio.open) == (why == "people")
+    assert project.studio.reopened == {}
+    assert said.open == 0
+    assert bool(said.why) == (why != "off")
+    calls = len(project.studio.log)
+    project.look()
+    assert len(project.studio.log) == calls, "what is done costs nothing"
+
+
+def test_a_task_that_a_second_person_confirms_is_off_the_list_and_one_that_is_changed_too(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(look_again=2)
+    first, second = sorted(project.look().tasks, key=lambda one: one.state != OPEN)[:2]
+    project.sync()
+    side = project.again.side(project.pool, 1, 20)
+    assert (side.kind, side.hidden, list(side.places)) == (AGAIN, True, [9, 19])
+    assert set(side.tasks) == {first.task, second.task}
+    project.answer(first.task, first.label, "21"[first.task % 2])
+    project.answer(second.task, LABELS[(second.task - 1) % 3], "21"[second.task % 2])
+    found = project.look()
+    assert (found.confirmed, found.changed, found.open) == (1, 1, 2)
+    assert not {first.task, second.task} & {one.task for one in found.tasks}
+    assert not {first.task, second.task} & project.studio.open
+    assert project.studio.tasks[first.task] == Served(1, 2, True)
+
+
+def test_while_somebody_waits_the_list_is_old_and_nothing_is_opened_by_it_but_not_for_long(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(look_again=2)
+    project.hinted = True
+    assert len(project.look().tasks) == len(ODD), "what was never looked at is overdue"
+    opened = project.studio.open
+    project.set_options(look_again=3)
+    project.pool.update(AgainState, lambda state: replace(state, votes=TASKS - ANEW))
+    answered = min(set(ODD) - opened)
+    project.answer(answered, "cat", "3")
+    project.look()
+    assert project.studio.open == opened
+    project.hinted = False
+    assert answered not in {one.task for one in project.look().tasks}
+    assert len(project.studio.open) == 3
+    assert opened < project.studio.open <= set(ODD) - {answered}
+
+
+def test_what_is_skipped_or_has_lost_its_label_is_put_back(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=2)
+    first, second = sorted(project.look().tasks, key=lambda one: one.state != OPEN)[:2]
+    project.pool.upsert([project.row(first.task, closed=False, skipped=True)])
+    project.pool.upsert([replace(project.row(second.task, closed=False), votes=(), annotations=0)])
+    project.studio.tasks[second.task] = Served(2, 0, False)
+    found = project.look()
+    assert first.task not in project.studio.open
+    assert project.studio.tasks[second.task] == Served(1, 0, False), "it is served like any other that has no label"
+    assert not {first.task, second.task} & project.studio.reopened.keys()
+    assert found.open == 2
+
+
+def test_no_more_are_asked_again_than_one_in_so_many_labels(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=20)
+    earned = project.pool.votes() // EVERY
+    project.pool.update(
+        AgainState, lambda state: replace(state, asked=dict.fromkeys(range(1000, 1000 + earned - 2), ""))
+    )
+    assert project.look().open == 2
+
+
+def test_what_is_drawn_comes_in_the_order_of_the_draw_and_never_because_it_is_doubtful(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(look_again=20, second_votes=0.4)
+    draw = drawn("s", 0.4, range(1, TASKS + 1))
+    assert set(ODD) & set(draw)
+    project.look()
+    assert project.studio.open == set(draw[:DRAWN_OPEN]) | (set(ODD) - set(draw))
+    project.sync()
+    project.answer(draw[0], LABELS[(draw[0] - 1) % 3], "21"[draw[0] % 2])
+    project.look()
+    assert project.studio.open & set(draw) == set(draw[1 : DRAWN_OPEN + 1])
+
+
+def test_whose_vote_decides_between_two_holds_for_all_that_is_learnt_and_outlives_other_tables(
+    scene: Callable[..., Scene],
+) -> None:
+    project, question = scene(), SingleChoice(LABELS)
+    project.pool.upsert([project.row(5, ("eel", "1"))])
+    assert project.pool.labels(question, holdout=False)[5] == "eel", "the latest one"
+    for account, label in (("2", "dog"), ("1", "eel"), ("3", "eel")):
+        project.pool.update(AgainState, lambda state, account=account: replace(state, casting={5: account}))  # type: ignore[misc]
+        assert project.pool.labels(question, holdout=False)[5] == label
+        assert {one.id: given for one, given in project.pool.labelled(question, holdout=False)}[5] == label
+    assert AgainState in NOTED
+
+
+def test_it_is_noted_before_it_is_opened_and_found_again_without_our_files(
+    scene: Callable[..., Scene], tmp_path: Path
+) -> None:
+    project = scene(look_again=2)
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    project.studio.then = killed
+    with pytest.raises(KeyboardInterrupt):
+        project.look()
+    assert project.studio.log[:2] == [
+        "options",
+        f"task {min(project.studio.reopened, key=list(project.studio.reopened).index)}",
+    ]
+    project.studio.then = lambda: None
+    another = Scene(tmp_path / "another", look_again=2)
+    another.set(project.studio)
+    with another.pool:
+        assert another.look().open == 2
+        assert set(another.studio.reopened) == another.studio.open
+
+
+def test_a_disconnect_while_tasks_are_opened_leaves_none_open(scene: Callable[..., Scene]) -> None:
+    project = scene(look_again=2)
+    project.studio.then = project.studio.disconnect
+    with pytest.raises(NoProjectError):
+        project.look()
+    assert project.studio.open == set()
+
+
+def test_the_place_of_a_task_that_is_open_again_marks_no_control_text(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, marked = scene(look_again=1), list[Mapping[str, float]]()
+    [task] = [one.task for one in project.look().tasks if one.state == OPEN]
+    project.pool.note_published(Published(1, 3, "v1", 0.2), Published(2, task, "v1", 0.7))
+    monkeypatch.setattr(Marks, "_mark", lambda self, pool, project, lowest: marked.append(lowest))
+    Marks(project.registry).look(project.pool, 1, CONFIG, "v1")
+    assert marked == [{"v1": 0.8}], "only what was asked for by its value says how far down the order was asked for"

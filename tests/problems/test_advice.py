@@ -1,0 +1,109 @@
+"""What to do next is one of a few keys, and the line of random sampling holds nothing that is not known."""
+
+from dataclasses import replace
+
+import pytest
+
+from nextlabel.problems import advice
+from nextlabel.problems.advice import KEYS, NO_ADVICE, Advice, advise
+from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
+from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
+from nextlabel.problems.intervals import Interval, wilson
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, Sample
+from nextlabel.problems.quality import Estimate
+from nextlabel.problems.random_line import random_line
+
+
+def share(right: int, of: int) -> Estimate:
+    return Estimate(right / of if of else None, wilson(right, of), of)
+
+
+def judged(right: int, of: int, left: Estimate | None = None) -> Judgement:
+    unknown = Estimate(None, Interval(0, 1), 0)
+    figures = Figures(share(right, of), unknown, unknown, Estimate(0.0, Interval(-0.1, 0.1), of), ())
+    return Judgement("nextlabel-2", 0.1, Sample(100, answered=of), "", figures, left, more=21)
+
+
+KNOWN, SURE = judged(80, 100), judged(97, 100, share(50, 50))
+CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for changed in (0.03, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("key", "judgement", "helping", "auditing", "certified", "words"),
+    [
+        (advice.AUDITING, SURE, STILL, True, 0, "to the end"),
+        (advice.CERTIFIED, SURE, STILL, False, 812, "812 tasks are certified"),
+        (advice.CANNOT_TELL, NO_JUDGEMENT, CHANGED, False, 0, "no control set"),
+        (
+            advice.TOO_EARLY,
+            replace(KNOWN, figures=None, why="no version is fitted yet"),
+            CHANGED,
+            False,
+            0,
+            "no version",
+        ),
+        (advice.TOO_EARLY, judged(8, 10), CHANGED, False, 0, "about 21 more labels of the control set"),
+        (advice.TOO_EARLY, judged(0, 0), CHANGED, False, 0, "too early"),
+        (advice.AUDIT_WORTH_IT, SURE, STILL, False, 0, "nextlabel certificate start --dry-run"),
+        (advice.GO_ON, replace(SURE, question="tone"), CHANGED, False, 0, "hardly by more than 1.5 points"),
+        (advice.GO_ON, KNOWN, CHANGED, False, 0, "the next 64 labels may change"),
+        (advice.HARDLY_CHANGES, KNOWN, STILL, False, 0, "by more than 0.5 points"),
+        (advice.CANNOT_TELL, KNOWN, Helping(), False, 0, "still to be found out"),
+        (
+            advice.CANNOT_TELL,
+            KNOWN,
+            Helping(next_labels=NextLabels(why="no task is left")),
+            False,
+            0,
+            "no task is left",
+        ),
+    ],
+)
+def test_the_advice_follows_from_what_is_known(
+    key: str, judgement: Judgement, helping: Helping, auditing: bool, certified: int, words: str
+) -> None:
+    found = advise(judgement, helping, auditing, certified, 9.0, NO_ADVICE)
+    assert (found.key, found.since) == (key, 9.0)
+    assert key in KEYS
+    assert words in found.sentence
+
+
+def test_the_same_advice_stands_since_it_was_first_given() -> None:
+    now = 9.0
+    before = Advice(advice.GO_ON, "Go on: as it was then.", 5.0)
+    found = advise(KNOWN, CHANGED, False, 0, now, before)
+    assert (found.key, found.since) == (advice.GO_ON, 5.0)
+    assert found.sentence != before.sentence
+    assert advise(KNOWN, STILL, False, 0, now, before).since == now
+
+
+def test_an_audit_that_was_worth_it_stays_so_when_one_label_more_is_wrong() -> None:
+    less, low = judged(97, 100, share(48, 50)), judged(97, 100, share(47, 50))
+    worth = advise(SURE, STILL, False, 0, 1.0, NO_ADVICE)
+    assert [advise(one, STILL, False, 0, 2.0, worth).since for one in (less, low)] == [1.0, 2.0]
+    assert advise(less, STILL, False, 0, 2.0, NO_ADVICE).key == advice.HARDLY_CHANGES
+
+
+POINT = Point("nextlabel-2", "2", 105, 9.0, judged_by=CONTROL_SET, accuracy=Estimate(0.8, Interval(0.74, 0.85), 200))
+ASKED = Helping(at=1.0, forecast=Forecast(100, 0.05, 0.02, 0.08))
+
+
+def test_a_forecast_is_taken_from_the_accuracy_at_about_as_many_labels() -> None:
+    far = replace(POINT, labels=98, accuracy=Estimate(0.6, Interval(0.5, 0.7), 200))
+    [found] = random_line(ASKED, [replace(POINT, labels=50), POINT, far])
+    assert (found.labels, found.kind) == (100, FORECAST)
+    assert found.value == pytest.approx(0.6 - 0.05), "98 are nearer to 100 than 105"
+    [found] = random_line(ASKED, [POINT])
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (0.75, 0.75 - (0.06**2 + 0.03**2) ** 0.5, 0.75 + (0.05**2 + 0.03**2) ** 0.5)
+    )
+    [lowest] = random_line(ASKED, [replace(POINT, accuracy=Estimate(0.02, Interval(0.0, 0.05), 200))])
+    assert (lowest.value, lowest.low) == (0.0, 0.0), "a share is never below 0"
+
+
+def test_where_nothing_can_be_told_the_line_is_empty() -> None:
+    for other in (replace(POINT, labels=89), replace(POINT, judged_by=HOLDOUT), replace(POINT, accuracy=None)):
+        assert random_line(ASKED, [other]) == ()
+    assert random_line(Helping(), [POINT]) == ()
+    measured = RandomPoint(64, 0.7, 0.6, 0.8, MEASURED)
+    assert random_line(replace(ASKED, measured=Measured(at_random=(measured,))), []) == (measured,)

@@ -1,0 +1,234 @@
+"""The pages in a real browser: what is drawn, kept, said and pressed, on a phone, in the dark, by keyboard."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import pytest
+
+from helpers import screenshots
+from helpers.browser import answering, browsing
+from helpers.paths import ROOT
+from helpers.served import client_of
+from helpers.shown_project import fill, saying, told
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.status import StatusBoard
+from nextlabel.versions.registry import Registry
+from nextlabel.web import access
+
+PROJECT = 7
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+DRAWN = """() => {
+    const canvas = document.querySelector("#plot canvas");
+    const seen = canvas?.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+    return new Set(seen.filter((_, i) => i % 4 === 3)).size;
+}"""
+# WCAG 2.2, 1.4.3: of each text that is shown, how far its colour stands out from the ground behind it.
+FAINT = """() => {
+    const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = (rgb) => {
+        const [r, g, b] = rgb.map((c) => c / 255).map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (element) => {
+        for (let at = element; at; at = at.parentElement) {
+            const [r, g, b, a = 1] = parts(getComputedStyle(at).backgroundColor);
+            if (a === 1) return [r, g, b];
+        }
+        return [255, 255, 255];
+    };
+    const own = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    return [...document.querySelectorAll("body *")].filter((e) => own(e) && e.checkVisibility()).map((e) => {
+        const [a, b] = [light(parts(getComputedStyle(e).color).slice(0, 3)), light(ground(e))];
+        return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.localName + " " + e.className];
+    }).filter(([contrast]) => contrast < 4.5);
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(patience: None) -> Iterator[Any]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    fill(tmp_path, PROJECT, datetime.now(timezone.utc))
+    return tmp_path
+
+
+@pytest.fixture
+def address(home: Path) -> Iterator[str]:
+    with saying(told(datetime.now(timezone.utc))), answering(client_of(home).application) as found:
+        yield found
+
+
+class Shown:
+    """A page in a browser, with all that the browser complains of and asks for."""
+
+    def __init__(self, browser: Any, **options: Any):
+        self.context = browser.new_context(**{"viewport": DESK, **options})
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, address: str) -> Any:
+        """Load it, and wait until the first document has come."""
+        with self.page.expect_response(lambda answer: "/api/" in answer.url):
+            self.page.goto(address)
+        return self.page
+
+
+def test_the_whole_page_is_drawn_and_nothing_is_complained_of(browser: Any, address: str) -> None:
+    for look in ({}, {"viewport": PHONE}, {"color_scheme": "dark"}, {"viewport": PHONE, "color_scheme": "dark"}):
+        shown = Shown(browser, **look)
+        page = shown.open(address)
+        page.wait_for_selector("#plot canvas")
+        assert page.evaluate(DRAWN) > 2, "lines, and a band that shines through"
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert page.evaluate(OVERFLOW) <= 0, look
+        assert page.evaluate(FAINT) == [], look
+        assert shown.complaints == []
+        assert {urlsplit(url).netloc for url in shown.asked} == {urlsplit(address).netloc}
+        shown.context.close()
+
+
+def test_what_is_polled_changes_in_its_place(browser: Any, address: str, home: Path) -> None:
+    shown = Shown(browser, viewport={"width": 900, "height": 300})
+    shown.page.clock.install()
+    page = shown.open(address)
+    page.wait_for_selector("#plot canvas")
+    page.click("#options > summary")
+    page.click("#ask-promote-7 > summary")
+    page.focus("#press-promote-7")
+    where = page.evaluate("window.scrollY")
+    now = datetime.now(timezone.utc)
+    StatusBoard(home).put_queue(PROJECT, now.timestamp(), labels=351, warnings=("A new one.",))
+    StatusBoard(home).put_queue(PROJECT, now.timestamp(), how_to_find="Versions change, too.")
+    page.clock.run_for(4000)
+    page.wait_for_selector("#panel-versions >> text=Versions change, too")
+    page.wait_for_selector("#panel-figures >> text=351")
+    assert page.inner_text("#panel-notes").count("A new one.") == 1
+    assert page.evaluate("[options.open, document.getElementById('ask-promote-7').open]") == [True, True]
+    assert page.evaluate("document.activeElement.id") == "press-promote-7"
+    assert abs(page.evaluate("window.scrollY") - where) < 60, "by no more than the sections above have grown"
+    assert page.locator("#plot canvas").count() == 1
+    assert shown.complaints == []
+    shown.context.close()
+
+
+def test_a_backend_that_does_not_answer_is_said_until_it_does(browser: Any, home: Path) -> None:
+    shown, app = Shown(browser), client_of(home).application
+    shown.page.clock.install()
+    with ExitStack() as first:
+        address = first.enter_context(answering(app))
+        page = shown.open(address)
+        assert page.is_hidden("#unreachable")
+    for _ in range(2):
+        with page.expect_event("requestfailed"):
+            page.clock.run_for(7000)
+    page.wait_for_selector("#unreachable >> text=The backend does not answer. What stands here was so at")
+    assert "347" in page.inner_text("#panel-figures"), "what was known still stands there"
+    with answering(app, urlsplit(address).port or 0):
+        with page.expect_response(lambda answer: answer.status in (200, 304)):
+            page.clock.run_for(13_000)
+        page.wait_for_selector("#unreachable", state="hidden")
+    shown.context.close()
+
+
+def test_a_hidden_tab_asks_once_a_minute(browser: Any, address: str) -> None:
+    shown = Shown(browser)
+    shown.page.clock.install()
+    shown.page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => true})")
+    page = shown.open(address)
+    page.clock.run_for(55_000)
+    assert sum("/api/" in url for url in shown.asked) == 1
+    with page.expect_response(lambda answer: "/api/" in answer.url):
+        page.clock.run_for(6_000)
+    shown.context.close()
+
+
+def test_a_button_is_reached_and_pressed_by_keyboard(browser: Any, address: str) -> None:
+    shown = Shown(browser)
+    with patch.object(access, "form_token", "{} {}".format):
+        page, reached = shown.open(address), list[str]()
+    page.route("**/actions/*", lambda route: route.fulfill(status=204))
+    while not reached or reached[-1] != "ask-promote-7":
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.parentElement.id"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "seen where it is"
+        assert len(reached) < 200
+    assert {"press-fit", "next-1", "again-31", "press-label"} <= set(reached)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    with page.expect_request("**/actions/promote") as pressed:
+        page.keyboard.press("Enter")
+    sent = pressed.value.post_data_json
+    assert (sent["token"], sent["about"][:12]) == (f"{PROJECT} promote", "nextlabel-7-")
+    shown.context.close()
+
+
+def test_without_scripts_the_page_says_the_same(browser: Any, address: str) -> None:
+    shown = Shown(browser, java_script_enabled=False)
+    shown.page.goto(address)
+    for words in ("347", "Refund (41 %)", "Fit now", "Promote"):
+        assert words in shown.page.inner_text("main")
+    shown.page.click("#curve-table > summary")
+    assert shown.page.is_visible("text=Accuracy of random sampling")
+    shown.context.close()
+
+
+def test_the_documentations_pictures_are_of_this_page_and_load_fast(browser: Any, tmp_path: Path) -> None:
+    screenshots.take(browser, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.png")} == set(screenshots.PICTURES)
+    shown = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+    for name in screenshots.PICTURES:
+        assert f"]({name})" in shown
+        for directory in (tmp_path, ROOT / "docs"):
+            assert 10_000 < (directory / name).stat().st_size < 300_000
+
+
+def test_twenty_projects_fit_on_a_phone_and_lead_to_theirs(browser: Any, tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    for project in range(1, 21):
+        fill(tmp_path, project, now, f"Mails of the shop in the old town, part {project}")
+    with answering(client_of(tmp_path).application) as address:
+        shown = Shown(browser, viewport=PHONE, color_scheme="dark")
+        shown.page.clock.install()
+        page = shown.open(address)
+        assert page.locator("tbody tr").count() == 20
+        assert page.evaluate(OVERFLOW) <= 0
+        StatusBoard(tmp_path).put_queue(3, now.timestamp(), labels=999)
+        page.clock.run_for(4000)
+        page.wait_for_selector("tbody tr:nth-child(3) >> text=999")
+        with page.expect_response(lambda answer: "/api/projects/20/page" in answer.url):
+            page.click("#project-20")
+        assert "part 20 #20" in page.inner_text("h1")
+        assert shown.complaints == []
+        shown.context.close()
+
+
+def test_pressed_buttons_do_what_they_say(browser: Any, address: str, home: Path) -> None:
+    shown, registry = Shown(browser), Registry(home)
+    page = shown.open(address)
+    with page.expect_navigation():
+        page.click("#press-fit")
+    assert JobQueue(home).demanded(PROJECT)
+    assert "Mails to the shop" in page.inner_text("h1"), "the page again"
+    page.click("#ask-promote-7 > summary")
+    with page.expect_navigation():
+        page.click("#press-promote-7")
+    assert registry.promoted(PROJECT).startswith("nextlabel-7-")
+    with page.expect_download() as download:
+        page.click("#zip-8")
+    assert download.value.suggested_filename.startswith("nextlabel-8-")
+    assert shown.complaints == []
+    shown.context.close()

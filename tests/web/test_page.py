@@ -1,0 +1,310 @@
+"""A project's page and the document behind it, without a browser: what is said, to whom, how often it is made."""
+
+import json
+import threading
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from flask.testing import FlaskClient
+
+from helpers.audits import AUDIT
+from helpers.pages import parse
+from helpers.served import client_of
+from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
+from helpers.versions import cut
+from nextlabel.store.pool import pool_path
+from nextlabel.store.status import StatusBoard
+from nextlabel.store.texts import texts_of
+from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.versions.audits import PLAN, Audits
+from nextlabel.versions.registry import Registry
+from nextlabel.web import access
+from nextlabel.web.documents import KEPT_S, Documents
+from nextlabel.web.pages import SECTIONS, STATIC
+
+PROJECT = 7
+NOTHING = "\N{EN DASH}"  # of a figure that is not known
+VENDORED = {  # as npm has them in uplot 1.6.32
+    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> FlaskClient:
+    fill(tmp_path, PROJECT, long_ago())
+    return client_of(tmp_path)
+
+
+def said_by(client: FlaskClient, project: int = PROJECT) -> dict[str, Any]:
+    answer = client.get(f"/api/projects/{project}/page")
+    assert answer.status_code == 200
+    return dict(answer.get_json())
+
+
+# What it says
+
+
+def test_a_section_is_null_and_not_on_the_page_while_there_is_nothing_to_say(tmp_path: Path) -> None:
+    Registry(tmp_path).know(PROJECT)
+    client = client_of(tmp_path)
+    said = said_by(client)
+    empty = ("quality", "classes", "helping", "audit", "history", "next", "people", "look_again")
+    assert [said[name] for name in empty] == [None] * len(empty)
+    shown = parse(client.get(f"/projects/{PROJECT}").text)
+    assert shown.headings == ["Project #7", "Options in force"]
+
+
+def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) -> None:
+    with saying(told(long_ago())):
+        said, shown = said_by(client), parse(client.get(f"/projects/{PROJECT}").text)
+    assert shown.headings == [
+        "Mails to the shop #7", "Learning curve", "How good it is", "Whether it helps, and what is certified",
+        "Next tasks", "People", "Worth a second look", "Versions", "Options in force", "Timings and holdout scores",
+    ]  # fmt: skip
+    assert [one["version"] for one in said["history"]] != [one["version"] for one in said["versions"]]
+    curve = shown.tables["Accuracy of each version, the newest last"]
+    assert curve[-1] == ["8", "320", "84 % 78 to 90 %", "39 labels control set", "0.84 0.78 to 0.90", "31 %", "yes"]
+    classes = shown.tables["Each class, by the control set's labels"]
+    assert [row[0] for row in classes[1:]] == list(LABELS)
+    assert classes[1][1] == "8 64 learnt"
+    versions = shown.tables["Versions on disk, the newest first"]
+    assert [row[:2] for row in versions[1:3]] == [
+        ["8 active 24 Nov 2026, 01:30 UTC", "320"],
+        ["7 23 Nov 2026, 20:30 UTC", "256"],
+    ]
+    assert versions[1][2] == "84 % 78 to 90 % n 39"
+    assert versions[3][0] == "6 refused 23 Nov 2026, 15:30 UTC"
+    for words in (
+        "3 of them new", "12 labels are of copies", "Refund 52 of 80", "the machine says Refund (41 %)",
+        "Today 53 labels by 2 people, 9 s a label in the middle. On random second votes 16 of 18 agree (65 % to 99 %).",
+        "1 of at most 3 tasks are open for a second person", "the model says Refund (0.93); 4 of 5 neighbours",
+    ):  # fmt: skip
+        assert " ".join(words.split()) in " ".join(shown.text.split()), words
+
+
+def test_tasks_link_into_label_studio(client: FlaskClient) -> None:
+    with saying(told(long_ago())):
+        loads = parse(client.get(f"/projects/{PROJECT}").text).loads
+    for task in (1, 31):  # one that comes next, one that is near it and worth a second look
+        assert f"a href=http://localhost:8080/projects/{PROJECT}/data?task={task}" in loads
+
+
+def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> None:
+    least = told(long_ago())
+    least["history_of"] = [{**least["history_of"][0], "accuracy": None, "majority": None, "judged_by": ""}]
+    least["random_of"] = []
+    least["people_of"] = {**least["people_of"], "names_shown": False, "people": [], "agreement": None, "pace_s": None}
+    least["look_again_of"] = {**least["look_again_of"], "on": False, "tasks": []}
+    fuller = told(long_ago())
+    fuller["look_again_of"] |= {"confirmed": 4, "changed": 2, "why": "all labels are one person's"}
+    fuller["people_of"] |= {"agreement": None, "why": "no task has two answers"}
+    with saying(least):
+        shown = parse(client.get("/").text)
+    assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
+    assert "No label is contradicted" in shown.text
+    assert "Show names and speed" in shown.text
+    assert "ada@shop.example" not in shown.text
+    with saying(fuller):
+        text = " ".join(parse(client.get("/").text).text.split())
+    assert "A second person confirmed 4 of these labels and changed 2." in text
+    assert "None is opened again for a second person, as all labels are one person's." in text
+    assert "There is no agreement to tell: no task has two answers." in text
+
+
+def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: FlaskClient) -> None:
+    old = told(long_ago())
+    old["history_of"][0]["accuracy"] = {"value": 0.41, "low": 0.0, "high": 1.0, "n": 0}
+    with saying(old):
+        assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
+
+
+def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, tmp_path: Path) -> None:
+    said, audits = list[str](), Audits(tmp_path)
+
+    def tell() -> None:
+        said.append(" ".join(parse(client.get("/").text).text.split()))
+
+    audits.begin(AUDIT, None)
+    tell()
+    audits.end(PROJECT, "200 labels were given")
+    tell()
+    audits.release(PROJECT)
+    tell()
+    about = "Audit 1 of version 5.12, with 3 tasks, begun 01 Jan 2026, 00:00 UTC:"
+    assert f"{about} runs. nextlabel certificate status --project 7 tells" in said[0]
+    assert f"{about} ended, as 200 labels were given. Nothing is fitted until nextlabel certificate stop" in said[1]
+    assert about in said[2]
+    assert "Nothing is fitted" not in said[2]
+
+
+def test_a_damaged_audit_is_said_to_be_one(client: FlaskClient, tmp_path: Path) -> None:
+    audits = Audits(tmp_path)
+    audits.begin(AUDIT, None)
+    cut(audits.home(PROJECT) / "1" / PLAN)
+    assert "Audit 1 of project 7 cannot be read from" in parse(client.get("/").text).text
+
+
+# Who may see and press
+
+
+def test_who_may_not_see_texts_gets_none_and_no_button(client: FlaskClient, tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    own = ProjectOptions(defaults=LATEST, control_seed="s3cret", look_for={"Refund": ("my money",)})
+    registry.put_options(PROJECT, own)
+    with saying(told(long_ago())):
+        open_page, seeing = client.get("/").text, said_by(client)
+        with patch.object(access, "may_see_texts", return_value=False), patch.object(access, "may_press", bool):
+            closed_page, blind = client.get("/").text, said_by(client)
+    assert seeing["next"]["tasks"][0]["text"] == TEXTS[1]
+    assert seeing["next"]["tasks"][0]["neighbours"][0]["text"] == TEXTS[31 % len(TEXTS)]
+    assert {"name": "look_for", "value": "{'Refund': ['my money']}", "source": "project"} in seeing["options"]
+    assert "Yes, promote" in open_page
+    assert parse(open_page).tags.count("form") == 8
+    for hidden in (*TEXTS, "my money"):
+        assert hidden not in closed_page + json.dumps(blind)
+    assert not {"form", "button", "input"} & set(parse(closed_page).tags)
+    assert "s3cret" not in open_page + json.dumps(seeing)
+
+
+def test_each_button_is_of_the_form_that_holds_its_token_and_dangerous_ones_ask_first(client: FlaskClient) -> None:
+    with saying(told(long_ago())), patch.object(access, "form_token", "{} {}".format):
+        shown = client.get("/").text
+    said = said_by(client)["html"]
+    assert 'action="/projects/7/actions/fit"><input type="hidden" name="token" value="7 fit">' in shown
+    assert "token" not in json.dumps(said), "what is kept for everybody holds nobody's tokens"
+    assert '<button type="submit" form="form-fit"' in said["actions"]
+    asked = said["versions"].partition('id="ask-promote-7"')[2].partition("</details>")[0]
+    assert 'form="form-promote"' in asked
+    assert f'name="about" value="{said_by(client)["versions"][1]["version"]}"' in asked
+    assert said["versions"].count('form="form-promote"') == said["versions"].count('id="ask-promote') == 4
+
+
+# Polling
+
+
+def test_a_poll_costs_nothing_while_nothing_changes(client: FlaskClient, tmp_path: Path) -> None:
+    address = f"/api/projects/{PROJECT}/page"
+    first = client.get(address)
+    same = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    StatusBoard(tmp_path).put_queue(PROJECT, long_ago().timestamp(), labels=348)
+    # Of another process, which has kept none yet.
+    changed = client_of(tmp_path).get(address, headers={"If-None-Match": first.headers["ETag"]})
+    assert (changed.status_code, changed.get_json()["queue"]["labels"]) == (200, 348)
+    assert changed.headers["ETag"] != first.headers["ETag"]
+    assert changed.headers["Cache-Control"] == "no-store"
+
+
+def test_a_page_that_is_loaded_is_never_an_old_one(client: FlaskClient, tmp_path: Path) -> None:
+    said_by(client)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, labels=4321)
+    assert "4321" in client.get("/").text
+
+
+def test_a_document_is_made_once_for_all_who_ask_and_nobody_waits_for_a_slow_one() -> None:
+    now, made = [0.0], list[int]()
+    documents = Documents(lambda: now[0])
+
+    def make() -> bytes:
+        made.append(len(made))
+        return b"%d" % len(made)
+
+    assert [documents.get("page", make).body for _ in range(50)] == [b"1"] * 50
+    now[0] += KEPT_S
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        begun.set()
+        assert go_on.wait(10)
+        return b"slow"
+
+    maker = threading.Thread(target=documents.get, args=("page", slow))
+    maker.start()
+    assert begun.wait(10)
+    assert documents.get("page", make).body == b"1", "the one before, at once"
+    go_on.set()
+    maker.join(10)
+    assert documents.get("page", make).body == b"slow"
+    assert len(made) == 1
+
+
+def test_a_document_that_cannot_be_made_is_tried_again() -> None:
+    documents = Documents()
+    with pytest.raises(ZeroDivisionError):
+        documents.get("page", lambda: b"%d" % (1 // 0))
+    assert documents.get("page", lambda: b"good").body == b"good"
+
+
+# Twenty projects
+
+
+def test_many_projects_have_a_line_each(tmp_path: Path) -> None:
+    for project in range(1, 21):
+        fill(tmp_path, project, datetime.now(timezone.utc), f"Part {project}")
+    StatusBoard(tmp_path).put_queue(5, 0.0, first="Label Studio refuses the token.", state="failed")
+    StatusBoard(tmp_path).put_queue(6, 0.0, message="Nobody can serve <this>.", state="refused")
+    client = client_of(tmp_path)
+    lines = parse(client.get("/").text).tables["All projects that are connected to this backend"]
+    assert lines[0] == ["Project", "State", "Labels", "Accuracy"]
+    assert lines[1] == ["Part 1 #1", "published", "347 3 new", "90 % 76 to 96 %"]
+    assert lines[5][:2] == ["Part 5 #5", "failed Label Studio refuses the token."]
+    assert lines[6][:2] == ["Part 6 #6", "refused Nobody can serve <this>."]
+    assert len(lines) == 21
+    said = client.get("/api/projects").get_json()["projects"]
+    assert [one["id"] for one in said] == list(range(1, 21))
+    assert "All projects" in client.get("/projects/20").text
+    assert client.get("/projects/21").status_code == 404
+
+
+# For everybody
+
+
+def test_the_page_can_be_read_without_seeing_it(client: FlaskClient) -> None:
+    with saying(told(long_ago())):
+        html = client.get("/").text
+    shown = parse(html)
+    assert len(shown.ids) == len(set(shown.ids))
+    assert 'lang="en"' in html
+    assert shown.tags.count("h1") == shown.tags.count("main") == 1
+    assert html.count("<table") == html.count("<caption"), "each table says what it is"
+    assert shown.tags.count("th") == html.count('<th scope="col"') + html.count('<th scope="row"')
+    assert '<div class="panel" id="panel-state" role="status" aria-live="polite">' in html
+    assert html.count('<section aria-labelledby="h-') == html.count('<h2 id="h-')
+    assert html.index('class="skip" href="#main"') < html.index("<header")
+
+
+def test_files_are_kept_for_good_under_their_digest_alone(client: FlaskClient) -> None:
+    [address] = [load.partition("=")[2] for load in parse(client.get("/").text).loads if "page.js" in load]
+    assert client.get(address).headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    for other in ("/static/page.js", "/static/page.js?v=0"):
+        assert client.get(other).headers["Cache-Control"] == "no-cache"
+    assert client.get("/static/../pages.py").status_code == client.get("/static/nothing.js").status_code == 404
+
+
+def test_the_drawing_library_is_the_published_one_with_its_licence_and_loads_nothing() -> None:
+    directory = STATIC / "vendor" / "uPlot-1.6.32"
+    assert {path.name for path in directory.iterdir()} == {*VENDORED, "LICENSE"}
+    for name, digest in VENDORED.items():
+        assert sha256((directory / name).read_bytes()).hexdigest() == digest
+    assert "The MIT License" in (directory / "LICENSE").read_text()
+    for path in (*STATIC.glob("page.*"), *directory.glob("*.css")):
+        assert "://" not in path.read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_texts_are_read_from_a_copy_that_is_not_touched(tmp_path: Path) -> None:
+    assert texts_of(tmp_path, PROJECT, [1]) == {}
+    assert not pool_path(tmp_path, PROJECT).exists()
+    fill(tmp_path, PROJECT, long_ago())
+    assert texts_of(tmp_path, PROJECT, [1, 999]) == {1: TEXTS[1]}
+    pool_path(tmp_path, PROJECT).write_bytes(b"no data base" * 100)
+    assert texts_of(tmp_path, PROJECT, [1]) == {}
+
+
+def test_every_section_has_a_place_on_the_page() -> None:
+    templates = {path.stem for path in (STATIC.parent / "templates" / "sections").iterdir()}
+    assert {name for _, names in SECTIONS for name in names} == templates

@@ -1,0 +1,82 @@
+"""What the trainer puts on the board for the page, and who may see it there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from helpers.pages import parse
+from helpers.served import client_of
+from helpers.shown_project import LABELS, fill, long_ago
+from nextlabel.problems.advice import GO_ON, Advice
+from nextlabel.problems.history import CONTROL_SET, History, Point
+from nextlabel.problems.intervals import Interval
+from nextlabel.problems.people import Agreement, People, Person, Today
+from nextlabel.problems.quality import Estimate
+from nextlabel.store.status import StatusBoard
+from nextlabel.values.next_tasks import Neighbour, NextTask, NextTasks
+from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.versions.registry import Registry
+
+PROJECT = 7
+POINTS = tuple(
+    Point(
+        f"nextlabel-{n}-T", str(n), 8 * n, 1.0, True, "", CONTROL_SET, Estimate(0.5, Interval(0.4, 0.6), 40), None, 0.3
+    )
+    for n in (1, 2)
+)
+NEXT = NextTask(1, "value", 1, "the model is torn", 0.9, "Refund", 0.41, (Neighbour(31, "Other", 0.8),))
+PEOPLE = People(
+    1.0, True, Today(5, 2), 9.0, Agreement(9, 10, 0.5, 0.99), "", (Person("ada@shop.example", 3, 9, 8.0, 9, 10, ""),)
+)
+
+
+def put(model_dir: Path) -> None:
+    fill(model_dir, PROJECT, long_ago())
+    board = StatusBoard(model_dir)
+    board.put_history(PROJECT, History(1.0, POINTS))
+    board.put_next_tasks(PROJECT, NextTasks(1.0, "nextlabel-8.4-T", (NEXT,)))
+    board.put_people(PROJECT, PEOPLE)
+    board.put_advice(PROJECT, Advice(GO_ON, "Go on: it may change.", 1.0))
+    judged = board.quality(PROJECT)
+    assert judged.figures is not None
+    first, *others = judged.figures.classes
+    confused = replace(judged.figures, classes=(replace(first, taken_for="Refund", times=3), *others))
+    board.put_quality(PROJECT, replace(judged, figures=confused))
+    board.put_queue(PROJECT, 0.0, by_class={"Refund": 52})
+
+
+def test_all_that_is_on_the_board_is_on_the_page(tmp_path: Path) -> None:
+    put(tmp_path)
+    registry = Registry(tmp_path)
+    registry.put_options(PROJECT, replace(registry.options(PROJECT), show_people=True, pause=True))
+    shown = parse(client_of(tmp_path).get("/").text)
+    assert [row[:3] for row in shown.tables["Accuracy of each version, the newest last"][1:]] == [
+        ["1", "8", "50 % 40 to 60 %"], ["2", "16", "50 % 40 to 60 %"]
+    ]  # fmt: skip
+    classes = shown.tables["Each class, by the control set's labels"]
+    assert classes[0][-1] == "Most taken for"
+    assert [row[-1] for row in classes[1:]] == ["Refund (3 of 8)", *["\N{EN DASH}"] * (len(LABELS) - 1)]
+    assert classes[2][1] == "8 52 learnt"
+    text = " ".join(shown.text.split())
+    for words in ("Go on: it may change.", "the model is torn", "#31 Other (0.80", "On random second votes 9 of 10"):
+        assert words in text
+    assert shown.tables["By name, without a ranking"][1][:4] == ["ada@shop.example", "3", "9", "8 s"]
+    assert ("Resume" in text, "Pause" in text) == (True, False)
+
+
+def test_names_are_for_those_who_may_see_them_and_only_if_a_lead_wants_that(tmp_path: Path) -> None:
+    put(tmp_path)
+    address = f"/api/projects/{PROJECT}/page"
+    assert "ada@shop.example" not in client_of(tmp_path).get(address).text
+    own = ProjectOptions(defaults=LATEST, show_people=True)
+    Registry(tmp_path).put_options(PROJECT, own)
+    client = client_of(tmp_path)
+    assert client.get(address).get_json()["people"]["people"][0]["name"] == "ada@shop.example"
+    from_elsewhere = client.get(address, headers={"X-Forwarded-For": "192.0.2.7"})
+    assert from_elsewhere.get_json()["people"]["people"] == []
+    assert from_elsewhere.get_json()["next"]["tasks"][0]["text"] == ""
+    assert "press-fit" not in from_elsewhere.text
+    guarded = client_of(tmp_path, basic_auth_user="u", basic_auth_pass=SecretStr("p"))
+    assert "ada@shop.example" in guarded.get(address, auth=("u", "p"), headers={"X-Forwarded-For": "192.0.2.7"}).text
+    assert guarded.get(address).status_code == 401
