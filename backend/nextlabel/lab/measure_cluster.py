@@ -163,13 +163,14 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         times_N[[example.id for example in scored.examples]] += 1
         orders.keep(pool, version, scored)
 
-    cpu_s = time.process_time()
-    before, moved, nodes = resident_mib(), cluster.moved, Counter(cluster.computed)
-    RESET.write_text("5")  # the highest so far, forgotten: proc(5)
     with Pool(pool_path(settings.model_dir, PROJECT)) as pool, patch.object(backlogs, "keep", keep):
-        times_N = np.zeros(max(pool.task_ids()) + 1, dtype=np.uint8)  # a dictionary would be most of what is held
-        start, texts = time.perf_counter(), pool.unscored_size(version)
-        for part in pool.unscored_parts(version, backlogs.PART):
+        texts, todo = pool.unscored_size(version), pool.unscored_parts(version, backlogs.PART)
+        times_N = np.zeros(todo[-1][1] + 1, dtype=np.uint8)  # a dictionary would be most of what is held
+        moved, nodes = cluster.moved, Counter(cluster.computed)
+        before = resident_mib()
+        RESET.write_text("5")  # the highest so far, forgotten: proc(5)
+        start, cpu_s = time.perf_counter(), time.process_time()
+        for part in todo:
             while not elsewhere.has_room:
                 time.sleep(PAUSE_S)
             backlog.score(PROJECT, version, *part)
