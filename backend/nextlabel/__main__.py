@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "measure-loop": "measure the seconds from a label to the new order",
         "measure-page": "measure what open pages cost the web process, and whether webhooks wait",
         "measure-pool": "measure large pools",
+        "measure-cluster": "measure fits and large pools on the nodes of a cluster",
         "measure-rounds": "measure what a round of a simulation costs, next to an older checkout",
         "measure-near-copies": "measure what counts as a near-copy, by cosine and by words",
         "count-requests": "count what a label costs in requests",

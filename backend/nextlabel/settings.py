@@ -25,6 +25,7 @@ from nextlabel.errors import BadSettingError, without_password
 from nextlabel.learning.control import NO_CONTROL, Control
 from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
+from nextlabel.values.addresses import RAY_ADDRESS
 from nextlabel.values.options import OF_0_1_0, OWN, ProjectOptions, not_possible
 
 YEAR_S = 366 * 86400.0
@@ -279,6 +280,38 @@ class Settings(BaseSettings):
         "auto",
         description="auto, fp32 or bf16",
         title="auto: what the device is fast at, for all but the published order; fp32: exact for single answers too",
+    )
+    ray_address: str = Field(
+        "",
+        pattern=f"^({RAY_ADDRESS})?$",
+        description="ray://HOST:PORT, the client port of a Ray cluster's head; empty: this machine computes",
+        title="where fits and large pools are computed ([cluster](cluster.md)); needs `pip install 'nextlabel[ray]'`",
+    )
+    compute_away: Literal["local", "wait"] = Field(
+        "local",
+        description="local or wait",
+        title="while that cluster cannot be had: compute here, or wait for it",
+    )
+    compute_threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="a whole number of CPU threads; 0: as many as a trainer of this machine has",
+        title="of each task on that cluster; with other numbers than here, last bits differ",
+    )
+    compute_gpus: float = Field(
+        0.0,
+        ge=0,
+        le=8,
+        description="a number of GPUs from 0 to 8; a fraction such as 0.25 shares one",
+        title="that each task on that cluster asks for; 0: nodes compute on CPUs",
+    )
+    compute_fits: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="a whole number of fits from 1 to 64",
+        title="that a trainer has made on that cluster at a time, of different projects",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1", title="of fits and draws")
     promote_margin: float = Field(

@@ -257,7 +257,7 @@ def test_a_damaged_version_is_stood_in_for_and_a_fit_that_is_stopped_goes_on_aft
     assert project.registry.versions(project.id) == [second, first]
     start_with(project, fit_steps=40)
     third = project.wait(newer_than=first)
-    assert project.registry.card(project.id, third).reason == "Start Training was pressed"
+    assert project.registry.card(project.id, third).reason == "Fit now or Start Training was pressed"
     assert serves_in_the_order_of(project, third)
     assert project.board.queue(project.id).warnings == ()
 

@@ -116,7 +116,7 @@ def test_while_it_is_paused_nothing_is_fitted_and_what_was_asked_for_comes_when_
     house.fitter.fit(PROJECT)
     assert house.registry.versions(PROJECT) == []
     house.registry.put_options(PROJECT, ProjectOptions())
-    assert house.look().reason == "Start Training was pressed"
+    assert house.look().reason == "Fit now or Start Training was pressed"
     assert house.registry.card(PROJECT, house.fit()).examples == len(TRAIN)
 
 
@@ -353,7 +353,7 @@ def test_a_demand_that_came_after_the_last_look_at_label_studio_stands(fitted: H
     assert fitted.jobs.demanded(PROJECT)
     fitted.synchronised(fitted.now)
     fitted.label(POOL[:1], RIGHT)
-    assert fitted.look().reason == "Start Training was pressed"
+    assert fitted.look().reason == "Fit now or Start Training was pressed"
     third = fitted.fit()
     assert third != second
     assert fitted.look().reason == ""
@@ -383,7 +383,7 @@ def test_a_demand_stands_although_label_studio_was_read_while_its_fit_ran(
 
     monkeypatch.setattr(Fitter, "_round", read_meanwhile)
     fitted.fit_on_demand()
-    assert fitted.look().reason == "Start Training was pressed"
+    assert fitted.look().reason == "Fit now or Start Training was pressed"
 
 
 def test_what_fell_due_before_the_last_fit_ended_is_not_due_for_ever(fitted: House) -> None:

@@ -17,8 +17,10 @@ from nextlabel.labelstudio import connection
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.labelstudio.doctor import examine
+from nextlabel.labelstudio.project_options import change
 from nextlabel.labelstudio.registration import find_backend
 from nextlabel.learning.certificate import Audit
+from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.presses import DONE, REFUSED, Presses
 from nextlabel.store.summary import PAUSED
@@ -125,8 +127,9 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
 
     press(project, "look_again", about="on")
     assert options_of(project).look_again == 3
+    change(studio, Settings(), project.id, {"second_votes": "0.05"})
     press(project, "look_again", about="off")
-    assert options_of(project).look_again == 0
+    assert (options_of(project).look_again, options_of(project).second_votes) == (0, 0), "nobody is asked any more"
     see_a_certificate_stand_until_resumed(project)
 
     actions = f"{project.backend.url}/api/projects/{project.id}/actions"

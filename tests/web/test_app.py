@@ -947,7 +947,7 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     assert "Start Training fits once more" in shown
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=worse.version)
     assert "not promoted" not in page(client), "a person promoted it"
-    assert f"{worse.version} was judged" not in page(client)
+    assert "version 2 was judged" not in page(client)
     for card in (make_card(3, LABELS, judged="the holdout (40)"), make_card(4, LABELS, unjudged="8 are too few")):
         Registry(tmp_path).save(card, {}, lambda directory: None)
         StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)

@@ -17,14 +17,17 @@ from helpers.served import client_of
 from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
 from helpers.versions import cut
 from nextlabel.store.pool import pool_path
+from nextlabel.store.presses import ASKED, DONE, REFUSED, Presses
 from nextlabel.store.status import StatusBoard
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.values.versions import PREFIX
 from nextlabel.versions.audits import PLAN, Audits
 from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 from nextlabel.web.documents import KEPT_S, Documents
 from nextlabel.web.pages import SECTIONS, STATIC
+from nextlabel.web.words import with_names
 
 PROJECT = 7
 NOTHING = "\N{EN DASH}"  # of a figure that is not known
@@ -106,7 +109,7 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     with saying(least):
         shown = parse(client.get("/").text)
     assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
-    assert "No label is contradicted" in shown.text
+    assert "No label is listed. From 32 labels on" in shown.text
     assert "Show names and speed" in shown.text
     assert "ada@shop.example" not in shown.text
     with saying(fuller):
@@ -121,6 +124,67 @@ def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: Flask
     old["history_of"][0]["accuracy"] = {"value": 0.41, "low": 0.0, "high": 1.0, "n": 0}
     with saying(old):
         assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
+
+
+def test_no_curve_is_drawn_before_an_accuracy_is_known(client: FlaskClient) -> None:
+    unknown = told(long_ago())
+    unknown["history_of"] = [{**one, "accuracy": None} for one in unknown["history_of"]]
+    with saying(unknown):
+        shown = parse(client.get("/").text)
+    assert "plot" not in shown.ids
+    assert "It is drawn once the accuracy of a version is known to within 25 points." in shown.text
+    curve = shown.tables["Accuracy of each version, the newest last"]
+    assert curve[-1][5] == NOTHING, "a share of labels too few to judge by says nothing either"
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("nextlabel-8.4-20261124T013000", "the order of version 8.4, which knows 3 of the 4 labels."),
+        ("nextlabel-start-20261124T013000", "the start order, which knows"),
+        ("nextlabel-audit-2-20261124T013000", "the order of the audit's draw, which knows"),
+    ],
+)
+def test_an_order_is_named_as_people_know_it(order: str, said: str, client: FlaskClient, tmp_path: Path) -> None:
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, order=order, known=3, labels=4)
+    shown = parse(client.get("/").text)
+    assert f"The queue is in {said}" in shown.text
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, known=0)
+    assert "which knows" not in parse(client.get("/").text).text
+
+
+def test_versions_go_by_their_numbers_in_sentences() -> None:
+    name = "nextlabel-5.12-20261124T013000"
+    assert with_names(f"{name}, judged by 39 of 370 texts") == "Version 5.12, judged by 39 of 370 texts"
+    assert with_names(f"The head {name} and {name}.") == "The head version 5.12 and version 5.12."
+    assert with_names("nextlabel-start-20261124T013000") == "nextlabel-start-20261124T013000"
+
+
+def test_what_was_pressed_last_stands_beside_the_buttons_until_it_is_done(client: FlaskClient, tmp_path: Path) -> None:
+    presses = Presses(tmp_path)
+
+    def beside() -> str:
+        return " ".join(parse(client.get("/").text).text.partition("as only that follows the order.")[2].split()[:20])
+
+    waits = presses.add(PROJECT, "me", "look_again", "on", ASKED)
+    assert "Ask a second person" in beside()
+    assert "UTC: asked of the trainer" in beside()
+    presses.answer(PROJECT, waits, REFUSED, "it is Sunday")
+    assert "UTC: refused: it is Sunday" in beside()
+    presses.add(PROJECT, "me", "promote", f"{PREFIX}7-20261124T013000", DONE)
+    assert "UTC" not in beside()
+    rows = parse(client.get("/").text).tables["Buttons that were pressed last, the newest first"]
+    assert [(row[0], *row[2:]) for row in rows[1:]] == [
+        ("Promote 7", "me", "done"),
+        ("Ask a second person", "me", "refused: it is Sunday"),
+    ]
+
+
+def test_while_it_is_paused_there_is_nothing_to_fit(client: FlaskClient, tmp_path: Path) -> None:
+    assert {"press-fit", "press-pause"} <= set(parse(client.get("/").text).ids)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, paused="Its certificate stands")
+    ids = set(parse(client.get("/").text).ids)
+    assert ("press-resume" in ids, {"press-fit", "press-pause"} & ids) == (True, set())
 
 
 def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, tmp_path: Path) -> None:
@@ -168,6 +232,8 @@ def test_who_may_not_see_texts_gets_none_and_no_button(client: FlaskClient, tmp_
     for hidden in (*TEXTS, "my money"):
         assert hidden not in closed_page + json.dumps(blind)
     assert not {"form", "button", "input"} & set(parse(closed_page).tags)
+    why = "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS"
+    assert (why in closed_page, why in open_page) == (True, False)
     assert "s3cret" not in open_page + json.dumps(seeing)
 
 

@@ -5,21 +5,26 @@ A run that was stopped goes on when the same command is given again. Afterwards:
 
 import argparse
 import math
+import os
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
+from nextlabel.compute.cluster import Cluster
 from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.simulation import baselines, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.experiment import ExperimentPlan
+from nextlabel.simulation.experiment import ExperimentPlan, Make
 from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.values.addresses import RAY_ADDRESS
 
 SHORTEST = 8  # word pieces, as in the settings
 
@@ -35,11 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     data = read_data(options, parser)
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
-    plan = session.make_plan(*chosen, options.rounds, options.workers, options.threads, options.full_seeds)
+    amounts = (options.rounds, options.workers, options.threads, options.full_seeds)
+    plan = session.make_plan(*chosen, *amounts, options.cluster)
     introduce(data, protocol, plan)
     try:
-        with experiment:
-            failures = session.play(experiment, plan, shlex.join(["nextlabel", "simulate", *arguments]))
+        with experiment, how_to_play(options) as make:
+            failures = session.play(experiment, plan, shlex.join(["nextlabel", "simulate", *arguments]), make)
     except KeyboardInterrupt:
         print("Stopped. The finished rounds are kept; the same command goes on from them.", file=sys.stderr)
         raise
@@ -47,6 +53,18 @@ def main(arguments: Sequence[str]) -> int:
         print(f"Seed {failure.arm.seed}, {failure.arm.strategy}: {failure.failed}", file=sys.stderr)
     print(f"Rounds: {options.out / 'rounds.jsonl'}\nReport: nextlabel report {options.out}")
     return 1 if failures else 0
+
+
+@contextmanager
+def how_to_play(options: argparse.Namespace) -> Iterator[Make | None]:
+    """On the cluster, if one is named."""
+    if not options.cluster:
+        yield None
+        return
+    from nextlabel.simulation.on_cluster import on_cluster
+
+    with closing(Cluster(options.cluster, options.cluster_away)) as cluster:
+        yield on_cluster(cluster)
 
 
 def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> None:
@@ -152,6 +170,19 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (default: all cores shared)")
+    parser.add_argument(
+        "--cluster",
+        type=cluster_address,
+        default=os.environ.get("RAY_ADDRESS", ""),
+        metavar="ray://HOST:PORT",
+        help="a Ray cluster that plays the arms, a thread each unless --threads says more (RAY_ADDRESS)",
+    )
+    parser.add_argument(
+        "--cluster-away",
+        choices=("local", "wait"),
+        default=os.environ.get("COMPUTE_AWAY", "local"),
+        help="when it cannot be had: play here, or wait for it (COMPUTE_AWAY, or local)",
+    )
     return parser
 
 
@@ -282,6 +313,13 @@ def counts(text: str) -> tuple[int, ...]:
     if len(numbers) < max(2, len(parts)) or list(numbers) != sorted(set(numbers)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of at least two rising label counts (32,64,128)")
     return numbers
+
+
+def cluster_address(text: str) -> str:
+    """Nothing, or the address of a Ray cluster's client port."""
+    if text and not re.fullmatch(RAY_ADDRESS, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not ray://HOST:PORT, the client port of a cluster's head")
+    return text
 
 
 def share(text: str) -> float:

@@ -15,11 +15,13 @@ __all__ = [
     "live",
     "load",
     "loop_benchmark",
+    "measure_cluster",
     "measure_loop",
     "measure_page",
     "measure_pool",
     "measure_rounds",
     "peers",
+    "ray_nodes",
     "sandbox",
     "soak",
 ]

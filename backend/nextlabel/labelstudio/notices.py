@@ -556,6 +556,11 @@ def quick_version(version: str, labels: int, of_labels: int) -> Notice:
     )
 
 
+def on_cluster(words: str, away: bool) -> Notice:
+    """Where RAY_ADDRESS names a cluster."""
+    return Notice("A cluster that computes", words, harmless=not away)
+
+
 def not_judged(version: str, why: str, project: int) -> Notice:
     """When a version was promoted though it may be worse than the one before."""
     return Notice(

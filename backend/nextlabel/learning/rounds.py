@@ -5,7 +5,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,12 @@ class Scored:
         """How many numbers the features of a text are; 0 without any."""
         return 0 if self.features_ND is None else self.features_ND.shape[1]
 
+    def rows(self, places: Sequence[int]) -> "Scored":
+        """What is said of those at these places."""
+        at = list(places)
+        features_ND = None if self.features_ND is None else self.features_ND[at]
+        return Scored([self.examples[i] for i in at], self.probs_NC[at], self.values_N[at], features_ND)
+
     def __getitem__(self, part: slice) -> "Scored":
         features_ND = None if self.features_ND is None else self.features_ND[part]
         return Scored(self.examples[part], self.probs_NC[part], self.values_N[part], features_ND)
@@ -60,7 +67,8 @@ class Round:
     """The outcome of a round. `holdout_NC` are probabilities on the labelled holdout, without which `scores` is None.
 
     `steps` of the optimiser were made; `labelled` is what the version says of what it was fitted on, with features, if
-    these were asked for; `seconds` are by stage.
+    these were asked for; `seconds` are by stage. `where` names the
+    node of a cluster that made it, with device and precision; empty where it was made here.
     """
 
     classifier: Classifier
@@ -70,6 +78,7 @@ class Round:
     seconds: Mapping[str, float]
     steps: int
     labelled: Scored | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_round(

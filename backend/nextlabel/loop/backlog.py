@@ -2,16 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
+from nextlabel.compute.tasks import ClusterAwayError
+from nextlabel.errors import NextlabelError
+from nextlabel.learning.rounds import Scored
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.elsewhere import Elsewhere
 from nextlabel.loop.orders import keep
 from nextlabel.model.classifier import Progress
-from nextlabel.processes import trim_heap
+from nextlabel.processes import lower_priority, trim_heap
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
-from nextlabel.store.locks import shared
+from nextlabel.store.locks import LockHeld, shared
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.versions import Card
@@ -22,17 +28,29 @@ log = logging.getLogger(__name__)
 
 FEW = 256  # tasks that are scored on the spot: new or edited ones
 PART = 4096  # ids a part
-GATE_BUSY_S = 1.0  # when this process is at something else
+GATE_BUSY_S = 1.0  # when this process is at something else, or the cluster
+FAILED_S = 60.0  # until a part is tried again that failed on the cluster
+NICENESS = 5  # of keeping what comes from there: what keeps the queue full goes first
 
 
 class Backlog:
     """Scores what is left. Killed anywhere, the next look asks for the parts that are not done."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, jobs: JobQueue, resident: LoadedVersions, turn: ComputeGate
+        self,
+        settings: Settings,
+        registry: Registry,
+        jobs: JobQueue,
+        resident: LoadedVersions,
+        turn: ComputeGate,
+        elsewhere: Elsewhere | None = None,
     ):
+        """`elsewhere` is asked first, where there is such a place."""
         self._settings, self._registry, self._jobs = settings, registry, jobs
-        self._resident, self._turn = resident, turn
+        self._resident, self._turn, self._elsewhere = resident, turn, elsewhere
+        self._under_way: set[tuple[int, str, int]] = set()
+        self._verified = ""
+        self._keeper = ThreadPoolExecutor(1, "keep", initializer=lower_priority, initargs=(NICENESS,))
 
     def look(self, pool: Pool, card: Card) -> int:
         """How many tasks are without a score, after a few were given theirs, or the parts of many were asked for."""
@@ -52,6 +70,12 @@ class Backlog:
         """Score a part, unless another version is active by now."""
         if self._registry.current(project) != version:
             return
+        if self._elsewhere is not None and self._elsewhere.takes_tasks:
+            self._hand_in(self._elsewhere, project, version, first, last)
+        else:
+            self._score_here(project, version, first, last)
+
+    def _score_here(self, project: int, version: str, first: int, last: int) -> None:
         with (
             shared(self._settings.model_dir, f"score.{project}"),
             self._turn.for_scoring() as ours,
@@ -62,6 +86,58 @@ class Backlog:
             elif not pool.has_unscored(version):
                 trim_heap()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
+
+    def _hand_in(self, elsewhere: Elsewhere, project: int, version: str, first: int, last: int) -> None:
+        """Have a part scored elsewhere, if there is room. What comes of it goes to `_keep_part`; if this process ends
+        before, the next look asks for it again."""
+        part = (project, version, first)
+        if part in self._under_way:
+            return
+        if not elsewhere.has_room:
+            self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
+            return
+        with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            todo = pool.unscored(version, first, last)
+        if not todo:
+            return
+        if self._verified != version:
+            self._registry.verify(project, version)
+            self._verified = version
+        self._under_way.add(part)
+        card, path = self._registry.card(project, version), self._registry.path(project, version)
+        running = elsewhere.score(card, path, todo)
+        running.add_done_callback(lambda ended: self._keeper.submit(self._keep_part, part, last, todo, ended))
+
+    def _keep_part(
+        self, part: tuple[int, str, int], last: int, asked: Sequence[Example], ended: "Future[Scored]"
+    ) -> None:
+        """Into the record what has no score there yet; or ask again."""
+        project, version, first = part
+        try:
+            scored = replace(ended.result(), examples=asked)
+            with shared(self._settings.model_dir, f"score.{project}"):
+                if self._registry.current(project) == version:
+                    self._keep_new(part, last, scored)
+        except LockHeld:  # it is being forgotten
+            pass
+        except NextlabelError as error:
+            log.warning("project %d: a part of the pool is scored later: %s", project, error)
+            wait_s = GATE_BUSY_S if isinstance(error, ClusterAwayError) else FAILED_S
+            self._jobs.want_scores(project, version, first, last, delay_s=wait_s)
+        except Exception:
+            log.exception("project %d: what was scored elsewhere cannot be kept", project)
+        finally:
+            self._under_way.discard(part)
+
+    def _keep_new(self, part: tuple[int, str, int], last: int, scored: Scored) -> None:
+        project, version, first = part
+        with Pool(pool_path(self._settings.model_dir, project)) as pool:
+            left = set(pool.unscored(version, first, last))
+            rows = [i for i, example in enumerate(scored.examples) if example in left]
+            keep(pool, version, scored.rows(rows))
+            if not pool.has_unscored(version):
+                trim_heap()
+                self._jobs.hint(project)
 
     def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:
         """Whether the part is done; not if a fit came."""

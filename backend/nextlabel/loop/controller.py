@@ -45,6 +45,7 @@ from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
+from nextlabel.loop.elsewhere import elsewhere_of
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
@@ -158,8 +159,9 @@ class Controller:
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
-        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn)
-        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now)
+        self._elsewhere = elsewhere_of(settings)
+        self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn, self._elsewhere)
+        self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now, self._elsewhere)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
@@ -622,6 +624,8 @@ class Controller:
             notes.append(notices.control_tasks_show(project.id))
         if found.version:
             notes += self._on_version(project.id, found.version)
+        if self._elsewhere is not None:
+            notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
         if options.reopened:
             notes.append(notices.open_again(len(options.reopened), project.id))
         if certified := self._certified(pool, project.id, found.config):

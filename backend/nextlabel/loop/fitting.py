@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from nextlabel.compute import local
+from nextlabel.compute.tasks import ClusterAwayError
 from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
@@ -29,6 +30,7 @@ from nextlabel.learning.rounds import (
 from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
+from nextlabel.loop.elsewhere import Elsewhere
 from nextlabel.loop.heading import EVERY
 from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
@@ -70,6 +72,7 @@ FITTED_ON = "the labels that it was fitted on"
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 3600.0  # after a failed fit, unless a person demands one
 
 Labelled: TypeAlias = Sequence[tuple[Example, str]]
+RunRound: TypeAlias = Callable[..., Round]  # `run_round`, here or elsewhere
 Evidence: TypeAlias = tuple[
     str, Labelled, Array
 ]  # what it is, labelled texts, and a new version's probabilities (N, C)
@@ -101,8 +104,11 @@ class Fitter:
         turn: ComputeGate,
         caches: Caches,
         now: Callable[[], float] = time.time,
+        elsewhere: Elsewhere | None = None,
     ):
+        """`elsewhere` is asked first, where there is such a place."""
         self._settings, self._registry, self._board = settings, registry, board
+        self._elsewhere = elsewhere
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
         self._audits = Audits(settings.model_dir)
 
@@ -184,7 +190,7 @@ class Fitter:
         waited_s: float,
     ) -> str:
         if demanded:
-            return "Start Training was pressed"
+            return "Fit now or Start Training was pressed"
         card = self._registry.card(project, version) if version is not None else None
         if card and (why := why_another(card, config)):
             return why
@@ -218,14 +224,25 @@ class Fitter:
         one. A failed fit keeps its labels."""
         try:
             # The project first: a job too many must not make a backlog give way.
-            with lock(self._settings.model_dir, f"fit.{project}"), self._turn.for_fit() as ours:
-                if ours:
+            with lock(self._settings.model_dir, f"fit.{project}"), self._place() as run:
+                if run is not None:
                     with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
-                        self._fit_if_due(pool, project)
+                        self._fit_if_due(pool, project, run)
                 else:
                     self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
         except LockHeld:
             self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
+
+    @contextmanager
+    def _place(self) -> Iterator[RunRound | None]:
+        """How a round is run, until the end; None where others are at it. A fit elsewhere lets a backlog go on here."""
+        elsewhere = self._elsewhere if self._elsewhere and self._elsewhere.takes_tasks else None
+        if elsewhere is not None:
+            with elsewhere.for_fit() as ours:
+                yield elsewhere.round if ours else None
+            return
+        with self._turn.for_fit() as ours:
+            yield _run_here if ours else None
 
     @contextmanager
     def _reported(self, project: int) -> Iterator[None]:
@@ -234,6 +251,9 @@ class Fitter:
             yield
         except QueueError as error:  # what was done is done; the clock asks again for the rest
             log.warning("project %d: %s", project, error)
+        except ClusterAwayError as error:  # next time it is not asked
+            log.warning("project %d: the fit begins again here: %s", project, error)
+            self._jobs.want_fit(project)
         except NextlabelError as error:
             log.error("project %d: the fit failed, its labels are kept: %s", project, error)
             self._failed(project, str(error))
@@ -253,7 +273,7 @@ class Fitter:
         if self._board.fit(project).state == "fitting":
             self._board.put_fit(project, self._now(), state="idle", message=f"The last fit {how}, its labels are kept")
 
-    def _fit_if_due(self, pool: Pool, project: int) -> None:
+    def _fit_if_due(self, pool: Pool, project: int, run: RunRound) -> None:
         # Before the labels: what is read from Label Studio from now on is not in this fit.
         sync, demand = pool.state(SyncState), self._jobs.demanded(project)
         if not sync.complete:  # being read again; a reconcile will ask again
@@ -266,7 +286,7 @@ class Fitter:
             log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
             self._registry.discard(project, unfinished)
         try:
-            card = self._make_version(pool, project, config, decision.reason)
+            card = self._make_version(pool, project, config, decision.reason, run)
         except _PausedError:
             log.info("project %d: a fit was given up, as somebody paused", project)
             return
@@ -292,7 +312,7 @@ class Fitter:
             note_fits(self._registry, project)
         self._registry.prune(project, self._settings.keep_versions)
 
-    def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str) -> Card:
+    def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str, run: RunRound) -> Card:
         """The card of a version that is saved, and active unless it is refused."""
         due_at = pool.state(FitState).due_at or self._now()
         learnt = self._learnt(pool, project, config)
@@ -305,9 +325,10 @@ class Fitter:
         recipe = self.recipe(seed, own, len(labelled))
         holdout = pool.labelled(config.question, holdout=True)
         log.info("project %d: fitting on %d labels, because %s", project, len(labelled), reason)
-        result = self._round(pool, project, config, recipe, own, learnt, holdout)
+        result = self._round(pool, project, config, recipe, own, learnt, holdout, run)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
+        card = replace(card, **result.where)
         card = replace(card, held_out=_held_out(config.question, holdout, result))
         card = replace(card, **_of_form(config.question, learnt, holdout, result))
         card = self._judged(config.question, card, _evidence(holdout, learnt, result))
@@ -332,11 +353,11 @@ class Fitter:
         own: ProjectSettings,
         learnt: Learnt,
         holdout: Sequence[tuple[Example, str]],
+        run: RunRound,
     ) -> Round:
         rng, quick = np.random.default_rng(recipe.seed), learnt.of_labels > 0
         first = LEAST if quick else self._first(project)
-        return local.run(
-            run_round,
+        return run(
             recipe,
             config.question,
             learnt.to_fit,
@@ -536,6 +557,10 @@ class _PausedError(Exception):
 
 class _OutdatedError(Exception):
     """So many labels have come that a fit is given up for one that knows them."""
+
+
+def _run_here(*args: Any, **kwargs: Any) -> Round:
+    return local.run(run_round, *args, **kwargs)
 
 
 def recipe_of(s: Settings, seed: int, own: ProjectSettings, labels: int) -> Recipe:

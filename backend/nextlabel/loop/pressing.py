@@ -10,9 +10,9 @@ from nextlabel.store.presses import DONE, REFUSED, Press, Presses
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
-SWITCHED: Mapping[str, tuple[str, str]] = {  # options, by their buttons, and what they are while they are on
-    "show_names": ("show_people", "on"),
-    "look_again": ("look_again", "3"),
+SWITCHED: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {  # options on and off, by their buttons
+    "show_names": ({"show_people": "on"}, {"show_people": ""}),
+    "look_again": ({"look_again": "3"}, {"look_again": "", "second_votes": ""}),  # off: nobody is asked any more
 }
 
 
@@ -58,5 +58,5 @@ def _options_of(press: Press) -> Mapping[str, str]:
         return {"pause": "on" if press.action == "pause" else ""}
     if press.action not in SWITCHED:
         raise NextlabelError(f"This trainer knows no button {press.action!r}. Update it, and restart it.")
-    name, on = SWITCHED[press.action]
-    return {name: on if press.about == "on" else ""}
+    on, off = SWITCHED[press.action]
+    return on if press.about == "on" else off

@@ -72,7 +72,8 @@ def work_off(settings: Settings, registry: Registry, jobs: JobQueue, worker: Wor
     jobs.assign(worker)
     stop = threading.Event()
     threading.Thread(target=_keep_clock, args=(settings, registry, jobs, stop), daemon=True).start()
-    consumer = jobs.huey.create_consumer(workers=THREADS, periodic=False, initial_delay=0.05, max_delay=0.2)
+    workers = THREADS + (settings.compute_fits if settings.ray_address else 0)  # each waits for a fit elsewhere
+    consumer = jobs.huey.create_consumer(workers=workers, periodic=False, initial_delay=0.05, max_delay=0.2)
     consumer.scheduler.interval = SCHEDULE_S  # as an argument, huey makes it a second at least
     log.info("trainer ready, process %d", os.getpid())
     consumer.run()

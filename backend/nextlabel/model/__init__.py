@@ -3,4 +3,4 @@
 Owns all that imports torch or transformers; refuses projects, labels' sense and Label Studio.
 """
 
-__all__ = ["base_check", "checkpoints", "classifier", "devices", "hub", "speed", "tokens", "training"]
+__all__ = ["base_check", "checkpoints", "classifier", "devices", "hub", "packed", "speed", "tokens", "training"]

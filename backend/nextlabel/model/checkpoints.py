@@ -221,6 +221,17 @@ def _place(name: str) -> str:
     return name if Path(name).is_dir() else str(packaged(name) or name)
 
 
+def directory_of(base_model: str) -> Path:
+    """Where a checkpoint's files lie on this machine; downloads what is only on the hub. Raises `NoModelError`."""
+    with _said_in_a_sentence(base_model):
+        place = _place(base_model)
+        if Path(place).is_dir():
+            return Path(place)
+        _tokenizer(base_model)
+        _download_weights(place)
+        return Path(str(cached_file(place, "config.json"))).parent
+
+
 def needs_download(base_model: str) -> bool:
     """Whether a checkpoint is on the hub alone, if anywhere."""
     local = Path(_place(base_model)).is_dir() or base_model.startswith(LOCAL) or base_model in PACKAGES

@@ -107,6 +107,11 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def threads() -> int:
+    """With how many threads torch computes."""
+    return torch.get_num_threads()
+
+
 def gpu_count() -> int:
     """How many CUDA devices torch sees."""
     return torch.cuda.device_count()

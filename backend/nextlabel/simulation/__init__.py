@@ -21,6 +21,7 @@ __all__ = [
     "helping",
     "measures",
     "near_copy_curve",
+    "on_cluster",
     "probabilities",
     "recipes",
     "records",

@@ -49,12 +49,14 @@ LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
 @dataclass(frozen=True)
 class ExperimentPlan:
-    """What is asked for: arms, each with `rounds` of labelling (None: until the pool is empty), on `workers`."""
+    """What is asked for: arms, each with `rounds` of labelling (None: until the pool is empty), on `workers` of this
+    machine or on a `cluster`, in words."""
 
     arms: Sequence[Arm]
     rounds: int | None = None
     workers: int = 1
     threads: int = 1
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,17 @@ class Experiment:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def play(self, plan: ExperimentPlan, command: str, show: Show = lambda event: None) -> list[Event]:
-        """Play what is not yet recorded; returns the arms that failed, each with its reason.
+    def play(
+        self, plan: ExperimentPlan, command: str, show: Show = lambda event: None, make: "Make | None" = None
+    ) -> list[Event]:
+        """Play what is not yet recorded, here or as `make` does; returns the arms that failed, each with its reason.
 
         A fit that diverges ends its arm only; any other error ends the run, as it would meet every arm.
         """
         self.begin(command, plan)
         done = self.done()
         failures: list[Event] = []
-        make = _one_after_other if plan.workers == 1 else _side_by_side
+        make = make or (one_after_other if plan.workers == 1 else _side_by_side)
         for event in make(self.data, self.protocol, _jobs(plan, done), plan):
             if event.played is not None:
                 self.write(event.played)
@@ -141,6 +145,7 @@ class Experiment:
         """Repair what a killed process left, check that this is the same setting and device, note this start.
 
         Arms that another processor has begun and not ended are begun anew: its last bits may differ from this one's.
+        Not so on a cluster, where this processor plays nothing.
         """
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
@@ -172,7 +177,7 @@ class Experiment:
             for arm, made in done.items()
             if made[-1].machine not in ("", here) and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
         }
-        if not elsewhere:
+        if not elsewhere or plan.cluster:
             return {}
         kept = [record for arm, made in done.items() if arm not in elsewhere for record in made]
         records.write_rounds(self.out / ROUNDS, sorted(kept, key=lambda record: (record.seed, record.round)))
@@ -209,6 +214,7 @@ def _disk(out: Path) -> Iterator[None]:
 
 
 Job = Sequence[tuple[Arm, Sequence[Record]]]  # arms that one worker plays one after the other, with their rounds
+Make = Callable[[TextSet, RunProtocol, Sequence[Job], ExperimentPlan], Iterator[Event]]  # how jobs are played
 
 
 def _jobs(plan: ExperimentPlan, done: Mapping[Arm, Sequence[Record]]) -> list[Job]:
@@ -232,9 +238,8 @@ def _targets(data: TextSet) -> dict[str, Targets]:
     return {"dev": of(data.dev), "test": of(data.test)}
 
 
-def _one_after_other(
-    data: TextSet, protocol: RunProtocol, jobs: Sequence[Job], plan: ExperimentPlan
-) -> Iterator[Event]:
+def one_after_other(data: TextSet, protocol: RunProtocol, jobs: Sequence[Job], plan: ExperimentPlan) -> Iterator[Event]:
+    """What happens when all jobs are played in this process."""
     use_threads(plan.threads)
     player = Player(data, protocol)
     for job in jobs:
@@ -379,6 +384,7 @@ def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
         "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
         "rounds": plan.rounds,
+        **({"cluster": plan.cluster} if plan.cluster else {}),
         **({"live": SERVED} if any(arm.strategy == LIVE for arm in plan.arms) else {}),
         "device": describe(protocol.recipe.device),
         "machine": machine(),

@@ -20,7 +20,7 @@ from nextlabel.simulation.asked import question_in_words
 from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
+from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, Make
 from nextlabel.simulation.replay import (
     LIVE,
     TUTORIAL,
@@ -92,15 +92,17 @@ def make_plan(
     workers: int,
     threads: int | None,
     full_seeds: int | None = None,
+    cluster: str = "",
 ) -> ExperimentPlan:
     """Every strategy with every seed, the baseline with the first `full_seeds`. Without `threads` the workers share all
-    cores."""
+    cores; on a `cluster` each arm has one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ExperimentPlan(arms(strategies, seeds, full_seeds), rounds, workers, threads or max(1, cores // workers))
+    threads = threads or (1 if cluster else max(1, cores // workers))
+    return ExperimentPlan(arms(strategies, seeds, full_seeds), rounds, workers, threads, cluster)
 
 
-def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence[Event]:
-    """Play with a progress bar; rounds on disk count as done."""
+def play(experiment: Experiment, plan: ExperimentPlan, command: str, make: Make | None = None) -> Sequence[Event]:
+    """Play with a progress bar, here or as `make` does; rounds on disk count as done."""
     total = {arm: rounds_in(experiment.data, experiment.protocol, arm, plan.rounds) for arm in plan.arms}
     done = experiment.done()
     for arm, records in done.items():
@@ -120,7 +122,7 @@ def play(experiment: Experiment, plan: ExperimentPlan, command: str) -> Sequence
             if not record.chosen:
                 bar.total -= max(0, total[event.arm] - record.round - 1)
 
-        return experiment.play(plan, command, show)
+        return experiment.play(plan, command, show, make)
 
 
 def introduction(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> Iterator[str]:

@@ -4,6 +4,7 @@ Owns what they mean; refuses files, clocks, models and Label Studio's JSON.
 """
 
 __all__ = [
+    "addresses",
     "arrays",
     "counting",
     "examples",

@@ -73,8 +73,8 @@ class Card:
     those of the holdout by question. `counting` says in words which labels counted less than others, or not at all:
     `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. `held_out` is the
     confusion table of the holdout, a row for each class that is right, empty for a form and without a holdout. A quick
-    first version knows a part `of_labels`, which is 0 for all others. Fields with a default are absent from cards of
-    earlier releases.
+    first version knows a part `of_labels`, which is 0 for all others. `node` names the machine of a cluster that made
+    the fit; it is empty where that was ours. Fields with a default are absent from cards of earlier releases.
     """
 
     version: str
@@ -112,6 +112,7 @@ class Card:
     left_out: int = 0
     older: int = 0
     weighed: int = 0
+    node: str = ""
     held_out: tuple[tuple[int, ...], ...] = ()
 
     @property

@@ -23,12 +23,12 @@ from nextlabel.web.services import services
 
 KEY = "forms.key"  # in MODEL_DIR, so that all web processes have the same
 TOKEN = "token"  # the field of a form that holds one
-VALID_S = 12 * 3600  # a page that is open renews what it holds at each poll
+VALID_S = 12 * 3600  # a page that is open renews what it holds once an hour
 BY_PROXY = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")  # what one adds that is in front
 THIS_MACHINE = "this machine"
 NO_RIGHT = (
     "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS, or for this machine alone "
-    "while these are not set. Set both, or open the page on the machine that it runs on, at http://localhost:{}/."
+    "while these are not set. Set both or, without Docker, open the page on the machine that it runs on, at http://localhost:{}/."
 )
 
 
@@ -63,10 +63,15 @@ def people_shown(project: int) -> People:
     return found if wanted and may_see_texts() else replace(found, names_shown=False, people=())
 
 
+def no_right() -> str:
+    """What to say to whoever may neither see texts nor press."""
+    return NO_RIGHT.format(services().settings.port)
+
+
 def require_right() -> None:
     """Raises `NotAllowedError` without it."""
     if not may_press():
-        raise NotAllowedError(NO_RIGHT.format(services().settings.port))
+        raise NotAllowedError(no_right())
 
 
 def who() -> str:

@@ -9,7 +9,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.registration import SECRET_HEADER
 from nextlabel.settings import Settings
-from nextlabel.web import panels, words
+from nextlabel.values.versions import short_name
+from nextlabel.web import words
 from nextlabel.web.access import has_credentials, require_program, same
 from nextlabel.web.actions import actions
 from nextlabel.web.one_line import one_line
@@ -36,7 +37,7 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no page of another server has any business here
     app.url_map.merge_slashes = False
-    app.jinja_env.filters.update({**words.FILTERS, "short": panels.short})
+    app.jinja_env.filters.update({**words.FILTERS, "short": short_name})
     app.extensions[EXTENSION] = make_services(settings)
     app.before_request(_guard)
     app.before_request(_start)

@@ -133,7 +133,7 @@ def _document(project: int) -> dict[str, Any]:
 
 
 def _with_html(said: dict[str, Any], folder: str, names: tuple[str, ...]) -> dict[str, Any]:
-    about = {"p": said, "may_press": access.may_press()}
+    about = {"p": said, "may_press": access.may_press(), "no_right": access.no_right()}
     return {**said, "html": {name: render_template(f"{folder}/{name}.html", **about).strip() for name in names}}
 
 

@@ -21,11 +21,11 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 from nextlabel.settings import ProjectSettings, for_project
 from nextlabel.store import summary
-from nextlabel.store.presses import Presses
+from nextlabel.store.presses import Press, Presses
 from nextlabel.store.status import QueueStatus
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import KEY, LATEST, NO_OPTIONS, OWN, ProjectOptions
-from nextlabel.values.versions import PREFIX, Card
+from nextlabel.values.versions import Card, short_name
 from nextlabel.versions.audits import Audits
 from nextlabel.web import access
 from nextlabel.web.services import services
@@ -39,6 +39,17 @@ TONES: Mapping[str, str] = {  # how a state is shown, by that of a plain one; ot
     "published": "published",
     **dict.fromkeys(("reading", "publishing", "fitting", "fit due"), "fitting"),
     **dict.fromkeys(("silent", "failed", "refused", "overruled", "fit failed", "no fit possible"), "failed"),
+}
+PRESSED: Mapping[str, str] = {  # what stands on them, by action and what it is about
+    "fit": "Fit now",
+    "pause": "Pause",
+    "resume": "Resume",
+    "rollback": "Roll back",
+    "take_defaults": "Take the new defaults",
+    "show_names on": "Show names and speed",
+    "show_names off": "Hide names and speed",
+    "look_again on": "Ask a second person",
+    "look_again off": "Ask nobody any more",
 }
 SEED = "control_seed"  # an option that is a secret of the backend
 OF_PEOPLE = ("look_for", "leave_out")  # options that hold texts, or people's accounts
@@ -148,7 +159,14 @@ def look_again_of(project: int) -> Json | None:
 def _presses(project: int, may_see: bool) -> list[Json]:
     """What was pressed last, the newest first."""
     found = Presses(services().settings.model_dir).all(project)[:MOST_PRESSES]
-    return [{**asdict(press), "at": _time(press.at), "who": press.who if may_see else ""} for press in found]
+    return [_press(press, may_see) for press in found]
+
+
+def _press(press: Press, may_see: bool) -> Json:
+    words = PRESSED.get(
+        f"{press.action} {press.about}".strip(), f"{press.action.capitalize()} {short_name(press.about)}"
+    )
+    return {**asdict(press), "button": words, "at": _time(press.at), "who": press.who if may_see else ""}
 
 
 def paused(project: int) -> bool:
@@ -220,7 +238,7 @@ def _quality(judgement: Judgement, project: int) -> Json | None:
     figures = judgement.figures
     return {
         "order": judgement.order,
-        "name": short(judgement.order),
+        "name": short_name(judgement.order),
         "sentences": said,
         "accuracy": _narrow(_accuracy(judgement)),
         "left": _narrow(_estimate(judgement.left)),
@@ -258,7 +276,9 @@ def _helping(project: int) -> Json | None:
     found = services().board.helping(project)
     said = helping_words.sentences(found)
     return (
-        {"order": found.order, "name": short(found.order), "at": _time(found.at), "sentences": said} if said else None
+        {"order": found.order, "name": short_name(found.order), "at": _time(found.at), "sentences": said}
+        if said
+        else None
     )
 
 
@@ -285,7 +305,12 @@ def _audits_in(model_dir: Path) -> Audits:
 def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
     """What stays as it is, without the many rows that were frozen."""
     audit = audits.load(project, number)
-    return {"number": number, "version": short(audit.version), "tasks": len(audit.ids_N), "begun_at": audit.begun_at}
+    return {
+        "number": number,
+        "version": short_name(audit.version),
+        "tasks": len(audit.ids_N),
+        "begun_at": audit.begun_at,
+    }
 
 
 # Tasks, versions, options
@@ -322,7 +347,7 @@ def _versions(project: int, cards: Sequence[Card], history: Sequence[Json]) -> l
 def _version(card: Card, active: str, before: str | None, measured: Json) -> Json:
     return {
         "version": card.version,
-        "name": short(card.version),
+        "name": short_name(card.version),
         "number": card.number,
         "fitted_on": card.fitted_on,
         "labels": card.examples,
@@ -330,17 +355,12 @@ def _version(card: Card, active: str, before: str | None, measured: Json) -> Jso
         "active": card.version == active,
         "refused": card.refused,
         "verdict": card.verdict,
-        "before": short(before) if before and card.version == active else "",
+        "before": short_name(before) if before and card.version == active else "",
         "accuracy": measured.get("accuracy"),
         "scores": card.scores,
         "seconds": card.seconds,
         "reason": card.reason,
     }
-
-
-def short(version: str) -> str:
-    """What people call a version or a head: its number."""
-    return version.removeprefix(PREFIX).partition("-")[0]
 
 
 def _options(own: ProjectSettings, options: ProjectOptions, may_see: bool) -> list[Json]:

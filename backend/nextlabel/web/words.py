@@ -8,11 +8,18 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from nextlabel.problems.quality_words import percent
+from nextlabel.values.versions import PREFIX
 
 
 def with_code(sentence: str) -> Markup:
     """What stands in backticks as code, to be copied as it is."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
+
+
+def with_names(sentence: str) -> str:
+    """With versions by what people call them, their numbers."""
+    name = rf"{PREFIX}(\d[\d.]*)-\d{{8}}T\d{{6}}\b"
+    return re.sub(rf"\b{name}", r"version \1", re.sub(rf"^{name}", r"Version \1", sentence))
 
 
 def share(figure: Mapping[str, Any]) -> Markup:
@@ -62,6 +69,7 @@ def seconds(taken: float) -> str:
 
 FILTERS: Mapping[str, Callable[..., str]] = {
     "with_code": with_code,
+    "with_names": with_names,
     "share": share,
     "number": number,
     "points": points,

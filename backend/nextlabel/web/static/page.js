@@ -151,8 +151,9 @@
     const at = new Map();
     const row = (x) => at.get(x) ?? at.set(x, {x}).get(x);
     for (const one of history) {
-      if (one.accuracy) Object.assign(row(one.labels), one.accuracy.n ? one.accuracy : {value: one.accuracy.value});
-      if (one.majority !== null) row(one.labels).majority = one.majority;
+      if (!one.accuracy) continue;
+      const {n, value, low, high} = one.accuracy;
+      Object.assign(row(one.labels), n ? {value, low, high} : {value}, {majority: one.majority});
     }
     for (const one of random) row(one.labels).random = one.value;
     return [...at.values()].sort((a, b) => a.x - b.x);
@@ -163,7 +164,7 @@
     const percent = (value) => value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`;
     const axis = {stroke: text, grid: {stroke: rule, width: 1}, ticks: {stroke: rule}, font, labelFont: font};
     const line = (label, name, dash) => (
-      {label, stroke: colour(name), width: 2, dash, spanGaps: true, points: {show: !dash, size: 6}, value: (_, v) => percent(v)}
+      {label, stroke: colour(name), width: 2, dash, spanGaps: true, points: {show: true, size: dash ? 4 : 6}, value: (_, v) => percent(v)}
     );
     const limit = (label) => ({label, stroke: "transparent", spanGaps: true, points: {show: false}, value: (_, v) => percent(v)});
     return {
@@ -190,8 +191,13 @@
     width = window.innerWidth;
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  document.addEventListener("visibilitychange", () => document.hidden || ask());
+  const pressing = document.querySelector("main > form");
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    ask();
+    if (pressing) tokens();  // whoever comes back may have been away for days
+  });
   setInterval(ages, 20_000);
-  if (document.querySelector("main > form")) setInterval(tokens, 3_600_000);
+  if (pressing) setInterval(tokens, 3_600_000);
   ask();
 })();

@@ -1,0 +1,28 @@
+"""Measures fits and large pools on nodes of a Ray cluster that it starts on this machine, without Label Studio.
+
+Times tell of as many nodes as the machine has idle cores; what is counted tells of any number. Linux only; needs the
+extra ray.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from nextlabel.commands._common import new_parser, positive, write_json
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse the command line and measure, which prints."""
+    parser = new_parser("nextlabel measure-cluster", __doc__)
+    parser.add_argument("--tasks", type=positive, default=100_000, help="pairs in the pool (default: %(default)s)")
+    parser.add_argument("--projects", type=positive, default=20, help="that are fitted (default: %(default)s)")
+    parser.add_argument(
+        "--nodes", type=positive, nargs="+", default=[1, 2], metavar="N", help="of one core each (default: 1 2)"
+    )
+    parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="all numbers, as JSON")
+    options = parser.parse_args(arguments)
+    from nextlabel.lab.measure_cluster import measure
+
+    found = measure(options.tasks, options.projects, options.nodes, options.mrpc_dir)
+    write_json(options.out, [asdict(figures) for figures in found])

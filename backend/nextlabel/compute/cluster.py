@@ -1,0 +1,404 @@
+"""Tasks on a cluster: which is handed out when, what is done when one is lost, and what when the cluster is away.
+
+The backlog stays here, in the order of ranks; the cluster holds a task for each free core and one more. Every wait has
+an end. Knows no Ray: that is in a process of its own (`nextlabel.compute.ray`), which is killed when it is silent.
+"""
+
+import heapq
+import importlib.util
+import itertools
+import logging
+import multiprocessing
+import os
+import pickle
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import wait
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from nextlabel.compute import node
+from nextlabel.compute.tasks import ClusterAwayError, Outcome, Running, Shared, Task, TaskLostError, Tell
+from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.2  # at the pipe, and of those who wait at their task
+TELL_S = 1.0  # between two words of progress that say the same
+WAITING = ("waiting for the cluster", 0, 1)
+CONNECT_S = 90.0  # for a connection to stand
+SILENT_S = 90.0  # of the connection: longer than a network is often away
+BEATS_S = 60.0  # of a task, from its last sign of life until it is handed out again
+BEGIN_S = 120.0  # from when a task is handed out until the cluster counts as full
+TRIES = 3  # more, of a task whose worker or node died
+AGAIN_S, LONGEST_AGAIN_S = 10.0, 300.0  # until a cluster that is away is tried again
+OBJECTS = 16  # shared objects that a connection keeps
+
+Serve = Callable[[int, str, Connection], None]  # supervisor, address, pipe
+
+
+@dataclass
+class _Entry:
+    """A task and what has become of it so far. `number` is of its last attempt; times are of a monotonic clock."""
+
+    running: Running
+    place: tuple[int, int]
+    number: int = 0
+    cpus: float = 1.0
+    handed_at: float = 0.0
+    heard_at: float | None = None
+    count: int = 0
+    lost: int = 0
+    alone: bool = False
+
+    def __lt__(self, other: "_Entry") -> bool:
+        return self.place < other.place
+
+
+@dataclass
+class _Connection:
+    """A child process that speaks to the cluster. `cores` of all nodes, and of the `largest` one."""
+
+    process: Any
+    pipe: Connection
+    since: float
+    heard_at: float
+    cores: float = 0.0
+    largest: float = 0.0
+    nodes: int = 0
+    stands: bool = False
+    beats_at: float = float("-inf")  # when signs of life of tasks could be seen last
+    shared: dict[str, None] = field(default_factory=dict)
+
+
+class Cluster:
+    """Runs tasks on the Ray cluster at `ray://HOST:PORT`. Thread-safe.
+
+    When the cluster cannot be had, tasks fail with `ClusterAwayError`, so that they can be computed here instead
+    (`away` is local), or wait until it is back (`wait`). A connection is made when the first task is handed in: `serve`
+    is what its process does. Raises `MissingPackageError` without the packages of the extra `ray`.
+    """
+
+    def __init__(self, address: str, away: str = "local", serve: Serve | None = None):
+        if serve is None:
+            with of_extra("ray", f"RAY_ADDRESS={address}"):
+                _require_ray()
+        self._address, self._away, self._serve, self._now = address, away, serve, time.monotonic
+        self._turn, self._wake = threading.Lock(), threading.Event()
+        self._waiting: list[_Entry] = []
+        self._out: dict[int, _Entry] = {}
+        self._known: dict[str, Running] = {}
+        self._cancelled: list[Running] = []
+        self._places, self._numbers = itertools.count(), itertools.count(1)
+        self._connection: _Connection | None = None
+        self._again_at, self._full_until, self._failures = float("-inf"), float("-inf"), 0
+        self.moved = (0, 0)  # bytes of tasks that were handed out, and of what came back; without shared objects
+        self.computed = Counter[str]()  # tasks of each node
+        self._closed, self._words = False, "not asked yet"
+        self._thread: threading.Thread | None = None
+
+    @property
+    def words(self) -> str:
+        """How it stands, in words."""
+        lost = self._failures > 0 and self._connection is None and not self.is_away
+        return f"{self._words}, to be tried again" if lost else self._words
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last attempt to use it failed, or it was full, and it is not time for another."""
+        return self._now() < (self._again_at if self._connection is None else self._full_until)
+
+    @property
+    def room(self) -> int:
+        """How many more tasks are welcome: two for each core and one are at hand, or one while cores are unknown."""
+        connection = self._connection
+        if connection is None or not connection.stands:
+            return int(not self._known)
+        with self._turn:
+            return max(0, 2 * int(connection.cores) + 1 - len(self._known))
+
+    def submit(self, task: Task) -> Running:
+        """The task's result to be; the same one for as long as a task of this key is under way."""
+        with self._turn:
+            if task.key in self._known:
+                return self._known[task.key]
+            running = Running(task)
+            if self._closed or (self._away == "local" and self.is_away):
+                running.set_exception(ClusterAwayError(f"The cluster is {self._words}."))
+                return running
+            self._known[task.key] = running
+            heapq.heappush(self._waiting, _Entry(running, (task.rank, next(self._places))))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
+                self._thread.start()
+        self._wake.set()
+        return running
+
+    def wait_for(self, running: Running, tell: Tell) -> Any:
+        """The task's value, or what it raises. `tell` hears of progress once a second, also that there is none; what it
+        raises ends the task, and is raised here."""
+        told, told_at = WAITING, float("-inf")
+        try:
+            while not wait([running], timeout=LOOK_S).done:
+                now, before = self._now(), told
+                told = running.told or WAITING
+                if told != before or now - told_at >= TELL_S:
+                    told_at = now
+                    tell(*told)
+        except BaseException:
+            self.cancel(running)
+            raise
+        return running.result()
+
+    def cancel(self, running: Running) -> None:
+        """Have a task end, and its result not be waited for."""
+        with self._turn:
+            self._cancelled.append(running)
+            self._forget(running)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the connection, and with it all tasks."""
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _work(self) -> None:
+        # All that speaks to the child is in this thread: Linux ends a child with the thread that started it.
+        while not self._closed:
+            try:
+                self._step()
+            except Exception:
+                log.exception("the connection to the cluster is made anew")
+                self._lose("a failure of our own")
+        self._lose("closed")
+        self._fail_waiting(ClusterAwayError("The connection to the cluster was closed."))
+
+    def _step(self) -> None:
+        if self._connection is None:
+            self._heed_cancelled()
+            if self._waiting and self._now() >= self._again_at:
+                self._connect()
+            else:
+                self._wake.wait(LOOK_S if self._waiting else 60.0)
+                self._wake.clear()
+            return
+        self._listen(self._connection)
+        self._heed_cancelled()
+        if self._connection is not None and self._connection.stands:
+            self._look_at_times(self._connection.beats_at)
+            self._hand_out(self._connection)
+
+    def _connect(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=self._serve or _speak_ray, args=(os.getpid(), self._address, theirs), daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._words = f"being connected to at {self._address}"
+        self._connection = _Connection(process, ours, self._now(), self._now())
+
+    def _listen(self, connection: _Connection) -> None:
+        """Take what the child says. Its end, its silence and what it says of the cluster's end come to the same."""
+        try:
+            wait_s = LOOK_S
+            while connection.pipe.poll(wait_s):
+                kind, *said = connection.pipe.recv()
+                connection.heard_at, wait_s = self._now(), 0.0
+                if kind == "away":
+                    return self._lose(str(said[0]))
+                self._take(connection, kind, said)
+        except (EOFError, OSError):
+            return self._lose("the connection ended")
+        longest_s = SILENT_S if connection.stands else CONNECT_S
+        if self._now() - connection.heard_at > longest_s:
+            self._lose(f"nothing was heard for {longest_s:.0f} s")
+        return None
+
+    def _take(self, connection: _Connection, kind: str, said: list[Any]) -> None:
+        if kind == "cores":
+            connection.cores, connection.largest, connection.nodes = said
+            self._say_it_stands(connection)
+        elif kind == "beats":
+            for number, (count, told) in said[0].items():
+                self._hear(number, count, told)
+            connection.beats_at = self._now()
+        elif kind != "tries" and (entry := self._out.pop(said[0], None)) is not None:
+            self._end(entry, kind, said[1])
+
+    def _say_it_stands(self, connection: _Connection) -> None:
+        words = f"{connection.nodes} nodes with {connection.cores:g} cores at {self._address}"
+        if not connection.stands:
+            log.info("cluster: %s", words)
+        connection.stands, self._failures = True, 0
+        if self._now() >= self._full_until:
+            self._words = words
+
+    def _hear(self, number: int, count: int, told: tuple[str, int, int] | None) -> None:
+        entry = self._out.get(number)
+        if entry is not None and count > entry.count:
+            entry.count, entry.heard_at = count, self._now()
+            entry.running.told = told
+
+    def _end(self, entry: _Entry, kind: str, said: Any) -> None:
+        if kind == "done":
+            self._come_back(entry, said)
+        elif kind == "lost" and entry.lost < TRIES:
+            log.warning("cluster: a task was lost and begins again: %s", said)
+            entry.lost += 1
+            self._wait_again(entry)
+        elif kind == "memory" and not entry.alone:
+            entry.alone = True  # it may have been killed for what another one took
+            self._wait_again(entry)
+        elif kind == "memory":
+            self._settle(entry, NoMemoryError(f"The memory of a whole node of the cluster does not suffice: {said}"))
+        else:
+            times = f", {entry.lost + 1} times" if entry.lost else ""
+            self._settle(entry, TaskLostError(f"A task failed on the cluster{times}: {said}"))
+
+    def _come_back(self, entry: _Entry, said: bytes) -> None:
+        try:
+            outcome: Outcome = pickle.loads(said)
+        except Exception as error:  # noqa: BLE001  such as a class that only the node has
+            self._settle(entry, TaskLostError(f"A result cannot be read: {type(error).__name__}: {error}"))
+            return
+        self.moved = (self.moved[0], self.moved[1] + len(said))
+        self.computed[outcome.node] += 1
+        entry.running.node = outcome.node
+        self._settle(entry, outcome.error, outcome.value)
+
+    def _settle(self, entry: _Entry, error: NextlabelError | None, value: Any = None) -> None:
+        with self._turn:
+            self._forget(entry.running)
+        if not entry.running.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            entry.running.set_exception(error)
+        else:
+            entry.running.set_result(value)
+
+    def _forget(self, running: Running) -> None:
+        """Whoever hands in its task now, asks anew. The lock is held."""
+        if self._known.get(running.task.key) is running:
+            del self._known[running.task.key]
+
+    def _wait_again(self, entry: _Entry) -> None:
+        entry.heard_at, entry.count = None, 0
+        with self._turn:
+            heapq.heappush(self._waiting, entry)
+
+    def _heed_cancelled(self) -> None:
+        with self._turn:
+            cancelled, self._cancelled = self._cancelled, []
+        for running in cancelled:
+            for number, entry in list(self._out.items()):
+                if entry.running is running:
+                    del self._out[number]
+                    self._send("cancel", number)
+            with self._turn:
+                self._waiting = [entry for entry in self._waiting if entry.running is not running]
+                heapq.heapify(self._waiting)
+            if running.cancel():
+                running.set_running_or_notify_cancel()  # whoever waits hears of it
+
+    def _look_at_times(self, seen_at: float) -> None:
+        """Tasks that are silent begin elsewhere; those that do not begin show that the cluster is full. A connection
+        that is away for a while says nothing about tasks."""
+        for number, entry in list(self._out.items()):
+            if entry.heard_at is not None and seen_at - entry.heard_at > BEATS_S:
+                del self._out[number]
+                self._send("cancel", number)
+                self._end(entry, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
+            elif entry.heard_at is None and self._away == "local" and seen_at - entry.handed_at > BEGIN_S:
+                del self._out[number]
+                self._send("cancel", number)
+                self._words = f"full: {self._address} has had no room for {BEGIN_S:.0f} s"
+                self._full_until = self._now() + LONGEST_AGAIN_S
+                self._settle(entry, ClusterAwayError(f"The cluster is {self._words}."))
+
+    def _hand_out(self, connection: _Connection) -> None:
+        while True:
+            with self._turn:
+                taken = sum(entry.cpus for entry in self._out.values())
+                if not self._waiting or (self._out and taken >= connection.cores + 1):
+                    return
+                entry = heapq.heappop(self._waiting)
+            self._submit(connection, entry)
+
+    def _submit(self, connection: _Connection, entry: _Entry) -> None:
+        task = entry.running.task
+        entry.number, entry.handed_at = next(self._numbers), self._now()
+        self._out[entry.number] = entry  # before anything can fail: what is here waits again after a lost connection
+        # What no node has would be waited for without end.
+        entry.cpus = max(1.0, min(float(task.threads), connection.largest))
+        if entry.alone:
+            entry.cpus = connection.largest
+        try:
+            packed = pickle.dumps((task.job, task.args, [(one.key, one.open) for one in task.shared]), protocol=5)
+        except Exception as error:  # noqa: BLE001  pickle raises whatever the objects do
+            del self._out[entry.number]
+            self._settle(entry, TaskLostError(f"A task cannot be sent: {type(error).__name__}: {error}"))
+            return
+        for shared in task.shared:
+            self._share(connection, shared)
+        keys = [shared.key for shared in task.shared]
+        self.moved = (self.moved[0] + len(packed), self.moved[1])
+        self._send("submit", entry.number, packed, keys, task.threads, node.versions(), entry.cpus, task.gpus)
+
+    def _share(self, connection: _Connection, shared: Shared) -> None:
+        if shared.key in connection.shared:
+            connection.shared[shared.key] = connection.shared.pop(shared.key)
+            return
+        connection.shared[shared.key] = None
+        self._send("share", shared.key, shared.make)
+        while len(connection.shared) > OBJECTS:
+            oldest = next(iter(connection.shared))
+            del connection.shared[oldest]
+            self._send("forget", oldest)
+
+    def _send(self, *order: Any) -> None:
+        if self._connection is not None:
+            self._connection.pipe.send(order)
+
+    def _lose(self, why: str) -> None:
+        """Without a connection: tasks wait for another one, or fail so that they can be computed here."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.process.kill()
+            connection.process.join(timeout=10)
+            connection.pipe.close()
+        again_s = min(AGAIN_S * 2.0**self._failures, LONGEST_AGAIN_S)
+        self._failures = min(self._failures + 1, 10)
+        self._again_at = self._now() + again_s
+        self._words = f"away at {self._address} ({why})"
+        if not self._closed:
+            log.warning("cluster: %s; the next try is in %.0f s", self._words, again_s)
+        for entry in [self._out.pop(number) for number in list(self._out)]:
+            self._wait_again(entry)
+        if self._away == "local":
+            self._fail_waiting(ClusterAwayError(f"The cluster is {self._words}."))
+
+    def _fail_waiting(self, error: NextlabelError) -> None:
+        with self._turn:
+            waiting, self._waiting = self._waiting, []
+        for entry in waiting:
+            self._settle(entry, error)
+
+
+def _speak_ray(supervisor: int, address: str, pipe: Connection) -> None:
+    """In the process of its own."""
+    from nextlabel.compute import ray
+
+    ray.serve(supervisor, address, pipe)
+
+
+def _require_ray() -> None:
+    for package in ("ray", "grpc"):
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)

@@ -1,0 +1,191 @@
+"""How much faster a pool is scored and projects are fitted on more nodes, without Label Studio.
+
+The nodes are processes of this machine, so that times tell of as many nodes as it has idle cores. What is counted tells
+of any number: tasks of each node, texts in the record twice, bytes that moved. Linux only.
+"""
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import numpy as np
+
+from nextlabel.lab.measure_pool import LABELLED, PROJECT, RESET, fill, highest_mib, resident_mib, small_bert
+from nextlabel.lab.ray_nodes import RayNodes
+from nextlabel.lab.sandbox import free_port
+
+if TYPE_CHECKING:
+    from nextlabel.compute.cluster import Cluster
+    from nextlabel.values.examples import Example
+
+STEPS = 50  # of each fit
+PAUSE_S = 0.02
+HEAD = (
+    "nodes",
+    "texts",
+    "s",
+    "texts/s",
+    "twice",
+    "bytes a text out",
+    "back",
+    "driver us",
+    "MiB",
+    "fits",
+    "s",
+    "parts by node",
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; `twice` are
+    texts in the record more than once; bytes a text in both directions; of this process `driver_us` are the
+    microseconds of a core for each text, `driver_mib` what it held at most above what it held before the pool."""
+
+    nodes: int
+    texts: int
+    pool_s: float
+    twice: int
+    bytes_out: float
+    bytes_back: float
+    driver_us: float
+    driver_mib: float
+    fits: int
+    fits_s: float
+    parts_of_nodes: Sequence[int]
+
+
+def measure(tasks: int, projects: int, nodes: Sequence[int], mrpc_dir: Path | None) -> list[Figures]:
+    """A pool of so many pairs and a fit of each of so many projects, on each number of nodes in turn; prints a row for
+    each."""
+    print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|")
+    found = []
+    for number in nodes:
+        figures = _measured(tasks, projects, number, mrpc_dir)
+        found.append(figures)
+        print(_row(figures), flush=True)
+    return found
+
+
+def _row(of: Figures) -> str:
+    cells: Iterable[object] = (
+        *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}", of.twice),
+        *(round(of.bytes_out), round(of.bytes_back), round(of.driver_us), round(of.driver_mib)),
+        *(of.fits, f"{of.fits_s:.1f}"),
+        ", ".join(map(str, of.parts_of_nodes)),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _measured(tasks: int, projects: int, nodes: int, mrpc_dir: Path | None) -> Figures:
+    from nextlabel.compute.cluster import Cluster
+
+    cluster_of_nodes = RayNodes(free_port(24000), nodes)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="nextlabel-cluster-") as home,
+            closing(Cluster(cluster_of_nodes.address, "wait")) as cluster,
+        ):
+            return _on(cluster, Path(home), tasks, projects, nodes, mrpc_dir)
+    finally:
+        cluster_of_nodes.end()
+
+
+def _on(cluster: "Cluster", home: Path, tasks: int, projects: int, nodes: int, mrpc_dir: Path | None) -> Figures:
+    from nextlabel.loop.elsewhere import Elsewhere
+    from nextlabel.settings import Settings
+
+    base_model = small_bert(home / "bert")
+    settings = Settings(_env_file=None, model_dir=home, base_model=str(base_model), device="cpu", compute_threads=1)
+    elsewhere = Elsewhere(settings, cluster)
+    with redirect_stdout(sys.stderr):  # it is part of another table
+        fill(home, mrpc_dir, tasks)
+    labelled = _labelled(home)
+    _fit_all(elsewhere, settings, labelled, range(nodes))  # every node has imported torch, and has the checkpoint
+    fits_s = _fit_all(elsewhere, settings, labelled, range(nodes, nodes + projects))
+    return Figures(nodes=nodes, fits=projects, fits_s=fits_s, **_pool(cluster, elsewhere, settings))
+
+
+def _labelled(home: Path) -> "list[tuple[Example, str]]":
+    from nextlabel.lab.importing import PAIR_CONFIG
+    from nextlabel.labelstudio.config import parse_label_config
+    from nextlabel.store.pool import Pool, pool_path
+
+    with Pool(pool_path(home, PROJECT)) as pool:
+        return pool.labelled(parse_label_config(PAIR_CONFIG).question, holdout=False)[:LABELLED]
+
+
+def _fit_all(elsewhere: Any, settings: Any, labelled: "list[tuple[Example, str]]", seeds: Iterable[int]) -> float:
+    """Seconds until fits with all of these seeds have come back; one waits for each, as a trainer's threads do."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from nextlabel.lab.importing import PAIR_CONFIG
+    from nextlabel.labelstudio.config import parse_label_config
+    from nextlabel.model.classifier import Recipe
+
+    question = parse_label_config(PAIR_CONFIG).question
+
+    def fit(seed: int) -> None:
+        recipe = Recipe(settings.base_model, STEPS, 1e-4, 16, 128, seed, "cpu", "fp32")
+        elsewhere.round(recipe, question, labelled, [], [], "entropy", lambda stage, done, total: None)
+
+    start = time.perf_counter()
+    many = list(seeds)
+    with ThreadPoolExecutor(len(many)) as threads:
+        list(threads.map(fit, many))
+    return time.perf_counter() - start
+
+
+def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
+    """What `Figures` say of a pool."""
+    from nextlabel.lab.measure_pool import Trainer
+    from nextlabel.loop import backlog as backlogs
+    from nextlabel.loop import orders
+    from nextlabel.loop.compute_gate import ComputeGate
+    from nextlabel.store.pool import Pool, pool_path
+    from nextlabel.versions.loaded import LoadedVersions
+
+    trainer = Trainer(settings.model_dir, settings.base_model, "cpu")
+    trainer.fit(PROJECT)
+    version = trainer.registry.current(PROJECT)
+    assert version is not None
+    resident = LoadedVersions(settings, trainer.registry, 1)
+    backlog = backlogs.Backlog(settings, trainer.registry, trainer.jobs, resident, ComputeGate(), elsewhere)
+
+    def keep(pool: Pool, version: str, scored: Any) -> None:
+        times_N[[example.id for example in scored.examples]] += 1
+        orders.keep(pool, version, scored)
+
+    with Pool(pool_path(settings.model_dir, PROJECT)) as pool, patch.object(backlogs, "keep", keep):
+        texts, todo = pool.unscored_size(version), pool.unscored_parts(version, backlogs.PART)
+        times_N = np.zeros(todo[-1][1] + 1, dtype=np.uint8)  # a dictionary would be most of what is held
+        moved, nodes = cluster.moved, Counter(cluster.computed)
+        before = resident_mib()
+        RESET.write_text("5")  # the highest so far, forgotten: proc(5)
+        start, cpu_s = time.perf_counter(), time.process_time()
+        for part in todo:
+            while not elsewhere.has_room:
+                time.sleep(PAUSE_S)
+            backlog.score(PROJECT, version, *part)
+        while pool.has_unscored(version):
+            time.sleep(PAUSE_S)
+        pool_s = time.perf_counter() - start
+    out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
+    parts = Counter(cluster.computed) - nodes
+    return {
+        "texts": texts,
+        "pool_s": pool_s,
+        "twice": int((times_N > 1).sum()),
+        "bytes_out": out / texts,
+        "bytes_back": back / texts,
+        "driver_us": 1e6 * (time.process_time() - cpu_s) / texts,
+        "driver_mib": highest_mib() - before,
+        "parts_of_nodes": tuple(sorted(parts.values(), reverse=True)),
+    }

@@ -1,0 +1,122 @@
+"""Who goes first on a cluster, and that no fault of it is waited for without end. No Ray is needed for any of this."""
+
+import importlib.util
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from helpers import ray_jobs, scripted_cluster
+from helpers.waiting import wait_until
+from nextlabel.compute import cluster as clusters
+from nextlabel.compute.cluster import Cluster, Serve
+from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Task, TaskLostError
+from nextlabel.errors import MissingPackageError, NoMemoryError
+
+pytestmark = pytest.mark.usefixtures("patience")
+
+SOON_S = 60.0
+
+
+@pytest.fixture
+def connected() -> Iterator[Any]:
+    """Makes clusters, and closes them."""
+    with ExitStack() as open_ones:
+
+        def connect(serve: Serve, away: str = "local") -> Cluster:
+            return open_ones.enter_context(closing(Cluster("ray://nowhere:1", away, serve)))
+
+        yield connect
+
+
+def hand_in(cluster: Cluster, key: str, rank: int = PART) -> Running:
+    return cluster.submit(Task(key, ray_jobs.double, (1,), rank=rank))
+
+
+def test_labels_go_before_the_backlog_and_a_task_under_way_is_not_handed_in_twice(connected: Any) -> None:
+    cluster = connected(scripted_cluster.in_order)
+    parts = [hand_in(cluster, f"part {i}") for i in range(8)]
+    assert hand_in(cluster, "part 7") is parts[7]
+    parts[1].result(timeout=SOON_S)
+    places = [part.result(timeout=SOON_S) for part in (hand_in(cluster, "fit", FIT), *parts)]
+    assert sorted(places) == list(range(1, 10))
+    assert places[0] <= 6  # one is computed, two are handed out
+    assert places[1:] == sorted(places[1:])
+
+
+def test_a_silent_task_begins_again_and_its_first_result_counts(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", 0.5)
+    assert hand_in(connected(scripted_cluster.silent_task), "a task").result(timeout=SOON_S) == "second"
+
+
+def test_a_connection_that_is_away_for_a_while_has_no_task_begun_again(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", 0.5)
+    assert hand_in(connected(scripted_cluster.away_for_a_while), "a task").result(timeout=SOON_S) == 1
+
+
+@pytest.mark.parametrize(
+    ("serve", "limit", "why"),
+    [(scripted_cluster.full, "BEGIN_S", "no room"), (scripted_cluster.silent, "SILENT_S", "nothing was heard")],
+)
+def test_a_full_or_silent_cluster_gives_tasks_back(
+    connected: Any, monkeypatch: pytest.MonkeyPatch, serve: Serve, limit: str, why: str
+) -> None:
+    monkeypatch.setattr(clusters, limit, 0.5)
+    with pytest.raises(ClusterAwayError, match=why):
+        hand_in(connected(serve), "a task").result(timeout=SOON_S)
+
+
+def test_whoever_waits_for_room_can_give_up(connected: Any) -> None:
+    cluster = connected(scripted_cluster.full, "wait")
+    running, told = hand_in(cluster, "a task"), list[str]()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        told.append(stage)
+        if len(told) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        cluster.wait_for(running, tell)
+    assert told == ["waiting for the cluster"] * 2
+    wait_until(running.cancelled, "it is not waited for any more", SOON_S)
+
+
+def test_a_lost_cluster_is_not_asked_again_at_once_and_whoever_waits_goes_on_waiting(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "SILENT_S", 0.5)
+    patient, local = (connected(scripted_cluster.silent, away) for away in ("wait", "local"))
+    waiting = hand_in(patient, "a task")
+    with pytest.raises(ClusterAwayError):
+        hand_in(local, "a task").result(timeout=SOON_S)
+    start = time.monotonic()
+    with pytest.raises(ClusterAwayError, match="away at ray://nowhere:1"):
+        hand_in(local, "another").result(timeout=SOON_S)
+    assert time.monotonic() - start < clusters.AGAIN_S / 2
+    wait_until(lambda: patient.is_away, "it was lost", SOON_S)
+    assert not waiting.done()
+
+
+def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:
+    with pytest.raises(NoMemoryError, match="4 cores"):
+        hand_in(connected(scripted_cluster.short_of_memory), "a task").result(timeout=SOON_S)
+
+
+def test_what_cannot_be_sent_or_read_fails_and_the_next_task_does_not(connected: Any) -> None:
+    cluster = connected(scripted_cluster.compute)
+    for job, given in ((ray_jobs.double, lambda: 0), (ray_jobs.unreadable, 0)):
+        with pytest.raises(TaskLostError, match="cannot be"):
+            cluster.submit(Task("a task", job, (given,))).result(timeout=SOON_S)
+    assert hand_in(cluster, "another").result(timeout=SOON_S) == 2
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError, match=r"RAY_ADDRESS=ray://head:10001 needs .* ray.*nextlabel\[ray\]"):
+        Cluster("ray://head:10001")

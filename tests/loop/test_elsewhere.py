@@ -1,0 +1,144 @@
+"""Fits and parts of a pool that another process computes, as a node of a cluster does: the same to the bit, or here."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import scripted_cluster
+from helpers.house import PROJECT, RIGHT, TRAIN, House
+from helpers.remote_house import RemoteHouse, assert_same_version, labelled
+from helpers.waiting import wait_until
+from nextlabel.compute.cluster import Cluster, Serve
+from nextlabel.loop import backlog as backlogs
+from nextlabel.loop import orders
+from nextlabel.loop.backlog import Backlog
+from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.fitting import LOOK_S
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow
+
+pytestmark = pytest.mark.usefixtures("patience")
+
+MORE = range(301, 1401)  # tasks: more than a fit of so few labels scores, in two parts of 1024 ids
+
+
+@pytest.fixture
+def remote_house(tmp_path: Path, tiny: Path) -> Iterator[Callable[[Serve], RemoteHouse]]:
+    with ExitStack() as open_ones:
+
+        def make(serve: Serve) -> RemoteHouse:
+            cluster = open_ones.enter_context(closing(Cluster("ray://nowhere:1", "local", serve)))
+            house = RemoteHouse(tmp_path / "remote", tiny, cluster)
+            open_ones.callback(house.pool.__exit__)
+            return house
+
+        yield make
+
+
+@pytest.fixture
+def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
+    made = House(tmp_path / "here", tiny, fit_schedule="8,16")
+    yield made
+    made.pool.__exit__()
+
+
+def test_a_fit_elsewhere_is_the_one_here_to_the_bit_and_its_card_says_where(
+    house: House, remote_house: Callable[[Serve], RemoteHouse]
+) -> None:
+    there = remote_house(scripted_cluster.compute)
+    version = labelled(house).fit()
+    assert labelled(there).fit() == version
+    assert_same_version(house, there, version)
+    card = there.registry.card(PROJECT, version)
+    assert (card.node, card.device, house.registry.card(PROJECT, version).node) == ("a node", "cpu", "")
+    assert there.active_version == version
+    assert "computed on a cluster: 1 nodes with 1 cores" in there.elsewhere.words
+
+
+def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_labels(
+    remote_house: Callable[[Serve], RemoteHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = remote_house(scripted_cluster.slow_fit)
+    house.label(TRAIN[:8], RIGHT)
+    real, told = house.board.put_fit, list[tuple[str, int]]()
+
+    def tell(project: int, now: float, **changes: Any) -> None:
+        real(project, now, **changes)
+        told.append((changes.get("stage", ""), changes.get("total", 0)))
+        if told[-1] == ("fit", 100):
+            house.label(TRAIN, RIGHT)
+        house.now += LOOK_S + 1
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    assert house.fit() == ""
+    assert ("fit", 100) in told
+    assert house.board.fit(PROJECT).message == "The last fit was given up, its labels are kept"
+    wait_until(lambda: house.cluster.room == 3, "nothing is under way")
+
+
+def test_when_the_cluster_is_away_the_fit_that_was_begun_is_made_here(
+    remote_house: Callable[[Serve], RemoteHouse],
+) -> None:
+    house = labelled(remote_house(scripted_cluster.gone))
+    assert house.fit() == ""
+    assert house.jobs.waiting() == 1, "the fit is asked for again"
+    assert house.board.fit(PROJECT).failures_in_a_row == 0
+    assert "this machine computes until it is back" in house.elsewhere.words
+    version = house.fit()
+    assert house.registry.card(PROJECT, version).node == ""
+
+
+def with_many(house: House, version: str) -> int:
+    house.pool.upsert([TaskRow(i, Example(i, f"yes, text {i}"), False, False, False, 0, ()) for i in MORE])
+    return house.pool.unscored_size(version)
+
+
+def parts_of(house: House, version: str) -> list[tuple[int, int]]:
+    return house.pool.unscored_parts(version, 512)
+
+
+def test_parts_scored_elsewhere_are_the_record_of_here_and_none_is_in_it_twice(
+    house: House, remote_house: Callable[[Serve], RemoteHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = remote_house(scripted_cluster.compute)
+    version = labelled(house).fit()
+    labelled(there).fit()
+    here = Backlog(house.settings, house.registry, house.jobs, house.resident, ComputeGate())
+    assert with_many(house, version) == with_many(there, version) == len(MORE)
+    kept = list[int]()
+
+    def keep(pool: Any, version: str, scored: Any) -> None:
+        kept.extend(example.id for example in scored.examples)
+        orders.keep(pool, version, scored)
+
+    for part in parts_of(house, version):
+        here.score(PROJECT, version, *part)
+    monkeypatch.setattr(backlogs, "keep", keep)
+    for part in parts_of(there, version) * 2:  # asked for by two looks
+        there.backlog.score(PROJECT, version, *part)
+    edited = MORE[-1]
+    there.pool.upsert([TaskRow(edited, Example(edited, "another text"), False, False, False, 0, ())])
+    wait_until(lambda: there.pool.unscored_size(version) <= 1, "all came back")
+    assert sorted({*kept, edited}) == list(MORE)
+    assert len(kept) == len(set(kept))
+    left = [example.id for example in there.pool.unscored(version)]
+    for part in parts_of(there, version):
+        there.backlog.score(PROJECT, version, *part)
+    wait_until(lambda: not there.pool.has_unscored(version), "the edited one came back")
+    assert left in ([edited], [])  # what was said of the old text may have come before the new one
+    house.pool.upsert([TaskRow(edited, Example(edited, "another text"), False, False, False, 0, ())])
+    here.score(PROJECT, version, edited, edited)
+    assert_same_version(house, there, version)
+
+
+def test_parts_of_a_lost_cluster_are_scored_here(remote_house: Callable[[Serve], RemoteHouse], house: House) -> None:
+    there = remote_house(scripted_cluster.gone)
+    labelled(there).fit()
+    version = there.fit()
+    with_many(there, version)
+    for part in parts_of(there, version):
+        there.backlog.score(PROJECT, version, *part)
+    assert not there.pool.has_unscored(version)
