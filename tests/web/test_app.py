@@ -951,7 +951,7 @@ def test_the_page_says_which_version_is_is_active_and_why_another_is_not(fitted_
     for card in (make_card(3, LABELS, judged="the holdout (40)"), make_card(4, LABELS, unjudged="8 are too few")):
         Registry(tmp_path).save(card, {}, lambda directory: None)
         StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)
-        assert f"{card.version} was {card.verdict}" in page(client)
+        assert f"When it was fitted, version {card.number} was {card.verdict}." in page(client)
 
 
 def test_the_page_tells_a_quick_version_from_others(tmp_path: Path) -> None:

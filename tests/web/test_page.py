@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -146,11 +147,14 @@ def test_no_curve_is_drawn_before_an_accuracy_is_known(client: FlaskClient) -> N
     ],
 )
 def test_an_order_is_named_as_people_know_it(order: str, said: str, client: FlaskClient, tmp_path: Path) -> None:
-    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, order=order, known=3, labels=4)
+    StatusBoard(tmp_path).put_queue(PROJECT, time.time(), order=order, known=3, labels=4, message="4 of 8")
     shown = parse(client.get("/").text)
     assert f"The queue is in {said}" in shown.text
-    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, known=0)
-    assert "which knows" not in parse(client.get("/").text).text
+    StatusBoard(tmp_path).put_queue(PROJECT, time.time(), message="")
+    text = parse(client.get("/").text).text
+    assert (text.count("The queue is in"), "That order knows 3 of the 4 labels." in text) == (1, True)
+    StatusBoard(tmp_path).put_queue(PROJECT, time.time(), known=0, labels=0)
+    assert "knows" not in parse(client.get("/").text).text
 
 
 def test_versions_go_by_their_numbers_in_sentences() -> None:

@@ -39,7 +39,7 @@ def _forecast(found: Forecast) -> Iterator[str]:
         return
     yield (
         f"Forecast, by a replay on the model's own view of these texts: at {found.labels} labels the accuracy is "
-        f"{_points(found.gain)} above that of random sampling ({_points(found.low)} to {_points(found.high)})."
+        f"{_beside(found.gain)} that of random sampling ({_beside(found.low)} to {_beside(found.high)})."
     )
     if found.times:
         least, most = found.times
@@ -57,6 +57,10 @@ def _next(found: NextLabels) -> Iterator[str]:
         f"The next {found.labels} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "
         f"classes may still gain more in F1.{took}"
     )
+
+
+def _beside(gain: float) -> str:
+    return f"{_points(abs(gain))} {'below' if gain < 0 else 'above'}"
 
 
 def _points(share: float) -> str:
