@@ -79,12 +79,14 @@ def test_a_task_waits_for_a_cluster_that_is_away_at_the_start(before: Running) -
     assert value(before) == 42
 
 
-def test_values_come_back_with_the_node_and_failures_as_they_were_raised(cluster: Cluster, tmp_path: Path) -> None:
+def test_values_come_back_with_the_node_and_failures_as_they_were_raised(
+    cluster: Cluster, nodes: RayNodes, tmp_path: Path
+) -> None:
     doubled = [cluster.submit(Task(f"double {i}", ray_jobs.double, (i,))) for i in range(8)]
     assert [value(running) for running in doubled] == [0, 2, 4, 6, 8, 10, 12, 14]
     assert all(running.node for running in doubled)
     assert "3 nodes with 3 cores" in cluster.words
-    assert value(cluster.submit(Task("hidden", ray_jobs.exists, (str(tmp_path),)))) is False
+    assert value(cluster.submit(Task("hidden", ray_jobs.exists, (str(tmp_path),)))) is not nodes.hides
     for kind, error in (("on purpose", DivergedError), ("memory", NoMemoryError), ("unforeseen", TaskLostError)):
         with pytest.raises(error) as raised:
             value(cluster.submit(Task(f"fail {kind}", ray_jobs.fail, (kind,))))

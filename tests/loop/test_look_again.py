@@ -1,5 +1,6 @@
 """What is listed and what is opened again: never what judges, never with one person, never more than there is room."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -398,6 +399,24 @@ def test_options_are_read_and_written_by_one_at_a_time(
         write(project.studio, project.settings)
     assert project.studio.options == after
     assert not is_held(project.home)
+
+
+def test_where_no_lock_may_be_taken_options_are_changed_all_the_same(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene()
+
+    def refused(model_dir: Path, name: str) -> None:
+        raise PermissionError(name)
+
+    for there in (False, True):
+        shutil.rmtree(project.home / "locks", ignore_errors=True)
+        if there:
+            (project.home / "locks").mkdir()
+            monkeypatch.setattr("nextlabel.labelstudio.project_options.lock", refused)
+        note_audits(project.studio, project.settings, 1, 3 + there)
+        assert project.studio.options["nextlabel"]["audits"] == 3 + there
+        assert (project.home / "locks").exists() == there, "a command that is run elsewhere leaves nothing there"
 
 
 def is_held(home: Path) -> bool:

@@ -9,6 +9,7 @@ import os
 import queue
 import signal
 import socket
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ LOOK_S = 0.1  # for results, and for what is asked
 BEAT_S = 1.0  # between two signs of life of a task; between two looks at them
 REACH_S = 5.0  # until a port counts as closed
 TRIES = 3  # of a head that is there, and takes more than half a minute for its side of a connection
+WIDTH = 200  # characters of an error that are told
 GET_S = 600.0  # for a result to come here
 LOST = (
     exceptions.WorkerCrashedError,
@@ -51,7 +53,7 @@ def serve(supervisor: int, address: str, pipe: Connection) -> None:
         pass
     except BaseException as error:  # noqa: BLE001  the process ends, and what it could not do is told
         with suppress(OSError):
-            pipe.send(("away", _first_line(error)))
+            pipe.send(("away", _in_short(error)))
     os._exit(0)  # ray.shutdown would wait for a head that is gone
 
 
@@ -76,9 +78,9 @@ def _connect(address: str, pipe: Connection) -> None:
                 raise
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+def _in_short(error: BaseException) -> str:
+    """On one line; some of Ray's are pages."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", WIDTH)
 
 
 class _Driver:
@@ -142,7 +144,7 @@ class _Driver:
     ) -> None:
         missing = [self._objects[key] for key in keys if isinstance(self._objects[key], Exception)]
         if missing:
-            self._pipe.send(("failed", number, _first_line(missing[0])))
+            self._pipe.send(("failed", number, _in_short(missing[0])))
             return
         remote = ray.remote(_perform).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
         # References inside a list are not fetched before a process of the node needs them.
@@ -175,11 +177,11 @@ def _ended(number: int, reference: Any) -> tuple[Any, ...]:
     try:
         return "done", number, ray.get(reference, timeout=GET_S)
     except exceptions.OutOfMemoryError as error:
-        return "memory", number, _first_line(error)
+        return "memory", number, _in_short(error)
     except ConnectionError:
         raise
     except LOST as error:
-        return "lost", number, _first_line(error)
+        return "lost", number, _in_short(error)
     except Exception as error:  # noqa: BLE001  such as a node that has no Nextlabel
         return "failed", number, str(error).strip().splitlines()[-1]
 

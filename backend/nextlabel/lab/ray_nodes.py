@@ -25,14 +25,16 @@ HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"'
 class RayNodes:
     """Its client port is open to this machine's network while it lives: without tokens, as it is nobody else's.
 
-    `hidden` is empty for all nodes, which find modules in `paths`, too.
+    `hidden` is empty for all nodes, which find modules in `paths`, too. Where this machine allows nobody a mount space
+    of their own, nodes see it, and `hides` is false.
     """
 
     def __init__(self, port: int, nodes: int, hidden: Path | None = None, paths: Sequence[Path] = ()):
         self.address = f"ray://127.0.0.1:{port}"
         self._home = tempfile.TemporaryDirectory(prefix="ray-nodes-", dir="/tmp")  # not in what is hidden
-        as_root = [] if os.getuid() == 0 else ["--map-root-user"]
-        hiding = ["unshare", *as_root, "--mount", "sh", "-ec", HIDE, "sh", str(hidden)] if hidden else []
+        apart = ["unshare", *([] if os.getuid() == 0 else ["--map-root-user"]), "--mount"]
+        self.hides = hidden is not None and subprocess.run([*apart, "true"], check=False).returncode == 0
+        hiding = [*apart, "sh", "-ec", HIDE, "sh", str(hidden)] if self.hides else []
         self._process = subprocess.Popen(
             [*hiding, sys.executable, "-m", "nextlabel.lab.ray_nodes", str(port), str(nodes), self._home.name],
             stdin=subprocess.PIPE,

@@ -1,9 +1,8 @@
 """What was decided for one project, as it is kept with its ML backend in Label Studio: shown, and changed."""
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -194,13 +193,13 @@ def put_back(
 def alone(settings: Settings, project: int) -> Iterator[None]:
     """While nobody else who shares MODEL_DIR changes options, which are read and written whole: of two at a time the
     first one's would be lost. Raises `InUseError` when somebody else takes long."""
-    if not os.access(settings.model_dir / "locks", os.W_OK):  # a command that is run elsewhere
-        yield
-        return
+    here = (settings.model_dir / "locks").is_dir()  # else the command is run elsewhere
     try:
-        turn = lock(settings.model_dir, f"options.{project}").acquire(timeout=PATIENCE_S)
+        turn = lock(settings.model_dir, f"options.{project}").acquire(timeout=PATIENCE_S) if here else nullcontext()
     except LockHeld:
         raise InUseError(f"The options of project {project} are being changed already. Try again.") from None
+    except PermissionError:  # of an account that has no part in MODEL_DIR
+        turn = nullcontext()
     with turn:
         yield
 

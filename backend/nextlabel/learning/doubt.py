@@ -73,8 +73,8 @@ def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> tuple[A
         rows = _some(np.flatnonzero(~out_N), targets_N)
         if len(np.unique(targets_N[rows])) < 2:
             continue
-        near = fresh_head(Known(features_ND[rows], targets_N[rows]), near)
-        probs_NC[out_N] = near.probabilities(features_ND[out_N], classes)
+        near = fresh_head(Known(features_ND[rows].astype(np.float64), targets_N[rows]), near)
+        probs_NC[out_N] = near.probabilities(features_ND[out_N].astype(np.float64), classes)
         seen_N[out_N] = np.isin(targets_N[out_N], near.classes_S)
     return probs_NC, seen_N
 

@@ -49,7 +49,7 @@ def unpack(packed: Bytes, directory: Path) -> Path:
     start = HEADER + int.from_bytes(packed[:HEADER].tobytes(), "little")
     listed = json.loads(packed[HEADER:start].tobytes())
     for name, size in listed:
-        if Path(name).name != name or start + size > len(packed):
+        if name == ".." or Path(name).name != name or start + size > len(packed):
             raise NoModelError(f"A packed checkpoint holds a file {name!r} of {size} bytes, which cannot be unpacked.")
         (directory / name).write_bytes(packed[start : start + size])
         start += size

@@ -1,0 +1,75 @@
+"""A checkpoint that is sent: the same files on the other side, and nothing outside its directory."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nextlabel.errors import NoModelError
+from nextlabel.model import packed
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary directory of another machine."""
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(home))
+    return home
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    directory = tmp_path / "checkpoint"
+    directory.mkdir()
+    for name, content in (("config.json", b"{}"), ("model.safetensors", bytes(range(256)) * 9), ("empty.txt", b"")):
+        (directory / name).write_bytes(content)
+    return directory
+
+
+def test_the_files_are_the_same_and_weights_for_other_programs_stay(checkpoint: Path, elsewhere: Path) -> None:
+    before = files(checkpoint)
+    (checkpoint / "pytorch_model.bin").write_bytes(b"pickled")
+    (checkpoint / "onnx").mkdir()
+    found = packed.unpacked(packed.pack(checkpoint))
+    assert found.is_relative_to(elsewhere)
+    assert files(found) == before
+
+
+def test_who_asks_again_gets_the_same_directory_and_other_files_another(checkpoint: Path, elsewhere: Path) -> None:
+    key, first = packed.key(checkpoint), packed.unpacked(packed.pack(checkpoint))
+    assert packed.unpacked(packed.pack(checkpoint)) == first
+    assert packed.key(checkpoint) == key
+    (checkpoint / "config.json").write_bytes(b"{ }")
+    assert packed.key(checkpoint) != key
+    assert packed.unpacked(packed.pack(checkpoint)) != first
+    assert len(list(first.parent.iterdir())) == 2, "nothing half made is left"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", ".."])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    listed = json.dumps([[name, 1]]).encode()
+    sent = np.frombuffer(len(listed).to_bytes(8, "little") + listed + b"x", dtype=np.uint8)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(NoModelError, match="cannot be unpacked"):
+        packed.unpack(sent, inside)
+    assert list(tmp_path.rglob("*")) == [inside]
+
+
+def test_a_directory_that_others_may_write_is_not_trusted(checkpoint: Path, elsewhere: Path) -> None:
+    home = packed.unpacked(packed.pack(checkpoint)).parent
+    home.chmod(0o777)
+    with pytest.raises(NoModelError, match="belongs to this user alone"):
+        packed.unpacked(packed.pack(checkpoint))
+
+
+def test_a_checkpoint_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NoModelError, match="gone cannot be read"):
+        packed.pack(tmp_path / "gone")
