@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from helpers import scripted_cluster
 from helpers.house import PROJECT, RIGHT, TRAIN, House
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
+from nextlabel.compute import local
 from nextlabel.compute.cluster import Cluster, Serve
 from nextlabel.loop import backlog as backlogs
 from nextlabel.loop import orders
@@ -45,8 +47,18 @@ def house(tmp_path: Path, tiny: Path) -> Iterator[House]:
     made.pool.__exit__()
 
 
+@pytest.fixture
+def other_threads() -> Iterator[None]:
+    """Whoever asks for a fit computes with another number of threads than whoever makes it."""
+    local.run(int)  # that thread is there now
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if before > 1 else 2)
+    yield
+    torch.set_num_threads(before)
+
+
 def test_a_fit_elsewhere_is_the_one_here_to_the_bit_and_its_card_says_where(
-    house: House, remote_house: Callable[[Serve], RemoteHouse]
+    house: House, remote_house: Callable[[Serve], RemoteHouse], other_threads: None
 ) -> None:
     there = remote_house(scripted_cluster.compute)
     version = labelled(house).fit()

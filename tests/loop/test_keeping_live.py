@@ -18,7 +18,15 @@ from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.jobs import JobQueue
 from nextlabel.versions import archive
 
-NOT_OF_A_PROJECT = ("queue.sqlite", "locks/clock.lock", "status/base_model.json", "status/traffic.", "serve.", "models")
+NOT_OF_A_PROJECT = (
+    "queue.sqlite",
+    "locks/clock.lock",
+    "locks/helping.lock",  # of all projects, one of which is asked about at a time
+    "status/base_model.json",
+    "status/traffic.",
+    "serve.",
+    "models",
+)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nextlabel.compute import rounds
+from nextlabel.compute import local, rounds
 from nextlabel.compute.cluster import Cluster
 from nextlabel.compute.tasks import FIT, PART, Running, Shared, Task
 from nextlabel.learning.rounds import Round, StageProgress
@@ -41,6 +41,8 @@ class Elsewhere:
     def __init__(self, settings: Settings, cluster: Cluster):
         self._settings, self._cluster = settings, cluster
         self._fits = threading.Semaphore(settings.compute_fits)
+        # Of the thread that would fit here: each has a number of its own.
+        self._threads = settings.compute_threads or local.run(threads)
 
     @property
     def takes_tasks(self) -> bool:
@@ -112,8 +114,7 @@ class Elsewhere:
 
     def _task(self, what: str, job: Callable[..., Any], asked: tuple[Any, ...], shared: Shared, rank: int) -> Task:
         digest = hashlib.sha256(pickle.dumps((shared.key, asked), protocol=5)).hexdigest()
-        count = self._settings.compute_threads or threads()
-        return Task(f"{what} {digest}", job, asked, (shared,), count, self._settings.compute_gpus, rank)
+        return Task(f"{what} {digest}", job, asked, (shared,), self._threads, self._settings.compute_gpus, rank)
 
 
 def elsewhere_of(settings: Settings) -> Elsewhere | None:
