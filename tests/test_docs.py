@@ -91,10 +91,11 @@ def test_the_benchmark_on_the_page_is_the_one_of_the_report() -> None:
     assert page.partition(start)[2].partition(end)[0] == f"\n{to_markdown(result)}\n"
 
 
-def test_what_the_page_says_of_two_questions_is_what_the_records_say() -> None:
+@pytest.mark.parametrize("corpus", ["comments", "tweets"])
+def test_what_the_page_says_of_label_counts_is_what_the_records_say(corpus: str) -> None:
     page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
-    found = page.partition("<!-- results:comments -->")[2].partition("<!-- /results -->")[0]
-    study = read_count_study([ROOT / "reports" / "comments"])
+    found = page.partition(f"<!-- results:{corpus} -->")[2].partition("<!-- /results -->")[0]
+    study = read_count_study([ROOT / "reports" / corpus])
     said = [block_md(Paragraph(line, strong=True)) for line in count_study.headlines(study)]
     assert [line for line in found.splitlines() if line.startswith("**")] == said
 
