@@ -207,7 +207,8 @@ def test_a_bad_version_is_not_served_until_a_person_says_so_and_a_rollback_is_fo
     before = [(p.prediction_id, p.score) for p in project.studio.our_predictions(project.id) if p.version == second]
     refit(project)
 
-    bad = project.registry.versions(project.id)[0]
+    then = project.registry.versions(project.id)
+    bad = then[0]
     refusal = project.registry.card(project.id, bad).refused
     assert f"below that of {second}, more than PROMOTE_MARGIN=0.05" in refusal
     assert project.version() == second
@@ -223,7 +224,7 @@ def test_a_bad_version_is_not_served_until_a_person_says_so_and_a_rollback_is_fo
     assert switch(project, "rollback") == first
     assert serves_in_the_order_of(project, first)
     look_again(project)
-    assert project.registry.versions(project.id)[0] == bad, "what was rolled back is not made again"
+    assert project.registry.versions(project.id) == then, "what was rolled back is not made again"
     assert project.board.queue(project.id).warnings == (), "it is not taken for a person's choice in Label Studio"
 
     assert switch(project, "promote", version_number(bad)) == bad
