@@ -57,8 +57,9 @@ def other_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("other_threads")
 def test_a_fit_elsewhere_is_the_one_here_to_the_bit_and_its_card_says_where(
-    house: House, remote_house: Callable[[Serve], RemoteHouse], other_threads: None
+    house: House, remote_house: Callable[[Serve], RemoteHouse]
 ) -> None:
     there = remote_house(scripted_cluster.compute)
     version = labelled(house).fit()
