@@ -1,5 +1,7 @@
 """Labelling configs: which texts and labels are classified, and what is refused with which advice."""
 
+from dataclasses import replace
+
 import pytest
 
 from helpers.labelling_configs import HTML, PAIR, SINGLE, choices, text, view
@@ -7,6 +9,8 @@ from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import MAX_CONFIG, LabelConfig, pair_config, parse_label_config
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.tasks import result_of, to_vote
+from nextlabel.learning.control import HoldOut
+from nextlabel.values.counting import HeldOut
 from nextlabel.values.labels import Vote
 from nextlabel.values.options import ProjectOptions
 
@@ -117,7 +121,9 @@ def test_only_what_decides_how_a_task_is_read_changes_the_reading() -> None:
     other_field = view('<Text name="text" value="$txt"/>', choices())
     readings = {SINGLE.reading, PAIR.reading, HTML.reading}
     readings |= {parse_label_config(xml).reading for xml in (renamed, other_field)}
-    assert len(readings) == 5
+    days = ("2026-11-20", "2026-11-21")
+    readings |= {replace(SINGLE, hold_out=HoldOut("seed", HeldOut(0.2, day))).reading for day in days}
+    assert len(readings) == 5 + len(days)
 
 
 def test_an_endless_config_is_refused_before_it_is_read() -> None:

@@ -22,6 +22,7 @@ from nextlabel.labelstudio.notices import (
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
+from nextlabel.values.counting import HeldOut
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, Survey, UnknownWords
 
@@ -136,6 +137,16 @@ def test_when_all_or_most_is_held_out_that_is_said_first(say: Say) -> None:
     assert (most.first, most.harmless) == (True, True)
     but_one = only(say(config(), *(task(i, text="A text.", split="val") for i in range(4, 8)), *plain(1, 20)))
     assert "; 1 is left to learn from. Tasks" in but_one.text
+
+
+def test_of_labels_that_are_held_out_it_is_said_what_they_are_a_sample_of(say: Say) -> None:
+    options = ProjectOptions(control_seed="a seed", hold_out=HeldOut(0.5, "2026-11-30"))
+    notice = only(say(config(options=options), *labelled(40)))
+    said = re.fullmatch(r"(\d+) tasks labelled before 2026-11-30 are held out, as hold_out says: .*", notice.text)
+    assert said is not None
+    assert 10 <= int(said[1]) <= 30
+    assert "a random part of what was labelled, not of all texts" in notice.text
+    assert notice.harmless
 
 
 @pytest.mark.parametrize(("word", "harmless"), [("Validation matched", False), ("test2015", False), ("A", True)])

@@ -70,6 +70,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "leave_out= (built in)",
         "guideline_since= (built in)",
         "older_labels=0 (built in)",
+        "hold_out= (built in)",
         "look_again=0 (built in)",
         "second_votes=0 (built in)",
         "fields= (labelling config)",
@@ -174,7 +175,7 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
         "A project has no option 'windwo'. Give one of strategy, window, fit_every, fit_max_wait_s, fit_steps, "
         "learning_rate, fit_schedule, head, start_order, near_copies, control_share, "
         "after_certificate, look_for, class_targets, question_weights, combine_questions, leave_out, guideline_since, "
-        "older_labels, pause, show_people, look_again, second_votes."
+        "older_labels, hold_out, pause, show_people, look_again, second_votes."
     )
     assert options.refused("fit_every=8", "window=0") == (
         "window='0' is not possible: expected a whole number of tasks, at least 1."

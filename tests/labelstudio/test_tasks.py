@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +13,18 @@ from helpers.labelling_configs import HTML, PAIR, SINGLE, choices, text, view
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.objects.fields import MAX_TEXT
 from nextlabel.labelstudio.tasks import is_holdout, read_task, to_example, to_vote
+from nextlabel.learning.control import Control
 from nextlabel.problems.single_choice import consensus
+from nextlabel.values.counting import HeldOut
 from nextlabel.values.examples import Example, Unreadable
-from nextlabel.values.labels import Vote
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,
     NOT_COUNTED,
     NOT_WORDS,
+    OF_LABELS,
     SPLIT,
     UNREADABLE,
     Note,
@@ -216,6 +220,26 @@ def test_held_out_splits_are_known(split: str) -> None:
 @pytest.mark.parametrize("task", [{"data": {"split": "train"}}, {"data": {"text": "test"}}, {"data": None}, {}])
 def test_everything_else_is_for_training(task: dict[str, Any]) -> None:
     assert not is_holdout(task)
+
+
+def test_of_labels_before_a_day_a_share_is_held_out_copies_together_and_none_of_the_control_set() -> None:
+    options = ProjectOptions(control_seed="a seed", hold_out=HeldOut(0.3, "2026-11-24"))
+    config = replace(parse_label_config(view(text("text"), choices()), options), control=Control("a seed", 0.1))
+    labels = [[annotation("pos")], [annotation("pos", updated_at="2026-11-24T00:00:00Z")], []]
+
+    def read(annotations: object) -> list[TaskRow]:
+        texts = [f"{word} {i}" for i in range(1000) for word in ("Text", "TEXT")]
+        tasks = [{"id": i, "data": {"text": one}, "annotations": annotations} for i, one in enumerate(texts)]
+        return [read_task(config, task) for task in tasks]
+
+    before, later, without = map(read, labels)
+    held_out = [row for row in before if row.holdout]
+    assert 440 < len(held_out) < 640, "0.3 of the nine tenths that are not of the control set, two copies each"
+    assert {row.id // 2 for row in held_out if row.id % 2} == {row.id // 2 for row in held_out if not row.id % 2}
+    assert not any(row.draw or row.open for row in held_out)
+    assert {note for row in held_out for note in row.notes} == {Note(OF_LABELS, "2026-11-24")}
+    assert not any(row.holdout for row in (*later, *without))
+    assert [row.draw for row in before] == [row.draw for row in without]
 
 
 # Annotations

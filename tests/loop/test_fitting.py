@@ -480,6 +480,20 @@ def test_both_are_measured_on_the_holdout_of_today(house_of: MakeHouse) -> None:
     assert house.active_version == new != bad
 
 
+def test_labels_held_out_that_the_active_version_has_learnt_do_not_speak_against_the_next(house_of: MakeHouse) -> None:
+    house = house_of()
+    house.label(TRAIN, RIGHT)
+    house.label(HOLDOUT, RIGHT)
+    first = house.fit()
+    house.label(HOLDOUT, RIGHT, holdout=True)
+    second = house.fit()
+    assert house.registry.card(PROJECT, second).parent == first
+    assert "the holdout" not in house.registry.card(PROJECT, second).verdict
+    third = house.fit_on_demand()
+    assert house.active_version == third
+    assert house.registry.card(PROJECT, third).verdict == f"judged by the holdout ({len(HOLDOUT)})"
+
+
 def test_without_a_holdout_a_version_that_knows_its_labels_is_promoted(house_of: MakeHouse) -> None:
     house = house_of()
     house.label(TRAIN, RIGHT)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.values.counting import LeftOut
+from nextlabel.values.counting import HeldOut, LeftOut
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 
 
@@ -28,6 +28,7 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         leave_out=(LeftOut("7"), LeftOut("9", "2026-11-03", "")),
         guideline_since="2026-11-20",
         older_labels=0.3,
+        hold_out=HeldOut(0.2, "2026-11-20"),
         look_again=3,
         second_votes=0.05,
         reopened={17: 1, 4: 2},
@@ -70,6 +71,10 @@ def test_a_value_of_0_is_a_decision_too() -> None:
         {"leave_out": ["7 2026-02-30"]},
         {"guideline_since": "in spring"},
         {"older_labels": 1},
+        {"hold_out": "0.2"},
+        {"hold_out": "0.6 2026-11-20"},
+        {"hold_out": "0.2 2026-02-30"},
+        {"hold_out": 0.2},
     ],
 )
 def test_what_somebody_mistyped_is_named_with_what_is_expected(ours: dict[str, object]) -> None:

@@ -16,7 +16,7 @@ from nextlabel.labelstudio.controls.results import CHOICES
 from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.texts import texts_of
-from nextlabel.learning.control import NO_CONTROL, Control
+from nextlabel.learning.control import NO_CONTROL, NO_HOLD_OUT, Control, HoldOut
 from nextlabel.problems.form import Form, Part
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
@@ -37,8 +37,8 @@ class LabelConfig:
     `left_out` is what the config shows beside them and nothing is learnt from, each with the reason. `labels` are the
     aliases where there are any, for that is what Label Studio stores; `label_map` says as what other labels are learnt,
     `shown_as` what people read in the place of an alias. `chosen`: a person chose the texts. `ignored` labels are none
-    of `labels`, in the config or not. `control` says which tasks nothing is learnt from, `counting` whose labels count,
-    and how much.
+    of `labels`, in the config or not. `control` says which tasks nothing is learnt from, `hold_out` which labels only
+    judge versions, and `counting` whose labels count, and how much.
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
@@ -56,6 +56,7 @@ class LabelConfig:
     chosen: bool = False
     ignored: tuple[str, ...] = ()
     control: Control = NO_CONTROL
+    hold_out: HoldOut = NO_HOLD_OUT
     counting: Counting = EVERYTHING
     controls: tuple[ControlTag, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -78,6 +79,8 @@ class LabelConfig:
             known += (sorted(self.since.items()),)
         if self.control != NO_CONTROL:
             known += (self.control,)
+        if self.hold_out != NO_HOLD_OUT:
+            known += (self.hold_out,)
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
     @cached_property
@@ -149,6 +152,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         since=options.asked_since,
         unlearned=(*others, *texts.around),
         named=tuple(element.get("name", "") for element in root.iter() if element.get("toName")),
+        hold_out=HoldOut(options.control_seed, options.hold_out) if options.hold_out else NO_HOLD_OUT,
         counting=options.counting,
     )
 

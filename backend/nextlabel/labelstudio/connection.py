@@ -281,7 +281,12 @@ def _changed(
 
 def with_new_defaults(options: ProjectOptions) -> ProjectOptions:
     """What is built in today holds where nobody decided. A project that has no control set gets a seed for one."""
-    return replace(options, defaults=LATEST, control_seed=options.control_seed or secrets.token_hex(16))
+    return replace(options, defaults=LATEST, control_seed=options.control_seed or new_seed())
+
+
+def new_seed() -> str:
+    """What nobody can guess, to draw tasks by."""
+    return secrets.token_hex(16)
 
 
 def _require_ignored(project: Project, config: LabelConfig, given: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from nextlabel.values.survey import (
     HELD_OUT,
     NOT_COUNTED,
     NOT_WORDS,
+    OF_LABELS,
     SPLIT,
     UNREADABLE,
     Copies,
@@ -117,6 +118,16 @@ def _on_holdout(survey: Survey) -> Iterator[Notice]:
             f"`split`: {_listed(words)}; {left}. Tasks without such a word are learnt from.",
             harmless=not all_of_them,
             first=True,
+        )
+    drawn = survey.noted(OF_LABELS)
+    if drawn:
+        [before] = drawn
+        yield Notice(
+            "Labels that are held out",
+            f"{_tasks(_total(drawn))} labelled before {before} are held out, as hold_out says: they judge versions and "
+            "teach none. They are a random part of what was labelled, not of all texts: where an order chose the "
+            "tasks, their figures are those of the texts that it chose.",
+            harmless=True,
         )
     unknown = survey.noted(SPLIT)
     if unknown:

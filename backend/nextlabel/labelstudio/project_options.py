@@ -9,11 +9,22 @@ from typing import Any
 from nextlabel.errors import BadSettingError, InUseError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, change_backend, with_new_defaults
+from nextlabel.labelstudio.connection import Credentials, change_backend, new_seed, with_new_defaults
 from nextlabel.labelstudio.registration import find_backend
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.store.locks import LockHeld, lock
-from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, DELETED, LeftOut, day_of, left_out_of, weight_of
+from nextlabel.values.counting import (
+    A_DAY,
+    A_WEIGHT,
+    ACCOUNTS,
+    DELETED,
+    SOME_LABELS,
+    LeftOut,
+    day_of,
+    held_out_of,
+    left_out_of,
+    weight_of,
+)
 from nextlabel.values.layout import MEAN
 from nextlabel.values.options import (
     A_SHARE_AGAIN,
@@ -55,6 +66,7 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "leave_out": (left_out_of, ACCOUNTS),
     "guideline_since": (day_of, A_DAY),
     "older_labels": (weight_of, A_WEIGHT),
+    "hold_out": (held_out_of, SOME_LABELS),
     **dict.fromkeys(SWITCHES, (switch_of, ON_OR_OFF)),
     "look_again": (most_open_of, HOW_MANY_AGAIN),
     "second_votes": (share_again_of, A_SHARE_AGAIN),
@@ -77,6 +89,7 @@ def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator
     yield f"leave_out={left_out} ({'project' if left_out else 'built in'})"
     yield f"guideline_since={options.guideline_since} ({'project' if options.guideline_since else 'built in'})"
     yield f"older_labels={options.older_labels:g} ({'project' if options.older_labels else 'built in'})"
+    yield f"hold_out={options.hold_out} ({'project' if options.hold_out else 'built in'})"
 
 
 def _what_is_asked_again(options: ProjectOptions) -> Iterator[str]:
@@ -162,6 +175,8 @@ def _changed(
     }
     if "leave_out" in others:
         others["leave_out"] = _by_id(studio, others["leave_out"])
+    if others.get("hold_out"):
+        others["control_seed"] = options.control_seed or new_seed()
     changed = replace(options, own=own, **others)
     for name in [name for name in others if name in NAMING]:
         _require_named(studio.project(project).label_config, changed, name)

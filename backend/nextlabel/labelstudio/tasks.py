@@ -16,7 +16,7 @@ from nextlabel.values.counting import DELETED
 from nextlabel.values.examples import Example, Unreadable, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
-from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, SPLIT, UNREADABLE, Note
+from nextlabel.values.survey import HALF, HELD_OUT, NOT_COUNTED, NOT_WORDS, OF_LABELS, SPLIT, UNREADABLE, Note
 
 PAIR = 2  # texts of which one may stand alone; of more, each keeps its place, as it does on the screen
 MARK = "nextlabel_machine"  # in the `meta` of an item of a result, the value that the machine gave
@@ -190,21 +190,26 @@ TASK_FIELDS = (
 def read_task(config: LabelConfig, task: Mapping[str, Any]) -> TaskRow:
     """A task of Label Studio's data manager API (`fields=all`), with its annotations; `TASK_FIELDS` are enough."""
     found = _read(config, task)
-    example = _example(task, found)
+    read = _example(task, found)
+    example = read if isinstance(read, Example) else None
     annotations = [a for a in task.get("annotations") or [] if isinstance(a, Mapping) and not is_machines(a)]
-    votes = (_counted(config, annotation) for annotation in annotations)
+    votes = tuple(vote for vote in (_counted(config, annotation) for annotation in annotations) if vote is not None)
     notes = [*_notes_on_texts(config, found), *_notes_on_split(task), *_notes_on_annotations(config, annotations)]
-    holdout = is_holdout(task)
+    of_split = is_holdout(task)
+    place = config.control.drawn(example) if example and not of_split else ""
+    held_out = example is not None and not (of_split or place) and config.hold_out.takes(example, votes)
+    if held_out:
+        notes.append(Note(OF_LABELS, config.hold_out.of.before))
     return TaskRow(
         id=int(task["id"]),
-        example=example if isinstance(example, Example) else None,
-        holdout=holdout,
+        example=example,
+        holdout=of_split or held_out,
         closed=bool(task.get("is_labeled")),
         skipped=bool(task.get("cancelled_annotations")),
         annotations=int(task.get("total_annotations") or 0),
-        votes=tuple(vote for vote in votes if vote is not None),
+        votes=votes,
         notes=tuple(notes),
-        draw=config.control.drawn(example) if isinstance(example, Example) and not holdout else "",
+        draw=place,
         by_hand=any(is_by_hand(annotation) for annotation in annotations),
     )
 

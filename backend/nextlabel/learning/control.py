@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from nextlabel.values.arrays import Array, Ints
+from nextlabel.values.counting import NOTHING_HELD_OUT, HeldOut
 from nextlabel.values.examples import Example, Key, key_of
+from nextlabel.values.labels import Vote
 
 DRAWS = 2**256  # how many draws there are
 
@@ -51,6 +53,24 @@ class Control:
 
 
 NO_CONTROL = Control()
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """The rule by which labels that a project has are drawn to judge versions: its secret seed and which. The draw is
+    another one than that of the control set, whose tasks are none of these."""
+
+    seed: str = ""
+    of: HeldOut = NOTHING_HELD_OUT
+
+    def takes(self, example: Example, votes: Iterable[Vote]) -> bool:
+        """Whether a task with these votes is one of them. By the times of their last change: a label that is changed
+        after the day is one like any other again."""
+        first = min((vote.when for vote in votes), default="")
+        return "" < first < self.of.before and draw(f"{self.seed} held out", key_of(example)) < self.of.share * DRAWS
+
+
+NO_HOLD_OUT = HoldOut()
 
 
 def places(share: float, since: int, tasks: int, others: int, first: int = 0) -> list[int]:

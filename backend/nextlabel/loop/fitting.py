@@ -331,7 +331,8 @@ class Fitter:
         card = replace(card, **result.where)
         card = replace(card, held_out=_held_out(config.question, holdout, result))
         card = replace(card, **_of_form(config.question, learnt, holdout, result))
-        card = self._judged(config.question, card, _evidence(holdout, learnt, result))
+        known = self._registry.fitted_labels(project, card.parent) if card.parent else {}
+        card = self._judged(config.question, card, _evidence(holdout, known, learnt, result))
         if card.refused:
             self._save(card, learnt.known, result)
         else:
@@ -582,12 +583,13 @@ def next_step(own: ProjectSettings, fitted: int) -> int:
     return min([own.fit_every, *(labels - fitted for labels in planned if labels > fitted)])
 
 
-def _evidence(holdout: Labelled, learnt: Learnt, result: Round) -> Iterator[Evidence]:
-    """What a version can be judged by: the holdout, which neither has learnt from, and where that is too small, the
-    labels that it was fitted on, those that count fully. It has seen all of them: what it does not know there, it has
-    lost."""
-    if holdout:
-        yield "the holdout", holdout, result.holdout_NC
+def _evidence(holdout: Labelled, known: Mapping[int, str], learnt: Learnt, result: Round) -> Iterator[Evidence]:
+    """What a version can be judged by: what neither has learnt from of the holdout, as some of it may have been held
+    out only after the active one was fitted on labels `known` by task; and where that is too small, the labels that it
+    was fitted on, those that count fully. It has seen all of them: what it does not know there, it has lost."""
+    unseen = [i for i, (example, _) in enumerate(holdout) if example.id not in known]
+    if unseen:
+        yield "the holdout", [holdout[i] for i in unseen], result.holdout_NC[unseen]
     fitted_on, fully_N = learnt.to_fit, learnt.weights == 1
     if result.labelled is not None:
         probs_NC = result.labelled.probs_NC

@@ -1,4 +1,5 @@
-"""Which people's labels count, since when, and how much. Knows accounts by their ids, and no Label Studio."""
+"""Which people's labels count, since when, and how much, and which only judge. Knows accounts by their ids, and no
+Label Studio."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,11 @@ ACCOUNTS = (
 )
 A_DAY = "a day (in UTC) such as 2026-11-20"
 A_WEIGHT = "a number from 0 to below 1 such as 0.3; 0: left out"
+MOST_HELD_OUT = 0.5
+SOME_LABELS = (
+    f"a share up to {MOST_HELD_OUT:g}, and the day (in UTC) before which the labels were given that it is drawn from, "
+    "such as 0.2 2026-11-20"
+)
 DAY = r"\d{4}-\d\d-\d\d"
 ONE_OF_THEM = re.compile(rf"(?P<account>\d+|{DELETED}|\S+@\S+)(\s+(?P<first>{DAY})?(?P<to>\.\.)?(?P<last>{DAY})?)?")
 
@@ -63,6 +69,33 @@ class Counting:
 
 
 EVERYTHING = Counting()
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The `share`, from 0 to `MOST_HELD_OUT`, of the tasks first labelled `before` a day that judge versions and teach
+    none."""
+
+    share: float = 0.0
+    before: str = ""
+
+    def __bool__(self) -> bool:
+        return self.share > 0
+
+    def __str__(self) -> str:
+        return f"{self.share:g} {self.before}" if self else ""
+
+
+NOTHING_HELD_OUT = HeldOut()
+
+
+def held_out_of(given: object) -> HeldOut | None:
+    """From words. None: they say nothing of the kind."""
+    words = given.split() if isinstance(given, str) else []
+    if not words:
+        return NOTHING_HELD_OUT if given == "" else None
+    share, before = weight_of(words[0]), day_of(words[-1])
+    return HeldOut(share, before) if len(words) == 2 and before and share and share <= MOST_HELD_OUT else None
 
 
 def left_out_of(given: object) -> tuple[LeftOut, ...] | None:

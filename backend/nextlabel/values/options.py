@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.values.counting import A_DAY, A_WEIGHT, ACCOUNTS, Counting, LeftOut, day_of, left_out_of, weight_of
+from nextlabel.values.counting import (
+    A_DAY,
+    A_WEIGHT,
+    ACCOUNTS,
+    NOTHING_HELD_OUT,
+    SOME_LABELS,
+    Counting,
+    HeldOut,
+    LeftOut,
+    day_of,
+    held_out_of,
+    left_out_of,
+    weight_of,
+)
 from nextlabel.values.layout import MAXIMUM, MEAN
 
 KEY = "nextlabel"  # ours in the ML backend's extra_params, which people can edit in Label Studio
@@ -52,10 +65,11 @@ class ProjectOptions:
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
     when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
-    `older_labels`. On `pause` nothing is fitted and no order is made; labels are read. The page may `show_people` by
-    name. So many labelled tasks as `look_again` says are open again at a time for a second person, and the
-    share `second_votes` of all is drawn for one; `reopened` are those that we have opened, each with the number of
-    people that Label Studio asked before, so that it can be put back whatever else is lost.
+    `older_labels`. Of the labels there are, those to `hold_out` judge versions and teach none. On `pause` nothing
+    is fitted and no order is made; labels are read. The page may `show_people` by name. So many labelled tasks as
+    `look_again` says are open again at a time for a second person, and the share `second_votes` of all is drawn for
+    one; `reopened` are those that we have opened, each with the number of people that Label Studio asked before, so
+    that it can be put back whatever else is lost.
     """
 
     fields: tuple[str, ...] = ()
@@ -74,6 +88,7 @@ class ProjectOptions:
     leave_out: tuple[LeftOut, ...] = ()
     guideline_since: str = ""
     older_labels: float = 0.0
+    hold_out: HeldOut = NOTHING_HELD_OUT
     pause: bool = False
     show_people: bool = False
     look_again: int = 0
@@ -131,7 +146,7 @@ class ProjectOptions:
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
         counting, again = _counting_of(ours), _again_of(ours)
         pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
-        of_people = (counting.left_out, counting.since, counting.older, pause, people)
+        of_people = (counting.left_out, counting.since, counting.older, _held_out_in(ours), pause, people)
         return cls(*kept, weights, combine, since, *of_people, *again)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
@@ -147,7 +162,12 @@ class ProjectOptions:
         ours |= {"control_seed": self.control_seed, "control_first": self.control_first, "audits": self.audits}
         ours |= {"look_for": plain_texts(self.look_for), "class_targets": dict(self.class_targets)}
         ours |= {"leave_out": list(map(str, self.leave_out)), "guideline_since": self.guideline_since}
-        ours |= {"older_labels": self.older_labels, "look_again": self.look_again, "second_votes": self.second_votes}
+        ours |= {
+            "older_labels": self.older_labels,
+            "hold_out": str(self.hold_out),
+            "look_again": self.look_again,
+            "second_votes": self.second_votes,
+        }
         ours |= {"reopened": {str(task): people for task, people in self.reopened.items()}}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
@@ -169,6 +189,13 @@ def _counting_of(ours: Mapping[str, Any]) -> Counting:
     if older is None:
         raise not_possible("older_labels", ours["older_labels"], A_WEIGHT)
     return Counting(left_out, since or "", older)
+
+
+def _held_out_in(ours: Mapping[str, Any]) -> HeldOut:
+    found = held_out_of(ours.get("hold_out", ""))
+    if found is None:
+        raise not_possible("hold_out", ours["hold_out"], SOME_LABELS)
+    return found
 
 
 def _switch_in(ours: Mapping[str, Any], name: str) -> bool:

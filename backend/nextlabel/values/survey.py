@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # Kinds of notes on a task
 UNREADABLE, HALF, NOT_WORDS = "unreadable", "half", "not words"
-HELD_OUT, SPLIT, NOT_COUNTED = "held out", "split", "not counted"
+HELD_OUT, OF_LABELS, SPLIT, NOT_COUNTED = "held out", "held out of the labels", "split", "not counted"
 
 
 @dataclass(frozen=True, slots=True)
