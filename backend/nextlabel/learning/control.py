@@ -12,6 +12,7 @@ from hashlib import sha256
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.examples import Example, Key, key_of
 
+SERVED_SHARE = 0.1  # of a new project
 DRAWS = 2**256  # how many draws there are
 
 

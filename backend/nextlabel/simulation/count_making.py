@@ -132,7 +132,7 @@ def _rules(study: CountStudy) -> Iterator[str]:
     yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
     if live:
-        yield f"live: the order of a new project's queue, by {listing(sorted(live))}."
+        yield f"live: as a new project is served: {listing(sorted(live))}."
     if any(is_head(arm.strategy) for arm in study.comparison.arms):
         yield (
             f"head: after every {EVERY} labels the version's last layer is fitted again to all labels known, and "

@@ -26,6 +26,7 @@ from nextlabel.simulation.replay import (
     TUTORIAL,
     RunProtocol,
     arms,
+    as_served,
     check,
     deviations,
     require_served,
@@ -82,6 +83,8 @@ def open_experiment(
     experiment = Experiment(out, data, protocol, differing)
     require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
+    if LIVE in strategies:
+        check(data, as_served(experiment.protocol, LIVE, data), seeds)
     return experiment
 
 
