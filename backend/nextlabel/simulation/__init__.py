@@ -17,6 +17,7 @@ __all__ = [
     "datasets",
     "doubt",
     "experiment",
+    "frozen_default",
     "head_order",
     "helping",
     "measures",

@@ -361,6 +361,7 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
         "stop_at": protocol.stop_at,
         **_by_counts(protocol),
         **({"control_share": protocol.control_share} if protocol.control_share else {}),
+        **({"frozen": protocol.frozen} if protocol.frozen else {}),
         "reproduction": deviations is not None,
         "deviations": list(deviations or ()),
     }

@@ -60,7 +60,8 @@ class RunProtocol:
     these are more; with `auto_steps` what `learning.auto_recipe` has for its labels. `full_steps` are those of the
     full-data baseline. With `training_seed` every fit has the same seed, as in the tutorial. A run ends where the
     combined dev score reaches `stop_at`. Of the examples `control_share` are drawn for each seed: they are asked in
-    between, and no arm but the baseline learns from them.
+    between, and no arm but the baseline learns from them. `frozen` is the checksum of the file that froze all this, if
+    one did.
     """
 
     recipe: Recipe
@@ -74,6 +75,7 @@ class RunProtocol:
     epochs: float = 0.0
     auto_steps: bool = False
     control_share: float = 0.0
+    frozen: str = ""
 
     @property
     def measure(self) -> str:
