@@ -25,9 +25,8 @@ from nextlabel.settings import Settings
 from nextlabel.simulation import baselines, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.records import Record, read_rounds, write_rounds
+from nextlabel.simulation.records import LIVE, Record, read_rounds, write_rounds
 from nextlabel.simulation.replay import (
-    LIVE,
     TUTORIAL,
     Arm,
     Player,

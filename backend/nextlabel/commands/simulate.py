@@ -26,7 +26,8 @@ from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan, Make
 from nextlabel.simulation.frozen_default import FrozenDefault
-from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.simulation.records import LIVE
+from nextlabel.simulation.replay import TUTORIAL, TUTORIAL_SEED, RunProtocol
 from nextlabel.values.addresses import RAY_ADDRESS
 
 # What a frozen default leaves as it is without the option.

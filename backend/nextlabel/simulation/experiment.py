@@ -37,11 +37,12 @@ from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.probabilities import Targets
 from nextlabel.simulation.records import (
     INVOCATIONS,
+    LIVE,
     ROUNDS,
     SETTING,
     Record,
 )
-from nextlabel.simulation.replay import LIVE, SERVED_AS, Arm, Played, Player, RunProtocol, rounds_in
+from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProtocol, rounds_in
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 

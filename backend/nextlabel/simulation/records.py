@@ -15,6 +15,7 @@ from nextlabel.store.files import replace_file
 log = logging.getLogger(__name__)
 
 FULL, RANDOM = "full", "random"  # the baseline on all the data, and the arm that every other one must beat
+LIVE = "live"  # the arm that is served as a new project is
 
 ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 

@@ -34,13 +34,12 @@ from nextlabel.simulation.control_set import ControlSet, drawn, figures, interle
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import EVERY, HeadOrder, all_free, is_head
-from nextlabel.simulation.records import COMBINED, FULL, MACRO_F1, RANDOM, Record
+from nextlabel.simulation.records import COMBINED, FULL, LIVE, MACRO_F1, RANDOM, Record
 from nextlabel.simulation.scores import ByQuestion
 from nextlabel.values.arrays import Array, Features, Ints, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import labels_in
 
-LIVE = "live"  # the arm that is served as a new project is
 SERVED_AS = (
     f"the first labels by {SERVED_START}, then by {SERVED}, in an order that the version's last layer renews after "
     f"every {heads.EVERY} labels, near-copies held back; {SERVED_SHARE:g} of the texts are control tasks, asked in "

@@ -21,8 +21,8 @@ from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, Make
+from nextlabel.simulation.records import LIVE
 from nextlabel.simulation.replay import (
-    LIVE,
     TUTORIAL,
     RunProtocol,
     arms,
