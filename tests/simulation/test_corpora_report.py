@@ -69,7 +69,11 @@ def test_unfinished_runs_are_named_with_their_missing_seeds(readme: str) -> None
 
 def test_every_arm_of_every_corpus_has_a_row(readme: str) -> None:
     rows = [line for line in readme.splitlines() if line.startswith("| Letters")]
-    assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", "margin", "entropy", "margin", "margin"]
+    compared, judged = ["margin", "entropy", "margin", "margin"], ["margin", "entropy", "margin"]
+    qualities = [name for arm in judged for name in (arm, "random", "full data")]
+    assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", *compared, *judged, *qualities]
+    hours = next(row for row in rows if row.count(" h |") == 3).split(" | ")
+    assert hours[2] == "0.2 h", "64 labels of 10 s"
     assert "| 3 | 400 | 33.3 %, 33.3 % | 64 | 0." in readme
     assert "| better | decided |" in readme
     assert "| too few seeds | " in readme

@@ -316,6 +316,10 @@ def test_the_live_arm_is_served_as_a_new_project_is(data: TextSet, counted: RunP
     assert live[1].control is not None
     assert live[1].control["labels"] == len(control)
     assert begun.dev == by_heads[0].dev
+    assert begun.told is not None
+    assert begun.told["forecast"]["labels"] == 8
+    assert begun.told["measured"] is None, "there are fewer labels than are compared"
+    assert (by_heads[0].told, live[1].told) == (None, None)
 
 
 def test_the_live_arm_holds_near_copies_back_until_a_version_knows_the_label(

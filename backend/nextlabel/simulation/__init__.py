@@ -31,6 +31,7 @@ __all__ = [
     "session",
     "starts",
     "study",
+    "told_report",
     "verdicts",
     "wanted",
 ]

@@ -146,7 +146,7 @@ def short(report: CorporaReport, out: Path, page: Path) -> str:
     head = ["corpus", "classes, smallest", "random's labels", f"{name}'s", "saved", "no worse than random", "seeds"]
     rows = [_short_row(*row) for row in report.rows if row[2].strategy == name]
     here = Path(os.path.relpath(out, page.parent)).as_posix()
-    table = Table(f"Labels for the same macro-F1, by `{name}`{NEAREST[name]}:", head, rows)
+    table = Table(f"Labels for the same macro-F1, by {name}{NEAREST[name]}.", head, rows)
     return f"{block_md(table)}\n\n[All arms, curves, and what to distrust]({here}/README.md)."
 
 
@@ -156,7 +156,8 @@ def _short_row(name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[st
     of = _arm_row(name, study, arm, row)
     shown = {TOO_FEW: "too few seeds", UNDECIDED: "not shown", WORSE: "worse"}.get(verdict(row), "shown")
     classes = f"{_classes_in_words(study).removesuffix(' classes')}{smallest}"
-    return [study.title, classes, of[4], of[3], of[5], shown, of[2]]
+    saved = f"{of[5]}, no claim" if _has_few(row) else of[5]
+    return [study.title, classes, of[4], of[3], saved, shown, of[2]]
 
 
 def _links(directories: Sequence[Path], out: Path) -> Iterator[str]:

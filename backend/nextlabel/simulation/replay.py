@@ -19,6 +19,7 @@ import numpy as np
 from nextlabel.errors import BadRunError
 from nextlabel.learning import auto_recipe, heads
 from nextlabel.learning.control import SERVED_SHARE
+from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.near_copies import Vocabulary, held_back, vocabulary
 from nextlabel.learning.rounds import Scored, round_seed, run_round, score_pool, select
 from nextlabel.learning.start_order import SERVED_START
@@ -36,6 +37,7 @@ from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import EVERY, HeadOrder, all_free, is_head
 from nextlabel.simulation.records import COMBINED, FULL, LIVE, MACRO_F1, RANDOM, Record
 from nextlabel.simulation.scores import ByQuestion
+from nextlabel.simulation.told import told
 from nextlabel.values.arrays import Array, Features, Ints, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import labels_in
@@ -303,6 +305,7 @@ class Player:
                 head=head,
                 control=self._judged(version, control.share, judging),
                 questions=self._by_question(version),
+                told=self._told(version, arm, asked, control.reserved) if count and arm.strategy == LIVE else None,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
@@ -332,6 +335,26 @@ class Player:
         probs_NK = version.model.predict_proba(examples)
         answers = {number: self._labels[number] for number in judging}
         return figures(share, answers, self._data.question.labels, probs_NK)
+
+    def _told(self, version: _Version, arm: Arm, asked: Sequence[int], reserved: set[int]) -> Mapping[str, Any] | None:
+        """What the page of such a project would say; nothing of a form. The order has been made, with its features."""
+        assert isinstance(version.model, Classifier)
+        assert version.features is not None
+        if self._data.form is not None:
+            return None
+        texts, embeddings, learnable = self._texts(), self._embeddings(), self._learnable(arm)
+        known = set(asked)
+        rows = [row for row, (example, _) in enumerate(learnable) if example.id not in known]
+        open_ND = np.array([embeddings[learnable[row][0].id] for row in rows])
+        probs_NC = heads.probabilities(version.model.last_layer, version.features[0][rows])
+
+        def of(ids: Sequence[int]) -> Known:
+            rows_MD = np.array([embeddings[id] for id in ids]).reshape(len(ids), open_ND.shape[1])
+            return Known(rows_MD, self._data.question.class_numbers([self._labels[id] for id in ids]))
+
+        given, judging = ([id for id in asked if (id in reserved) is judges] for judges in (False, True))
+        control_MC = version.model.predict_proba([texts[id] for id in judging]) if judging else probs_NC[:0]
+        return told(of(given), open_ND, probs_NC, of(judging), control_MC, SERVED, arm.seed)
 
     def _version(self, arm: Arm, recipe: Recipe, number: int, labelled: set[int]) -> tuple[_Version, bool]:
         """A model of these labels, and whether it is another arm's: all arms of a seed begin with the same one."""
