@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Simulations": {
         "simulate": "replay labelling with a hidden oracle, without Label Studio",
         "simulate-live": "play the same through Label Studio's own queue",
+        "play-live": "label a corpus through a real Label Studio, beside a simulation",
         "play-peer": "play another active-learning tool on the same data",
         "report": "write the report of one or several simulations",
         "report-corpora": "write the report of simulations of several corpora",

@@ -129,8 +129,8 @@ second on.
 
 A project's first audit, with {audit.MOST_LABELS} labels at most, of each version, in {AUDITS} orders: how often any
 part of the texts was certified to have at most {100 * audit.RISK:g} % wrong labels, the mean share of the texts that
-was, and how many of the certified parts had more; of all audits that may be {100 * audit.spent(1):g} %. The test part stands for
-the texts left; confidences are in steps of 1/255, so that many are equal.
+was, and how many of the certified parts had more; of all audits that may be {100 * audit.spent(1):g} %. The test part
+stands for the texts left; confidences are in steps of 1/255, so that many are equal.
 
 {_table(told, AUDIT_HEAD, _audit_row)}
 
