@@ -25,7 +25,6 @@ def data() -> TextSet:
     return TextSet("Small", ("a", "b"), tuple(rows[:44]), tuple(rows[44:50]), tuple(rows[50:]))
 
 
-@pytest.mark.server
 def test_an_oracle_labels_what_is_served_and_goes_on_after_a_kill(
     data: TextSet, wide: Path, label_studio_program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -305,7 +305,7 @@ class Player:
                 head=head,
                 control=self._judged(version, control.share, judging),
                 questions=self._by_question(version),
-                told=self._told(version, arm, asked, control.reserved) if count and arm.strategy == LIVE else None,
+                told=self._told(version, arm, asked, control.reserved) if chosen and arm.strategy == LIVE else None,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
