@@ -101,7 +101,14 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     page = tmp_path / "README.md"
     page.write_text("# Ours\n\n<!-- results:corpora -->\nold\n<!-- /results -->\n\nafter\n", encoding="utf-8")
     (runs[0] / "summary.md").write_text("a report", encoding="utf-8")
-    write_report(runs[:1], tmp_path)
+    first = tmp_path / "docs" / "first.md"
+    first.parent.mkdir()
+    first.write_text("<!-- results:corpora -->\n<!-- /results -->\n", encoding="utf-8")
+    write_report(runs[:1], tmp_path, first)
+    short = first.read_text(encoding="utf-8")
+    assert "Labels for the same macro-F1, at random and by margin alone, for the default itself is not played" in short
+    assert re.search(r"^\| Letters .*\|3, 33\.3 %\|64\|\d+\|\d+ % .*\|shown\|0\.\d{3} \|$", short, re.MULTILINE)
+    assert short.endswith("[All arms, curves, and what to distrust](../README.md).\n<!-- /results -->\n")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# Ours\n\n<!-- results:corpora -->\n**1 corpus, against random sampling ")
     assert "**One corpus says nothing about others.**" in text
