@@ -2,15 +2,18 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from nextlabel.lab.benchmark.report import markers, to_markdown
-from nextlabel.simulation import count_study
+from nextlabel.simulation import corpora_report, count_study
 from nextlabel.simulation.blocks import Paragraph, block_md
+from nextlabel.simulation.corpora_report import CorporaReport
 from nextlabel.simulation.count_report import read_count_study
 from nextlabel.simulation.study import headlines, read_study
 
@@ -91,19 +94,61 @@ def test_the_benchmark_on_the_page_is_the_one_of_the_report() -> None:
     assert page.partition(start)[2].partition(end)[0] == f"\n{to_markdown(result)}\n"
 
 
+# What the pages say that simulations have shown
+
+REPORTS = Path("reports")
+OVER_CORPORA = REPORTS / "README.md"
+
+
+def said_of(block: str, page: Path = Path("docs/simulation.md")) -> str:
+    """What a page holds in a block of results."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert text.count(f"<!-- results:{block} -->\n") == 1
+    return text.partition(f"<!-- results:{block} -->\n")[2].partition("\n<!-- /results -->")[0]
+
+
+@cache
+def over_corpora() -> tuple[CorporaReport, list[Path]]:
+    """The records of the runs that the page over corpora names in its command, and where they are."""
+    command = re.findall(
+        r"^nextlabel report-corpora (.+) --out reports$", said_of("corpora", OVER_CORPORA), re.MULTILINE
+    )
+    runs = [Path(run) for run in shlex.split(command[0])]
+    return corpora_report.read_report([ROOT / run for run in runs]), runs
+
+
+def test_what_is_said_over_corpora_is_what_the_records_say() -> None:
+    report, runs = over_corpora()
+    assert said_of("corpora", OVER_CORPORA) == corpora_report.block(report, runs, REPORTS)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "<!-- results:corpora -->\n" in page.read_text(encoding="utf-8")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_table_of_corpora_is_what_the_records_say(page: Path) -> None:
+    assert said_of("corpora", page) == corpora_report.short(over_corpora()[0], ROOT / REPORTS, page)
+
+
+def test_every_public_corpus_that_was_played_is_among_them() -> None:
+    played = {path.parent.name for path in (ROOT / REPORTS).glob("*/targets.json")}
+    named = {run.name for run in over_corpora()[1]}
+    assert named == played - {"comments"}, "which asks two questions, and was played to show that"
+
+
 @pytest.mark.parametrize("corpus", ["comments", "tweets"])
 def test_what_the_page_says_of_label_counts_is_what_the_records_say(corpus: str) -> None:
-    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
-    found = page.partition(f"<!-- results:{corpus} -->")[2].partition("<!-- /results -->")[0]
-    study = read_count_study([ROOT / "reports" / corpus])
+    found = said_of(corpus)
+    known = over_corpora()[0].studies
+    study = known[corpus] if corpus in known else read_count_study([ROOT / REPORTS / corpus])
     said = [block_md(Paragraph(line, strong=True)) for line in count_study.headlines(study)]
     assert [line for line in found.splitlines() if line.startswith("**")] == said
 
 
 @pytest.mark.parametrize(("block", "run"), [("reviews", "reviews-even"), ("mrpc", "mrpc-minilm")])
 def test_what_the_page_says_of_savings_is_what_the_records_say(block: str, run: str) -> None:
-    page = (ROOT / "docs" / "simulation.md").read_text(encoding="utf-8")
-    found = page.partition(f"<!-- results:{block} -->")[2].partition("<!-- /results -->")[0]
+    found = said_of(block)
     assert [line for line in found.splitlines() if line.startswith("**")] == [
         f"**{line}**" for line in headlines(read_study([ROOT / "reports" / run]))
     ]

@@ -38,9 +38,11 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Simulations": {
         "simulate": "replay labelling with a hidden oracle, without Label Studio",
         "simulate-live": "play the same through Label Studio's own queue",
+        "play-live": "label a corpus through a real Label Studio, beside a simulation",
         "play-peer": "play another active-learning tool on the same data",
         "report": "write the report of one or several simulations",
         "report-corpora": "write the report of simulations of several corpora",
+        "report-told": "write what a lead would have been told in simulations, and what was true",
         "compare": "compare simulations of several corpora with random sampling",
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",

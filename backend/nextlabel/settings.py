@@ -22,7 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nextlabel.errors import BadSettingError, without_password
-from nextlabel.learning.control import NO_CONTROL, Control
+from nextlabel.learning.control import NO_CONTROL, SERVED_SHARE, Control
+from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
 from nextlabel.values.addresses import RAY_ADDRESS
@@ -258,9 +259,9 @@ class Settings(BaseSettings):
     )
     query_strategy: StrategyName = SERVED
     head: Head = "on"
-    start_order: StartOrder = "typiclust"
+    start_order: StartOrder = SERVED_START
     near_copies: NearCopies = "hold"
-    control_share: ControlShare = 0.1
+    control_share: ControlShare = SERVED_SHARE
     after_certificate: AfterCertificate = "hold"
     window: WindowSize = 128
     reconcile_s: float = Field(

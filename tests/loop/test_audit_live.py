@@ -17,7 +17,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.project_options import change
 from nextlabel.learning.certificate import Answer, Audit, passed
-from nextlabel.loop.heading import EVERY
+from nextlabel.learning.heads import EVERY
 from nextlabel.settings import load_settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.pool import Pool, pool_path

@@ -11,10 +11,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.learning.heads import Head
+from nextlabel.learning.heads import EVERY, Head
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
-from nextlabel.loop.heading import EVERY, HeadMaker, differing
+from nextlabel.loop.heading import HeadMaker, differing
 from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path

@@ -16,8 +16,8 @@ from helpers.waiting import wait_until
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.project_options import change
+from nextlabel.learning.heads import EVERY
 from nextlabel.loop.controller import HEADS_WINDOW
-from nextlabel.loop.heading import EVERY
 from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.values.versions import version_of

@@ -12,7 +12,8 @@ from helpers.house import CONFIG, HOLDOUT, PROJECT, RIGHT, TRAIN, WRONG, House
 from helpers.versions import NOW, cut, make_card, write_weights
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.learning.control import Control
-from nextlabel.loop.heading import EVERY, HeadMaker
+from nextlabel.learning.heads import EVERY
+from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.history import STEP, Historian, InForce
 from nextlabel.loop.marks import begin
 from nextlabel.loop.orders import keep

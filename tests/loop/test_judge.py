@@ -12,9 +12,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
+from nextlabel.learning.heads import EVERY
 from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, OPEN, SKIPPED
 from nextlabel.loop.controlling import control_texts
-from nextlabel.loop.heading import EVERY, HeadMaker
+from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks, begin
 from nextlabel.loop.orders import keep

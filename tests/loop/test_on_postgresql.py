@@ -24,7 +24,7 @@ from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.to_postgresql import move
-from nextlabel.loop.heading import EVERY
+from nextlabel.learning.heads import EVERY
 from nextlabel.simulation.datasets.corpora import Corpus
 
 ON: dict[str, Any] = {

@@ -17,7 +17,7 @@ from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.tasks import result_of
-from nextlabel.loop.heading import EVERY
+from nextlabel.learning.heads import EVERY
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.layout import Answers, decoded, encoded

@@ -69,7 +69,11 @@ def test_unfinished_runs_are_named_with_their_missing_seeds(readme: str) -> None
 
 def test_every_arm_of_every_corpus_has_a_row(readme: str) -> None:
     rows = [line for line in readme.splitlines() if line.startswith("| Letters")]
-    assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", "margin", "entropy", "margin", "margin"]
+    compared, judged = ["margin", "entropy", "margin", "margin"], ["margin", "entropy", "margin"]
+    qualities = [name for arm in judged for name in (arm, "random", "full data")]
+    assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", *compared, *judged, *qualities]
+    hours = next(row for row in rows if row.count(" h |") == 3).split(" | ")
+    assert hours[2] == "0.2 h", "64 labels of 10 s"
     assert "| 3 | 400 | 33.3 %, 33.3 % | 64 | 0." in readme
     assert "| better | decided |" in readme
     assert "| too few seeds | " in readme
@@ -97,7 +101,14 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     page = tmp_path / "README.md"
     page.write_text("# Ours\n\n<!-- results:corpora -->\nold\n<!-- /results -->\n\nafter\n", encoding="utf-8")
     (runs[0] / "summary.md").write_text("a report", encoding="utf-8")
-    write_report(runs[:1], tmp_path)
+    first = tmp_path / "docs" / "first.md"
+    first.parent.mkdir()
+    first.write_text("<!-- results:corpora -->\n<!-- /results -->\n", encoding="utf-8")
+    write_report(runs[:1], tmp_path, first)
+    short = first.read_text(encoding="utf-8")
+    assert "Labels for the same macro-F1, at random and by margin alone, for the default itself is not played" in short
+    assert re.search(r"^\| Letters .*\|3, 33\.3 %\|64\|\d+\|\d+ % .*\|shown\|0\.\d{3} \|$", short, re.MULTILINE)
+    assert short.endswith("[All arms, curves, and what to distrust](../README.md).\n<!-- /results -->\n")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# Ours\n\n<!-- results:corpora -->\n**1 corpus, against random sampling ")
     assert "**One corpus says nothing about others.**" in text

@@ -9,27 +9,30 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning import heads
 from nextlabel.learning.control import control_set
 from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import round_seed, run_round, select
+from nextlabel.learning.start_order import start_order
 from nextlabel.learning.start_set import START_BY
-from nextlabel.learning.strategies import SERVED, STRATEGIES
+from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.intervals import wilson
 from nextlabel.problems.metrics import evaluate, macro_f1
+from nextlabel.settings import Settings
 from nextlabel.simulation import baselines, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.records import Record, read_rounds, write_rounds
+from nextlabel.simulation.records import LIVE, Record, read_rounds, write_rounds
 from nextlabel.simulation.replay import (
-    LIVE,
     TUTORIAL,
     Arm,
     Player,
     RunProtocol,
     arms,
+    as_served,
     check,
     rounds_in,
     start_set,
@@ -294,9 +297,40 @@ def test_what_a_version_said_makes_the_scores_of_its_record(data: TextSet, count
                 assert found["macro_f1"] == macro_f1(targets_N, predictions_N)
 
 
-def test_the_live_arm_is_served_in_the_order_of_a_new_project(data: TextSet, counted: RunProtocol) -> None:
-    live, default = (played(data, counted, Arm(0, name)) for name in ("live", SERVED))
-    assert [sorted(record.chosen) for record in live] == [sorted(record.chosen) for record in default]
+def test_the_live_arm_is_served_as_a_new_project_is(data: TextSet, counted: RunProtocol) -> None:
+    """The start order of what is not reserved, then the version, then its heads; control tasks in between."""
+    wide, settled = replace(counted, at=(8, 36)), Settings.model_fields
+    served = replace(wide, start_by=settled["start_order"].default, control_share=settled["control_share"].default)
+    begun, _ = live = played(data, wide, Arm(5, LIVE))
+    reserved = control_set("5", (key_of(example) for example, _ in data.train), 0.1)
+    free = [example for example, _ in data.train if key_of(example) not in reserved]
+    start = start_order("typiclust", classifiers.load_base(wide.recipe).embed(free), 8, 5)
+    assert start_set(data, as_served(wide, LIVE, data), 5) == {free[i].id for i in start}
+    by_heads = played(data, served, Arm(5, "head:margin"))
+    control = [id for id in begun.chosen if id not in {example.id for example in free}]
+    assert control == [id for id in by_heads[0].chosen if id in control] != []
+    informative, theirs = ([id for id in r.chosen if id not in control] for r in (begun, by_heads[0]))
+    assert informative[: heads.EVERY] == theirs[: heads.EVERY]
+    assert begun.head is not None
+    assert begun.head["every"] == heads.EVERY == 5
+    assert live[1].control is not None
+    assert live[1].control["labels"] == len(control)
+    assert begun.dev == by_heads[0].dev
+    assert begun.told is not None
+    assert begun.told["forecast"]["labels"] == 8
+    assert begun.told["measured"] is None, "there are fewer labels than are compared"
+    assert (by_heads[0].told, live[1].told) == (None, None)
+
+
+def test_the_live_arm_holds_near_copies_back_until_a_version_knows_the_label(
+    data: TextSet, counted: RunProtocol
+) -> None:
+    twins = [(replace(example, id=1000 + example.id), label) for example, label in data.train]
+    doubled = replace(data, train=(*data.train, *twins))
+    between = replace(counted, at=(8, 24))
+    by_arm = {name: played(doubled, between, Arm(0, name))[0] for name in (LIVE, "head:margin")}
+    both = {name: len(made.chosen) - len({id % 1000 for id in made.chosen}) for name, made in by_arm.items()}
+    assert both[LIVE] == 0 < both["head:margin"]
 
 
 def test_a_fit_has_the_epochs_that_are_asked_for(data: TextSet, protocol: RunProtocol) -> None:
@@ -375,7 +409,7 @@ def test_a_control_set_is_asked_in_between_judges_each_version_and_is_never_lear
     monkeypatch.setattr(baselines, "fit", noted(baselines.fit, lambda _, __, labelled, *___: set(labelled)))
     reserved = reserved_by_rule(data, seed=5)
     records = played(data, controlled, Arm(5, strategy))
-    start = start_set(data, controlled, 5)
+    start = start_set(data, as_served(controlled, strategy, data), 5)
     asked = [number for record in records for number in record.chosen]
     control = [number for number in asked if number in reserved]
     assert control == reserved[: len(control)], "in the order of their draws"

@@ -17,9 +17,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("reports"), help="directory of overview.html, README.md and figures (reports)"
     )
+    parser.add_argument(
+        "--readme", type=Path, metavar="FILE", help="page whose block for corpora gets a table, a row for each corpus"
+    )
     options = parser.parse_args(arguments)
     with of_extra("simulation", "nextlabel report-corpora"):
         from nextlabel.simulation.corpora_report import headlines, write_report
 
-    print("\n".join(headlines(write_report(options.runs, options.out))))
+    print("\n".join(headlines(write_report(options.runs, options.out, options.readme))))
     print(f"Report: {options.out / 'overview.html'}, {options.out / 'README.md'}")

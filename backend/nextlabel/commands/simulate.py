@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,22 @@ from nextlabel.commands._common import new_parser, positive
 from nextlabel.compute.cluster import Cluster
 from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
-from nextlabel.simulation import baselines, head_order, session
+from nextlabel.model import checkpoints
+from nextlabel.simulation import baselines, frozen_default, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
 from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan, Make
-from nextlabel.simulation.replay import LIVE, TUTORIAL, TUTORIAL_SEED, RunProtocol
+from nextlabel.simulation.frozen_default import FrozenDefault
+from nextlabel.simulation.records import LIVE
+from nextlabel.simulation.replay import TUTORIAL, TUTORIAL_SEED, RunProtocol
 from nextlabel.values.addresses import RAY_ADDRESS
 
+# What a frozen default leaves as it is without the option.
+SETTLED = (
+    *("start", "start_by", "batch", "stop_at", "epochs", "control_share", "rounds", "reproduce_tutorial"),
+    *("batch_size", "warmup", "full_steps"),
+)
 SHORTEST = 8  # word pieces, as in the settings
 
 
@@ -37,8 +46,12 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     if options.labels_at and (options.start or options.batch or options.stop_at):
         parser.error("--labels-at goes without --start, --batch and --stop-at: its first count is the start")
+    frozen = take_frozen(options) if options.frozen else None
     data = read_data(options, parser)
     protocol, chosen = make_protocol(options, data), choose_arms(options)
+    if frozen:
+        frozen.require_checkpoint(checkpoints.identity(protocol.recipe.base_model))
+        protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
     amounts = (options.rounds, options.workers, options.threads, options.full_seeds)
     plan = session.make_plan(*chosen, *amounts, options.cluster)
@@ -70,6 +83,16 @@ def how_to_play(options: argparse.Namespace) -> Iterator[Make | None]:
 def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> None:
     """Say what is about to be played, and what a reviewer would object to."""
     print("\n".join(session.introduction(data, protocol, plan)))
+
+
+def take_frozen(options: argparse.Namespace) -> FrozenDefault:
+    """Play what a file froze, on the data and checkpoint given. Raises `BadRunError` for an option that contradicts."""
+    frozen = frozen_default.read(options.frozen)
+    for name in (*frozen.played, *SETTLED):
+        setattr(options, name, frozen.settled(name, getattr(options, name) or None))
+    if options.corpus:
+        frozen.settled("max_length", options.max_length)
+    return frozen
 
 
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
@@ -244,6 +267,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     play = parser.add_argument_group("protocol")
+    play.add_argument(
+        "--frozen",
+        type=Path,
+        metavar="FILE",
+        help="play the default that a file froze, such as reports/frozen-default.json: it sets arms, counts and recipe",
+    )
     play.add_argument("--strategy", action="append", choices=ARMS, metavar="NAME", help=STRATEGY_HELP)
     play.add_argument(
         "--seeds", type=seeds, help="how many, from 0 on, or a list with a comma: 20, or 3,5,8, or 123, (10)"

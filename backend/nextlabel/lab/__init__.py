@@ -13,6 +13,7 @@ __all__ = [
     "faults",
     "importing",
     "live",
+    "live_curves",
     "load",
     "loop_benchmark",
     "measure_cluster",

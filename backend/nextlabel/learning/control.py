@@ -14,6 +14,7 @@ from nextlabel.values.counting import NOTHING_HELD_OUT, HeldOut
 from nextlabel.values.examples import Example, Key, key_of
 from nextlabel.values.labels import Vote
 
+SERVED_SHARE = 0.1  # of a new project
 DRAWS = 2**256  # how many draws there are
 
 

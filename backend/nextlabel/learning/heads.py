@@ -21,6 +21,7 @@ from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.layout import ANY_OF, Layout, softmax
 from nextlabel.values.linear import Linear
 
+EVERY = 5  # labels, after which the live loop fits a head again (reports/renewals)
 PRECISION = 0.1  # of the prior: one over the variance of each weight around the fitted one
 FOLDS = 5  # of the cross-validation by which a head is judged
 NEWTON_STEPS = 200  # at most; mostly some ten are taken

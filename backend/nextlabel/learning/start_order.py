@@ -5,6 +5,7 @@ To add a way: a function here and an entry in `STARTS`. N examples in D dimensio
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from nextlabel.learning.diversity import (
 )
 from nextlabel.values.arrays import Array
 
+SERVED_START: Final = "typiclust"  # of a new project (reports/starts)
 ORDERED_AT_MOST = 10_000  # of a larger pool so many are drawn and ordered; 15 MB in 384 dimensions
 FIRST = 8  # labels that an order is made for at first, then for twice as many, and so on
 WITNESSES = 2_500  # examples whose distance to the chosen ones is minded by `coverage`

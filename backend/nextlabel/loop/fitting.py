@@ -21,6 +21,7 @@ from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.learning.gate import judge
+from nextlabel.learning.heads import EVERY
 from nextlabel.learning.rounds import (
     Round,
     StageProgress,
@@ -31,7 +32,6 @@ from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.copies import Learnt, learnt_from
 from nextlabel.loop.elsewhere import Elsewhere
-from nextlabel.loop.heading import EVERY
 from nextlabel.loop.orders import keep
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.checkpoints import width

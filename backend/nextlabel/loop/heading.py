@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from nextlabel.learning.heads import NO_LIGHTER, Head, make_head
+from nextlabel.learning.heads import EVERY, NO_LIGHTER, Head, make_head
 from nextlabel.loop.orders import keep
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Features, Ints
@@ -16,7 +16,6 @@ from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
-EVERY = 5  # labels; with more annotators more, as they label while an order is published
 AT_A_TIME = 512  # labelled texts without features of which some are computed on the spot
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "datasets",
     "doubt",
     "experiment",
+    "frozen_default",
     "head_order",
     "helping",
     "measures",
@@ -30,6 +31,7 @@ __all__ = [
     "session",
     "starts",
     "study",
+    "told_report",
     "verdicts",
     "wanted",
 ]

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from nextlabel.errors import BadRunError
-from nextlabel.simulation import baselines, comparisons, count_figures, figures, measures
+from nextlabel.simulation import baselines, comparisons, count_figures, figures
 from nextlabel.simulation.blocks import (
     Block,
     Code,
@@ -21,12 +23,14 @@ from nextlabel.simulation.blocks import (
     to_html,
 )
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Corpora, InCorpus, OverCorpora
+from nextlabel.simulation.corpora_tables import Qualities, hours_section, quality_section
 from nextlabel.simulation.count_figures import Bar, BarPanel
+from nextlabel.simulation.count_quality import qualities
 from nextlabel.simulation.count_report import curve_panel, read_count_study, saving_bar
 from nextlabel.simulation.count_study import CountStudy, ends_of, pressing
 from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM, Estimate
 from nextlabel.simulation.provenance import by_strategy, listing
-from nextlabel.simulation.records import INVOCATIONS, RANDOM, ROUNDS, differences, read_json, read_rounds
+from nextlabel.simulation.records import INVOCATIONS, LIVE, RANDOM, ROUNDS, differences, read_json, read_rounds
 from nextlabel.simulation.study import from_to
 from nextlabel.simulation.verdicts import MARGIN
 
@@ -34,6 +38,10 @@ TITLE = "What active learning saves, corpus by corpus"
 START, END = "<!-- results:corpora -->", "<!-- /results -->"
 FEW_CORPORA, MOST_NAMED = 5, 3
 WIDEST = 0.25  # of the axis of differences, on either side
+NEAREST = {  # to what a new project is served by, and what is to be said of it
+    LIVE: ", as new projects are served",
+    "margin": " alone, for the default itself is not played yet",
+}
 SAME_TEXTS = (("r8", "r52"), ("reviews-even", "reviews-rare"))
 
 
@@ -45,6 +53,7 @@ class CorporaReport:
     """
 
     studies: Mapping[str, CountStudy]
+    qualities: Qualities
     corpora: Corpora
     waiting: Sequence[str] = ()
 
@@ -64,14 +73,17 @@ class CorporaReport:
         ]
 
 
-def write_report(directories: Sequence[Path], out: Path) -> CorporaReport:
-    """Write figures, `overview.html`, `corpora.json` and `README.md`, or its block for corpora, into `out`.
+def write_report(directories: Sequence[Path], out: Path, first_page: Path | None = None) -> CorporaReport:
+    """Write figures, `overview.html`, `corpora.json` and `README.md`, or its block for corpora, into `out`; and a short
+    form into the block of a first page, if there is one.
 
     Raises `BadRunError` when a run cannot be read or compared, or when two directories have one name.
     """
     report = read_report(directories)
     try:
         _write_files(report, directories, out)
+        if first_page is not None:
+            renew_block(first_page, START, END, "the results over corpora", short(report, out, first_page))
     except OSError as error:
         raise BadRunError(f"Cannot write the report to {out}: {error.strerror}. Give another --out.") from None
     return report
@@ -86,9 +98,10 @@ def read_report(directories: Sequence[Path]) -> CorporaReport:
     begun = {name: directory for name, directory in zip(names, directories, strict=True) if _has_begun(directory)}
     if not begun:
         raise BadRunError(f"No run has a round of {RANDOM} yet: {listing(names)}. Let one go on.")
-    studies = {name: _checked(directory) for name, directory in begun.items()}
+    studies = {name: read_count_study([directory]) for name, directory in begun.items()}
+    said = {name: qualities(studies[name], [directory]) for name, directory in begun.items()}
     compared = comparisons.over_corpora([study.comparison for study in studies.values()])
-    return CorporaReport(studies, compared, [name for name in names if name not in begun])
+    return CorporaReport(studies, said, compared, [name for name in names if name not in begun])
 
 
 def _has_begun(directory: Path) -> bool:
@@ -98,24 +111,54 @@ def _has_begun(directory: Path) -> bool:
     return any(record.strategy == RANDOM for record in read_rounds(directory / ROUNDS))
 
 
-def _checked(directory: Path) -> CountStudy:
-    study = read_count_study([directory])
-    measures.check(directory, study.run)
-    return study
-
-
 def _write_files(report: CorporaReport, directories: Sequence[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    command = f"nextlabel report-corpora {' '.join(map(str, directories))} --out {out}"
-    blocks = list(_blocks(report, out, command))
+    blocks = list(_blocks(report, _command(directories, out), out))
     (out / "overview.html").write_text(to_html(TITLE, blocks), encoding="utf-8")
     numbers = {"sentences": headlines(report), "doubts": doubts(report), "corpora": report.corpora.as_dict()}
     (out / "corpora.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     readme = out / "README.md"
     if not readme.exists():
         readme.write_text(f"# {TITLE}\n\n{START}\n{END}\n", encoding="utf-8")
-    text = "\n\n".join([*map(block_md, blocks), *_links(directories, out)])
-    renew_block(readme, START, END, "the results over corpora", text)
+    renew_block(readme, START, END, "the results over corpora", _text(blocks, directories, out))
+
+
+def block(report: CorporaReport, directories: Sequence[Path], out: Path) -> str:
+    """What `README.md` says in its block for corpora. Writes nothing."""
+    return _text(list(_blocks(report, _command(directories, out), None)), directories, out)
+
+
+def _text(blocks: Sequence[Block], directories: Sequence[Path], out: Path) -> str:
+    return "\n\n".join([*map(block_md, blocks), *_links(directories, out)])
+
+
+def _command(directories: Sequence[Path], out: Path) -> str:
+    return f"nextlabel report-corpora {' '.join(map(str, directories))} --out {out}"
+
+
+def short(report: CorporaReport, out: Path, page: Path) -> str:
+    """What a first page says in its block for corpora: a row for each corpus, of the arm that is the default or nearest
+    to it, and where the rest is."""
+    there = {arm.strategy for arm in report.corpora.arms}
+    name = next((name for name in NEAREST if name in there), None)
+    if name is None:
+        return block_md(Paragraph(headlines(report)[0], strong=True))
+    head = ["corpus", "classes, smallest", "random", name, "saved", "no worse than random", "full data"]
+    rows = [_short_row(*row) for row in report.rows if row[2].strategy == name]
+    here = Path(os.path.relpath(out, page.parent)).as_posix()
+    table = Table(f"Labels for the same macro-F1, at random and by {name}{NEAREST[name]}.", head, rows)
+    text = block_md(table).replace(" | ", "|")  # a first page has few words, and a lone line counts as one
+    return f"{text}\n\n[All arms, curves, and what to distrust]({here}/README.md)."
+
+
+def _short_row(name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[str]:
+    pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
+    smallest = f", {100 * min(pool.values()) / study.texts(pool):.1f} %" if pool else ""
+    of = _arm_row(name, study, arm, row)
+    shown = {TOO_FEW: "too few seeds", UNDECIDED: "not shown", WORSE: "worse"}.get(verdict(row), "shown")
+    classes = f"{_classes_in_words(study).removesuffix(' classes')}{smallest}"
+    saved, full = f"{of[5]}, no claim" if _has_few(row) else of[5], study.comparison.full
+    return [study.title, classes, of[4], of[3], saved, shown, f"{full.test.mean:.3f}" if full else "none"]
 
 
 def _links(directories: Sequence[Path], out: Path) -> Iterator[str]:
@@ -198,7 +241,8 @@ def _together(over: OverCorpora) -> str:
     return f"{probabilities} (mean difference {of.mean:+.4f}, {of.corpora} corpora)"
 
 
-def _blocks(report: CorporaReport, out: Path, command: str) -> Iterator[Block]:
+def _blocks(report: CorporaReport, command: str, out: Path | None) -> Iterator[Block]:
+    """With figures that are drawn into `out`, if there is one."""
     for line in headlines(report):
         yield Paragraph(line, strong=True)
     yield from map(Paragraph, _unfinished(report))
@@ -207,6 +251,9 @@ def _blocks(report: CorporaReport, out: Path, command: str) -> Iterator[Block]:
         yield Heading("Differences and savings")
         yield _forest_picture(report, out)
     yield from _table_section(report)
+    if report.judged:
+        yield from hours_section(report.studies)
+        yield from quality_section(report.studies, report.qualities)
     yield from _summary_section(report)
     yield Heading("What to distrust")
     yield Items(doubts(report))
@@ -222,7 +269,11 @@ def _unfinished(report: CorporaReport) -> Iterator[str]:
         yield f"Left out, as random sampling has not begun there: {listing(report.waiting)}."
 
 
-def _curves_picture(report: CorporaReport, out: Path) -> Picture:
+def _drawn(figure: Figure, out: Path | None, name: str) -> str:
+    return figures.save(figure, out, name) if out else ""
+
+
+def _curves_picture(report: CorporaReport, out: Path | None) -> Picture:
     panels = []
     for study in report.studies.values():
         panel = curve_panel(study, f"{study.title}\n{_classes_in_words(study)}")
@@ -230,7 +281,7 @@ def _curves_picture(report: CorporaReport, out: Path) -> Picture:
         panels.append(count_figures.CurvePanel(panel.title, own, panel.full))
     two = any(study.alike for study in report.studies.values())
     alike = " With two classes entropy stands for margin, too." if two else ""
-    svg = figures.save(count_figures.small_multiples(panels, "macro-F1 on test"), out, "corpora-curves")
+    svg = _drawn(count_figures.small_multiples(panels, "macro-F1 on test"), out, "corpora-curves")
     return Picture(
         "corpora-curves",
         svg,
@@ -240,7 +291,7 @@ def _curves_picture(report: CorporaReport, out: Path) -> Picture:
     )
 
 
-def _forest_picture(report: CorporaReport, out: Path) -> Picture:
+def _forest_picture(report: CorporaReport, out: Path | None) -> Picture:
     shown = [(study, arm, row) for _, study, arm, row in report.rows if arm in study.judged]
     differing: dict[str, list[Bar]] = {}
     saving: dict[str, list[Bar]] = {}
@@ -255,7 +306,7 @@ def _forest_picture(report: CorporaReport, out: Path) -> Picture:
         BarPanel("Macro-F1 minus random's", "at the last label count, on test", -wide, wide, differing, line=-MARGIN),
         BarPanel("Labels saved", "to random's last score (%)", -100, 100, saving, percent=True),
     ]
-    svg = figures.save(count_figures.bars(panels), out, "corpora-savings")
+    svg = _drawn(count_figures.bars(panels), out, "corpora-savings")
     said = [f"{study.title}, {arm.strategy}: {row.mean:+.4f}" for study, arm, row in shown]
     return Picture(
         "corpora-savings",
@@ -391,6 +442,9 @@ def _has_few(row: InCorpus) -> bool:
 
 
 def _of_settings(report: CorporaReport) -> Iterator[str]:
+    early = [name for name, study in report.studies.items() if not study.run.setting.get("frozen")]
+    if early:
+        yield f"Not played with a default that was frozen before, hence to explore, not to confirm: {listing(early)}."
     keys = ("base_model", "recipe", "at", "epochs", "start_by")
     shown = {name: {key: study.run.setting.get(key) for key in keys} for name, study in report.studies.items()}
     (first, base), *others = shown.items()

@@ -10,7 +10,7 @@ from nextlabel.simulation.comparisons import Arm
 from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
 from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
-from nextlabel.simulation.records import Record
+from nextlabel.simulation.records import LIVE, Record
 
 MOST_CLASSES = 3  # whose balance is told in a line; of more the table of classes tells it
 
@@ -35,9 +35,9 @@ def chosen_section(study: CountStudy) -> Iterator[Block]:
     one, many = ("label", "labels") if study.layout else ("class", "classes")
     head = ["arm", "chosen", "near-copies", f"{many} met", f"largest {one}", f"smallest {one} of the pool"]
     yield Table(
-        f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms share; "
-        "means over seeds. A near-copy's embedding by the base model has a cosine of 0.95 or more with one labelled "
-        "before.",
+        f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms"
+        f"{_but_live(study)} share; means over seeds. A near-copy's embedding by the base model has a cosine of 0.95 "
+        "or more with one labelled before.",
         head,
         [_chosen_row(study, arm) for arm in study.comparison.arms],
     )
@@ -123,7 +123,8 @@ def _rules(study: CountStudy) -> Iterator[str]:
         yield f"Class balance: {'; '.join(balance(part, of) for part, of in data['counts'].items() if of)}."
     yield (
         "Every label is known and hidden; a simulated oracle reveals it when it is asked for. The same seed gives "
-        "every arm the same start set and the same randomness of training, so arms are compared seed by seed."
+        f"every arm{_but_live(study)} the same start set and the same randomness of training, so arms are compared "
+        "seed by seed."
     )
     if not study.layout:
         yield "Macro-F1 is the mean F1 of the classes that have examples in the part that is scored, between 0 and 1."
@@ -132,7 +133,7 @@ def _rules(study: CountStudy) -> Iterator[str]:
     yield f"Versions are fitted from the base model and tested at {counts} labels; the first of these are {drawn}."
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
     if live:
-        yield f"live: the order of a new project's queue, by {listing(sorted(live))}."
+        yield f"live: as a new project is served: {listing(sorted(live))}."
     if any(is_head(arm.strategy) for arm in study.comparison.arms):
         yield (
             f"head: after every {EVERY} labels the version's last layer is fitted again to all labels known, and "
@@ -140,6 +141,11 @@ def _rules(study: CountStudy) -> Iterator[str]:
         )
     if any(baselines.kind_of(arm.strategy) for arm in study.comparison.arms):
         yield "tfidf and frozen: logistic regression on words, or on what the base model says before any fit."
+
+
+def _but_live(study: CountStudy) -> str:
+    """It has a start order of its own."""
+    return f" but {LIVE}" if any(arm.strategy == LIVE for arm in study.comparison.arms) else ""
 
 
 def _fits(study: CountStudy) -> Iterator[Table]:

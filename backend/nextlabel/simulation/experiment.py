@@ -20,7 +20,6 @@ from filelock import FileLock, Timeout
 from nextlabel import __version__
 from nextlabel.errors import BadRunError, DivergedError, NextlabelError
 from nextlabel.learning import auto_recipe
-from nextlabel.learning.strategies import SERVED
 from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.devices import (
@@ -38,11 +37,12 @@ from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.probabilities import Targets
 from nextlabel.simulation.records import (
     INVOCATIONS,
+    LIVE,
     ROUNDS,
     SETTING,
     Record,
 )
-from nextlabel.simulation.replay import LIVE, Arm, Played, Player, RunProtocol, rounds_in
+from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProtocol, rounds_in
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
@@ -362,6 +362,7 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
         "stop_at": protocol.stop_at,
         **_by_counts(protocol),
         **({"control_share": protocol.control_share} if protocol.control_share else {}),
+        **({"frozen": protocol.frozen} if protocol.frozen else {}),
         "reproduction": deviations is not None,
         "deviations": list(deviations or ()),
     }
@@ -385,7 +386,7 @@ def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
         "rounds": plan.rounds,
         **({"cluster": plan.cluster} if plan.cluster else {}),
-        **({"live": SERVED} if any(arm.strategy == LIVE for arm in plan.arms) else {}),
+        **({"live": SERVED_AS} if any(arm.strategy == LIVE for arm in plan.arms) else {}),
         "device": describe(protocol.recipe.device),
         "machine": machine(),
         "versions": {"nextlabel": __version__, "python": platform.python_version(), **classifiers.package_versions()},

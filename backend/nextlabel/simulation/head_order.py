@@ -1,5 +1,6 @@
 """An order that is renewed between two fits by the version's head. Knows no Label Studio."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,14 @@ HEAD = "head"  # before the strategy, in the name of an arm
 STRATEGIES = ("entropy", "margin")
 EVERY = 8  # labels, after which the head is fitted again
 
+# (ids best first, ids labelled since the version's fit, count) -> `count` of them that may be asked for, or all
+Free = Callable[[Ints, Sequence[int], int], list[int]]
+
+
+def all_free(best_first: Ints, since: Sequence[int], count: int) -> list[int]:
+    """The first ones."""
+    return [int(number) for number in best_first[:count]]
+
 
 def is_head(arm: str) -> bool:
     """Whether an arm such as `head:margin` is ordered by heads."""
@@ -27,7 +36,8 @@ class HeadOrder:
     """A version's last layer, what that reads of the training examples `ids_N` and of dev, and the labels known.
 
     `known` are positions of training examples: those of the version, then the chosen ones in their order. Where a
-    `form` is asked, targets are those of its layout.
+    `form` is asked, targets are those of its layout. The head is renewed after so many labels as `every` says, and asks
+    for what is `free`.
     """
 
     fitted: Linear
@@ -38,6 +48,8 @@ class HeadOrder:
     dev_ND: Features
     dev_targets_N: Targets
     form: Form | None = None
+    every: int = EVERY
+    free: Free = all_free
     refused: int = 0  # how often a head was no better than the majority
 
     def choose(self, strategy: str, count: int, seed: int) -> list[int]:
@@ -49,10 +61,16 @@ class HeadOrder:
                 layer = self._renewed()
             ids_N, layout = self.ids_N[open_N], self.form.layout if self.form else None
             values_N = acquisition_values(layer, self.train_ND[open_N], ids_N, strategy, seed, layout)
-            places = most_informative_first(values_N)[: min(EVERY, begun + count - len(self.known))]
+            wanted = min(self.every, begun + count - len(self.known))
+            asked = self.free(ids_N[most_informative_first(values_N)], self._ids(self.known[begun:]), wanted)
+            place_of = {number: place for place, number in enumerate(ids_N.tolist())}
+            places = [place_of[number] for number in asked]
             self.known += open_N[places].tolist()
             open_N = np.delete(open_N, places)
-        return [int(self.ids_N[i]) for i in self.known[begun:]]
+        return self._ids(self.known[begun:])
+
+    def _ids(self, positions: Sequence[int]) -> list[int]:
+        return [int(self.ids_N[i]) for i in positions]
 
     def _renewed(self) -> Linear:
         """The head of the labels known now; the version's own layer where it is too bad to order by, which of a form is
@@ -71,7 +89,7 @@ class HeadOrder:
     def record(self) -> dict[str, float]:
         """For a round's record: how the head was fitted, and its macro-F1 on dev with all labels known now."""
         return {
-            "every": EVERY,
+            "every": self.every,
             "precision": PRECISION,
             "labels": len(self.known),
             "refused": self.refused,

@@ -15,6 +15,7 @@ from nextlabel.store.files import replace_file
 log = logging.getLogger(__name__)
 
 FULL, RANDOM = "full", "random"  # the baseline on all the data, and the arm that every other one must beat
+LIVE = "live"  # the arm that is served as a new project is
 
 ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 
@@ -33,7 +34,8 @@ class Record:
     that say nearly the same as one labelled before them. `train_accuracy` is that on the labels of the fit: far below 1
     says that the fit was too short. `head` tells of an arm that heads order how they were fitted, and the macro-F1 on
     dev of one that knows the chosen too. `control` says what control labels say of the version, and with which limits,
-    from the first one on. `questions` of a form has each one's measures, by part. Under the same seed all strategies
+    from the first one on, and `told` what a project's page would say of the order of the live arm, as `told.told` has
+    it. `questions` of a form has each one's measures, by part. Under the same seed all strategies
     start from the same labels. `setting` is a digest of the setting it was made under.
     """
 
@@ -55,6 +57,7 @@ class Record:
     head: Mapping[str, float] | None = None
     control: Mapping[str, Any] | None = None
     questions: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None
+    told: Mapping[str, Any] | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -165,7 +168,7 @@ def write_rounds(path: Path, rounds: Iterable[Record]) -> None:
 
 def _line(record: Record) -> str:
     fields = asdict(record)
-    for later in ("head", "control", "questions"):  # lines of all other arms are as they ever were
+    for later in ("head", "control", "questions", "told"):  # lines of all other arms are as they ever were
         if fields[later] is None:
             del fields[later]
     return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
@@ -268,6 +271,7 @@ def _parse(line: bytes, where: str) -> Record:
             head=fields.get("head"),
             control=fields.get("control"),
             questions=fields.get("questions"),
+            told=fields.get("told"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None

@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import BadRunError
-from nextlabel.learning import auto_recipe
-from nextlabel.learning.composer import INFORMATIVE, all_informative, compose
-from nextlabel.learning.rounds import Scored, most_informative, round_seed, run_round, score_pool, select
+from nextlabel.learning import auto_recipe, heads
+from nextlabel.learning.control import SERVED_SHARE
+from nextlabel.learning.fresh_heads import Known
+from nextlabel.learning.near_copies import Vocabulary, held_back, vocabulary
+from nextlabel.learning.rounds import Scored, round_seed, run_round, score_pool, select
+from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.start_set import seed_positions, seed_size, start_positions
 from nextlabel.learning.strategies import SERVED, STRATEGIES, acquire, draws, most_informative_first
 from nextlabel.model import classifier as classifiers
@@ -31,15 +34,20 @@ from nextlabel.simulation.baselines import Baseline
 from nextlabel.simulation.control_set import ControlSet, drawn, figures, interleaved
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
-from nextlabel.simulation.head_order import HeadOrder, is_head
-from nextlabel.simulation.records import COMBINED, FULL, MACRO_F1, RANDOM, Record
+from nextlabel.simulation.head_order import EVERY, HeadOrder, all_free, is_head
+from nextlabel.simulation.records import COMBINED, FULL, LIVE, MACRO_F1, RANDOM, Record
 from nextlabel.simulation.scores import ByQuestion
-from nextlabel.values.arrays import Array, Features, Targets
+from nextlabel.simulation.told import told
+from nextlabel.values.arrays import Array, Features, Ints, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import labels_in
-from nextlabel.values.queue import Ranked
 
-LIVE = "live"  # the arm that is ordered as a new project's queue is
+SERVED_AS = (
+    f"the first labels by {SERVED_START}, then by {SERVED}, in an order that the version's last layer renews after "
+    f"every {heads.EVERY} labels, near-copies held back; {SERVED_SHARE:g} of the texts are control tasks, asked in "
+    "between and never learnt from"
+)
+LOOKED_AT = 512  # of the best, for near-copies
 NEAR = 0.95  # cosine of two texts' embeddings from which on they count as near-copies
 
 
@@ -53,7 +61,8 @@ class RunProtocol:
     these are more; with `auto_steps` what `learning.auto_recipe` has for its labels. `full_steps` are those of the
     full-data baseline. With `training_seed` every fit has the same seed, as in the tutorial. A run ends where the
     combined dev score reaches `stop_at`. Of the examples `control_share` are drawn for each seed: they are asked in
-    between, and no arm but the baseline learns from them.
+    between, and no arm but the baseline learns from them. `frozen` is the checksum of the file that froze all this, if
+    one did.
     """
 
     recipe: Recipe
@@ -67,6 +76,7 @@ class RunProtocol:
     epochs: float = 0.0
     auto_steps: bool = False
     control_share: float = 0.0
+    frozen: str = ""
 
     @property
     def measure(self) -> str:
@@ -94,6 +104,14 @@ TUTORIAL = RunProtocol(
 
 
 TUTORIAL_SEED = 123  # of the start set
+
+
+def as_served(protocol: RunProtocol, strategy: str, data: TextSet) -> RunProtocol:
+    """The protocol of an arm: `live` has a start order and a control set of its own, but of a form's questions none."""
+    if strategy != LIVE:
+        return protocol
+    share = 0.0 if data.form else protocol.control_share or SERVED_SHARE
+    return replace(protocol, start_by=SERVED_START, control_share=share)
 
 
 @dataclass(frozen=True)
@@ -237,7 +255,7 @@ class Player:
     def play(self, arm: Arm, done: Sequence[Record], rounds: int | None = None) -> Iterator[Played]:
         """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start."""
         everything = set(self._labels)
-        start = everything if arm.strategy == FULL else start_set(self._data, self._protocol, arm.seed)
+        start = everything if arm.strategy == FULL else start_set(self._data, self._protocol_of(arm), arm.seed)
         asked = [*sorted(start), *(number for record in done for number in record.chosen)]
         number = len(done)
         goes_on = number == 0 or bool(done[-1].chosen)
@@ -263,7 +281,7 @@ class Player:
         since = [*reversed(asked)].index(judging[-1]) if judging else len(asked)
         due = control.due(judging, since, wanted)
         chosen, head, count = list[int](), None, wanted - len(due)
-        if count and is_head(arm.strategy):
+        if count and (is_head(arm.strategy) or arm.strategy == LIVE):
             chosen, head = self._choose_by_heads(version, arm, recipe, labelled, count, seconds)
         elif count:
             chosen = self._choose(version, arm, recipe, labelled, count, number, seconds)
@@ -285,8 +303,9 @@ class Player:
                 near_copies=self._near_copies(labelled, chosen) if protocol.at else None,
                 train_accuracy=version.train_accuracy,
                 head=head,
-                control=self._judged(version, judging),
+                control=self._judged(version, control.share, judging),
                 questions=self._by_question(version),
+                told=self._told(version, arm, asked, control.reserved) if chosen and arm.strategy == LIVE else None,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
         )
@@ -294,25 +313,48 @@ class Player:
     def _labels_of(self, number: int) -> tuple[str, ...]:
         return labels_in(self._labels[number], self._data.question.layout)
 
+    def _protocol_of(self, arm: Arm) -> RunProtocol:
+        return as_served(self._protocol, arm.strategy, self._data)
+
     def _control(self, arm: Arm) -> ControlSet:
         """What the arm does not learn from."""
         if arm.strategy == FULL:
             return ControlSet(0.0, ())
-        return drawn(self._data.train, self._protocol.control_share, arm.seed)
+        return drawn(self._data.train, self._protocol_of(arm).control_share, arm.seed)
 
     def _learnable(self, arm: Arm) -> list[Labelled]:
         reserved = self._control(arm).reserved
         return [item for item in self._data.train if item[0].id not in reserved]
 
-    def _judged(self, version: _Version, judging: Sequence[int]) -> Mapping[str, Any] | None:
+    def _judged(self, version: _Version, share: float, judging: Sequence[int]) -> Mapping[str, Any] | None:
         """What the control labels say of a version."""
-        texts = {example.id: example for example, _ in self._data.train}
+        texts = self._texts()
         examples = [texts[number] for number in judging]
         if not examples:
             return None
         probs_NK = version.model.predict_proba(examples)
         answers = {number: self._labels[number] for number in judging}
-        return figures(self._protocol.control_share, answers, self._data.question.labels, probs_NK)
+        return figures(share, answers, self._data.question.labels, probs_NK)
+
+    def _told(self, version: _Version, arm: Arm, asked: Sequence[int], reserved: set[int]) -> Mapping[str, Any] | None:
+        """What the page of such a project would say; nothing of a form. The order has been made, with its features."""
+        assert isinstance(version.model, Classifier)
+        assert version.features is not None
+        if self._data.form is not None:
+            return None
+        texts, embeddings, learnable = self._texts(), self._embeddings(), self._learnable(arm)
+        known = set(asked)
+        rows = [row for row, (example, _) in enumerate(learnable) if example.id not in known]
+        open_ND = np.array([embeddings[learnable[row][0].id] for row in rows])
+        probs_NC = heads.probabilities(version.model.last_layer, version.features[0][rows])
+
+        def of(ids: Sequence[int]) -> Known:
+            rows_MD = np.array([embeddings[id] for id in ids]).reshape(len(ids), open_ND.shape[1])
+            return Known(rows_MD, self._data.question.class_numbers([self._labels[id] for id in ids]))
+
+        given, judging = ([id for id in asked if (id in reserved) is judges] for judges in (False, True))
+        control_MC = version.model.predict_proba([texts[id] for id in judging]) if judging else probs_NC[:0]
+        return told(of(given), open_ND, probs_NC, of(judging), control_MC, SERVED, arm.seed)
 
     def _version(self, arm: Arm, recipe: Recipe, number: int, labelled: set[int]) -> tuple[_Version, bool]:
         """A model of these labels, and whether it is another arm's: all arms of a seed begin with the same one."""
@@ -388,9 +430,7 @@ class Player:
         start_s = time.perf_counter()
         scored = self._scored(version, pool, strategy, recipe.seed)
         scored_s = time.perf_counter()
-        if isinstance(version.model, Classifier) and arm.strategy == LIVE:
-            chosen_ids = _served(most_informative(version.model, scored, strategy, count, recipe.seed))
-        elif isinstance(version.model, Classifier):
+        if isinstance(version.model, Classifier):
             learnt = [example for example, _ in self._data.train if example.id in labelled]
             chosen_ids = [e.id for e in select(version.model, scored, strategy, count, recipe.seed, learnt)]
         else:
@@ -404,7 +444,7 @@ class Player:
     ) -> tuple[list[int], Mapping[str, float]]:
         """Ids of the next labels, and what a record says of the heads."""
         start_s = time.perf_counter()
-        order = self._head_order(version, self._learnable(arm), labelled)
+        order = self._head_order(version, arm, labelled)
         scored_s = time.perf_counter()
         chosen_ids = order.choose(strategy_of(arm.strategy), count, recipe.seed)
         head = order.record()
@@ -412,9 +452,9 @@ class Player:
         seconds["select"] += time.perf_counter() - scored_s
         return chosen_ids, head
 
-    def _head_order(self, version: _Version, train: Sequence[Labelled], labelled: set[int]) -> HeadOrder:
+    def _head_order(self, version: _Version, arm: Arm, labelled: set[int]) -> HeadOrder:
         assert isinstance(version.model, Classifier)
-        dev, question = self._data.dev, self._data.question
+        train, dev, question = self._learnable(arm), self._data.dev, self._data.question
         if version.features is None:
             train_ND, dev_ND = (
                 version.model.predict_with_features([example for example, _ in part], exact=False)[1]
@@ -431,7 +471,25 @@ class Player:
             dev_ND,
             question.class_numbers([label for _, label in dev]),
             self._data.form,
+            *((heads.EVERY, self._without_near_copies) if arm.strategy == LIVE else (EVERY, all_free)),
         )
+
+    def _without_near_copies(self, best_first: Ints, since: Sequence[int], count: int) -> list[int]:
+        """As the live queue holds them back: of near-copies one, until a version knows its label."""
+        candidates = best_first[:LOOKED_AT].tolist()
+        texts, embeddings = self._texts(), self._embeddings()
+        rows_MD = np.array([embeddings[id] for id in candidates])
+        since_HD = np.array([embeddings[id] for id in since]).reshape(len(since), rows_MD.shape[1])
+        examples, known = ([texts[id] for id in ids] for ids in (candidates, since))
+        held = held_back(examples, rows_MD, known, since_HD, self._words, count)
+        return [*(id for id in candidates if id not in held), *held][:count]
+
+    def _texts(self) -> Mapping[int, Example]:
+        return {example.id: example for example, _ in self._data.train}
+
+    @functools.cached_property
+    def _words(self) -> Vocabulary:
+        return vocabulary(list(self._texts().values()))
 
     def _scored(self, version: _Version, pool: Sequence[Example], strategy: str, seed: int) -> Scored:
         """The pool, valued; what the version says of it is asked once for all strategies that one pass serves."""
@@ -460,12 +518,6 @@ class Player:
         return dict(zip((example.id for example in examples), embedded_ND, strict=True))
 
 
-def _served(ranked: Sequence[tuple[Example, float]]) -> list[int]:
-    """The ids in the order in which the live queue serves them."""
-    waiting = {INFORMATIVE: [Ranked(example.id, value) for example, value in ranked]}
-    return [placed.task_id for placed in compose(waiting, all_informative, len(ranked))]
-
-
 def strategy_of(name: str) -> str:
     """The query strategy of an arm: of `tfidf:margin` or `head:margin` margin, of `live` the one that a new project is
     served by."""
@@ -481,14 +533,14 @@ def _recipe(protocol: RunProtocol, arm: Arm, number: int, labels: int) -> Recipe
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     """Ids of the examples that are labelled before the first fit: the same for every strategy."""
     reserved = drawn(data.train, protocol.control_share, seed).reserved
-    examples = [example for example, _ in data.train if example.id not in reserved]
-    size = protocol.start_size(len(examples))
+    rows_N = np.array([row for row, (example, _) in enumerate(data.train) if example.id not in reserved])
+    size = protocol.start_size(len(rows_N))
     if protocol.start_by == "random":
-        positions = seed_positions(len(examples), size, seed)
+        positions = seed_positions(len(rows_N), size, seed)
     else:
-        embedded_ND = _embedded(_encoder(protocol.recipe), tuple(examples))
-        positions = start_positions(protocol.start_by, embedded_ND, size, seed)
-    return {examples[i].id for i in positions}
+        embedded_ND = _embedded(_encoder(protocol.recipe), tuple(example for example, _ in data.train))
+        positions = start_positions(protocol.start_by, embedded_ND[rows_N], size, seed)
+    return {data.train[i][0].id for i in rows_N[positions]}
 
 
 def _encoder(recipe: Recipe) -> Recipe:

@@ -21,11 +21,12 @@ from nextlabel.simulation.curves import SPAN
 from nextlabel.simulation.datasets import overlaps, textsets
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, Make
+from nextlabel.simulation.records import LIVE
 from nextlabel.simulation.replay import (
-    LIVE,
     TUTORIAL,
     RunProtocol,
     arms,
+    as_served,
     check,
     deviations,
     require_served,
@@ -82,6 +83,8 @@ def open_experiment(
     experiment = Experiment(out, data, protocol, differing)
     require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
+    if LIVE in strategies:
+        check(data, as_served(experiment.protocol, LIVE, data), seeds)
     return experiment
 
 

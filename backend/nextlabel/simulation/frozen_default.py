@@ -1,0 +1,103 @@
+"""A default of new projects that was frozen in a file before it was played: its options, and how it is to be played.
+
+Knows no models. `reports/frozen-default.json` is such a file, docs/frozen.md says what stands in it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nextlabel.errors import BadRunError
+from nextlabel.learning import auto_recipe, heads
+from nextlabel.learning.control import SERVED_SHARE
+from nextlabel.learning.near_copies import Alike
+from nextlabel.learning.start_order import SERVED_START
+from nextlabel.learning.strategies import SERVED
+
+SERVED_HERE: Mapping[str, object] = {
+    "query_strategy": SERVED,
+    "start_order": SERVED_START,
+    "head_every": heads.EVERY,
+    "head_precision": heads.PRECISION,
+    "near_copies_cosine": Alike().embedded,
+    "control_share": SERVED_SHARE,
+    "auto_recipe": auto_recipe.RULE,
+    "auto_batch_size": auto_recipe.BATCH,
+    **{f"auto_{name}": value for name, value in auto_recipe.FIXED.items()},
+}
+PARTS = ("strategy", "seeds", "full_seeds")  # of which a part may be played, and the rest later
+
+
+@dataclass(frozen=True)
+class FrozenDefault:
+    """What a file froze: the checkpoint by its content, and the options of `nextlabel simulate` to play it with."""
+
+    path: Path
+    sha256: str
+    base_model: str
+    played: Mapping[str, Any]
+
+    def require_checkpoint(self, identity: str) -> None:
+        """Raises `BadRunError` unless it is the checkpoint of the file, whatever its directory is called."""
+        if _content(identity) != _content(self.base_model):
+            raise BadRunError(
+                f"{self.path} was frozen with {self.base_model}, and --base-model is {identity}. Give that one, or "
+                "leave out --frozen."
+            )
+
+    def settled(self, name: str, given: object) -> Any:
+        """The value of an option, of which nothing or the file's value was given, or a part of what it plays. Raises
+        `BadRunError` for another."""
+        frozen = self.played.get(name)
+        if given is None or given == frozen:
+            return frozen
+        if name in PARTS and _is_part(given, frozen):
+            return given
+        instead = f"which plays {_shown(frozen)}" if name in self.played else "which leaves that to the default"
+        option = f"--{name.replace('_', '-')} {_shown(given)}".rstrip()
+        raise BadRunError(f"{option} contradicts {self.path}, {instead}. Leave it out, or --frozen.")
+
+
+def read(path: Path) -> FrozenDefault:
+    """The file. Raises `BadRunError` when it is none, or when this build serves new projects otherwise."""
+    try:
+        content = path.read_bytes()
+        told = json.loads(content)
+        default, played, base_model = told["default"], dict(told["played"]), str(told["base_model"])
+        differing = [
+            f"{name} is {value!r}, not {default[name]!r}"
+            for name, value in SERVED_HERE.items()
+            if default[name] != value
+        ]
+        if "labels_at" in played:
+            played["labels_at"] = tuple(played["labels_at"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRunError(
+            f"--frozen {path} cannot be read as a frozen default: {error!r}. Give another file."
+        ) from None
+    if differing:
+        raise BadRunError(
+            f"This build serves new projects otherwise than {path} froze: {'; '.join(differing)}. Play it with the "
+            "build that it was frozen with."
+        )
+    return FrozenDefault(path, hashlib.sha256(content).hexdigest(), base_model, played)
+
+
+def _content(identity: str) -> str:
+    """Of a checkpoint's identity the hash."""
+    return identity.rpartition("(")[2]
+
+
+def _is_part(given: object, frozen: object) -> bool:
+    if isinstance(given, int) and isinstance(frozen, int):
+        return given <= frozen
+    return isinstance(given, list) and isinstance(frozen, list) and set(given) <= set(frozen)
+
+
+def _shown(value: object) -> str:
+    if value is True:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

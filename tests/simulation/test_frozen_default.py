@@ -1,0 +1,130 @@
+"""The default that is frozen in a file: that it is the one of new projects, and how it is played."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import ROOT
+from nextlabel.commands import simulate
+from nextlabel.errors import BadRunError
+from nextlabel.learning import auto_recipe
+from nextlabel.model import checkpoints
+from nextlabel.settings import Settings
+from nextlabel.simulation import frozen_default, records
+from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.datasets.textsets import TextSet
+from nextlabel.simulation.records import SETTING
+from nextlabel.values.examples import Example
+
+COMMITTED = ROOT / "reports" / "frozen-default.json"
+
+
+def test_the_frozen_default_is_what_a_new_project_is_served_by() -> None:
+    default, served = json.loads(COMMITTED.read_text(encoding="utf-8"))["default"], dict(frozen_default.SERVED_HERE)
+    settings = {name: field.default for name, field in Settings.model_fields.items() if name in default}
+    assert default == {**settings, **served}
+    assert set(settings) == {
+        *("query_strategy", "start_order", "head", "near_copies", "control_share"),
+        *("fit_schedule", "fit_every", "fit_steps", "learning_rate"),
+    }
+    assert served.keys() - settings.keys() == {
+        *("head_every", "head_precision", "near_copies_cosine"),
+        *("auto_recipe", "auto_batch_size", "auto_warmup", "auto_stop_loss"),
+    }
+    assert frozen_default.read(COMMITTED).played["steps"] == default["fit_steps"]
+
+
+def test_five_corpora_confirm_it_and_the_page_says_which_part_each_played() -> None:
+    corpora = json.loads(COMMITTED.read_text(encoding="utf-8"))["corpora"]
+    confirming, chosen_on = corpora["confirming"], corpora["chosen_on"]
+    assert len(set(confirming)) >= 5
+    with_fits = [chosen_on[name] for name in ("query_strategy", "fit_steps", "learning_rate")]
+    assert not set(confirming) & {corpus for of in with_fits for corpus in of}, "no fit on them chose anything"
+    page = (ROOT / "docs" / "frozen.md").read_text(encoding="utf-8")
+    for corpus in {corpus for of in chosen_on.values() for corpus in of}:
+        parts = [name for name, of in chosen_on.items() if corpus in of]
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {corpus} |")]
+        assert [name for name in chosen_on if f"`{name}`" in row] == parts, corpus
+        assert row.endswith("| yes |") == (corpus in confirming), corpus
+
+
+# By command line
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Texts of two kinds."""
+    kinds = ("the parcel number {} is late", "lovely weather on day {}")
+    rows = [(Example(i, kinds[i % 2].format(i)), "ab"[i % 2]) for i in range(100)]
+    data = TextSet("Small", ("a", "b"), tuple(rows[:60]), tuple(rows[60:80]), tuple(rows[80:]))
+    about = {"name": "small", "title": "Small", "package": "none", "word_pieces": 16, "removed": {}}
+    fetched.write(tmp_path / "small", data, about)
+    return tmp_path / "small"
+
+
+def frozen(path: Path, checkpoint: Path, **changes: Any) -> Path:
+    """The committed file for a tiny checkpoint and few labels."""
+    told = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    told["base_model"] = f"another name ({checkpoints.identity(str(checkpoint)).rpartition('(')[2]}"
+    told["played"] = {**told["played"], "labels_at": [8, 16], "seeds": [0, 1], "full_seeds": 1, "strategy": ["live"]}
+    told["default"] |= changes
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return path
+
+
+def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
+    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_recipe, "FEWEST", 64)
+    file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
+    options = ["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", "--out", f"{out}"]
+    assert simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"]) == 0
+    run = records.read_run(out)
+    assert {(r.seed, r.strategy, r.labels) for r in run.rounds} == {
+        (0, "full", 60),
+        *((0, name, labels) for name in ("random", "live") for labels in (8, 16)),
+    }
+    setting = json.loads((out / SETTING).read_text(encoding="utf-8"))
+    assert setting["frozen"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert setting["recipe"]["steps"] == auto_recipe.RULE
+    file.write_text(f"{file.read_text(encoding='utf-8')} ", encoding="utf-8")
+    with pytest.raises(BadRunError, match=r"another setting than the one asked for .*frozen: "):
+        simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"])
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--lr", "1e-4"), r"--lr 0\.0001 contradicts .*file\.json, which plays auto\. Leave it out, or --frozen"),
+        (("--labels-at", "8,32"), "--labels-at 8,32 contradicts .*, which plays 8,16"),
+        (("--seeds", "3"), "--seeds 0,1,2 contradicts .*, which plays 0,1"),
+        (("--strategy", "bald"), "--strategy bald contradicts .*, which plays live"),
+        (("--control-share", "0.2"), "--control-share 0.2 contradicts .*, which leaves that to the default"),
+        (("--max-length", "64"), "--max-length 64 contradicts"),
+        (("--reproduce-tutorial",), "--reproduce-tutorial contradicts"),
+    ],
+)
+def test_an_option_that_contradicts_is_refused_by_name(
+    option: tuple[str, ...], said: str, corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
+    with pytest.raises(BadRunError, match=said):
+        simulate.main(["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", *option])
+    assert not out.exists()
+
+
+def test_another_checkpoint_another_default_and_no_such_file_are_refused(
+    corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    file = frozen(tmp_path / "file.json", tiny)
+    with pytest.raises(BadRunError, match=r"frozen with all-MiniLM-L6-v2 \(sha256 .*--base-model is "):
+        simulate.main(["--frozen", f"{COMMITTED}", "--corpus", f"{corpus}", "--base-model", f"{tiny}"])
+    with pytest.raises(BadRunError, match=r"serves new projects otherwise .*: head_every is 5, not 8\. Play it with"):
+        frozen_default.read(frozen(file, tiny, head_every=8))
+    for content in ("", "[]", "{}"):
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises(BadRunError, match=r"--frozen .*file\.json cannot be read as a frozen default"):
+            frozen_default.read(file)

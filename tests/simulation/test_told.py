@@ -1,0 +1,92 @@
+"""What a lead would have been told, and what was true: in a round's record, and in the tables made from records."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.count_runs import AT, play
+from nextlabel.learning import forecast
+from nextlabel.learning.forecast import World
+from nextlabel.learning.fresh_heads import Known
+from nextlabel.learning.helping import LOOKS
+from nextlabel.simulation import probabilities, told_report
+from nextlabel.simulation.records import Record, append, read_rounds
+from nextlabel.simulation.told import told
+from nextlabel.simulation.told_report import AUDITS, Told
+from nextlabel.values.arrays import Ints
+
+OPEN, GIVEN, CONTROL = 120, 70, 8
+
+
+def some(rng: np.random.Generator, count: int) -> Known:
+    targets_N = rng.integers(2, size=count)
+    features_ND = rng.normal(size=(count, 4)) + 2 * np.eye(4)[targets_N]
+    return Known(features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True), targets_N)
+
+
+def test_a_round_keeps_what_the_page_would_say(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    given, left, control = (some(rng, count) for count in (GIVEN, OPEN, CONTROL))
+    probs_NC, control_MC = rng.dirichlet((1, 1), size=OPEN), rng.dirichlet((1, 1), size=CONTROL)
+    found = told(given, left.features_ND, probs_NC, control, control_MC, "margin", 3)
+    calm = forecast.tempered(probs_NC, forecast.temperature(control_MC, control.targets_N))
+    world = World(
+        np.concatenate([given.features_ND, left.features_ND]),
+        np.concatenate([np.full((GIVEN, 2), 0.5), calm]),
+        np.concatenate([given.targets_N, [-1] * OPEN]),
+        np.arange(16),
+    )
+    expected = forecast.forecast(world, "margin", GIVEN, 3)
+    assert found["forecast"]["labels"] == GIVEN
+    assert found["forecast"]["gain"] == pytest.approx(expected.gain, abs=1e-5)
+    assert found["measured"] == {"control": CONTROL, "helps": False, "more": LOOKS[0] - CONTROL}
+    few = told(given.of(slice(7)), left.features_ND, probs_NC, control.of(slice(0)), control_MC[:0], "margin", 3)
+    assert few == {"forecast": None, "measured": None}
+    record = Record(0, "live", 0, 8, SCORES, None, (), {}, told=found)
+    append(tmp_path / "rounds.jsonl", record)
+    assert read_rounds(tmp_path / "rounds.jsonl") == [record]
+
+
+SCORES = {"accuracy": 0.5, "f1": 0.5, "combined": 0.5, "examples": 2}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seeds, of an arm that is as good as random and one that is all but perfect."""
+    return play(tmp_path_factory.mktemp("told") / "letters", range(3), {"random": 0.0, "margin": 9.0})
+
+
+def test_what_was_true_is_read_off_the_test_part(run: Path) -> None:
+    found = told_report.read(run)
+    right_N = probabilities.read_targets(run)["test"].classes_N
+
+    def classes(one: Told, number: int) -> Ints:
+        return probabilities.read(run, one.record.seed, one.record.strategy, number)["test"].classes_N
+
+    by_place = {(one.record.seed, *one.row[1:]): one for one in found}
+    assert len(by_place) == 3 * 2 * len(AT)
+    for (seed, name, labels), one in by_place.items():
+        number = AT.index(labels)
+        assert one.accuracy == np.mean(classes(one, number) == right_N)
+        random = by_place[seed, "random", labels].accuracy
+        assert one.gain == (None if name == "random" else one.accuracy - random)
+        if number:
+            assert one.changed == np.mean(classes(one, number) != classes(one, number - 1))
+            assert by_place[seed, name, AT[number - 1]].next_gain == pytest.approx(
+                one.accuracy - by_place[seed, name, AT[number - 1]].accuracy
+            )
+
+
+def test_audits_certify_versions_that_are_right_and_no_others(run: Path) -> None:
+    by_arm = {(one.record.strategy, one.record.labels): one for one in told_report.read(run) if one.record.seed == 0}
+    good, poor = by_arm["margin", AT[-1]], by_arm["random", AT[0]]
+    assert good.accuracy > 0.98
+    assert poor.accuracy < 0.8
+    assert len(good.certified) == AUDITS
+    assert min(good.certified) > 0.8
+    assert (good.false, max(poor.certified)) == (0, 0.0)
+    page = told_report.to_markdown(list(by_arm.values()))
+    assert "| letters | margin | 64 | 1 | +0." in page
+    assert "No record has control labels yet." in page
+    assert "| no control set |" in page
