@@ -55,7 +55,7 @@ class HeldProject(LiveProject):
         followed = self.studio.project(self.id).model_version
         assert followed in self.registry.versions(self.id)
         scores = {p.task_id: p.score for p in self.studio.our_predictions(self.id) if p.version == followed}
-        served = [task for task in sorted(scores, key=lambda task: (scores[task], task)) if task not in self.labelled()]
+        served = sorted(scores.keys() - self.labelled(), key=lambda task: (scores[task], task))
         assert served
         assert served == self.order_by_entropy(followed)[: len(served)]
 
@@ -75,7 +75,7 @@ class HeldProject(LiveProject):
 
     def _right(self, before: str) -> bool:
         version = self.wait(newer_than=before)  # of labels that came during its fit, the next one is made
-        return not self.lost(version) and self._tidy(version)
+        return self._tidy(version) and not self.lost(version)  # reading all tasks takes longest
 
     def _tidy(self, version: str) -> bool:
         predictions = self.studio.our_predictions(self.id)

@@ -182,7 +182,7 @@ class Asked:
         """Published tasks without a label, in the order in which they are served."""
         followed = self.studio.project(self.id).model_version
         scores = {p.task_id: p.score for p in self.studio.our_predictions(self.id) if p.version == followed}
-        return [i for i in sorted(scores, key=lambda i: (scores[i], i)) if i in self.open_texts()]
+        return sorted(scores.keys() & self.open_texts().keys(), key=lambda i: (scores[i], i))
 
     def open_texts(self) -> dict[int, str]:
         pages = self.studio.tasks_after(self.id, 0)
