@@ -92,7 +92,7 @@ def held_backend(
     """
     quick: dict[str, object] = {
         **PLAIN_ORDER, "base_model": base_model, "fit_every": FIT_EVERY, "fit_steps": 3, "learning_rate": 1e-4,
-        "precision": "fp32", "window": WINDOW, "reconcile_s": 1, "promote_margin": 1, "keep_versions": 2,
+        "precision": "fp32", "window": WINDOW, "reconcile_s": 2, "promote_margin": 1, "keep_versions": 2,
         "pythonpath": os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
     }  # fmt: skip
     return LocalBackend(label_studio, model_dir, own_port(19100), command, **quick)
