@@ -206,7 +206,7 @@ class Asked:
 def test_of_a_hundred_questions_in_four_variants_the_first_40_served_are_different(
     head: str, studio: LabelStudioClient, start_backend: StartBackend
 ) -> None:
-    # The clock may be slow, too: webhooks tell all that happens here, and with 400 tasks a look by it takes a second.
+    # The clock may be slow, too: webhooks tell all that happens here, and a look by it reads all 400 tasks.
     rare = {"fit_every": 1000, "fit_max_wait_s": 3600, "reconcile_s": 10}
     project = Asked(studio, start_backend(**{**QUICK, **rare, "near_copies": "hold", "window": WINDOW, "head": head}))
     assert project.board.queue(project.id).held > 0
