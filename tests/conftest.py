@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +18,7 @@ from nextlabel.lab import sandbox
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.processes import yield_cores_while_waiting
+from nextlabel.processes import without_collecting, yield_cores_while_waiting
 from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ def pytest_xdist_auto_num_workers() -> int:
     """Three for two cores, as a third of their time tests wait for servers. Of the processes each has a Label Studio of
     its own, which takes memory."""
     return min((os.cpu_count() or 1) * 3 // 2, 4)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay; nobody needs to look for garbage among them."""
+    with without_collecting():
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

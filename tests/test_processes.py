@@ -1,10 +1,13 @@
 """What the machine is told of a process of ours: in a process of its own, as it cannot be untold."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from nextlabel.processes import without_collecting
 
 HEAPS = """
 import ctypes, tempfile, threading
@@ -42,3 +45,15 @@ def heaps_of_six_threads(before: str) -> int:
 def test_threads_share_two_heaps() -> None:
     assert heaps_of_six_threads("") > 2
     assert heaps_of_six_threads("share_heaps()") <= 2
+
+
+def test_while_modules_are_imported_nobody_looks_for_garbage_and_then_not_among_what_they_made() -> None:
+    made: list[object] = []
+    with without_collecting():
+        assert not gc.isenabled()
+        assert any(looked_at is made for looked_at in gc.get_objects())
+    try:
+        assert gc.isenabled()
+        assert not any(looked_at is made for looked_at in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -6,7 +6,12 @@ from importlib import import_module
 
 from nextlabel import __version__
 from nextlabel.errors import NextlabelError, of_missing
-from nextlabel.processes import reach_this_machine_directly, trust_named_certificates, yield_cores_while_waiting
+from nextlabel.processes import (
+    reach_this_machine_directly,
+    trust_named_certificates,
+    without_collecting,
+    yield_cores_while_waiting,
+)
 
 # What each is for, in the order of the help. A command is the module of that name in `commands`.
 COMMANDS: Mapping[str, Mapping[str, str]] = {
@@ -96,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reach_this_machine_directly()
     trust_named_certificates()
     try:
-        module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
+        with without_collecting():
+            module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
         return int(module.main(given if module.__name__.endswith(".serve") else given[1:]) or 0)
     except (NextlabelError, ImportError) as error:
         print(of_missing(error) if isinstance(error, ImportError) else error, file=sys.stderr)

@@ -10,6 +10,6 @@ QUICK: dict[str, object] = {
     "learning_rate": 1e-4,
     "precision": "fp32",  # after so few steps bf16 may leave one of many near ties out of the window
     "window": 24,
-    "reconcile_s": 1,
+    "reconcile_s": 2,  # each look by the clock costs Label Studio a third of a second of the CPU, or more
     "promote_margin": 1,  # fits so short are sometimes worse
 }

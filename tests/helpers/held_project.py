@@ -55,7 +55,7 @@ class HeldProject(LiveProject):
         followed = self.studio.project(self.id).model_version
         assert followed in self.registry.versions(self.id)
         scores = {p.task_id: p.score for p in self.studio.our_predictions(self.id) if p.version == followed}
-        served = [task for task in sorted(scores, key=lambda task: (scores[task], task)) if task not in self.labelled()]
+        served = sorted(scores.keys() - self.labelled(), key=lambda task: (scores[task], task))
         assert served
         assert served == self.order_by_entropy(followed)[: len(served)]
 
@@ -75,7 +75,7 @@ class HeldProject(LiveProject):
 
     def _right(self, before: str) -> bool:
         version = self.wait(newer_than=before)  # of labels that came during its fit, the next one is made
-        return not self.lost(version) and self._tidy(version)
+        return self._tidy(version) and not self.lost(version)  # reading all tasks takes longest
 
     def _tidy(self, version: str) -> bool:
         predictions = self.studio.our_predictions(self.id)
@@ -92,7 +92,7 @@ def held_backend(
     """
     quick: dict[str, object] = {
         **PLAIN_ORDER, "base_model": base_model, "fit_every": FIT_EVERY, "fit_steps": 3, "learning_rate": 1e-4,
-        "precision": "fp32", "window": WINDOW, "reconcile_s": 1, "promote_margin": 1, "keep_versions": 2,
+        "precision": "fp32", "window": WINDOW, "reconcile_s": 2, "promote_margin": 1, "keep_versions": 2,
         "pythonpath": os.pathsep.join([str(TESTS / "stages"), str(ROOT / "backend")]), **settings,
     }  # fmt: skip
     return LocalBackend(label_studio, model_dir, own_port(19100), command, **quick)

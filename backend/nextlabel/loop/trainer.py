@@ -15,6 +15,7 @@ from nextlabel.processes import (
     lower_priority,
     share_cores,
     share_heaps,
+    without_collecting,
     yield_cores_while_waiting,
 )
 from nextlabel.settings import Settings, for_project
@@ -44,8 +45,9 @@ def run_trainer(settings: Settings, number: int = 0) -> None:
     keep_few_kernels()
     share_heaps()
     share_cores(settings.workers)
-    from nextlabel.labelstudio.client import LabelStudioClient
-    from nextlabel.loop.controller import Controller  # here, as it imports torch, which must find all that is set above
+    with without_collecting():  # here, as they import torch, which must find all that is set above
+        from nextlabel.labelstudio.client import LabelStudioClient
+        from nextlabel.loop.controller import Controller
 
     settings = _with_own_device(settings, number)
     registry = Registry(settings.model_dir)
