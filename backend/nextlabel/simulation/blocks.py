@@ -70,7 +70,7 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 0.6rem; border-bottom: 1px solid #ccc; 
 p, li { max-width: 46rem; }
 p.strong { font-size: 1.1rem; border-left: 4px solid #0072b2; padding: 0.3rem 0 0.3rem 0.9rem; }
 figure { margin: 1.2rem 0; }
-figure svg { width: 100%; min-width: 36rem; height: auto; }
+figure svg { width: 100%; min-width: 30rem; height: auto; }
 figcaption, caption { color: #444; font-size: 0.9rem; text-align: left; padding: 0.3rem 0; }
 caption { position: sticky; left: 0; max-width: calc(100vw - 2.5rem); }
 .wide { overflow-x: auto; }
