@@ -23,9 +23,9 @@ import json, sys
 from pathlib import Path
 options = dict(option.partition("=")[::2] for option in sys.argv[1:] if "=" in option)
 start, batch = int(options["--start"]), int(options["--batch"])
-record = {RECORD!r}
+record, others = {RECORD!r}, dict(evaluate=1.0, select=2.0, shared=9.0)
 lines = [
-    {{**record, "round": n, "labels": labels, "seconds": {{"fit": labels, "evaluate": 1.0, "select": 2.0, "shared": 9.0}}}}
+    {{**record, "round": n, "labels": labels, "seconds": {{**others, "fit": labels}}}}
     for n, labels in enumerate((start, start + batch))
 ]
 Path(options["--out"], "rounds.jsonl").write_text("".join(json.dumps(line) + "\\n" for line in lines))
