@@ -247,7 +247,7 @@ def test_seconds_that_other_work_spoilt_are_told() -> None:
         replace(r, seconds={"fit": {"margin": 200.0, "random": 100.0}.get(r.strategy, 1.0)}) for r in one.run.rounds
     ]
     said = told(study(arm("margin", 0.0), records=tuple(slow)))
-    assert "Fits with 512 labels took 100 to 200 seconds in the mean of an arm, with the same steps: other" in said
+    assert "Fits with 512 labels took 100 to 200 seconds in the mean of an arm: where fits are alike, other" in said
     assert "seconds of arms" not in told(one)
 
 

@@ -380,7 +380,7 @@ def _of_making(study: CountStudy) -> Iterator[str]:
 
 
 def _of_seconds(study: CountStudy) -> Iterator[str]:
-    """Whether fits with as many steps took much longer in one arm than in another."""
+    """Whether fits with as many labels took much longer in one arm than in another."""
     by_arm: dict[str, list[float]] = {}
     for record in study.run.rounds:
         if record.labels == study.last and not baselines.kind_of(record.strategy):
@@ -388,8 +388,8 @@ def _of_seconds(study: CountStudy) -> Iterator[str]:
     means = [float(np.mean(seconds)) for seconds in by_arm.values()]
     if means and max(means) > UNEVEN * min(means):
         yield (
-            f"Fits with {study.last:,} labels took {min(means):.0f} to {max(means):.0f} seconds in the mean of an arm, "
-            "with the same steps: other work ran beside them, so that seconds of arms cannot be compared."
+            f"Fits with {study.last:,} labels took {min(means):.0f} to {max(means):.0f} seconds in the mean of an arm: "
+            "where fits are alike, other work ran beside them, and seconds of arms cannot be compared."
         )
 
 
