@@ -19,7 +19,10 @@ from nextlabel.simulation.study import headlines, read_study
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [*(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "reports/README.md")),
+    *DOCS,
+]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FIRST = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\(([^()\s]+)\)")

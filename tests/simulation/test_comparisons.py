@@ -161,6 +161,21 @@ def test_a_saving_in_most_resamples_has_both_ends() -> None:
     assert saving([100] * 10_001, [200] * 9_751 + [None] * 250, 512).high is None
 
 
+@pytest.mark.parametrize("whole", [1.0, 0.7])
+def test_where_nothing_is_left_to_gain_nothing_is_saved(whole: float) -> None:
+    """All curves at their ceiling from the first count on, and full data there, too, or below."""
+    top = {s: flat([1.0] * 5) for s in range(5)}
+    compared = compare(run_of({"random": top, "entropy": top, "full": {0: [(whole, whole)]}}), "made")
+    for target in TARGETS:
+        found = need(compared, "entropy", target)
+        assert (found.labels, found.labels_random, found.test) == (32, 32, 1.0)
+        assert found.saving == Saving(0.0, 0.0, 0.0)
+    against = arm(compared, "entropy").against_random
+    assert against is not None
+    assert (against.final_test.non_inferiority.shown, against.final_test.superiority.shown) == (True, False)
+    assert (arm(compared, "entropy").area.test.mean, against.area.test.mean) == (1.0, 0.0)
+
+
 def test_one_seed_has_no_interval_and_no_verdict() -> None:
     compared = compare(run_of({name: {0: by_seed[0]} for name, by_seed in by_hand().items() if name != "full"}), "made")
     found = need(compared, "entropy", RANDOM_FINAL)

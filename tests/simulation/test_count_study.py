@@ -34,6 +34,7 @@ def arm(
     needs: tuple[int | None, Saving] = (256, Saving(0.5, 0.4, 0.6)),
     seeds: int = 10,
     start: float = 0.4,
+    on_the_way: float = 0.0,
 ) -> Arm:
     """An arm that ends at 0.7 plus `more`; seeds lie `spread` above and below that in turn."""
     final = 0.7 + (more or 0)
@@ -48,7 +49,9 @@ def arm(
         final=Parts(about(final), about(final)),
         area=Parts(about(0.6), about(0.6)),
         needs=(Need("random_final", 0.7, 512, 512 if is_random else labels, 512, 0.7, None if is_random else saving),),
-        against_random=None if is_random else Against(difference(by_seed), about(0.0), Parts(about(0.0), about(0.0))),
+        against_random=None
+        if is_random
+        else Against(difference(by_seed), about(0.0), Parts(about(0.0), about(on_the_way))),
     )
 
 
@@ -188,6 +191,8 @@ def test_seeds_that_do_not_decide_are_told_with_how_many_would() -> None:
     said = told(study(arm("margin", 0.0, spread=0.02)))
     assert "margin is undecided, which counts as not shown: 20 seeds would decide at today's spread." in said
     assert "Full data has 3 seeds: a band takes 5." in said
+    few = told(study(arm("margin", 0.0, seeds=4)))
+    assert "margin is undecided, which counts as not shown: too few seeds to tell how many would decide" in few
     assert "Fewer than 10 paired seeds: margin and random." in told(study(arm("margin", 0.0, seeds=9)))
 
 
@@ -214,6 +219,36 @@ def test_fits_that_were_too_short_are_told() -> None:
     assert "random falls" not in said
     falling = told(study(arm("margin", -0.1, start=0.65)))
     assert "margin falls from 0.6500 with 32 labels to 0.6000 with 512: noise, or fits that do not keep up." in falling
+
+
+def test_an_arm_that_catches_up_only_at_the_end_is_told() -> None:
+    said = told(study(arm("entropy", 0.0, on_the_way=-0.02), arm("margin", 0.0, on_the_way=-0.005)))
+    assert (
+        "entropy is behind random on the way: -0.0200 [-0.0300 to -0.0100] over the whole test curve; verdicts are "
+        "about 512 labels alone." in said
+    )
+    assert "margin is behind" not in said
+
+
+def test_a_shorter_fit_on_all_the_data_is_told() -> None:
+    one = study(arm("margin", 0.0))
+    recipe = {"recipe": {"steps": 150, "batch_size": 16}, "epochs": 15.0}
+    short, long = (replace(one, run=replace(one.run, setting={**one.run.setting, **recipe, "full_steps": n}))
+                   for n in (940, 2813))  # fmt: skip
+    said = "Full data is fitted for 5.0 epochs, versions with 512 labels for 15.0: it might score higher with as many."
+    assert said in told(short)
+    assert "Full data is fitted" not in told(long)
+    assert "Full data is fitted" not in told(one)
+
+
+def test_seconds_that_other_work_spoilt_are_told() -> None:
+    one = study(arm("margin", 0.0), arm("tfidf:margin", 0.0))
+    slow = [
+        replace(r, seconds={"fit": {"margin": 200.0, "random": 100.0}.get(r.strategy, 1.0)}) for r in one.run.rounds
+    ]
+    said = told(study(arm("margin", 0.0), records=tuple(slow)))
+    assert "Fits with 512 labels took 100 to 200 seconds in the mean of an arm: where fits are alike, other" in said
+    assert "seconds of arms" not in told(one)
 
 
 def test_classes_that_decide_much_on_little_are_told() -> None:

@@ -10,8 +10,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -24,7 +26,7 @@ from nextlabel.model.devices import processor
 from nextlabel.simulation import probabilities, records, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan
+from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, Job
 from nextlabel.simulation.records import Record
 from nextlabel.simulation.replay import Arm, RunProtocol, arms
 
@@ -334,6 +336,69 @@ def test_with_label_counts_a_cut_run_and_one_of_two_workers_end_with_the_same_fi
     play(two, data, counted, replace(PLAN, workers=2))
     assert lines(cut) == lines(whole) == lines(two)
     assert said_in(cut) == said_in(whole) == said_in(two)
+
+
+def killed_before(steps: int, run: Callable[[], object]) -> bool:
+    """Whether another process that does it is killed, as by a power cut, after so many steps on disk, or comes to its
+    end before."""
+    process = os.fork()
+    if not process:
+        left = iter(range(steps))
+
+        def deadly(owner: object, name: str) -> None:
+            real = getattr(owner, name)
+
+            def step(*args: object, **kwargs: object) -> object:
+                if next(left, None) is None:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **kwargs)
+
+            setattr(owner, name, step)
+
+        for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink")):
+            deadly(owner, name)
+        try:
+            run()
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_with_label_counts_a_run_killed_at_any_step_on_disk_ends_with_the_same_files(
+    tmp_path: Path, data: TextSet, counted: RunProtocol
+) -> None:
+    whole, plan = tmp_path / "whole", replace(PLAN, arms=arms(["random"], [0]))
+    events: list[Event] = []
+    with Experiment(whole, data, counted) as experiment:
+        experiment.play(plan, "the command", events.append)
+    pinned = experiment.protocol  # nothing is measured in a forked process
+
+    def told_again(data: TextSet, protocol: RunProtocol, jobs: Sequence[Job], plan: ExperimentPlan) -> Iterator[Event]:
+        for arm, done in (one for job in jobs for one in job):
+            yield from [event for event in events if event.arm == arm][len(done) :]
+
+    def go_on(out: Path) -> None:
+        with Experiment(out, data, pinned) as experiment:
+            experiment.play(plan, "the command", make=told_again)
+
+    def files(out: Path) -> dict[str, bytes]:
+        there = [path for path in out.rglob("*") if path.is_file() and path.name not in ("run.json", "run.lock")]
+        return {str(path.relative_to(out)): path.read_bytes() for path in there}
+
+    for steps in range(100):
+        out = tmp_path / str(steps)
+        if not killed_before(steps, partial(go_on, out)):
+            break
+        go_on(out)
+        assert files(out) == files(whole)
+        assert len(records.read_run(out).invocations) <= 2
+    assert steps > 3 * len(events)
 
 
 @pytest.mark.usefixtures("patience")

@@ -10,7 +10,7 @@ from pathlib import Path
 from nextlabel.commands._common import new_parser, positive, write_json
 from nextlabel.commands.simulate import counts
 
-RECIPE = "--steps 150 --batch-size 8 --lr 2e-4 --epochs 6 --max-length 64"
+RECIPE = "--steps 150 --batch-size 16 --lr 2e-4 --epochs 15 --max-length 64"  # that of the reports
 OLDER = "--steps 343 --batch-size 32 --lr 1e-4 --max-length 64"
 
 
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str]) -> None:
     from nextlabel.lab import measure_rounds
     from nextlabel.lab.measure_rounds import Way
 
+    if not measure_rounds.is_checkout(options.against):
+        parser.error(f"--against {options.against} is no checkout of Nextlabel. Make one with git worktree add.")
     ours, theirs = shlex.split(options.recipe), shlex.split(options.older_recipe)
 
     ways = [
@@ -44,4 +46,5 @@ def main(arguments: Sequence[str]) -> None:
     print(measure_rounds.to_markdown(costs))
     for name, by_corpus in found.items():
         print(f"{name}, in parts of before: {', '.join(f'{key} {ratio:.2f}' for key, ratio in by_corpus.items())}")
-    write_json(options.out, {"rounds": measure_rounds.as_dict(costs), "ratios": found})
+    made = measure_rounds.provenance(ways, options.base_model, options.threads)
+    write_json(options.out, {**made, "rounds": measure_rounds.as_dict(costs), "ratios": found})

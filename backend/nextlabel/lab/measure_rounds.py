@@ -13,6 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from nextlabel.errors import BadRunError
+from nextlabel.model import checkpoints
+from nextlabel.model import classifier as classifiers
+from nextlabel.model.devices import machine
 from nextlabel.simulation import records
 from nextlabel.values import markdown
 
@@ -47,6 +50,30 @@ class Cost:
     def total_s(self) -> float:
         """The median of a round's seconds."""
         return median(self.turns)
+
+
+def is_checkout(directory: Path) -> bool:
+    """Whether simulations can be played from there."""
+    return (directory / "scripts" / "simulate.py").is_file()
+
+
+def provenance(ways: Sequence[Way], base_model: str, threads: int) -> dict[str, object]:
+    """On what, and by which options, something was measured; of an older build the commit, where git can tell it."""
+    return {
+        "machine": machine(),
+        "threads": threads,
+        "base_model": checkpoints.identity(base_model),
+        "versions": classifiers.package_versions(),
+        "ways": {way.name: {"options": " ".join(way.options), "commit": _commit(way.checkout or HERE)} for way in ways},
+    }
+
+
+def _commit(checkout: Path) -> str | None:
+    try:
+        command = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def measure(

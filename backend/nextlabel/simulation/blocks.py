@@ -70,15 +70,18 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 0.6rem; border-bottom: 1px solid #ccc; 
 p, li { max-width: 46rem; }
 p.strong { font-size: 1.1rem; border-left: 4px solid #0072b2; padding: 0.3rem 0 0.3rem 0.9rem; }
 figure { margin: 1.2rem 0; }
-figure svg { width: 100%; height: auto; }
+figure svg { width: 100%; min-width: 30rem; height: auto; }
 figcaption, caption { color: #444; font-size: 0.9rem; text-align: left; padding: 0.3rem 0; }
+caption { position: sticky; left: 0; max-width: calc(100vw - 2.5rem); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.86rem; font-variant-numeric: tabular-nums; margin: 0.8rem 0; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: right; vertical-align: top; }
 th:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #555; }
 pre { background: #f5f5f5; padding: 0.7rem 0.9rem; font-size: 0.82rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-@media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } }
+@media (max-width: 40rem) { td { white-space: nowrap; } }
+@media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; }
+  figure svg { min-width: 0; } }
 """.strip()
 
 
@@ -164,7 +167,11 @@ def _block_html(block: Block) -> str:
         case Code(text):
             return f"<pre><code>{html.escape(text)}</code></pre>"
         case Picture(name, svg, alt, caption):
-            return f"<figure>\n{_inline(svg, name, alt)}\n<figcaption>{html.escape(caption)}</figcaption>\n</figure>"
+            return _picture_html(_inline(svg, name, alt), caption)
+
+
+def _picture_html(svg: str, caption: str) -> str:
+    return f'<figure>\n<div class="wide">{svg}</div>\n<figcaption>{html.escape(caption)}</figcaption>\n</figure>'
 
 
 def _table_html(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

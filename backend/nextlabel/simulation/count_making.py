@@ -1,13 +1,12 @@
 """How a run with label counts was made, for its report: what was chosen, how long it took, by what commands."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from nextlabel.simulation import baselines
 from nextlabel.simulation.asked import rules
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
-from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed
+from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed, steps_of_fits
 from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
 from nextlabel.simulation.records import LIVE, Record
@@ -150,20 +149,14 @@ def _but_live(study: CountStudy) -> str:
 
 def _fits(study: CountStudy) -> Iterator[Table]:
     """How long models were fitted; nothing where the setting does not tell."""
-    setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
-    least, size = recipe.get("steps"), recipe.get("batch_size")
-    if not least or not size:
-        return
-    epochs = setting.get("epochs") or 0.0
-    steps = {count: max(least, math.ceil(epochs * count / size)) for count in study.comparison.counts}
-    if study.comparison.full:
-        steps[study.comparison.train] = setting["full_steps"]
+    size = (study.run.setting.get("recipe") or {}).get("batch_size") or 0
     head = ["labels", "steps", "examples a step", "epochs", "of its own labels known afterwards"]
     rows = [
         [f"{count:,}", f"{n:,}", str(size), f"{n * size / count:.1f}", _known(study, count)]
-        for count, n in steps.items()
+        for count, n in steps_of_fits(study).items()
     ]
-    yield Table("Fits of the model; mean over all arms of the accuracy on the labels of the fit.", head, rows)
+    if rows:
+        yield Table("Fits of the model; mean over all arms of the accuracy on the labels of the fit.", head, rows)
 
 
 def _known(study: CountStudy, count: int) -> str:

@@ -10,8 +10,8 @@ from nextlabel.errors import BadRunError
 from nextlabel.simulation import asked, curves, measures, probabilities
 from nextlabel.simulation.count_study import CountStudy
 from nextlabel.simulation.curves import Estimate
-from nextlabel.simulation.measures import BINS, Measures
-from nextlabel.simulation.probabilities import Said, Targets
+from nextlabel.simulation.measures import Measures
+from nextlabel.simulation.probabilities import LEVELS, Said, Targets
 from nextlabel.simulation.records import FULL, RANDOM, Record, read_run
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.layout import Layout
@@ -121,11 +121,13 @@ def _estimate(values: Sequence[float]) -> Estimate:
 
 def _bins(parts: Sequence[tuple[Said, Ints]]) -> Bins:
     """The bins of the calibration error, over all parts together."""
-    confidence_N = np.concatenate([said.probs_NC[np.arange(len(right)), said.classes_N] for said, right in parts])
+    levels_N = np.concatenate([measures.confidence_levels(said) for said, _ in parts])
     right_N = np.concatenate([said.classes_N == right for said, right in parts])
-    bins_N = np.clip(np.ceil(confidence_N * BINS - 1e-9).astype(np.int64) - 1, 0, BINS - 1)
-    counts_B = np.bincount(bins_N, minlength=BINS)
-    some_B = counts_B > 0
-    confidence_B, right_B = (np.bincount(bins_N, weights=of, minlength=BINS) for of in (confidence_N, right_N))
-    means = [tuple((of[some_B] / counts_B[some_B]).tolist()) for of in (confidence_B, right_B)]
-    return Bins(means[0], means[1], tuple(counts_B[some_B].tolist()))
+    bins_N = measures.bin_of(levels_N)
+    of_bins = [bins_N == b for b in np.unique(bins_N)]
+    counts = tuple(int(here_N.sum()) for here_N in of_bins)
+    return Bins(
+        tuple(int(levels_N[here_N].sum()) / (LEVELS * n) for here_N, n in zip(of_bins, counts, strict=True)),
+        tuple(int(right_N[here_N].sum()) / n for here_N, n in zip(of_bins, counts, strict=True)),
+        counts,
+    )

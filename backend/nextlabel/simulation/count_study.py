@@ -1,5 +1,6 @@
 """What a run with label counts supports, in sentences, and what should make a reader doubt it. Draws nothing."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,12 @@ from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need
 from nextlabel.simulation.curves import FEWEST_SEEDS, SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import by_strategy, differing_versions, listing
 from nextlabel.simulation.records import FULL, RANDOM, Record, Run
-from nextlabel.simulation.study import from_to
+from nextlabel.simulation.study import from_to, interval
 from nextlabel.simulation.verdicts import MARGIN, Difference
 from nextlabel.values.layout import Layout
 
 WELL_FITTED = 0.95  # of its own labels a fit should know at least so many; the field's fits know nearly all
+UNEVEN = 1.25  # times as many seconds for the same fits: something else ran, too
 FEW_EXAMPLES = 10  # of a class in a part: its F1 moves by steps of a tenth
 
 
@@ -210,10 +212,12 @@ def doubts(study: CountStudy) -> list[str]:
     """What a sceptic should distrust in this run, what weighs most first."""
     return [
         *_of_seeds(study),
+        *_of_curves(study),
         *_left_out(study),
         *_of_fits(study),
         *_of_classes(study),
         *_of_making(study),
+        *_of_seconds(study),
         *_of_design(study),
     ]
 
@@ -230,8 +234,9 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
     undecided = [arm for arm in study.judged if arm.against_random and not is_decided(arm.against_random.final_test)]
     for arm in undecided:
         assert arm.against_random is not None
-        needed = arm.against_random.final_test.non_inferiority.needed
-        yield f"{arm.strategy} is undecided, which counts as not shown: {needed} seeds would decide at today's spread."
+        of = arm.against_random.final_test.non_inferiority
+        when = "too few seeds to tell how many" if of.p is None else f"{of.needed} seeds"
+        yield f"{arm.strategy} is undecided, which counts as not shown: {when} would decide at today's spread."
     full = study.comparison.full
     if full is None:
         yield "There is no full data: how far the arms are from what all labels give cannot be told."
@@ -241,6 +246,18 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
         yield f"Full data has {seeds}: {band}."
     if len(study.judged) > 1:
         yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
+
+
+def _of_curves(study: CountStudy) -> Iterator[str]:
+    """Arms that are behind over the whole curve, which verdicts on its end do not say."""
+    for arm in study.judged:
+        assert arm.against_random is not None
+        area = arm.against_random.area.test
+        if area.mean < -MARGIN:
+            yield (
+                f"{arm.strategy} is behind random on the way: {area.mean:+.4f} {interval(area, signed=True)}".rstrip()
+                + f" over the whole test curve; verdicts are about {study.last:,} labels alone."
+            )
 
 
 def is_decided(of: Difference) -> bool:
@@ -268,6 +285,17 @@ def _left_out(study: CountStudy) -> Iterator[str]:
         yield f"Random sampling got to {study.last:,} of {most:,} labels; what other arms did beyond is left out."
 
 
+def steps_of_fits(study: CountStudy) -> dict[int, int]:
+    """The steps of a fit by its label count, full data's last; nothing where the setting does not tell."""
+    setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
+    least, size = recipe.get("steps"), recipe.get("batch_size")
+    if not least or not size:
+        return {}
+    epochs = setting.get("epochs") or 0.0
+    steps = {count: max(least, math.ceil(epochs * count / size)) for count in study.comparison.counts}
+    return {**steps, **({study.comparison.train: setting["full_steps"]} if study.comparison.full else {})}
+
+
 def _of_fits(study: CountStudy) -> Iterator[str]:
     short = [
         f"{name} with {labels:,} labels {100 * share:.0f} %"
@@ -279,7 +307,16 @@ def _of_fits(study: CountStudy) -> Iterator[str]:
             f"Perhaps undertrained: fits know too few of their own labels ({'; '.join(short)}), for want of steps or "
             "as labels contradict each other."
         )
-    full = study.comparison.full
+    full, steps = study.comparison.full, steps_of_fits(study)
+    if full and steps:
+        whole, ours = (
+            steps[n] * study.run.setting["recipe"]["batch_size"] / n for n in (study.comparison.train, study.last)
+        )
+        if whole < ours:
+            yield (
+                f"Full data is fitted for {whole:.1f} epochs, versions with {study.last:,} labels for {ours:.1f}: it "
+                "might score higher with as many."
+            )
     above = [arm.strategy for arm in study.comparison.arms if full and arm.final.test.mean > full.test.mean]
     if above:
         yield f"{listing(above)} with {study.last:,} labels above full data: the fit on all labels may be too short."
@@ -340,6 +377,20 @@ def _of_making(study: CountStudy) -> Iterator[str]:
     differing = list(differing_versions(study.run.rounds))
     if differing:
         yield f"Rounds were made with different versions of packages: {'; '.join(differing)}."
+
+
+def _of_seconds(study: CountStudy) -> Iterator[str]:
+    """Whether fits with as many labels took much longer in one arm than in another."""
+    by_arm: dict[str, list[float]] = {}
+    for record in study.run.rounds:
+        if record.labels == study.last and not baselines.kind_of(record.strategy):
+            by_arm.setdefault(record.strategy, []).append(record.seconds.get("fit", 0.0))
+    means = [float(np.mean(seconds)) for seconds in by_arm.values()]
+    if means and max(means) > UNEVEN * min(means):
+        yield (
+            f"Fits with {study.last:,} labels took {min(means):.0f} to {max(means):.0f} seconds in the mean of an arm: "
+            "where fits are alike, other work ran beside them, and seconds of arms cannot be compared."
+        )
 
 
 def begun_anew(start: Mapping[str, object]) -> Sequence[Mapping[str, object]]:

@@ -43,6 +43,7 @@ from nextlabel.simulation.records import (
     Record,
 )
 from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProtocol, rounds_in
+from nextlabel.store.files import forget_unfinished
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
 
@@ -162,6 +163,8 @@ class Experiment:
             )
         with _disk(self.out):
             records.repair(self.out / ROUNDS)
+            for directory in (self.out, self.out / probabilities.DIRECTORY):
+                forget_unfinished(directory)
             anew = self._begin_anew(plan)
             if self.protocol.at:
                 layout = self.data.question.layout

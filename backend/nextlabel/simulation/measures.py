@@ -109,11 +109,22 @@ def unfolded(layout: Layout | None, said: Said, targets: arrays.Targets) -> Iter
 
 def calibration_error(said: Said, targets_N: Ints) -> float:
     """The expected calibration error over 15 bins of equal width, in [0, 1]."""
-    levels_N = np.rint(said.probs_NC[np.arange(len(targets_N)), said.classes_N] * LEVELS).astype(np.int64)
-    bins_N = np.maximum(levels_N - 1, 0) // (LEVELS // BINS)
+    levels_N = confidence_levels(said)
+    bins_N = bin_of(levels_N)
     gaps_N = (said.classes_N == targets_N) * LEVELS - levels_N
     gaps = [abs(int(gaps_N[bins_N == b].sum())) for b in range(BINS)]
     return sum(gaps) / (LEVELS * len(targets_N))
+
+
+def confidence_levels(said: Said) -> Ints:
+    """The stored probability of each example's stored class, in steps of 1/255: whole numbers, whose sums are exact."""
+    levels_N: Ints = np.rint(said.probs_NC[np.arange(len(said.classes_N)), said.classes_N] * LEVELS).astype(np.int64)
+    return levels_N
+
+
+def bin_of(levels_N: Ints) -> Ints:
+    """In which bin of the calibration error each confidence lies, from 0."""
+    return np.maximum(levels_N - 1, 0) // (LEVELS // BINS)
 
 
 def brier(said: Said, targets_N: Ints) -> float:

@@ -1,6 +1,7 @@
 """Files that readers see whole or not at all."""
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -22,3 +23,10 @@ def replace_file(path: Path, content: str | bytes, durable: bool = False) -> Non
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def forget_unfinished(directory: Path) -> None:
+    """Remove what processes that were killed had not put in its place yet. Nobody may write there meanwhile."""
+    for path in directory.glob(".*"):
+        if re.fullmatch(r"\..+\.\d+-\d+", path.name):
+            path.unlink()

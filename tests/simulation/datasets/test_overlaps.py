@@ -11,6 +11,7 @@ from nextlabel.simulation.datasets.overlaps import (
     contradictions,
     joined_to_train,
     leaks,
+    near_leaks,
     repeats,
 )
 from nextlabel.values.examples import Example
@@ -40,6 +41,17 @@ def test_a_leak_is_what_is_learnt_from_and_judged_by() -> None:
     data = parts([("a", "1"), ("b", "0"), ("a", "1")], [("a", "0"), ("c", "1")], [("c", "1"), ("c", "0"), ("b", "0")])
     assert leaks(data) == {"dev examples are also in train": 1, "test examples are also in train": 1}
     assert repeats(data) == {"test examples are also in dev": 2, "train examples repeat an earlier one": 1}
+
+
+def test_texts_with_nearly_the_same_words_are_counted() -> None:
+    ten = [f"word{n}" for n in range(10)]
+    data = parts(
+        [(" ".join(ten), "1"), ("something else", "0"), ("no words: !", "0")],
+        [(" ".join([*ten[:9], "other"]), "1"), ("!!!", "0")],  # 9 in common of 10 and 10
+        [(" ".join([*ten[:8], "an", "other"]), "1"), (" ".join(ten[:9]).upper() + "!", "0"), ("Else, something", "0")],
+    )
+    assert near_leaks(data) == {"dev": 1, "test": 2}
+    assert near_leaks({**data, "test": []}) == {"dev": 1}
 
 
 def test_texts_under_two_labels_are_counted_within_and_across_parts() -> None:

@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from nextlabel.errors import of_extra
 from nextlabel.values.examples import Example
 
 Parts = Mapping[str, Sequence[tuple[Example, str]]]  # train, dev, test: examples with their labels
 
+NEARLY = 0.9  # cosine of the sets of words
+ROUNDING = 1e-9
 EXCERPT = 80  # characters of a text that a message quotes
 
 
@@ -33,6 +38,22 @@ class Joined(NamedTuple):
 def leaks(parts: Parts) -> dict[str, int]:
     """How many examples to judge by are also examples to learn from, word for word, in words; only what there is."""
     return _shared(parts, [("dev", "train"), ("test", "train")])
+
+
+def near_leaks(parts: Parts) -> dict[str, int]:
+    """How many examples of dev and of test have nearly the words of one of train: as many in common as `NEARLY` times
+    the geometric mean of how many different ones each has. Case, order and punctuation do not matter; leaks count."""
+    with of_extra("simulation", "Counting near-copies"):
+        from sklearn.feature_extraction.text import CountVectorizer
+        from sklearn.preprocessing import normalize
+    texts = {name: [" ".join(example.texts) for example, _ in part] for name, part in parts.items()}
+    words = CountVectorizer(binary=True, token_pattern=r"\w+").fit([text for part in texts.values() for text in part])
+    points = {name: normalize(words.transform(part).astype(np.float64)) for name, part in texts.items() if part}
+    return {
+        name: int(((points[name] @ points["train"].T).max(axis=1).toarray() >= NEARLY - ROUNDING).sum())
+        for name in ("dev", "test")
+        if name in points
+    }
 
 
 def repeats(parts: Parts) -> dict[str, int]:

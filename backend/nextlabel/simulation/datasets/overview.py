@@ -6,13 +6,15 @@ from typing import Any
 
 from nextlabel.model import checkpoints
 from nextlabel.simulation.datasets import fetched
+from nextlabel.simulation.datasets.overlaps import near_leaks
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.values.markdown import table
 
 LENGTHS = (64, 128)  # word pieces
 HEAD = (
     *("corpus", "classes", "rows in the package", "in publications", "left after cleaning", "pool, dev, test"),
-    *("rarest and largest class of the pool", "longer than 64, 128 pieces", "pieces read"),
+    *("rarest and largest class of the pool", "dev, test with nearly the words of a text of the pool"),
+    *("longer than 64, 128 pieces", "pieces read"),
 )
 
 
@@ -43,6 +45,7 @@ def _counts(data: TextSet, about: dict[str, Any], base_model: str) -> list[str]:
         _sum(about["kept"].values()),
         ", ".join(str(len(part)) for part in data.parts().values()),
         f"{min(pool)}, {max(pool)}",
+        ", ".join(map(str, near_leaks(data.parts()).values())),
         ", ".join(f"{(lengths_N > length).mean():.1%}".replace("%", " %") for length in LENGTHS),
         str(about["word_pieces"]),
     ]
