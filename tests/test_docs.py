@@ -140,7 +140,6 @@ def test_every_public_corpus_that_was_played_is_among_them() -> None:
 def test_what_a_lead_would_have_been_told_is_what_the_records_say() -> None:
     page, _, command = (ROOT / REPORTS / "told.md").read_text(encoding="utf-8").partition("\nMade by `")
     runs = shlex.split(command.partition("`")[0])[2:]
-    assert {Path(run).name for run in runs} == {run.name for run in over_corpora()[1]}
     assert page == told_report.to_markdown([told for run in runs for told in told_report.read(ROOT / run)])
 
 
