@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from nextlabel.lab.benchmark.report import markers, to_markdown
-from nextlabel.simulation import corpora_report, count_study
+from nextlabel.simulation import corpora_report, count_study, told_report
 from nextlabel.simulation.blocks import Paragraph, block_md
 from nextlabel.simulation.corpora_report import CorporaReport
 from nextlabel.simulation.count_report import read_count_study
@@ -138,6 +138,12 @@ def test_every_public_corpus_that_was_played_is_among_them() -> None:
     played = {path.parent.name for path in (ROOT / REPORTS).glob("*/targets.json")}
     named = {run.name for run in over_corpora()[1]}
     assert named == played - {"comments"}, "which asks two questions, and was played to show that"
+
+
+def test_what_a_lead_would_have_been_told_is_what_the_records_say() -> None:
+    page, _, command = (ROOT / REPORTS / "told.md").read_text(encoding="utf-8").partition("\nMade by `")
+    runs = shlex.split(command.partition("`")[0])[2:]
+    assert page == told_report.to_markdown([told for run in runs for told in told_report.read(ROOT / run)])
 
 
 @pytest.mark.parametrize("corpus", ["comments", "tweets"])
