@@ -17,7 +17,7 @@ from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, decoded
+from nextlabel.values.layout import ANY_OF, decoded, unasked
 
 Answered = tuple[Example, Sequence[Vote]]
 NEAR = 10  # labelled texts that a reason counts among
@@ -61,7 +61,7 @@ def _one_of(name: str, labels: Sequence[str]) -> Callable[[str], int | None]:
 def _any_of(name: str, label: str) -> Callable[[str], int | None]:
     def given(answer: str) -> int | None:
         labels = decoded(answer).get(name)
-        return None if labels is None else int(label in labels)
+        return None if labels is None or label in unasked(answer).get(name, ()) else int(label in labels)
 
     return given
 
@@ -206,7 +206,7 @@ class _Look:
 def _by_person(question: Question, asked: Asked, votes: Sequence[Vote]) -> dict[str, tuple[Vote, int]]:
     found: dict[str, tuple[Vote, int]] = {}
     for vote in sorted(votes, key=lambda vote: vote.when):
-        answer = question.answer_of(vote.label)
+        answer = question.consensus([vote])
         number = None if answer is None else asked.given(answer)
         if number is not None:
             found[vote.account] = (vote, number)

@@ -23,7 +23,7 @@ from nextlabel.settings import Settings
 from nextlabel.store.pool import Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
-from nextlabel.values.layout import ANY_OF, ONE_OF, Answers, Cut, decoded, encoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, Answers, Cut, decoded, encoded, unasked
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.exporting import Source, classifier_of
 from nextlabel.versions.label_files import INTEGER, NUMBER, TEXT, YES_NO, Column, Slice
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SLICE = 4096  # tasks at a time
 PERSON, MACHINE, NOT_ASKED = "person", "machine", "not asked"  # whose an answer is
+BOTH = "person, machine"  # of labels that the person was not asked about the machine's, else the person's
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Label:
     @property
     def machines(self) -> bool:
         """Whether no person has answered any of it."""
-        return PERSON not in self.by.values()
+        return {PERSON, BOTH}.isdisjoint(self.by.values())
 
     @property
     def answer(self) -> str:
@@ -131,9 +132,12 @@ class MachineLabels:
     def _label(self, one: Asked, probs_C: Array) -> Label:
         said, sure = self._said(probs_C)
         votes = [vote for vote in one.votes if vote.weight]
-        given = self._given(self.config.question.consensus(votes)) if votes else {}
-        answers = {**said, **given}
+        answer = (self.config.question.consensus(votes) if votes else None) or ""
+        given, left = self._given(answer), unasked(answer)
+        added = {name: tuple(one for one in said.get(name, ()) if one in left.get(name, ())) for name in given}
+        answers = {**said, **{name: (*labels, *added[name]) for name, labels in given.items()}}
         by = {cut.name: PERSON if cut.name in given else MACHINE for cut in self.questions}
+        by |= {name: BOTH for name in given if left.get(name)}
         for control in self._hidden(answers):
             answers[control.name], by[control.name] = (), NOT_ASKED
         label = Label(one.example.id, answers, by, sure, probs_C, len(votes), False)
@@ -168,8 +172,8 @@ class MachineLabels:
     def _now(self, label: str, question: str) -> str:
         return (self.config.label_of(label, question) if question in self.config.spellings else None) or label
 
-    def _given(self, answer: str | None) -> dict[str, tuple[str, ...]]:
-        if answer is None:
+    def _given(self, answer: str) -> dict[str, tuple[str, ...]]:
+        if not answer:
             return {}
         names = {cut.name for cut in self.questions}
         form = isinstance(self.config.question, Form)
