@@ -223,9 +223,10 @@ def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_task
     assert changed_labels(view(text("text"), TOPIC), view(text("text"), topics), NEW, first) == {}
     assert parse_label_config(after, noted).reading == parse_label_config(after, NEW).reading
     config = parse_label_config(after, replace(noted, label_map={"rude": "crude"}))
+    ticked, nothing = annotation(config, tones={"choices": ["rude"]}), annotation(config)
     found = [
-        to_vote(config, {**annotation(config, tones={"choices": given}), "created_at": f"2026-0{month}-09T00:00:00Z"})
-        for given, month in ((["rude"], 4), ([], 4), ([], 5))
+        to_vote(config, {**given, "created_at": f"2026-0{month}-09T00:00:00Z"})
+        for given, month in ((ticked, 4), (nothing, 4), (nothing, 5))
     ]
     answers = [config.question.consensus([vote]) or "" for vote in found if vote]
     assert [dict(decoded(answer)) for answer in answers] == [{"tones": ("crude",)}, {"tones": ()}, {"tones": ()}]

@@ -21,7 +21,7 @@ from nextlabel.problems.form import Form, Part, is_there
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
+from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, LabelChanges, ProjectOptions
 
 MAX_CONFIG = 2**20  # characters of a labelling config
@@ -113,6 +113,17 @@ class LabelConfig:
     def asked(self) -> tuple[ControlTag, ...]:
         """The controls by which the questions are asked."""
         return self.controls or (ControlTag(self.from_name, self.to_name, ONE_OF, self.labels, shown_as=self.shown_as),)
+
+    def hidden(self, answers: Answers) -> set[str]:
+        """Of the questions answered those that a person with these answers is not asked, and what follows from that."""
+        left = dict(answers)
+        while more := [
+            control.name
+            for control in self.asked
+            if control.name in left and control.asked({name: given for name, given in left.items() if given}) is False
+        ]:
+            left = {name: labels for name, labels in left.items() if name not in more}
+        return answers.keys() - left.keys()
 
     def label_of(self, given: str, question: str = "") -> str | None:
         """The label to learn that an annotation's text stands for; None when there is none, or it is ignored.

@@ -175,8 +175,8 @@ def _on_later_labels(config: LabelConfig, project: int) -> Iterator[Notice]:
             yield Notice(
                 "Labels that came later",
                 f"{names} came to the question {part.name} when it was in use. Whoever answered it before was not "
-                f"asked about {'it' if len(later) == 1 else 'them'}: neither yes nor no is learnt from that. Where one takes "
-                f"the place of an older label, say so with `{CONNECT} --project {project} --map-label OLD=NEW`.",
+                f"asked about {'it' if len(later) == 1 else 'them'}: neither yes nor no is learnt from that. Where one "
+                f"takes the place of an older label, say so with `{CONNECT} --project {project} --map-label OLD=NEW`.",
                 harmless=True,
             )
 

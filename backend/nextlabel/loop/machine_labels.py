@@ -14,9 +14,8 @@ import numpy as np
 
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.certificate import Audit, certified_labels, text_hash
-from nextlabel.loop.auditing import progress
+from nextlabel.loop.auditing import is_of_all, progress
 from nextlabel.loop.said import scores_of
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings
@@ -88,12 +87,12 @@ class MachineLabels:
 
     @cached_property
     def certified(self) -> Mapping[int, tuple[str, str]]:
-        """By task the label that a certificate in force is about, and the hash of the text; none unless it is of this
-        very version or head."""
+        """By task the label or the answers that a certificate in force is about, and the hash of the text; none unless
+        it is of this very version or head, and of all that is asked."""
         audit = self._audit()
-        if audit is None:
+        if audit is None or not is_of_all(audit, self.config):
             return {}
-        counted = progress(self.pool, self.config.question, audit).counted
+        counted = progress(self.pool, self.config, audit).counted
         texts = dict(zip(audit.ids_N.tolist(), audit.texts, strict=True))
         return {one.task: (one.label, texts[one.task]) for one in certified_labels(audit, counted)}
 
@@ -138,11 +137,12 @@ class MachineLabels:
         answers = {**said, **{name: (*labels, *added[name]) for name, labels in given.items()}}
         by = {cut.name: PERSON if cut.name in given else MACHINE for cut in self.questions}
         by |= {name: BOTH for name in given if left.get(name)}
-        for control in self._hidden(answers):
-            answers[control.name], by[control.name] = (), NOT_ASKED
+        for name in self.config.hidden(answers):
+            answers[name], by[name] = (), NOT_ASKED
         label = Label(one.example.id, answers, by, sure, probs_C, len(votes), False)
+        whole = self.single(label) if self.source.layout is None else label.answer
         certified = self.certified.get(label.task)
-        is_so = certified == (self.single(label), text_hash(key_of(one.example))) if certified else False
+        is_so = certified == (whole, text_hash(key_of(one.example))) if certified else False
         return Label(label.task, answers, by, sure, probs_C, len(votes), is_so)
 
     def single(self, label: Label) -> str:
@@ -179,19 +179,6 @@ class MachineLabels:
         form = isinstance(self.config.question, Form)
         answers = decoded(answer) if form else {self.config.asked[0].name: (answer,)}
         return {name: labels for name, labels in answers.items() if name in names}
-
-    def _hidden(self, answers: Answers) -> list[ControlTag]:
-        """What a person with these answers would not be asked; what follows from that, too."""
-        names, found = {cut.name for cut in self.questions}, list[ControlTag]()
-        left = dict(answers)
-        while more := [
-            control
-            for control in self.config.asked
-            if control.name in names & left.keys() and control.asked({k: v for k, v in left.items() if v}) is False
-        ]:
-            found += more
-            left = {name: labels for name, labels in left.items() if name not in {one.name for one in more}}
-        return found
 
     # As a table
 
