@@ -275,6 +275,20 @@ def test_a_label_that_was_renamed_is_shown_by_its_new_name_and_one_that_is_gone_
     assert [item["value"] for item in prediction["result"]] == [{"choices": ["sports"]}]
 
 
+def test_what_is_listed_twice_is_one_label_and_words_inside_a_tag_are_none() -> None:
+    config = config_of(tags("Choices", 'name="q"', "a", "b", "b"))
+    assert config.labels == ("a", "b")
+    vote = to_vote(config, annotation(config, q={"choices": ["b", "b"]}))
+    assert vote is not None
+    assert vote.label == "b"
+    with pytest.raises(
+        RefusedConfigError, match=r'Write <Choice value="label"/> in the place of <Choice>label</Choice>'
+    ):
+        config_of('<Choices name="q" toName="text"><Choice>a</Choice><Choice>b</Choice></Choices>')
+    with pytest.raises(RefusedConfigError, match=r"has the labels \['a'\]; at least two different"):
+        config_of(tags("Choices", 'name="q"', "a", "a"))
+
+
 def test_other_controls_beside_are_named_as_not_learnt() -> None:
     config = config_of(TOPIC, tags("Labels", 'name="ner"'), tags("Choices", 'name="k" perRegion="true"', "x", "y"))
     assert config.labels == ("news", "sport")

@@ -4,8 +4,8 @@ docs/quality.md has the definitions in words.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TypeAlias
 
@@ -49,6 +49,14 @@ class Said:
     probs_of: Mapping[int, Array]
     known: Collection[int] | None
     layout: Layout | None = None
+
+
+def answering(text: ControlText, answer_in: Callable[[str], str | None]) -> ControlText:
+    """With what of its answer is about a question; one that says nothing of it is none to judge it by."""
+    if text.state != ANSWERED:
+        return text
+    answer = answer_in(text.answer)
+    return replace(text, state=LEFT_OUT, answer="") if answer is None else replace(text, answer=answer)
 
 
 def counting(texts: Sequence[ControlText]) -> list[ControlText]:

@@ -28,7 +28,6 @@ from nextlabel.simulation.replay import (
     arms,
     check,
     deviations,
-    require_served,
     rounds_in,
 )
 
@@ -80,7 +79,6 @@ def open_experiment(
     """The experiment of a directory, new or begun. Raises `BadRunError` for what cannot be played, or not there."""
     differing = deviations(data, protocol, strategies, seeds) if reproduce_tutorial else None
     experiment = Experiment(out, data, protocol, differing)
-    require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
     return experiment
 
