@@ -136,7 +136,6 @@ def test_an_example_is_judged_by_a_head_that_does_not_know_it() -> None:
         assert np.allclose(probs_NC[fold_N == fold], theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize("targets", [[], [0], [1, 1, 1, 1], [0, 1], [0, 0, 0, 0, 0, 0, 0, 2], [0, 1, 2]])
 def test_heads_of_many_labels_say_at_once_what_each_would_alone() -> None:
     rng = np.random.default_rng(0)
     features_ND = rng.normal(size=(80, 6))
@@ -154,6 +153,7 @@ def test_heads_of_many_labels_say_at_once_what_each_would_alone() -> None:
         assert not seen_NL[~asked_N, label].any()
 
 
+@pytest.mark.parametrize("targets", [[], [0], [1, 1, 1, 1], [0, 1], [0, 0, 0, 0, 0, 0, 0, 2], [0, 1, 2]])
 def test_where_a_class_has_no_other_example_its_label_is_not_doubted(targets: list[int]) -> None:
     targets_N = np.array(targets, dtype=np.int64)
     features_ND = np.eye(8)[np.arange(len(targets))]

@@ -92,3 +92,6 @@ def test_of_a_label_that_was_not_asked_about_nothing_is_a_target() -> None:
     assert LAYOUT.holds(answer)
     assert encoded({"tones": ("x",)}, {"tones": ()}) == encoded({"tones": ("x",)})
     assert unasked(encoded({"tones": ()})) == {}
+    assert LAYOUT.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
+    older = Layout((LAYOUT.cuts[0], Cut("tones", ANY_OF, ("x",))))
+    assert older.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}), "as it was before y came"

@@ -214,9 +214,9 @@ class Progress:
     def message(self) -> str:
         """In words for a person."""
         sure = f"{self.part.size} of {len(self.audit.ids_N)} tasks" if self.part else "nothing"
-        return (
-            f"Audit {self.audit.number} of {self.audit.version}: {len(self.counted)} of {self.last}, certifies {sure}"
-        )
+        asks = f", {' and '.join(self.audit.asks)}" if self.audit.asks else ""
+        how_far = f"{len(self.counted)} of {self.last}, certifies {sure}"
+        return f"Audit {self.audit.number} of {self.audit.version}{asks}: {how_far}"
 
 
 def progress(pool: Pool, config: LabelConfig, audit: Audit) -> Progress:

@@ -18,9 +18,8 @@ from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ORDERED, Cut, Layout, decoded, encoded, unasked
 
 NOW = "~"  # as a time, after all others
-Given = tuple[
-    tuple[str, ...], tuple[str, ...]
-]  # labels that an answer to a question gives, and that it says nothing of
+# Labels that an answer to a question gives, and those that it says nothing of.
+Given = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,12 @@ class Layout:
     def _named(self) -> Iterable[tuple[Cut, str]]:
         return ((cut, label) for cut in self.cuts for label in cut.labels)
 
+    def known_of(self, answer: str) -> str:
+        """The answer without what it does not say of labels that are none of these."""
+        known = {cut.name: cut.labels for cut in self.cuts}
+        left = {name: [one for one in labels if one in known.get(name, ())] for name, labels in unasked(answer).items()}
+        return encoded(decoded(answer), {name: tuple(labels) for name, labels in left.items()})
+
     def holds(self, answer: str) -> bool:
         """Whether it answers a form, and all its questions and labels are among these."""
         known, answers = {cut.name: cut.labels for cut in self.cuts}, decoded(answer)
