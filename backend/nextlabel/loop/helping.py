@@ -258,7 +258,8 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]
     examples = asked.pool.examples(drawn)
-    if not examples or before.labels != asked.card.labels or asks(before.layout) != asks(asked.card.layout):
+    forms = {asks(layout) for layout in (before.layout, asked.card.layout, asked.config.question.layout)}
+    if not examples or before.labels != asked.card.labels or len(forms) > 1:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
     try:
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
