@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.counting import HeldOut
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, Survey, UnknownWords
 
 TEXT = '<Text name="text" value="$text"/>'
@@ -424,6 +425,19 @@ def test_ignored_labels_are_counted_and_are_no_mistake(say: Say) -> None:
         "these prevail, and no model asks for them again."
     )
     assert say(ignoring, *labelled(10)) == []
+
+
+def test_a_label_that_came_later_is_said_unless_it_takes_the_place_of_an_older_one(say: Say) -> None:
+    choices = "".join(f'<Choice value="{label}"/>' for label in "ab")
+    many = f'<View>{{}}<Choices name="label" toName="text" choice="multiple">{choices}</Choices></View>'
+    changes = {"label": {"b": ["2026-11-01T00:00:00Z"], "old": ["", "2026-11-01T00:00:00Z"]}}
+    noted = ProjectOptions(defaults=LATEST, label_changes=changes)
+    given = (task(1, "a"), task(2, "b"))
+    [notice] = say(parse_label_config(many.format(TEXT), noted), *given)
+    assert notice.harmless
+    assert notice.text.startswith("'b' came to the question label when it was in use.")
+    assert "--project 7 --map-label OLD=NEW" in notice.text
+    assert say(parse_label_config(many.format(TEXT), replace(noted, label_map={"old": "b"})), *given) == []
 
 
 def test_of_a_project_without_a_control_set_it_is_said_how_to_get_one() -> None:

@@ -1,6 +1,7 @@
 """Every kind of control that asks about a whole text: how it is read, answered, and shown in a prediction."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,14 @@ import pytest
 
 from helpers.labelling_configs import text, view
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, parse_label_config
+from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, changed_labels, parse_label_config
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 
 NEW = ProjectOptions(defaults=LATEST)
@@ -207,6 +208,31 @@ def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
     assert added_questions(view(text("text"), TONES), view(text("body"), TONES.replace("text", "body")), chosen) == []
 
 
+def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_tasks_are_read() -> None:
+    first, second = "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"
+    more = TONES.replace('"rude"', '"crude"').replace("</Choices>", '<Choice value="odd"/></Choices>')
+    before, after = view(text("text"), TOPIC, TONES), view(text("text"), TOPIC, more)
+    changes = changed_labels(before, after, NEW, first)
+    assert changes == {"tones": {"rude": ["", first], "crude": [first], "odd": [first]}}
+    noted = replace(NEW, label_changes=changes)
+    assert changed_labels(before, after, noted, second) == changes, "killed before the next look was kept"
+    back = changed_labels(after, before, noted, second)
+    assert back["tones"] == {"rude": ["", first, second], "crude": [first, second], "odd": [first, second]}
+    assert changed_labels("<View/>", after, noted, second) == changes
+    topics = TOPIC.replace("news", "views")
+    assert changed_labels(view(text("text"), TOPIC), view(text("text"), topics), NEW, first) == {}
+    assert parse_label_config(after, noted).reading == parse_label_config(after, NEW).reading
+    config = parse_label_config(after, replace(noted, label_map={"rude": "crude"}))
+    ticked, nothing = annotation(config, tones={"choices": ["rude"]}), annotation(config)
+    found = [
+        to_vote(config, {**given, "created_at": f"2026-0{month}-09T00:00:00Z"})
+        for given, month in ((ticked, 4), (nothing, 4), (nothing, 5))
+    ]
+    answers = [config.question.consensus([vote]) or "" for vote in found if vote]
+    assert [dict(decoded(answer)) for answer in answers] == [{"tones": ("crude",)}, {"tones": ()}, {"tones": ()}]
+    assert [unasked(answer).get("tones") for answer in answers] == [("odd",), ("odd",), None]
+
+
 WHEN = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="sport,chess"'
 FOLLOW_UP = tags("Choices", f'name="which" choice="multiple" {WHEN}', "ball", "run")
 
@@ -247,6 +273,20 @@ def test_a_label_that_was_renamed_is_shown_by_its_new_name_and_one_that_is_gone_
     probs_C = np.array([0.1, 0.9, 0.9, 0.9])
     prediction = to_prediction(after, before.labels, probs_C, 0.5, "v", layout=before.question.layout)
     assert [item["value"] for item in prediction["result"]] == [{"choices": ["sports"]}]
+
+
+def test_what_is_listed_twice_is_one_label_and_words_inside_a_tag_are_none() -> None:
+    config = config_of(tags("Choices", 'name="q"', "a", "b", "b"))
+    assert config.labels == ("a", "b")
+    vote = to_vote(config, annotation(config, q={"choices": ["b", "b"]}))
+    assert vote is not None
+    assert vote.label == "b"
+    with pytest.raises(
+        RefusedConfigError, match=r'Write <Choice value="label"/> in the place of <Choice>label</Choice>'
+    ):
+        config_of('<Choices name="q" toName="text"><Choice>a</Choice><Choice>b</Choice></Choices>')
+    with pytest.raises(RefusedConfigError, match=r"has the labels \['a'\]; at least two different"):
+        config_of(tags("Choices", 'name="q"', "a", "a"))
 
 
 def test_other_controls_beside_are_named_as_not_learnt() -> None:

@@ -19,6 +19,7 @@ from nextlabel.learning.doubt import (
     doubts,
     nearest,
     out_of_fold,
+    out_of_fold_each,
     said,
     weigh,
 )
@@ -133,6 +134,23 @@ def test_an_example_is_judged_by_a_head_that_does_not_know_it() -> None:
         head = fresh_head(Known(features_ND[fold_N != fold], targets_N[fold_N != fold]))
         theirs = head.probabilities(features_ND[fold_N == fold], 3)
         assert np.allclose(probs_NC[fold_N == fold], theirs, atol=1e-6)
+
+
+def test_heads_of_many_labels_say_at_once_what_each_would_alone() -> None:
+    rng = np.random.default_rng(0)
+    features_ND = rng.normal(size=(80, 6))
+    features_ND /= np.linalg.norm(features_ND, axis=1, keepdims=True)
+    targets_NL = (features_ND @ rng.normal(size=(6, 4)) + rng.normal(0, 0.2, (80, 4)) > 0.3).astype(float)
+    targets_NL[:30, 1] = np.nan  # nobody was asked
+    targets_NL[:, 2], targets_NL[7, 3] = 0, 1
+    targets_NL[[n for n in range(80) if n != 7], 3] = 0  # never, and once
+    probs_NL, seen_NL = out_of_fold_each(features_ND, targets_NL)
+    for label, targets_N in enumerate(targets_NL.T):
+        asked_N = ~np.isnan(targets_N)
+        alone_NC, seen_N = out_of_fold(features_ND[asked_N], targets_N[asked_N].astype(np.int64), 2)
+        np.testing.assert_array_equal(seen_NL[asked_N, label], seen_N)
+        np.testing.assert_allclose(probs_NL[asked_N, label][seen_N], alone_NC[seen_N, 1], atol=1e-5)
+        assert not seen_NL[~asked_N, label].any()
 
 
 @pytest.mark.parametrize("targets", [[], [0], [1, 1, 1, 1], [0, 1], [0, 0, 0, 0, 0, 0, 0, 2], [0, 1, 2]])

@@ -6,8 +6,9 @@ from sklearn.linear_model import LogisticRegression
 
 from nextlabel.learning.heads import make_head, probabilities, refitted, refitted_form
 from nextlabel.learning.strategies import SERVABLE, acquire
+from nextlabel.learning.thresholds import best_threshold, with_thresholds
 from nextlabel.values.arrays import Array
-from nextlabel.values.layout import ANY_OF, MAXIMUM, MEAN, ONE_OF, ORDERED, Cut, Layout, encoded
+from nextlabel.values.layout import ANY_OF, GUESSED, MAXIMUM, MEAN, ONE_OF, ORDERED, Cut, Layout, encoded
 from nextlabel.values.linear import Linear
 
 TOPIC, TONES, STARS = (
@@ -127,3 +128,31 @@ def test_rows_of_a_question_that_nobody_answered_stay_as_they_are() -> None:
     head = make_head(fitted, LAYOUT.labels, known, features(30), layout=LAYOUT)
     np.testing.assert_array_equal(head.layer.weights_CD[5:], fitted.weights_CD[5:])
     assert (head.layer.weights_CD[:5] != fitted.weights_CD[:5]).any()
+
+
+def test_a_label_is_fitted_to_those_who_were_asked_about_it() -> None:
+    layout, features_ND = Layout((TOPIC, TONES)), features(60)
+    targets_NC, later_N = layout.targets(answers(60)), np.arange(60) >= 25
+    partly_NC = targets_NC.copy()
+    partly_NC[~later_N, 4] = np.nan
+    some = refitted_form(zero(5), features_ND, partly_NC, layout)
+    of_all = refitted_form(zero(5), features_ND, targets_NC, layout)
+    of_later = refitted_form(zero(5), features_ND[later_N], targets_NC[later_N], layout)
+    np.testing.assert_array_equal(some.weights_CD[:3], of_all.weights_CD[:3])
+    np.testing.assert_allclose(some.weights_CD[3], of_all.weights_CD[3], atol=1e-5)
+    np.testing.assert_allclose(some.weights_CD[4], of_later.weights_CD[4], atol=1e-5)
+    partly_NC[:, 4] = np.nan
+    stays = refitted_form(of_all, features_ND, partly_NC, layout, near=some)
+    np.testing.assert_array_equal(stays.weights_CD[4], of_all.weights_CD[4])
+
+
+def test_a_threshold_is_chosen_by_those_who_were_asked_about_the_label() -> None:
+    rng = np.random.default_rng(0)
+    probs_M, given_M = rng.random(400), np.full(400, np.nan)
+    given_M[:200] = probs_M[:200] > 0.7
+    assert best_threshold(probs_M, given_M) == best_threshold(probs_M[:200], given_M[:200]) > GUESSED
+    layout, features_ND = Layout((Cut("tones", ANY_OF, ("x", "y")),)), features(200)
+    targets_NC = (features_ND[:, :2] > 0.5).astype(float)
+    targets_NC[9:, 1] = np.nan
+    found = with_thresholds(layout, zero(2), features_ND, targets_NC).cuts[0].thresholds
+    assert found[1] == GUESSED != found[0], "nine answers are too few"

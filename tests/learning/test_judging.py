@@ -279,6 +279,22 @@ def test_no_label_at_all_is_an_answer_and_a_label_that_was_never_given_is_not_kn
     assert judge(0.1, [], EVERY, only.labels, None, True, ANY_OF).more_for_macro_f1 > 0, "with one label, too"
 
 
+def test_what_says_nothing_of_a_label_judges_the_others_and_no_text_as_a_whole() -> None:
+    cut = Cut("tones", ANY_OF, ("glad", "cross"))
+    older = [ControlText((n,), ANSWERED, encoded({"tones": ("glad",)}, {"tones": ("cross",)})) for n in range(1, 31)]
+    newer = [ControlText((n,), ANSWERED, encoded({"tones": ("cross",)})) for n in range(31, 51)]
+    probs = [[0.9, 0.9]] * 30 + [[0.1, 0.9]] * 15 + [[0.9, 0.1]] * 5
+    version = replace(said(cut.labels, probs), layout=Layout((cut,)))
+    judgement = judge(0.1, [*older, *newer], EVERY, cut.labels, version, True, ANY_OF)
+    figures, (glad, cross) = figures_of(judgement), figures_of(judgement).classes
+    assert (judgement.sample.answered, figures.accuracy.examples, figures.accuracy.value) == (50, 20, 0.75)
+    assert judgement.left is not None
+    assert judgement.left.examples == 20
+    assert (glad.share.value, glad.share.examples, glad.recall.value) == (0.6, 50, 1.0)
+    assert (cross.share.value, cross.share.examples, cross.recall.value) == (1.0, 20, 0.75)
+    assert figures_of(judge(0.1, older, EVERY, cut.labels, version, True, ANY_OF)).accuracy.value is None
+
+
 def test_of_steps_it_is_known_how_far_off_the_answers_are() -> None:
     cut = Cut("stars", ORDERED, ("1", "2", "3", "4", "5"))
     answers, probs = [["1"], ["3"], ["5"], ["5"]] * 20, [np.eye(5)[k].tolist() for k in (0, 3, 1, 4)] * 20

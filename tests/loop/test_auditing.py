@@ -19,6 +19,8 @@ from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import Answers, decoded, encoded
+from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.audits import Audits
 
 SEED = "the house's own"
@@ -121,7 +123,7 @@ def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: Hou
         pool.forget([first[4]])
         pool.upsert([row(first[5], texts[first[5]], (one,))])  # others are asked, too
         pool.upsert([row(first[7], texts[first[7]], (one,), closed=True)])
-        found = progress(pool, READING.question, audit)
+        found = progress(pool, READING, audit)
         assert found.counted == [
             Answer("pos", 1, one.when),
             Answer("neg", 2, two.when),
@@ -153,18 +155,18 @@ def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_
         over = []
         for answered in rows[:20]:
             pool.upsert([answered])
-            over.append(progress(pool, READING.question, audit).over)
+            over.append(progress(pool, READING, audit).over)
         done = next(place for place, why in enumerate(over) if why)
         assert over[done] == "all tasks are certified"
-        few = progress(pool, READING.question, replace(audit, most_labels=done))
+        few = progress(pool, READING, replace(audit, most_labels=done))
         assert few.over == f"{done} tasks were asked for"
-        assert sorted(certified_tasks(pool, READING.question, audit)) == sorted(tasks)
-        assert certified_tasks(pool, READING.question, replace(audit, most_labels=3)) == []
+        assert sorted(certified_tasks(pool, READING, audit)) == sorted(tasks)
+        assert certified_tasks(pool, READING, replace(audit, most_labels=3)) == []
         in_pool = next(task for task in tasks[20:] if not RULE.drawn(Example(task, texts[task])))
         pool.upsert([row(900, texts[in_pool].upper())])
         assert {in_pool, 900} <= pool.open_copies_of(tasks)
         records = records_of(pool, READING, SEED, audit, head)
-        found = issue(audit, progress(pool, READING.question, audit).counted, "2026-01-03T00:00:00+00:00")
+        found = issue(audit, progress(pool, READING, audit).counted, "2026-01-03T00:00:00+00:00")
         assert problems(found, records) == []
         running = records_of(pool, READING, SEED, audit, "nextlabel-audit-1-20260101T000000")
         assert running.in_force == head
@@ -184,3 +186,100 @@ def test_nothing_is_fitted_while_an_audit_runs_and_what_waited_is_fitted_after_i
     assert house.fit() == before, "what is certified stays in force"
     audits.release(PROJECT)
     assert house.fit() != before
+
+
+# Forms. Who says "no" is not asked why.
+
+FORM = (
+    '<View><Text name="t" value="$text"/>'
+    '<Choices name="tags" toName="t" choice="multiple"><Choice value="yes"/><Choice value="rare"/></Choices>'
+    '<Choices name="topic" toName="t"><Choice value="a"/><Choice value="b"/></Choices>'
+    '<Choices name="why" toName="t" visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="a">'
+    '<Choice value="because"/><Choice value="so"/></Choices></View>'
+)
+OF_FORM, ALL = parse_label_config(FORM, ProjectOptions(defaults=LATEST)), ("tags", "topic", "why")
+YES: Answers = {"tags": ("yes",), "topic": ("a",), "why": ("because",)}
+NO: Answers = {"tags": (), "topic": ("b",)}
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[House]:
+    found = House(tmp_path_factory.mktemp("form"), tiny, fit_steps=60)
+    found.registry.know(PROJECT)
+    found.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
+    found.configure(FORM)
+    for task in TRAIN:
+        found.pool.upsert([row(task, text_of(task), (Vote(encoded(YES if task % 2 == 0 else NO), False, ""),))])
+    found.pool.upsert([row(task, text_of(task)) for task in POOL])
+    found.fit()
+    yield found
+    found.pool.__exit__()
+
+
+def audit_of_form(house: House, asks: tuple[str, ...]) -> Audit:
+    version = in_force(house.registry, PROJECT, house.active_version)
+    day = "2026-01-01T00:00:00+00:00"
+    return freeze_pool(house.pool, house.registry, OF_FORM, SEED, version, 1, day, 20, 0.4, asks)
+
+
+def test_of_a_form_all_answers_are_frozen_or_those_to_one_question(form: House) -> None:
+    layout = form.registry.card(PROJECT, form.active_version).layout
+    assert layout is not None
+    audit = audit_of_form(form, ALL)
+    order = audit.ids_N.tolist()
+    ids_N, _, probs_NC = form.pool.said(form.active_version, order)
+    probs_NC = np.stack([probs_NC[ids_N.tolist().index(task)] for task in order])
+    assert audit.labels == layout.labels
+    assert {tuple(decoded(said)) for said in audit.said} == {("tags", "topic"), ALL}, "a follow-up where it is shown"
+    for probs_C, said, confidence in zip(probs_NC, audit.said, audit.confidences_N, strict=True):
+        guessed_C, answers = layout.guesses(probs_C[None])[0] == 1, decoded(said)
+        right = [p if is_so else 1 - p for p, is_so in zip(probs_C[:2], guessed_C[:2], strict=True)]
+        right.append(probs_C[2:4].max())
+        right += [probs_C[4:].max()] if "why" in answers else []
+        assert answers["topic"] == ("ab"[probs_C[2:4].argmax()],)
+        assert confidence == pytest.approx(np.log(np.prod(right) / (1 - np.prod(right))))
+    alone = audit_of_form(form, ("why",))
+    assert (alone.labels, alone.asks) == (("because", "so"), ("why",))
+    assert {said for said in alone.said if said != "{}"} == {encoded({"why": ("because",)})}
+    assert all(
+        (said == "{}") == (confidence == np.inf)
+        for said, confidence in zip(alone.said, alone.confidences_N, strict=True)
+    )
+    renamed = parse_label_config(FORM.replace('value="b"', 'value="c"'), ProjectOptions(defaults=LATEST))
+    version = in_force(form.registry, PROJECT, form.active_version)
+    with pytest.raises(BadAuditError, match="does not answer topic with the labels that the form has now"):
+        freeze_pool(form.pool, form.registry, renamed, SEED, version, 1, "2026-01-01", 20, 0.2, ("topic",))
+
+
+@pytest.mark.parametrize("asks", [ALL, ("topic",), ("why",)])
+def test_an_answer_to_a_form_is_right_when_all_that_is_shown_is(
+    form: House, tmp_path: Path, asks: tuple[str, ...]
+) -> None:
+    audit = audit_of_form(form, asks)
+    tasks = audit.ids_N.tolist()
+    texts = {example.id: example.text for example in form.pool.examples(tasks)}
+    given: list[Answers] = [NO if task % 2 else YES for task in tasks]
+    given[0] = {**given[0], "tags": ("rare",)}  # wrong of tags alone
+    given[1] = {"tags": given[1]["tags"]}  # and never said what about
+    with Pool(pool_path(tmp_path, PROJECT)) as pool:
+        for task, answers in zip(tasks, given, strict=True):
+            vote = Vote(encoded(answers), False, "2026-01-02T00:00:00")
+            pool.upsert([row(task, texts[task], (vote,), closed=True)])
+        found = progress(pool, OF_FORM, audit)
+        labels = [answer.label for answer in found.counted]
+        assert labels[2:] == [encoded({n: of[n] for n in asks if n in of}) for of in given[2:20]]
+        assert [label == said for label, said in zip(labels[:2], audit.said, strict=False)] == [asks != ALL, False]
+        assert labels[1] is None or asks == ("why",), "what is shown and not answered is no answer"
+        assert found.part is not None
+        made = issue(audit, found.counted, "2026-01-03T00:00:00+00:00")
+        assert made["questions"] == list(asks)
+        assert f"answers to {' and '.join(asks)} that" in made["claim"]
+        assert [one["label"] for one in made["result"]["classes"]] == list(audit.labels)
+        again = records_of(pool, OF_FORM, SEED, audit, form.active_version)
+        assert problems(made, again) == []
+        assert problems({**made, "questions": ["tags"]}, again) != []
+        more = parse_label_config(FORM.replace('value="so"', 'value="too"'), ProjectOptions(defaults=LATEST))
+        outdated = problems(made, records_of(pool, more, SEED, audit, form.active_version))
+        assert any(why.startswith("Outdated") for why in outdated) == ("why" in asks)
+        left_to_the_machine = certified_tasks(pool, OF_FORM, audit)
+        assert bool(left_to_the_machine) == (asks == ALL), "no person may be spared a question that is not certified"

@@ -23,6 +23,7 @@ from nextlabel.settings import for_project
 from nextlabel.store.locks import lock
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import Answers, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 
@@ -123,6 +124,58 @@ def test_what_cannot_be_told_says_why(house: House) -> None:
     house.registry.discard(PROJECT, house.registry.cards(PROJECT)[1].version)
     assert asked(house).next_labels.why == "there is no version before the active one to compare it with"
     assert sentences(Helping()) == [], "nobody has asked"
+
+
+# Of forms
+
+FORM = (
+    '<View><Text name="t" value="$text"/><Choices name="topic" toName="t"><Choice value="pos"/><Choice value="neg"/>'
+    '</Choices><Choices name="tags" toName="t" choice="multiple"><Choice value="yes"/><Choice value="odd"/>'
+    "</Choices></View>"
+)
+
+
+def answer_to(task_id: int) -> str:
+    """Of every fifth task the tags are not said."""
+    topic: Answers = {"topic": ("pos" if task_id % 2 == 0 else "neg",)}
+    return encoded(topic if task_id % 5 == 0 else {**topic, "tags": ("yes",) if task_id % 2 == 0 else ("odd",)})
+
+
+def test_of_a_form_all_questions_are_compared_or_one(tmp_path: Path, tiny: Path) -> None:
+    house = House(tmp_path, tiny, fit_every=20)
+    options = ProjectOptions(defaults=LATEST)
+    house.registry.know(PROJECT)
+    house.registry.put_options(PROJECT, options)
+    house.configure(FORM)
+    house.pool.upsert([row(task, None) for task in LEFT])
+    for tasks, minute, control in ((FIRST, 0, False), (CONTROL, 5, True), (LATER, 40, False)):
+        rows = [row(task, minute + place, control) for place, task in enumerate(tasks)]
+        house.pool.upsert([replace(one, votes=(replace(one.votes[0], label=answer_to(one.id)),)) for one in rows])
+        house.fit()
+    version, own = house.active_version, for_project(house.settings, options)
+    card = house.registry.card(PROJECT, version)
+    config = replace(parse_label_config(FORM, options), control=Control("seed", SHARE))
+    found = {}
+    for question in ("", "topic", "tags"):
+        about = Asked(house.pool, config, own, card, version, 0, question=question)
+        found[question] = look(about, house.registry, house.resident, embedder_of(house))
+    assert [one.questions for one in found.values()] == [("topic", "tags"), ("topic",), ("tags",)]
+    assert [one.measured.labels for one in found.values()] == [192, 192, 0]
+    assert found["tags"].measured.more == 192 - sum(task % 5 != 0 for task in CONTROL)
+    assert found[""].measured.at_random == (), "the curve is of one question"
+    assert "a replay would have to draw whole answers" in found[""].forecast.why
+    cards = house.registry.cards(PROJECT)[:2]
+    left = house.pool.open_examples()
+    now, before = (
+        card.layout.guesses(house.resident.score(card, left, exact=False).probs_NC) for card in cards if card.layout
+    )
+    for question, columns in (("", slice(0, 4)), ("topic", slice(0, 2)), ("tags", slice(2, 4))):
+        changed = (now[:, columns] != before[:, columns]).any(axis=1).mean()
+        assert found[question].next_labels.changed == pytest.approx(changed)
+    said = " ".join(sentences(found[""]))
+    assert said.startswith("Of topic and tags together: accuracy is the share of them that is right. Measured: ")
+    assert " ".join(sentences(found["tags"])).startswith("Of tags: an answer is right if all its labels are")
+    house.pool.__exit__()
 
 
 # By itself

@@ -68,6 +68,10 @@ def test_what_only_grows_is_not_taken_back_and_what_a_connection_needs_is_not_lo
     assert planned(tmp_path, kept, there)[0] == ["nextlabel.asked_since", "nextlabel.window"]
     own: dict[str, Any] = {"before": {"sampling": "Sequential sampling"}, "control_seed": "ab"}
     assert _merged(there, {"nextlabel": own})["nextlabel"] == {**own, "audits": 3, "asked_since": asked}
+    changes = [
+        {"nextlabel": {**needed, "label_changes": {name: {"a": [when]}}}} for name, when in (("q", "2"), ("r", "1"))
+    ]
+    assert _merged(*changes)["nextlabel"]["label_changes"] == {"q": {"a": ["2"]}, "r": {"a": ["1"]}}
     opened = {"nextlabel": {**needed, "reopened": {"17": 1}}}
     assert _merged(opened, {"nextlabel": {"reopened": {"4": 1}}})["nextlabel"] == {**needed, "reopened": {"17": 1}}
     spoilt = {"nextlabel": {**needed, "audits": "many", "asked_since": 3, "control_seed": 7}}

@@ -290,7 +290,7 @@ def test_only_what_a_certificate_is_about_is_marked_and_only_for_the_version_tha
     for task, said in zip(first, audit.said, strict=False):
         [example] = house.pool.examples([task])
         house.pool.upsert([TaskRow(task, example, False, True, False, 1, (Vote(said, False, "2026-11-29T11"),))])
-    part = progress(house.pool, config.question, audit).part
+    part = progress(house.pool, config, audit).part
     assert part is not None
     within = set(audit.ids_N[audit.confidences_N >= part.threshold].tolist())
     assert certified() == within

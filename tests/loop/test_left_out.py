@@ -156,7 +156,7 @@ def test_what_was_asked_for_stays_so_whether_its_label_counts_or_not(pool: Pool)
 def test_an_audits_answers_count_whoever_is_left_out_of_training(pool: Pool) -> None:
     pool.upsert([row(1, vote("pos", ANNA)), row(2, closed=True), row(3), row(4, text="TEXT 1")])
     pool.count_votes(WITHOUT_ANNA)
-    answers = [_answer(QUESTION, asked) for asked in pool.asked([1, 2])]
+    answers = [_answer(QUESTION.consensus, asked) for asked in pool.asked([1, 2])]
     assert answers[0] is not None
     assert (answers[0].label, answers[1]) == ("pos", NO_ANSWER)
     assert [example.id for example in pool.unanswered()] == [3], "nor is one of its texts asked for again"

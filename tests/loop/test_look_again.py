@@ -368,7 +368,7 @@ def test_who_switches_it_off_before_anything_was_opened_is_told_so(scene: Callab
     "write",
     [
         lambda studio, settings: note_audits(studio, settings, 1, 3),
-        lambda studio, settings: note_asked(studio, settings, 1, {"tone": "2026-01-31T12:00:00Z"}),
+        lambda studio, settings: note_asked(studio, settings, 1, {"tone": "2026-01-31T12:00:00Z"}, {}),
         lambda studio, settings: note_reopened(studio, settings, 1, {7: 1}, ()),
         lambda studio, settings: change(studio, settings, 1, {"pause": "on"}),
         lambda studio, settings: take_new_defaults(studio, settings, 1),

@@ -20,7 +20,7 @@ from nextlabel.labelstudio.tasks import result_of
 from nextlabel.learning.heads import EVERY
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.layout import Answers, decoded, encoded
+from nextlabel.values.layout import decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.registry import Registry
 
@@ -144,12 +144,12 @@ def shown_items(project: FormProject) -> Iterable[list[dict[str, Any]]]:
                 yield prediction["result"]
 
 
-def known(project: FormProject, task_id: int) -> Answers:
+def known(project: FormProject, task_id: int) -> str:
     """What the local copy holds of a task's answer."""
     with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
         label_config = project.studio.project(project.id).label_config
         config = parse_label_config(label_config, project.registry.options(project.id))
-        return decoded(pool.labels(config.question, holdout=False).get(task_id, "{}"))
+        return pool.labels(config.question, holdout=False).get(task_id, "{}")
 
 
 def test_one_queue_serves_all_questions_and_what_is_added_is_learnt_from_then_on(project: FormProject) -> None:
@@ -184,7 +184,7 @@ def test_one_queue_serves_all_questions_and_what_is_added_is_learnt_from_then_on
     expected = plain_scores(directory, {task: texts[task] for task in published}, head)
     assert published == pytest.approx(expected, abs=2e-5)
 
-    more = CONFIG.replace(
+    more = CONFIG.replace('<Choice value="cross"/>', '<Choice value="cross"/><Choice value="odd"/>').replace(
         "</View>", '<Choices name="spam" toName="text" choice="multiple"><Choice value="spam"/></Choices></View>'
     )
     project.studio.update_project(project.id, label_config=more)
@@ -197,5 +197,7 @@ def test_one_queue_serves_all_questions_and_what_is_added_is_learnt_from_then_on
     # Nobody was asked about spam yet.
     answers = project.registry.fitted_labels(project.id, card.version).values()
     assert not any("spam" in decoded(answer) for answer in answers)
+    assert {unasked(answer)["tones"] for answer in answers} == {("odd",)}
     [last] = project.label(1)
-    wait_until(lambda: "spam" in known(project, last), "what nothing ticked says from now on")
+    wait_until(lambda: "spam" in decoded(known(project, last)), "what nothing ticked says from now on")
+    assert unasked(known(project, last)) == {}, "who answers now is asked about the new label, too"

@@ -40,6 +40,21 @@ def test_a_question_that_is_not_answered_moves_nothing() -> None:
     assert (gradient_NC[1, 2:] != 0).all()
 
 
+def test_a_label_that_was_not_asked_about_moves_nothing() -> None:
+    whole, partly = (encoded({"tones": ("x",)}, {"tones": left}) for left in ((), ("y",)))
+    losses_of = []
+    for answer in (whole, partly):
+        logits = torch.tensor(LOGITS[:1], requires_grad=True)
+        loss = losses.form(LAYOUT)(logits, torch.tensor(LAYOUT.targets([answer])).float())
+        torch.autograd.backward(loss)
+        assert logits.grad is not None
+        losses_of.append((float(loss.detach()), logits.grad[0, 2:].tolist()))
+    (all_of_it, moved), (less, partly_moved) = losses_of
+    probability = LAYOUT.probabilities(np.array(LOGITS))[0, 3]
+    assert less == pytest.approx(all_of_it + np.log(1 - probability), rel=1e-5)
+    assert partly_moved == [moved[0], 0.0, moved[2]]
+
+
 def test_a_text_counts_by_its_weight_in_each_question() -> None:
     one, other = {"topic": ("a",), "tones": ("x",)}, {"tones": ("z",)}
     logits, targets = torch.tensor(LOGITS), torch.tensor(LAYOUT.targets([encoded(one), encoded(other)])).float()

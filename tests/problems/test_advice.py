@@ -45,7 +45,7 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
         (advice.TOO_EARLY, judged(8, 10), CHANGED, False, 0, "about 21 more labels of the control set"),
         (advice.TOO_EARLY, judged(0, 0), CHANGED, False, 0, "too early"),
         (advice.AUDIT_WORTH_IT, SURE, STILL, False, 0, "nextlabel certificate start --dry-run"),
-        (advice.GO_ON, replace(SURE, question="tone"), CHANGED, False, 0, "hardly by more than 1.5 points"),
+        (advice.AUDIT_WORTH_IT, replace(SURE, question="a tone"), STILL, False, 0, "--dry-run --question 'a tone'"),
         (advice.GO_ON, KNOWN, CHANGED, False, 0, "the next 64 labels may change"),
         (advice.HARDLY_CHANGES, KNOWN, STILL, False, 0, "by more than 0.5 points"),
         (advice.CANNOT_TELL, KNOWN, Helping(), False, 0, "still to be found out"),

@@ -11,7 +11,7 @@ from nextlabel.problems.form import Form, Part, answer_to, answered, measured, w
 from nextlabel.problems.metrics import weighted_kappa
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, decoded, encoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Answers, decoded, encoded, unasked
 
 FORM = Form(
     (
@@ -210,3 +210,83 @@ def test_of_a_versions_numbers_those_of_the_question_are_taken_by_its_name() -> 
     assert about.labels_of(older) == ("a", "b")
     assert about.narrowed(Form(FORM.parts[1:]).layout, np.ones((1, 8))).shape == (1, 0)
     assert about.labels_of(None) == ()
+
+
+# Labels that came and went: x was there always, y from second 10 on, z until second 20; w is what z is called since.
+CHANGING = Form(
+    (
+        Part(
+            "tones",
+            ANY_OF,
+            SingleChoice(("x", "y", "w"), {"z": "w"}),
+            changes={"y": ["2026-01-01T00:00:10"], "z": ["", "2026-01-01T00:00:20"], "w": ["2026-01-01T00:00:20"]},
+        ),
+    )
+)
+
+
+def of_tones(*votes: Vote) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    answer = CHANGING.consensus(votes)
+    return None if answer is None else (decoded(answer)["tones"], unasked(answer).get("tones", ()))
+
+
+@pytest.mark.parametrize(
+    ("when", "tones", "expected"),
+    [
+        (5, ["x"], (("x",), ("y",))),
+        (5, [], ((), ("y",))),
+        (5, ["y"], (("y",), ())),
+        (10, ["x"], (("x",), ())),
+        (5, ["z"], (("w",), ("y",))),
+        (25, [], ((), ())),
+    ],
+    ids=["not asked", "none of those there", "given all the same", "asked by then", "by its old name", "of now"],
+)
+def test_an_answer_says_nothing_of_a_label_that_came_later(
+    when: int, tones: list[str], expected: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    assert of_tones(vote(when, tones=tones)) == expected
+
+
+def test_each_label_is_decided_by_those_who_were_asked_about_it() -> None:
+    assert of_tones(vote(1, tones=["x"]), vote(2, tones=["x"]), vote(11, tones=["y"])) == (("x", "y"), ())
+    assert of_tones(vote(1, tones=["x"]), vote(11, tones=["y"])) == (("y",), ())
+    assert of_tones(vote(1, tones=["x"]), vote(2, tones=[])) == ((), ("y",))
+
+
+def test_a_label_that_is_gone_leaves_the_others_and_one_that_came_back_was_away_meanwhile() -> None:
+    part = replace(CHANGING.parts[0], spellings=SingleChoice(("x", "y", "w")))
+    gone = Form((part,)).consensus([vote(5, tones=["x", "z"])])
+    assert gone == encoded({"tones": ("x",)}, {"tones": ("w", "y")})
+    assert Form((part,)).consensus([vote(5, tones=["x", "never there"])]) is None
+    back = Part(
+        "tones", ANY_OF, SingleChoice(("x", "y")), changes={"y": ["", *(f"2026-01-01T00:00:{s}" for s in (10, 20))]}
+    )
+    said = [Form((back,)).consensus([vote(when, tones=["x"])]) for when in (5, 15, 25)]
+    assert [unasked(answer or "") for answer in said] == [{}, {"tones": ("y",)}, {}]
+
+
+def test_where_nobody_was_asked_about_any_label_the_question_is_not_answered() -> None:
+    part = Part("tones", ANY_OF, SingleChoice(("y",)), changes={"y": ["2026-01-01T00:00:10"]})
+    assert Form((part,)).consensus([vote(5, tones=[])]) is None
+
+
+def test_labels_that_were_not_asked_about_are_neither_right_nor_wrong() -> None:
+    first, second = ({"tones": ("x",)}, {"tones": ("y",)}), {"tones": ("x", "y")}
+    targets = CHANGING.class_numbers([encoded(*first), encoded(second)])
+    predictions = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    assert CHANGING.right(targets, predictions).tolist() == [True, False]
+    found = CHANGING.measures(targets, predictions)["tones"]
+    assert (found["f1 x"], found["f1 y"], found["examples"]) == (1.0, 0.0, 2.0)
+    assert found["micro_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1))
+    nobody = CHANGING.measures(targets[:1], predictions[:1])["tones"]
+    assert "f1 y" not in nobody
+    assert nobody["macro_f1"] == 0.5
+    assert CHANGING.missing_labels([encoded({"tones": ()}), encoded({"tones": ()}, {"tones": ("y",)})]) != ""
+
+
+def test_the_answer_to_one_question_keeps_what_was_not_asked() -> None:
+    answer = encoded({"tones": ("x",)}, {"tones": ("y",)})
+    assert answer_to(CHANGING.parts[0], answer) == answer
+    first = Form((Part("tones", ANY_OF, SingleChoice(("y", "x"))),)).measured
+    assert first.label_in(answer) is None

@@ -1,5 +1,6 @@
-"""Replays of several questions: what is chosen, recorded, stored and reported; what cannot be played."""
+"""Replays of several questions: what is chosen, recorded, stored and reported."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from helpers.pages import parse
-from nextlabel.errors import BadRunError
 from nextlabel.learning.rounds import round_seed, run_round
 from nextlabel.learning.strategies import acquire, most_informative_first
+from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.form import Form
 from nextlabel.simulation import probabilities, report
@@ -20,9 +21,10 @@ from nextlabel.simulation.datasets.textsets import Labelled, TextSet, of_pairs
 from nextlabel.simulation.experiment import Experiment
 from nextlabel.simulation.measures import check as check_scores
 from nextlabel.simulation.records import Record, read_run
-from nextlabel.simulation.replay import Arm, Player, RunProtocol, arms, require_served, start_set
+from nextlabel.simulation.replay import Arm, Player, RunProtocol, arms, start_set
 from nextlabel.simulation.scores import ByQuestion
 from nextlabel.simulation.session import introduction, make_plan
+from nextlabel.values.examples import Example
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encoded
 
 LAYOUT = Layout(
@@ -151,12 +153,44 @@ def test_rounds_of_a_fixed_size_have_their_report_too(data: TextSet, protocol: R
     assert f"| tags | long | {' | '.join(shown)} |" in of_labels
 
 
-def test_what_a_person_is_told_before_it_begins_and_what_cannot_be_played(data: TextSet, protocol: RunProtocol) -> None:
+def test_what_a_person_is_told_before_it_begins(data: TextSet, protocol: RunProtocol) -> None:
     plan = replace(make_plan(STRATEGIES, [0], None, 1, 1), arms=arms(STRATEGIES, [0]))
     told = list(introduction(data, protocol, plan))
     assert "Question tags: any of 2 (long, odd)" in told
     assert not any("F1 is that of" in line for line in told)
-    with pytest.raises(BadRunError, match=r"--strategy tfidf:margin knows one question with one class a text"):
-        require_served(data, protocol, ["random", "tfidf:margin"])
-    with pytest.raises(BadRunError, match=r"--control-share 0\.1 is for one question"):
-        require_served(data, replace(protocol, control_share=0.1), ["random"])
+
+
+@pytest.mark.usefixtures("patience")
+def test_cheap_models_and_control_labels_are_about_each_question_too(data: TextSet, protocol: RunProtocol) -> None:
+    player = Player(data, replace(protocol, control_share=0.3))
+    played = next(iter(player.play(Arm(0, "tfidf:margin"), [])))
+    assert played.layout is not None
+    cut = played.layout.cuts[NAMES.index("tags")]
+    assert all(0.2 <= threshold <= 0.8 for threshold in cut.thresholds)
+    said_NC = played.said["test"]
+    assert said_NC.shape == (len(data.test), 7)
+    for of, at in played.layout.parts:
+        if of.kind != "any_of":
+            np.testing.assert_allclose(said_NC[:, at].sum(axis=1), 1)
+    assert [*of_test(played.record)] == NAMES
+    [_, second] = [p.record for p in itertools.islice(player.play(Arm(0, "tfidf:margin"), []), 2)]
+    assert second.control is not None
+    of_kind = second.control["questions"]["kind"]
+    low, high = of_kind["accuracy_limits"]
+    assert 0 <= low <= of_kind["accuracy"] <= high <= 1
+    assert of_kind["labels"] > 0
+
+
+def test_thresholds_are_those_that_the_live_loop_would_choose(tiny: Path) -> None:
+    recipe = Recipe(str(tiny), 3, 1e-3, 8, max_length=48, seed=0, device="cpu")
+    layout = Layout((Cut("tags", ANY_OF, ("long", "odd")),))
+    form = Form.of_layout(layout)
+    items = tuple((Example(n, f"number {n}"), encoded({"tags": ("odd",) if n % 3 == 0 else ()})) for n in range(60))
+    data = TextSet("made up", form.labels, items, items[:30], (), form=form)
+    played = next(iter(Player(data, RunProtocol(recipe, at=(60,), full_steps=4)).play(Arm(0, "random"), [])))
+    round_0 = run_round(replace(recipe, seed=round_seed(0, 0)), form, items, [], [], "random").classifier
+    features_ND = round_0.predict_with_features([example for example, _ in items], exact=False)[1]
+    targets_NC = form.class_numbers([answer for _, answer in items])
+    assert played.layout == with_thresholds(layout, round_0.last_layer, features_ND, targets_NC) != layout
+    guesses_NC = played.layout.guesses(played.said["dev"])
+    assert played.record.dev["accuracy"] == form.evaluate(targets_NC[:30], guesses_NC).accuracy

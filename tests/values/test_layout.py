@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, asks, decoded, encoded, labels_in
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, asks, decoded, encoded, labels_in, unasked
 
 LAYOUT = Layout(
     (Cut("topic", ONE_OF, ("a", "b", "c")), Cut("tones", ANY_OF, ("x", "y")), Cut("stars", ORDERED, ("1", "2")))
@@ -82,3 +82,16 @@ def test_the_part_about_one_question_is_a_layout_with_its_thresholds() -> None:
     assert layout.of_question("tones", ANY_OF) == (Layout((tones,)), slice(2, 4))
     assert layout.of_question("tones", ORDERED) is None, "of that name, and another kind"
     assert layout.of_question("gone", ANY_OF) is None
+
+
+def test_of_a_label_that_was_not_asked_about_nothing_is_a_target() -> None:
+    answer = encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y", "gone")})
+    assert dict(decoded(answer)) == {"tones": ("x",), "topic": ("a",)}
+    assert dict(unasked(answer)) == {"tones": ("gone", "y")}
+    np.testing.assert_array_equal(LAYOUT.targets([answer]), [[1, 0, 0, 1, NAN, NAN, NAN]])
+    assert LAYOUT.holds(answer)
+    assert encoded({"tones": ("x",)}, {"tones": ()}) == encoded({"tones": ("x",)})
+    assert unasked(encoded({"tones": ()})) == {}
+    assert LAYOUT.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
+    older = Layout((LAYOUT.cuts[0], Cut("tones", ANY_OF, ("x",))))
+    assert older.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}), "as it was before y came"

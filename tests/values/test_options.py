@@ -32,6 +32,8 @@ def test_options_come_back_as_they_were_put_and_all_else_is_kept() -> None:
         look_again=3,
         second_votes=0.05,
         reopened={17: 1, 4: 2},
+        asked_since={"tone": "2026-01-31T12:00:00Z"},
+        label_changes={"topic": {"refund": ["", "2026-01-31T12:00:00Z"]}},
     )
     after = options.put_into(before)
     assert ProjectOptions.of(after) == options
@@ -57,6 +59,8 @@ def test_a_value_of_0_is_a_decision_too() -> None:
         {"look_for": [""]},
         {"look_for": {"refund": []}},
         {"look_for": {"refund": ["money", 1]}},
+        {"label_changes": {"topic": ["2026-01-31"]}},
+        {"label_changes": {"topic": {"refund": "2026-01-31"}}},
         {"class_targets": 30},
         {"class_targets": {"refund": 0}},
         {"class_targets": {"refund": True}},

@@ -55,6 +55,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     start = actions.add_parser("start", help="begin an audit of what the queue follows")
     start.add_argument("--labels", type=positive, default=MOST_LABELS, help="how many at most (%(default)s)")
     start.add_argument("--risk", type=_share, default=RISK, help="the share that may be wrong (%(default)s)")
+    start.add_argument("--question", default="", metavar="NAME", help="of a form this one alone, not all at once")
     start.add_argument("--dry-run", action="store_true", help="begin nothing, only say what it takes")
     status = actions.add_parser("status", help="how far the last audit is")
     stop = actions.add_parser("stop", help="let fits go on")
@@ -78,7 +79,7 @@ def _share(text: str) -> float:
 
 
 def _start(auditor: Auditor, options: argparse.Namespace) -> None:
-    audit = (auditor.plan if options.dry_run else auditor.start)(options.labels, options.risk)
+    audit = (auditor.plan if options.dry_run else auditor.start)(options.labels, options.risk, options.question)
     for line in takes(audit):
         print(line)
     if not options.dry_run:
@@ -88,8 +89,9 @@ def _start(auditor: Auditor, options: argparse.Namespace) -> None:
 def takes(audit: Audit) -> Iterator[str]:
     """What the audit is about, and how many labels it takes."""
     level, risk, tasks = audit.plan.level, audit.risk, len(audit.ids_N)
+    given = f"answers to {' and '.join(audit.asks)}" if audit.asks else "labels"
     yield (
-        f"Audit {audit.number} of project {audit.project} asks whether at most {100 * risk:g} % of the labels that "
+        f"Audit {audit.number} of project {audit.project} asks whether at most {100 * risk:g} % of the {given} that "
         f"{audit.version} gives to {tasks} tasks, or to the surest of them, are wrong. It takes {audit.most_labels} "
         "labels at most."
     )

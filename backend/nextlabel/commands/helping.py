@@ -29,11 +29,15 @@ def main(arguments: Sequence[str]) -> None:
     """Parse the command line, look, print, and say it on the page."""
     parser = new_parser("nextlabel helping", __doc__)
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
+    parser.add_argument(
+        "--question", default="", metavar="NAME", help="of a form this one alone, which the page is not told"
+    )
     parser.add_argument("--json", action="store_true", help="all numbers, as in /api/projects/ID")
     options = parser.parse_args(arguments)
     settings = load_settings()
-    found = look_at(settings, options.project)
-    StatusBoard(settings.model_dir).put_helping(options.project, found)
+    found = look_at(settings, options.project, options.question)
+    if not options.question:
+        StatusBoard(settings.model_dir).put_helping(options.project, found)
     if options.json:
         print(json.dumps({"id": options.project, **asdict(found)}, indent=1, ensure_ascii=False))
         return
@@ -41,8 +45,9 @@ def main(arguments: Sequence[str]) -> None:
         print(sentence)
 
 
-def look_at(settings: Settings, project: int) -> Helping:
-    """What can be told of a project now. Raises `NoModelError` when it has no version yet."""
+def look_at(settings: Settings, project: int, question: str = "") -> Helping:
+    """What can be told of a project now, of a form of one question or of all. Raises `NoModelError` when it has no
+    version yet."""
     registry = Registry(settings.model_dir)
     version, path = registry.current(project), pool_path(settings.model_dir, project)
     if version is None or not path.exists():
@@ -54,4 +59,5 @@ def look_at(settings: Settings, project: int) -> Helping:
     embedder = Embedder(recipe, resident, lambda number: TokenCache(tokens_path(settings.model_dir, number)))
     with Pool(path) as pool:
         board, card = StatusBoard(settings.model_dir), registry.card(project, version)
-        return look(asked_of(settings, registry, board, pool, card), registry, resident, embedder)
+        asked = asked_of(settings, registry, board, pool, card, question=question)
+        return look(asked, registry, resident, embedder)

@@ -17,15 +17,17 @@ from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.texts import texts_of
 from nextlabel.learning.control import NO_CONTROL, NO_HOLD_OUT, Control, HoldOut
-from nextlabel.problems.form import Form, Part
+from nextlabel.problems.form import Form, Part, is_there
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF
-from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, ProjectOptions
+from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, LabelChanges, ProjectOptions
 
 MAX_CONFIG = 2**20  # characters of a labelling config
 MOST_LABELS = 500  # of several questions: what is kept of a text must not fill more than a page of memory
+FROM_THE_BEGINNING = ""  # as a time, before all others
+NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
 
 
@@ -43,7 +45,7 @@ class LabelConfig:
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
     and which fields around the texts are not read; `named` are all that the config has. `since`: when a question was
-    added to the form, by name.
+    added to the form, by name. `changes`: when labels came and went, by question and label.
     """
 
     from_name: str
@@ -62,6 +64,7 @@ class LabelConfig:
     weights: Mapping[str, float] = field(default_factory=dict)
     combine: str = MEAN
     since: Mapping[str, str] = field(default_factory=dict)
+    changes: LabelChanges = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
     named: tuple[str, ...] = field(default=(), compare=False)
 
@@ -87,7 +90,7 @@ class LabelConfig:
     def question(self) -> Question:
         """What the project asks of each task."""
         if _is_form(self.asked):
-            return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine)
+            return form_of(self.controls, self.label_map, self.ignored, self.weights, self.combine, self.changes)
         return SingleChoice(self.labels, self.label_map, self.ignored)
 
     @cached_property
@@ -113,6 +116,17 @@ class LabelConfig:
     def asked(self) -> tuple[ControlTag, ...]:
         """The controls by which the questions are asked."""
         return self.controls or (ControlTag(self.from_name, self.to_name, ONE_OF, self.labels, shown_as=self.shown_as),)
+
+    def hidden(self, answers: Answers) -> set[str]:
+        """Of the questions answered those that a person with these answers is not asked, and what follows from that."""
+        left = dict(answers)
+        while more := [
+            control.name
+            for control in self.asked
+            if control.name in left and control.asked({name: given for name, given in left.items() if given}) is False
+        ]:
+            left = {name: labels for name, labels in left.items() if name not in more}
+        return answers.keys() - left.keys()
 
     def label_of(self, given: str, question: str = "") -> str | None:
         """The label to learn that an annotation's text stands for; None when there is none, or it is ignored.
@@ -150,6 +164,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         weights=options.question_weights,
         combine=options.combine_questions,
         since=options.asked_since,
+        changes=options.label_changes,
         unlearned=(*others, *texts.around),
         named=tuple(element.get("name", "") for element in root.iter() if element.get("toName")),
         hold_out=HoldOut(options.control_seed, options.hold_out) if options.hold_out else NO_HOLD_OUT,
@@ -182,19 +197,48 @@ def added_questions(before: str, after: str, options: ProjectOptions) -> list[st
     return [control.name for control in asked if control.kind == ANY_OF and control.name not in known]
 
 
+def changed_labels(before: str, after: str, options: ProjectOptions, when: str) -> LabelChanges:
+    """The options' changes of labels, with those at an ISO time from one form to another, of questions of which any
+    labels may be given. What is noted already is not noted twice."""
+    try:
+        known = {control.name: control for control in parse_label_config(before, replace(options, fields=())).asked}
+    except RefusedConfigError:
+        return options.label_changes
+    changes = {name: {**of} for name, of in options.label_changes.items()}
+    for control in parse_label_config(after, options).asked:
+        past = known.get(control.name)
+        if control.kind == ANY_OF and past is not None and past.kind == ANY_OF:
+            own = _with_changes(changes.get(control.name, {}), past.labels, control.labels, when)
+            changes |= {control.name: own} if own else {}
+    return changes
+
+
+def _with_changes(
+    changes: Mapping[str, Sequence[str]], before: Sequence[str], after: Sequence[str], when: str
+) -> dict[str, Sequence[str]]:
+    found = dict(changes)
+    for label in dict.fromkeys((*before, *after)):
+        times = changes.get(label, [FROM_THE_BEGINNING] if label in before else [])
+        if is_there(times, when) != (label in after):
+            found[label] = [*times, when]
+    return found
+
+
 def form_of(
     controls: Sequence[ControlTag],
     label_map: Mapping[str, str],
     ignored: tuple[str, ...],
     weights: Mapping[str, float],
     combine: str,
+    changes: LabelChanges = NO_CHANGES,
 ) -> Form:
     """The questions of several controls, or of one with another kind of answer. Raises `RefusedConfigError`."""
     parts = []
     for control in controls:
         labels = _learnt(control.labels, ignored, least=1 if control.kind == ANY_OF else 2)
         spellings = SingleChoice(labels, label_map, ignored)
-        parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0)))
+        own = changes.get(control.name, {}) if control.kind == ANY_OF else {}
+        parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0), own))
     form = Form(tuple(parts), combine)
     if len(form.labels) > MOST_LABELS:
         raise RefusedConfigError(

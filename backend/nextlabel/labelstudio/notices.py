@@ -84,6 +84,7 @@ def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Noti
     yield from _on_map(config, project)
     for control in config.asked:
         yield from _on_labels(of_question(survey, config, control), config.of_question(control), project)
+    yield from _on_later_labels(config, project)
     yield from _on_uncounted(survey)
     yield from _on_fields(survey, config, project)
     yield from _on_halves(survey, config)
@@ -175,6 +176,20 @@ def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
             "a task has it, no version can predict it.",
             harmless=True,
         )
+
+
+def _on_later_labels(config: LabelConfig, project: int) -> Iterator[Notice]:
+    for part in config.question.parts if isinstance(config.question, Form) else ():
+        later = [label for label in part.spellings.labels if label in part.missing("")]
+        if later:
+            names = ", ".join(f"{label!r}" for label in later[:NAMED]) + _more(len(later))
+            yield Notice(
+                "Labels that came later",
+                f"{names} came to the question {part.name} when it was in use. Whoever answered it before was not "
+                f"asked about {'it' if len(later) == 1 else 'them'}: neither yes nor no is learnt from that. Where one "
+                f"takes the place of an older label, say so with `{CONNECT} --project {project} --map-label OLD=NEW`.",
+                harmless=True,
+            )
 
 
 def of_question(survey: Survey, config: LabelConfig, control: ControlTag) -> Survey:

@@ -38,6 +38,7 @@ from nextlabel.values.options import (
     OWN,
     QUESTION_WEIGHTS,
     SWITCHES,
+    LabelChanges,
     ProjectOptions,
     combine_of,
     most_open_of,
@@ -128,12 +129,18 @@ def note_audits(studio: LabelStudioClient, settings: Settings, project: int, beg
         _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
 
 
-def note_asked(studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str]) -> None:
-    """Have it known there from when on questions are asked. Raises as `change` does."""
+def note_asked(
+    studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str], changes: LabelChanges
+) -> None:
+    """Have it known there from when on questions are asked, and when labels came and went. Raises as `change` does."""
     with alone(settings, project):
         backend = _backend(studio, project)
         options = ProjectOptions.of(backend.extra_params)
-        changed = replace(options, asked_since={**options.asked_since, **since})
+        changed = replace(
+            options,
+            asked_since={**options.asked_since, **since},
+            label_changes={**options.label_changes, **changes},
+        )
         _write(studio, settings, project, backend, changed)
 
 

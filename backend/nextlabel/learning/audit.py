@@ -64,6 +64,14 @@ def log_odds(logits_NC: Features) -> Array:
     return np.asarray(-np.log(np.sum(np.exp(falling_NC[:, 1:] - falling_NC[:, :1]), axis=1)))
 
 
+def joint_log_odds(doubts_NG: Array) -> Array:
+    """Of each row the log-odds that several guesses are right, were they independent, from how likely each is wrong.
+    They rank tasks; nothing is claimed of them."""
+    with np.errstate(divide="ignore"):  # one that is certain is infinitely likely
+        logs_N = np.log1p(-doubts_NG).sum(axis=1)
+        return np.asarray(logs_N - np.log(-np.expm1(logs_N)))
+
+
 def freeze(
     confidences_N: Array, number: int, most_labels: int = MOST_LABELS, risk: float = RISK, delta: float = DELTA
 ) -> Frozen:

@@ -33,6 +33,7 @@ from nextlabel.learning.audit import (
 from nextlabel.learning.control import draw
 from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.examples import Key
+from nextlabel.values.layout import decoded
 
 FORMAT = 1
 WHOSE = ("project", "key_hash", "audit", "pool")  # fields that tell one project's audit from all others
@@ -45,7 +46,9 @@ class Audit:
     """All that is fixed before the first label. Rows are the tasks that were frozen, in the order of the draw.
 
     `version` is the version or head, fitted on `fitted_on` labels, that `said` so; `labels` are the project's; `texts`
-    the `text_hash` of each task; `key_hash` that of the control key.
+    the `text_hash` of each task; `key_hash` that of the control key. Of a form it `asks` one question or all, by their
+    names, of which the labels are; what is said, and what people say, are answers of `values.layout`, in which a
+    question is missing that a person with these answers is not shown.
     """
 
     project: int
@@ -62,6 +65,7 @@ class Audit:
     texts: tuple[str, ...]
     said: tuple[str, ...]
     confidences_N: Array
+    asks: tuple[str, ...] = ()
 
     @cached_property
     def plan(self) -> Frozen:
@@ -77,8 +81,8 @@ class Audit:
 
 @dataclass(frozen=True)
 class Answer:
-    """What people say of a task: their label, None when they skipped it. `given` is the ISO time of the last answer,
-    empty without one."""
+    """What people say of a task: their label or answer, None when they skipped it. `given` is the ISO time of the last
+    answer, empty without one."""
 
     label: str | None
     annotators: int
@@ -145,7 +149,7 @@ def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, 
 
 
 class Certified(NamedTuple):
-    """The label of a task, and whether `people` or the `machine` gave it."""
+    """The label of a task, or the answers as JSON, and whether `people` or the `machine` gave it."""
 
     task: int
     label: str
@@ -175,6 +179,7 @@ def _document(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[s
     return {
         "format": FORMAT,
         "claim": _claim(audit, result),
+        **({"questions": list(audit.asks)} if audit.asks else {}),
         "project": audit.project,
         "version": audit.version,
         "fitted_on": audit.fitted_on,
@@ -204,10 +209,15 @@ def _claim(audit: Audit, result: Mapping[str, Any] | None) -> str:
     if result["skipped"]:
         counted = "count as wrong" if result["skipped_count_as_wrong"] else "are left out"
         skipped = f" {result['skipped']} of {result['labels'] + result['skipped']} were skipped and {counted}."
+    given, meaning = "labels", ""
+    if audit.asks:
+        given = f"answers to {' and '.join(audit.asks)}"
+        meaning = " An answer is right if all its labels are, to every one of these questions; a question that people "
+        meaning += "with these answers are not shown has none."
     return (
-        f"Of the labels that {audit.version} gives to {which} that had none when the audit began, at least "
+        f"Of the {given} that {audit.version} gives to {which} that had none when the audit began, at least "
         f"{100 * (1 - audit.risk):g} % are right: at most {allowed(size, audit.risk)} are others than this project's "
-        f"people would give.{skipped} Copies of a text are one task. With a probability of at least "
+        f"people would give.{meaning}{skipped} Copies of a text are one task. With a probability of at least "
         f"{100 * (1 - audit.delta):g} % no certificate of the project is ever wrong. Nothing is said of other tasks, "
         "of any one class, or of another version."
     )
@@ -245,15 +255,15 @@ def _result(audit: Audit, part: Part, answers: Sequence[Answer]) -> dict[str, An
         if confidence >= part.threshold
     ]
     skipped = sum(label is None for label, _ in inside)
-    counts = Counter(label for label, _ in inside if label is not None)
-    errors = Counter(label for label, said in inside if label not in (None, said))
+    counts = Counter(name for label, _ in inside for name in _named(audit, label))
+    errors = Counter(name for label, said in inside for name in _named(audit, label) if name not in _named(audit, said))
     unseen = [label for label in audit.labels if not counts[label]]
     left = part.size - len(inside)
-    wrong = errors.total()
+    wrong = sum(label not in (None, said) for label, said in inside)
     return {
         **_part(part),
         "share": part.size / len(audit.ids_N),
-        "labels": counts.total(),
+        "labels": len(inside) - skipped,
         "errors": wrong,
         "untouched_wrong_at_most": (allowed(part.size, audit.risk) - wrong) / left if left else 0.0,
         "skipped": skipped,
@@ -264,6 +274,14 @@ def _result(audit: Audit, part: Part, answers: Sequence[Answer]) -> dict[str, An
         ],
         "unknown": f"nothing is known about: {', '.join(unseen)}" if unseen else "",
     }
+
+
+def _named(audit: Audit, answer: str | None) -> tuple[str, ...]:
+    """The labels in what people or the machine say, as the audit names them."""
+    if answer is None or not audit.asks:
+        return () if answer is None else (answer,)
+    several = len(audit.asks) > 1
+    return tuple(f"{name}: {one}" if several else one for name, labels in decoded(answer).items() for one in labels)
 
 
 def _number(value: float) -> float | str:

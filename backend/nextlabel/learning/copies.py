@@ -54,5 +54,5 @@ def _weight(question: Question, votes: Sequence[Vote], label: str) -> float:
     """Of the votes for the label the largest weight; of all, where nobody gave all that they come to together."""
     weights = {vote.weight for vote in votes}
     if len(weights) > 1:  # as of few tasks, of which there may be tens of thousands at each check
-        weights = {vote.weight for vote in votes if question.answer_of(vote.label) == label} or weights
+        weights = {vote.weight for vote in votes if question.consensus([vote]) == label} or weights
     return max(weights)

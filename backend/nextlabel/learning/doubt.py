@@ -6,12 +6,14 @@ of votes is that of Dawid and Skene (1979) with one accuracy for each person.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
 from nextlabel.learning.forecast import temperature, tempered
 from nextlabel.learning.fresh_heads import FreshHead, Known, fresh_head
-from nextlabel.learning.heads import folds
+from nextlabel.learning.heads import FOLDS, PRECISION, folds
+from nextlabel.learning.yes_or_no import AT_A_TIME, least
 from nextlabel.values.arrays import Array, Bools, Features, Ints
 from nextlabel.values.layout import softmax
 
@@ -41,21 +43,26 @@ class Weighed:
     accuracy: Mapping[str, float]
 
 
-def doubts(features_ND: Features, in_force_N: Ints, casts: Sequence[Cast], classes: int) -> tuple[Array, Weighed]:
+Raw = tuple[Array, Bools]  # probabilities (N, C) of heads that do not know an example, and of which they saw its class
+
+
+def doubts(
+    features_ND: Features, in_force_N: Ints, casts: Sequence[Cast], classes: int, raw: Raw | None = None
+) -> tuple[Array, Weighed]:
     """How doubtful each label in force is (N), from 0 to 1, and what all that is known comes to.
 
     `in_force_N` are class numbers, features have unit length. A label of which no other example is known is not doubted
-    by the model, which has never seen its class; with one class nothing is doubted.
+    by the model, which has never seen its class; with one class nothing is doubted. What heads say may be known, `raw`.
     """
-    probs_NC = said(features_ND, in_force_N, classes)
+    probs_NC = said(features_ND, in_force_N, classes, raw)
     weighed = weigh(probs_NC, casts)
     return 1 - weighed.probs_NC[np.arange(len(in_force_N)), in_force_N], weighed
 
 
-def said(features_ND: Features, in_force_N: Ints, classes: int) -> Array:
+def said(features_ND: Features, in_force_N: Ints, classes: int, raw: Raw | None = None) -> Array:
     """What heads that do not know an example's label say of it (N, C), calibrated by one temperature; of an example
     whose class they have not seen, and where there is nothing to tell apart, nothing: all classes alike."""
-    probs_NC, seen_N = out_of_fold(features_ND, in_force_N, classes)
+    probs_NC, seen_N = out_of_fold(features_ND, in_force_N, classes) if raw is None else raw
     if seen_N.any():
         raw_MC = np.maximum(probs_NC[seen_N], NOTHING)
         probs_NC[seen_N] = np.maximum(tempered(raw_MC, temperature(raw_MC, in_force_N[seen_N])), NOTHING)
@@ -63,7 +70,7 @@ def said(features_ND: Features, in_force_N: Ints, classes: int) -> Array:
     return probs_NC
 
 
-def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> tuple[Array, Bools]:
+def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> Raw:
     """The raw probabilities of those heads (N, C), and of which examples (N) the head has seen the class."""
     probs_NC, seen_N = np.full((len(targets_N), classes), 1 / classes), np.zeros(len(targets_N), dtype=bool)
     fold_N = folds(targets_N)
@@ -79,6 +86,45 @@ def out_of_fold(features_ND: Features, targets_N: Ints, classes: int) -> tuple[A
     return probs_NC, seen_N
 
 
+def out_of_fold_each(features_ND: Features, targets_NL: Array) -> Raw:
+    """The same of labels of which any may be given, all at once: how likely each is given (N, L), and where (N, L) the
+    head has seen it given and withheld. `targets_NL` are 0 and 1, NaN where nobody was asked. Of many tasks the heads
+    are fitted on an even sample."""
+    parts = -(-targets_NL.size // AT_A_TIME) or 1
+    found = [_of_labels(features_ND, some_NL) for some_NL in np.array_split(targets_NL, parts, axis=1)]
+    probs_NL, seen_NL = (np.concatenate(each, axis=1) for each in zip(*found, strict=True))
+    return probs_NL, seen_NL
+
+
+def _of_labels(features_ND: Features, targets_NL: Array) -> Raw:
+    sample = min(len(targets_NL), KNOWN_AT_MOST * FOLDS // (FOLDS - 1))
+    rows_R = np.linspace(0, len(targets_NL) - 1, sample).astype(np.int64)
+    inputs_RE = np.hstack([features_ND[rows_R], np.ones((sample, 1))]).astype(np.float64)
+    fold_NL, given_RL = _folds_each(targets_NL), np.nan_to_num(targets_NL[rows_R])
+    probs_NL, seen_NL = np.full(targets_NL.shape, 0.5), np.zeros(targets_NL.shape, dtype=bool)
+    rows_LE = np.zeros((targets_NL.shape[1], inputs_RE.shape[1]))
+    for fold in range(FOLDS):
+        known_RL = (fold_NL[rows_R] != fold) & (fold_NL[rows_R] >= 0)
+        both_L = (known_RL & (given_RL == 1)).any(axis=0) & (known_RL & (given_RL == 0)).any(axis=0)
+        weights_RL = (known_RL & both_L).astype(np.float64)
+        # One row for the lead of one class over another has half the precision of the two rows of a fresh head.
+        rows_LE = least(inputs_RE, np.zeros_like(given_RL), given_RL, weights_RL, PRECISION / 2, rows_LE)
+        out_NL = (fold_NL == fold) & both_L
+        logits_NL = features_ND.astype(np.float64) @ rows_LE[:, :-1].T + rows_LE[:, -1]
+        probs_NL[out_NL] = 1 / (1 + np.exp(-logits_NL[out_NL]))
+        seen_NL |= out_NL
+    return probs_NL, seen_NL
+
+
+def _folds_each(targets_NL: Array) -> Ints:
+    """Of each label by itself, -1 where nobody was asked."""
+    fold_NL = np.full(targets_NL.shape, -1)
+    for label, targets_N in enumerate(targets_NL.T):
+        asked_N = ~np.isnan(targets_N)
+        fold_NL[asked_N, label] = folds(targets_N[asked_N].astype(np.int64))
+    return fold_NL
+
+
 def _some(rows: Ints, targets_N: Ints) -> Ints:
     """As many as a head is fitted on, of each class about the same share."""
     if len(rows) <= KNOWN_AT_MOST:
@@ -90,7 +136,9 @@ def _some(rows: Ints, targets_N: Ints) -> Ints:
 def weigh(probs_NC: Array, casts: Sequence[Cast]) -> Weighed:
     """The probabilities times the likelihood of every vote. A person's wrong votes spread evenly over other labels."""
     classes = probs_NC.shape[1]
-    casts = sorted(casts)  # a sum in another order is another one in its last digits
+    casts = sorted(
+        casts, key=attrgetter("row", "person", "choice", "weight")
+    )  # a sum in another order is another one in its last digits
     people = {person: number for number, person in enumerate(sorted({cast.person for cast in casts}))}
     if classes < 2 or not casts:
         return Weighed(probs_NC, dict.fromkeys(people, USUAL))

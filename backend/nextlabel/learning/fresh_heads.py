@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.learning import heads
-from nextlabel.values.arrays import Array, Features, Ints
+from nextlabel.values.arrays import Array, Bools, Features, Ints
 from nextlabel.values.linear import Linear
 
 
@@ -25,6 +25,11 @@ class Known:
     def of(self, rows: slice | Ints) -> "Known":
         """Some of them."""
         return Known(self.features_ND[rows], self.targets_N[rows])
+
+    def right(self, judges: "Known") -> Array:
+        """Whether the head of these labels is right, by judging task, (M): 1 or 0."""
+        right_M: Bools = fresh_head(self).predictions(judges.features_ND) == judges.targets_N
+        return right_M.astype(np.float64)
 
 
 @dataclass(frozen=True)

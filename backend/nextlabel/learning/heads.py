@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import NoModelError
+from nextlabel.learning import yes_or_no
+from nextlabel.learning.newton import least
 from nextlabel.learning.strategies import acquire, draws
 from nextlabel.store.files import replace_file
 from nextlabel.values.arrays import Array, Features, Ints
@@ -24,10 +26,7 @@ from nextlabel.values.linear import Linear
 EVERY = 5  # labels, after which the live loop fits a head again (reports/renewals)
 PRECISION = 0.1  # of the prior: one over the variance of each weight around the fitted one
 FOLDS = 5  # of the cross-validation by which a head is judged
-NEWTON_STEPS = 200  # at most; mostly some ten are taken
-SHORTEST = 1e-9  # share of a step: where even that leads no lower, rounding is all that is left
 NO_LIGHTER: Mapping[int, float] = {}
-SOLVED = 1e-7  # the norm of a gradient that counts as none: by the default precision, all weights are within 1e-6
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,9 @@ def refitted(
         return fitted
     inputs_NE = _inputs(fitted, features_ND)
     rows_CE = _rows(fitted)
-    begin_SE = (_rows(near) - rows_CE)[seen_S] if near else None
+    begin_SE = (_rows(near) - rows_CE)[seen_S] if near else np.zeros((len(seen_S), inputs_NE.shape[1]))
     weights_N1 = 1.0 if weights_N is None else weights_N[:, None]
-    change_SE = _newton(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision, weights_N1), begin_SE)
+    change_SE = least(_Posterior(inputs_NE, fitted(features_ND), targets_N, seen_S, precision, weights_N1), begin_SE)
     rows_CE[seen_S] += change_SE
     return _from_rows(rows_CE, fitted)
 
@@ -100,45 +99,36 @@ def refitted_form(
     near: Linear | None = None,
     weights_N: Array | None = None,
 ) -> Linear:
-    """As `refitted`, each question by itself, to those who answered it: their rows have nothing to do with each other.
+    """As `refitted`, each question by itself, to those who answered it, and each label of which any may be given to
+    those who were asked about it: their rows have nothing to do with each other.
 
     `targets_NC` as of `Layout.targets`.
     """
     changed: list[Linear] = []
+    weights_N = np.ones(len(targets_NC)) if weights_N is None else weights_N
     for cut, at in layout.parts:
-        asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
-        weights_M = None if weights_N is None else weights_N[asked_N]
-        given_MC, features_MD = targets_NC[asked_N, at], features_ND[asked_N]
-        if cut.kind != ANY_OF:
-            before = near and _rows_of(near, at)
-            given_M = given_MC.argmax(axis=1)
-            changed.append(refitted(_rows_of(fitted, at), features_MD, given_M, precision, before, weights_M))
-            continue
-        for row, given_M in enumerate(given_MC.T.astype(np.int64), start=at.start):
-            one = slice(row, row + 1)
-            before = near and _rows_of(near, one)
-            changed.append(_of_yes_or_no(_rows_of(fitted, one), features_MD, given_M, precision, before, weights_M))
+        asked_N = ~np.isnan(targets_NC[:, at]).all(axis=1)
+        given_MC, features_MD, weights_M = targets_NC[asked_N, at], features_ND[asked_N], weights_N[asked_N]
+        rows, before = _rows_of(fitted, at), near and _rows_of(near, at)
+        if cut.kind == ANY_OF:
+            changed.append(_refitted_each(rows, features_MD, given_MC, precision, before, weights_M))
+        else:
+            changed.append(refitted(rows, features_MD, given_MC.argmax(axis=1), precision, before, weights_M))
     bias_C = None if fitted.bias_C is None else np.concatenate([np.asarray(part.bias_C) for part in changed])
     return Linear(np.concatenate([part.weights_CD for part in changed]), bias_C)
 
 
-def _of_yes_or_no(
-    fitted: Linear,
-    features_MD: Features,
-    targets_M: Ints,
-    precision: float,
-    near: Linear | None,
-    weights_M: Array | None,
+def _refitted_each(
+    fitted: Linear, features_MD: Features, targets_MC: Array, precision: float, near: Linear | None, weights_M: Array
 ) -> Linear:
-    """A row whose logit is one class's lead over another one of which the logit is always 0."""
-    if not len(targets_M):
-        return fitted
-    row_1E = _rows(fitted)
-    begin_1E = _rows(near) - row_1E if near else None
-    logits_M2 = np.hstack([np.zeros((len(targets_M), 1)), fitted(features_MD)])
-    weights_M1 = 1.0 if weights_M is None else weights_M[:, None]
-    posterior = _Posterior(_inputs(fitted, features_MD), logits_M2, targets_M, np.array([1]), precision, weights_M1)
-    return _from_rows(row_1E + _newton(posterior, begin_1E), fitted)
+    """Rows of which each is the lead of one class over another whose logit is always 0."""
+    rows_CE = _rows(fitted)
+    begin_CE = _rows(near) - rows_CE if near else np.zeros_like(rows_CE)
+    inputs_ME, logits_MC = _inputs(fitted, features_MD), fitted(features_MD)
+    given_MC, weights_MC = np.nan_to_num(targets_MC), weights_M[:, None] * ~np.isnan(targets_MC)
+    change_CE = yes_or_no.least(inputs_ME, logits_MC, given_MC, weights_MC, precision, begin_CE)
+    change_CE[np.isnan(targets_MC).all(axis=0)] = 0
+    return _from_rows(rows_CE + change_CE, fitted)
 
 
 def _rows_of(layer: Linear, some: slice) -> Linear:
@@ -256,45 +246,6 @@ class _Posterior:
             return np.asarray(moved_NS.T @ self.inputs_NE + self.precision * direction_SE)
 
         return errors_NS.T @ self.inputs_NE + self.precision * change_SE, curvature
-
-
-def _newton(posterior: _Posterior, begin_SE: Array | None = None) -> Array:
-    """The change at which it is least, from one that may be near: it is strictly convex, so there is one. Halved steps
-    where a whole one is too long (Boyd & Vandenberghe 2004, section 9.5)."""
-    zero_SE: Array = np.zeros((len(posterior.seen_S), posterior.inputs_NE.shape[1]))
-    change_SE = zero_SE if begin_SE is None else begin_SE
-    value = posterior.value(change_SE)
-    for _ in range(NEWTON_STEPS):
-        gradient_SE, curvature = posterior.slope(change_SE)
-        if np.linalg.norm(gradient_SE) <= SOLVED:
-            break
-        step_SE = _conjugate_gradients(curvature, -gradient_SE)
-        fall = float((gradient_SE * step_SE).sum())
-        length, after = 1.0, posterior.value(change_SE + step_SE)
-        while after > value + 1e-4 * length * fall:
-            length /= 2
-            if length < SHORTEST:
-                return change_SE
-            after = posterior.value(change_SE + length * step_SE)
-        change_SE, value = change_SE + length * step_SE, after
-    return change_SE
-
-
-def _conjugate_gradients(curvature: Callable[[Array], Array], wanted_SE: Array) -> Array:
-    """About the direction that `curvature` turns into `wanted_SE`, the closer the smaller that is: an inexact Newton
-    step (Nocedal & Wright 2006, algorithm 7.1)."""
-    solution_SE, rest_SE = np.zeros_like(wanted_SE), wanted_SE
-    direction_SE, size = rest_SE, float((rest_SE**2).sum())
-    close = size * min(0.25, size**0.5)
-    for _ in range(wanted_SE.size):
-        turned_SE = curvature(direction_SE)
-        length = size / float((direction_SE * turned_SE).sum())
-        solution_SE, rest_SE = solution_SE + length * direction_SE, rest_SE - length * turned_SE
-        before, size = size, float((rest_SE**2).sum())
-        if size <= close:
-            break
-        direction_SE = rest_SE + size / before * direction_SE
-    return solution_SE
 
 
 def _inputs(layer: Linear, features_ND: Features) -> Array:

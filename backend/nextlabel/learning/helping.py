@@ -12,6 +12,9 @@ where luck^2 is the true variance of the accuracy of heads of 64 random labels: 
 for the loop's own 64 labels, one draw of what its order could have asked for: else a lucky draw would count as an order
 that helps. The floor 1 / m is for samples in which nearly nothing differs.
 
+Of several questions what is right at i is a share from 0 to 1: of the questions answered there, those of which all is
+right.
+
 "Helps" is said when gain / error passes the one-sided 1 % point at one of four planned looks, and at no other number
 of labels: in about 5 % of the projects whose order gains nothing (reports/helping). The first look is at three blocks,
 as the spread of two heads is a single difference.
@@ -21,18 +24,31 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from nextlabel.learning.fresh_heads import Known, fresh_head
 from nextlabel.values.arrays import Array, Bools
 
+Labels = TypeVar("Labels", bound="Known")
 BUDGET = 64  # b
 LOOKS = (192, 256, 320, 448)  # control labels
 CERTAIN = NormalDist().inv_cdf(0.99)
 SIZES = (16, 32, 64, 128)  # random labels, of which the accuracy is told
 HEADS = 3  # that many of a size at least: the spread of two is a single difference
 WIDTH = NormalDist().inv_cdf(0.975)  # standard errors on either side of what is told
+
+
+class Known(Protocol):
+    """Labelled tasks in the order in which the labels came."""
+
+    def __len__(self) -> int: ...
+
+    def of(self: Labels, rows: slice, /) -> Labels:
+        """Some of them."""
+
+    def right(self: Labels, judges: Labels, /) -> Array:
+        """How right a head of these labels is by each judging task, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ class Answer:
         return bool(self.looks) and self.looks[-1].helps
 
 
-def answer(control: Known, own: Known) -> Answer:
+def answer(control: Labels, own: Labels) -> Answer:
     """From the control labels so far and the loop's own first ones, both in the order in which they came.
 
     Raises as `looks` does.
@@ -97,7 +113,7 @@ def answer(control: Known, own: Known) -> Answer:
     return Answer(looked, enough[0] - len(control) if enough else None)
 
 
-def looks(control: Known, own: Known) -> tuple[Look, ...]:
+def looks(control: Labels, own: Labels) -> tuple[Look, ...]:
     """All planned looks at so many control labels, from the first on.
 
     Features must be the same at every look, hence of the base encoder: a version's are its own, and know the loop's
@@ -106,9 +122,9 @@ def looks(control: Known, own: Known) -> tuple[Look, ...]:
     if len(own) < BUDGET:
         raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
     planned = [labels for labels in LOOKS if labels <= len(control)]
-    own_N = _right(own.of(slice(BUDGET)), control)
+    own_N = own.of(slice(BUDGET)).right(control)
     starts = range(0, max(planned, default=0), BUDGET)
-    random_JN = np.array([_right(control.of(slice(start, start + BUDGET)), control) for start in starts])
+    random_JN = np.array([control.of(slice(start, start + BUDGET)).right(control) for start in starts])
     return tuple(_look(own_N[:labels], random_JN[: labels // BUDGET, :labels]) for labels in planned)
 
 
@@ -128,7 +144,7 @@ def at_random(control: Known) -> tuple[AtRandom, ...]:
 def _at_random(control: Known, size: int) -> AtRandom:
     labels, heads = len(control), len(control) // size
     blocks = [slice(block * size, (block + 1) * size) for block in range(heads)]
-    right_JN = np.array([_right(control.of(block), control) for block in blocks])
+    right_JN = np.array([control.of(block).right(control) for block in blocks])
     weights_JN = (np.arange(labels) // size != np.arange(heads)[:, None]).astype(np.float64)
     accuracies_J = np.average(right_JN, axis=1, weights=weights_JN)
     shares_N = np.average(right_JN, axis=0, weights=weights_JN)
@@ -138,12 +154,6 @@ def _at_random(control: Known, size: int) -> AtRandom:
     error = math.sqrt(max(of_tasks + of_heads, of_roles))
     mean = float(accuracies_J.mean())
     return AtRandom(size, mean, max(0.0, mean - WIDTH * error), min(1.0, mean + WIDTH * error))
-
-
-def _right(known: Known, control: Known) -> Array:
-    """Whether the head of these labels is right, by control task: 1 or 0."""
-    right_N: Bools = fresh_head(known).predictions(control.features_ND) == control.targets_N
-    return right_N.astype(np.float64)
 
 
 def _look(own_N: Array, random_JN: Array) -> Look:

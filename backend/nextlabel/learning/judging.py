@@ -4,8 +4,8 @@ docs/quality.md has the definitions in words.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from nextlabel.problems.intervals import wilson
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.arrays import Array, Bools
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Layout, decoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Layout, decoded, unasked
 
 OPEN, IN_HAND, ANSWERED, SKIPPED, LEFT_OUT = "open", "in hand", "answered", "skipped", "left out"
 COUNT = (ANSWERED, SKIPPED)  # states of a text that no later answer is waited for
@@ -49,6 +49,14 @@ class Said:
     probs_of: Mapping[int, Array]
     known: Collection[int] | None
     layout: Layout | None = None
+
+
+def answering(text: ControlText, answer_in: Callable[[str], str | None]) -> ControlText:
+    """With what of its answer is about a question; one that says nothing of it is none to judge it by."""
+    if text.state != ANSWERED:
+        return text
+    answer = answer_in(text.answer)
+    return replace(text, state=LEFT_OUT, answer="") if answer is None else replace(text, answer=answer)
 
 
 def counting(texts: Sequence[ControlText]) -> list[ControlText]:
@@ -86,7 +94,8 @@ def judge(
 
     The figures are about the tasks up to `last_task`. Classes are the project's `labels`. `noted`: the marks are
     complete. `kind` as of `values.layout`: where any labels may be given, an answer is one to a form of this question
-    alone, and what was `said` has a layout of it alone.
+    alone, and what was `said` has a layout of it alone. What says nothing of some labels judges the others, and no text
+    as a whole.
     """
     sample = counting(until(texts, last_task))
     answered = [text for text in sample if text.state == ANSWERED]
@@ -105,7 +114,7 @@ def judge(
         found,
         "",
         figures,
-        _share_of(compared.right[unmarked_N]) if noted else None,
+        _share_of(compared.right[unmarked_N & compared.whole]) if noted else None,
         "" if noted else NOT_NOTED,
         _more(figures.accuracy),
         _more_for_macro_f1(figures.macro_f1, len(labels)),
@@ -148,11 +157,18 @@ def _objection(
 
 @dataclass(frozen=True)
 class _Compared:
-    """Which labels (N, K) people gave to the texts, and which the machine gives, with how sure it is of that (N)."""
+    """Which labels (N, K) people gave to the texts, and which the machine gives, with how sure it is of that (N); about
+    which labels (N, K) people were asked."""
 
     given_NK: Bools
     guessed_NK: Bools
     sure_N: Array
+    asked_NK: Bools
+
+    @property
+    def whole(self) -> Bools:
+        """(N): people were asked about all labels."""
+        return np.asarray(self.asked_NK.all(axis=1))
 
     @property
     def right(self) -> Bools:
@@ -164,26 +180,33 @@ def _compared(answered: Sequence[ControlText], said: Said | None, labels: tuple[
     given = [_labels_of(text, kind) for text in answered]
     given_NK = np.array([[label in some for label in labels] for some in given], dtype=bool)
     given_NK = given_NK.reshape(len(answered), len(labels))
+    left = [_unasked_in(text, kind) for text in answered]
+    asked_NK = np.array([[label not in some for label in labels] for some in left], dtype=bool).reshape(given_NK.shape)
     if said is None:
-        return _Compared(given_NK, given_NK, np.ones(len(answered)))
+        return _Compared(given_NK, given_NK, np.ones(len(answered)), asked_NK)
     columns = [said.labels.index(label) for label in labels]
     probs = [said.probs_of[text.task_ids[0]] for text in answered]
     probs_NC: Array = np.array(probs, dtype=np.float64).reshape(len(answered), len(labels))
     if kind == ANY_OF and said.layout:
-        return _Compared(given_NK, said.layout.cuts[0].guessed(probs_NC)[:, columns], np.ones(len(answered)))
+        guessed_NC = said.layout.cuts[0].guessed(probs_NC)
+        return _Compared(given_NK, guessed_NC[:, columns], np.ones(len(answered)), asked_NK)
     probs_NK = probs_NC[:, columns]
     guessed_NK = np.arange(len(labels)) == probs_NK.argmax(axis=1)[:, None]
-    return _Compared(given_NK, np.asarray(guessed_NK), probs_NK.max(axis=1))
+    return _Compared(given_NK, np.asarray(guessed_NK), probs_NK.max(axis=1), asked_NK)
 
 
 def _labels_of(text: ControlText, kind: str) -> Collection[str]:
     return next(iter(decoded(text.answer).values()), ()) if kind == ANY_OF else (text.answer,)
 
 
+def _unasked_in(text: ControlText, kind: str) -> Collection[str]:
+    return next(iter(unasked(text.answer).values()), ()) if kind == ANY_OF else ()
+
+
 def _figures(kind: str, labels: tuple[str, ...], compared: _Compared, skipped: int) -> Figures:
-    right, examples = int(compared.right.sum()), len(compared.right)
+    right, examples = int(compared.right[compared.whole].sum()), int(compared.whole.sum())
     accuracy, at_worst = _share(right, examples), _share(right, examples + skipped)
-    shares = [_share(given, examples) for given in compared.given_NK.sum(axis=0).tolist()]
+    shares = list(map(_share, compared.given_NK.sum(axis=0).tolist(), compared.asked_NK.sum(axis=0).tolist()))
     of_kind = _of_any if kind == ANY_OF else _of_classes
     macro_f1, recalls, f1s, calibration, confused = of_kind(compared)
     classes = zip(labels, shares, recalls, f1s, confused, strict=True)
@@ -214,8 +237,10 @@ def _of_classes(compared: _Compared) -> _OfKind:
 
 def _of_any(compared: _Compared) -> _OfKind:
     """Of labels of which any may be given; how sure the machine is of several at once is not known."""
-    pairs = zip(compared.given_NK.T.astype(np.int64), compared.guessed_NK.T.astype(np.int64), strict=True)
-    tables = [quality.confusion(given_N, guessed_N, 2) for given_N, guessed_N in pairs]
+    columns = zip(
+        compared.given_NK.T.astype(np.int64), compared.guessed_NK.T.astype(np.int64), compared.asked_NK.T, strict=True
+    )
+    tables = [quality.confusion(given_N[asked_N], guessed_N[asked_N], 2) for given_N, guessed_N, asked_N in columns]
     recalls, f1s = [quality.recalls(table)[1] for table in tables], [quality.f1s(table)[1] for table in tables]
     calibration = quality.calibration(np.empty(0), np.empty(0, dtype=int))
     return quality.macro_f1_of_labels(tables), recalls, f1s, calibration, [None] * len(tables)

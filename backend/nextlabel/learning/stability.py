@@ -7,14 +7,15 @@ it by no more either, and hardly ever by more than D / 2, is a rule of thumb (re
 
 import numpy as np
 
-from nextlabel.values.arrays import Ints
+from nextlabel.values.arrays import Targets
 
 
-def changed_share(before_N: Ints, now_N: Ints) -> float:
-    """D, in [0, 1], of class numbers predicted for the same N tasks before and after a step.
+def changed_share(before: Targets, now: Targets) -> float:
+    """D, in [0, 1], of what was predicted for the same N tasks before and after a step: class numbers (N), or answers
+    to a form (N, C), of which each counts as a whole.
 
     Raises `ValueError` without tasks, or when the two are not as many.
     """
-    if not 0 < len(before_N) == len(now_N):
-        raise ValueError(f"{len(before_N)} and {len(now_N)} predictions; give those of the same tasks, one or more")
-    return float(np.mean(before_N != now_N))
+    if not 0 < len(before) == len(now):
+        raise ValueError(f"{len(before)} and {len(now)} predictions; give those of the same tasks, one or more")
+    return float(np.mean((before != now).reshape(len(now), -1).any(axis=1)))

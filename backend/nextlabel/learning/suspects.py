@@ -11,15 +11,17 @@ from itertools import chain
 
 import numpy as np
 
-from nextlabel.learning.doubt import SUSPECT, Cast, doubts, nearest
+from nextlabel.learning.doubt import SUSPECT, Cast, Raw, doubts, nearest, out_of_fold_each
 from nextlabel.problems.look_again import Suspect
 from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, decoded
+from nextlabel.values.layout import ANY_OF, decoded, encoded, unasked
 
 Answered = tuple[Example, Sequence[Vote]]
+Read = tuple[Vote, str | None]  # a vote, and what it says of the form
+NO_ANSWER = encoded({})
 NEAR = 10  # labelled texts that a reason counts among
 NAMED = 3  # tasks in one reason
 
@@ -27,10 +29,12 @@ NAMED = 3  # tasks in one reason
 @dataclass(frozen=True)
 class Asked:
     """One question with one answer: its classes in words for a person, and which of them an answer gives, by number;
-    None where it says nothing of the question."""
+    None where it says nothing of the question. Whether a label is given of which any may be is in the `column` of a
+    form's numbers."""
 
     labels: tuple[str, ...]
     given: Callable[[str], int | None]
+    column: int | None = None
 
 
 def all_asked(question: Question) -> list[Asked]:
@@ -39,11 +43,11 @@ def all_asked(question: Question) -> list[Asked]:
         numbers = {label: number for number, label in enumerate(question.labels)}
         return [Asked(question.labels, numbers.get)]
     found = list[Asked]()
-    for cut in question.layout.cuts:
+    for cut, at in question.layout.parts:
         named = tuple(f"{cut.name}: {label}" for label in cut.labels)
         if cut.kind == ANY_OF:
             found += [
-                Asked((f"{cut.name}: not {label}", named[number]), _any_of(cut.name, label))
+                Asked((f"{cut.name}: not {label}", named[number]), _any_of(cut.name, label), at.start + number)
                 for number, label in enumerate(cut.labels)
             ]
         else:
@@ -61,7 +65,7 @@ def _one_of(name: str, labels: Sequence[str]) -> Callable[[str], int | None]:
 def _any_of(name: str, label: str) -> Callable[[str], int | None]:
     def given(answer: str) -> int | None:
         labels = decoded(answer).get(name)
-        return None if labels is None else int(label in labels)
+        return None if labels is None or label in unasked(answer).get(name, ()) else int(label in labels)
 
     return given
 
@@ -85,7 +89,12 @@ def look(question: Question, answered: Sequence[Answered], features_ND: Features
     order = sorted(range(len(answered)), key=lambda row: answered[row][0].id)
     answered, features_ND = [answered[row] for row in order], features_ND[order]
     in_force = [question.consensus(votes) for _, votes in answered]
-    looks = [_Look.of(question, asked, answered, in_force, features_ND) for asked in all_asked(question)]
+    read = [
+        [(vote, question.consensus([vote])) for vote in sorted(votes, key=lambda vote: vote.when)]
+        for _, votes in answered
+    ]
+    examples, known = [example for example, _ in answered], _out_of_fold(question, in_force, features_ND)
+    looks = [_Look.of(asked, examples, read, in_force, features_ND, known) for asked in all_asked(question)]
     worst: dict[int, tuple[float, _Look, int]] = {}
     for one in looks:
         for row, doubt in one.doubtful():
@@ -96,6 +105,17 @@ def look(question: Question, answered: Sequence[Answered], features_ND: Features
     return LookedAt(
         tuple(one.suspect(row, doubt) for doubt, one, row in map(worst.__getitem__, listed)), _casting(looks)
     )
+
+
+def _out_of_fold(question: Question, in_force: Sequence[str | None], features_ND: Features) -> Mapping[int, Raw]:
+    """By column, what heads say of whether a label is given of which any may be."""
+    columns = [asked.column for asked in all_asked(question) if asked.column is not None]
+    if question.layout is None or not columns or not in_force:
+        return {}
+    targets_NC = question.layout.targets([answer or NO_ANSWER for answer in in_force])
+    probs_NL, seen_NL = out_of_fold_each(features_ND, targets_NC[:, columns])
+    both = zip(columns, probs_NL.T, seen_NL.T, strict=True)
+    return {column: (np.stack([1 - probs_N, probs_N], axis=1), seen_N) for column, probs_N, seen_N in both}
 
 
 def _casting(looks: Sequence["_Look"]) -> dict[int, str]:
@@ -115,22 +135,26 @@ class _Look:
     votes: Sequence[Mapping[str, tuple[Vote, int]]]
     in_force_N: Ints
     features_ND: Features
+    raw: Raw | None
 
     @classmethod
     def of(
         cls,
-        question: Question,
         asked: Asked,
-        answered: Sequence[Answered],
+        examples: Sequence[Example],
+        read: Sequence[Sequence[Read]],
         in_force: Sequence[str | None],
         features_ND: Features,
+        known: Mapping[int, Raw],
     ) -> "_Look":
         """Votes are by person: of one who answered a task twice the last one counts."""
         numbers = [None if answer is None else asked.given(answer) for answer in in_force]
         rows = [row for row, number in enumerate(numbers) if number is not None]
-        votes = [_by_person(question, asked, answered[row][1]) for row in rows]
+        votes = [_by_person(asked, read[row]) for row in rows]
         in_force_N = np.array([numbers[row] for row in rows], dtype=np.int64)
-        return cls(asked, [answered[row][0] for row in rows], votes, in_force_N, features_ND[rows])
+        whole = known.get(asked.column) if asked.column is not None else None
+        raw = (whole[0][rows], whole[1][rows]) if whole else None
+        return cls(asked, [examples[row] for row in rows], votes, in_force_N, features_ND[rows], raw)
 
     @cached_property
     def _doubts(self) -> tuple[Array, Array]:
@@ -140,7 +164,7 @@ class _Look:
             for row, given in enumerate(self.votes)
             for person, (vote, choice) in given.items()
         ]
-        doubt_N, weighed = doubts(self.features_ND, self.in_force_N, casts, len(self.asked.labels))
+        doubt_N, weighed = doubts(self.features_ND, self.in_force_N, casts, len(self.asked.labels), self.raw)
         return doubt_N, weighed.probs_NC
 
     def doubtful(self) -> Iterator[tuple[int, float]]:
@@ -203,10 +227,9 @@ class _Look:
         return found
 
 
-def _by_person(question: Question, asked: Asked, votes: Sequence[Vote]) -> dict[str, tuple[Vote, int]]:
+def _by_person(asked: Asked, votes: Sequence[Read]) -> dict[str, tuple[Vote, int]]:
     found: dict[str, tuple[Vote, int]] = {}
-    for vote in sorted(votes, key=lambda vote: vote.when):
-        answer = question.answer_of(vote.label)
+    for vote, answer in votes:
         number = None if answer is None else asked.given(answer)
         if number is not None:
             found[vote.account] = (vote, number)

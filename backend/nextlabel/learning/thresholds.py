@@ -21,7 +21,7 @@ def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targe
     """
     cuts = []
     for cut, at in layout.parts:
-        asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
+        asked_N = ~np.isnan(targets_NC[:, at]).all(axis=1)
         rows = Linear(fitted.weights_CD[at], None if fitted.bias_C is None else fitted.bias_C[at])
         chosen = cut.kind == ANY_OF and asked_N.any()
         cuts.append(_with_thresholds(cut, rows, features_ND[asked_N], targets_NC[asked_N, at]) if chosen else cut)
@@ -29,8 +29,8 @@ def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targe
 
 
 def _with_thresholds(cut: Cut, rows: Linear, features_MD: Features, targets_MC: Array) -> Cut:
-    given_C = targets_MC.sum(axis=0)
-    often = np.flatnonzero(np.minimum(given_C, len(targets_MC) - given_C) >= LEAST)
+    given_C, withheld_C = (targets_MC == 1).sum(axis=0), (targets_MC == 0).sum(axis=0)
+    often = np.flatnonzero(np.minimum(given_C, withheld_C) >= LEAST)
     thresholds_C = np.full(len(cut.labels), GUESSED)
     if len(often):
         alone = Layout((Cut(cut.name, ANY_OF, tuple(cut.labels[c] for c in often)),))
@@ -51,7 +51,10 @@ def _out_of_fold(rows: Linear, features_MD: Features, targets_MC: Array, layout:
 
 
 def best_threshold(probs_M: Array, given_M: Array) -> float:
-    """The one with the highest F1, of as good ones the nearest to `GUESSED`."""
+    """The one with the highest F1, of as good ones the nearest to `GUESSED`. What is NaN among what was given counts
+    for nothing."""
+    asked_M = ~np.isnan(given_M)
+    probs_M, given_M = probs_M[asked_M], given_M[asked_M]
     if min(given_M.sum(), len(given_M) - given_M.sum()) < LEAST:
         return GUESSED
     tried_T = np.linspace(LOWEST, HIGHEST, 61)

@@ -61,11 +61,11 @@ class Afterwards:
 
     def _look_ahead(self, pool: Pool, checked: Checked) -> None:
         """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
-        project, question = checked.project.id, checked.config.question
+        project = checked.project.id
         if checked.version and not self._audits.holds(project):
             self._asker.look(pool, project, checked.config, self._registry.card(project, checked.version))
         over, last = self._audits.over(project), self._board.advice(project)
-        certified = len(certified_tasks(pool, question, over)) if over else 0
+        certified = len(certified_tasks(pool, checked.config, over)) if over else 0
         judgement, helping = self._board.quality(project), self._board.helping(project)
         advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
         if advice != last:

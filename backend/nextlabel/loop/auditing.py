@@ -3,8 +3,8 @@
 Nothing is fitted meanwhile, neither a version nor a head, so that the audited one stays in force.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -14,17 +14,18 @@ import numpy as np
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import no_prediction
-from nextlabel.learning.audit import DELTA, Part, log_odds
+from nextlabel.learning.audit import DELTA, Part, joint_log_odds, log_odds
 from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, seed_of, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
 from nextlabel.loop.orders import Chances
 from nextlabel.loop.said import scores_of
-from nextlabel.problems.form import with_labels
-from nextlabel.problems.question import Measured, Question
+from nextlabel.problems.form import Form, with_labels
 from nextlabel.store.pool import Asked, Pool
-from nextlabel.values.arrays import Array
+from nextlabel.values.arrays import Array, Bools
 from nextlabel.values.examples import key_of
+from nextlabel.values.labels import Vote
+from nextlabel.values.layout import ANY_OF, Cut, Layout, decoded, encoded, unasked
 from nextlabel.values.queue import Ranked, to_score
 from nextlabel.values.versions import Card, audit_name, version_of
 from nextlabel.versions import heads
@@ -32,6 +33,7 @@ from nextlabel.versions.registry import Registry
 
 AHEAD = 64  # tasks beyond the last that counts: nobody is told that there are none while the last answers come
 SLICE = 8192  # texts at a time
+Consensus = Callable[[Sequence[Vote]], str | None]
 NO_ANSWER = Answer(None, 0, "")  # of a task that was skipped, edited or deleted
 
 
@@ -71,20 +73,22 @@ def freeze_pool(
     begun_at: str,
     most_labels: int,
     risk: float,
+    asks: tuple[str, ...] = (),
 ) -> Audit:
     """The audit of this number: the tasks that nobody has labelled or skipped, in the order of the draw, and what the
-    version says of each. Raises `BadAuditError` when there is none or not all are scored."""
+    version says of each; of a form, to the questions that it `asks`. Raises `BadAuditError` when there is none, not all
+    are scored, or the version answers other questions."""
     keys = {example.id: key_of(example) for example in pool.unanswered()}
     seed = seed_of(key, number)
     order = sorted(keys, key=lambda task: draw(seed, keys[task]))
-    known = _log_probs(pool, registry, version, order)
+    known = _probabilities(pool, registry, version, order)
     if not order or len(known) < len(order):
         raise BadAuditError(
             f"{version.name} has scored {len(known)} of the {len(order)} tasks that nobody has labelled or skipped. "
             "Audit while tasks are left, and once all are scored."
         )
-    logs_NC = np.stack([known[task] for task in order])
-    said = [version.card.labels[best] for best in logs_NC.argmax(axis=1)]
+    probs_NC = np.stack([known[task] for task in order])
+    said, confidences_N = _said_to_form(config, version, probs_NC, asks) if asks else _said(config, version, probs_NC)
     return Audit(
         project=version.card.project,
         number=number,
@@ -92,24 +96,86 @@ def freeze_pool(
         fitted_on=version.fitted_on,
         begun_at=begun_at,
         key_hash=key_hash(key),
-        labels=config.question.labels,
+        labels=_labels_of(config, asks),
         risk=risk,
         delta=DELTA,
         most_labels=most_labels,
         ids_N=np.array(order, dtype=np.int64),
         texts=tuple(text_hash(keys[task]) for task in order),
-        said=tuple(config.label_of(label) or label for label in said),
-        confidences_N=log_odds(logs_NC),
+        said=tuple(said),
+        confidences_N=confidences_N,
+        asks=asks,
     )
 
 
-def _log_probs(pool: Pool, registry: Registry, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
-    """Of each of the tasks that are scored. As good as logits: what is far from 1 is exact."""
+def _said(config: LabelConfig, version: InForce, probs_NC: Array) -> tuple[list[str], Array]:
+    """The label of each task, and how sure the version is of it. Logarithms are as good as logits: what is far from 1
+    is exact."""
+    with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
+        logs_NC = np.log(probs_NC)
+    said = [version.card.labels[best] for best in logs_NC.argmax(axis=1)]
+    return [config.label_of(label) or label for label in said], log_odds(logs_NC)
+
+
+def _said_to_form(
+    config: LabelConfig, version: InForce, probs_NC: Array, asks: tuple[str, ...]
+) -> tuple[list[str], Array]:
+    """The same of the questions asked, as a person with these answers is shown them."""
+    layout = _layout_of(config, version, asks)
+    guessed_NC = layout.guesses(probs_NC) == 1
+    doubts = {cut.name: _doubts(cut, probs_NC[:, at], guessed_NC[:, at]) for cut, at in layout.parts}
+    said = []
+    for row, guessed_C in enumerate(guessed_NC):
+        answers = {cut.name: _guesses(config, cut, guessed_C[at]) for cut, at in layout.parts}
+        shown = [name for name in asks if name not in config.hidden(answers)]
+        said.append(encoded({name: answers[name] for name in shown}))
+        for name in set(asks).difference(shown):
+            doubts[name][row] = 0.0
+    return said, joint_log_odds(np.concatenate([doubts[name] for name in asks], axis=1))
+
+
+def _layout_of(config: LabelConfig, version: InForce, asks: tuple[str, ...]) -> Layout:
+    layout = (version.head and version.head.layout) or version.card.layout
+    there = {(cut.name, cut.kind): set(_now(config, cut)) for cut in layout.cuts} if layout else {}
+    now = {control.name: (control.kind, set(config.spellings[control.name].labels)) for control in config.asked}
+    if layout is None or any(there.get((name, now[name][0])) != now[name][1] for name in asks):
+        raise BadAuditError(
+            f"{version.name} does not answer {' and '.join(asks)} with the labels that the form has now. Wait for the "
+            "next version."
+        )
+    return layout
+
+
+def _now(config: LabelConfig, cut: Cut) -> list[str]:
+    """A version's labels as the form has them now."""
+    of = config.spellings.get(cut.name)
+    return [(of and of.label_of(label)) or label for label in cut.labels]
+
+
+def _guesses(config: LabelConfig, cut: Cut, guessed_C: Bools) -> tuple[str, ...]:
+    return tuple(label for label, is_so in zip(_now(config, cut), guessed_C, strict=True) if is_so)
+
+
+def _doubts(cut: Cut, probs_NC: Array, guessed_NC: Bools) -> Array:
+    """How likely each guess to a question is wrong; one of few labels is a single guess."""
+    if cut.kind == ANY_OF:
+        return np.where(guessed_NC, 1 - probs_NC, probs_NC)
+    return np.asarray(np.where(guessed_NC, 0.0, probs_NC).sum(axis=1, keepdims=True))
+
+
+def _labels_of(config: LabelConfig, asks: tuple[str, ...]) -> tuple[str, ...]:
+    """The project's labels, or those of the questions asked."""
+    if not isinstance(config.question, Form) or not asks:
+        return config.question.labels
+    return replace(config.question, parts=tuple(part for part in config.question.parts if part.name in asks)).labels
+
+
+def _probabilities(pool: Pool, registry: Registry, version: InForce, task_ids: Sequence[int]) -> dict[int, Array]:
+    """Of each of the tasks that are scored."""
     found: dict[int, Array] = {}
     for at in range(0, len(task_ids), SLICE):
         scores = scores_of(pool, registry, version.card, version.name, task_ids[at : at + SLICE])
-        with np.errstate(divide="ignore"):  # ln 0 is -inf, as it should be
-            found |= dict(zip(scores.ids_N.tolist(), np.log(scores.probs_NC), strict=True))
+        found |= dict(zip(scores.ids_N.tolist(), scores.probs_NC, strict=True))
     return found
 
 
@@ -148,30 +214,53 @@ class Progress:
     def message(self) -> str:
         """In words for a person."""
         sure = f"{self.part.size} of {len(self.audit.ids_N)} tasks" if self.part else "nothing"
-        return (
-            f"Audit {self.audit.number} of {self.audit.version}: {len(self.counted)} of {self.last}, certifies {sure}"
-        )
+        asks = f", {' and '.join(self.audit.asks)}" if self.audit.asks else ""
+        how_far = f"{len(self.counted)} of {self.last}, certifies {sure}"
+        return f"Audit {self.audit.number} of {self.audit.version}{asks}: {how_far}"
 
 
-def progress(pool: Pool, question: Question, audit: Audit) -> Progress:
+def progress(pool: Pool, config: LabelConfig, audit: Audit) -> Progress:
     """From the labels in the local copy, also those that are left out of training: who could choose afterwards which
     ones count could choose the result."""
-    asks = with_labels(question, audit.labels)  # a form may ask more by now
+    consensus = _consensus(config, audit)
     first = audit.ids_N[: audit.most_labels + AHEAD].tolist()
     texts = dict(zip(first, audit.texts, strict=False))
     asked = {one.example.id: one for one in pool.asked(first)}
     gone = {task for task in first if task not in asked or text_hash(key_of(asked[task].example)) != texts[task]}
-    answers = {task: answer for task in first if (answer := NO_ANSWER if task in gone else _answer(asks, asked[task]))}
+    answers = {
+        task: answer for task in first if (answer := NO_ANSWER if task in gone else _answer(consensus, asked[task]))
+    }
     return Progress(audit, answers)
 
 
-def _answer(question: Measured, asked: Asked) -> Answer | None:
+def _answer(consensus: Consensus, asked: Asked) -> Answer | None:
     """None while the task is in hand: nobody has answered or skipped it, or others are still asked."""
     if not asked.votes:
         return NO_ANSWER if asked.skipped or asked.closed else None
     if not asked.closed:
         return None
-    return Answer(question.consensus(asked.votes), len(asked.votes), max(vote.when for vote in asked.votes))
+    return Answer(consensus(asked.votes), len(asked.votes), max(vote.when for vote in asked.votes))
+
+
+def _consensus(config: LabelConfig, audit: Audit) -> Consensus:
+    """What answers to the audit's question come to, though the form may ask more by now."""
+    if not audit.asks:
+        return with_labels(config.question, audit.labels).consensus
+
+    def consensus(votes: Sequence[Vote]) -> str | None:
+        answer = config.question.consensus(votes) or ""
+        given = decoded(answer)
+        hidden = config.hidden({**dict.fromkeys(audit.asks, ()), **given})
+        shown = [name for name in audit.asks if name not in hidden]
+        whole = all(name in given and not unasked(answer).get(name) for name in shown)
+        return encoded({name: given[name] for name in shown}) if answer and whole else None
+
+    return consensus
+
+
+def is_of_all(audit: Audit, config: LabelConfig) -> bool:
+    """Whether it is about all that is asked of a task now."""
+    return not audit.asks or set(audit.asks) == {control.name for control in config.asked}
 
 
 def name_of(audit: Audit) -> str:
@@ -179,9 +268,9 @@ def name_of(audit: Audit) -> str:
     return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
 
 
-def certified_tasks(pool: Pool, question: Question, audit: Audit) -> list[int]:
-    """Those that its certificate is about by the labels of now; none without one."""
-    part = progress(pool, question, audit).part
+def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
+    """Those of which its certificate is about all that is asked, by the labels of now; none without one."""
+    part = progress(pool, config, audit).part if is_of_all(audit, config) else None
     rows = zip(audit.ids_N.tolist(), audit.confidences_N.tolist(), strict=True)
     return [task for task, confidence in rows if part and confidence >= part.threshold]
 
@@ -233,6 +322,7 @@ class AuditOrder:
 def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed: str) -> Records:
     """What the project knows by now, of which `followed` is in force; that of the audit is while it runs."""
     keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
-    answers = progress(pool, config.question, audit).answers
+    answers = progress(pool, config, audit).answers
     name = audit.version if followed == name_of(audit) else followed
-    return Records(audit, key, answers, keys, with_labels(config.question, audit.labels).labels, name)
+    now = _labels_of(config, audit.asks) if audit.asks else with_labels(config.question, audit.labels).labels
+    return Records(audit, key, answers, keys, now, name)

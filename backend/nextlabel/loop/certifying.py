@@ -55,15 +55,16 @@ class Auditor:
         self._settings, self._registry, self._studio, self._jobs = settings, registry, studio, jobs
         self._project, self._now, self._audits = project, now, Audits(settings.model_dir)
 
-    def plan(self, most_labels: int, risk: float) -> Audit:
+    def plan(self, most_labels: int, risk: float, question: str = "") -> Audit:
         """What `start` would begin. Changes nothing."""
         with self._opened() as opened:
-            return self._frozen(opened, most_labels, risk)[0]
+            return self._frozen(opened, most_labels, risk, question)[0]
 
-    def start(self, most_labels: int, risk: float) -> Audit:
-        """Begin an audit of what the queue follows. Its number is spent, whatever becomes of it."""
+    def start(self, most_labels: int, risk: float, question: str = "") -> Audit:
+        """Begin an audit of what the queue follows: of a form of one question, else of all. Its number is spent,
+        whatever becomes of it."""
         with self._opened() as opened, self._turn(f"fit.{self._project}", "a version is being fitted"):
-            audit, version = self._frozen(opened, most_labels, risk)
+            audit, version = self._frozen(opened, most_labels, risk, question)
             note_audits(self._studio, self._settings, self._project, audit.number)  # first: never twice the same
             self._audits.begin(audit, version.head)
         self._jobs.hint(self._project)
@@ -73,7 +74,7 @@ class Auditor:
         """How far the last audit is, and why it ended; that is empty while it runs."""
         with self._opened() as opened:
             audit = self._last()
-            return progress(opened.pool, opened.config.question, audit), self._audits.ended(self._project)
+            return progress(opened.pool, opened.config, audit), self._audits.ended(self._project)
 
     def stop(self) -> None:
         """Give the last audit up, or let its version be followed by others. What is certified stays so, of that one."""
@@ -86,7 +87,7 @@ class Auditor:
     def issue(self) -> tuple[dict[str, Any], list[Certified]]:
         """The certificate of the last audit, of the labels given so far, and the labels that it is about."""
         with self._opened() as opened:
-            found = progress(opened.pool, opened.config.question, self._last())
+            found = progress(opened.pool, opened.config, self._last())
             made = issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
             return made, certified_labels(found.audit, found.counted)
 
@@ -101,17 +102,13 @@ class Auditor:
             followed = opened.project.model_version or ""
             return problems(found, records_of(opened.pool, opened.config, opened.key, audit, followed))
 
-    def _frozen(self, opened: _Opened, most_labels: int, risk: float) -> tuple[Audit, InForce]:
+    def _frozen(self, opened: _Opened, most_labels: int, risk: float, question: str) -> tuple[Audit, InForce]:
         if not opened.key:
             raise BadAuditError(
                 f"Project {self._project} has no control key, by which tasks are drawn. Make one with nextlabel "
                 f"connect --project {self._project}."
             )
-        if isinstance(opened.config.question, Form):
-            raise BadAuditError(
-                f"Project {self._project} asks several questions, or one with several answers; a certificate is about "
-                "one label for each task. nextlabel quality says how good the version is."
-            )
+        asks = _asks(opened.config, question)
         if running := self._audits.running(self._project):
             raise BadAuditError(
                 f"Audit {running.number} of project {self._project} runs. Give it up first with nextlabel certificate "
@@ -120,7 +117,7 @@ class Auditor:
         version = in_force(self._registry, self._project, opened.project.model_version or "")
         number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
         audit = freeze_pool(
-            opened.pool, self._registry, opened.config, opened.key, version, number, at, most_labels, risk
+            opened.pool, self._registry, opened.config, opened.key, version, number, at, most_labels, risk, asks
         )
         return audit, version
 
@@ -177,3 +174,11 @@ class Auditor:
             yield
         finally:
             taken.release()
+
+
+def _asks(config: LabelConfig, question: str) -> tuple[str, ...]:
+    """The questions of a form that an audit is about: the one that is named, or all; none where there is no form."""
+    names = tuple(control.name for control in config.asked)
+    if question and question not in names:
+        raise BadAuditError(f"The project asks no question {question!r}; it asks {', '.join(names)}. Name one of them.")
+    return () if not isinstance(config.question, Form) else (question,) if question else names

@@ -415,7 +415,7 @@ class Controller:
     def _audit(self, pool: Pool, project: int, config: LabelConfig) -> Progress | None:
         """The audit that runs, unless it has come to its end."""
         audit = self._audits.running(project)
-        found = progress(pool, config.question, audit) if audit else None
+        found = progress(pool, config, audit) if audit else None
         if audit is None or found is None or not found.over:
             return found
         log.info("project %d: %s; over, as %s", project, found.message, found.over)
@@ -585,7 +585,7 @@ class Controller:
     def _certified(self, pool: Pool, project: int, config: LabelConfig) -> set[int]:
         """Tasks of the pool that are left to the machine, as a person wants it."""
         audit = self._audits.over(project) if self._own(project).after_certificate == "uncertain" else None
-        return pool.open_copies_of(certified_tasks(pool, config.question, audit)) if audit else set()
+        return pool.open_copies_of(certified_tasks(pool, config, audit)) if audit else set()
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))

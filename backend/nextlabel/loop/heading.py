@@ -42,7 +42,8 @@ class HeadMaker:
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
-        usable = {task: label for task, label in labels.items() if _known_to(card, label)}
+        known_as = {label: _known_as(card, label) for label in set(labels.values())}
+        usable = {task: known_as[label] for task, label in labels.items() if known_as[label]}
         if not usable:  # of another form, with which a version comes soon
             return found
         left_out = pool.with_uncounted() & known.keys() - usable.keys()
@@ -77,9 +78,12 @@ class HeadMaker:
             keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
 
 
-def _known_to(card: Card, answer: str) -> bool:
-    """Whether the version has rows for all that the answer says."""
-    return card.layout.holds(answer) if card.layout else answer in card.labels
+def _known_as(card: Card, answer: str) -> str:
+    """The answer in the labels of the version, empty where it lacks rows for some of what is given. What is not said of
+    labels that came to the form later makes no other answer of it."""
+    if card.layout is None:
+        return answer if answer in card.labels else ""
+    return card.layout.known_of(answer) if card.layout.holds(answer) else ""
 
 
 def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:

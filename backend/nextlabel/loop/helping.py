@@ -11,27 +11,29 @@ from statistics import median
 
 import numpy as np
 
-from nextlabel.errors import NoModelError
+from nextlabel.errors import BadSettingError, NoModelError
 from nextlabel.labelstudio.client import moment
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning import forecast, helping
 from nextlabel.learning.forecast import World, no_pause, tempered
+from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
-from nextlabel.learning.judging import ANSWERED, counting
+from nextlabel.learning.judging import ANSWERED, answering, counting
 from nextlabel.learning.stability import changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.said import scores_of
 from nextlabel.loop.sync import config_as_read
-from nextlabel.problems.form import Form
+from nextlabel.problems.form import Form, answered
 from nextlabel.problems.helping import MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
 from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.arrays import Features, Ints
+from nextlabel.values.arrays import Features, Ints, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import Vote
+from nextlabel.values.layout import Layout, asks, decoded, encoded, unasked
 from nextlabel.values.versions import Card
 from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
@@ -39,6 +41,10 @@ from nextlabel.versions.registry import Registry
 
 DRAWN = 6_000  # tasks of a larger pool that make the version's world
 COMPARED = 1_000  # tasks left that two versions are compared on
+NO_WORLD = (
+    "a replay would have to draw whole answers to the form, and a version says of each label alone how likely it is, "
+    "not which come together"
+)
 BREAK_S = 600.0  # between two labels: nobody works on one for so long
 RANDOM = "random"
 
@@ -46,7 +52,8 @@ RANDOM = "random"
 @dataclass(frozen=True)
 class Asked:
     """What is asked about: a project's copy, what it is about, and the order in force, a version's or its head's. A
-    `pause` is made now and then, and may raise. So many labels of the `control` set count, as the board has it."""
+    `pause` is made now and then, and may raise. So many labels of the `control` set count, as the board has it. Of a
+    form it is one `question`, or all."""
 
     pool: Pool
     config: LabelConfig
@@ -56,6 +63,23 @@ class Asked:
     seed: int
     pause: Callable[[], None] = no_pause
     control: int = 0
+    question: str = ""
+
+    @property
+    def layout(self) -> Layout | None:
+        """Of a form the questions that are asked about."""
+        layout = self.config.question.layout
+        if layout is None or not self.question:
+            return layout
+        return Layout(tuple(cut for cut in layout.cuts if cut.name == self.question))
+
+    def answer_in(self, answer: str) -> str | None:
+        """What of it is asked about; None where that is nothing."""
+        if self.layout is None:
+            return answer
+        names = [cut.name for cut in self.layout.cuts if cut.name in decoded(answer)]
+        given, left = ({name: of[name] for name in names if name in of} for of in (decoded(answer), unasked(answer)))
+        return encoded(given, left) if given else None
 
 
 def asked_of(
@@ -65,26 +89,30 @@ def asked_of(
     pool: Pool,
     card: Card,
     pause: Callable[[], None] = no_pause,
+    question: str = "",
 ) -> Asked:
     """What is asked about a project now, of which the card is the active version's. Raises `PoolError` while the copy
-    is not complete, `RefusedConfigError` for options that are impossible."""
+    is not complete, `RefusedConfigError` for options that are impossible, `BadSettingError` for a question that the
+    project does not ask."""
     options = registry.options(card.project)
     own, config = for_project(settings, options), config_as_read(pool, settings, options)
     newest = heads.newest(registry.path(card.project, card.version)) if own.head == "on" else None
     order, control = newest[0] if newest else card.version, board.quality(card.project).sample.answered
-    return Asked(pool, config, own, card, order, settings.seed, pause, control)
+    names = [part.name for part in config.asked] if isinstance(config.question, Form) else []
+    if question and question not in names:
+        raise BadSettingError(
+            f"The form asks no question {question!r}, but {', '.join(names) or 'one alone'}. Name one of these."
+        )
+    return Asked(pool, config, own, card, order, settings.seed, pause, control, question)
 
 
 def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: Embedder) -> Helping:
     """All that can be told now."""
-    if isinstance(asked.config.question, Form):
-        why = "the project asks several questions, or one with several answers, and that is not compared yet"
-        found = Measured(why=why), Forecast(why=why), NextLabels(why=why)
-    else:
-        given = _given(asked)
-        measured = _measured(asked, embedder, given)
-        found = measured, _forecast(asked, registry, embedder, given), _next(asked, registry, resident, given)
-    return Helping(asked.order, time.time(), *found, asked.card.examples, asked.control)
+    given = _given(asked)
+    measured = _measured(asked, embedder, given)
+    found = measured, _forecast(asked, registry, embedder, given), _next(asked, registry, resident, given)
+    about = tuple(cut.name for cut in asked.layout.cuts) if asked.layout else ()
+    return Helping(asked.order, time.time(), *found, asked.card.examples, asked.control, about)
 
 
 @dataclass(frozen=True)
@@ -102,7 +130,7 @@ def _given(asked: Asked) -> list[_Label]:
     found = [
         _Label(example, label, min(_seconds(vote) for vote in votes))
         for example, votes in asked.pool.answered(holdout=False)
-        if (label := question.consensus(votes)) is not None
+        if (answer := question.consensus(votes)) is not None and (label := asked.answer_in(answer)) is not None
     ]
     return sorted(found, key=lambda one: (one.at, one.example.id))
 
@@ -113,7 +141,8 @@ def _seconds(vote: Vote) -> float:
 
 def _control(asked: Asked) -> dict[int, str]:
     """The labels of the control set that count, in the order of the draw."""
-    sample = counting(control_texts(asked.pool, asked.config.question))
+    texts = control_texts(asked.pool, answered(asked.config.question))
+    sample = counting([answering(text, asked.answer_in) for text in texts])
     return {text.task_ids[0]: text.answer for text in sample if text.state == ANSWERED}
 
 
@@ -129,13 +158,14 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         return Measured(why=str(error).rstrip("."))
     answer = helping.answer(known, of_loop)
     last = answer.looks[-1] if answer.looks else None
+    at_random = () if asked.layout else helping.at_random(known)
     return Measured(
         last.labels if last else 0,
         last.gain if last else None,
         last.error if last else None,
         answer.helps,
         answer.more,
-        tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in helping.at_random(known)),
+        tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in at_random),
     )
 
 
@@ -155,8 +185,10 @@ def _not_measured(asked: Asked, given: Sequence[_Label]) -> str:
     return ""
 
 
-def _known(asked: Asked, embedder: Embedder, labels: dict[int, str]) -> Known:
+def _known(asked: Asked, embedder: Embedder, labels: dict[int, str]) -> helping.Known:
     features_ND = _embedded(asked, embedder, list(labels))
+    if asked.layout:
+        return KnownAnswers(features_ND, asked.layout.targets(list(labels.values())), asked.layout)
     classes = asked.config.question.labels
     return Known(features_ND, np.array([classes.index(label) for label in labels.values()], dtype=np.int64))
 
@@ -172,9 +204,11 @@ def _embedded(asked: Asked, embedder: Embedder, task_ids: Sequence[int]) -> Feat
 
 
 def _forecast(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> Forecast:
-    first = [one for one in given if one.label in asked.card.labels]
     if asked.own.strategy == RANDOM:
         return Forecast(why="the order is random")
+    if asked.layout:
+        return Forecast(why=NO_WORLD)
+    first = [one for one in given if one.label in asked.card.labels]
     if len(first) < forecast.EVERY:
         return Forecast(why=f"there are {len(first)} labels, and it begins with {forecast.EVERY}")
     try:
@@ -224,7 +258,8 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]
     examples = asked.pool.examples(drawn)
-    if not examples or before.labels != asked.card.labels:
+    forms = {asks(layout) for layout in (before.layout, asked.card.layout, asked.config.question.layout)}
+    if not examples or before.labels != asked.card.labels or len(forms) > 1:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
     try:
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
@@ -234,10 +269,14 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     return NextLabels(labels, changed_share(*said), len(examples), _pace(given))
 
 
-def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Ints:
+def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Targets:
     asked.pause()
-    predictions_N: Ints = resident.score(card, examples, exact=False).probs_NC.argmax(axis=1)
-    return predictions_N
+    probs_NC = resident.score(card, examples, exact=False).probs_NC
+    if card.layout is None:
+        return np.asarray(probs_NC.argmax(axis=1))
+    columns = [at for cut, at in card.layout.parts if asked.question in ("", cut.name)]
+    guesses_NC = card.layout.guesses(probs_NC)
+    return np.concatenate([guesses_NC[:, at] for at in columns], axis=1)
 
 
 def _pace(given: Sequence[_Label]) -> float:

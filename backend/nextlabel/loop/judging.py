@@ -6,7 +6,7 @@ from functools import partial
 
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning import judging
-from nextlabel.learning.judging import ANSWERED, LEFT_OUT, ControlText, Said, counting, judge, until
+from nextlabel.learning.judging import ANSWERED, ControlText, Said, answering, counting, judge, until
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.said import scores_of
 from nextlabel.problems.form import Form, OneQuestion, Part, answer_to, answered
@@ -76,7 +76,7 @@ def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: 
     def of_one(
         name: str, kind: str, labels: tuple[str, ...], said: Said | None, answer_in: Callable[[str], str | None]
     ) -> Judgement:
-        own = [_answering(text, answer_in) for text in texts]
+        own = [answering(text, answer_in) for text in texts]
         return replace(judge(config.control.share, own, last_task, labels, said, noted, kind), question=name)
 
     each = tuple(
@@ -87,14 +87,6 @@ def judged(pool: Pool, config: LabelConfig, texts: Sequence[ControlText], said: 
     return replace(
         of_one(main.name, ONE_OF, main.labels, said and _narrowed(said, main), main.label_in), questions=each
     )
-
-
-def _answering(text: ControlText, answer_in: Callable[[str], str | None]) -> ControlText:
-    """A text whose answer says nothing of the question is none to judge it by."""
-    if text.state != ANSWERED:
-        return text
-    answer = answer_in(text.answer)
-    return replace(text, state=LEFT_OUT, answer="") if answer is None else replace(text, answer=answer)
 
 
 def _about(said: Said, part: Part) -> Said:

@@ -126,13 +126,15 @@ def restore(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, path:
 
 def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The archive's options in the place of those that are there, of which some may be spoilt. What only grows is not
-    taken back: the risk of audits that were begun since is spent, and questions that were asked since stay asked.
-    What is open again now is what is to be put back. What a connection needs, and the archive has not, stays as it is
-    there."""
+    taken back: the risk of audits that were begun since is spent, and what was asked since, questions and labels, stays
+    asked. What is open again now is what is to be put back. What a connection needs, and the archive has not, stays as
+    it is there."""
     ours, options = possible(there), ProjectOptions.of(extra)
     now = ProjectOptions.of({KEY: ours})
     audits, since = max(now.audits, options.audits), {**options.asked_since, **now.asked_since}
-    merged = replace(options, audits=audits, asked_since=since, reopened=now.reopened).put_into(extra)
+    changes = {**options.label_changes, **now.label_changes}
+    kept = replace(options, audits=audits, asked_since=since, label_changes=changes, reopened=now.reopened)
+    merged = kept.put_into(extra)
     needed = {name: ours[name] for name in (BEFORE, "control_seed") if name in ours}
     return {**there, **merged, KEY: {**needed, **of_ours(merged)}}
 

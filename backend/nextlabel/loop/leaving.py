@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nextlabel import __version__
 from nextlabel.errors import BadAuditError, BadSettingError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.tasks import account_of, is_by_hand, is_machines
 from nextlabel.learning.certificate import issue
 from nextlabel.loop.auditing import progress
@@ -24,7 +25,6 @@ from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.form import answered
 from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
-from nextlabel.problems.question import Question
 from nextlabel.settings import Settings
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
@@ -115,7 +115,7 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
             texts = control_texts(pool, answered(config.question))
             said = said_by(registry, source, classifier, pool.examples(to_judge(pool, texts)))
             judgement = judged(pool, config, texts, said)
-            certificate = certificate_of(settings, pool, config.question, source)
+            certificate = certificate_of(settings, pool, config, source)
     base_model, on_hub = base_of(card.base_model)
     return Facts(
         name=source.name,
@@ -169,13 +169,13 @@ def full_copy_of(settings: Settings, project: int) -> Iterator[Pool]:
         yield pool
 
 
-def certificate_of(settings: Settings, pool: Pool, question: Question, source: Source) -> dict[str, Any] | None:
+def certificate_of(settings: Settings, pool: Pool, config: LabelConfig, source: Source) -> dict[str, Any] | None:
     """What the last audit certifies by the labels of now, if that is of this version or head and no other one."""
     try:
         audit = Audits(settings.model_dir).last(source.card.project)
         if audit is None or audit.version != source.name:
             return None
-        found = progress(pool, question, audit)
+        found = progress(pool, config, audit)
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return issue(found.audit, found.counted, now) if found.part else None
     except BadAuditError as error:
@@ -259,7 +259,7 @@ def write_summary(
     project = source.card.project
     with full_copy_of(settings, project) as pool:
         config = config_as_read(pool, settings, registry.options(project))
-        certificate = certificate_of(settings, pool, config.question, source)
+        certificate = certificate_of(settings, pool, config, source)
         texts = control_texts(pool, answered(config.question))
         examples = pool.examples(to_judge(pool, texts))
         said = said_by(registry, source, classifier_of(settings, registry, source), examples)

@@ -14,16 +14,15 @@ import numpy as np
 
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.labelstudio.controls.tag import ControlTag
 from nextlabel.learning.certificate import Audit, certified_labels, text_hash
-from nextlabel.loop.auditing import progress
+from nextlabel.loop.auditing import is_of_all, progress
 from nextlabel.loop.said import scores_of
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings
 from nextlabel.store.pool import Asked, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
-from nextlabel.values.layout import ANY_OF, ONE_OF, Answers, Cut, decoded, encoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, Answers, Cut, decoded, encoded, unasked
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.exporting import Source, classifier_of
 from nextlabel.versions.label_files import INTEGER, NUMBER, TEXT, YES_NO, Column, Slice
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 SLICE = 4096  # tasks at a time
 PERSON, MACHINE, NOT_ASKED = "person", "machine", "not asked"  # whose an answer is
+BOTH = "person, machine"  # of labels that the person was not asked about the machine's, else the person's
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Label:
     @property
     def machines(self) -> bool:
         """Whether no person has answered any of it."""
-        return PERSON not in self.by.values()
+        return {PERSON, BOTH}.isdisjoint(self.by.values())
 
     @property
     def answer(self) -> str:
@@ -87,12 +87,12 @@ class MachineLabels:
 
     @cached_property
     def certified(self) -> Mapping[int, tuple[str, str]]:
-        """By task the label that a certificate in force is about, and the hash of the text; none unless it is of this
-        very version or head."""
+        """By task the label or the answers that a certificate in force is about, and the hash of the text; none unless
+        it is of this very version or head, and of all that is asked."""
         audit = self._audit()
-        if audit is None:
+        if audit is None or not is_of_all(audit, self.config):
             return {}
-        counted = progress(self.pool, self.config.question, audit).counted
+        counted = progress(self.pool, self.config, audit).counted
         texts = dict(zip(audit.ids_N.tolist(), audit.texts, strict=True))
         return {one.task: (one.label, texts[one.task]) for one in certified_labels(audit, counted)}
 
@@ -131,14 +131,18 @@ class MachineLabels:
     def _label(self, one: Asked, probs_C: Array) -> Label:
         said, sure = self._said(probs_C)
         votes = [vote for vote in one.votes if vote.weight]
-        given = self._given(self.config.question.consensus(votes)) if votes else {}
-        answers = {**said, **given}
+        answer = (self.config.question.consensus(votes) if votes else None) or ""
+        given, left = self._given(answer), unasked(answer)
+        added = {name: tuple(one for one in said.get(name, ()) if one in left.get(name, ())) for name in given}
+        answers = {**said, **{name: (*labels, *added[name]) for name, labels in given.items()}}
         by = {cut.name: PERSON if cut.name in given else MACHINE for cut in self.questions}
-        for control in self._hidden(answers):
-            answers[control.name], by[control.name] = (), NOT_ASKED
+        by |= {name: BOTH for name in given if left.get(name)}
+        for name in self.config.hidden(answers):
+            answers[name], by[name] = (), NOT_ASKED
         label = Label(one.example.id, answers, by, sure, probs_C, len(votes), False)
+        whole = self.single(label) if self.source.layout is None else label.answer
         certified = self.certified.get(label.task)
-        is_so = certified == (self.single(label), text_hash(key_of(one.example))) if certified else False
+        is_so = certified == (whole, text_hash(key_of(one.example))) if certified else False
         return Label(label.task, answers, by, sure, probs_C, len(votes), is_so)
 
     def single(self, label: Label) -> str:
@@ -168,26 +172,13 @@ class MachineLabels:
     def _now(self, label: str, question: str) -> str:
         return (self.config.label_of(label, question) if question in self.config.spellings else None) or label
 
-    def _given(self, answer: str | None) -> dict[str, tuple[str, ...]]:
-        if answer is None:
+    def _given(self, answer: str) -> dict[str, tuple[str, ...]]:
+        if not answer:
             return {}
         names = {cut.name for cut in self.questions}
         form = isinstance(self.config.question, Form)
         answers = decoded(answer) if form else {self.config.asked[0].name: (answer,)}
         return {name: labels for name, labels in answers.items() if name in names}
-
-    def _hidden(self, answers: Answers) -> list[ControlTag]:
-        """What a person with these answers would not be asked; what follows from that, too."""
-        names, found = {cut.name for cut in self.questions}, list[ControlTag]()
-        left = dict(answers)
-        while more := [
-            control
-            for control in self.config.asked
-            if control.name in names & left.keys() and control.asked({k: v for k, v in left.items() if v}) is False
-        ]:
-            found += more
-            left = {name: labels for name, labels in left.items() if name not in {one.name for one in more}}
-        return found
 
     # As a table
 

@@ -1,10 +1,10 @@
-"""Notices when questions are added to a form in use: nobody is taken to have answered what was not asked."""
+"""Notices when questions and labels are added to a form in use: nobody is taken to have answered what was not asked."""
 
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project
-from nextlabel.labelstudio.config import added_questions
+from nextlabel.labelstudio.config import added_questions, changed_labels
 from nextlabel.labelstudio.project_options import note_asked
 from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool
@@ -17,15 +17,17 @@ def with_new_questions(
     studio: LabelStudioClient, settings: Settings, registry: Registry, pool: Pool, project: Project, now: float
 ) -> ProjectOptions:
     """The project's options with `now`, in seconds since 1970, for each question that the form has and did not have at
-    the last look. They are kept with the ML backend in Label Studio, as what they say cannot be found out again."""
+    the last look, and for each label that came or went. They are kept with the ML backend in Label Studio, as what they
+    say cannot be found out again."""
     before, options = pool.state(SyncState).label_config, registry.options(project.id)
     if before in ("", project.label_config):
         return options
-    new = added_questions(before, project.label_config, options)
-    if not new:
+    when = f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
+    since = dict.fromkeys(added_questions(before, project.label_config, options), when)
+    changes = changed_labels(before, project.label_config, options, when)
+    if not since and changes == options.label_changes:
         return options
-    since = dict.fromkeys(new, f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}")
-    note_asked(studio, settings, project.id, since)
-    options = replace(options, asked_since={**options.asked_since, **since})
+    note_asked(studio, settings, project.id, since, changes)
+    options = replace(options, asked_since={**options.asked_since, **since}, label_changes=changes)
     registry.put_options(project.id, options)  # or the next look, which may come before that at Label Studio, has less
     return options

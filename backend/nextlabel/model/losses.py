@@ -23,7 +23,7 @@ def single_choice(
 
 def form(layout: Layout) -> Loss:
     """The loss of several questions: minus the logarithm of the probability of a text's answers, were they independent,
-    over the number of questions that are answered. `targets_NC` are 0 and 1, and NaN where they are not."""
+    over the number of questions that are answered. `targets_NC` as of `Layout.targets`; NaN counts for nothing."""
 
     def summed(
         logits_NC: torch.Tensor, targets_NC: torch.Tensor, weights_N: torch.Tensor | None = None
@@ -40,15 +40,14 @@ def _of_question(kind: str, logits_NC: torch.Tensor, targets_NC: torch.Tensor) -
     """Without asking a GPU which texts were answered: what was not is multiplied by 0."""
     given_NC = targets_NC.nan_to_num()
     if kind == ANY_OF:
-        each_N = binary_cross_entropy_with_logits(logits_NC, given_NC, reduction="none").sum(dim=1)
-    else:
-        each_N = cross_entropy(logits_NC, given_NC, reduction="none")
-    return each_N * _answered(targets_NC)
+        each_NC = binary_cross_entropy_with_logits(logits_NC, given_NC, reduction="none")
+        return (each_NC * (1 - targets_NC.isnan().to(targets_NC.dtype))).sum(dim=1)
+    return cross_entropy(logits_NC, given_NC, reduction="none") * _answered(targets_NC)
 
 
 def _answered(targets_NC: torch.Tensor) -> torch.Tensor:
     """1 for each text to which a question was answered, 0 for the others."""
-    return 1 - targets_NC.isnan().any(dim=1).to(targets_NC.dtype)
+    return 1 - targets_NC.isnan().all(dim=1).to(targets_NC.dtype)
 
 
 def blind(layout: Layout) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.judgement import WIDE, Judgement
-from nextlabel.problems.quality_words import DRY_RUN, PAYS, may_be_certified
+from nextlabel.problems.quality_words import PAYS, worth_an_audit
 
 TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
 AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
@@ -45,8 +45,8 @@ def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: i
         return CANNOT_TELL, "The project has no control set, so that nothing can be told."
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if may_be_certified(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
-        return AUDIT_WORTH_IT, f"An audit may be worth it: {DRY_RUN} says how many labels it takes."
+    if worth_it := worth_an_audit(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
+        return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
     return _of_next_labels(helping.next_labels)
 
 

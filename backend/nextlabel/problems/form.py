@@ -3,7 +3,7 @@
 An answer is a text as `values.layout.encoded` writes it. What a person was not asked, or did not answer, is not in it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,17 +15,46 @@ from nextlabel.problems.question import Measured, Question
 from nextlabel.problems.single_choice import SingleChoice, weighed
 from nextlabel.values.arrays import Array, Bools, Ints, Targets
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ORDERED, Answers, Cut, Layout, decoded, encoded
+from nextlabel.values.layout import ANY_OF, ORDERED, Cut, Layout, decoded, encoded, unasked
+
+NOW = "~"  # as a time, after all others
+# Labels that an answer to a question gives, and those that it says nothing of.
+Given = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One question of a form: its name, its kind, and which spellings its labels have. `weight` as of `Cut`."""
+    """One question of a form: its name, its kind, and which spellings its labels have. `weight` as of `Cut`. `changes`
+    are the ISO times at which labels came and went, in turn."""
 
     name: str
     kind: str
     spellings: SingleChoice
     weight: float = 1.0
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def understood(self, labels: Sequence[str], left: Collection[str], when: str) -> Given | None:
+        """What an answer of that time gives, and what it says nothing of, besides what is `left`.
+
+        None where it says nothing at all: a label is unknown or ignored, and what else was meant? Of one that the form
+        once had it is known that it means none of those that are left.
+        """
+        there = [label for label in labels if label not in self.changes or self.spellings.answer_of(label) is not None]
+        known = dict.fromkeys(map(self.spellings.label_of, there))
+        given, left = tuple(label for label in known if label is not None), {*left, *self.missing(when)}
+        apart = tuple(label for label in self.spellings.labels if label in left and label not in known)
+        return None if None in known or len(apart) == len(self.spellings.labels) else (given, apart)
+
+    @cached_property
+    def _last_change(self) -> str:
+        return max((when for times in self.changes.values() for when in times), default="")
+
+    def missing(self, when: str) -> set[str]:
+        """Labels that the form had not then, neither as they are called now nor as what is learnt as them."""
+        if when >= self._last_change:
+            return set()
+        gone = {label for label, times in self.changes.items() if not is_there(times, when)}
+        return gone - {self.spellings.label_of(label) for label in self.changes.keys() - gone}
 
 
 @dataclass(frozen=True)
@@ -58,38 +87,36 @@ class Form:
         return OneQuestion(self, next((part for part in self.parts if part.kind != ANY_OF), self.parts[0]))
 
     def answer_of(self, given: str) -> str | None:
-        """What an answer in anybody's spelling comes to; None when it answers nothing that is asked."""
-        found = self._understood(decoded(given))
-        return encoded(found) if found else None
+        """What an answer of now in anybody's spelling comes to; None when it answers nothing that is asked."""
+        return _written(self._understood(given, NOW))
 
-    def _understood(self, given: Answers) -> dict[str, tuple[str, ...]]:
-        """A question of which a given label is unknown or ignored counts as not answered: what else was meant?"""
-        found = {}
-        for part in self.parts:
-            labels = [part.spellings.label_of(label) for label in given.get(part.name, ())]
-            if part.name in given and None not in labels:
-                found[part.name] = tuple(dict.fromkeys(label for label in labels if label is not None))
-        return found
+    def _understood(self, answer: str, when: str) -> dict[str, Given]:
+        given, left = decoded(answer), unasked(answer)
+        found = {
+            part.name: part.understood(given[part.name], left.get(part.name, ()), when)
+            for part in self.parts
+            if part.name in given
+        }
+        return {name: said for name, said in found.items() if said is not None}
 
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """Of each question what most of those come to who answered it; None when nobody answered any.
 
         Answers count by their weights. Ground truth goes before all others, and the casting answer, else the latest,
-        breaks a tie. Of labels of which any may be given each is decided for itself; of steps it is the one in the
-        middle.
+        breaks a tie. Of labels of which any may be given each is decided for itself, by those who were asked about it;
+        of steps it is the one in the middle.
         """
         if len(votes) == 1:
-            return self.answer_of(votes[0].label)
-        understood = [
-            (vote, self._understood(decoded(vote.label))) for vote in sorted(votes, key=lambda v: (v.casting, v.when))
-        ]
-        agreed: dict[str, tuple[str, ...]] = {}
+            return _written(self._understood(votes[0].label, votes[0].when))
+        in_time = sorted(votes, key=lambda vote: (vote.casting, vote.when))
+        understood = [(vote, self._understood(vote.label, vote.when)) for vote in in_time]
+        agreed: dict[str, Given] = {}
         for part in self.parts:
             given = [(vote, answers[part.name]) for vote, answers in understood if part.name in answers]
             given = [(vote, labels) for vote, labels in given if vote.ground_truth] or given
             if given:
-                agreed[part.name] = _agreed(part, [(labels, vote.weight) for vote, labels in given])
-        return encoded(agreed) if agreed else None
+                agreed[part.name] = _agreed(part, [(said, vote.weight) for vote, said in given])
+        return _written(agreed)
 
     def leaves_out(self, votes: Sequence[Vote]) -> bool:
         """Whether ignored labels are all that there is."""
@@ -103,17 +130,16 @@ class Form:
 
     def missing_labels(self, answers: Sequence[str]) -> str:
         """What is missing before a fit makes sense, in words for a person; empty when nothing is."""
-        targets_NC = self.class_numbers(answers)
-        for _, at in self.layout.parts:
-            asked_MC = targets_NC[:, at][~np.isnan(targets_NC[:, at]).any(axis=1)]
-            if len(asked_MC) and (asked_MC != asked_MC[0]).any():
+        for targets_N in self.class_numbers(answers).T:
+            asked_M = targets_N[~np.isnan(targets_N)]
+            if len(asked_M) and (asked_M != asked_M[0]).any():
                 return ""
         if not answers:
             return "No usable label yet; at least one question needs two different answers."
         return f"All {len(answers)} labelled tasks so far are answered alike; label at least one task otherwise."
 
     def class_numbers(self, answers: Sequence[str]) -> Array:
-        """(N, C) of 0 and 1, NaN where a question was not answered. Raises `KeyError` on an unknown label."""
+        """As `Layout.targets`. Raises `KeyError` on an unknown label."""
         return self.layout.targets(answers)
 
     def predicted(self, probs_NC: Array) -> Array:
@@ -127,7 +153,7 @@ class Form:
         return np.repeat(self.predicted(shares_C[None, :]), len(targets_NC), axis=0)
 
     def right(self, targets_NC: Array, predictions_NC: Array) -> Bools:
-        """Of each answer to each question whether it was predicted as a whole."""
+        """Of each answer to each question whether it was predicted as a whole, as far as it was asked for."""
         found = (_right(targets_MC, said_MC) for _, targets_MC, said_MC in self._answered(targets_NC, predictions_NC))
         return np.concatenate([np.empty(0, dtype=bool), *found])
 
@@ -152,7 +178,7 @@ class Form:
 
     def _answered(self, targets_NC: Array, predictions_NC: Array) -> Iterable[tuple[Cut, Array, Array]]:
         for cut, at in self.layout.parts:
-            asked_N = ~np.isnan(targets_NC[:, at]).any(axis=1)
+            asked_N = ~np.isnan(targets_NC[:, at]).all(axis=1)
             if asked_N.any():
                 yield cut, targets_NC[asked_N, at], predictions_NC[asked_N, at]
 
@@ -217,7 +243,7 @@ class OneQuestion:
     def label_in(self, answer: str) -> str | None:
         """The label in an answer to the whole form; None where the question is not answered."""
         given = decoded(answer).get(self.part.name)
-        if given is None:
+        if given is None or self.labels[0] in unasked(answer).get(self.part.name, ()):
             return None
         return self.labels[int(self.labels[0] not in given)] if self.part.kind == ANY_OF else given[0]
 
@@ -242,7 +268,8 @@ def answer_to(part: Part, answer: str) -> str | None:
     given = decoded(answer).get(part.name)
     if given is None:
         return None
-    return encoded({part.name: given}) if part.kind == ANY_OF else given[0]
+    left = unasked(answer).get(part.name, ())
+    return encoded({part.name: given}, {part.name: left}) if part.kind == ANY_OF else given[0]
 
 
 def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:
@@ -252,24 +279,39 @@ def with_labels(question: Question, labels: tuple[str, ...]) -> Measured:
     return OneQuestion(question, part) if isinstance(question, Form) and part else question
 
 
-def _agreed(part: Part, given: Sequence[tuple[tuple[str, ...], float]]) -> tuple[str, ...]:
+def is_there(times: Sequence[str], when: str) -> bool:
+    """Whether what came and went at these ISO times, in turn, was there at that one."""
+    return sum(time <= when for time in times) % 2 == 1
+
+
+def _written(found: Mapping[str, Given]) -> str | None:
+    """As one text; None where nothing is answered."""
+    given, left = ({name: said[which] for name, said in found.items()} for which in (0, 1))
+    return encoded(given, left) if given else None
+
+
+def _agreed(part: Part, answers: Sequence[tuple[Given, float]]) -> Given:
     """What answers to one question, the latest one last, come to by their weights."""
-    latest_first = [labels for labels, _ in reversed(given)]
     if part.kind == ANY_OF:
-        leads = {label: _lead(label, given) for label in part.spellings.labels}
-        halves = (label for label, lead in leads.items() if lead == 0 and label in latest_first[0])
-        return (*(label for label, lead in leads.items() if lead > 0), *halves)
+        decided = {label: _is_given(label, answers) for label in part.spellings.labels}
+        apart = tuple(label for label, is_given in decided.items() if is_given is None)
+        return tuple(label for label, is_given in decided.items() if is_given), apart
+    given = [(labels, weight) for (labels, _), weight in answers]
+    latest_first = [labels for labels, _ in reversed(given)]
     if part.kind == ORDERED:
         middle = _middle(part.spellings.labels, given)
-        return (max((label for labels in latest_first for label in labels), key=middle.__contains__),)
+        return (max((label for labels in latest_first for label in labels), key=middle.__contains__),), ()
     votes = weighed(given)
     most = max(votes.values())
-    return next(labels for labels in latest_first if votes[labels] == most)
+    return next(labels for labels in latest_first if votes[labels] == most), ()
 
 
-def _lead(label: str, given: Sequence[tuple[tuple[str, ...], float]]) -> float:
-    """How much more the answers weigh that give a label than those that do not."""
-    return round(sum(weight if label in labels else -weight for labels, weight in given), 9)
+def _is_given(label: str, answers: Sequence[tuple[Given, float]]) -> bool | None:
+    """Whether the answers that give a label outweigh those that do not, the latest one in doubt; None where nobody was
+    asked about it."""
+    said = [(label in labels, weight) for (labels, left), weight in answers if label not in left]
+    lead = round(sum(weight if is_given else -weight for is_given, weight in said), 9)
+    return (lead > 0 or (lead == 0 and said[-1][0])) if said else None
 
 
 def _middle(steps: Sequence[str], given: Sequence[tuple[tuple[str, ...], float]]) -> set[str]:
@@ -280,14 +322,14 @@ def _middle(steps: Sequence[str], given: Sequence[tuple[tuple[str, ...], float]]
 
 
 def _right(targets_MC: Array, predictions_MC: Array) -> Bools:
-    return np.asarray((targets_MC == predictions_MC).all(axis=1))
+    return np.asarray(((targets_MC == predictions_MC) | np.isnan(targets_MC)).all(axis=1))
 
 
 def _scores(cut: Cut, targets_MC: Array, predictions_MC: Array) -> Scores:
     if cut.kind == ANY_OF:
         accuracy, f1 = (
             float(_right(targets_MC, predictions_MC).mean()),
-            float(np.mean(_f1s(targets_MC, predictions_MC))),
+            _mean(_f1s(targets_MC, predictions_MC)),
         )
         return Scores(accuracy, f1, (accuracy + f1) / 2, len(targets_MC))
     return metrics.evaluate(_classes(targets_MC), _classes(predictions_MC), len(cut.labels))
@@ -296,13 +338,13 @@ def _scores(cut: Cut, targets_MC: Array, predictions_MC: Array) -> Scores:
 def _measures(cut: Cut, targets_MC: Array, predictions_MC: Array) -> dict[str, float]:
     examples = {"examples": float(len(targets_MC))}
     if cut.kind == ANY_OF:
-        right = float((targets_MC * predictions_MC).sum())
-        wrong = float((targets_MC != predictions_MC).sum())
+        right = float(np.nansum(targets_MC * predictions_MC))
+        wrong = float(((targets_MC != predictions_MC) & ~np.isnan(targets_MC)).sum())
         f1s = _f1s(targets_MC, predictions_MC)
-        by_label = {f"f1 {label}": f1 for label, f1 in zip(cut.labels, f1s, strict=True)}
+        by_label = {f"f1 {label}": f1 for label, f1 in zip(cut.labels, f1s, strict=True) if f1 is not None}
         exact = float(_right(targets_MC, predictions_MC).mean())
         micro = 2 * right / (2 * right + wrong) if right else 0.0
-        return {"exact_match": exact, "macro_f1": float(np.mean(f1s)), "micro_f1": micro, **by_label, **examples}
+        return {"exact_match": exact, "macro_f1": _mean(f1s), "micro_f1": micro, **by_label, **examples}
     targets_M, said_M = _classes(targets_MC), _classes(predictions_MC)
     accuracy, f1 = float((targets_M == said_M).mean()), metrics.macro_f1(targets_M, said_M)
     by_label = {f"f1 {label}": metrics.f1_of_class(targets_M, said_M, c) for c, label in enumerate(cut.labels)}
@@ -314,10 +356,18 @@ def _measures(cut: Cut, targets_MC: Array, predictions_MC: Array) -> dict[str, f
     return found
 
 
-def _f1s(targets_MC: Array, predictions_MC: Array) -> list[float]:
-    """Of each label, given to a text or not."""
-    pairs = zip(targets_MC.T.astype(np.int64), predictions_MC.T.astype(np.int64), strict=True)
-    return [metrics.f1_of_class(targets_M, said_M, 1) for targets_M, said_M in pairs]
+def _f1s(targets_MC: Array, predictions_MC: Array) -> list[float | None]:
+    """Of each label, given to a text or not; None where nobody was asked about it."""
+    return list(map(_f1, targets_MC.T, predictions_MC.T))
+
+
+def _f1(targets_M: Array, predictions_M: Array) -> float | None:
+    asked_M = ~np.isnan(targets_M)
+    return metrics.f1_of_class(targets_M[asked_M], predictions_M[asked_M], 1) if asked_M.any() else None
+
+
+def _mean(f1s: Sequence[float | None]) -> float:
+    return float(np.mean([f1 for f1 in f1s if f1 is not None]))
 
 
 def _classes(hot_MC: Array) -> Ints:

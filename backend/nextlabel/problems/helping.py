@@ -64,7 +64,8 @@ class NextLabels:
 @dataclass(frozen=True)
 class Helping:
     """All three, of the `order` that was in force, and when, in seconds since 1970; 0: nobody has asked yet. Then there
-    were so many labels that are learnt, `known`, and `control` labels that count."""
+    were so many labels that are learnt, `known`, and `control` labels that count. Of a form it is about these
+    `questions`: the gain is in the share of them that is right, and an answer changed if any of it did."""
 
     order: str = ""
     at: float = 0.0
@@ -73,3 +74,4 @@ class Helping:
     next_labels: NextLabels = NextLabels()
     known: int = 0
     control: int = 0
+    questions: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """What people read of whether the order helps. docs/quality.md explains each sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 
@@ -11,7 +11,16 @@ def sentences(helping: Helping) -> list[str]:
     """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked."""
     if not helping.at:
         return []
-    return [*_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+    about = _about(helping.questions)
+    return [*about, *_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+
+
+def _about(questions: Sequence[str]) -> Iterator[str]:
+    if len(questions) > 1:
+        names = f"{', '.join(questions[:-1])} and {questions[-1]}"
+        yield f"Of {names} together: accuracy is the share of them that is right."
+    elif questions:
+        yield f"Of {questions[0]}: an answer is right if all its labels are, and no other is given."
 
 
 def _measured(found: Measured) -> Iterator[str]:

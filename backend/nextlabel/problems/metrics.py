@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from nextlabel.values.arrays import Ints
+from nextlabel.values.arrays import Ints, Targets
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def macro_f1(targets_N: Ints, predictions_N: Ints) -> float:
     return float(np.mean([f1_of_class(targets_N, predictions_N, c) for c in np.unique(targets_N).tolist()]))
 
 
-def f1_of_class(targets_N: Ints, predictions_N: Ints, positive: int) -> float:
+def f1_of_class(targets_N: Targets, predictions_N: Targets, positive: int) -> float:
     """Harmonic mean of precision and recall of one class; 0 when it is neither present nor guessed."""
     true_positives = int(np.sum((targets_N == positive) & (predictions_N == positive)))
     wrong = int(np.sum((targets_N == positive) != (predictions_N == positive)))

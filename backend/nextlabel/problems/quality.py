@@ -115,7 +115,8 @@ def macro_f1_of_labels(tables: Sequence[Ints]) -> Estimate:
     """
     known = [f1s(table)[1] if table[1].any() else Estimate(0.5, NOTHING_KNOWN, 0) for table in tables]
     low, high = (float(np.mean([estimate.interval[side] for estimate in known])) for side in (0, 1))
-    return Estimate(float(np.mean([estimate.value for estimate in known])), Interval(low, high), int(tables[0].sum()))
+    most = max(int(table.sum()) for table in tables)
+    return Estimate(float(np.mean([estimate.value for estimate in known])), Interval(low, high), most)
 
 
 def step_error(errors_N: Ints, steps: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from shlex import quote
 
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
@@ -42,8 +43,8 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if may_be_certified(judgement):
-        yield f"So much may be certified by an audit: {DRY_RUN} says how many labels that takes."
+    if worth_it := worth_an_audit(judgement):
+        yield f"So much may be certified by an audit: {worth_it} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
     if figures.error:
         yield f"Mean error: {_error(figures.error, len(figures.classes))}."
@@ -91,11 +92,14 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def may_be_certified(judgement: Judgement, least: float = PAYS) -> bool:
-    """Whether an audit is worth a look: the `least` share or more is right of what is left, and the project asks one
-    question."""
-    left = None if judgement.question else judgement.left
-    return left is not None and left.value is not None and left.value >= least and left.examples >= LABELS
+def worth_an_audit(judgement: Judgement, least: float = PAYS) -> str:
+    """The command that says what an audit takes, of a form of the first question that is worth it: the `least` share or
+    more is right of what is left. Empty where there is none."""
+    for one in each(judgement):
+        left = one.left
+        if left is not None and left.value is not None and left.value >= least and left.examples >= LABELS:
+            return f"{DRY_RUN} --question {quote(one.question)}" if one.question else DRY_RUN
+    return ""
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 
 from nextlabel.learning.control import control_set, places
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.problems.form import Form, answer_to
 from nextlabel.simulation.datasets.textsets import Labelled
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import key_of
+from nextlabel.values.layout import ONE_OF, Layout
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,32 @@ def interleaved(informative: Sequence[int], control: Mapping[int, int]) -> list[
     return asked
 
 
+def figures_of_form(
+    share: float, answers: Mapping[int, str], form: Form, layout: Layout, probs_NC: Array
+) -> dict[str, Any] | None:
+    """The same of each question that somebody answered, by its name; `layout` has the version's thresholds."""
+    found: dict[str, Any] = {}
+    for part, (cut, at) in zip(form.parts, layout.parts, strict=True):
+        given = {number: answer_to(part, answer) for number, answer in answers.items()}
+        own = {number: answer for number, answer in given.items() if answer is not None}
+        rows = [place for place, number in enumerate(answers) if number in own]
+        of = figures(share, own, part.spellings.labels, probs_NC[rows][:, at], Layout((cut,)), cut.kind)
+        found |= {part.name: of} if of else {}
+    return {"questions": found} if found else None
+
+
 def figures(
-    share: float, answers: Mapping[int, str], labels: tuple[str, ...], probs_NK: Array
+    share: float,
+    answers: Mapping[int, str],
+    labels: tuple[str, ...],
+    probs_NK: Array,
+    layout: Layout | None = None,
+    kind: str = ONE_OF,
 ) -> dict[str, Any] | None:
     """For a round's record: accuracy and macro-F1 with their limits. `answers` by id, and what is said of each."""
     texts = [ControlText((number,), ANSWERED, answer) for number, answer in answers.items()]
-    said = Said("", labels, dict(zip(answers, probs_NK, strict=True)), ())
-    found = judge(share, texts, max(answers, default=0), labels, said, noted=False).figures
+    said = Said("", labels, dict(zip(answers, probs_NK, strict=True)), (), layout)
+    found = judge(share, texts, max(answers, default=0), labels, said, noted=False, kind=kind).figures
     if found is None or not answers:
         return None
     accuracy, macro_f1 = found.accuracy, found.macro_f1

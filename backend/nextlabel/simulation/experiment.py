@@ -198,7 +198,7 @@ class Experiment:
         record = replace(played.record, setting=self.digest)
         with _disk(self.out):
             if self.protocol.at:
-                predicted = self.data.question.predicted
+                predicted = played.layout.guesses if played.layout else self.data.question.predicted
                 probabilities.write(self.out, record.seed, record.strategy, record.round, played.said, predicted)
             records.append(self.out / ROUNDS, record)
         return record
@@ -364,6 +364,7 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
         "training_seed": protocol.training_seed,
         "stop_at": protocol.stop_at,
         **_by_counts(protocol),
+        **({"thresholds": "chosen at each fit"} if data.form else {}),
         **({"control_share": protocol.control_share} if protocol.control_share else {}),
         **({"frozen": protocol.frozen} if protocol.frozen else {}),
         "reproduction": deviations is not None,

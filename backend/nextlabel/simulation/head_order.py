@@ -11,6 +11,7 @@ from nextlabel.problems.form import Form
 from nextlabel.problems.metrics import macro_f1
 from nextlabel.simulation.scores import scores
 from nextlabel.values.arrays import Features, Ints, Targets
+from nextlabel.values.layout import Layout
 from nextlabel.values.linear import Linear
 
 HEAD = "head"  # before the strategy, in the name of an arm
@@ -36,8 +37,8 @@ class HeadOrder:
     """A version's last layer, what that reads of the training examples `ids_N` and of dev, and the labels known.
 
     `known` are positions of training examples: those of the version, then the chosen ones in their order. Where a
-    `form` is asked, targets are those of its layout. The head is renewed after so many labels as `every` says, and asks
-    for what is `free`.
+    `form` is asked, targets are those of its layout; that of the version has its thresholds. The head is renewed
+    after so many labels as `every` says, and asks for what is `free`.
     """
 
     fitted: Linear
@@ -50,6 +51,7 @@ class HeadOrder:
     form: Form | None = None
     every: int = EVERY
     free: Free = all_free
+    layout: Layout | None = None
     refused: int = 0  # how often a head was no better than the majority
 
     def choose(self, strategy: str, count: int, seed: int) -> list[int]:
@@ -100,5 +102,6 @@ class HeadOrder:
         logits_NC = self._refitted()(self.dev_ND)
         if self.form is None:
             return macro_f1(self.dev_targets_N, logits_NC.argmax(axis=1))
-        predictions_NC = self.form.predicted(self.form.layout.probabilities(logits_NC))
+        layout = self.layout or self.form.layout
+        predictions_NC = layout.guesses(layout.probabilities(logits_NC))
         return scores(self.form, self.dev_targets_N, predictions_NC)["macro_f1"]

@@ -95,16 +95,16 @@ def unfolded(layout: Layout | None, said: Said, targets: arrays.Targets) -> Iter
         yield said, targets
         return
     for cut, at in layout.parts:
-        asked_N = ~np.isnan(targets[:, at]).any(axis=1)
+        asked_NC = ~np.isnan(targets[:, at])
+        asked_N = asked_NC.any(axis=1)
         if not asked_N.any():
             continue
-        right_MC, given_MC = targets[asked_N, at].astype(np.int64), said.classes_N[asked_N, at]
-        probs_MC = said.probs_NC[asked_N, at]
         if cut.kind == ANY_OF:
-            probs_L2 = np.stack([probs_MC.ravel(), 1 - probs_MC.ravel()], axis=1)
-            yield Said(1 - given_MC.ravel(), probs_L2), 1 - right_MC.ravel()
+            probs_L, given_L, right_L = (of[:, at][asked_NC] for of in (said.probs_NC, said.classes_N, targets))
+            yield Said(1 - given_L, np.stack([probs_L, 1 - probs_L], axis=1)), 1 - right_L.astype(np.int64)
         else:
-            yield Said(given_MC.argmax(axis=1), probs_MC), right_MC.argmax(axis=1)
+            given_M, right_M = (of[asked_N, at].argmax(axis=1) for of in (said.classes_N, targets))
+            yield Said(given_M, said.probs_NC[asked_N, at]), right_M
 
 
 def calibration_error(said: Said, targets_N: Ints) -> float:

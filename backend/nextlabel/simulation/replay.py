@@ -25,13 +25,15 @@ from nextlabel.learning.rounds import Scored, round_seed, run_round, score_pool,
 from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.start_set import seed_positions, seed_size, start_positions
 from nextlabel.learning.strategies import SERVED, STRATEGIES, acquire, draws, most_informative_first
+from nextlabel.learning.thresholds import with_thresholds
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Classifier, Recipe
 from nextlabel.model.devices import describe, processor
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.form import Form
 from nextlabel.simulation import baselines, scores
 from nextlabel.simulation.baselines import Baseline
-from nextlabel.simulation.control_set import ControlSet, drawn, figures, interleaved
+from nextlabel.simulation.control_set import ControlSet, drawn, figures, figures_of_form, interleaved
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import EVERY, HeadOrder, all_free, is_head
@@ -40,7 +42,7 @@ from nextlabel.simulation.scores import ByQuestion
 from nextlabel.simulation.told import told
 from nextlabel.values.arrays import Array, Features, Ints, Targets
 from nextlabel.values.examples import Example
-from nextlabel.values.layout import labels_in
+from nextlabel.values.layout import ANY_OF, Layout, labels_in
 
 SERVED_AS = (
     f"the first labels by {SERVED_START}, then by {SERVED}, in an order that the version's last layer renews after "
@@ -161,22 +163,6 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
             )
 
 
-def require_served(data: TextSet, protocol: RunProtocol, strategies: Sequence[str]) -> None:
-    """Raises `BadRunError` for what is played of one question with one answer alone, where a form is asked."""
-    if data.form is None:
-        return
-    for name in strategies:
-        if baselines.kind_of(name):
-            raise BadRunError(
-                f"--strategy {name} knows one question with one class a text, and here other questions are asked "
-                f"({', '.join(part.name for part in data.form.parts)}). Leave it out."
-            )
-    if protocol.control_share:
-        raise BadRunError(
-            f"--control-share {protocol.control_share:g} is for one question with one class a text. Leave it out."
-        )
-
-
 def deviations(data: TextSet, protocol: RunProtocol, strategies: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """In what a run differs from the tutorial's experiment, in words."""
     ours, theirs = _compared(protocol), _compared(TUTORIAL)
@@ -215,10 +201,12 @@ def labels_wanted(protocol: RunProtocol, number: int, labels: int) -> int:
 
 @dataclass(frozen=True)
 class Played:
-    """A finished round, and what its version says of the parts to judge by: probabilities (N, C) by part."""
+    """A finished round, and what its version says of the parts to judge by: probabilities (N, C) by part. Of a form the
+    `layout` has the version's thresholds."""
 
     record: Record
     said: Mapping[str, Array]
+    layout: Layout | None = None
 
 
 @dataclass
@@ -226,7 +214,8 @@ class _Version:
     """A fitted model with all that has been asked of it: what it says of dev, test and, once it is asked, of the pool,
     and what its last layer reads of train and dev.
 
-    `model` is its classifier or, of a cheap baseline, what that knows instead. `seconds` by stage.
+    `model` is its classifier or, of a cheap baseline, what that knows instead. `seconds` by stage. Of a form `layout`
+    has its thresholds, chosen as the live loop does.
     """
 
     model: Classifier | Baseline
@@ -236,6 +225,7 @@ class _Version:
     train_accuracy: float | None = None
     pool_NC: Array | None = None
     features: tuple[Features, Features] | None = None
+    layout: Layout | None = None
 
 
 class Player:
@@ -274,7 +264,8 @@ class Player:
         recipe = _recipe(protocol, arm, number, len(labelled))
         version, shared = self._version(arm, recipe, number, labelled)
         seconds = {**version.seconds, **({"shared": sum(version.seconds.values())} if shared else {})}
-        dev, test = self._scores(version.dev_NC, self._data.dev), self._scores(version.test_NC, self._data.test)
+        dev = self._scores(version, version.dev_NC, self._data.dev)
+        test = self._scores(version, version.test_NC, self._data.test)
         assert dev is not None  # a text set has a dev part
         ends = arm.strategy == FULL or (protocol.stop_at is not None and dev["combined"] >= protocol.stop_at)
         wanted = 0 if ends else labels_wanted(protocol, number, len(asked))
@@ -308,6 +299,7 @@ class Player:
                 told=self._told(version, arm, asked, control.reserved) if chosen and arm.strategy == LIVE else None,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
+            version.layout,
         )
 
     def _labels_of(self, number: int) -> tuple[str, ...]:
@@ -334,7 +326,10 @@ class Player:
             return None
         probs_NK = version.model.predict_proba(examples)
         answers = {number: self._labels[number] for number in judging}
-        return figures(share, answers, self._data.question.labels, probs_NK)
+        question = self._data.question
+        if isinstance(question, Form) and version.layout:
+            return figures_of_form(share, answers, question, version.layout, probs_NK)
+        return figures(share, answers, question.labels, probs_NK)
 
     def _told(self, version: _Version, arm: Arm, asked: Sequence[int], reserved: set[int]) -> Mapping[str, Any] | None:
         """What the page of such a project would say; nothing of a form. The order has been made, with its features."""
@@ -375,9 +370,13 @@ class Player:
         test_NC = played.classifier.predict_proba([example for example, _ in data.test], exact=False)
         seconds = {**played.seconds, "select": 0.0}
         seconds["evaluate"] += time.perf_counter() - start_s
-        version = _Version(played.classifier, played.holdout_NC, test_NC, seconds)
+        version = _Version(played.classifier, played.holdout_NC, test_NC, seconds, layout=data.question.layout)
+        if version.layout and any(cut.kind == ANY_OF for cut in version.layout.cuts):
+            features_ND = played.classifier.predict_with_features([e for e, _ in items], exact=False)[1]
+            targets_NC = data.question.class_numbers([answer for _, answer in items])
+            version.layout = with_thresholds(version.layout, played.classifier.last_layer, features_ND, targets_NC)
         if self._protocol.at:
-            learnt = self._scores(played.classifier.predict_proba([e for e, _ in items], exact=False), items)
+            learnt = self._scores(version, played.classifier.predict_proba([e for e, _ in items], exact=False), items)
             version.train_accuracy = learnt["accuracy"] if learnt else None
         return version
 
@@ -388,25 +387,26 @@ class Player:
         fitted_s = time.perf_counter()
         dev_NC, test_NC = (model.predict_proba([example for example, _ in part]) for part in (data.dev, data.test))
         seconds = {"prepare": 0.0, "fit": fitted_s - start_s, "evaluate": time.perf_counter() - fitted_s}
-        return _Version(model, dev_NC, test_NC, {**seconds, "score": 0.0, "select": 0.0})
+        return _Version(model, dev_NC, test_NC, {**seconds, "score": 0.0, "select": 0.0}, layout=model.layout)
 
-    def _scores(self, probs_NC: Array, part: Sequence[Labelled]) -> dict[str, float] | None:
+    def _scores(self, version: _Version, probs_NC: Array, part: Sequence[Labelled]) -> dict[str, float] | None:
         if not part:
             return None
-        targets, predictions = self._judge(probs_NC, part)
+        targets, predictions = self._judge(version, probs_NC, part)
         if self._protocol.at:
             return scores.scores(self._data.question, targets, predictions)
         return self._data.question.evaluate(targets, predictions).as_dict()
 
-    def _judge(self, probs_NC: Array, part: Sequence[Labelled]) -> tuple[Targets, Targets]:
+    def _judge(self, version: _Version, probs_NC: Array, part: Sequence[Labelled]) -> tuple[Targets, Targets]:
         """What is right, and what is said."""
         question = self._data.question
-        return question.class_numbers([label for _, label in part]), question.predicted(probs_NC)
+        said = version.layout.guesses(probs_NC) if version.layout else question.predicted(probs_NC)
+        return question.class_numbers([label for _, label in part]), said
 
     def _by_question(self, version: _Version) -> Mapping[str, ByQuestion] | None:
         """Each question's measures, by part, where a form is asked."""
         said = {"dev": (version.dev_NC, self._data.dev), "test": (version.test_NC, self._data.test)}
-        judged = {name: self._judge(probs_NC, part) for name, (probs_NC, part) in said.items() if part}
+        judged = {name: self._judge(version, probs_NC, part) for name, (probs_NC, part) in said.items() if part}
         found = {name: scores.by_question(self._data.question, *pair) for name, pair in judged.items()}
         return {name: measured for name, measured in found.items() if measured is not None} or None
 
@@ -472,6 +472,7 @@ class Player:
             question.class_numbers([label for _, label in dev]),
             self._data.form,
             *((heads.EVERY, self._without_near_copies) if arm.strategy == LIVE else (EVERY, all_free)),
+            layout=version.layout,
         )
 
     def _without_near_copies(self, best_first: Ints, since: Sequence[int], count: int) -> list[int]:

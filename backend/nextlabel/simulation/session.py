@@ -29,7 +29,6 @@ from nextlabel.simulation.replay import (
     as_served,
     check,
     deviations,
-    require_served,
     rounds_in,
 )
 
@@ -81,7 +80,6 @@ def open_experiment(
     """The experiment of a directory, new or begun. Raises `BadRunError` for what cannot be played, or not there."""
     differing = deviations(data, protocol, strategies, seeds) if reproduce_tutorial else None
     experiment = Experiment(out, data, protocol, differing)
-    require_served(data, experiment.protocol, strategies)
     check(data, experiment.protocol, seeds)
     if LIVE in strategies:
         check(data, as_served(experiment.protocol, LIVE, data), seeds)

@@ -17,6 +17,7 @@ GUESSED = (
 MEAN, MAXIMUM = "mean", "maximum"  # ways to make one value of those of several questions
 
 Answers = Mapping[str, tuple[str, ...]]  # by question, in any order; one that is absent has not been answered
+NOTHING: Answers = {}
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,29 @@ class Layout:
         return next(found, None)
 
     def targets(self, answers: Sequence[str]) -> Array:
-        """Answers (N) as a model learns them: (N, C) of 0 and 1, NaN where a question has not been answered.
+        """Answers (N) as a model learns them: (N, C) of 0 and 1, NaN where a question has not been answered, or where a
+        person was not asked about a label.
 
         Raises `KeyError` on a label that is none of the question's.
         """
         number = {(cut.name, label): at for at, (cut, label) in enumerate(self._named())}
         columns = {cut.name: at for cut, at in self.parts}
         targets_NC = np.full((len(answers), len(number)), np.nan)
-        for row_C, answer in zip(targets_NC, map(decoded, answers), strict=True):
-            for name, labels in answer.items():
+        for row_C, answer in zip(targets_NC, answers, strict=True):
+            for name, labels in decoded(answer).items():
                 row_C[columns[name]] = 0.0
+                row_C[[number[name, one] for one in unasked(answer).get(name, ()) if (name, one) in number]] = np.nan
                 row_C[[number[name, label] for label in labels]] = 1.0
         return targets_NC
 
     def _named(self) -> Iterable[tuple[Cut, str]]:
         return ((cut, label) for cut in self.cuts for label in cut.labels)
+
+    def known_of(self, answer: str) -> str:
+        """The answer without what it does not say of labels that are none of these."""
+        known = {cut.name: cut.labels for cut in self.cuts}
+        left = {name: [one for one in labels if one in known.get(name, ())] for name, labels in unasked(answer).items()}
+        return encoded(decoded(answer), {name: tuple(labels) for name, labels in left.items()})
 
     def holds(self, answer: str) -> bool:
         """Whether it answers a form, and all its questions and labels are among these."""
@@ -132,19 +141,36 @@ def labels_in(answer: str, layout: Layout | None) -> tuple[str, ...]:
     return tuple(f"{name}: {label}" for name, labels in decoded(answer).items() for label in labels)
 
 
-def encoded(answers: Answers) -> str:
-    """One text for an answer to a form; the same for equal ones."""
-    plain = {name: sorted(labels) for name, labels in answers.items()}
-    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def encoded(answers: Answers, unasked: Answers = NOTHING) -> str:
+    """One text for an answer to a form; the same for equal ones. `unasked` are labels that are not given, as the form
+    had them not yet when the question was answered."""
+    given = {name: sorted(labels) for name, labels in answers.items()}
+    left = {name: sorted(labels) for name, labels in unasked.items() if labels}
+    return json.dumps([given, left] if left else given, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def decoded(answer: str) -> Answers:
+    """The answer that a text of `encoded` stands for; of another one, such as the label of a single question, none."""
+    return _read(answer)[0]
+
+
+def unasked(answer: str) -> Answers:
+    """By question the labels that the answer says nothing of, though it answers the question."""
+    return _read(answer)[1]
 
 
 @lru_cache(maxsize=2**15)  # people give few different answers, and each is asked for at every look
-def decoded(answer: str) -> Answers:
-    """The answer that a text of `encoded` stands for; of another one, such as the label of a single question, none."""
+def _read(answer: str) -> tuple[Answers, Answers]:
     try:
-        return {name: tuple(labels) for name, labels in json.loads(answer).items()}
+        found = json.loads(answer)
+        given, left = found if isinstance(found, list) else (found, {})
+        return _tuples(given), _tuples(left)
     except (ValueError, AttributeError, TypeError):
-        return {}
+        return {}, {}
+
+
+def _tuples(plain: Mapping[str, Sequence[str]]) -> Answers:
+    return {name: tuple(labels) for name, labels in plain.items()}
 
 
 def softmax(logits_NC: Array) -> Array:

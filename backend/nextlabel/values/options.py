@@ -1,7 +1,7 @@
 """What a person decided for one project. Knows only the JSON in which Label Studio keeps it with the ML backend."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ OWN = (  # in the place of the settings of that name
 )
 OF_0_1_0, LATEST = 0, 1  # generations of what is built in
 ANY = ""  # stands for no class in particular
+LabelChanges = Mapping[str, Mapping[str, Sequence[str]]]
+LABEL_CHANGES = 'times by question and label such as {"topic": {"refund": ["2026-01-31T12:00:00Z"]}}'
 LOOK_FOR = 'a text, a list of texts, or texts by label such as {"refund": ["I want my money back"]}'
 QUESTION_WEIGHTS = 'what questions count for in the order, by name, such as {"topic": 1, "tone": 0}'
 COMBINE_QUESTIONS = f"{MEAN} or {MAXIMUM}"
@@ -63,7 +65,9 @@ class ProjectOptions:
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
     than its target have slots in the queue. `question_weights` is what questions count for in the order of
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
-    when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked.
+    when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked. As of
+    those `label_changes` are, by question and label, the times at which labels of which any may be given came to the
+    form and went from it, in turn; one that was there from the beginning came at the empty time.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight
     `older_labels`. Of the labels there are, those to `hold_out` judge versions and teach none. On `pause` nothing
     is fitted and no order is made; labels are read. The page may `show_people` by name. So many labelled tasks as
@@ -85,6 +89,7 @@ class ProjectOptions:
     question_weights: Mapping[str, float] = field(default_factory=dict)
     combine_questions: str = MEAN
     asked_since: Mapping[str, str] = field(default_factory=dict)
+    label_changes: LabelChanges = field(default_factory=dict)
     leave_out: tuple[LeftOut, ...] = ()
     guideline_since: str = ""
     older_labels: float = 0.0
@@ -139,15 +144,13 @@ class ProjectOptions:
             raise not_possible("question_weights", ours["question_weights"], QUESTION_WEIGHTS)
         if combine_of(combine) is None:
             raise not_possible("combine_questions", combine, COMBINE_QUESTIONS)
-        since = ours.get("asked_since", {})
-        if not isinstance(since, dict) or not all(isinstance(when, str) for when in since.values()):
-            raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
         ignored_labels = tuple(ignored)
         kept = (tuple(fields), label_map, own, int(defaults), ignored_labels, seed, first, audits, look_for, targets)
         counting, again = _counting_of(ours), _again_of(ours)
         pause, people = _switch_in(ours, "pause"), _switch_in(ours, "show_people")
         of_people = (counting.left_out, counting.since, counting.older, _held_out_in(ours), pause, people)
-        return cls(*kept, weights, combine, since, *of_people, *again)
+        since, changes = _asked_of(ours)
+        return cls(*kept, weights, combine, since, changes, *of_people, *again)
 
     def put_into(self, extra_params: object) -> dict[str, Any]:
         """The same `extra_params` with these options; whatever else stands there is kept."""
@@ -170,6 +173,7 @@ class ProjectOptions:
         }
         ours |= {"reopened": {str(task): people for task, people in self.reopened.items()}}
         ours |= {"question_weights": dict(self.question_weights), "asked_since": dict(self.asked_since)}
+        ours |= {"label_changes": {name: {**of} for name, of in self.label_changes.items()}}
         ours |= {"combine_questions": self.combine_questions if self.combine_questions != MEAN else ""}
         ours |= {name: "on" if getattr(self, name) else "" for name in SWITCHES}
         ours = {name: value for name, value in ours.items() if value or name in self.own}
@@ -196,6 +200,15 @@ def _held_out_in(ours: Mapping[str, Any]) -> HeldOut:
     if found is None:
         raise not_possible("hold_out", ours["hold_out"], SOME_LABELS)
     return found
+
+
+def _asked_of(ours: Mapping[str, Any]) -> tuple[Mapping[str, str], LabelChanges]:
+    since, changes = ours.get("asked_since", {}), changes_of(ours.get("label_changes", {}))
+    if not isinstance(since, dict) or not all(isinstance(when, str) for when in since.values()):
+        raise not_possible("asked_since", since, 'times by question such as {"tone": "2026-01-31T12:00:00Z"}')
+    if changes is None:
+        raise not_possible("label_changes", ours["label_changes"], LABEL_CHANGES)
+    return since, changes
 
 
 def _switch_in(ours: Mapping[str, Any], name: str) -> bool:
@@ -272,6 +285,16 @@ def weights_of(given: object) -> Mapping[str, float] | None:
         type(weight) in (int, float) and 0 <= weight < math.inf for weight in given.values()
     )
     return {name: float(weight) for name, weight in given.items()} if possible and isinstance(given, dict) else None
+
+
+def changes_of(given: object) -> LabelChanges | None:
+    """When labels came and went, from JSON. None: it is none of that."""
+    possible = isinstance(given, dict) and all(
+        isinstance(of, dict)
+        and all(isinstance(times, list) and all(isinstance(when, str) for when in times) for times in of.values())
+        for of in given.values()
+    )
+    return given if possible and isinstance(given, dict) else None
 
 
 def combine_of(given: object) -> str | None:

@@ -152,7 +152,7 @@ def _loaded(written: tuple[Path, int]) -> Audit:
     plan = json.loads((directory / PLAN).read_text(encoding="utf-8"))
     with np.load(directory / ROWS, allow_pickle=False) as rows:
         return Audit(
-            **{**plan, "labels": tuple(plan["labels"])},
+            **{**plan, "labels": tuple(plan["labels"]), "asks": tuple(plan.get("asks", ()))},
             ids_N=rows["ids_N"],
             texts=tuple(text.decode() for text in rows["texts_N"].tolist()),
             said=tuple(rows["said_N"].tolist()),

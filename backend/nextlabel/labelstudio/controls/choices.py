@@ -9,7 +9,7 @@ from nextlabel.values.layout import ANY_OF, ONE_OF
 
 
 def read(control: Element, texts: Sequence[str]) -> ControlTag:
-    """The control over texts of these names. Raises `RefusedConfigError`."""
+    """The control over texts of these names. A label that is listed twice is one. Raises `RefusedConfigError`."""
     name, choice = control.get("name", ""), control.get("choice", "single")
     require_whole_task(control)
     if choice not in ("single", "single-radio", "multiple"):
@@ -20,7 +20,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if control.get("value") is not None:
         raise RefusedConfigError(
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
-            "needs one fixed set. List the labels as <Choice> tags."
+            "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that does."
         )
     stored = _tree(control)
     return ControlTag(
@@ -48,10 +48,12 @@ def _tree(control: Element) -> dict[str, list[str]]:
 
 def _labels(control: Element, least: int) -> tuple[str, ...]:
     choices = list(control.iter("Choice"))
-    labels = tuple(choice.get("alias") or choice.get("value") or "" for choice in choices)
-    if len(labels) < least or not all(label.strip() for label in labels) or len(set(labels)) < len(labels):
+    labels = tuple(dict.fromkeys(choice.get("alias") or choice.get("value") or "" for choice in choices))
+    if len(labels) < least or not all(label.strip() for label in labels):
+        inside = any((choice.text or "").strip() and not choice.get("value") for choice in choices)
+        instead = ' Write <Choice value="label"/> in the place of <Choice>label</Choice>.' if inside else ""
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least '
-            f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty or twice, is'} needed."
+            f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty, is'} needed.{instead}"
         )
     return labels

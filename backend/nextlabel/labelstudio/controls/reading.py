@@ -8,7 +8,7 @@ from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls.kinds import KINDS, OTHERS
 from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions
 
-NEEDED = "A control that asks about a whole text is needed, such as <Choices> with two labels."
+NEEDED = "A control that asks about a whole text is needed: add one, such as"
 
 
 def read(
@@ -37,18 +37,21 @@ def read(
         elif element.tag in OTHERS:
             others.append(f'<{element.tag} name="{element.get("name", "")}"> {OTHERS[element.tag]}: it is not learnt.')
     if not served:
-        raise RefusedConfigError(_nothing_to_serve(root, others))
+        raise RefusedConfigError(_nothing_to_serve(others, texts))
     names = [control.name for control in served]
     if len(set(names)) < len(names):
         raise RefusedConfigError(f"The controls of the labelling config are named {names}; give each its own name.")
     return tuple(_in_stored_labels(control, served) for control in served), tuple(others)
 
 
-def _nothing_to_serve(root: Element, others: Sequence[str]) -> str:
+def _nothing_to_serve(others: Sequence[str], texts: Sequence[str]) -> str:
     refused = [why for why in others if not why.endswith("it is not learnt.")]
     if refused:
         return refused[0]
-    return " ".join([*others, NEEDED]) if others else f"The labelling config asks nothing. {NEEDED}"
+    needed = f'{NEEDED} <Choices name="label" toName="{texts[0] if texts else "text"}"> with two labels.'
+    return (
+        " ".join([*others, needed, "All else can stay."]) if others else f"The labelling config asks nothing. {needed}"
+    )
 
 
 def _in_stored_labels(control: ControlTag, controls: Sequence[ControlTag]) -> ControlTag:

@@ -83,13 +83,14 @@ def target(control: Element, names: Sequence[str]) -> str:
     to_name = control.get("toName", "")
     if "," in to_name:
         raise RefusedConfigError(
-            f'<{control.tag} toName="{to_name}"> names two texts: Label Studio\'s editor then submits empty '
-            f'results and the labels are lost. Set toName="{names[0]}"; both texts are still classified as a pair.'
+            f'<{control.tag} name="{control.get("name", "")}" toName="{to_name}"> names two texts: Label Studio\'s '
+            f'editor then submits empty results and the labels are lost. Set toName="{names[0]}"; both texts are '
+            "still classified as a pair."
         )
     if to_name not in names:
         raise RefusedConfigError(
-            f'<{control.tag} toName="{to_name}"> does not point to a text; the texts are {list(names)}. Set toName to '
-            "one of them."
+            f'<{control.tag} name="{control.get("name", "")}" toName="{to_name}"> does not point to a text; the texts '
+            f"are {list(names)}. Set toName to one of them."
         )
     return to_name
 
