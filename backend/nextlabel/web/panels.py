@@ -357,8 +357,9 @@ def _versions(project: int, cards: Sequence[Card], history: Sequence[Json]) -> l
     """Those on disk, the newest first."""
     active = services().board.queue(project).version
     measured = {entry["version"]: entry for entry in history}
-    known = any(card.version == active for card in cards)
-    before = services().registry.before(project, active) if known else None
+    registry = services().registry
+    is_active = any(card.version == active for card in cards) and registry.current(project) == active
+    before = registry.before(project, active) if is_active else None
     return [_version(card, active, before, measured.get(card.version, {})) for card in cards]
 
 
