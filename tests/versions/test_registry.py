@@ -307,7 +307,7 @@ def test_killed_half_way_it_is_still_known_what_was_active_before(
 def test_a_project_of_an_earlier_release_goes_back_to_what_was_active_when_a_person_promoted(
     registry: Registry,
 ) -> None:
-    first, second, third = save(registry, 1, 2, 3)
+    first, second, _ = save(registry, 1, 2, 3)
     (registry.root / str(PROJECT) / "CURRENT").write_text(second)
     registry.promote(PROJECT, first)
     assert registry.roll_back(PROJECT) == second

@@ -3,15 +3,28 @@
 from collections.abc import Iterator
 
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+from nextlabel.values.versions import short_name, version_of
 
 HOUR_S = 3600.0
 
 
-def sentences(helping: Helping) -> list[str]:
-    """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked."""
+def sentences(helping: Helping, active: str = "") -> list[str]:
+    """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked. Where it
+    was found of another version than is `active`, that is said first."""
     if not helping.at:
         return []
-    return [*_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+    found = [*_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+    return found if is_of(helping, active) else [_of_another(helping, active), *found]
+
+
+def is_of(helping: Helping, active: str) -> bool:
+    """Whether what was found is about that version, or one of its heads; no name: that is not known."""
+    return not (active and helping.order) or version_of(helping.order) == version_of(active)
+
+
+def _of_another(helping: Helping, active: str) -> str:
+    asked = short_name(version_of(helping.order))
+    return f"Found of version {asked}, and not yet of version {short_name(version_of(active))}, which is active now."
 
 
 def _measured(found: Measured) -> Iterator[str]:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, render_template, request, send_f
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
+from nextlabel.problems.helping_words import is_of
 from nextlabel.web import access, panels
 from nextlabel.web.actions import ACTIONS
 from nextlabel.web.services import check_known, services
@@ -59,7 +60,8 @@ def status(project: int) -> Response:
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
-    said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
+    helping, active = board.helping(project), services().registry.current(project) or ""
+    said |= {"base_model": asdict(base_model), "helping": {**asdict(helping), "of_active": is_of(helping, active)}}
     said |= {"advice": asdict(board.advice(project))}
     said |= asdict(panels.summary_of(project))
     return jsonify(id=project, settings=asdict(panels.settings_of(project)), **said)

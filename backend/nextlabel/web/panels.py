@@ -292,12 +292,10 @@ def _confused(one: OfClass) -> str:
 
 def _helping(project: int) -> Json | None:
     found = services().board.helping(project)
-    said = helping_words.sentences(found)
-    return (
-        {"order": found.order, "name": short_name(found.order), "at": _time(found.at), "sentences": said}
-        if said
-        else None
-    )
+    active = services().registry.current(project) or ""
+    said = helping_words.sentences(found, active)
+    about = {"order": found.order, "name": short_name(found.order), "of_active": helping_words.is_of(found, active)}
+    return {**about, "at": _time(found.at), "sentences": said} if said else None
 
 
 def _audit(project: int) -> Json | None:
