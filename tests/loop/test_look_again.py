@@ -341,6 +341,23 @@ def test_a_disconnect_while_tasks_are_opened_leaves_none_open(scene: Callable[..
     assert project.studio.open == set()
 
 
+def test_while_somebody_disconnects_nothing_is_opened_for_good(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene(look_again=2)
+    monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
+    (project.home / "locks").mkdir(exist_ok=True)
+    turn = lock(project.home, "options.1")
+    project.studio.then = turn.acquire  # between the two notes of what is opened
+    with pytest.raises(InUseError):
+        project.look()
+    turn.release(force=True)
+    assert project.studio.open == set()
+    project.studio.then = lambda: None
+    project.look()
+    assert project.studio.open == set(project.studio.reopened), "the next look finds out what is open"
+
+
 def test_on_pause_what_is_open_stays_so_until_nobody_is_to_be_asked_again(scene: Callable[..., Scene]) -> None:
     project = scene(look_again=2)
     project.look()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextlabel.errors import NoModelError, NoProjectError
+from nextlabel.errors import InUseError, NoModelError, NoProjectError
 from nextlabel.labelstudio import reopening
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.project_options import note_reopened
@@ -178,9 +178,9 @@ class Again:
         asker.pool.update(AgainState, lambda state: replace(state, asked={**state.asked, **labels}))
         self._note(project, before, drop=())
         reopening.reopen(self._studio, tasks)
-        try:  # a disconnect in between has put back what was open then
+        try:  # a disconnect in between has put back, or still does, what was open then
             self._note(project, before, drop=())
-        except NoProjectError:
+        except (NoProjectError, InUseError):
             reopening.put_back(self._studio, project, before)
             raise
         log.info("project %d: %d tasks are open again for a second person", project, len(tasks))

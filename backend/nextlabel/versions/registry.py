@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -223,7 +224,7 @@ class Registry:
 
     def promote(self, project: int, version: str) -> None:
         """Point to a version. Readers see the old or the new one, never none."""
-        with lock(self.root.parent, f"active.{project}").acquire(timeout=PATIENCE_S):
+        with self._alone(project):
             trail = self._trail(project)
             if trail[-1:] != [version]:
                 self._put_trail(project, [*trail, version])
@@ -233,7 +234,7 @@ class Registry:
     def roll_back(self, project: int) -> str | None:
         """Point to the version `before` the active one, and return it; None, and nothing has changed, when there is
         none. Raises `NoModelError` when it is damaged."""
-        with lock(self.root.parent, f"active.{project}").acquire(timeout=PATIENCE_S):
+        with self._alone(project):
             active, trail = self.current(project), self._trail(project)
             version = self.before(project, active) if active else None
             if version is None:
@@ -264,13 +265,18 @@ class Registry:
 
     def prune(self, project: int, keep: int) -> list[str]:
         """Delete all but the `keep` newest versions and the current one; returns the deleted names."""
-        current = self.current(project)
-        surplus = [v for v in self.versions(project)[keep:] if v != current]
-        for version in surplus:
-            # The card goes first: without it the directory is no version, even if the deletion is cut short.
-            (self.path(project, version) / CARD).unlink(missing_ok=True)
-            shutil.rmtree(self.path(project, version), ignore_errors=True)
-        return surplus
+        with self._alone(project):
+            current = self.current(project)
+            surplus = [v for v in self.versions(project)[keep:] if v != current]
+            for version in surplus:
+                # The card goes first: without it the directory is no version, even if the deletion is cut short.
+                (self.path(project, version) / CARD).unlink(missing_ok=True)
+                shutil.rmtree(self.path(project, version), ignore_errors=True)
+            return surplus
+
+    def _alone(self, project: int) -> AbstractContextManager[object]:
+        """While nobody else has another version be the active one."""
+        return lock(self.root.parent, f"active.{project}").acquire(timeout=PATIENCE_S)
 
 
 def _until(trail: Sequence[str], version: str) -> list[str]:
