@@ -221,7 +221,7 @@ def test_the_range_before_a_figure_covers_the_truth_where_wilsons_interval_does_
     truths = np.linspace(0.005, 0.995, 199)
 
     def covered(intervals: Sequence[Interval], truth: float) -> float:
-        return sum(binom.pmf(k, size, truth) for k, limits in enumerate(intervals) if limits.covers(truth))
+        return float(sum(binom.pmf(k, size, truth) for k, limits in enumerate(intervals) if limits.covers(truth)))
 
     assert min(covered(shown, truth) for truth in truths) > 0.94
     assert min(covered(of_wilson, truth) for truth in truths) < 0.9

@@ -348,7 +348,11 @@ def test_while_somebody_disconnects_nothing_is_opened_for_good(
     monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
     (project.home / "locks").mkdir(exist_ok=True)
     turn = lock(project.home, "options.1")
-    project.studio.then = turn.acquire  # between the two notes of what is opened
+
+    def between_the_notes() -> None:
+        turn.acquire()
+
+    project.studio.then = between_the_notes
     with pytest.raises(InUseError):
         project.look()
     turn.release(force=True)

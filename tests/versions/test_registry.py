@@ -12,12 +12,12 @@ import pytest
 
 from helpers.versions import cut, make_card, write_weights
 from nextlabel.errors import NoModelError
+from nextlabel.store.files import replace_file
 from nextlabel.values.versions import (
     UNTRAINED,
     is_ours,
     version_number,
 )
-from nextlabel.versions import registry as registry_module
 from nextlabel.versions.registry import Registry
 
 PROJECT = 17
@@ -289,15 +289,14 @@ def test_killed_half_way_it_is_still_known_what_was_active_before(
     first, second, third = save(registry, 1, 2, 3)
     for version in (second, first, third):
         registry.promote(PROJECT, version)
-    real = registry_module.replace_file
 
     def killed(path: Path, content: str) -> None:
-        real(path, content)
+        replace_file(path, content)
         if path.name == killed_after:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(registry_module, "replace_file", killed)
+        patch.setattr("nextlabel.versions.registry.replace_file", killed)
         registry.promote(PROJECT, second) if way == "promote" else registry.roll_back(PROJECT)
     before = {first: second, second: third, third: first}
     now = str(registry.current(PROJECT))
