@@ -126,6 +126,16 @@ def test_from_ten_control_labels_on_a_range_is_told_and_how_long_it_takes_to_a_f
     assert "about 57 in all" in sentences(FEW, first=27)[1], "7 of them do"
 
 
+def test_what_has_just_come_to_be_shown_is_said_to_be_rather_too_high() -> None:
+    wide = Interval(0.75, 0.98)
+    figures = replace(FIGURES, accuracy=Estimate(0.9, wide, 30), macro_f1=Estimate(0.91, wide, 30))
+    said, before = sentences(replace(TOLD, figures=figures)), sentences(TOLD)
+    rather = "; a figure that has just come to be shown is rather too high."
+    assert said[1] == f"New texts like these: 90 % right (27 of 30; 75 % to 98 %){rather}"
+    assert said[3] == f"Macro-F1: 0.91 (0.75 to 0.98){rather}"
+    assert "rather" not in " ".join(before)
+
+
 @pytest.mark.parametrize(
     ("judgement", "first", "wanted"),
     [

@@ -12,6 +12,7 @@ from nextlabel.values.layout import ANY_OF
 
 NAMED = 5  # classes in one sentence
 PATTERN = 2  # times a class is taken for another, from which on that is told
+JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
 DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
@@ -130,7 +131,13 @@ def _right(accuracy: Estimate, more: str) -> str:
         return f"{_between(accuracy.interval)} right ({share}), too wide a range for one figure{more}"
     if not tells(accuracy):
         return f"cannot tell yet; {share} right may mean {_between(accuracy.interval)}{more}"
-    return f"{percent(accuracy.value)} right ({share}; {_between(accuracy.interval)})"
+    return f"{percent(accuracy.value)} right ({share}; {_between(accuracy.interval)}){_just_shown(accuracy)}"
+
+
+def _just_shown(estimate: Estimate) -> str:
+    """An interval gets narrow first where the sample looks good: what is hardly shown yet is too high on average."""
+    just = estimate.interval.width >= JUST_SHOWN
+    return "; a figure that has just come to be shown is rather too high" if just else ""
 
 
 def _left(judgement: Judgement) -> str:
@@ -149,7 +156,7 @@ def may_be_certified(judgement: Judgement, least: float = PAYS) -> bool:
 def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:
     if macro_f1.value is None:
         return f"cannot tell yet{_more(judgement.more_for_macro_f1, judgement, first)}"
-    return _number(macro_f1)
+    return f"{_number(macro_f1)}{_just_shown(macro_f1)}"
 
 
 def _error(error: Estimate, steps: int) -> str:
