@@ -27,12 +27,7 @@ INDEX = "backup.json"  # what the archive is, options of projects by id, size an
 LARGEST_INDEX = 2**28  # bytes
 CHUNK = 2**20  # bytes
 SCRATCH = ".restoring"  # in MODEL_DIR, while an archive is being restored
-NOT_KEPT = (
-    POINTER,
-    TRAIL,
-    UNFINISHED,
-    OPTIONS,
-)  # of a project: of weights that are not here; Label Studio's, as was known
+NOT_KEPT = (POINTER, TRAIL, UNFINISHED, OPTIONS)  # of weights that are not here; Label Studio's, as was known
 OF_A_VERSION = (CARD, LABELS, MANIFEST)
 _ID, _NAME, _FILE = r"[1-9]\d{0,9}", r"\w[\w.-]{0,99}", "|".join(map(re.escape, OF_A_VERSION))
 MEMBER = re.compile(
