@@ -89,6 +89,15 @@ def test_a_version_is_promoted_by_name_or_number_and_the_trainer_is_told(registr
     assert hints(registry) == 1
 
 
+def test_after_a_promotion_rollback_goes_to_what_was_active_before(registry: Registry) -> None:
+    versions(registry, "promote", 5)
+    versions(registry, "promote", 1)
+    code, printed, _ = versions(registry, "rollback")
+    assert (code, printed) == (0, f"{card(5).version} is active; the trainer brings the queue into its order.\n")
+    assert registry.current(PROJECT) == card(5).version
+    assert hints(registry) == 1, "hints for one project join"
+
+
 def test_rollback_goes_back_one_version_at_a_time(registry: Registry) -> None:
     registry.promote(PROJECT, card(5).version)  # its parent is damaged, and the one before that is refused
     for number in (2, 1):

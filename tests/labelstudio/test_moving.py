@@ -5,17 +5,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from helpers.labelling_configs import PAIR_XML
+from nextlabel.__main__ import main
 from nextlabel.errors import StudioError
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, MLBackend, Project, StudioRefusedError, Webhook
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect, plan, remedy_of
 from nextlabel.labelstudio.registration import LOOKS, is_anothers
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.queue import Published
 from nextlabel.values.versions import UNTRAINED, is_ours
 
@@ -357,6 +360,39 @@ def test_killed_at_any_request_and_begun_again_nothing_of_ours_is_left(order: st
                 studio.publish(OURS)
         assert (studio.now, studio.addresses(), studio.predictions) == (BEFORE, ([], []), {}), at
     assert kills > 5
+
+
+@pytest.mark.parametrize("way", [["--backend-url", B], ["--disconnect"]])
+def test_whoever_connects_or_disconnects_has_the_options_to_themselves(
+    way: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studio, turns = InMemory(), list[bool]()
+    connect_at(studio, A)
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setattr("nextlabel.commands.connect.studio_from_settings", lambda: studio)
+    monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
+    real = InMemory._write
+
+    def write(self: InMemory) -> None:
+        try:
+            with lock(tmp_path, "options.7"):
+                turns.append(False)
+        except LockHeld:
+            turns.append(True)
+        real(self)
+
+    monkeypatch.setattr(InMemory, "_write", write)
+    command = ["connect", "--project", "7", *way]
+    before = studio.now, studio.addresses()
+    with lock(tmp_path, "options.7"):
+        assert main(command) != 0
+    assert "The options of project 7 are being changed already. Try again." in capsys.readouterr().err
+    assert (turns, studio.now, studio.addresses()) == ([], *before)
+    assert main(command) == 0
+    assert turns
+    assert all(turns)
+    assert (studio.now, studio.addresses()) != before
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,33 @@
 """What is written at the end of a project, and what never is. The whole way is played in test_ending_live.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from helpers.house import HOLDOUT, POOL, PROJECT, RIGHT, TRAIN, House
+from helpers.kept_studio import KeptStudio, killed_before
 from nextlabel.__main__ import main
 from nextlabel.errors import InUseError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.tasks import as_machines, read_task, result_of
-from nextlabel.loop.ending import LEAST_REST_S, Finisher, Wish, _steps
+from nextlabel.loop.ending import LEAST_REST_S, Finisher, Planned, Wish, _steps
 from nextlabel.loop.leaving import source_of
 from nextlabel.loop.machine_labels import MachineLabels
 from nextlabel.loop.sync import config_as_read
 from nextlabel.settings import Settings
+from nextlabel.store.files import replace_file
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import lock
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
 from nextlabel.values.layout import decoded, encoded
-from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, Ending, Endings, Step
+from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, WRITTEN, Ending, Endings, Step
 from nextlabel.versions.registry import Registry
 
 UNREADABLE, BEGUN, DONE = 301, 302, 303
@@ -150,6 +154,82 @@ def test_a_task_that_was_open_again_and_is_not_any_more_stays_closed(
     for task, count in {1: 0, 2: 1, 3: 1, 4: 0}.items():
         assert finisher._take_back(ENDING, Step(task, CLOSE, count))
     assert again == [(1, True), (2, True), (4, True)]
+
+
+@pytest.mark.parametrize("write", [PREDICT, ANNOTATE])
+def test_killed_at_any_step_and_run_again_it_ends_and_comes_back_as_if_nothing_had_happened(
+    write: str, tmp_path: Path
+) -> None:
+    steps = Step(1, write, 0, [{"value": 1}], 0.9), Step(2, write, 0, [{"value": 2}], 0.8), Step(3, CLOSE, 1)
+    planned = Planned(replace(ENDING, account=9 if write == ANNOTATE else 0), steps, 0)
+
+    def finisher(home: Path, tell: Callable[[], None] = lambda: None) -> Finisher:
+        settings = Settings(_env_file=None, model_dir=home)
+        ours, robots = (KeptStudio(home / "studio.json", who, tell) for who in (1, 9))
+        return Finisher(settings, Registry(home), ours, JobQueue(home), PROJECT, robots, rest=lambda seconds: None)
+
+    def finish(home: Path, tell: Callable[[], None] = lambda: None) -> None:
+        with telling_of_files(tell):
+            at_work = finisher(home, tell)
+            if at_work.under_way() is None:
+                at_work.begin(planned, Wish())
+            at_work.go_on()
+
+    def undo(home: Path, tell: Callable[[], None] = lambda: None) -> None:
+        with telling_of_files(tell):
+            at_work = finisher(home, tell)
+            if at_work.under_way() is not None:
+                at_work.undo()
+
+    def scene(name: str) -> Path:
+        home = tmp_path / name
+        (home / "models" / str(PROJECT)).mkdir(parents=True)
+        KeptStudio(home / "studio.json").begin({1: 0, 2: 0, 3: 1, 4: 0})
+        return home
+
+    def seen(home: Path) -> dict[str, object]:
+        return KeptStudio(home / "studio.json").seen
+
+    calm = scene("calm")
+    before = seen(calm)
+    finish(calm)
+    ended = seen(calm)
+    undo(calm)
+    assert (seen(calm), ended != before) == (before, True)
+    kills, killed, at = 0, 1, 0
+    while killed:
+        at += 1
+        home = scene(str(at))
+        killed = killed_before(at, partial(finish, home))
+        if at % 2:  # back, with what was begun
+            undo(home)
+            assert seen(home) == before, at
+        finish(home)
+        assert seen(home) == ended, at
+        assert Endings(home).load(PROJECT).state == WRITTEN  # type: ignore[union-attr]
+        killed += killed_before(at, partial(undo, home))
+        undo(home)
+        assert seen(home) == before, at
+        assert not Endings(home).holds(PROJECT)
+        kills += killed
+    assert kills >= 2 * (len(steps) + 2), "both ways, at each write and at each change on disk"
+
+
+@contextmanager
+def telling_of_files(tell: Callable[[], None]) -> Iterator[None]:
+    """Before each change of a file."""
+    unlinked = Path.unlink
+
+    def replace_it(path: Path, content: str, durable: bool) -> None:
+        tell()
+        replace_file(path, content, durable)
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        tell()
+        unlinked(path, missing_ok)
+
+    with patch("nextlabel.versions.endings.replace_file", replace_it), patch.object(Path, "unlink", unlink):
+        yield
 
 
 def test_a_record_is_whole_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -669,7 +669,7 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert fitted.active_version == version
     there = {path.name for path in fitted.registry.path(PROJECT, version).parent.iterdir()}
-    assert there == {version, "CURRENT", "history.jsonl"}
+    assert there == {version, "CURRENT", "ACTIVE_BEFORE", "history.jsonl"}
     status = fitted.board.fit(PROJECT)
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
     assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message

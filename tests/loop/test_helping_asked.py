@@ -227,6 +227,8 @@ def test_it_is_wanted_when_the_answer_can_be_another_and_seldom(house: House) ->
     older = replace(last, order="nextlabel-1.7-20261129T000000", known=int(known / GROWTH))
     assert wanted(house, older, control=191), "another version that knows many more labels"
     assert not wanted(house, replace(older, known=int(known / GROWTH) + 1), control=191)
+    later = replace(last, order="nextlabel-9.1-20261129T000000")
+    assert wanted(house, later, control=191), "somebody has gone back to this version"
     assert not wanted(house, replace(older, at=last.at + 1), control=256), "it is too soon"
     assert wanted(house, replace(older, at=house.now + 1), control=191), "the clock was set back"
     assert not wanted(house, Helping(), share=0.0), "without a control set"

@@ -23,7 +23,7 @@ from nextlabel.labelstudio.project_options import (
     take_new_defaults,
 )
 from nextlabel.learning.control import Control
-from nextlabel.learning.second_votes import drawn
+from nextlabel.learning.second_votes import Draw, drawn
 from nextlabel.learning.suspects import Answered, LookedAt
 from nextlabel.loop.look_again import AGAIN, ANEW, DRAWN_OPEN, EVERY, Again, Asker
 from nextlabel.loop.marks import Marks
@@ -297,6 +297,52 @@ def test_what_is_drawn_comes_in_the_order_of_the_draw_and_never_because_it_is_do
     assert project.studio.open & set(draw) == set(draw[1 : DRAWN_OPEN + 1])
 
 
+def test_what_was_opened_as_doubtful_tells_of_agreement_once_the_draw_has_come_to_it_and_not_before(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(look_again=20)
+    assert {one.task for one in project.look().tasks} == set(ODD) == project.studio.open
+    for task in ODD:
+        project.answer(task, LABELS[(task - 1) % 3], "21"[task % 2])
+    project.look()
+    project.become(second_votes=0.4)
+    draw = drawn("s", 0.4, range(1, TASKS + 1))
+    known = list[list[int]]()
+    while not known or len(known[-1]) < len(draw):
+        known.append(project.again.drawn(project.pool, 1))
+        project.look()
+        project.sync()
+        for task in project.studio.open:
+            project.answer(task, LABELS[(task - 1) % 3], "21"[task % 2])
+        assert len(known) < len(draw)
+    assert known[0] == [], "though all that is doubtful has a second answer"
+    assert all(draw[: len(so_far)] == so_far for so_far in known), "in the order of the draw"
+    assert len(known) > 5
+
+
+def test_a_look_that_makes_no_list_reads_no_texts(scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> None:
+    project = scene(look_again=2, second_votes=0.1)
+    project.look()
+    project.sync()
+
+    def refused(self: Pool, holdout: bool) -> None:
+        raise AssertionError("of 100,000 labels that takes a second")
+
+    monkeypatch.setattr(Pool, "answered", refused)
+    opened = project.studio.open
+    project.set_options(look_again=3)
+    assert project.look().most_open == 3 + DRAWN_OPEN
+    assert len(project.studio.open - opened) == 1
+    assert project.again.drawn(project.pool, 1)
+
+
+def test_a_draw_that_is_remembered_is_the_same_whatever_came_and_went() -> None:
+    draw, rng = Draw(), np.random.default_rng(0)
+    for seed, share in (("s", 0.3), ("s", 0.3), ("s", 0.3), ("t", 0.3), ("t", 0.6), ("", 0.3), ("s", 0.0)):
+        some = set(rng.choice(300, size=100, replace=False).tolist())
+        assert draw.of(seed, share, some) == drawn(seed, share, some)
+
+
 def test_whose_vote_decides_between_two_holds_for_all_that_is_learnt_and_outlives_other_tables(
     scene: Callable[..., Scene],
 ) -> None:
@@ -339,6 +385,27 @@ def test_a_disconnect_while_tasks_are_opened_leaves_none_open(scene: Callable[..
     with pytest.raises(NoProjectError):
         project.look()
     assert project.studio.open == set()
+
+
+def test_while_somebody_disconnects_nothing_is_opened_for_good(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene(look_again=2)
+    monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
+    (project.home / "locks").mkdir(exist_ok=True)
+    turn = lock(project.home, "options.1")
+
+    def between_the_notes() -> None:
+        turn.acquire()
+
+    project.studio.then = between_the_notes
+    with pytest.raises(InUseError):
+        project.look()
+    turn.release(force=True)
+    assert project.studio.open == set()
+    project.studio.then = lambda: None
+    project.look()
+    assert project.studio.open == set(project.studio.reopened), "the next look finds out what is open"
 
 
 def test_on_pause_what_is_open_stays_so_until_nobody_is_to_be_asked_again(scene: Callable[..., Scene]) -> None:

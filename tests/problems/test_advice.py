@@ -68,6 +68,15 @@ def test_the_advice_follows_from_what_is_known(
     assert words in found.sentence
 
 
+def test_what_an_older_version_was_found_to_gain_is_not_said_of_the_one_in_force() -> None:
+    of_it, of_another = (replace(STILL, order=order) for order in ("nextlabel-2.7", "nextlabel-1.3"))
+    said = advise(KNOWN, of_it, False, 0, 9.0, NO_ADVICE)
+    assert said == advise(KNOWN, STILL, False, 0, 9.0, NO_ADVICE)
+    assert advise(KNOWN, of_another, False, 0, 9.0, NO_ADVICE) == replace(
+        said, sentence=f"{said.sentence} That was found of version 1.3."
+    )
+
+
 def test_the_same_advice_stands_since_it_was_first_given() -> None:
     now = 9.0
     before = Advice(advice.GO_ON, "Go on: as it was then.", 5.0)

@@ -3,7 +3,22 @@
 import pytest
 
 from nextlabel.problems.helping import Forecast, Helping
-from nextlabel.problems.helping_words import sentences
+from nextlabel.problems.helping_words import is_of, sentences
+
+
+@pytest.mark.parametrize(
+    ("active", "said"),
+    [
+        ("nextlabel-3-T", []),
+        ("nextlabel-3.9-T", []),
+        ("", []),
+        ("nextlabel-5-T", ["Found of version 3, and not yet of version 5, which is active now."]),
+    ],
+)
+def test_what_was_found_of_another_version_than_is_active_says_so_first(active: str, said: list[str]) -> None:
+    found = Helping("nextlabel-3.2-T", 1.0)
+    assert sentences(found, active) == [*said, *sentences(found)]
+    assert is_of(found, active) == (not said)
 
 
 @pytest.mark.parametrize(

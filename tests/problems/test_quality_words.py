@@ -7,7 +7,7 @@ import pytest
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
-from nextlabel.problems.quality_words import confusions, each, left_out, percent, rows, sentences
+from nextlabel.problems.quality_words import confusions, each, left_out, percent, rows, sentences, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
@@ -87,6 +87,7 @@ def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
         "further annotators.",
         "40 texts of the control set came with a later import. Those that are due are served first; until they are "
         "labelled, the figures are about the tasks that were there before.",
+        "nextlabel connect --holdout 30 has as many texts of the control set labelled before all others.",
     ]
 
 
@@ -100,7 +101,58 @@ def test_without_a_label_the_numbers_alone_are_said() -> None:
         "New texts like these: cannot tell yet; about 58 more labels of the control set are needed, about 580 in all.",
         "The machine's labels on what is left: cannot tell yet.",
         "Macro-F1: cannot tell yet; about 32 more labels of the control set are needed, about 320 in all.",
+        "nextlabel connect --holdout 60 has as many texts of the control set labelled before all others.",
     ]
+
+
+FEW = replace(
+    TOLD,
+    sample=Sample(96, answered=20),
+    figures=replace(FIGURES, accuracy=Estimate(18 / 20, Interval(0.683, 0.988), 20)),
+    left=Estimate(12 / 13, Interval(0.64, 0.998), 13),
+    more=12,
+)
+
+
+def test_from_ten_control_labels_on_a_range_is_told_and_how_long_it_takes_to_a_figure() -> None:
+    said = sentences(FEW)
+    assert said[1:3] == [
+        "New texts like these: 68 % to 99 % right (18 of 20), too wide a range for one figure; about 12 more labels of "
+        "the control set are needed, about 120 in all.",
+        "The machine's labels on what is left: 64 % to 99.8 % right (12 of 13), too wide a range for one figure.",
+    ]
+    assert said[-1] == "nextlabel connect --holdout 40 has as many texts of the control set labelled before all others."
+    assert "about 12 in all" in sentences(FEW, first=40)[1], "which come before all others"
+    assert "about 57 in all" in sentences(FEW, first=27)[1], "7 of them do"
+
+
+def test_what_has_just_come_to_be_shown_is_said_to_be_rather_too_high() -> None:
+    wide = Interval(0.75, 0.98)
+    figures = replace(FIGURES, accuracy=Estimate(0.9, wide, 30), macro_f1=Estimate(0.91, wide, 30))
+    said, before = sentences(replace(TOLD, figures=figures)), sentences(TOLD)
+    rather = "; a figure that has just come to be shown is rather too high."
+    assert said[1] == f"New texts like these: 90 % right (27 of 30; 75 % to 98 %){rather}"
+    assert said[3] == f"Macro-F1: 0.91 (0.75 to 0.98){rather}"
+    assert "rather" not in " ".join(before)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "first", "wanted"),
+    [
+        (FEW, 0, 40),
+        (FEW, 39, 40),
+        (FEW, 40, 0),  # they come first already
+        (replace(FEW, sample=Sample(39, answered=20)), 0, 0),  # there are not as many
+        (replace(FEW, sample=Sample(96, answered=20, skipped=9)), 0, 50),
+        (TOLD, 0, 0),  # there is a figure
+        (replace(FEW, figures=None), 0, 0),  # no version could be judged by them
+    ],
+)
+def test_labelling_the_control_set_first_is_offered_where_it_brings_a_figure(
+    judgement: Judgement, first: int, wanted: int
+) -> None:
+    assert sooner(judgement, first) == wanted
+    assert any("--holdout" in said for said in sentences(judgement, first)) == bool(wanted)
 
 
 def test_a_version_that_cannot_be_judged_has_a_reason_and_no_figure() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from helpers.versions import cut, make_card, write_weights
 from nextlabel.errors import NoModelError
+from nextlabel.store.files import replace_file
 from nextlabel.values.versions import (
     UNTRAINED,
     is_ours,
@@ -95,7 +97,7 @@ def test_a_version_that_was_announced_counts_for_nothing_until_it_is_promoted(re
     assert (registry.unfinished(PROJECT), registry.newest(PROJECT)) == ("", new), "it was finished once"
     registry.announce(PROJECT, card(3).version)
     registry.discard(PROJECT, card(3).version)
-    assert here(registry) == {old, new, "CURRENT"}
+    assert here(registry) == {old, new, "CURRENT", "ACTIVE_BEFORE"}
 
 
 def test_a_version_is_never_overwritten(registry: Registry) -> None:
@@ -254,6 +256,70 @@ def test_before_a_version_there_was_its_parent_or_else_the_newest_that_was_not_r
     assert registry.before(PROJECT, first) is None
     cut(weights_of(registry, first))
     assert Registry(registry.root.parent).before(PROJECT, fourth) == second
+
+
+def test_back_goes_step_by_step_to_what_was_active_before_whatever_its_number(registry: Registry) -> None:
+    first, second, third, fourth = save(registry, 1, 2, 3, 4)
+    for version in (first, second, third, first, first, fourth):
+        registry.promote(PROJECT, version)
+    for earlier in (first, third, second, first):
+        again = Registry(registry.root.parent)
+        assert again.before(PROJECT, str(again.current(PROJECT))) == earlier
+        assert again.roll_back(PROJECT) == earlier == registry.current(PROJECT)
+    assert registry.roll_back(PROJECT) is None
+    assert registry.current(PROJECT) == first
+    registry.promote(PROJECT, third)
+    assert registry.roll_back(PROJECT) == first, "what a person went back from is forgotten"
+
+
+def test_back_passes_over_what_is_deleted_or_damaged(registry: Registry) -> None:
+    first, second, third, fourth = save(registry, 1, 2, 3, 4)
+    for version in (third, second, first, fourth):
+        registry.promote(PROJECT, version)
+    registry.discard(PROJECT, first)
+    cut(weights_of(registry, second))
+    assert Registry(registry.root.parent).roll_back(PROJECT) == third
+
+
+@pytest.mark.parametrize("killed_after", ["ACTIVE_BEFORE", "CURRENT", None])
+@pytest.mark.parametrize("way", ["promote", "roll_back"])
+def test_killed_half_way_it_is_still_known_what_was_active_before(
+    way: str, killed_after: str | None, registry: Registry
+) -> None:
+    first, second, third = save(registry, 1, 2, 3)
+    for version in (second, first, third):
+        registry.promote(PROJECT, version)
+
+    def killed(path: Path, content: str) -> None:
+        replace_file(path, content)
+        if path.name == killed_after:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr("nextlabel.versions.registry.replace_file", killed)
+        registry.promote(PROJECT, second) if way == "promote" else registry.roll_back(PROJECT)
+    before = {first: second, second: third, third: first}
+    now = str(registry.current(PROJECT))
+    assert registry.before(PROJECT, now) == before[now]
+
+
+def test_a_project_of_an_earlier_release_goes_back_to_what_was_active_when_a_person_promoted(
+    registry: Registry,
+) -> None:
+    first, second, _ = save(registry, 1, 2, 3)
+    (registry.root / str(PROJECT) / "CURRENT").write_text(second)
+    registry.promote(PROJECT, first)
+    assert registry.roll_back(PROJECT) == second
+
+
+def test_of_two_who_go_back_at_once_each_goes_one_step(registry: Registry) -> None:
+    versions = save(registry, *range(1, 10))
+    for version in versions:
+        registry.promote(PROJECT, version)
+    with ThreadPoolExecutor(4) as pool:
+        reached = [*pool.map(lambda _: Registry(registry.root.parent).roll_back(PROJECT), range(8))]
+    assert sorted(map(str, reached)) == sorted(versions[:8])
+    assert registry.current(PROJECT) == versions[0]
 
 
 @pytest.mark.parametrize("content", [None, "", "[1]", '{"12": "po'])

@@ -83,6 +83,9 @@ def test_versions_are_promoted_and_rolled_back(client: FlaskClient, registry: Re
     assert last(tmp_path) == ("this machine", "rollback", "", REFUSED)
     assert press(client, "promote", about="2").status_code == 200
     assert (registry.current(PROJECT), last(tmp_path)) == (second, ("this machine", "promote", "2", DONE))
+    assert press(client, "promote", about="1").status_code == 200
+    assert press(client, "rollback").status_code == 200
+    assert registry.current(PROJECT) == second, "which was active before, though it is the newer one"
     assert press(client, "promote", about="7").status_code == 404
     assert press(client, "promote").status_code == 404
     cut(registry.path(PROJECT, first) / "model.safetensors")

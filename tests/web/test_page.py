@@ -127,6 +127,32 @@ def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: Flask
         assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
 
 
+def test_roll_back_names_what_was_active_before_and_waits_for_the_queue_to_follow(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    registry, board = Registry(tmp_path), StatusBoard(tmp_path)
+    newest, older = (registry.versions(PROJECT)[n] for n in (0, 3))
+    registry.promote(PROJECT, older)
+    assert "Roll back" not in client.get("/").text, "the queue still follows another one than is active"
+    board.put_queue(PROJECT, 0.0, version=older)
+    assert "The queue will follow version 8, the one before." in client.get("/").text
+    registry.promote(PROJECT, newest)
+    board.put_queue(PROJECT, 0.0, version=newest)
+    assert "The queue will follow version 5, the one before." in client.get("/").text
+
+
+def test_whether_it_helps_says_of_which_version_it_was_found_if_another_is_active(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path)
+    words = "Found of version 8, and not yet of version 5, which is active now."
+    assert words not in client.get("/").text
+    assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
+    registry.promote(PROJECT, registry.versions(PROJECT)[3])
+    assert words in client.get("/").text
+    assert not client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
+
+
 def test_no_curve_is_drawn_before_an_accuracy_is_known(client: FlaskClient) -> None:
     unknown = told(long_ago())
     unknown["history_of"] = [{**one, "accuracy": None} for one in unknown["history_of"]]

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from helpers.served import client_of
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.judgement import Figures, Judgement
+from nextlabel.problems.quality_words import percent
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.registry import Registry
@@ -62,6 +64,38 @@ def test_the_page_says_what_is_known_and_what_it_takes(classes: int, labels: int
     hidden = max(0, known - MOST_CLASSES)
     assert (f"{hidden} more classes: nextlabel quality --project {PROJECT}" in page.text) == (hidden > 0)
     assert ("Nothing is known about '<class" in page.text) == (0 < labels < classes)
+
+
+def test_before_there_is_a_figure_page_overview_and_json_count_down_to_a_range_and_then_to_the_figure(
+    tmp_path: Path,
+) -> None:
+    Registry(tmp_path).know(PROJECT + 1)
+
+    def told(labels: int) -> tuple[str, str, dict[str, Any]]:
+        put(tmp_path, judged(2, labels))
+        client = client_of(tmp_path)
+        shown = parse(client.get(f"/projects/{PROJECT}").text).text
+        all_projects = parse(client.get("/").text).text
+        return " ".join(shown.split()), all_projects, client.get(f"/api/projects/{PROJECT}/page").get_json()["quality"]
+
+    shown, all_projects, quality = told(7)
+    assert "Accuracy, new textscannot tell yet a range after about 30 more labels" in shown
+    assert "cannot tell yet" in all_projects
+    assert quality["early"] == {"accuracy": None, "left": None}
+    assert quality["needed"]["range"] == {"control": 3, "in_all": 30}
+    shown, all_projects, quality = told(20)
+    low, high = figures_of(judged(2, 20)).accuracy.interval
+    said = f"{percent(low).removesuffix(' %')} to {percent(high)}"
+    in_all = quality["needed"]["accuracy"]["in_all"]
+    assert f"Accuracy, new texts{said} 18 of 20 right one figure after about {in_all} more labels" in shown
+    assert said in all_projects
+    assert quality["accuracy"] is None
+    assert quality["early"]["accuracy"] == {"value": 0.9, "low": low, "high": high, "n": 20, "right": 18}
+    assert quality["needed"]["range"] is None
+    shown, all_projects, quality = told(60)
+    assert quality["early"] == {"accuracy": None, "left": None}
+    assert quality["needed"]["accuracy"] is None
+    assert "one figure after" not in shown
 
 
 def test_without_a_control_set_the_page_says_how_to_get_one(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.disconnect:
-        done = disconnect(studio, options.project, options.backend_url or "", tell=show)
+        with alone(settings, options.project):
+            done = disconnect(studio, options.project, options.backend_url or "", tell=show)
     else:
         fields = None if options.fields is None else tuple(filter(None, map(str.strip, options.fields.split(","))))
         registered = registrations(studio, options.project)

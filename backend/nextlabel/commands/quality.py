@@ -39,8 +39,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.json:
         print(json.dumps({"id": options.project, **asdict(judgement)}, indent=1, ensure_ascii=False))
         return
-    has_seed = bool(registry.options(options.project).control_seed)
-    for sentence in quality_words.sentences(judgement) or [notices.no_control_set(options.project, has_seed).text]:
+    own = registry.options(options.project)
+    none = notices.no_control_set(options.project, has_seed=bool(own.control_seed)).text
+    for sentence in quality_words.sentences(judgement, own.control_first) or [none]:
         print(sentence)
     for one in quality_words.each(judgement):
         if one.figures and one.sample.answered:

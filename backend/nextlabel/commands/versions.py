@@ -36,12 +36,12 @@ def main(arguments: Sequence[str]) -> None:
         for version in registry.prune(options.project, options.keep) or ["nothing"]:
             print(f"deleted {version}")
     else:
+        jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
         if options.action == "promote":
             version = promotion.named(registry, options.project, options.version)
+            promotion.promote(registry, jobs, options.project, version)
         else:
-            version = promotion.previous(registry, options.project)
-        jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
-        promotion.promote(registry, jobs, options.project, version)
+            version = promotion.roll_back(registry, jobs, options.project)
         print(f"{version} is active; the trainer brings the queue into its order.")
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.second_votes import drawn
 from nextlabel.loop.asking import Asker as HelpingAsker
 from nextlabel.loop.auditing import certified_tasks
 from nextlabel.loop.look_again import Again, Asker
@@ -76,8 +75,7 @@ class Afterwards:
         """What can be said of who labels, by tasks that were drawn for a second vote."""
         options = checked.options
         names = functools.partial(names_of, self._studio) if options.show_people else None
-        labelled = pool.answered(holdout=False) if options.second_votes else ()
-        second = drawn(options.control_seed, options.second_votes, [example.id for example, _ in labelled])
+        second = self._again.drawn(pool, checked.project.id)
         self._board.put_people(checked.project.id, figures(pool, checked.config, names, self._now(), second))
 
     def _look_again(self, pool: Pool, checked: Checked) -> None:

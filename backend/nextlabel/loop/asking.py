@@ -24,7 +24,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
-from nextlabel.values.versions import Card, version_of
+from nextlabel.values.versions import Card, version_number, version_of
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -68,8 +68,10 @@ class Asker:
         last, control = self._board.helping(project), self._board.quality(project).sample.answered
         if 0 <= self._now() - last.at < EVERY_S or card.of_labels:  # less than 0: the clock was set back
             return False
-        grown = version_of(last.order) != card.version and card.examples >= GROWTH * last.known
-        return grown or _looks(control) > _looks(last.control)
+        asked = version_of(last.order)
+        grown = asked != card.version and card.examples >= GROWTH * last.known
+        went_back = version_number(asked) > card.number
+        return grown or went_back or _looks(control) > _looks(last.control)
 
     def ask(self, project: int) -> None:
         """Ask, and say what was found on the board."""

@@ -6,18 +6,19 @@ nothing is learnt, are never listed and never opened: what the model contradicts
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
-from nextlabel.errors import NoModelError, NoProjectError
+from nextlabel.errors import InUseError, NoModelError, NoProjectError
 from nextlabel.labelstudio import reopening
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.project_options import note_reopened
 from nextlabel.learning import suspects
-from nextlabel.learning.second_votes import drawn
-from nextlabel.learning.suspects import Answered
+from nextlabel.learning.second_votes import Draw, place
 from nextlabel.learning.wanted import places
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.sides import Side
@@ -75,6 +76,7 @@ class Again:
     ):
         self._settings, self._registry, self._board = settings, registry, board
         self._studio, self._embedder, self._now = studio, embedder, now
+        self._draws = defaultdict[int, Draw](Draw)
 
     def side(self, pool: Pool, project: int, depth: int) -> Side:
         """The tasks that are open again, in their places among `depth`. No guess of theirs is shown."""
@@ -90,24 +92,35 @@ class Again:
         stops = not on and (was_on or options.reopened)
         if not stops and (asker.pause or not (on or self._is_time(asker.pool))):
             return False
-        answered = asker.pool.answered(holdout=False)
-        why = _why_not(on, asker, answered)
-        closed = self._close(asker, answered, options, everything=bool(why))
-        found = self._listed(asker, answered)
+        labelled, people = asker.pool.labelled_ids(), asker.pool.people() - {DELETED}
+        why = _why_not(on, asker, people)
+        closed = self._close(asker, labelled, options, everything=bool(why))
+        found = self._listed(asker)
         wait = bool(why) or self._is_time(asker.pool)  # what is answered already must not be opened by an old list
-        opened = 0 if wait else self._open(asker, answered, found)
-        self._say(asker, answered, found, why)
+        opened = 0 if wait else self._open(asker, labelled, people, found)
+        self._say(asker, labelled, found, why)
         return closed or opened > 0
+
+    def drawn(self, pool: Pool, project: int) -> list[int]:
+        """Labelled tasks that were drawn for a second vote, in the order of the draw, as far as it has come: what was
+        opened because it is doubtful is among them once its turn would have come, else they would be the doubtful."""
+        options = self._registry.options(project)
+        draw = self._draw(pool.labelled_ids(), project) if options.second_votes else []
+        come_to = pool.state(AgainState).drawn_to
+        return [*takewhile(lambda task: place(options.control_seed, task) <= come_to, draw)]
+
+    def _draw(self, labelled: Set[int], project: int) -> list[int]:
+        options = self._registry.options(project)
+        return self._draws[project].of(options.control_seed, options.second_votes, labelled)
 
     def _is_time(self, pool: Pool, times: int = 1) -> bool:
         """Whether votes enough came since all labels were looked at, or so many times as many."""
         votes, before = pool.votes(), pool.state(AgainState).votes
         return votes >= LEAST_LABELS and abs(votes - before) >= times * max(ANEW, ANEW_SHARE * before)
 
-    def _close(self, asker: Asker, answered: Sequence[Answered], options: ProjectOptions, everything: bool) -> bool:
+    def _close(self, asker: Asker, labelled: Set[int], options: ProjectOptions, everything: bool) -> bool:
         """Put back what a second person has answered or skipped, what is learnt from no more, or `everything`."""
-        waiting = {one.example.id for one in asker.pool.asked(options.reopened) if not one.skipped}
-        waiting &= {example.id for example, _ in answered}
+        waiting = labelled & {one.example.id for one in asker.pool.asked(options.reopened) if not one.skipped}
         done = [task for task in options.reopened if everything or task not in waiting or self._finished(asker, task)]
         if not done:
             return False
@@ -129,11 +142,12 @@ class Again:
     def _note(self, project: int, add: Mapping[int, int], drop: Collection[int]) -> None:
         self._registry.put_options(project, note_reopened(self._studio, self._settings, project, add, drop))
 
-    def _listed(self, asker: Asker, answered: Sequence[Answered]) -> tuple[Suspect, ...]:
+    def _listed(self, asker: Asker) -> tuple[Suspect, ...]:
         """The list, made anew if it is time; while somebody waits it is put off, but not for long."""
         known = self._board.look_again(asker.project.id).tasks
         if not self._is_time(asker.pool) or (asker.hinted() and not self._is_time(asker.pool, times=2)):
             return known
+        answered = asker.pool.answered(holdout=False)
         try:
             features_ND = self._embedded(asker, [example.id for example, _ in answered])
         except NoModelError as error:  # the look at the base checkpoint tells people
@@ -152,44 +166,51 @@ class Again:
         _, rows_MD = asker.pool.vectors(EMBEDDINGS, self._embedder.name, ids)
         return rows_MD.astype(np.float32)  # of 100,000 labels 150 MB, of which copies are made
 
-    def _open(self, asker: Asker, answered: Sequence[Answered], found: Sequence[Suspect]) -> int:
+    def _open(self, asker: Asker, labelled: Set[int], people: Set[str], found: Sequence[Suspect]) -> int:
         """Open what is due of both kinds; returns how many. What is drawn is opened in the order of the draw alone, and
         never because it is doubtful: else it would say nothing of how people agree."""
         options, asked = self._registry.options(asker.project.id), asker.pool.state(AgainState).asked
-        draw = drawn(options.control_seed, options.second_votes, [example.id for example, _ in answered])
-        listed = [suspect.task for suspect in found if suspect.task not in set(draw)]
-        possible = _possible(asker.pool, answered) - options.reopened.keys()
-        alone = possible & {example.id for example, votes in answered if len({vote.account for vote in votes}) == 1}
-        second = [task for task in draw if task in alone]
-        again = [task for task in listed if task in possible]
-        opened = options.reopened.keys() & set(draw)
-        earned = asker.pool.votes() // EVERY - len(asked.keys() - set(draw) - options.reopened.keys())
+        draw = self._draw(labelled, asker.project.id)
+        in_draw, listed = set(draw), labelled & {suspect.task for suspect in found}
+        voters = _voters(asker.pool, in_draw | listed)
+        possible = _possible(asker.pool, voters, people) - options.reopened.keys()
+        second = [task for task in draw if task in possible and len(voters[task]) == 1]
+        again = [suspect.task for suspect in found if suspect.task in possible - in_draw]
+        opened = options.reopened.keys() & in_draw
+        earned = asker.pool.votes() // EVERY - len(asked.keys() - in_draw - options.reopened.keys())
         room = min(options.look_again, earned)
-        due = second[: max(0, DRAWN_OPEN - len(opened))]
-        due += again[: max(0, room - len(options.reopened.keys() - opened))]
-        return self._reopen(asker, answered, due) if due else 0
+        more = max(0, DRAWN_OPEN - len(opened))
+        due = [*second[:more], *again[: max(0, room - len(options.reopened.keys() - opened))]]
+        self._note_draw(asker.pool, options, second[more:])
+        return self._reopen(asker, due) if due else 0
 
-    def _reopen(self, asker: Asker, answered: Sequence[Answered], task_ids: Sequence[int]) -> int:
+    def _note_draw(self, pool: Pool, options: ProjectOptions, left: Sequence[int]) -> None:
+        """The draw has come to the first of the tasks that are left to open, or to its end."""
+        share = options.second_votes
+        come_to = place(options.control_seed, left[0]) if left else share
+        pool.update(AgainState, lambda state: replace(state, drawn_to=max(state.drawn_to, come_to) if share else 0.0))
+
+    def _reopen(self, asker: Asker, task_ids: Sequence[int]) -> int:
         project = asker.project.id
         tasks = reopening.finished(self._studio, project, task_ids)
         before = {task: served.people for task, served in tasks.items()}
-        given = ((example.id, asker.question.consensus(votes)) for example, votes in answered if example.id in tasks)
-        labels = {task: label or "" for task, label in given}
+        given = asker.pool.counted_votes(tasks)
+        labels = {task: asker.question.consensus(votes) or "" for task, votes in given.items()}
         asker.pool.update(AgainState, lambda state: replace(state, asked={**state.asked, **labels}))
         self._note(project, before, drop=())
         reopening.reopen(self._studio, tasks)
-        try:  # a disconnect in between has put back what was open then
+        try:  # a disconnect in between has put back, or still does, what was open then
             self._note(project, before, drop=())
-        except NoProjectError:
+        except (NoProjectError, InUseError):
             reopening.put_back(self._studio, project, before)
             raise
         log.info("project %d: %d tasks are open again for a second person", project, len(tasks))
         return len(tasks)
 
-    def _say(self, asker: Asker, answered: Sequence[Answered], found: Sequence[Suspect], why: str) -> None:
+    def _say(self, asker: Asker, labelled: Set[int], found: Sequence[Suspect], why: str) -> None:
         options = self._registry.options(asker.project.id)
         tasks = tuple(replace(one, state=OPEN if one.task in options.reopened else LISTED) for one in found)
-        confirmed, changed = _outcomes(asker, answered)
+        confirmed, changed = _outcomes(asker, labelled)
         most = options.look_again + (DRAWN_OPEN if options.second_votes else 0)
         on, opened = bool(most), len(options.reopened)
         now = LookAgain(self._now(), on, opened, most, tasks, confirmed, changed, why if on else "")
@@ -197,7 +218,7 @@ class Again:
             self._board.put_look_again(asker.project.id, now)
 
 
-def _why_not(on: bool, asker: Asker, answered: Sequence[Answered]) -> str:
+def _why_not(on: bool, asker: Asker, people: Set[str]) -> str:
     """Why nothing is to be open again, in words; empty when some may be."""
     if not on:
         return "look_again and second_votes are off"
@@ -205,27 +226,26 @@ def _why_not(on: bool, asker: Asker, answered: Sequence[Answered]) -> str:
         return f"the project has {asker.project.people} people asked about each task anyway"
     if not asker.ours:
         return "the queue follows other predictions, or an audit"
-    if len(_people(answered)) < 2:
+    if len(people) < 2:
         return "all labels are one person's"
     return ""
 
 
-def _people(answered: Sequence[Answered]) -> set[str]:
-    """Those whose labels count."""
-    return {vote.account for _, votes in answered for vote in votes} - {DELETED}
+def _voters(pool: Pool, task_ids: Collection[int]) -> dict[int, set[str]]:
+    """Whose answers to each of the tasks count."""
+    return {task: {vote.account for vote in votes} for task, votes in pool.counted_votes(task_ids).items()}
 
 
-def _possible(pool: Pool, answered: Sequence[Answered]) -> set[int]:
+def _possible(pool: Pool, voters: Mapping[int, Set[str]], people: Set[str]) -> set[int]:
     """Tasks that can be opened: finished, skipped by nobody, and there is somebody else whose labels count."""
-    people = _people(answered)
-    voters = {example.id: {vote.account for vote in votes} for example, votes in answered}
     few = [task for task, who in voters.items() if DELETED not in who and people - who and len(who) < PEOPLE_AT_MOST]
     return pool.finished(few)
 
 
-def _outcomes(asker: Asker, answered: Sequence[Answered]) -> tuple[int, int]:
+def _outcomes(asker: Asker, labelled: Set[int]) -> tuple[int, int]:
     """Of tasks that were opened again and have a second person's answer, how many labels are the same, and others."""
     asked = asker.pool.state(AgainState).asked
-    done = [one for one in answered if one[0].id in asked and len({vote.account for vote in one[1]}) > 1]
-    same = sum((asker.question.consensus(votes) or "") == asked[example.id] for example, votes in done)
+    given = asker.pool.counted_votes(labelled & asked.keys())
+    done = {task: votes for task, votes in given.items() if len({vote.account for vote in votes}) > 1}
+    same = sum((asker.question.consensus(votes) or "") == asked[task] for task, votes in done.items())
     return same, len(done) - same

@@ -3,16 +3,19 @@
 from collections.abc import Iterator, Sequence
 
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+from nextlabel.values.versions import short_name, version_of
 
 HOUR_S = 3600.0
 
 
-def sentences(helping: Helping) -> list[str]:
-    """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked."""
+def sentences(helping: Helping, active: str = "") -> list[str]:
+    """What was measured, what is forecast, and what the next labels may bring; nothing if nobody has asked. Where it
+    was found of another version than is `active`, that is said first."""
     if not helping.at:
         return []
     about = _about(helping.questions)
-    return [*about, *_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+    found = [*about, *_measured(helping.measured), *_forecast(helping.forecast), *_next(helping.next_labels)]
+    return found if is_of(helping, active) else [_of_another(helping, active), *found]
 
 
 def _about(questions: Sequence[str]) -> Iterator[str]:
@@ -21,6 +24,16 @@ def _about(questions: Sequence[str]) -> Iterator[str]:
         yield f"Of {names} together: accuracy is the share of them that is right."
     elif questions:
         yield f"Of {questions[0]}: an answer is right if all its labels are, and no other is given."
+
+
+def is_of(helping: Helping, active: str) -> bool:
+    """Whether what was found is about that version, or one of its heads; no name: that is not known."""
+    return not (active and helping.order) or version_of(helping.order) == version_of(active)
+
+
+def _of_another(helping: Helping, active: str) -> str:
+    asked = short_name(version_of(helping.order))
+    return f"Found of version {asked}, and not yet of version {short_name(version_of(active))}, which is active now."
 
 
 def _measured(found: Measured) -> Iterator[str]:

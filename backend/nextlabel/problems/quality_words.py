@@ -1,16 +1,20 @@
 """What people read of a judgement: sentences, and a table of the classes. docs/quality.md explains each."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from shlex import quote
 
 from nextlabel.problems.intervals import Interval
-from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample, tells
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.layout import ANY_OF
 
 NAMED = 5  # classes in one sentence
 PATTERN = 2  # times a class is taken for another, from which on that is told
+JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
+EARLY = 10  # labels of the control set, from which on a range is told, however wide
 DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
@@ -19,12 +23,50 @@ PAYS, LABELS = (
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
-def sentences(judgement: Judgement) -> list[str]:
-    """What the control set says of a version, the most important first; nothing without a control set."""
+def sentences(judgement: Judgement, first: int = 0) -> list[str]:
+    """What the control set says of a version, the most important first; nothing without a control set. So many `first`
+    texts of the set are labelled before all else."""
     if not judgement.control_share:
         return []
-    paragraphs = dict.fromkeys(tuple(_of_version(one)) for one in each(judgement))  # why there is none is said once
-    return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample)]
+    asked = each(judgement)
+    paragraphs = dict.fromkeys(tuple(_of_version(one, first)) for one in asked)  # why there is none is said once
+    return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first)]
+
+
+@dataclass(frozen=True)
+class Needed:
+    """So many more labels of the control set, and about how many in all that means; None: it has fewer left."""
+
+    control: int
+    in_all: int | None
+
+
+def needed(labels: int, judgement: Judgement, first: int = 0) -> Needed:
+    """What so many more labels of the control set take, of which the `first` ones come before all others."""
+    sample = judgement.sample
+    done = sample.answered + sample.skipped
+    at_once = min(labels, max(0, first - done))
+    in_all = at_once + (labels - at_once) / judgement.control_share
+    return Needed(labels, int(_about(in_all)) if labels <= sample.texts - done else None)
+
+
+def for_range(judgement: Judgement) -> int:
+    """How many more labels of the control set it takes for a range of the accuracy."""
+    return max(0, EARLY - judgement.sample.answered)
+
+
+def early(estimate: Estimate | None) -> bool:
+    """Whether a range can be told of a share, and no figure yet."""
+    return estimate is not None and estimate.examples >= EARLY and not tells(estimate)
+
+
+def sooner(judgement: Judgement, first: int = 0) -> int:
+    """How many texts of the control set to have labelled before all others, so that a figure of the accuracy comes
+    soon; 0 where there is one, where as many come first anyway, and where the set has too few."""
+    sample = judgement.sample
+    wanted = 10 * math.ceil((sample.answered + sample.skipped + judgement.more) / 10)
+    comes = judgement.figures is None or not judgement.more or first >= wanted
+    return 0 if comes or wanted > sample.texts else wanted
 
 
 def each(judgement: Judgement) -> tuple[Judgement, ...]:
@@ -32,7 +74,7 @@ def each(judgement: Judgement) -> tuple[Judgement, ...]:
     return judgement.questions or (judgement,)
 
 
-def _of_version(judgement: Judgement) -> Iterator[str]:
+def _of_version(judgement: Judgement, first: int) -> Iterator[str]:
     figures, sample = judgement.figures, judgement.sample
     if figures is None:
         yield f"Nothing can be said of a version yet: {judgement.why}."
@@ -41,11 +83,11 @@ def _of_version(judgement: Judgement) -> Iterator[str]:
     about = f" on {judgement.question!r}" if judgement.question else ""
     all_at_once = ", all labels of each" if judgement.kind == ANY_OF else ""
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
-    yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement))}."
+    yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
     if worth_it := worth_an_audit(judgement):
         yield f"So much may be certified by an audit: {worth_it} says how many labels that takes."
-    yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement)}."
+    yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
         yield f"Mean error: {_error(figures.error, len(figures.classes))}."
     if figures.accuracy.examples and figures.calibration.interval.width < WIDE:
@@ -77,13 +119,26 @@ def _of_sample(sample: Sample) -> Iterator[str]:
         )
 
 
+def _of_holdout(judgement: Judgement, first: int) -> Iterator[str]:
+    if wanted := sooner(judgement, first):
+        yield f"nextlabel connect --holdout {wanted} has as many texts of the control set labelled before all others."
+
+
 def _right(accuracy: Estimate, more: str) -> str:
     if accuracy.value is None:
         return f"cannot tell yet{more}"
     share = f"{round(accuracy.value * accuracy.examples)} of {accuracy.examples}"
-    if accuracy.interval.width >= WIDE:
+    if early(accuracy):
+        return f"{_between(accuracy.interval)} right ({share}), too wide a range for one figure{more}"
+    if not tells(accuracy):
         return f"cannot tell yet; {share} right may mean {_between(accuracy.interval)}{more}"
-    return f"{percent(accuracy.value)} right ({share}; {_between(accuracy.interval)})"
+    return f"{percent(accuracy.value)} right ({share}; {_between(accuracy.interval)}){_just_shown(accuracy)}"
+
+
+def _just_shown(estimate: Estimate) -> str:
+    """An interval gets narrow first where the sample looks good: what is hardly shown yet is too high on average."""
+    just = estimate.interval.width >= JUST_SHOWN
+    return "; a figure that has just come to be shown is rather too high" if just else ""
 
 
 def _left(judgement: Judgement) -> str:
@@ -102,10 +157,10 @@ def worth_an_audit(judgement: Judgement, least: float = PAYS) -> str:
     return ""
 
 
-def _macro_f1(macro_f1: Estimate, judgement: Judgement) -> str:
+def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:
     if macro_f1.value is None:
-        return f"cannot tell yet{_more(judgement.more_for_macro_f1, judgement)}"
-    return _number(macro_f1)
+        return f"cannot tell yet{_more(judgement.more_for_macro_f1, judgement, first)}"
+    return f"{_number(macro_f1)}{_just_shown(macro_f1)}"
 
 
 def _error(error: Estimate, steps: int) -> str:
@@ -132,13 +187,13 @@ def calibration_of(calibration: Estimate) -> str:
     return f"on average it is {abs(points):.0f} points {word} than it is right ({low:+.0f} to {high:+.0f} points)"
 
 
-def _more(labels: int, judgement: Judgement) -> str:
+def _more(labels: int, judgement: Judgement, first: int) -> str:
     """How many labels are wanted, and how many in all that means, if the control set has as many."""
     if not labels:
         return ""
-    sample, together = judgement.sample, labels / judgement.control_share
+    sample, found = judgement.sample, needed(labels, judgement, first)
     left = sample.texts - sample.answered - sample.skipped
-    in_all = f"and it has {left} left" if labels > left else f"about {_about(together)} in all"
+    in_all = f"and it has {left} left" if found.in_all is None else f"about {found.in_all} in all"
     return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
 
 

@@ -406,6 +406,22 @@ class Pool:
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
         return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote, casting) for vote in votes]) for votes in tasks]
 
+    def labelled_ids(self) -> set[int]:
+        """Readable tasks with answers that count, but for the holdout's and those of the control set."""
+        sql = "SELECT id FROM task WHERE voted AND NOT holdout AND draw = '' AND text IS NOT NULL"
+        return {row[0] for row in self._db.execute(sql)}
+
+    def people(self) -> set[str]:
+        """The accounts whose answers to these count."""
+        voted = "FROM counted CROSS JOIN task ON id = task_id WHERE NOT holdout AND draw = '' AND text IS NOT NULL"
+        return {row[0] for row in self._db.execute(f"SELECT DISTINCT account {voted}")}
+
+    def counted_votes(self, task_ids: Collection[int]) -> dict[int, list[Vote]]:
+        """The answers to those of the tasks that have any, in Label Studio's order, as far as they count."""
+        sql = f"{VOTES} FROM counted WHERE task_{AMONG} ORDER BY task_id, place"
+        rows, casting = self._db.execute(sql, (json.dumps(list(task_ids)),)), self._casting()
+        return {task: [_vote(vote, casting) for vote in votes] for task, votes in groupby(rows, itemgetter(0))}
+
     def _casting(self) -> Mapping[int, str]:
         """Whose vote decides, by task, where as much weight is on each of several labels."""
         return self.state(AgainState).casting

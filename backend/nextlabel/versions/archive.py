@@ -20,14 +20,14 @@ from nextlabel.errors import BadBackupError
 from nextlabel.values.versions import is_ours
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.history import FILE
-from nextlabel.versions.registry import CARD, LABELS, MANIFEST, OPTIONS, POINTER, UNFINISHED, Registry
+from nextlabel.versions.registry import CARD, LABELS, MANIFEST, OPTIONS, POINTER, TRAIL, UNFINISHED, Registry
 
 FORMAT = 1
 INDEX = "backup.json"  # what the archive is, options of projects by id, size and SHA-256 of every other file
 LARGEST_INDEX = 2**28  # bytes
 CHUNK = 2**20  # bytes
 SCRATCH = ".restoring"  # in MODEL_DIR, while an archive is being restored
-NOT_KEPT = (POINTER, UNFINISHED, OPTIONS)  # of a project: of weights that are not here; Label Studio's, as was known
+NOT_KEPT = (POINTER, TRAIL, UNFINISHED, OPTIONS)  # of weights that are not here; Label Studio's, as was known
 OF_A_VERSION = (CARD, LABELS, MANIFEST)
 _ID, _NAME, _FILE = r"[1-9]\d{0,9}", r"\w[\w.-]{0,99}", "|".join(map(re.escape, OF_A_VERSION))
 MEMBER = re.compile(

@@ -17,15 +17,17 @@ def named(registry: Registry, project: int, name: str) -> str:
     return found[0]
 
 
-def previous(registry: Registry, project: int) -> str:
-    """The version that was active before the present one. Raises `NoVersionError` when there is none."""
-    current = registry.current(project)
-    before = registry.before(project, current) if current else None
-    if before is None:
+def roll_back(registry: Registry, jobs: JobQueue, project: int) -> str:
+    """Make the version active that was so before the present one; returns it. Raises `NoVersionError` when there is
+    none, `NoModelError` when it is damaged."""
+    version = registry.roll_back(project)
+    if version is None:
         raise NoVersionError(
-            f"Project {project} has no intact version before {current}: promote one that `list` shows."
+            f"Project {project} has no intact version before {registry.current(project)}: promote one that `list` "
+            "shows."
         )
-    return before
+    jobs.hint(project)
+    return version
 
 
 def promote(registry: Registry, jobs: JobQueue, project: int, version: str) -> None:

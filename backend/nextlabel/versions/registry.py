@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import MISSING, Field, asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from nextlabel.store.locks import lock
 from nextlabel.values.options import NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, is_ours, version_number
 
-POINTER, UNFINISHED = "CURRENT", "UNFINISHED"
+POINTER, TRAIL, UNFINISHED = "CURRENT", "ACTIVE_BEFORE", "UNFINISHED"
+TRAIL_NAMES = 100  # of versions that were active, at most
+PATIENCE_S = 10.0  # with another who writes the same file
 CARD, MANIFEST, LABELS = "card.json", "manifest.json", "labels.json"
 OPTIONS = "options.json"  # of a project, as Label Studio had them when it was last asked
 CHUNK = 2**20  # bytes
@@ -110,13 +113,19 @@ class Registry:
         return "" if marked == self.promoted(project) else marked
 
     def before(self, project: int, version: str) -> str | None:
-        """The intact version to go back to: the one that was active when `version` was fitted or, without it, the
-        newest of the older ones that were not refused."""
-        cards = self._cards(project)
+        """The intact version to go back to: the one that was active before `version` was or, if that is not known, was
+        fitted; without it the newest of the older ones that were not refused."""
+        cards, trail = self._cards(project), self._trail(project)
         names = list(cards)
         older = [name for name in names[names.index(version) + 1 :] if not cards[name].refused]
-        parent = cards[version].parent
-        return self._first_whole(project, [*([parent] if parent in cards else []), *older])
+        known = [name for name in (*_until(trail, version)[-2::-1], cards[version].parent) if name != version]
+        return self._first_whole(project, [name for name in (*known, *older) if name in cards])
+
+    def _trail(self, project: int) -> list[str]:
+        """Versions that were promoted one after another, the last one last; where a person went back, nothing of what
+        had come after."""
+        promoted = self.promoted(project)
+        return _until(self._read(project, TRAIL).splitlines(), promoted) or [promoted] * bool(promoted)
 
     def _first_whole(self, project: int, versions: Iterable[str]) -> str | None:
         return next((version for version in versions if not self.damage(project, version)), None)
@@ -215,8 +224,28 @@ class Registry:
 
     def promote(self, project: int, version: str) -> None:
         """Point to a version. Readers see the old or the new one, never none."""
-        replace_file(self.home(project) / POINTER, version)
+        with self._alone(project):
+            trail = self._trail(project)
+            if trail[-1:] != [version]:
+                self._put_trail(project, [*trail, version])
+            replace_file(self.home(project) / POINTER, version)
         self._finish(project, version)
+
+    def roll_back(self, project: int) -> str | None:
+        """Point to the version `before` the active one, and return it; None, and nothing has changed, when there is
+        none. Raises `NoModelError` when it is damaged."""
+        with self._alone(project):
+            active, trail = self.current(project), self._trail(project)
+            version = self.before(project, active) if active else None
+            if version is None:
+                return None
+            self.verify(project, version)
+            replace_file(self.home(project) / POINTER, version)
+            self._put_trail(project, _until(trail[:-1], version) or [version])
+            return version
+
+    def _put_trail(self, project: int, trail: Sequence[str]) -> None:
+        replace_file(self.home(project) / TRAIL, "\n".join(trail[-TRAIL_NAMES:]))
 
     def _finish(self, project: int, version: str) -> None:
         if self._read(project, UNFINISHED) == version:
@@ -224,7 +253,7 @@ class Registry:
 
     def add_seconds(self, project: int, version: str, seconds: Mapping[str, float]) -> None:
         """Note on the card how long stages took that came after it was written; a fit and a publisher may at once."""
-        with lock(self.root.parent, f"card.{project}").acquire(timeout=10):
+        with lock(self.root.parent, f"card.{project}").acquire(timeout=PATIENCE_S):
             card = self.card(project, version)
             changed = replace(card, seconds={**card.seconds, **seconds})
             replace_file(self.path(project, version) / CARD, _to_json(asdict(changed)))
@@ -236,13 +265,23 @@ class Registry:
 
     def prune(self, project: int, keep: int) -> list[str]:
         """Delete all but the `keep` newest versions and the current one; returns the deleted names."""
-        current = self.current(project)
-        surplus = [v for v in self.versions(project)[keep:] if v != current]
-        for version in surplus:
-            # The card goes first: without it the directory is no version, even if the deletion is cut short.
-            (self.path(project, version) / CARD).unlink(missing_ok=True)
-            shutil.rmtree(self.path(project, version), ignore_errors=True)
-        return surplus
+        with self._alone(project):
+            current = self.current(project)
+            surplus = [v for v in self.versions(project)[keep:] if v != current]
+            for version in surplus:
+                # The card goes first: without it the directory is no version, even if the deletion is cut short.
+                (self.path(project, version) / CARD).unlink(missing_ok=True)
+                shutil.rmtree(self.path(project, version), ignore_errors=True)
+            return surplus
+
+    def _alone(self, project: int) -> AbstractContextManager[object]:
+        """While nobody else has another version be the active one."""
+        return lock(self.root.parent, f"active.{project}").acquire(timeout=PATIENCE_S)
+
+
+def _until(trail: Sequence[str], version: str) -> list[str]:
+    """As far as the last place of that version; empty when it has none."""
+    return [*trail[: len(trail) - [*reversed(trail)].index(version)]] if version in trail else []
 
 
 def _damage(directory: Path, state_of: Callable[[Path], dict[str, Any]]) -> str:

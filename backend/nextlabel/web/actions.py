@@ -39,15 +39,13 @@ def _fit(project: int, about: str) -> str:
 
 
 def _promote(project: int, about: str) -> str:
-    return _activate(project, promotion.named(services().registry, project, about))
+    registry = services().registry
+    promotion.promote(registry, services().jobs, project, promotion.named(registry, project, about))
+    return DONE
 
 
 def _rollback(project: int, about: str) -> str:
-    return _activate(project, promotion.previous(services().registry, project))
-
-
-def _activate(project: int, version: str) -> str:
-    promotion.promote(services().registry, services().jobs, project, version)
+    promotion.roll_back(services().registry, services().jobs, project)
     return DONE
 
 

@@ -13,7 +13,9 @@ from flask import Blueprint, Response, jsonify, render_template, request, send_f
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nextlabel import __version__
+from nextlabel.problems.helping_words import is_of
 from nextlabel.web import access, panels
+from nextlabel.web.actions import ACTIONS
 from nextlabel.web.services import check_known, services
 
 SECTIONS = (  # of a project's page, in their order, with where they stand on a wide one
@@ -24,7 +26,6 @@ SECTIONS = (  # of a project's page, in their order, with where they stand on a 
     ("right", ("look_again",)),
     ("bottom", ("versions", "presses", "options", "timings")),
 )
-BUTTONS = ("fit", "pause", "resume", "promote", "rollback", "take_defaults", "show_names", "look_again")
 OPENAPI = Path(__file__).parent / "openapi.json"
 STATIC = Path(__file__).parent / "static"
 FOR_GOOD = "private, max-age=31536000, immutable"  # what has its digest in its address
@@ -59,7 +60,8 @@ def status(project: int) -> Response:
     board = services().board
     queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
-    said |= {"base_model": asdict(base_model), "helping": asdict(board.helping(project))}
+    helping, active = board.helping(project), services().registry.current(project) or ""
+    said |= {"base_model": asdict(base_model), "helping": {**asdict(helping), "of_active": is_of(helping, active)}}
     said |= {"advice": asdict(board.advice(project))}
     said |= asdict(panels.summary_of(project))
     return jsonify(id=project, settings=asdict(panels.settings_of(project)), **said)
@@ -159,7 +161,7 @@ def project_page(project: int) -> str:
 def _page_of(project: int) -> str:
     several = len(services().registry.projects()) > 1
     said, address = _document(project), url_for("pages.page", project=project)
-    pressed = BUTTONS if access.may_press() else ()
+    pressed = ACTIONS if access.may_press() else ()
     tokens = {action: access.form_token(project, action) for action in pressed}
     return _shown("project.html", said, said["title"], address, several=several, tokens=tokens, sections=SECTIONS)
 

@@ -70,7 +70,7 @@ def document(project: int, may_see: bool) -> Json:
         "control_share": own.control_share,
         "start_order": own.start_order,
         "defaults": {"own": options.defaults, "latest": LATEST},
-        "quality": _quality(judgement, project),
+        "quality": _quality(judgement, project, options.control_first),
         "classes": _classes(judgement, cards, queue),
         "advice": _advice(project),
         "helping": _helping(project),
@@ -101,7 +101,7 @@ def _line(project: int) -> Json:
         "wrong": state["first"] or _why_failed(state),
         "labels": queue.labels,
         "pending": queue.pending,
-        "accuracy": _narrow(_accuracy(services().board.quality(project))),
+        **_accuracies(services().board.quality(project)),
     }
 
 
@@ -227,12 +227,24 @@ def _narrow(found: Json | None) -> Json | None:
     return found if found and found["high"] - found["low"] < WIDE else None
 
 
-def _accuracy(judgement: Judgement) -> Json | None:
-    return _estimate(judgement.figures.accuracy) if judgement.figures else None
+def _accuracies(judgement: Judgement) -> Json:
+    """A figure, or the range in which it will be."""
+    found = judgement.figures.accuracy if judgement.figures else None
+    return {"accuracy": _narrow(_estimate(found)), "early": _early(found)}
 
 
-def _quality(judgement: Judgement, project: int) -> Json | None:
-    said = quality_words.sentences(judgement)
+def _early(estimate: Estimate | None) -> Json | None:
+    """A range where there is no figure yet."""
+    found = _estimate(estimate) if quality_words.early(estimate) else None
+    return {**found, "right": round(found["value"] * found["n"])} if found else None
+
+
+def _needed(labels: int, judgement: Judgement, first: int) -> Json | None:
+    return asdict(quality_words.needed(labels, judgement, first)) if labels else None
+
+
+def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
+    said = quality_words.sentences(judgement, first)
     if not said:
         return None
     figures = judgement.figures
@@ -240,10 +252,16 @@ def _quality(judgement: Judgement, project: int) -> Json | None:
         "order": judgement.order,
         "name": short_name(judgement.order),
         "sentences": said,
-        "accuracy": _narrow(_accuracy(judgement)),
+        "accuracy": _narrow(_estimate(figures.accuracy)) if figures else None,
         "left": _narrow(_estimate(judgement.left)),
         "macro_f1": _narrow(_estimate(figures.macro_f1)) if figures else None,
         "calibration": _estimate(figures.calibration) if figures else None,
+        "early": {"accuracy": _early(figures.accuracy) if figures else None, "left": _early(judgement.left)},
+        "needed": {
+            "range": _needed(quality_words.for_range(judgement), judgement, first),
+            "accuracy": _needed(judgement.more, judgement, first),
+            "macro_f1": _needed(judgement.more_for_macro_f1, judgement, first),
+        },
         "command": f"nextlabel quality --project {project}",
     }
 
@@ -274,12 +292,10 @@ def _confused(one: OfClass) -> str:
 
 def _helping(project: int) -> Json | None:
     found = services().board.helping(project)
-    said = helping_words.sentences(found)
-    return (
-        {"order": found.order, "name": short_name(found.order), "at": _time(found.at), "sentences": said}
-        if said
-        else None
-    )
+    active = services().registry.current(project) or ""
+    said = helping_words.sentences(found, active)
+    about = {"order": found.order, "name": short_name(found.order), "of_active": helping_words.is_of(found, active)}
+    return {**about, "at": _time(found.at), "sentences": said} if said else None
 
 
 def _audit(project: int) -> Json | None:
@@ -339,8 +355,9 @@ def _versions(project: int, cards: Sequence[Card], history: Sequence[Json]) -> l
     """Those on disk, the newest first."""
     active = services().board.queue(project).version
     measured = {entry["version"]: entry for entry in history}
-    known = any(card.version == active for card in cards)
-    before = services().registry.before(project, active) if known else None
+    registry = services().registry
+    is_active = any(card.version == active for card in cards) and registry.current(project) == active
+    before = registry.before(project, active) if is_active else None
     return [_version(card, active, before, measured.get(card.version, {})) for card in cards]
 
 

@@ -29,6 +29,11 @@ def share(figure: Mapping[str, Any]) -> Markup:
     return _with_interval(percent(figure["value"]), percent(figure["low"]), percent(figure["high"]))
 
 
+def between(figure: Mapping[str, Any]) -> str:
+    """The limits of a share alone, in percent."""
+    return f"{percent(figure['low']).removesuffix(' %')} to {percent(figure['high'])}"
+
+
 def number(figure: Mapping[str, Any]) -> Markup:
     """A figure from 0 to 1 with its interval."""
     return _with_interval(*(f"{figure[name]:.2f}" for name in ("value", "low", "high")))
@@ -71,6 +76,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "with_code": with_code,
     "with_names": with_names,
     "share": share,
+    "between": between,
     "number": number,
     "points": points,
     "when": when,
