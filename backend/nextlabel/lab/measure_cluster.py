@@ -171,7 +171,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         RESET.write_text("5")  # the highest so far, forgotten: proc(5)
         start, cpu_s = time.perf_counter(), time.process_time()
         for part in todo:
-            while not elsewhere.has_room:
+            while not backlog.has_room:
                 time.sleep(PAUSE_S)
             backlog.score(PROJECT, version, *part)
         while pool.has_unscored(version):
