@@ -214,12 +214,13 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         before = resident_mib()
         RESET.write_text("5")  # the highest so far, forgotten: proc(5)
         start, cpu_s = time.perf_counter(), time.process_time()
-        for part in todo:
-            while not backlog.has_room:
-                time.sleep(PAUSE_S)
-            backlog.score(PROJECT, version, *part)
-        while pool.has_unscored(version):
+        while todo:  # what found no room after all is handed in again
+            for part in todo:
+                while not backlog.has_room:
+                    time.sleep(PAUSE_S)
+                backlog.score(PROJECT, version, *part)
             time.sleep(PAUSE_S)
+            todo = pool.unscored_parts(version, backlogs.PART)
         pool_s = time.perf_counter() - start
     out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
     parts = Counter(cluster.computed) - nodes
