@@ -18,7 +18,9 @@ RUN pip --python /venv/bin/python install ${TORCH_INDEX_URL:+--index-url "${TORC
     && rm -rf "${torch}"/test "${torch}"/include "${torch}"/bin/test_* "${torch}"/bin/protoc*
 COPY requirements /requirements
 COPY requirements.txt /
-RUN pip --python /venv/bin/python install -r /requirements.txt
+# EXTRA=ray: for RAY_ADDRESS, and for the nodes of that cluster.
+ARG EXTRA=
+RUN pip --python /venv/bin/python install -r /requirements.txt ${EXTRA:+-r "/requirements/${EXTRA}.txt"}
 
 FROM ${BASE_IMAGE} AS wheel
 COPY . /source

@@ -1,7 +1,8 @@
 """What a version has yet to score: a few on the spot, many in parts, and always behind a fit. With a real model."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 
 from helpers.versions import EXAMPLES, make_card
-from nextlabel.loop.backlog import FEW, PART, Backlog
+from helpers.waiting import wait_until
+from nextlabel.learning.rounds import Scored
+from nextlabel.loop import backlog as backlogs
+from nextlabel.loop.backlog import FEW, PART, TO_KEEP, Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.training import fit
@@ -18,6 +22,7 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
+from nextlabel.values.versions import Card
 from nextlabel.versions.loaded import SLICE, LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -67,9 +72,8 @@ class House:
         self.jobs = JobQueue(model_dir)
         self.jobs.assign(self.worker)
         self.turn = ComputeGate()
-        self.backlog = Backlog(
-            settings, self.registry, self.jobs, LoadedVersions(settings, self.registry, 1), self.turn
-        )
+        self.settings, self.resident = settings, LoadedVersions(settings, self.registry, 1)
+        self.backlog = Backlog(settings, self.registry, self.jobs, self.resident, self.turn)
         self.pool = Pool(pool_path(model_dir, PROJECT))
 
     def add(self, *ids: int) -> None:
@@ -128,6 +132,38 @@ def test_after_the_last_part_and_no_earlier_the_project_is_looked_at_again(house
     house.backlog.score(PROJECT, VERSION, PART, 2 * PART - 1)
     house.work()
     assert house.worker.hints == [PROJECT]
+
+
+class InstantCluster:
+    """Has room for everything, and answers at once."""
+
+    takes_tasks = has_room = True
+
+    def score(self, card: Card, version: Path, examples: Sequence[Example]) -> "Future[Scored]":
+        ended = Future[Scored]()
+        ended.set_result(Scored((), np.full((len(examples), 2), 0.5), np.full(len(examples), 0.5)))
+        return ended
+
+
+def test_a_cluster_that_is_faster_than_the_disk_does_not_fill_the_memory(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, kept = threading.Event(), list[int]()
+
+    def keep(pool: Pool, version: str, scored: Scored) -> None:
+        assert disk.wait(60)
+        kept.extend(example.id for example in scored.examples)
+
+    monkeypatch.setattr(backlogs, "keep", keep)
+    there: Any = InstantCluster()
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(*range(1, TO_KEEP + 2))
+    for task in range(1, TO_KEEP + 2):
+        assert backlog.has_room == (task <= TO_KEEP)
+        backlog.score(PROJECT, VERSION, task, task)
+    assert house.waiting() == 1, "the last one is asked for again"
+    disk.set()
+    wait_until(lambda: backlog.has_room and len(kept) == TO_KEEP, "the others are on the disk")
 
 
 def test_the_parts_of_a_version_that_is_not_active_any_more_are_dropped(house: House) -> None:

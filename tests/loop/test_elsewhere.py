@@ -1,5 +1,6 @@
 """Fits and parts of a pool that another process computes, as a node of a cluster does: the same to the bit, or here."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -18,6 +19,8 @@ from nextlabel.loop import backlog as backlogs
 from nextlabel.loop import orders
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.loop.elsewhere import Elsewhere
+from nextlabel.loop.finishing import write_final
 from nextlabel.loop.fitting import LOOK_S
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
@@ -102,6 +105,20 @@ def test_when_the_cluster_is_away_the_fit_that_was_begun_is_made_here(
     assert "this machine computes until it is back" in house.elsewhere.words
     version = house.fit()
     assert house.registry.card(PROJECT, version).node == ""
+
+
+def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(
+    house: House, tmp_path: Path
+) -> None:
+    labelled(house)
+    ways = {"there": scripted_cluster.compute, "away": scripted_cluster.gone}
+    for name, serve in ways.items():
+        with closing(Cluster("ray://nowhere:1", "local", serve)) as cluster:
+            elsewhere = Elsewhere(house.settings, cluster)
+            write_final(house.settings, house.registry, PROJECT, tmp_path / name, elsewhere=elsewhere)
+    assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in ways}) == 1
+    cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ways]
+    assert [card.get("node") for card in cards] == ["a node", None]
 
 
 def with_many(house: House, version: str) -> int:

@@ -77,6 +77,24 @@ def test_the_order_is_that_of_all_values_and_of_ids_among_equal_ones(pool: Pool,
         assert pool.ranked(V1, limit, skipped) == expected[:limit]
 
 
+@pytest.mark.parametrize("at_a_time", [1, 7, 10**6])
+def test_however_many_are_looked_at_at_a_time_the_same_are_unscored(
+    pool: Pool, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextlabel.store.arrays.AT_A_TIME", at_a_time)
+    monkeypatch.setattr("nextlabel.store.pool.AT_A_TIME", at_a_time)
+    pool.upsert(map(task, range(1, 61)))
+    score(pool, V1, dict.fromkeys(range(60, 20, -1), 0.5))
+    score(pool, V1, dict.fromkeys([3, 25, 40], 0.25))  # some again
+    left = [*range(1, 3), *range(4, 21)]
+    assert [example.id for example in pool.unscored(V1)] == left
+    assert (pool.unscored_size(V1), pool.has_unscored(V1)) == (len(left), True)
+    assert pool.unscored_parts(V1, 10) == [(0, 9), (10, 19), (20, 29)]
+    score(pool, V1, dict.fromkeys(left, 0.75))
+    assert (pool.unscored_size(V1), pool.has_unscored(V1), pool.unscored_parts(V1, 10)) == (0, False, [])
+    assert [scored(pool, V1)[i] for i in (3, 21, 40, 1)] == [0.25, 0.5, 0.25, 0.75]
+
+
 def test_values_and_probabilities_come_back_to_the_last_digit(pool: Pool, path: Path) -> None:
     rng = np.random.default_rng(0)
     pool.upsert([task(1), task(2)])

@@ -1,14 +1,13 @@
 """Measures fits and large pools on nodes of a Ray cluster that it starts on this machine, without Label Studio.
 
-Times tell of as many nodes as the machine has idle cores; what is counted tells of any number. Linux only; needs the
-extra ray.
+Times tell of as many nodes as the machine has idle cores; what is counted tells of any number. With --out, what is
+measured is kept at once, and the same command goes on with the rest. Linux only; needs the extra ray.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser, positive, write_json
+from nextlabel.commands._common import new_parser, positive
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,10 +18,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--nodes", type=positive, nargs="+", default=[1, 2], metavar="N", help="of one core each (default: 1 2)"
     )
+    parser.add_argument("--turns", type=positive, default=1, help="of all numbers of nodes (default: %(default)s)")
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all numbers, as JSON")
     options = parser.parse_args(arguments)
     from nextlabel.lab.measure_cluster import measure
 
-    found = measure(options.tasks, options.projects, options.nodes, options.mrpc_dir)
-    write_json(options.out, [asdict(figures) for figures in found])
+    measure(**vars(options))

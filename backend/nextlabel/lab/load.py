@@ -53,7 +53,8 @@ EARLIER_S, LATER_S = 3, 6  # around the moment of serving: the looks at the wind
 @dataclass(frozen=True)
 class LoadPlan:
     """How much: annotators, minutes with us and in each crew before, median seconds on a task, `/predict` requests at
-    once, labels and optimiser steps per fit, published tasks; a corpus and a checkpoint (None: our own, the small one).
+    once, labels and optimiser steps per fit, published tasks; a corpus and a checkpoint (None: our own, the small one);
+    the address of an empty PostgreSQL data base for Label Studio (none: SQLite).
     """
 
     annotators: int
@@ -66,6 +67,7 @@ class LoadPlan:
     labels: int
     steps: int
     window: int
+    postgresql: str = ""
 
 
 def measure(plan: LoadPlan) -> dict[str, Any]:
@@ -79,7 +81,7 @@ async def load(plan: LoadPlan, stack: ExitStack) -> dict[str, Any]:
     from nextlabel.model.devices import machine  # imports torch
 
     home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-load-")))
-    server = LocalStudio(home / "label-studio", free_port(18500))
+    server = LocalStudio(home / "label-studio", free_port(18500), plan.postgresql)
     stack.callback(server.stop)
     server.start()
     studio, corpus = server.connect(), enough(plan)
@@ -119,7 +121,8 @@ async def load(plan: LoadPlan, stack: ExitStack) -> dict[str, Any]:
     for client in (*people, machines.client):
         await client.aclose()
     given = ("annotators", "think", "minutes_without", "minutes", "burst", "labels", "steps", "window")
-    about = {"machine": machine(), "label_studio": studio.version(), "data": corpus.source}
+    data_base = "PostgreSQL" if plan.postgresql else "SQLite"
+    about = {"machine": machine(), "label_studio": studio.version(), "data_base": data_base, "data": corpus.source}
     return {**about, **{name: getattr(plan, name) for name in given}, **findings(alone, fixed, crew, machines, watch)}
 
 
@@ -305,9 +308,9 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     """Two tables."""
     r = result
     yield (
-        f"{r['machine']}; Label Studio {r['label_studio']} on SQLite; {r['data']}. {r['annotators']} annotators with "
-        f"a median of {r['think']:g} s a task, {r['minutes_without']:g} minutes without us, as many in a fixed order "
-        f"that nobody renews, {r['minutes']:g} with us."
+        f"{r['machine']}; Label Studio {r['label_studio']} on {r['data_base']}; {r['data']}. {r['annotators']} "
+        f"annotators with a median of {r['think']:g} s a task, {r['minutes_without']:g} minutes without us, as many in "
+        f"a fixed order that nobody renews, {r['minutes']:g} with us."
     )
     yield "\n| requests | answers | p50 | p95 | p99 |\n|---|---|---|---|---|"
     for kind, numbers in r["requests"].items():

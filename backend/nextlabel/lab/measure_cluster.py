@@ -4,22 +4,27 @@ The nodes are processes of this machine, so that times tell of as many nodes as 
 of any number: tasks of each node, texts in the record twice, bytes that moved. Linux only.
 """
 
+import itertools
+import json
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
 
+from nextlabel.errors import NextlabelError
 from nextlabel.lab.measure_pool import LABELLED, PROJECT, RESET, fill, highest_mib, resident_mib, small_bert
 from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.lab.sandbox import free_port
+from nextlabel.store.files import replace_file
 
 if TYPE_CHECKING:
     from nextlabel.compute.cluster import Cluster
@@ -62,16 +67,55 @@ class Figures:
     parts_of_nodes: Sequence[int]
 
 
-def measure(tasks: int, projects: int, nodes: Sequence[int], mrpc_dir: Path | None) -> list[Figures]:
-    """A pool of so many pairs and a fit of each of so many projects, on each number of nodes in turn; prints a row for
-    each."""
+def measure(
+    tasks: int, projects: int, nodes: Sequence[int], turns: int, mrpc_dir: Path | None, out: Path | None
+) -> None:
+    """A pool of so many pairs and a fit of each of so many projects, on each number of nodes, in so many turns; prints
+    a row for each, and what they come to.
+
+    What is done is in `out` at once: killed and given again, it goes on with the rest. Raises `NextlabelError` for a
+    file of another pool or of other projects.
+    """
+    done = _done(out, tasks, projects)
     print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|")
-    found = []
-    for number in nodes:
-        figures = _measured(tasks, projects, number, mrpc_dir)
-        found.append(figures)
-        print(_row(figures), flush=True)
-    return found
+    for turn, number in itertools.product(range(turns), nodes):
+        key = f"{number} nodes, turn {turn + 1}"
+        if key not in done:
+            done[key] = _measured(tasks, projects, number, mrpc_dir)
+            if out is not None:
+                runs = {name: asdict(figures) for name, figures in done.items()}
+                held = {"tasks": tasks, "projects": projects, "runs": runs, "of_linear": of_linear(done.values())}
+                replace_file(out, json.dumps(held, indent=1) + "\n")
+        print(_row(done[key]), flush=True)
+    for number, (pool, fits) in of_linear(done.values()).items():
+        print(f"{number} nodes: {pool:.2f} of linear for the pool, {fits:.2f} for fits")
+
+
+def _done(out: Path | None, tasks: int, projects: int) -> dict[str, Figures]:
+    if out is None or not out.exists():
+        return {}
+    held = json.loads(out.read_text(encoding="utf-8"))
+    if (held["tasks"], held["projects"]) != (tasks, projects):
+        raise NextlabelError(
+            f"{out} holds runs of {held['tasks']} tasks and {held['projects']} projects, not of {tasks} and "
+            f"{projects}. Name another file with --out, or give those numbers."
+        )
+    return {name: Figures(**figures) for name, figures in held["runs"].items()}
+
+
+def of_linear(found: Iterable[Figures]) -> dict[int, tuple[float, float]]:
+    """For each number of nodes but the lowest: how many times as fast it was as that, for pools and fits, as a share of
+    how many times as many nodes it had. Of several turns the medians."""
+    by_nodes: dict[int, list[Figures]] = {}
+    for figures in found:
+        by_nodes.setdefault(figures.nodes, []).append(figures)
+    texts_per_s = {n: statistics.median(one.texts / one.pool_s for one in some) for n, some in by_nodes.items()}
+    fits_per_s = {n: statistics.median(one.fits / one.fits_s for one in some) for n, some in by_nodes.items()}
+    least, *others = sorted(by_nodes)
+    return {
+        n: (texts_per_s[n] / texts_per_s[least] * least / n, fits_per_s[n] / fits_per_s[least] * least / n)
+        for n in others
+    }
 
 
 def _row(of: Figures) -> str:
@@ -170,12 +214,13 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
         before = resident_mib()
         RESET.write_text("5")  # the highest so far, forgotten: proc(5)
         start, cpu_s = time.perf_counter(), time.process_time()
-        for part in todo:
-            while not elsewhere.has_room:
-                time.sleep(PAUSE_S)
-            backlog.score(PROJECT, version, *part)
-        while pool.has_unscored(version):
+        while todo:  # what found no room after all is handed in again
+            for part in todo:
+                while not backlog.has_room:
+                    time.sleep(PAUSE_S)
+                backlog.score(PROJECT, version, *part)
             time.sleep(PAUSE_S)
+            todo = pool.unscored_parts(version, backlogs.PART)
         pool_s = time.perf_counter() - start
     out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
     parts = Counter(cluster.computed) - nodes

@@ -103,6 +103,7 @@ def _environment(home: str, paths: Sequence[Path]) -> dict[str, str]:
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
+        "RAY_raylet_start_wait_time_s": "180",  # on a busy machine
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *map(str, paths)]),
     }
 

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 FEW = 256  # tasks that are scored on the spot: new or edited ones
 PART = 4096  # ids a part
 GATE_BUSY_S = 1.0  # when this process is at something else, or the cluster
+TO_KEEP = 4  # parts that came back and are not on the disk: a fast cluster must not fill the memory
 FAILED_S = 60.0  # until a part is tried again that failed on the cluster
 NICENESS = 5  # of keeping what comes from there: what keeps the queue full goes first
 
@@ -49,6 +50,7 @@ class Backlog:
         self._settings, self._registry, self._jobs = settings, registry, jobs
         self._resident, self._turn, self._elsewhere = resident, turn, elsewhere
         self._under_way: set[tuple[int, str, int]] = set()
+        self._to_keep: set[tuple[int, str, int]] = set()
         self._verified = ""
         self._keeper = ThreadPoolExecutor(1, "keep", initializer=lower_priority, initargs=(NICENESS,))
 
@@ -87,13 +89,18 @@ class Backlog:
                 trim_heap()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a part that is handed in elsewhere would wait for long neither there, nor here when it is back."""
+        return self._elsewhere is not None and self._elsewhere.has_room and len(self._to_keep) < TO_KEEP
+
     def _hand_in(self, elsewhere: Elsewhere, project: int, version: str, first: int, last: int) -> None:
         """Have a part scored elsewhere, if there is room. What comes of it goes to `_keep_part`; if this process ends
         before, the next look asks for it again."""
         part = (project, version, first)
         if part in self._under_way:
             return
-        if not elsewhere.has_room:
+        if not self.has_room:
             self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
             return
         with Pool(pool_path(self._settings.model_dir, project)) as pool:
@@ -106,7 +113,13 @@ class Backlog:
         self._under_way.add(part)
         card, path = self._registry.card(project, version), self._registry.path(project, version)
         running = elsewhere.score(card, path, todo)
-        running.add_done_callback(lambda ended: self._keeper.submit(self._keep_part, part, last, todo, ended))
+        running.add_done_callback(lambda ended: self._come_back(part, last, todo, ended))
+
+    def _come_back(
+        self, part: tuple[int, str, int], last: int, asked: Sequence[Example], ended: "Future[Scored]"
+    ) -> None:
+        self._to_keep.add(part)
+        self._keeper.submit(self._keep_part, part, last, asked, ended)
 
     def _keep_part(
         self, part: tuple[int, str, int], last: int, asked: Sequence[Example], ended: "Future[Scored]"
@@ -127,6 +140,7 @@ class Backlog:
         except Exception:
             log.exception("project %d: what was scored elsewhere cannot be kept", project)
         finally:
+            self._to_keep.discard(part)
             self._under_way.discard(part)
 
     def _keep_new(self, part: tuple[int, str, int], last: int, scored: Scored) -> None:

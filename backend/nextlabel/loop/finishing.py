@@ -12,10 +12,12 @@ import numpy as np
 
 from nextlabel import __version__
 from nextlabel.compute import local
+from nextlabel.compute.tasks import ClusterAwayError
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.copies import counted_once, lighter
-from nextlabel.learning.rounds import round_seed, run_round
+from nextlabel.learning.rounds import Round, StageProgress, round_seed, run_round
+from nextlabel.loop.elsewhere import Elsewhere, elsewhere_of
 from nextlabel.loop.fitting import label_counts, recipe_of
 from nextlabel.loop.leaving import README, base_of
 from nextlabel.model import classifier as classifiers
@@ -43,9 +45,10 @@ def write_final(
     directory: Path,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     owner: Owner = NOBODY,
+    elsewhere: Elsewhere | None = None,
 ) -> int:
     """Fit on all labels of the local copy and write a checkpoint that plain transformers loads, with cards that say
-    what it is; returns how many labels it knows, copies once.
+    what it is; returns how many labels it knows, copies once. `elsewhere` is what the settings name if not given.
 
     Raises `NextlabelError` when the directory is not empty or cannot be written, or nothing was read of the project;
     `NotEnoughLabelsError` when labels are missing.
@@ -69,7 +72,8 @@ def write_final(
     weights = lighter(question, answered, labelled)
     weights_N = np.array([weights.get(example.id, 1.0) for example, _ in labelled])
     recipe = recipe_of(settings, round_seed(settings.seed, 0), for_project(settings, options), len(labelled))
-    result = local.run(run_round, recipe, question, labelled, [], [], "entropy", _tell, weights_N=weights_N)
+    asked_of = elsewhere or elsewhere_of(settings)
+    result = _fitted(asked_of, recipe, question, labelled, [], [], "entropy", _teller(), weights_N=weights_N)
     labels = [label for _, label in labelled]
     card: dict[str, Any] = {
         "what": WHAT,
@@ -81,6 +85,7 @@ def write_final(
         "recipe": asdict(recipe),
         "steps": result.steps,
         "libraries": classifiers.package_versions(),
+        **result.where,
         "created_at": now().isoformat(timespec="seconds"),
     }
     facts = _facts(card, question, recipe, form, config.fields, result.classifier.max_length, owner)
@@ -124,6 +129,24 @@ def _facts(
     )
 
 
-def _tell(stage: str, done: int, total: int) -> None:
-    if done % max(1, total // 10) == 0:
-        log.info("%s %d of %d", stage, done, total)
+def _fitted(elsewhere: Elsewhere | None, *asked: Any, **more: Any) -> Round:
+    """As `run_round`: on the cluster, or here if there is none or it cannot be had."""
+    if elsewhere is not None:
+        try:
+            return elsewhere.round(*asked, **more)
+        except ClusterAwayError as error:
+            log.warning("the fit is made here: %s", error)
+    return local.run(run_round, *asked, **more)
+
+
+def _teller() -> StageProgress:
+    """Logs each tenth of a stage once."""
+    last: tuple[str, int] | None = None
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        if (now := (stage, done * 10 // max(1, total))) != last:
+            last = now
+            log.info("%s %d of %d", stage, done, total)
+
+    return tell

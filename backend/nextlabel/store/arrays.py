@@ -17,6 +17,8 @@ from nextlabel.values.arrays import Ints
 Records = npt.NDArray[np.void]
 Bools = npt.NDArray[np.bool_]
 
+AT_A_TIME = 2**16  # records that are looked at: what is held does not grow with how many there are
+
 
 def record(classes: int) -> np.dtype[np.void]:
     """What is said of a text. `task` is the task's id, `text` and `again` the number of its text, from 1."""
@@ -34,16 +36,25 @@ class Latest:
     """The latest record of each text, by the number of the text. `whole`: none of the `counted` records was lost."""
 
     def __init__(self, records_N: Records, counted: int):
-        # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
-        texts_N = np.where(records_N["text"] == records_N["again"], records_N["text"], 0)
-        self.whole = len(records_N) == counted and bool(texts_N.all())
+        self.whole = len(records_N) == counted
         self.records = counted
         self._records_N = records_N
-        self._latest = np.full(int(texts_N.max(initial=0)) + 1, -1)
-        self._latest[texts_N] = np.arange(len(texts_N))  # of several the last one stays
+        self._latest: npt.NDArray[np.int32] = np.full(1, -1, np.int32)
+        for start in range(0, len(records_N), AT_A_TIME):
+            self._add(start, records_N[start : start + AT_A_TIME])
         self._latest[0] = -1
-        mapped: object = records_N.base
-        if isinstance(mapped, mmap.mmap):  # all pages were looked at, and few are needed
+
+    def _add(self, start: int, records_M: Records) -> None:
+        # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
+        texts_M = np.where(records_M["text"] == records_M["again"], records_M["text"], 0)
+        self.whole = self.whole and bool(texts_M.all())
+        missing = int(texts_M.max(initial=0)) + 1 - len(self._latest)
+        if missing > 0:
+            more = np.full(max(missing, len(self._latest)), -1, np.int32)
+            self._latest = np.concatenate((self._latest, more))
+        self._latest[texts_M] = np.arange(start, start + len(texts_M))  # of several the last one stays
+        mapped: object = self._records_N.base
+        if isinstance(mapped, mmap.mmap):  # these pages were looked at, and few are needed
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def knows(self, texts_N: Ints) -> Bools:

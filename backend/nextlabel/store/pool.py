@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, count, groupby
+from itertools import chain, count, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ import numpy as np
 
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
-from nextlabel.store.arrays import Latest, RecordFiles, Records, Values, record, vector_record
+from nextlabel.store.arrays import AT_A_TIME, Latest, RecordFiles, Records, Values, record, vector_record
 from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState, ToldState
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
@@ -635,7 +635,7 @@ class Pool:
     def unscored(self, version: str, first: int = 0, last: int = LAST) -> list[Example]:
         """Tasks of the pool and the control set with ids from `first` to `last` that `version` has not seen: new ones,
         edited ones, and those that lost their label."""
-        ids = json.dumps(self._unscored_ids(version, first, last).tolist())
+        ids = json.dumps([task for ids_M in self._unscored_ids(version, first, last) for task in ids_M.tolist()])
         return self._examples(f"SELECT id, {TEXTS} FROM task WHERE {AMONG} AND {SCORED} ORDER BY id", ids)
 
     def unscored_size(self, version: str) -> int:
@@ -643,30 +643,32 @@ class Pool:
         if self._all_scored_by() == version and self._values(version).whole:
             return 0
         with self.transaction():  # no task may come between the count and the note
-            size = len(self._unscored_ids(version))
+            size = sum(map(len, self._unscored_ids(version)))
             self._put_all_scored_by("" if size else version)
         return size
 
     def has_unscored(self, version: str) -> bool:
         """Whether there is such a task."""
-        return len(self._unscored_ids(version)) > 0
+        return any(len(ids_M) for ids_M in self._unscored_ids(version))
 
     def unscored_parts(self, version: str, size: int) -> list[tuple[int, int]]:
         """First and last id of the stretches of `size` ids in which there are tasks that `version` has not seen.
 
         The stretches are the same whichever tasks they hold at the moment.
         """
-        parts = np.unique(self._unscored_ids(version) // size).tolist()
+        parts = sorted({part for ids_M in self._unscored_ids(version) for part in np.unique(ids_M // size).tolist()})
         return [(part * size, (part + 1) * size - 1) for part in parts]
 
-    def _unscored_ids(self, version: str, first: int = 0, last: int = LAST) -> Ints:
+    def _unscored_ids(self, version: str, first: int = 0, last: int = LAST) -> Iterator[Ints]:
+        """By id, some at a time: what is held does not grow with the pool, and whoever looks for one can stop."""
         sql = f"SELECT id, number FROM task WHERE {SCORED} AND id BETWEEN ? AND ? ORDER BY id"
-        ids_N, numbers_N = self._numbered(sql, first, last)
-        return ids_N[~self._values(version).knows(numbers_N)]
+        values, rows = self._values(version), self._db.execute(sql, (first, last))
+        while len(some_M2 := _numbers(islice(rows, AT_A_TIME))):
+            yield some_M2[~values.knows(some_M2[:, 1]), 0]
 
     def _numbered(self, sql: str, *args: object) -> tuple[Ints, Ints]:
         """Ids of tasks and numbers of their texts."""
-        rows_N2 = np.fromiter(chain.from_iterable(self._db.execute(sql, args)), np.int64).reshape(-1, 2)
+        rows_N2 = _numbers(self._db.execute(sql, args))
         return rows_N2[:, 0], rows_N2[:, 1]
 
     def _values(self, version: str) -> Values:
@@ -925,6 +927,11 @@ def _columns(example: Example | None) -> tuple[str | None, str | None, str | Non
     if example is None:
         return None, None, None
     return example.text, example.pair, json.dumps(example.more) if example.more else None
+
+
+def _numbers(rows: Iterable[Any]) -> Ints:
+    """(N, 2), of rows with two numbers each."""
+    return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 2)
 
 
 def _example(task_id: int, text: str, pair: str | None, more: str | None) -> Example:
