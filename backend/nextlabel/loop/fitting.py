@@ -224,7 +224,7 @@ class Fitter:
         one. A failed fit keeps its labels."""
         try:
             # The project first: a job too many must not make a backlog give way.
-            with lock(self._settings.model_dir, f"fit.{project}"), self._place() as run:
+            with lock(self._settings.model_dir, f"fit.{project}"), self._place(project) as run:
                 if run is not None:
                     with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
                         self._fit_if_due(pool, project, run)
@@ -234,14 +234,14 @@ class Fitter:
             self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
 
     @contextmanager
-    def _place(self) -> Iterator[RunRound | None]:
+    def _place(self, project: int) -> Iterator[RunRound | None]:
         """How a round is run, until the end; None where others are at it. A fit elsewhere lets a backlog go on here."""
         elsewhere = self._elsewhere if self._elsewhere and self._elsewhere.takes_tasks else None
         if elsewhere is not None:
             with elsewhere.for_fit() as ours:
                 yield elsewhere.round if ours else None
             return
-        with self._turn.for_fit() as ours:
+        with self._turn.for_fit(project) as ours:
             yield _run_here if ours else None
 
     @contextmanager
