@@ -66,6 +66,11 @@ PAUSED = (
     "Paused: nothing is fitted and the order stays as it is until somebody resumes, on the page or with `nextlabel "
     "options --project {} pause=off`; labels are read"
 )
+LABELLED_OUT = (
+    "No task is left to label: import more, or take the results away with `nextlabel export --project {} --everything "
+    "DIR`"
+)
+NOT_KNOWN = "; Fit now makes a version that knows the last labels, too"
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
@@ -133,6 +138,8 @@ class Fitter:
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = f"{pending} of {step} new labels until the next fit"
+            if pool.is_labelled_out():
+                message = LABELLED_OUT.format(project) + (NOT_KNOWN if pending and version else "")
             return FitDecision("", message, len(labels), pending)
         learnt = self._learnt(pool, project, config)
         obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])

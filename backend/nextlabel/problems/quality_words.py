@@ -132,8 +132,7 @@ def _more(labels: int, judgement: Judgement) -> str:
     """How many labels are wanted, and how many in all that means, if the control set has as many."""
     if not labels:
         return ""
-    sample, together = judgement.sample, labels / judgement.control_share
-    left = sample.texts - sample.answered - sample.skipped
+    left, together = judgement.sample.left, labels / judgement.control_share
     in_all = f"and it has {left} left" if labels > left else f"about {_about(together)} in all"
     return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
 
