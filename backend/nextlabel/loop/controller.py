@@ -548,7 +548,7 @@ class Controller:
                 switched = replace(project, model_version=order.name)
                 outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
         if outcome.written:
-            log.info("project %d: published %d predictions", project.id, outcome.written)
+            log.info("project %d: predictions published: %d", project.id, outcome.written)
             trim_heap()  # what the exact scores took
         if outcome.unfinished:
             self._jobs.hint(project.id)
