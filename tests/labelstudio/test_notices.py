@@ -22,7 +22,7 @@ from nextlabel.labelstudio.notices import (
 from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
-from nextlabel.values.options import NO_OPTIONS, ProjectOptions
+from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, Survey, UnknownWords
 
 TEXT = '<Text name="text" value="$text"/>'
@@ -246,7 +246,8 @@ def test_classes_without_a_label_are_named(say: Say) -> None:
 def test_of_several_questions_it_is_said_which_one_is_meant(say: Say) -> None:
     asked = parse_label_config(
         f'<View>{TEXT}<Choices name="tone" toName="text"><Choice value="pos"/><Choice value="neg"/></Choices>'
-        '<Rating name="stars" toName="text" maxRating="5"/></View>'
+        '<Rating name="stars" toName="text" maxRating="5"/></View>',
+        ProjectOptions(defaults=LATEST),
     )
 
     def answered(number: int, tone: str, stars: int) -> Task:
