@@ -91,6 +91,20 @@ def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) ->
         assert " ".join(words.split()) in " ".join(shown.text.split()), words
 
 
+def test_a_title_or_label_written_from_right_to_left_leaves_our_words_as_they_are(client: FlaskClient) -> None:
+    with saying(told(long_ago())):
+        page, overview = client.get(f"/projects/{PROJECT}").text, client.get("/").text
+    for isolated in (
+        '<h1 id="title"><bdi>Mails to the shop</bdi> ',
+        "the machine says <strong><bdi>Refund</bdi></strong> (41 %)",
+        "<bdi>Refund</bdi> 52 of 80",
+        "labelled <strong><bdi>",
+    ):
+        assert isolated in page
+    assert page.count("Nearest labelled: ") <= page.count("</a> <bdi>")
+    assert "<bdi>Mails to the shop</bdi>" in page + overview
+
+
 def test_tasks_link_into_label_studio(client: FlaskClient) -> None:
     with saying(told(long_ago())):
         loads = parse(client.get(f"/projects/{PROJECT}").text).loads
