@@ -1,7 +1,7 @@
 """How a start order is made and kept, with a real model and no Label Studio."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -193,7 +193,7 @@ def comes_while_embedding(house: House, monkeypatch: pytest.MonkeyPatch, project
         with house.turn.for_fit(project):
             pass
 
-    def with_a_fit(self: Embedder, pool: Pool, of: int, tasks: list[int], progress: Progress) -> None:
+    def with_a_fit(self: Embedder, pool: Pool, of: int, tasks: Sequence[Example], progress: Progress) -> None:
         fits.append(threading.Thread(target=fit))
         fits[0].start()
         while not house.turn.fit_comes:
