@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,16 @@ main(["doctor"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert "ModuleNotFoundError: import of nextlabel.commands.doctor halted" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("settings",), ("--help",)])
+def test_output_that_nobody_reads_to_its_end_is_no_traceback(arguments: Sequence[str]) -> None:
+    nobody, ours = os.pipe()
+    os.close(nobody)
+    command = [sys.executable, "-m", "nextlabel", *arguments]
+    done = subprocess.run(command, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("found", [chromium, promtool])

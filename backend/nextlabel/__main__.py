@@ -1,5 +1,6 @@
 """The command line: `nextlabel COMMAND ...`, the same as `python -m nextlabel COMMAND ...`."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -84,7 +85,18 @@ SAME_MODULE = {"web": "serve", "trainer": "serve"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 1 with one message for an error raised on purpose or a
-    missing package, 130 for Ctrl-C."""
+    missing package, 130 for Ctrl-C, 141 when whoever reads the output, such as `head`, closes it early."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can be caught
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end
+        return 141
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = given[0] if given else ""
     if name in ("-h", "--help"):

@@ -255,6 +255,24 @@ def test_classes_without_a_label_are_named(say: Say) -> None:
     assert say(config(labels=labels), *plain(6, 1)) == [], "before the first label this is nothing to say"
 
 
+def test_of_several_questions_it_is_said_which_one_is_meant(say: Say) -> None:
+    asked = parse_label_config(
+        f'<View>{TEXT}<Choices name="tone" toName="text"><Choice value="pos"/><Choice value="neg"/></Choices>'
+        '<Rating name="stars" toName="text" maxRating="5"/></View>',
+        ProjectOptions(defaults=LATEST),
+    )
+
+    def answered(number: int, tone: str, stars: int) -> Task:
+        result = [
+            {"from_name": "tone", "to_name": "text", "type": "choices", "value": {"choices": [tone]}},
+            {"from_name": "stars", "to_name": "text", "type": "rating", "value": {"rating": stars}},
+        ]
+        return task(number, result=result)
+
+    rare = only(say(asked, answered(1, "pos", 1), answered(2, "neg", 3), answered(3, "pos", 5)))
+    assert rare.text.startswith("Question 'stars': 2 of 5 classes without a label yet: '2', '4'.")
+
+
 def test_annotations_that_give_no_label_are_counted_by_reason(say: Say) -> None:
     no_type = [{"from_name": "label", "to_name": "text", "value": {"choices": ["pos"]}}]
     several = [{"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": ["pos", "neg"]}}]

@@ -19,9 +19,11 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.fitting import (
     FEW,
     FIRST,
+    LABELLED_OUT,
     LEAST,
     LOOK_S,
     MOST,
+    NOT_KNOWN,
     Fitter,
 )
 from nextlabel.settings import Settings, for_project
@@ -56,6 +58,23 @@ def fitted(house_of: MakeHouse) -> House:
     house.label(TRAIN, RIGHT)
     assert house.combined(house.fit()) > 0.8
     return house
+
+
+def test_when_no_task_is_left_people_hear_how_to_take_the_results_away(house_of: MakeHouse) -> None:
+    house = house_of(fit_every=1000, fit_max_wait_s=3600)
+    house.label(TRAIN, RIGHT)
+    house.label(POOL, RIGHT)
+    last = TaskRow(9001, Example(9001, "the last one"), False, False, False, 0, ())
+    of_control = replace(last, draw="0.5")
+    for task in (last, replace(last, skipped=True), of_control):
+        house.pool.upsert([task])
+        assert "until the next fit" in house.look().message
+    house.pool.upsert([replace(of_control, skipped=True)])
+    assert house.look().message == LABELLED_OUT.format(PROJECT)
+    house.fit_on_demand()
+    assert house.look().message == LABELLED_OUT.format(PROJECT)
+    house.label(range(9002, 9003), RIGHT)
+    assert house.look().message == LABELLED_OUT.format(PROJECT) + NOT_KNOWN
 
 
 def test_a_projects_own_schedule_and_strategy_are_those_of_its_fits(house_of: MakeHouse) -> None:

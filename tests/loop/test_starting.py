@@ -1,6 +1,7 @@
 """How a start order is made and kept, with a real model and no Label Studio."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.orders import StartOrder
 from nextlabel.loop.starting import StartOrders, to_value
-from nextlabel.model.classifier import Recipe, load_base
+from nextlabel.model.classifier import Progress, Recipe, load_base
 from nextlabel.model.tokens import TokenCache
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
@@ -182,6 +183,51 @@ def test_a_fit_goes_first_and_what_was_embedded_stays(house: House, monkeypatch:
     assert 0 < len(house.embedded()) < 1000
     monkeypatch.undo()
     assert len(tasks_of(house.make())) == 1000
+
+
+def comes_while_embedding(house: House, monkeypatch: pytest.MonkeyPatch, project: int) -> None:
+    """A fit of that project, which waits for the turn from the first embedding on until somebody gives way."""
+    embed, fits = Embedder.embed, list[threading.Thread]()
+
+    def fit() -> None:
+        with house.turn.for_fit(project):
+            pass
+
+    def with_a_fit(self: Embedder, pool: Pool, of: int, tasks: Sequence[Example], progress: Progress) -> None:
+        fits.append(threading.Thread(target=fit))
+        fits[0].start()
+        while not house.turn.fit_comes:
+            pass
+        embed(self, pool, of, tasks, progress)
+
+    monkeypatch.setattr(Embedder, "embed", with_a_fit)
+    house.starts.make(PROJECT)
+    monkeypatch.undo()
+    fits[0].join(30)
+    assert not fits[0].is_alive()
+
+
+def test_the_first_order_gives_way_to_its_own_fit_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.add(range(1, 21))
+    comes_while_embedding(house, monkeypatch, PROJECT)
+    assert house.look() is None
+    comes_while_embedding(house, monkeypatch, PROJECT + 1)
+    order = house.look()
+    assert order is not None
+    assert len(tasks_of(order)) == 20
+    house.add(range(21, 61))
+    comes_while_embedding(house, monkeypatch, PROJECT + 1)
+    assert len(house.embedded()) < 60, "a better order can wait"
+
+
+def test_people_hear_that_it_waits_for_a_fit(house: House) -> None:
+    house.add(range(1, 21))
+    with house.turn.for_fit(PROJECT + 1):
+        house.starts.make(PROJECT)
+    waits = house.board.start(PROJECT)
+    assert (waits.message, waits.total) == (starting.WAITS, 0)
+    house.make()
+    assert house.board.start(PROJECT).message == "Start order: typical and different texts come first. Tasks compared"
 
 
 def test_when_there_is_a_version_none_is_made(house: House, tiny: Path) -> None:

@@ -141,11 +141,12 @@ def test_nothing_waits_for_a_webhook_that_does_not_answer_and_few_requests_are_u
 class Away(LabelStudioClient):
     """A Label Studio that does not answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *why: str) -> None:
         super().__init__("http://localhost:9", "f" * 40)
+        self._why = iter(why)
 
     def project(self, project_id: int, with_counts: bool = True) -> Any:
-        raise StudioError("away")
+        raise StudioError(next(self._why, "away"))
 
 
 def test_looks_that_fail_as_label_studio_does_not_answer_are_counted(tmp_path: Path) -> None:
@@ -156,3 +157,15 @@ def test_looks_that_fail_as_label_studio_does_not_answer_are_counted(tmp_path: P
         controller.reconcile(PROJECT, thorough=True)
         status = board.queue(PROJECT)
         assert (status.state, status.errors, status.unanswered) == ("failed", looks, looks)
+
+
+def test_what_fails_again_and_again_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "nextlabel.loop.controller")
+    settings, registry = Settings(_env_file=None, model_dir=tmp_path), Registry(tmp_path)
+    registry.know(PROJECT)
+    away = Away("away", "away", "its data base is locked", "away", "away")
+    controller = Controller(settings, registry, StatusBoard(tmp_path), away, JobQueue(tmp_path))
+    for _ in range(5):
+        controller.reconcile(PROJECT, thorough=False)
+    said = [record.message for record in caplog.records]
+    assert said == ["project 7: away", "project 7: its data base is locked", "project 7: away"]

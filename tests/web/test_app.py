@@ -848,7 +848,7 @@ def test_the_page_counts_the_labels_of_wanted_classes(fresh: FlaskClient, tmp_pa
     Registry(tmp_path).know(PROJECT)
     wanted = {"refund": {"labels": 12, "target": 30}, "<b>": {"labels": 1, "target": None}}
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, wanted=wanted)
-    assert "<p>Labels of wanted classes: refund 12 of 30 · &lt;b&gt; 1</p>" in page(fresh)
+    assert "<p>Labels of wanted classes: <bdi>refund</bdi> 12 of 30 · <bdi>&lt;b&gt;</bdi> 1</p>" in page(fresh)
     assert fresh.get(f"/api/projects/{PROJECT}").get_json()["queue"]["wanted"] == wanted
 
 
@@ -924,7 +924,7 @@ def test_a_page_loads_nothing_but_our_files_and_nothing_in_it_is_run(fresh: Flas
 
 def test_the_page_shows_what_the_board_and_the_cards_say(fitted: FlaskClient, fitted_dir: Path) -> None:
     shown = page(fitted)
-    for words in ("Project <", "#1", VERSION, "0.500", "0.250", "0.375", "6 new labels", "waiting"):
+    for words in ("Project</bdi> <", "#1", VERSION, "0.500", "0.250", "0.375", "6 new labels", "waiting"):
         assert words in shown
 
 

@@ -85,10 +85,24 @@ def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) ->
     assert versions[3][0] == "6 refused 23 Nov 2026, 15:30 UTC"
     for words in (
         "3 of them new", "12 labels are of copies", "Refund 52 of 80", "the machine says Refund (41 %)",
-        "Today 53 labels by 2 people, 9 s a label in the middle. On random second votes 16 of 18 agree (65 % to 99 %).",
+        "Today 53 labels by 2 people, 9 s a label (median). On random second votes 16 of 18 agree (65 % to 99 %).",
         "1 of at most 3 tasks are open for a second person", "the model says Refund (0.93); 4 of 5 neighbours",
     ):  # fmt: skip
         assert " ".join(words.split()) in " ".join(shown.text.split()), words
+
+
+def test_a_title_or_label_written_from_right_to_left_leaves_our_words_as_they_are(client: FlaskClient) -> None:
+    with saying(told(long_ago())):
+        page, overview = client.get(f"/projects/{PROJECT}").text, client.get("/").text
+    for isolated in (
+        '<h1 id="title"><bdi>Mails to the shop</bdi> ',
+        "the machine says <strong><bdi>Refund</bdi></strong> (41 %)",
+        "<bdi>Refund</bdi> 52 of 80",
+        "labelled <strong><bdi>",
+    ):
+        assert isolated in page
+    assert page.count("Nearest labelled: ") <= page.count("</a> <bdi>")
+    assert "<bdi>Mails to the shop</bdi>" in page + overview
 
 
 def test_tasks_link_into_label_studio(client: FlaskClient) -> None:

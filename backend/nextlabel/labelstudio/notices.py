@@ -83,7 +83,9 @@ def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Noti
     yield from _on_holdout(survey)
     yield from _on_map(config, project)
     for control in config.asked:
-        yield from _on_labels(of_question(survey, config, control), config.of_question(control), project)
+        of_which = f"Question {control.name!r}: " if len(config.asked) > 1 else ""
+        for notice in _on_labels(of_question(survey, config, control), config.of_question(control), project):
+            yield replace(notice, text=of_which + notice.text)
     yield from _on_later_labels(config, project)
     yield from _on_uncounted(survey)
     yield from _on_fields(survey, config, project)

@@ -12,15 +12,19 @@ class ComputeGate:
 
     def __init__(self) -> None:
         self._taken, self._fits = threading.Lock(), threading.Lock()
-        self._fit_comes = threading.Event()
+        self._fit_comes, self._coming = threading.Event(), 0
 
     @contextmanager
-    def for_fit(self) -> Iterator[bool]:
-        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
+    def for_fit(self, project: int = 0) -> Iterator[bool]:
+        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for.
+
+        `project`: whose fit it is, where it matters to others.
+        """
         if not self._fits.acquire(blocking=False):
             yield False
             return
         try:
+            self._coming = project
             self._fit_comes.set()
             ours = self._taken.acquire(timeout=GIVE_WAY_S)  # only a backlog can have it
             self._fit_comes.clear()
@@ -51,3 +55,7 @@ class ComputeGate:
     def fit_comes(self) -> bool:
         """Whether a fit waits for the turn."""
         return self._fit_comes.is_set()
+
+    def fit_of_another_comes(self, project: int) -> bool:
+        """Whether the fit that waits for the turn is known to be of another project."""
+        return self.fit_comes and self._coming not in (0, project)

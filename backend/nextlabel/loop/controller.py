@@ -233,10 +233,10 @@ class Controller:
         try:
             yield
         except RefusedConfigError as error:
-            log.warning("project %d cannot be served: %s", project, error)
+            self._log_news(project, logging.WARNING, error)
             self._say(project, state="refused", message=str(error), **NOTHING_SAID)
         except StudioError as error:
-            log.warning("project %d: %s", project, error)
+            self._log_news(project, logging.WARNING, error)
             away = not isinstance(error, StudioRefusedError) or error.code >= 500  # or its data base was locked
             self._failed(project, str(error), away)
             if away:
@@ -245,11 +245,16 @@ class Controller:
             self._failed(project, str(error))
             self._go_on_without(project, error)
         except NextlabelError as error:
-            log.error("project %d: %s", project, error)
+            self._log_news(project, logging.ERROR, error)
             self._failed(project, str(error))
         except Exception as error:  # the log has the traceback, the people's page a short word; the clock tries again
             self._failed(project, f"internal error ({type(error).__name__}); see the trainer's log")
             raise
+
+    def _log_news(self, project: int, level: int, error: NextlabelError) -> None:
+        """Once, however often it is tried again: Label Studio may be away all night."""
+        if self._board.queue(project).message != str(error):
+            log.log(level, "project %d: %s", project, error)
 
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""
@@ -543,7 +548,7 @@ class Controller:
                 switched = replace(project, model_version=order.name)
                 outcome = outcome.and_then(publisher.publish(switched, depth, settled, fitting))
         if outcome.written:
-            log.info("project %d: published %d predictions", project.id, outcome.written)
+            log.info("project %d: predictions published: %d", project.id, outcome.written)
             trim_heap()  # what the exact scores took
         if outcome.unfinished:
             self._jobs.hint(project.id)
@@ -620,8 +625,6 @@ class Controller:
             notes.append(notices.old_defaults(project.id))
         elif self._own(project.id).control_share and not options.control_seed:
             notes.append(notices.no_control_set(project.id, has_seed=False))
-        if project.show_predictions and found.config.control.share:
-            notes.append(notices.control_tasks_show(project.id))
         if found.version:
             notes += self._on_version(project.id, found.version)
         if self._elsewhere is not None:
@@ -633,6 +636,8 @@ class Controller:
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes
+        if project.show_predictions and found.config.control.share:
+            notes.append(notices.control_tasks_show(project.id))
         if come_by_another_way(outside := pool.state(OutsideState), annotators_at_work(pool)):
             notes.append(notices.another_way(outside.example))
         if project.sampling != UNCERTAINTY:
@@ -741,6 +746,8 @@ class Controller:
     def _report(self, pool: Pool, found: _Found, **changes: object) -> None:
         project, decision = found.project, found.decision
         words, before = told(self._notices(pool, found)), self._board.queue(project.id)
+        if before.state in ("failed", "refused"):
+            log.info("project %d: works again", project.id)
         if (words.first, words.warnings) != (before.first, before.warnings):
             for sentence in filter(None, (words.first, *words.warnings)):
                 log.warning("project %d: %s", project.id, sentence)

@@ -66,6 +66,11 @@ PAUSED = (
     "Paused: nothing is fitted and the order stays as it is until somebody resumes, on the page or with `nextlabel "
     "options --project {} pause=off`; labels are read"
 )
+LABELLED_OUT = (
+    "No task is left to label: import more, or take the results away with `nextlabel export --project {} --everything "
+    "DIR`"
+)
+NOT_KNOWN = "; Fit now makes a version that knows the last labels, too"
 FEW = EVERY  # new labels: fewer are not worth a head, and of themselves no fit
 LOOK_S = 2.0  # between two looks during a fit at how many labels there are
 FITTED_ON = "the labels that it was fitted on"
@@ -133,6 +138,8 @@ class Fitter:
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
             message = f"{pending} of {step} new labels until the next fit"
+            if pool.is_labelled_out():
+                message = LABELLED_OUT.format(project) + (NOT_KNOWN if pending and version else "")
             return FitDecision("", message, len(labels), pending)
         learnt = self._learnt(pool, project, config)
         obstacle = self._obstacle(pool, project, config, [label for _, label in learnt.to_fit])
@@ -224,7 +231,7 @@ class Fitter:
         one. A failed fit keeps its labels."""
         try:
             # The project first: a job too many must not make a backlog give way.
-            with lock(self._settings.model_dir, f"fit.{project}"), self._place() as run:
+            with lock(self._settings.model_dir, f"fit.{project}"), self._place(project) as run:
                 if run is not None:
                     with self._reported(project), Pool(pool_path(self._settings.model_dir, project)) as pool:
                         self._fit_if_due(pool, project, run)
@@ -234,14 +241,14 @@ class Fitter:
             self._jobs.want_fit(project, delay_s=FIT_BUSY_S)
 
     @contextmanager
-    def _place(self) -> Iterator[RunRound | None]:
+    def _place(self, project: int) -> Iterator[RunRound | None]:
         """How a round is run, until the end; None where others are at it. A fit elsewhere lets a backlog go on here."""
         elsewhere = self._elsewhere if self._elsewhere and self._elsewhere.takes_tasks else None
         if elsewhere is not None:
             with elsewhere.for_fit() as ours:
                 yield elsewhere.round if ours else None
             return
-        with self._turn.for_fit() as ours:
+        with self._turn.for_fit(project) as ours:
             yield _run_here if ours else None
 
     @contextmanager

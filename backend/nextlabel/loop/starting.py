@@ -37,6 +37,7 @@ AT_A_TIME = 4096  # values that are written
 TELL_S = 1.0  # between two words to the page
 BUSY_S = 1.0  # when this process is at something else
 SAID = "Start order: typical and different texts come first"
+WAITS = f"{SAID}, as soon as the fit that runs has ended"
 
 
 class StartOrders:
@@ -85,7 +86,11 @@ class StartOrders:
 
     def make(self, project: int) -> None:
         """Make the order that is wanted, unless a fit comes. Where there is a version by now, nothing but what a person
-        looks for needs embeddings."""
+        looks for needs embeddings.
+
+        The first order of a project takes seconds and gives way to no fit of another one: people who label there all
+        day would keep it from ever being made.
+        """
         if self._registry.current(project) and not self._registry.options(project).look_for:
             return
         try:
@@ -99,6 +104,8 @@ class StartOrders:
         if done:
             self._jobs.hint(project)
         else:
+            if self._turn.fit_runs and not self._board.start(project).message:
+                self._say(project, WAITS, 0, 0)
             self._jobs.want_start(project, delay_s=BUSY_S)
 
     def _make_in_turn(self, project: int) -> bool:
@@ -115,7 +122,7 @@ class StartOrders:
 
     def _make(self, pool: Pool, project: int, way: str, made_of: str, wanted: int) -> None:
         seed, following = self._settings.seed, self._drawn(pool)
-        self._embed(pool, project, following[:wanted])
+        self._embed(pool, project, following[:wanted], first=not _current(pool, made_of).name)
         ids_N, embedded_ND = pool.vectors(EMBEDDINGS, self._embedder.name, following[:wanted])
         chosen = ids_N[local.run(start_order, way, embedded_ND, min(PLACES, len(ids_N)), seed)].tolist()
         name = start_name(datetime.fromtimestamp(self._now(), timezone.utc))
@@ -132,13 +139,13 @@ class StartOrders:
         still_open = set(pool.open_ids())
         return [task for task in drawn if task in still_open]
 
-    def _embed(self, pool: Pool, project: int, task_ids: Sequence[int]) -> None:
+    def _embed(self, pool: Pool, project: int, task_ids: Sequence[int], first: bool = False) -> None:
         missing = pool.without_vector(EMBEDDINGS, self._embedder.name, task_ids)
         known, told_at = len(task_ids) - len(missing), 0.0
 
         def progress(done: int, total: int) -> None:
             nonlocal told_at
-            if self._turn.fit_comes:
+            if self._turn.fit_comes and not (first and self._turn.fit_of_another_comes(project)):
                 raise _FitComesError
             if self._now() - told_at >= TELL_S or done == total:
                 told_at = self._now()

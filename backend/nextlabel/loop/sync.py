@@ -213,5 +213,5 @@ def verify(
     verified_to = 0 if last == LAST else last
     pool.update(SyncState, lambda state: replace(state, verified_to=verified_to, parts_owed=owed - 1))
     if different:
-        log.info("project %d: %d tasks after %d differed from the local copy unnoticed", project, different, after)
+        log.info("project %d: of the tasks after %d the local copy was out of date in %d", project, after, different)
     return different

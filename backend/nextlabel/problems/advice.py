@@ -60,7 +60,12 @@ def _waits_for(judgement: Judgement) -> str:
     if figures is None:
         return f"It is too early to tell: {judgement.why}."
     if figures.accuracy.value is None or figures.accuracy.interval.width >= WIDE:
-        return f"It is too early to tell: about {judgement.more} more labels of the control set are needed."
+        needed, left = f"about {judgement.more} more labels of the control set are needed", judgement.sample.left
+        if judgement.more > left:
+            return (
+                f"It cannot be told: {needed}, and it has {left} left. More texts or a larger control_share add to it."
+            )
+        return f"It is too early to tell: {needed}."
     return ""
 
 

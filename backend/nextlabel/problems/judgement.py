@@ -56,6 +56,11 @@ class Sample:
     in_hand: int = 0
     newer: int = 0
 
+    @property
+    def left(self) -> int:
+        """How many can still be answered."""
+        return self.texts - self.answered - self.skipped
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -191,8 +191,7 @@ def _more(labels: int, judgement: Judgement, first: int) -> str:
     """How many labels are wanted, and how many in all that means, if the control set has as many."""
     if not labels:
         return ""
-    sample, found = judgement.sample, needed(labels, judgement, first)
-    left = sample.texts - sample.answered - sample.skipped
+    left, found = judgement.sample.left, needed(labels, judgement, first)
     in_all = f"and it has {left} left" if found.in_all is None else f"about {found.in_all} in all"
     return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
 

@@ -373,6 +373,12 @@ class Pool:
         """How many tasks are in the pool."""
         return self._count("SELECT COUNT(*) FROM task WHERE open")
 
+    def is_labelled_out(self) -> bool:
+        """Whether there are tasks, and none is left that Label Studio serves and we would have labelled."""
+        open_control = "draw != '' AND text IS NOT NULL AND NOT (voted OR closed OR skipped)"
+        left = f"EXISTS (SELECT 1 FROM task WHERE open) OR EXISTS (SELECT 1 FROM task WHERE {open_control})"
+        return bool(self._count(f"SELECT EXISTS (SELECT 1 FROM task) AND NOT ({left})"))
+
     def scored_size(self) -> int:
         """How many tasks a version scores: those of the pool and of the control set."""
         return self._count(f"SELECT COUNT(*) FROM task WHERE {SCORED}")

@@ -68,8 +68,8 @@
       if (shown.has(name) || !same(panel, html)) swap(panel, html);
       shown.set(name, html);
     }
-    const title = document.getElementById("title");
-    if (title) title.firstChild.data = `${found.title} `;
+    const title = document.querySelector("#title bdi");
+    if (title) title.textContent = found.title;
     ages();
     draw();
   }
