@@ -47,7 +47,7 @@ def needed(labels: int, judgement: Judgement, first: int = 0) -> Needed:
     done = sample.answered + sample.skipped
     at_once = min(labels, max(0, first - done))
     in_all = at_once + (labels - at_once) / judgement.control_share
-    return Needed(labels, int(_about(in_all)) if labels <= sample.texts - done else None)
+    return Needed(labels, int(_about(in_all)) if labels <= sample.left else None)
 
 
 def for_range(judgement: Judgement) -> int:
