@@ -6,7 +6,7 @@ from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import is_of
 from nextlabel.problems.judgement import WIDE, Judgement
 from nextlabel.problems.quality_words import PAYS, worth_an_audit
-from nextlabel.values.versions import short_name
+from nextlabel.values.versions import short_name, version_of
 
 TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
 AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
@@ -50,7 +50,11 @@ def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: i
     if worth_it := worth_an_audit(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
     key, sentence = _of_next_labels(helping.next_labels)
-    of_another = "" if is_of(helping, judgement.order) else f" That was found of version {short_name(helping.order)}."
+    of_another = (
+        ""
+        if is_of(helping, judgement.order)
+        else f" That was found of version {short_name(version_of(helping.order))}."
+    )
     return key, f"{sentence}{of_another}"
 
 
