@@ -27,7 +27,7 @@ from nextlabel.store.summary import PAUSED
 from nextlabel.values.options import LATEST, OF_0_1_0, ProjectOptions
 from nextlabel.versions.audits import Audits
 
-ANNA = "anna@example.org"
+ANNA = "anna@pressing.org"
 AUDIT = Audit(
     project=0,
     number=1,
