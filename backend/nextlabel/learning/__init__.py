@@ -13,6 +13,7 @@ __all__ = [
     "diversity",
     "doubt",
     "forecast",
+    "form_heads",
     "fresh_heads",
     "gate",
     "heads",

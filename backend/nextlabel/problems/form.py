@@ -43,7 +43,8 @@ class Part:
         known = dict.fromkeys(map(self.spellings.label_of, there))
         given, left = tuple(label for label in known if label is not None), {*left, *self.missing(when)}
         apart = tuple(label for label in self.spellings.labels if label in left and label not in known)
-        return None if None in known or len(apart) == len(self.spellings.labels) else (given, apart)
+        says_nothing = bool(apart) and len(apart) == len(self.spellings.labels)
+        return None if None in known or says_nothing else (given, apart)
 
     @cached_property
     def _last_change(self) -> str:
