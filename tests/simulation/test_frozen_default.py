@@ -122,6 +122,13 @@ def test_an_option_that_contradicts_is_refused_by_name(
     assert not out.exists()
 
 
+def test_a_part_of_what_it_plays_is_taken_random_sampling_too(tiny: Path, tmp_path: Path) -> None:
+    plan = frozen_default.read(frozen(tmp_path / "file.json", tiny))
+    assert plan.settled("strategy", ["random"]) == ["random"]
+    assert plan.settled("seeds", [1]) == [1]
+    assert plan.settled("full_seeds", 1) == 1
+
+
 def test_another_checkpoint_another_default_and_no_such_file_are_refused(
     corpus: Path, tiny: Path, tmp_path: Path
 ) -> None:
