@@ -124,6 +124,9 @@ def test_only_what_decides_how_a_task_is_read_changes_the_reading() -> None:
     days = ("2026-11-20", "2026-11-21")
     readings |= {replace(SINGLE, hold_out=HoldOut("seed", HeldOut(0.2, day))).reading for day in days}
     assert len(readings) == 5 + len(days)
+    held_out = ProjectOptions(control_seed="seed", hold_out=HeldOut(0.2, days[1]))
+    of_guideline = [replace(held_out, guideline_since=day) for day in ("", *days)]
+    assert len({parse_label_config(view(text("text"), choices()), options).reading for options in of_guideline}) == 3
 
 
 def test_an_endless_config_is_refused_before_it_is_read() -> None:

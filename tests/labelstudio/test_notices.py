@@ -456,6 +456,17 @@ def test_a_label_that_came_later_is_said_unless_it_takes_the_place_of_an_older_o
     assert notice.text.startswith("'b' came to the question label when it was in use.")
     assert "--project 7 --map-label OLD=NEW" in notice.text
     assert say(parse_label_config(many.format(TEXT), replace(noted, label_map={"old": "b"})), *given) == []
+    strange, gone, _ = say(
+        parse_label_config(many.format(TEXT), noted), *given, *(task(i, "old") for i in (3, 4, 5)), task(6, "odd")
+    )
+    assert strange.text.startswith("1 annotation carries labels that the labelling config does not have and is not")
+    assert "'odd' 1 (for example task 6)" in strange.text
+    assert not strange.first
+    assert gone.harmless
+    assert gone.text == (
+        "3 annotations carry labels that the labelling config has no more: 'old' 3 (for example task 3). What was said "
+        "of its other labels there is learnt."
+    )
 
 
 def test_of_a_project_without_a_control_set_it_is_said_how_to_get_one() -> None:

@@ -240,6 +240,8 @@ def test_of_labels_before_a_day_a_share_is_held_out_copies_together_and_none_of_
     assert {note for row in held_out for note in row.notes} == {Note(OF_LABELS, "2026-11-24")}
     assert not any(row.holdout for row in (*later, *without))
     assert [row.draw for row in before] == [row.draw for row in without]
+    config = replace(config, hold_out=replace(config.hold_out, since="2026-11-24"))
+    assert not any(row.holdout for row in read(labels[0])), "a guideline came later, so that they would judge nothing"
 
 
 # Annotations

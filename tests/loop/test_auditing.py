@@ -13,7 +13,16 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
-from nextlabel.loop.auditing import NO_ANSWER, AuditOrder, certified_tasks, freeze_pool, in_force, progress, records_of
+from nextlabel.loop.auditing import (
+    NO_ANSWER,
+    AuditOrder,
+    certified_questions,
+    certified_tasks,
+    freeze_pool,
+    in_force,
+    progress,
+    records_of,
+)
 from nextlabel.loop.fitting import AUDITED
 from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
@@ -283,3 +292,5 @@ def test_an_answer_to_a_form_is_right_when_all_that_is_shown_is(
         assert any(why.startswith("Outdated") for why in outdated) == ("why" in asks)
         left_to_the_machine = certified_tasks(pool, OF_FORM, audit)
         assert bool(left_to_the_machine) == (asks == ALL), "no person may be spared a question that is not certified"
+        assert certified_questions(pool, OF_FORM, audit) == (() if asks == ALL else asks)
+        assert certified_questions(pool, OF_FORM, replace(audit, most_labels=3)) == ()

@@ -45,6 +45,6 @@ def test_the_last_version_is_fitted_on_everything_and_is_nowhere_but_where_it_wa
     assert set(house.pool.open_ids()) == set(POOL)
     with pytest.raises(NextlabelError, match="is not empty"):
         write_final(house.settings, house.registry, PROJECT, out)
-    with pytest.raises(NextlabelError, match="holds no tasks of project 9"):
+    with pytest.raises(NextlabelError, match="holds no copy of project 9 that was read to the end"):
         write_final(house.settings, house.registry, 9, tmp_path / "other")
     house.pool.__exit__()

@@ -72,6 +72,13 @@ def test_what_only_grows_is_not_taken_back_and_what_a_connection_needs_is_not_lo
         {"nextlabel": {**needed, "label_changes": {name: {"a": [when]}}}} for name, when in (("q", "2"), ("r", "1"))
     ]
     assert _merged(*changes)["nextlabel"]["label_changes"] == {"q": {"a": ["2"]}, "r": {"a": ["1"]}}
+    since = {"a": ["", "5"], "b": ["4"], "c": ["6"]}
+    then = {"a": ["1"], "b": ["1", "4"], "c": ["1"], "d": ["", "2"]}
+    changes = [{"nextlabel": {**needed, "label_changes": {"q": labels}}} for labels in (since, then)]
+    assert _merged(*changes)["nextlabel"]["label_changes"]["q"] == {
+        "a": ["1", "5"], "b": ["4"], "c": ["6"], "d": ["", "2"]
+    }  # fmt: skip
+    assert _merged(changes[0], changes[0]) == changes[0]
     opened = {"nextlabel": {**needed, "reopened": {"17": 1}}}
     assert _merged(opened, {"nextlabel": {"reopened": {"4": 1}}})["nextlabel"] == {**needed, "reopened": {"17": 1}}
     spoilt = {"nextlabel": {**needed, "audits": "many", "asked_since": 3, "control_seed": 7}}

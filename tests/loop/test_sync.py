@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from helpers.served import jobs_in
+from nextlabel.errors import StudioError
 from nextlabel.lab.annotators import annotate, gold_of, sign_up
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
@@ -243,6 +244,29 @@ def test_a_look_that_finds_the_project_taken_comes_again_as_thorough_as_it_was(t
     with lock(tmp_path, "1.queue"):
         controller.reconcile(1, thorough)
     assert jobs_in(tmp_path) == [("reconcile", (1, thorough))]
+
+
+class Broken(LabelStudioClient):
+    """A Label Studio that breaks off whatever is read of a project with this labelling config."""
+
+    def __init__(self) -> None:
+        super().__init__("http://studio.invalid", "")
+
+    def last_change(self, project: int) -> str:
+        raise StudioError("away")
+
+
+def test_what_a_form_was_like_stays_known_while_its_tasks_are_read_anew(pool: Pool) -> None:
+    project = Project(1, "one", "<View/>", "", None, False, 0, 0, False, False)
+    known = []
+    for before in ("", "<View><Text/></View>"):
+        pool.clear(SyncState("another", label_config=before))
+        with pytest.raises(StudioError):
+            sync(Broken(), pool, CONFIG, project, Clock())
+        state = pool.state(SyncState)
+        assert (state.reading, state.complete) == (CONFIG.reading, False)
+        known.append(state.label_config)
+    assert known == ["", "<View/>"], "of a project that was never read nothing is known"
 
 
 # What a label costs

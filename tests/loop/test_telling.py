@@ -169,3 +169,8 @@ def test_what_fails_again_and_again_is_logged_once(tmp_path: Path, caplog: pytes
         controller.reconcile(PROJECT, thorough=False)
     said = [record.message for record in caplog.records]
     assert said == ["project 7: away", "project 7: its data base is locked", "project 7: away"]
+    caplog.clear()
+    again = Controller(settings, registry, StatusBoard(tmp_path), Away(*["away"] * 2), JobQueue(tmp_path))
+    for _ in range(2):
+        again.reconcile(PROJECT, thorough=False)
+    assert [record.message for record in caplog.records] == ["project 7: away"], "a trainer that was started since"

@@ -76,6 +76,18 @@ def test_the_advice_follows_from_what_is_known(
     assert words in found.sentence
 
 
+def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
+    tone, topic = (replace(SURE, question=name) for name in ("tone", "topic"))
+    form = replace(tone, questions=(tone, topic))
+
+    def said(*done: str) -> Advice:
+        return advise(form, STILL, False, 0, 1.0, NO_ADVICE, done)
+
+    assert said().sentence.count("--question tone") == 1
+    assert said("tone").sentence.count("--question topic") == 1
+    assert said("tone", "topic").key == advice.HARDLY_CHANGES
+
+
 def test_what_an_older_version_was_found_to_gain_is_not_said_of_the_one_in_force() -> None:
     of_it, of_another = (replace(STILL, order=order) for order in ("nextlabel-2.7", "nextlabel-1.3"))
     said = advise(KNOWN, of_it, False, 0, 9.0, NO_ADVICE)

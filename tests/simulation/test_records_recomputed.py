@@ -153,6 +153,6 @@ def test_labels_needed_in_the_page_are_those_of_the_records(run: Recomputed, fou
 def saved(of: Mapping[str, float | None]) -> str:
     share = "not reached" if of["share"] is None else f"{round(100 * of['share'])} %"
     if of["low"] is None and of["high"] is None:
-        return f"{share} (no interval)"
+        return share if of["share"] is None else f"{share} (no interval)"
     low, high = ("open" if end is None else f"{round(100 * end)}" for end in (of["low"], of["high"]))
     return f"{share} [{low} to {high}]"

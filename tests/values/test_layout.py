@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, asks, decoded, encoded, labels_in, unasked
+from nextlabel.values.layout import (
+    ANY_OF,
+    ONE_OF,
+    ORDERED,
+    Cut,
+    Layout,
+    agree,
+    asks,
+    decoded,
+    encoded,
+    labels_in,
+    unasked,
+)
 
 LAYOUT = Layout(
     (Cut("topic", ONE_OF, ("a", "b", "c")), Cut("tones", ANY_OF, ("x", "y")), Cut("stars", ORDERED, ("1", "2")))
@@ -95,3 +107,18 @@ def test_of_a_label_that_was_not_asked_about_nothing_is_a_target() -> None:
     assert LAYOUT.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
     older = Layout((LAYOUT.cuts[0], Cut("tones", ANY_OF, ("x",))))
     assert older.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}), "as it was before y came"
+
+
+def test_answers_agree_that_differ_in_what_one_of_them_says_nothing_of() -> None:
+    older = encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
+    same = [encoded({"tones": tones, "topic": ("a",)}) for tones in (("x",), ("x", "y"))]
+    others = [encoded(given) for given in ({"tones": ("y",), "topic": ("a",)}, {"tones": ("x",), "topic": ("b",)})]
+    for one in (older, *same):
+        assert agree(older, one)
+        assert agree(one, older)
+    for other in (*others, encoded({"tones": ("x",)}), "pos", ""):
+        assert not agree(older, other)
+        assert not agree(other, older)
+    assert not agree(*same)
+    assert agree("pos", "pos")
+    assert not agree("pos", "neg")

@@ -167,9 +167,14 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         changes=options.label_changes,
         unlearned=(*others, *texts.around),
         named=tuple(element.get("name", "") for element in root.iter() if element.get("toName")),
-        hold_out=HoldOut(options.control_seed, options.hold_out) if options.hold_out else NO_HOLD_OUT,
+        hold_out=_hold_out_of(options),
         counting=options.counting,
     )
+
+
+def _hold_out_of(options: ProjectOptions) -> HoldOut:
+    of = options.hold_out
+    return HoldOut(options.control_seed, of, options.counting.since) if of else NO_HOLD_OUT
 
 
 def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[ControlTag, ...]:

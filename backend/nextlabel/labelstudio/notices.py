@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.labelstudio.config import LabelConfig
@@ -20,7 +20,7 @@ from nextlabel.labelstudio.objects.fields import MISSING
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ONE_OF, decoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, decoded
 from nextlabel.values.options import ANY, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -84,7 +84,8 @@ def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Noti
     yield from _on_map(config, project)
     for control in config.asked:
         of_which = f"Question {control.name!r}: " if len(config.asked) > 1 else ""
-        for notice in _on_labels(of_question(survey, config, control), config.of_question(control), project):
+        once = config.changes.get(control.name, {}) if control.kind == ANY_OF else {}
+        for notice in _on_labels(of_question(survey, config, control), config.of_question(control), project, once):
             yield replace(notice, text=of_which + notice.text)
     yield from _on_later_labels(config, project)
     yield from _on_uncounted(survey)
@@ -161,10 +162,15 @@ def _on_map(config: LabelConfig, project: int) -> Iterator[Notice]:
         )
 
 
-def _on_labels(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+def _on_labels(survey: Survey, config: LabelConfig, project: int, once: Collection[str]) -> Iterator[Notice]:
+    """`once` labels are known to have been in the config, or still are."""
     unknown = {label: survey.votes[label] for label in _unknown(survey, config)}
-    if unknown:
-        yield _unknown_labels(survey, config, project, unknown)
+    gone = {label: seen for label, seen in unknown.items() if label in once}
+    if unknown.keys() - gone.keys():
+        never = {label: seen for label, seen in unknown.items() if label not in gone}
+        yield _unknown_labels(survey, config, project, never)
+    if gone:
+        yield _gone_labels(survey, config, project, gone)
     ignored = {label: seen for label, seen in survey.votes.items() if config.ignores(label)}
     if ignored:
         yield _ignored_labels(ignored)
@@ -215,18 +221,35 @@ def _unknown(survey: Survey, config: LabelConfig) -> list[str]:
 def _unknown_labels(survey: Survey, config: LabelConfig, project: int, unknown: Mapping[str, Seen]) -> Notice:
     count = _total(unknown)
     known = _total(survey.votes) - count
-    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(unknown.items())[:NAMED]) + _more(len(unknown))
-    example = min(seen.task_id for seen in unknown.values())
     accepted = sum(survey.accepted.get(label, 0) for label in unknown)
     filled_in = f" {accepted} of them were submitted as an old prediction had filled them in." if accepted else ""
-    remedy = _remedy(project, unknown, proposals(survey, config))
+    remedy = _remedy(project, unknown, _proposed(survey, config, unknown))
     return Notice(
         "Labels that the config does not have",
         f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config does not have "
-        f"and {'is' if count == 1 else 'are'} not learnt from: {names} (for example task {example}).{filled_in} "
-        f"{remedy}.",
+        f"and {'is' if count == 1 else 'are'} not learnt from: {_counted(unknown)}.{filled_in} {remedy}.",
         first=count > known,
     )
+
+
+def _gone_labels(survey: Survey, config: LabelConfig, project: int, gone: Mapping[str, Seen]) -> Notice:
+    count, meant = _total(gone), _proposed(survey, config, gone)
+    remedy = f" {_remedy(project, gone, meant)}." if meant else ""
+    return Notice(
+        "Labels that are gone",
+        f"{_annotations(count)} {'carries' if count == 1 else 'carry'} labels that the labelling config has no more: "
+        f"{_counted(gone)}. What was said of its other labels there is learnt.{remedy}",
+        harmless=True,
+    )
+
+
+def _counted(labels: Mapping[str, Seen]) -> str:
+    names = ", ".join(f"{label!r} {seen.count}" for label, seen in list(labels.items())[:NAMED]) + _more(len(labels))
+    return f"{names} (for example task {min(seen.task_id for seen in labels.values())})"
+
+
+def _proposed(survey: Survey, config: LabelConfig, unknown: Collection[str]) -> dict[str, str]:
+    return {old: new for old, new in proposals(survey, config).items() if old in unknown}
 
 
 def _ignored_labels(ignored: Mapping[str, Seen]) -> Notice:

@@ -59,15 +59,17 @@ NO_CONTROL = Control()
 @dataclass(frozen=True)
 class HoldOut:
     """The rule by which labels that a project has are drawn to judge versions: its secret seed and which. The draw is
-    another one than that of the control set, whose tasks are none of these."""
+    another one than that of the control set, whose tasks are none of these. Labels from before the day `since`, that of
+    a guideline, would judge nothing, so they are not drawn."""
 
     seed: str = ""
     of: HeldOut = NOTHING_HELD_OUT
+    since: str = ""
 
     def takes(self, example: Example, votes: Iterable[Vote]) -> bool:
         """Whether a task with these votes is one of them. By the times of their last change: a label that is changed
         after the day is one like any other again."""
-        first = min((vote.when for vote in votes), default="")
+        first = min((vote.when for vote in votes if vote.when >= self.since), default="")
         return "" < first < self.of.before and draw(f"{self.seed} held out", key_of(example)) < self.of.share * DRAWS
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.loop.asking import Asker as HelpingAsker
-from nextlabel.loop.auditing import certified_tasks
+from nextlabel.loop.auditing import certified_questions, certified_tasks
 from nextlabel.loop.look_again import Again, Asker
 from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.telling import Teller
@@ -65,8 +65,9 @@ class Afterwards:
             self._asker.look(pool, project, checked.config, self._registry.card(project, checked.version))
         over, last = self._audits.over(project), self._board.advice(project)
         certified = len(certified_tasks(pool, checked.config, over)) if over else 0
+        done = certified_questions(pool, checked.config, over) if over else ()
         judgement, helping = self._board.quality(project), self._board.helping(project)
-        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last)
+        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last, done)
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())

@@ -275,6 +275,11 @@ def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
     return [task for task, confidence in rows if part and confidence >= part.threshold]
 
 
+def certified_questions(pool: Pool, config: LabelConfig, audit: Audit) -> tuple[str, ...]:
+    """What its certificate is about, where that is not all that is asked; none without one."""
+    return audit.asks if not is_of_all(audit, config) and progress(pool, config, audit).part else ()
+
+
 class AuditOrder:
     """The order of an audit's tasks: that of the draw. No guess is shown."""
 

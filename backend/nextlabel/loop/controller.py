@@ -158,6 +158,7 @@ class Controller:
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
         self._turn, self._base_model = ComputeGate(), threading.Lock()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
+        self._logged = dict[int, str]()
         self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
         self._elsewhere = elsewhere_of(settings)
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn, self._elsewhere)
@@ -252,9 +253,10 @@ class Controller:
             raise
 
     def _log_news(self, project: int, level: int, error: NextlabelError) -> None:
-        """Once, however often it is tried again: Label Studio may be away all night."""
-        if self._board.queue(project).message != str(error):
+        """Once by each trainer, however often it is tried again: Label Studio may be away all night."""
+        if not str(error) == self._board.queue(project).message == self._logged.get(project):
             log.log(level, "project %d: %s", project, error)
+        self._logged[project] = str(error)
 
     def _close_gap(self, pool: Pool, project_id: int, thorough: bool) -> bool:
         """Whether the project is connected with us."""

@@ -10,6 +10,7 @@ from nextlabel.problems.question import Question
 from nextlabel.store.pool import Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example, key_of
+from nextlabel.values.layout import agree
 from nextlabel.values.survey import Copies
 
 HOLD = "hold"  # the option `near_copies` with which copies are told from other texts
@@ -64,7 +65,7 @@ def copies_in(pool: Pool, question: Question) -> Copies:
     groups = pool.copy_groups(learnt.keys() - kept_out)
     return Copies(
         again=sum(len(group) - 1 for group in groups),
-        contradicting=sum(len({learnt[task_id] for task_id in group}) > 1 for group in groups),
+        contradicting=sum(not all(agree(learnt[group[0]], learnt[task]) for task in group) for group in groups),
         held_out=len(kept_out),
         open=len(pool.copies_of_labelled(question)),
     )

@@ -13,20 +13,18 @@ import numpy as np
 from nextlabel import __version__
 from nextlabel.compute import local
 from nextlabel.compute.tasks import ClusterAwayError
-from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.copies import counted_once, lighter
 from nextlabel.learning.rounds import Round, StageProgress, round_seed, run_round
 from nextlabel.loop.elsewhere import Elsewhere, elsewhere_of
 from nextlabel.loop.fitting import label_counts, recipe_of
-from nextlabel.loop.leaving import README, base_of
+from nextlabel.loop.leaving import README, base_of, full_copy_of
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems.judgement import Judgement
 from nextlabel.problems.question import Question
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.files import replace_file
-from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.versions.exporting import require_empty, whole
 from nextlabel.versions.model_card import Facts, Owner, model_card
@@ -50,18 +48,12 @@ def write_final(
     """Fit on all labels of the local copy and write a checkpoint that plain transformers loads, with cards that say
     what it is; returns how many labels it knows, copies once. `elsewhere` is what the settings name if not given.
 
-    Raises `NextlabelError` when the directory is not empty or cannot be written, or nothing was read of the project;
+    Raises `NextlabelError` when the directory is not empty or cannot be written, or its tasks were not all read;
     `NotEnoughLabelsError` when labels are missing.
     """
     require_empty(directory)
-    path = pool_path(settings.model_dir, project)
-    if not path.exists():
-        raise NextlabelError(
-            f"MODEL_DIR={settings.model_dir} holds no tasks of project {project}. Set MODEL_DIR to the backend's, and "
-            "--project to the number in its address."
-        )
     options = registry.options(project)
-    with Pool(path) as pool:
+    with full_copy_of(settings, project) as pool:
         form = pool.state(SyncState).label_config
         config = parse_label_config(form, options)
         question = config.question

@@ -1,7 +1,7 @@
 """Backs up what cannot be made again, and brings it back: files of MODEL_DIR, and options that lie in Label Studio."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from nextlabel.labelstudio.registration import BEFORE, find_backend
 from nextlabel.loop.forgetting import is_there, not_there, taken
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.options import KEY, ProjectOptions, of_ours, possible
+from nextlabel.values.options import KEY, LabelChanges, ProjectOptions, of_ours, possible
 from nextlabel.versions import archive
 from nextlabel.versions.archive import Contents
 
@@ -132,11 +132,29 @@ def _merged(there: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any
     ours, options = possible(there), ProjectOptions.of(extra)
     now = ProjectOptions.of({KEY: ours})
     audits, since = max(now.audits, options.audits), {**options.asked_since, **now.asked_since}
-    changes = {**options.label_changes, **now.label_changes}
+    changes = _joined(options.label_changes, now.label_changes)
     kept = replace(options, audits=audits, asked_since=since, label_changes=changes, reopened=now.reopened)
     merged = kept.put_into(extra)
     needed = {name: ours[name] for name in (BEFORE, "control_seed") if name in ours}
     return {**there, **merged, KEY: {**needed, **of_ours(merged)}}
+
+
+def _joined(then: LabelChanges, now: LabelChanges) -> LabelChanges:
+    """What is known of each label by both. Who connected anew has known it only since, and took it for one that was
+    always there or never."""
+    return {
+        name: {
+            label: _times(then.get(name, {}).get(label, ()), now.get(name, {}).get(label, ()))
+            for label in {**then.get(name, {}), **now.get(name, {})}
+        }
+        for name in {**then, **now}
+    }
+
+
+def _times(then: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """At which a label came and went, in turn; it is there, or not, as it is `now`."""
+    joined = [*then, *(when for when in now if when > max(then, default=""))]
+    return joined if len(joined) % 2 == len(now or then) % 2 else now
 
 
 def _differing(there: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

@@ -30,6 +30,7 @@ from nextlabel.store.state import AgainState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features
 from nextlabel.values.counting import DELETED
+from nextlabel.values.layout import agree
 from nextlabel.values.options import ProjectOptions
 from nextlabel.versions.registry import Registry
 
@@ -247,5 +248,5 @@ def _outcomes(asker: Asker, labelled: Set[int]) -> tuple[int, int]:
     asked = asker.pool.state(AgainState).asked
     given = asker.pool.counted_votes(labelled & asked.keys())
     done = {task: votes for task, votes in given.items() if len({vote.account for vote in votes}) > 1}
-    same = sum((asker.question.consensus(votes) or "") == asked[task] for task, votes in done.items())
+    same = sum(agree(asker.question.consensus(votes) or "", asked[task]) for task, votes in done.items())
     return same, len(done) - same

@@ -44,7 +44,10 @@ def sync(
     """
     state = pool.state(SyncState)
     if state.reading != config.reading:
-        pool.clear(SyncState(config.reading, annotators=state.annotators, parts_owed=state.parts_owed))
+        # What the form was like stays known: a label that comes to it before all is read came later all the same.
+        form = project.label_config if state.label_config else ""
+        anew = SyncState(config.reading, label_config=form, annotators=state.annotators, parts_owed=state.parts_owed)
+        pool.clear(anew)
     _count_votes(pool, config, project)
     if not pool.state(SyncState).complete:
         _read_everything(studio, pool, config, project, now, tell)

@@ -1,5 +1,6 @@
 """What to do next, as one value that changes seldom, so that somebody can be told when it does."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from nextlabel.problems.helping import Helping, NextLabels
@@ -31,14 +32,25 @@ class Advice:
 NO_ADVICE = Advice()
 
 
-def advise(judgement: Judgement, helping: Helping, auditing: bool, certified: int, now: float, last: Advice) -> Advice:
+def advise(
+    judgement: Judgement,
+    helping: Helping,
+    auditing: bool,
+    certified: int,
+    now: float,
+    last: Advice,
+    done: Collection[str] = (),
+) -> Advice:
     """From what the control set says, what was last found of the order, whether an audit runs, and how many tasks the
-    last one certified. `last` is the advice so far: of the same key it has been that since then."""
-    key, sentence = _advice(judgement, helping, auditing, certified, last.key)
+    last one certified, or which questions of a form are `done`. `last` is the advice so far: of the same key it has
+    been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done)
     return Advice(key, sentence, last.since if last.key == key else now)
 
 
-def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: int, last: str) -> tuple[str, str]:
+def _advice(
+    judgement: Judgement, helping: Helping, auditing: bool, certified: int, last: str, done: Collection[str]
+) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
     if certified:
@@ -47,7 +59,7 @@ def _advice(judgement: Judgement, helping: Helping, auditing: bool, certified: i
         return CANNOT_TELL, "The project has no control set, so that nothing can be told."
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if worth_it := worth_an_audit(judgement, STILL if last == AUDIT_WORTH_IT else PAYS):
+    if worth_it := worth_an_audit(judgement, STILL if last == AUDIT_WORTH_IT else PAYS, done):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
     key, sentence = _of_next_labels(helping.next_labels)
     of_another = "" if is_of(helping, judgement.order) else f" That was found of version {short_name(helping.order)}."

@@ -1,7 +1,7 @@
 """What people read of a judgement: sentences, and a table of the classes. docs/quality.md explains each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from shlex import quote
@@ -147,11 +147,11 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def worth_an_audit(judgement: Judgement, least: float = PAYS) -> str:
+def worth_an_audit(judgement: Judgement, least: float = PAYS, done: Collection[str] = ()) -> str:
     """The command that says what an audit takes, of a form of the first question that is worth it: the `least` share or
-    more is right of what is left. Empty where there is none."""
+    more is right of what is left, and it is none of those `done`. Empty where there is none."""
     for one in each(judgement):
-        left = one.left
+        left = None if one.question in done else one.left
         if left is not None and left.value is not None and left.value >= least and left.examples >= LABELS:
             return f"{DRY_RUN} --question {quote(one.question)}" if one.question else DRY_RUN
     return ""

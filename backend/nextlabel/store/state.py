@@ -37,8 +37,9 @@ class SyncState(Record):
     """How far the copy is in step with Label Studio. `loop.sync` writes it.
 
     `reading` names the way in which the tasks were read, and `complete` says that all were; `label_config` is the
-    project's as of then. Changes were read up to `watermark`, an `updated_at` of Label Studio's; it is to be overlapped
-    by `overlap_s` until it is the `settled` one. `watermark_seen_at` and `synced_at` are in seconds since the epoch.
+    project's as of the last look, empty before all were read for the first time. Changes were read up to `watermark`,
+    an `updated_at` of Label Studio's; it is to be overlapped by `overlap_s` until it is the `settled` one.
+    `watermark_seen_at` and `synced_at` are in seconds since the epoch.
     `annotators` gives the time of each one's last label, of those at work. `difference` and `accepted` are of tasks,
     annotations and closed tasks. All tasks up to id `verified_to` were compared, and `parts_owed` more parts are due.
     `counting` says in words which labels count less than others, or not at all.

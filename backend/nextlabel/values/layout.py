@@ -159,6 +159,16 @@ def unasked(answer: str) -> Answers:
     return _read(answer)[1]
 
 
+def agree(one: str, other: str) -> bool:
+    """Whether two answers are the same, but for labels that one of them says nothing of."""
+    given, left = decoded(one), (unasked(one), unasked(other))
+    if one == other or not given or not any(left):
+        return one == other
+    apart = {name: {label for of in left for label in of.get(name, ())} for name in given}
+    theirs = decoded(other)
+    return given.keys() == theirs.keys() and all({*given[name]} ^ {*theirs[name]} <= apart[name] for name in given)
+
+
 @lru_cache(maxsize=2**15)  # people give few different answers, and each is asked for at every look
 def _read(answer: str) -> tuple[Answers, Answers]:
     try:
