@@ -57,3 +57,12 @@ def test_while_modules_are_imported_nobody_looks_for_garbage_and_then_not_among_
         assert not any(looked_at is made for looked_at in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+def test_after_an_import_that_failed_garbage_is_looked_for_again() -> None:
+    with pytest.raises(ImportError), without_collecting():
+        raise ImportError("no such module")
+    try:
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()

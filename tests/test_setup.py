@@ -120,6 +120,20 @@ def test_output_that_nobody_reads_to_its_end_is_no_traceback(arguments: Sequence
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_no_output_at_all_is_no_traceback_and_another_pipe_that_breaks_is_one() -> None:
+    closed = f"exec {sys.executable} -m nextlabel settings >&-"
+    done = subprocess.run(["bash", "-c", closed], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    code = """
+import nextlabel.__main__ as ours
+def broken(): raise BrokenPipeError("a worker's")
+ours.usage = broken
+ours.main(["--help"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "BrokenPipeError: a worker's" in done.stderr
+
+
 @pytest.mark.parametrize("found", [chromium, promtool])
 def test_the_programs_that_setup_brings_answer(found: Callable[[], str]) -> None:
     subprocess.run([found(), "--version"], check=True, capture_output=True, timeout=60)

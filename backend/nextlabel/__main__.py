@@ -1,6 +1,7 @@
 """The command line: `nextlabel COMMAND ...`, the same as `python -m nextlabel COMMAND ...`."""
 
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -90,10 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, where a closed pipe can be caught
+            if sys.stdout is not None:  # closed before we were started
+                sys.stdout.flush()  # here, where a closed pipe can be caught
     except BrokenPipeError:
+        if not _nobody_reads():
+            raise  # another pipe, such as that of a process of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end
         return 141
+
+
+def _nobody_reads() -> bool:
+    """Whether the output is a pipe whose other end is closed."""
+    looks = select.poll()
+    looks.register(sys.stdout.fileno(), 0)  # that it is closed is told all the same
+    return bool(looks.poll(0))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

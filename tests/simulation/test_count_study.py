@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nextlabel.learning import auto_recipe
 from nextlabel.simulation.comparisons import (
     Against,
     Arm,
@@ -15,7 +16,7 @@ from nextlabel.simulation.comparisons import (
     Point,
     Saving,
 )
-from nextlabel.simulation.count_study import CountStudy, doubts, headlines
+from nextlabel.simulation.count_study import CountStudy, doubts, headlines, steps_of_fits
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.records import Record, Run
 from nextlabel.simulation.verdicts import difference
@@ -239,6 +240,18 @@ def test_a_shorter_fit_on_all_the_data_is_told() -> None:
     assert said in told(short)
     assert "Full data is fitted" not in told(long)
     assert "Full data is fitted" not in told(one)
+
+
+def test_fits_by_the_rule_of_new_projects_take_as_many_steps_as_it_says_at_most() -> None:
+    one = study(arm("margin", 0.0))
+    recipe = {"steps": auto_recipe.RULE, "batch_size": 16, "stop_loss": 0.05}
+    by_rule, by_another = (
+        replace(one, run=replace(one.run, setting={**one.run.setting, "recipe": of, "epochs": 0.0, "full_steps": 343}))
+        for of in (recipe, {**recipe, "steps": "auto: 1 text"})
+    )
+    assert steps_of_fits(by_rule) == {**{n: auto_recipe.steps(n) for n in COUNTS}, by_rule.comparison.train: 343}
+    assert "Full data is fitted for 1.8 epochs at most, versions with 512 labels for 6.7 at most: it" in told(by_rule)
+    assert steps_of_fits(by_another) == {}, "whose steps this build does not know"
 
 
 def test_seconds_that_other_work_spoilt_are_told() -> None:

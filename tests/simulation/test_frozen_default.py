@@ -14,6 +14,8 @@ from nextlabel.learning import auto_recipe
 from nextlabel.model import checkpoints
 from nextlabel.settings import Settings
 from nextlabel.simulation import frozen_default, records
+from nextlabel.simulation.count_report import read_count_study
+from nextlabel.simulation.count_study import steps_of_fits
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.records import SETTING
@@ -90,6 +92,10 @@ def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
     setting = json.loads((out / SETTING).read_text(encoding="utf-8"))
     assert setting["frozen"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert setting["recipe"]["steps"] == auto_recipe.RULE
+    assert steps_of_fits(read_count_study([out])) == {
+        **{n: auto_recipe.steps(n) for n in (8, 16)},
+        60: 343,
+    }, "its report can tell them"
     file.write_text(f"{file.read_text(encoding='utf-8')} ", encoding="utf-8")
     with pytest.raises(BadRunError, match=r"another setting than the one asked for .*frozen: "):
         simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"])
@@ -114,6 +120,13 @@ def test_an_option_that_contradicts_is_refused_by_name(
     with pytest.raises(BadRunError, match=said):
         simulate.main(["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", *option])
     assert not out.exists()
+
+
+def test_a_part_of_what_it_plays_is_taken_random_sampling_too(tiny: Path, tmp_path: Path) -> None:
+    plan = frozen_default.read(frozen(tmp_path / "file.json", tiny))
+    assert plan.settled("strategy", ["random"]) == ["random"]
+    assert plan.settled("seeds", [1]) == [1]
+    assert plan.settled("full_seeds", 1) == 1
 
 
 def test_another_checkpoint_another_default_and_no_such_file_are_refused(

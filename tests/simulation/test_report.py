@@ -274,6 +274,9 @@ def test_the_protocol_says_how_long_models_are_fitted(tmp_path: Path) -> None:
         assert said in summary
     enough = play(tmp_path / "enough", range(2), {"random": 0.0}, **{**setting, "full_steps": 149})
     assert "undertrained" not in summary_of(enough)
+    rule = {**recipe, "steps": "auto: more for more labels"}
+    summary = summary_of(play(tmp_path / "rule", range(2), {"random": 0.0}, **{**setting, "recipe": rule}))
+    assert "- Fit of a round: auto: more for more labels, 10 examples a step, learning rate 5e-05, warm-up" in summary
 
 
 def test_leaks_stopped_arms_and_mixed_versions_are_told(tmp_path: Path) -> None:

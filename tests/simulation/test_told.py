@@ -1,6 +1,8 @@
 """What a lead would have been told, and what was true: in a round's record, and in the tables made from records."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,3 +92,20 @@ def test_audits_certify_versions_that_are_right_and_no_others(run: Path) -> None
     assert "| letters | margin | 64 | 1 | +0." in page
     assert "No record has control labels yet." in page
     assert "| no control set |" in page
+
+
+def test_of_the_live_arms_last_round_it_is_said_that_nothing_was_asked() -> None:
+    live = Record(0, "live", 4, 512, SCORES, SCORES, (), {})
+    changed: list[dict[str, Any]] = [
+        {},
+        {"labels": 32, "told": {"forecast": None, "measured": None}},
+        {"strategy": "margin"},
+    ]
+    told = [Told("letters", replace(live, **changes), 0.5, 0.0, (0.0,), 0, None, None) for changes in changed]
+    page = told_report.to_markdown(told)
+    for arm, labels, said in (
+        ("live", 512, "not asked"),
+        ("live", 32, "too few labels"),
+        ("margin", 512, "no control set"),
+    ):
+        assert f"| letters | {arm} | {labels} | 1 | +0.000 ± 0.000 |  |  |  |  |  | {said} |" in page

@@ -6,7 +6,7 @@ from nextlabel.simulation import baselines
 from nextlabel.simulation.asked import rules
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
-from nextlabel.simulation.count_study import CountStudy, begun_anew, machines_by_seed, steps_of_fits
+from nextlabel.simulation.count_study import CountStudy, at_most, begun_anew, machines_by_seed, steps_of_fits
 from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
 from nextlabel.simulation.records import LIVE, Record
@@ -149,8 +149,8 @@ def _but_live(study: CountStudy) -> str:
 
 def _fits(study: CountStudy) -> Iterator[Table]:
     """How long models were fitted; nothing where the setting does not tell."""
-    size = (study.run.setting.get("recipe") or {}).get("batch_size") or 0
-    head = ["labels", "steps", "examples a step", "epochs", "of its own labels known afterwards"]
+    size, most = (study.run.setting.get("recipe") or {}).get("batch_size") or 0, at_most(study)
+    head = ["labels", f"steps{most}", "examples a step", f"epochs{most}", "of its own labels known afterwards"]
     rows = [
         [f"{count:,}", f"{n:,}", str(size), f"{n * size / count:.1f}", _known(study, count)]
         for count, n in steps_of_fits(study).items()

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.simulation import asked, baselines
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving
@@ -286,14 +287,26 @@ def _left_out(study: CountStudy) -> Iterator[str]:
 
 
 def steps_of_fits(study: CountStudy) -> dict[int, int]:
-    """The steps of a fit by its label count, full data's last; nothing where the setting does not tell."""
+    """The steps of a fit by its label count, full data's last; nothing where the setting does not tell. Fits that end
+    once they have converged take as many at most."""
     setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
     least, size = recipe.get("steps"), recipe.get("batch_size")
-    if not least or not size:
+    is_other_rule = isinstance(least, str) and least != auto_recipe.RULE
+    if not least or not size or is_other_rule:
         return {}
     epochs = setting.get("epochs") or 0.0
-    steps = {count: max(least, math.ceil(epochs * count / size)) for count in study.comparison.counts}
+    steps = {
+        count: auto_recipe.steps(count, size)
+        if isinstance(least, str)
+        else max(least, math.ceil(epochs * count / size))
+        for count in study.comparison.counts
+    }
     return {**steps, **({study.comparison.train: setting["full_steps"]} if study.comparison.full else {})}
+
+
+def at_most(study: CountStudy) -> str:
+    """What is to be said behind a number of steps or epochs of a fit that may end before."""
+    return " at most" if (study.run.setting.get("recipe") or {}).get("stop_loss") else ""
 
 
 def _of_fits(study: CountStudy) -> Iterator[str]:
@@ -314,8 +327,8 @@ def _of_fits(study: CountStudy) -> Iterator[str]:
         )
         if whole < ours:
             yield (
-                f"Full data is fitted for {whole:.1f} epochs, versions with {study.last:,} labels for {ours:.1f}: it "
-                "might score higher with as many."
+                f"Full data is fitted for {whole:.1f} epochs{at_most(study)}, versions with {study.last:,} labels for "
+                f"{ours:.1f}{at_most(study)}: it might score higher with as many."
             )
     above = [arm.strategy for arm in study.comparison.arms if full and arm.final.test.mean > full.test.mean]
     if above:

@@ -16,6 +16,7 @@ from nextlabel.learning.control import SERVED_SHARE
 from nextlabel.learning.near_copies import Alike
 from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.strategies import SERVED
+from nextlabel.simulation.records import RANDOM
 
 SERVED_HERE: Mapping[str, object] = {
     "query_strategy": SERVED,
@@ -94,7 +95,9 @@ def _content(identity: str) -> str:
 def _is_part(given: object, frozen: object) -> bool:
     if isinstance(given, int) and isinstance(frozen, int):
         return given <= frozen
-    return isinstance(given, list) and isinstance(frozen, list) and set(given) <= set(frozen)
+    return (
+        isinstance(given, list) and isinstance(frozen, list) and set(given) <= {*frozen, RANDOM}
+    )  # an arm of every run
 
 
 def _shown(value: object) -> str:

@@ -295,7 +295,6 @@ def _fitting_rules(study: Study) -> Iterator[str]:
         yield f"Labels a round: {setting['batch']}."
     steps, size = recipe.get("steps"), recipe.get("batch_size")
     if steps is not None and size is not None:
-        first, last = (_epochs(steps * size / labels) for labels in (study.fewest, study.most))
         more = [
             f"{before}{recipe[key] * 100 if key == 'warmup' else recipe[key]:{form}}{behind}"
             for key, before, form, behind in (
@@ -305,10 +304,14 @@ def _fitting_rules(study: Study) -> Iterator[str]:
             )
             if recipe.get(key) is not None
         ]
-        yield (
-            f"Fit of a round: {', '.join([f'{steps} steps of {size} examples', *more])}; that is {first} in the first "
-            f"round ({study.fewest} labels) and {last} in the last ({study.most} labels)."
-        )
+        if isinstance(steps, str):  # a rule, by the number of labels
+            yield f"Fit of a round: {', '.join([f'{steps}, {size} examples a step', *more])}."
+        else:
+            first, last = (_epochs(steps * size / labels) for labels in (study.fewest, study.most))
+            yield (
+                f"Fit of a round: {', '.join([f'{steps} steps of {size} examples', *more])}; that is {first} in the "
+                f"first round ({study.fewest} labels) and {last} in the last ({study.most} labels)."
+            )
     epochs = _full_epochs(study)
     if epochs is not None and study.full:
         yield f"Fit of the full-data baseline: {setting['full_steps']} steps of {size} examples, {_epochs(epochs)}."

@@ -120,8 +120,8 @@ would have said of their versions, beside what was true on the test part. Means 
 The true gain in accuracy over random sampling with as many labels, mean and standard deviation over seeds; the
 forecast's gain, its mean distance to the truth, and how often that lay in its band; how often the band lay above 0, and
 how often the gain then was. Measured: how often it was said to help, and else how many more control labels it takes
-at least. Only the arm `live` has control labels and a forecast. Arms that share a first version are told of from the
-second on.
+at least. Only the arm `live` has control labels, which count as labels though it learns nothing from them, and a
+forecast; after the last label count nothing was asked. Arms that share a first version are told of from the second on.
 
 {_table(rivals, HELP_HEAD, _help_row)}
 
@@ -177,7 +177,8 @@ def _help_row(of: Sequence[Told]) -> list[str]:
 def _measured(of: Sequence[Told]) -> str:
     said = [found for one in of if (found := _said(one, "measured"))]
     if not said:
-        return "no control set" if all(one.record.told is None for one in of) else "too few labels"
+        asked = any(one.record.told is not None for one in of)
+        return "too few labels" if asked else "not asked" if of[0].record.strategy == LIVE else "no control set"
     more = [found["more"] for found in said if found["more"] is not None]
     helps = f"helps in {sum(found['helps'] for found in said)}"
     return f"{helps}; cannot tell yet, {min(more)} more" if more else helps
