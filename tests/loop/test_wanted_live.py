@@ -13,6 +13,7 @@ from nextlabel.labelstudio.project_options import change
 from nextlabel.learning.wanted import EVERY
 from nextlabel.settings import Settings
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.versions import version_number, version_of
 
 StartBackend = Callable[..., LocalBackend]
 CONFIG = (
@@ -36,12 +37,15 @@ class Wanted:
         wait_until(lambda: self.board.queue(self.id).wanted == {"refund": {"labels": 0, "target": TARGET}}, "the want")
 
     def wait(self, labels: int) -> None:
-        """Until the published queue knows of so many labels, and is complete."""
+        """Until the published queue knows of so many labels, and is complete; where they are enough for a fit, until it
+        is a version's: one that is labelled while the queue is switched has its place by the labels of before."""
 
         def complete() -> bool:
             status = self.board.queue(self.id)
             known = (status.labels, status.state, status.stale) == (labels, "published", 0)
-            return known and bool(status.order) and self.studio.project(self.id).model_version == status.order
+            fitted = labels < FIT_EVERY or version_number(version_of(status.order)) > 0
+            followed = known and fitted and bool(status.order)
+            return followed and self.studio.project(self.id).model_version == status.order
 
         wait_until(complete, f"the queue with {labels} labels")
 

@@ -104,11 +104,37 @@ values = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
 def test_a_task_of_another_kind_stands_before_what_follows_by_whatever_little() -> None:
-    head = [Placed(9, "control", 0.0, 0.0099994), placed(1, 0.990001), placed(2, 0.99)]
+    head = [Placed(9, "control", 0.0, 0.0099984), placed(1, 0.990001), placed(2, 0.99)]
     later = [Published(109, 9, NEW, 0.0100005), *publish(head[1:])]
     assert plan_window(head, later, NEW, values_of(head[1:])) == WindowPlan(create=(head[0],), delete=(109,))
     earlier = [Published(109, 9, NEW, 0.0099), *publish(head[1:])]
     assert plan_window(head, earlier, NEW, values_of(head[1:])) == WindowPlan((), ())
+
+
+orders = st.tuples(
+    st.integers(0, 9),  # so many of the control set are labelled
+    st.lists(st.booleans(), min_size=10, max_size=10),  # its places
+    st.integers(1, 10),
+)
+
+
+@laws
+@given(looks=st.lists(orders, min_size=2, max_size=6))
+def test_tasks_of_another_kind_are_served_in_their_order_however_many_came_before_or_come_now(
+    looks: list[tuple[int, list[bool], int]],
+) -> None:
+    control, informative = [Ranked(task, 0.0) for task in range(31, 41)], by_rank({i: 1 - i / 16 for i in range(1, 9)})
+    published: list[Published] = []
+    numbers = count(1)
+    for labelled, places, depth in sorted(looks, key=lambda look: look[0]):
+        kinds = [CONTROL if is_control else INFORMATIVE for is_control in places]
+        wanted = compose({INFORMATIVE: informative, CONTROL: control[labelled:]}, kinds.__getitem__, depth)
+        plan = plan_window(wanted, published, NEW, {task.task_id: task.value for task in informative})
+        published += [Published(next(numbers), task.task_id, NEW, task.score) for task in plan.create]
+        published = [p for p in published if p.prediction_id not in plan.delete]
+        scores = {p.task_id: p.score for p in published}
+        served = [scores[task.task_id] for task in wanted if task.kind == CONTROL]
+        assert served == sorted(served)
 
 
 publications = st.lists(st.tuples(st.integers(1, 8), st.sampled_from([OLD, NEW]), values), max_size=15)

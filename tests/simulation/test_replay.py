@@ -19,7 +19,7 @@ from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import classifier as classifiers
 from nextlabel.model import training
 from nextlabel.model.classifier import Recipe
-from nextlabel.problems.intervals import wilson
+from nextlabel.problems.intervals import clopper_pearson
 from nextlabel.problems.metrics import evaluate, macro_f1
 from nextlabel.settings import Settings
 from nextlabel.simulation import baselines, replay
@@ -438,7 +438,7 @@ def test_what_control_labels_say_is_what_the_version_answers(data: TextSet, cont
     right = sum(data.labels[k] == labels[example.id] for k, example in zip(said, judging, strict=True))
     assert second.control is not None
     assert (second.control["labels"], second.control["accuracy"]) == (len(judging), right / len(judging))
-    assert second.control["accuracy_limits"] == list(wilson(right, len(judging)))
+    assert second.control["accuracy_limits"] == list(clopper_pearson(right, len(judging))), "of so few, exact ones"
     assert second.control["macro_f1"] is None, "of so few nothing can be told"
     assert first.control is None
 

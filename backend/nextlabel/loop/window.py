@@ -1,7 +1,7 @@
 """The difference between the published queue head and the wanted one. Pure: no clock, no client, no disk."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, takewhile
 
@@ -39,8 +39,8 @@ def plan_window(
     do those of `reserved` tasks that show a guess.
 
     A wanted task of another kind than informative has a place instead of a score of its own: what stands before the
-    same informative task is right, though others have left the queue in front of it. What is written has a score that
-    no other prediction of `version` has.
+    same informative task is right, though others have left the queue in front of it, and what is written stands in line
+    with that. What is written has a score that no other prediction of `version` has.
     """
     right: dict[int, int] = {}
     scores = {task_id: 1 - value for task_id, value in open_values.items()}
@@ -52,9 +52,32 @@ def plan_window(
         if p.version == version and not wrong and _is_right(p, scores, at_most):
             right.setdefault(p.task_id, p.prediction_id)
     taken = {p.score for p in published if p.version == version}
-    create = tuple(_apart_from(taken, task) for task in wanted if task.task_id not in right)
+    standing = {p.task_id: p.score for p in by_age if right.get(p.task_id) == p.prediction_id}
+    create = tuple(_apart_from(taken, task) for task in _in_line(wanted, standing) if task.task_id not in right)
     delete = tuple(p.prediction_id for p in by_age if right.get(p.task_id) != p.prediction_id)
     return WindowPlan(create, delete)
+
+
+def _in_line(wanted: Sequence[Placed], standing: Mapping[int, float]) -> Iterator[Placed]:
+    """The wanted tasks, those of another kind that have no prediction yet in line with those that have one: that was
+    evenly between its neighbours when it was written, and they were others."""
+    low, new = 0.0, list[Placed]()
+    for task in wanted:
+        if task.kind != INFORMATIVE and task.task_id not in standing:
+            new.append(task)
+            continue
+        scores = [standing.get(task.task_id, task.score), *([task.score] if task.kind == INFORMATIVE else [])]
+        yield from (*_between(low, new, min(scores)), task)
+        low, new = max(low, *scores), []
+    yield from _between(low, new, low + STEP * (len(new) + 1) if new and new[0].score <= low else 1.0)
+
+
+def _between(low: float, tasks: Sequence[Placed], high: float) -> Sequence[Placed]:
+    """The tasks, evenly between two scores unless they are between them, or nothing is."""
+    if low >= high or all(low < task.score < high for task in tasks):
+        return tasks
+    gap = (high - low) / (len(tasks) + 1)
+    return [replace(task, score=(low + gap * k) // STEP * STEP) for k, task in enumerate(tasks, start=1)]
 
 
 def _apart_from(taken: set[float], task: Placed) -> Placed:
