@@ -216,17 +216,20 @@ def _correct(studio: LabelStudioClient, plan: Plan, backend: MLBackend, credenti
     hooks = {hook_of(row.url) for row in plan.registered}
     done += remove_webhooks(studio, project.id, hooks, but=hook_of(url))
 
+    def stands(row: MLBackend) -> bool:
+        return is_at(row, url) and row.extra_params == extra
+
     def put_right() -> bool:
         now = registrations(studio, project.id, url)
         for row in now:
             if row.id != backend.id:
                 studio.remove_ml_backend(row.id)
-            elif not is_at(row, url):
+            elif not stands(row):
                 change_backend(studio, project.id, backend, url, credentials, extra)
         strays = list(remove_webhooks(studio, project.id, hooks, but=hook_of(url)))
-        return bool(strays) or [(row.id, is_at(row, url)) for row in now] != [(backend.id, True)]
+        return bool(strays) or [(row.id, stands(row)) for row in now] != [(backend.id, True)]
 
-    if plan.others or plan.moves:
+    if done:
         put_right_for_good(put_right)
     return done
 

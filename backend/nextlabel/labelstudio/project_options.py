@@ -10,7 +10,7 @@ from nextlabel.errors import BadSettingError, InUseError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, change_backend, new_seed, with_new_defaults
-from nextlabel.labelstudio.registration import find_backend
+from nextlabel.labelstudio.registration import find_backend, put_right_for_good
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.counting import (
@@ -50,6 +50,7 @@ from nextlabel.values.options import (
     weights_of,
 )
 
+Change = Callable[[ProjectOptions], ProjectOptions]
 NAMED = 20  # accounts in one sentence
 PATIENCE_S = 5.0  # with another who changes options
 CONNECTS = {
@@ -124,24 +125,19 @@ def audits_begun(studio: LabelStudioClient, project: int) -> int:
 
 def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
     """Have it known there. Raises as `change` does."""
-    with alone(settings, project):
-        backend = _backend(studio, project)
-        _write(studio, settings, project, backend, replace(ProjectOptions.of(backend.extra_params), audits=begun))
+    _keep(studio, settings, project, lambda options: replace(options, audits=begun))
 
 
 def note_asked(
     studio: LabelStudioClient, settings: Settings, project: int, since: Mapping[str, str], changes: LabelChanges
 ) -> None:
     """Have it known there from when on questions are asked, and when labels came and went. Raises as `change` does."""
-    with alone(settings, project):
-        backend = _backend(studio, project)
-        options = ProjectOptions.of(backend.extra_params)
-        changed = replace(
-            options,
-            asked_since={**options.asked_since, **since},
-            label_changes={**options.label_changes, **changes},
-        )
-        _write(studio, settings, project, backend, changed)
+
+    def noted(options: ProjectOptions) -> ProjectOptions:
+        asked_since, label_changes = {**options.asked_since, **since}, {**options.label_changes, **changes}
+        return replace(options, asked_since=asked_since, label_changes=label_changes)
+
+    _keep(studio, settings, project, noted)
 
 
 def note_reopened(
@@ -149,14 +145,12 @@ def note_reopened(
 ) -> ProjectOptions:
     """Have it known there which tasks we have opened again, and which are no longer; returns the options as they are
     then. Raises as `change` does."""
-    with alone(settings, project):
-        backend = _backend(studio, project)
-        options = ProjectOptions.of(backend.extra_params)
-        left = {task: people for task, people in {**add, **options.reopened}.items() if task not in drop}
-        changed = replace(options, reopened=left)
-        if changed != options:
-            _write(studio, settings, project, backend, changed)
-        return changed
+
+    def noted(options: ProjectOptions) -> ProjectOptions:
+        tasks = {**add, **options.reopened}.items()
+        return replace(options, reopened={task: people for task, people in tasks if task not in drop})
+
+    return _keep(studio, settings, project, noted)
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:
@@ -166,37 +160,29 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     `StudioError` when Label Studio or the backend refuses; `InUseError` when somebody else is changing options.
     """
     values = {name: _value(_known(name), value) if value else None for name, value in given.items()}
-    with alone(settings, project):
-        backend = _backend(studio, project)
-        changed = _changed(studio, project, ProjectOptions.of(backend.extra_params), values)
-        _write(studio, settings, project, backend, changed)
-        return changed
-
-
-def _changed(
-    studio: LabelStudioClient, project: int, options: ProjectOptions, values: Mapping[str, Any]
-) -> ProjectOptions:
-    own = {name: value for name, value in {**options.own, **values}.items() if name in OWN and value is not None}
+    own = {name: value for name, value in values.items() if name in OWN}
     others = {
         name: getattr(NO_OPTIONS, name) if value is None else value for name, value in values.items() if name in OTHERS
     }
     if "leave_out" in others:
         others["leave_out"] = _by_id(studio, others["leave_out"])
-    if others.get("hold_out"):
-        others["control_seed"] = options.control_seed or new_seed()
-    changed = replace(options, own=own, **others)
-    for name in [name for name in others if name in NAMING]:
-        _require_named(studio.project(project).label_config, changed, name)
-    return changed
+    seed = new_seed() if others.get("hold_out") else ""
+    named = [name for name in others if name in NAMING]
+    config = studio.project(project).label_config if named else ""
+
+    def changed(options: ProjectOptions) -> ProjectOptions:
+        kept = {name: value for name, value in {**options.own, **own}.items() if value is not None}
+        options = replace(options, own=kept, control_seed=options.control_seed or seed, **others)
+        for name in named:
+            _require_named(config, options, name)
+        return options
+
+    return _keep(studio, settings, project, changed)
 
 
 def take_new_defaults(studio: LabelStudioClient, settings: Settings, project: int) -> ProjectOptions:
     """Have what is built in today hold where nobody decided; returns all options. Raises as `change` does."""
-    with alone(settings, project):
-        backend = _backend(studio, project)
-        changed = with_new_defaults(ProjectOptions.of(backend.extra_params))
-        _write(studio, settings, project, backend, changed)
-        return changed
+    return _keep(studio, settings, project, with_new_defaults)
 
 
 def put_back(
@@ -207,8 +193,43 @@ def put_back(
 ) -> None:
     """Put all `extra_params` in the place of those that are there, which `change` is given. Raises as `change` does."""
     with alone(settings, project):
+        _keep_extra(studio, settings, project, change)
+
+
+def _keep(studio: LabelStudioClient, settings: Settings, project: int, change: Change) -> ProjectOptions:
+    """Have Label Studio keep changed options; returns all of them."""
+
+    def changed(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+        options = ProjectOptions.of(extra)
+        wanted = change(options)
+        return extra if wanted == options else wanted.put_into(extra)
+
+    with alone(settings, project):
+        return ProjectOptions.of(_keep_extra(studio, settings, project, changed))
+
+
+def _keep_extra(
+    studio: LabelStudioClient,
+    settings: Settings,
+    project: int,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> Mapping[str, Any]:
+    """Write what `change` makes of the `extra_params`, until it stays so: whoever lists backends at the same moment, as
+    a trainer and a browser do, has Label Studio save them as they were. `change` makes the same of its own result."""
+    kept: Mapping[str, Any] = {}
+
+    def put_right() -> bool:
+        nonlocal kept
         backend = _backend(studio, project)
-        _write_extra(studio, settings, project, backend, change(backend.extra_params or {}))
+        kept = change(backend.extra_params)
+        if kept == backend.extra_params:
+            return False
+        change_backend(studio, project, backend, backend.url, Credentials.of(settings), kept)
+        return True
+
+    if put_right():
+        put_right_for_good(put_right)
+    return kept
 
 
 @contextmanager
@@ -224,18 +245,6 @@ def alone(settings: Settings, project: int) -> Iterator[None]:
         turn = nullcontext()
     with turn:
         yield
-
-
-def _write(
-    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, options: ProjectOptions
-) -> None:
-    _write_extra(studio, settings, project, backend, options.put_into(backend.extra_params))
-
-
-def _write_extra(
-    studio: LabelStudioClient, settings: Settings, project: int, backend: MLBackend, extra: Mapping[str, Any]
-) -> None:
-    change_backend(studio, project, backend, backend.url, Credentials.of(settings), extra)
 
 
 def _known(name: str) -> str:

@@ -15,6 +15,7 @@ TITLE = "Nextlabel"
 SECRET_HEADER = "X-Nextlabel-Secret"
 BEFORE = "before"  # among our options of a backend: how the project was when it was connected for the first time
 LOOKS, LOOK_S = 3, 0.5  # that what was put right must stay so
+MOST_LOOKS = 40  # then something else means to have it otherwise
 
 
 # The ML backend
@@ -144,10 +145,17 @@ def put_right_for_good(put_right: Callable[[], bool], rest: Callable[[float], No
     """Put right what is wrong, until nothing was several times in a row.
 
     To list backends, as the trainer does, Label Studio asks each how it is and then saves its row (ml/models.py,
-    update_state): one that was removed meanwhile is there again, one that was moved is where it was. And the trainer
-    may be in the middle of making a webhook, or publishing.
+    update_state): one that was removed meanwhile is there again, one that was moved is where it was, and options are
+    the old ones. And the trainer may be in the middle of making a webhook, or publishing. Raises `StudioError` when
+    there is no end to it.
     """
     calm = 0
-    while calm < LOOKS:
+    for _ in range(MOST_LOOKS):
         rest(LOOK_S)
         calm = 0 if put_right() else calm + 1
+        if calm == LOOKS:
+            return
+    raise StudioError(
+        "What was changed at the project's ML backend in Label Studio does not stay: something else, a script or a "
+        "second trainer, changes it as often. Stop that, and try again."
+    )
