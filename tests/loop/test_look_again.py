@@ -11,7 +11,7 @@ import pytest
 
 from helpers.told_studio import Studio as ToldStudio
 from helpers.told_studio import backend
-from nextlabel.errors import InUseError, NoProjectError
+from nextlabel.errors import InUseError, NoProjectError, StudioError
 from nextlabel.labelstudio.client import MLBackend, Project, Served
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.project_options import (
@@ -176,6 +176,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     made: list[Scene] = []
 
     monkeypatch.setattr("nextlabel.learning.suspects.look", odd_ones)
+    monkeypatch.setattr("nextlabel.labelstudio.registration.LOOK_S", 0.0)
 
     def make(**options: Any) -> Scene:
         made.append(Scene(tmp_path / str(len(made)), **options))
@@ -431,7 +432,7 @@ def test_who_switches_it_off_before_anything_was_opened_is_told_so(scene: Callab
     assert (found.on, found.most_open, found.why) == (False, 0, "")
 
 
-@pytest.mark.parametrize(
+of_each_write = pytest.mark.parametrize(
     "write",
     [
         lambda studio, settings: note_audits(studio, settings, 1, 3),
@@ -443,6 +444,9 @@ def test_who_switches_it_off_before_anything_was_opened_is_told_so(scene: Callab
     ],
     ids=["audits", "asked", "reopened", "change", "defaults", "restore"],
 )
+
+
+@of_each_write
 def test_options_are_read_and_written_by_one_at_a_time(
     scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, write: Callable[..., object]
 ) -> None:
@@ -466,6 +470,36 @@ def test_options_are_read_and_written_by_one_at_a_time(
         write(project.studio, project.settings)
     assert project.studio.options == after
     assert not is_held(project.home)
+
+
+@of_each_write
+def test_what_a_listing_at_the_same_moment_saves_as_it_was_is_written_again(
+    scene: Callable[..., Scene], write: Callable[..., object]
+) -> None:
+    project = scene()
+    as_it_was, saved = project.studio._backends, list[bool]()
+
+    def listed(studio: Studio, project_id: int) -> list[MLBackend]:
+        if studio.log == ["options"] and not saved:
+            saved.append(True)
+            studio._backends = as_it_was
+        return studio._backends
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Studio, "ml_backends", listed)
+        write(project.studio, project.settings)
+    assert saved
+    assert project.studio.options != as_it_was[0].extra_params
+
+
+def test_what_never_stays_is_given_up_in_a_sentence(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene()
+    as_it_was = project.studio._backends
+    monkeypatch.setattr(Studio, "ml_backends", lambda studio, project_id: as_it_was)
+    with pytest.raises(StudioError, match="does not stay: something else"):
+        change(project.studio, project.settings, 1, {"pause": "on"})
 
 
 def test_where_no_lock_may_be_taken_options_are_changed_all_the_same(

@@ -10,7 +10,7 @@ from nextlabel.errors import BadSettingError, InUseError, NoProjectError
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, change_backend, new_seed, with_new_defaults
-from nextlabel.labelstudio.registration import find_backend, put_right_for_good
+from nextlabel.labelstudio.registration import LOOKS, find_backend, put_right_for_good
 from nextlabel.settings import Settings, for_project, own_value
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.counting import (
@@ -53,6 +53,7 @@ from nextlabel.values.options import (
 Change = Callable[[ProjectOptions], ProjectOptions]
 NAMED = 20  # accounts in one sentence
 PATIENCE_S = 5.0  # with another who changes options
+A_LOOK = 1  # of the trainer, which has more to do, that what it noted stays; it lists no backends meanwhile
 CONNECTS = {
     "fields": "--fields",
     "label_map": "--map-label",
@@ -125,7 +126,7 @@ def audits_begun(studio: LabelStudioClient, project: int) -> int:
 
 def note_audits(studio: LabelStudioClient, settings: Settings, project: int, begun: int) -> None:
     """Have it known there. Raises as `change` does."""
-    _keep(studio, settings, project, lambda options: replace(options, audits=begun))
+    _keep(studio, settings, project, lambda options: replace(options, audits=begun), A_LOOK)
 
 
 def note_asked(
@@ -137,7 +138,7 @@ def note_asked(
         asked_since, label_changes = {**options.asked_since, **since}, {**options.label_changes, **changes}
         return replace(options, asked_since=asked_since, label_changes=label_changes)
 
-    _keep(studio, settings, project, noted)
+    _keep(studio, settings, project, noted, A_LOOK)
 
 
 def note_reopened(
@@ -150,7 +151,7 @@ def note_reopened(
         tasks = {**add, **options.reopened}.items()
         return replace(options, reopened={task: people for task, people in tasks if task not in drop})
 
-    return _keep(studio, settings, project, noted)
+    return _keep(studio, settings, project, noted, A_LOOK)
 
 
 def change(studio: LabelStudioClient, settings: Settings, project: int, given: Mapping[str, str]) -> ProjectOptions:
@@ -196,7 +197,9 @@ def put_back(
         _keep_extra(studio, settings, project, change)
 
 
-def _keep(studio: LabelStudioClient, settings: Settings, project: int, change: Change) -> ProjectOptions:
+def _keep(
+    studio: LabelStudioClient, settings: Settings, project: int, change: Change, looks: int = LOOKS
+) -> ProjectOptions:
     """Have Label Studio keep changed options; returns all of them."""
 
     def changed(extra: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -205,7 +208,7 @@ def _keep(studio: LabelStudioClient, settings: Settings, project: int, change: C
         return extra if wanted == options else wanted.put_into(extra)
 
     with alone(settings, project):
-        return ProjectOptions.of(_keep_extra(studio, settings, project, changed))
+        return ProjectOptions.of(_keep_extra(studio, settings, project, changed, looks))
 
 
 def _keep_extra(
@@ -213,6 +216,7 @@ def _keep_extra(
     settings: Settings,
     project: int,
     change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    looks: int = LOOKS,
 ) -> Mapping[str, Any]:
     """Write what `change` makes of the `extra_params`, until it stays so: whoever lists backends at the same moment, as
     a trainer and a browser do, has Label Studio save them as they were. `change` makes the same of its own result."""
@@ -228,7 +232,7 @@ def _keep_extra(
         return True
 
     if put_right():
-        put_right_for_good(put_right)
+        put_right_for_good(put_right, looks=looks)
     return kept
 
 

@@ -141,8 +141,10 @@ def _made_by_us(webhook: Webhook) -> bool:
 # Both
 
 
-def put_right_for_good(put_right: Callable[[], bool], rest: Callable[[float], None] = time.sleep) -> None:
-    """Put right what is wrong, until nothing was several times in a row.
+def put_right_for_good(
+    put_right: Callable[[], bool], rest: Callable[[float], None] = time.sleep, looks: int = LOOKS
+) -> None:
+    """Put right what is wrong, until nothing was in so many `looks` in a row.
 
     To list backends, as the trainer does, Label Studio asks each how it is and then saves its row (ml/models.py,
     update_state): one that was removed meanwhile is there again, one that was moved is where it was, and options are
@@ -153,7 +155,7 @@ def put_right_for_good(put_right: Callable[[], bool], rest: Callable[[float], No
     for _ in range(MOST_LOOKS):
         rest(LOOK_S)
         calm = 0 if put_right() else calm + 1
-        if calm == LOOKS:
+        if calm == looks:
             return
     raise StudioError(
         "What was changed at the project's ML backend in Label Studio does not stay: something else, a script or a "
