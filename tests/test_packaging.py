@@ -51,7 +51,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, patience: None) -> Path:
         else:
             shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out]
-    subprocess.run([*map(str, command), str(source)], check=True, timeout=120)
+    subprocess.run([*map(str, command), str(source)], check=True, timeout=300)
     [built] = out.iterdir()
     return built
 
@@ -67,10 +67,10 @@ def metadata(wheel: Path) -> Message:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs a program of a fresh environment in an empty directory. Other packages are those that the tests run with."""
     home, elsewhere = tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("elsewhere")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True, timeout=300)
     python = home / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
-    subprocess.run(list(map(str, install)), check=True, timeout=120)
+    subprocess.run(list(map(str, install)), check=True, timeout=300)
     [packages] = home.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -78,7 +78,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     def run(program: str, *arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
         command = [str(home / "bin" / program), *map(str, arguments)]
         env = {**environment, **{key: str(value) for key, value in settings.items()}}
-        return subprocess.run(command, cwd=elsewhere, env=env, capture_output=True, text=True, timeout=200, check=False)
+        return subprocess.run(
+            command, cwd=elsewhere, env=env, capture_output=True, text=True, timeout=1000, check=False
+        )
 
     return run
 

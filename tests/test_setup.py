@@ -32,7 +32,7 @@ def setup_with(python: str, home: Path) -> subprocess.CompletedProcess[str]:
     program.chmod(0o755)
     environment = {**os.environ, "PYTHON": str(program)}
     command = [str(home / "scripts" / "setup")]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_setup_says_why_an_environment_cannot_be_made(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_setup_names_the_programs_that_tests_lack_and_what_brings_them(tmp_path:
             env={"PATH": str(programs), "PYTHON": sys.executable},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 1
@@ -93,7 +93,7 @@ sys.meta_path.insert(0, Wall())
 from nextlabel.__main__ import main
 sys.exit(main([{command!r}]))
 """
-    done = subprocess.run([sys.executable, "-c", wall], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", wall], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith(f"The package {package} is not installed. In a checkout scripts/setup")
@@ -106,7 +106,7 @@ sys.modules["nextlabel.commands.doctor"] = None
 from nextlabel.__main__ import main
 main(["doctor"])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert "ModuleNotFoundError: import of nextlabel.commands.doctor halted" in done.stderr
 
 
@@ -115,14 +115,14 @@ def test_output_that_nobody_reads_to_its_end_is_no_traceback(arguments: Sequence
     nobody, ours = os.pipe()
     os.close(nobody)
     command = [sys.executable, "-m", "nextlabel", *arguments]
-    done = subprocess.run(command, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(command, stdout=ours, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
     os.close(ours)
     assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_no_output_at_all_is_no_traceback_and_another_pipe_that_breaks_is_one() -> None:
     closed = f"exec {sys.executable} -m nextlabel settings >&-"
-    done = subprocess.run(["bash", "-c", closed], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", closed], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     code = """
 import nextlabel.__main__ as ours
@@ -130,10 +130,10 @@ def broken(): raise BrokenPipeError("a worker's")
 ours.usage = broken
 ours.main(["--help"])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert "BrokenPipeError: a worker's" in done.stderr
 
 
 @pytest.mark.parametrize("found", [chromium, promtool])
 def test_the_programs_that_setup_brings_answer(found: Callable[[], str]) -> None:
-    subprocess.run([found(), "--version"], check=True, capture_output=True, timeout=60)
+    subprocess.run([found(), "--version"], check=True, capture_output=True, timeout=300)

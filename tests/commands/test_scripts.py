@@ -81,7 +81,7 @@ def test_the_demo_runs_twice_unattended_and_leaves_nothing_running(label_studio_
     command = [sys.executable, "-m", "nextlabel", "demo", *arguments, *ports]
     counts: list[int] = []
     for first in (True, False):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1000, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         [told] = [line for line in done.stdout.splitlines() if "after round 1: " in line]
         labels, others = told.split("after round 1: ")[1].split(" labels, ", 1)

@@ -47,14 +47,14 @@ def command(script: str, *arguments: object) -> list[str]:
 
 def run(script: str, *arguments: object) -> str:
     """What it prints; fails when it does not end well."""
-    done = subprocess.run(command(script, *arguments), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command(script, *arguments), capture_output=True, text=True, check=False, timeout=1000)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(*arguments: object) -> str:
     """The one message of a simulation that does not start."""
-    done = subprocess.run(command("simulate.py", *arguments), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command("simulate.py", *arguments), capture_output=True, text=True, check=False, timeout=1000)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     return done.stderr

@@ -17,7 +17,7 @@ from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
 
-SOON_S = 60.0
+SOON_S = 300.0
 
 
 @pytest.fixture

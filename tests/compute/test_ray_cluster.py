@@ -34,7 +34,7 @@ from nextlabel.values.labels import TaskRow
 
 pytestmark = pytest.mark.usefixtures("patience")
 
-SOON_S = 120.0  # on a busy machine
+SOON_S = 300.0  # on a busy machine
 
 
 @pytest.fixture(scope="module")

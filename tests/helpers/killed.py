@@ -31,7 +31,7 @@ def killed_at_each_step(code: str, *arguments: Path, stride: int = 1) -> Iterato
     on, or only before every so many; yields each time how many were done, and not when it comes to its end."""
     for done in range(0, 1000, stride):
         command = [sys.executable, "-c", STEPS + code, str(done), *map(str, arguments)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert ended.returncode in (0, -9), ended.stderr
         if ended.returncode == 0:
             return

@@ -11,5 +11,5 @@ def run(script: str, *arguments: object, **environment: str) -> subprocess.Compl
     """A script that has ended, with what it printed."""
     command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
     return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=1000, check=False
     )

@@ -321,7 +321,7 @@ def test_a_run_that_was_killed_has_named_its_project_and_is_completed_by_another
     assert studio.project(project).tasks < size
 
     again = run_script(label_studio, *arguments, "--project", project)
-    out, errors = again.communicate(timeout=240)
+    out, errors = again.communicate(timeout=1000)
     assert again.returncode == 0, errors
     assert f"{size} tasks, {60 + MRPC_SIZES[1]} labels" in out
     found = studio.project(project)

@@ -16,7 +16,7 @@ WHOSE = ("without us", "in a fixed order", "with us")
 
 def result_of(script: str, out: Path, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "scripts" / script), "--out", str(out), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=550, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1000, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return result

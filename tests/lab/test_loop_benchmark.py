@@ -210,7 +210,7 @@ def test_a_short_run_beside_another_checkout_has_all_figures(
     few = ("--pace", 2, "--seconds", 16, "--start", 16, "--fit-every", 4, "--fit-steps", 4, "--pool", 120)
     command = [sys.executable, ROOT / "scripts" / "benchmark.py", "--loop", "--quick", "--base-model", tiny, *few]
     command += ["--annotators", 2, "--against", ROOT, "--out", out]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=550, check=False)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=1000, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| labels given |" in done.stdout
 

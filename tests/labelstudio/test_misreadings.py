@@ -431,7 +431,7 @@ def pasted(command: str, here: Misread) -> None:
         "MODEL_DIR": str(here.backend.model_dir),
     }
     line = command.replace("nextlabel ", f"{shlex.quote(sys.executable)} -m nextlabel ", 1)
-    subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
 
 
 def test_the_commands_of_the_sentences_can_be_pasted_and_leave_nothing_behind(project: MakeProject) -> None:

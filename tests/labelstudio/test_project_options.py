@@ -33,7 +33,7 @@ class Command:
 
     def run(self, *changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "nextlabel", "options", "--project", self.project, *changes]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
 
     def shown(self, *changes: str) -> list[str]:
         done = self.run(*changes)

@@ -54,7 +54,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = home / "server.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", home / "key.pem", "-out", made]
     names = ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*map(str, command), *names], check=True, capture_output=True, timeout=60)
+    subprocess.run([*map(str, command), *names], check=True, capture_output=True, timeout=300)
     made.write_text(made.read_text() + (home / "key.pem").read_text())
     return made
 

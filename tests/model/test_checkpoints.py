@@ -203,7 +203,7 @@ def test_a_version_is_loaded_while_another_thread_downloads_a_base(
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "HF_HOME": str(tmp_path / "home")}
     environment |= {"HF_HUB_OFFLINE": "0", "NO_PROXY": "*"}
     command = [sys.executable, "-c", DOWNLOAD, str(tmp_path / "hub"), str(tiny)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"('LABEL_0', 'LABEL_1') {size}"
 
@@ -282,7 +282,7 @@ def test_without_the_hub_it_is_said_what_there_is(offline: str, tiny: Path, tmp_
     environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "*"}
     command = [sys.executable, "-c", SAY]
     refused = subprocess.run(
-        [*command, "ours/another"], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [*command, "ours/another"], env=environment, capture_output=True, text=True, check=True, timeout=300
     ).stdout.splitlines()
     assert len(refused) == 2, "the tokenizer alone is missed in the same words"
     for words in refused:

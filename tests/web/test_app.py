@@ -536,7 +536,7 @@ def test_more_predictions_than_there_are_places_for_are_put_off_and_all_else_is_
             threads.submit(lambda: client.application.test_client().post("/predict", data=predict_body()).status_code)
             for _ in range(MAX_PREDICTIONS)
         ]
-        assert all(begun.acquire(timeout=60) for _ in asked)
+        assert all(begun.acquire(timeout=300) for _ in asked)
         response = client.post("/predict", data=predict_body())
         assert (response.status_code, response.headers["Retry-After"]) == (429, "5")
         assert f"{MAX_PREDICTIONS} requests for predictions are being answered" in failure(response)

@@ -21,7 +21,7 @@ from helpers.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("patience")
 
 SECRET = "open-sesame"
-STOP_S = 8.0  # Docker kills after 10
+STOP_S = 60.0  # on a busy machine; whoever is killed after a few seconds is in the log
 
 
 class Served:
@@ -108,7 +108,7 @@ def python_backend(arguments: list[str], home: Path, **settings: str) -> "subpro
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -31,8 +31,8 @@ PLAIN_ORDER: Mapping[str, str] = {
     "fit_schedule": "off",
     "control_share": "0",
 }
-FIRST_START_S = 240.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
-STOP_S = 8.0
+FIRST_START_S = 600.0  # Label Studio migrates a fresh data base: some 30 s on a quiet machine
+STOP_S = 30.0
 
 
 @dataclass(frozen=True)
