@@ -25,7 +25,7 @@ from nextlabel.settings import Settings
 from nextlabel.simulation import baselines, replay
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
-from nextlabel.simulation.records import LIVE, Record, read_rounds, write_rounds
+from nextlabel.simulation.records import BATCHED, LIVE, Record, read_rounds, write_rounds
 from nextlabel.simulation.replay import (
     TUTORIAL,
     Arm,
@@ -233,7 +233,17 @@ def counted(protocol: RunProtocol) -> RunProtocol:
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize(
     "strategy",
-    ["random", "entropy", "live", "diverse_margin", "head:margin", "tfidf:random", "tfidf:margin", "frozen:entropy"],
+    [
+        "random",
+        "entropy",
+        "entropy:64",
+        "live",
+        "diverse_margin",
+        "head:margin",
+        "tfidf:random",
+        "tfidf:margin",
+        "frozen:entropy",
+    ],
 )
 def test_versions_are_fitted_at_the_label_counts_and_nowhere_else(
     data: TextSet, counted: RunProtocol, strategy: str
@@ -331,6 +341,35 @@ def test_the_live_arm_holds_near_copies_back_until_a_version_knows_the_label(
     by_arm = {name: played(doubled, between, Arm(0, name))[0] for name in (LIVE, "head:margin")}
     both = {name: len(made.chosen) - len({id % 1000 for id in made.chosen}) for name, made in by_arm.items()}
     assert both[LIVE] == 0 < both["head:margin"]
+
+
+@pytest.mark.usefixtures("patience")
+def test_the_arm_of_release_0_1_0_takes_each_batch_from_the_version_of_the_batch_before(
+    data: TextSet, counted: RunProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "BATCH", 8)
+    fitted, fit = list[tuple[set[int], Any]](), Player._fit
+
+    def noted(self: Player, recipe: Recipe, labelled: set[int]) -> Any:
+        fitted.append((set(labelled), version := fit(self, recipe, labelled)))
+        return version
+
+    monkeypatch.setattr(Player, "_fit", noted)
+    records = played(data, replace(counted, at=(6, 12, 28)), Arm(0, BATCHED))
+    asked = [*sorted(start_set(data, replace(counted, at=(6, 12, 28)), 0)), *(id for r in records for id in r.chosen)]
+    assert len(asked) == len(set(asked)) == 28
+    assert [record.labels for record in records] == [6, 12, 28]
+    assert [len(labelled) for labelled, _ in fitted] == [6, 8, 12, 8, 16, 24, 28]
+    assert [labelled for labelled, _ in fitted] == [set(asked[: len(labelled)]) for labelled, _ in fitted]
+    texts = {example.id: example for example, _ in data.train}
+    for labelled, version in fitted[3:6]:
+        known = [*labelled] if len(labelled) > 8 else asked[:12]
+        pool = [id for id in texts if id not in known]
+        probs_NC = version.model.predict_proba([texts[id] for id in pool])
+        entropies_N = -np.sum(probs_NC * np.log(probs_NC), axis=1)
+        count = min(len(labelled) + 8, 28) - len(known)
+        best = {pool[i] for i in np.argsort(-entropies_N, kind="stable")[:count]}
+        assert set(asked[len(known) : len(known) + count]) == best
 
 
 def test_a_fit_has_the_epochs_that_are_asked_for(data: TextSet, protocol: RunProtocol) -> None:

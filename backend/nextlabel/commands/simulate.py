@@ -26,7 +26,7 @@ from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan, Make
 from nextlabel.simulation.frozen_default import FrozenDefault
-from nextlabel.simulation.records import LIVE
+from nextlabel.simulation.records import BATCHED, LIVE
 from nextlabel.simulation.replay import TUTORIAL, TUTORIAL_SEED, RunProtocol
 from nextlabel.values.addresses import RAY_ADDRESS
 
@@ -306,6 +306,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
 ARMS = (
     *STRATEGIES,
     LIVE,
+    BATCHED,
     *(f"{head_order.HEAD}:{name}" for name in head_order.STRATEGIES),
     *(f"{kind}:{name}" for kind in baselines.KINDS for name in baselines.STRATEGIES),
 )

@@ -9,7 +9,8 @@ from nextlabel.simulation.comparisons import Arm
 from nextlabel.simulation.count_study import CountStudy, at_most, begun_anew, machines_by_seed, steps_of_fits
 from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
-from nextlabel.simulation.records import LIVE, Record
+from nextlabel.simulation.records import BATCHED, LIVE, Record
+from nextlabel.simulation.replay import SERVED_BEFORE
 
 MOST_CLASSES = 3  # whose balance is told in a line; of more the table of classes tells it
 
@@ -133,6 +134,8 @@ def _rules(study: CountStudy) -> Iterator[str]:
     live = {str(start["live"]) for start in study.run.invocations if start.get("live")}
     if live:
         yield f"live: as a new project is served: {listing(sorted(live))}."
+    if any(arm.strategy == BATCHED for arm in study.comparison.arms):
+        yield f"{BATCHED}: {SERVED_BEFORE}."
     if any(is_head(arm.strategy) for arm in study.comparison.arms):
         yield (
             f"head: after every {EVERY} labels the version's last layer is fitted again to all labels known, and "

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 FULL, RANDOM = "full", "random"  # the baseline on all the data, and the arm that every other one must beat
 LIVE = "live"  # the arm that is served as a new project is
+BATCHED = "entropy:64"  # the arm that is served as a project of release 0.1.0 was
 
 ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 

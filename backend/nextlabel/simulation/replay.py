@@ -37,7 +37,7 @@ from nextlabel.simulation.control_set import ControlSet, drawn, figures, figures
 from nextlabel.simulation.datasets.corpora import MRPC_SIZES
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.head_order import EVERY, HeadOrder, all_free, is_head
-from nextlabel.simulation.records import COMBINED, FULL, LIVE, MACRO_F1, RANDOM, Record
+from nextlabel.simulation.records import BATCHED, COMBINED, FULL, LIVE, MACRO_F1, RANDOM, Record
 from nextlabel.simulation.scores import ByQuestion
 from nextlabel.simulation.told import told
 from nextlabel.values.arrays import Array, Features, Ints, Targets
@@ -48,6 +48,11 @@ SERVED_AS = (
     f"the first labels by {SERVED_START}, then by {SERVED}, in an order that the version's last layer renews after "
     f"every {heads.EVERY} labels, near-copies held back; {SERVED_SHARE:g} of the texts are control tasks, asked in "
     "between and never learnt from"
+)
+BATCH = int(BATCHED.rpartition(":")[2])  # labels between two fits of release 0.1.0
+SERVED_BEFORE = (
+    f"as release 0.1.0 served a project, which was fitted after every {BATCH} labels: in no order before the first "
+    "of these fits, and then by the entropy of the last one; each takes the recipe of the other arms"
 )
 LOOKED_AT = 512  # of the best, for near-copies
 NEAR = 0.95  # cosine of two texts' embeddings from which on they count as near-copies
@@ -272,7 +277,11 @@ class Player:
         since = [*reversed(asked)].index(judging[-1]) if judging else len(asked)
         due = control.due(judging, since, wanted)
         chosen, head, count = list[int](), None, wanted - len(due)
-        if count and (is_head(arm.strategy) or arm.strategy == LIVE):
+        if count and arm.strategy == BATCHED:
+            chosen = self._choose_in_batches(
+                version, arm, [id for id in asked if id in labelled], count, number, seconds
+            )
+        elif count and (is_head(arm.strategy) or arm.strategy == LIVE):
             chosen, head = self._choose_by_heads(version, arm, recipe, labelled, count, seconds)
         elif count:
             chosen = self._choose(version, arm, recipe, labelled, count, number, seconds)
@@ -439,6 +448,25 @@ class Player:
         seconds["select"] += time.perf_counter() - scored_s
         return chosen_ids
 
+    def _choose_in_batches(
+        self, version: _Version, arm: Arm, known: Sequence[int], count: int, number: int, seconds: dict[str, float]
+    ) -> list[int]:
+        """Ids of the next labels after those that are `known`, in their order, of which the `version` knows all."""
+        asked, knows = list(known), len(known)
+        while (missing := len(known) + count - len(asked)) > 0:
+            full = len(asked) // BATCH * BATCH
+            recipe = _recipe(self._protocol, arm, number, full)
+            if full and full != knows:
+                version, knows = self._fit(recipe, set(asked[:full])), full
+                for stage, spent in version.seconds.items():
+                    seconds[stage] += spent
+            by, until_full = replace(arm, strategy="entropy" if full else RANDOM), full + BATCH - len(asked)
+            chosen = self._choose(version, by, recipe, set(asked), min(missing, until_full), number, seconds)
+            if not chosen:
+                break
+            asked += chosen
+        return asked[len(known) :]
+
     def _choose_by_heads(
         self, version: _Version, arm: Arm, recipe: Recipe, labelled: set[int], count: int, seconds: dict[str, float]
     ) -> tuple[list[int], Mapping[str, float]]:
@@ -520,8 +548,10 @@ class Player:
 
 
 def strategy_of(name: str) -> str:
-    """The query strategy of an arm: of `tfidf:margin` or `head:margin` margin, of `live` the one that a new project is
-    served by."""
+    """The query strategy of an arm: margin of `tfidf:margin` and `head:margin`, entropy of `entropy:64`, of `live` what
+    a new project is served by."""
+    if name == BATCHED:
+        return "entropy"
     return SERVED if name == LIVE else name.rpartition(":")[2]
 
 
