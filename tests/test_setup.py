@@ -1,6 +1,7 @@
 """scripts/setup, and the command itself, where something that they need is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,3 +138,22 @@ ours.main(["--help"])
 @pytest.mark.parametrize("found", [chromium, promtool])
 def test_the_programs_that_setup_brings_answer(found: Callable[[], str]) -> None:
     subprocess.run([found(), "--version"], check=True, capture_output=True, timeout=300)
+
+
+def test_where_no_time_is_left_tests_that_take_long_are_told_as_skipped_and_all_others_run() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "tests/learning/test_suspects.py",
+    ]
+    environment = {**os.environ, "SLOW_TESTS_UNTIL": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "there is no time left for it on this machine" in done.stdout
+    assert re.search(r"^[1-9]\d* passed, [1-9]\d* skipped", done.stdout, re.MULTILINE)
