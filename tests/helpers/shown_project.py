@@ -48,8 +48,9 @@ def fill(model_dir: Path, project: int, now: datetime, title: str = "Mails to th
     registry.promote(project, active)
     at = now.timestamp()
     board.put_queue(
-        project, at, state="published", title=title, tasks=3700, pool=3296, labels=347, control=39, pending=3,
-        version=active, order=active.replace("-8-", "-8.4-"), known=344, window=64, held=2, outside=1,
+        project, at, state="published", title=title, tasks=3700, labels=347, control=39, pending=3,
+        pool=2983, left=3314, window=64, held=2, version=active, order=active.replace("-8-", "-8.4-"), known=344,
+        outside=1,
         how_to_find='To find tasks, filter for Prediction results that contain `"choices": ["Refund"]`.',
         warnings=("12 labels are of copies of other labelled texts, and 2 contradict them.",),
         remarks=("A label in the middle takes 9 s.",), wanted={"Refund": {"labels": 52, "target": 80}},

@@ -229,6 +229,17 @@ def test_twenty_projects_fit_on_a_phone_and_lead_to_theirs(browser: Any, tmp_pat
         shown.context.close()
 
 
+def test_who_asks_for_what_is_not_there_is_led_to_what_is(browser: Any, address: str) -> None:
+    shown = Shown(browser, viewport=PHONE, color_scheme="dark")
+    shown.page.goto(f"{address}/projects/99")
+    assert "No project 99 is connected to this backend, only 7." in shown.page.inner_text("main")
+    assert (shown.page.evaluate(FAINT), shown.page.evaluate(OVERFLOW) <= 0) == ([], True)
+    with shown.page.expect_response(lambda answer: "/api/" in answer.url):
+        shown.page.click("text=All projects")
+    assert "Mails to the shop" in shown.page.inner_text("h1")
+    shown.context.close()
+
+
 def test_pressed_buttons_do_what_they_say(browser: Any, address: str, home: Path) -> None:
     shown, registry = Shown(browser), Registry(home)
     page = shown.open(address)
