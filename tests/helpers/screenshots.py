@@ -29,8 +29,9 @@ def take(browser: Any, directory: Path) -> None:
 
 def _take(context: Any, address: str, path: Path) -> None:
     page = context.new_page()
-    page.goto(address)
-    page.wait_for_selector("#plot canvas")
+    with page.expect_response(lambda answer: "/api/" in answer.url):
+        page.goto(address)
+    page.wait_for_function("document.getElementById('curve').open === !!document.querySelector('#plot canvas')")
     page.screenshot(path=path)
     context.close()
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from helpers.versions import make_card
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.problems.advice import HARDLY_CHANGES, Advice
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.judgement import Judgement
 from nextlabel.store.pool import Pool, pool_path
@@ -60,6 +61,8 @@ def fill(model_dir: Path, project: int, now: datetime, title: str = "Mails to th
     forecast = Forecast(347, 0.052, 0.021, 0.083, (1.4, 2.1))
     following = NextLabels(64, 0.024, 900, 9.0)
     board.put_helping(project, Helping(active, at - 4000, Measured(39, None, None, more=153), forecast, following))
+    advice = "The next 64 labels will hardly change the accuracy by more than 1.2 points."
+    board.put_advice(project, Advice(HARDLY_CHANGES, advice, at))
     with Pool(pool_path(model_dir, project)) as pool:
         pool.upsert(_row(number) for number in range(1, 60))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,9 @@ def test_the_whole_page_is_drawn_and_nothing_is_complained_of(browser: Any, addr
     for look in ({}, {"viewport": PHONE}, {"color_scheme": "dark"}, {"viewport": PHONE, "color_scheme": "dark"}):
         shown = Shown(browser, **look)
         page = shown.open(address)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         page.wait_for_selector("#plot canvas")
         assert page.evaluate(DRAWN) > 2, "lines, and a band that shines through"
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate(OVERFLOW) <= 0, look
         assert page.evaluate(FAINT) == [], look
         assert shown.complaints == []
@@ -122,6 +123,46 @@ def test_what_is_polled_changes_in_its_place(browser: Any, address: str, home: P
     assert abs(page.evaluate("window.scrollY") - where) < 60, "by no more than the sections above have grown"
     assert page.locator("#plot canvas").count() == 1
     assert shown.complaints == []
+    shown.context.close()
+
+
+def test_the_first_screen_of_a_phone_answers_a_leads_first_question(browser: Any, address: str, home: Path) -> None:
+    board, at = StatusBoard(home), datetime.now(timezone.utc).timestamp()
+    one = board.quality(PROJECT)
+    of_form = tuple(replace(one, question=name) for name in ("topic", "tone", "urgency"))
+    board.put_quality(PROJECT, replace(of_form[0], questions=of_form))
+    shown = Shown(browser, viewport={"width": 390, "height": 844})
+    shown.page.clock.install()
+    page = shown.open(address)
+    for words in ("published", "What next:", "Label", "Accuracy, urgency", "Does the order help?", "Left to label"):
+        place = page.locator("main").get_by_text(words).first.bounding_box()
+        assert place["y"] + place["height"] < 844, words
+    assert page.evaluate("document.documentElement.scrollHeight") < 2 * 844
+    assert page.locator("details[open]").count() == 0
+    page.focus("#classes > summary")
+    page.keyboard.press("Enter")
+    assert page.is_visible("text=by the control set's labels >> nth=0")
+    board.put_quality(PROJECT, replace(of_form[0], questions=of_form[:2]))
+    board.put_queue(PROJECT, at, how_to_find="Versions change, too.")
+    page.clock.run_for(4000)
+    page.wait_for_function("!document.getElementById('panel-classes').textContent.includes('urgency')")
+    page.wait_for_function("document.getElementById('panel-versions').textContent.includes('Versions change, too')")
+    open_ones = "[...document.querySelectorAll('details[open]')].map((one) => one.id)"
+    assert page.evaluate(open_ones) == ["classes"], "what changes is as open as it was"
+    page.click("#curve > summary")
+    page.wait_for_selector("#plot canvas")
+    assert shown.complaints == []
+    shown.context.close()
+
+
+def test_on_a_wide_screen_all_but_tables_for_a_few_stands_open(browser: Any, address: str) -> None:
+    shown = Shown(browser)
+    page = shown.open(address)
+    shut = "[...document.querySelectorAll('details[id]:not([open]):not(.ask)')].map((one) => one.id)"
+    assert page.evaluate(shut) == ["curve-table", "options", "timings"]
+    page.click("#people > summary")
+    page.evaluate("scrollTo(0, 0)")
+    assert page.is_hidden("text=By name, without a ranking")
     shown.context.close()
 
 
