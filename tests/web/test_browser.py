@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from helpers import screenshots
-from helpers.browser import answering, browsing
+from helpers.browser import answering, browsing, context_of
 from helpers.paths import ROOT
 from helpers.served import client_of
 from helpers.shown_project import fill, saying, told
+from helpers.waiting import wait_until
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
@@ -73,7 +74,7 @@ class Shown:
     """A page in a browser, with all that the browser complains of and asks for."""
 
     def __init__(self, browser: Any, **options: Any):
-        self.context = browser.new_context(**{"viewport": DESK, **options})
+        self.context = context_of(browser, **{"viewport": DESK, **options})
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.asked: list[str] = []
@@ -145,8 +146,9 @@ def test_the_first_screen_of_a_phone_answers_a_leads_first_question(browser: Any
     board.put_quality(PROJECT, replace(of_form[0], questions=of_form[:2]))
     board.put_queue(PROJECT, at, how_to_find="Versions change, too.")
     page.clock.run_for(4000)
-    page.wait_for_function("!document.getElementById('panel-classes').textContent.includes('urgency')")
-    page.wait_for_function("document.getElementById('panel-versions').textContent.includes('Versions change, too')")
+    renewed = ("!document.getElementById('panel-classes').textContent.includes('urgency')",
+               "document.getElementById('panel-versions').textContent.includes('Versions change, too')")  # fmt: skip
+    wait_until(lambda: all(page.evaluate(one) for one in renewed), "both sections anew")
     open_ones = "[...document.querySelectorAll('details[open]')].map((one) => one.id)"
     assert page.evaluate(open_ones) == ["classes"], "what changes is as open as it was"
     page.click("#curve > summary")
@@ -203,7 +205,7 @@ def test_who_comes_back_to_a_page_finds_buttons_that_work(browser: Any, address:
     page.evaluate(f"{token} = 'of last week'")
     with page.expect_response("**/actions"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_function(f"{token} !== 'of last week'")
+    wait_until(lambda: page.evaluate(f"{token} !== 'of last week'"), "another token")
     with page.expect_navigation() as pressed:
         page.click("#press-fit")
     assert pressed.value.status == 200

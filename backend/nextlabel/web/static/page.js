@@ -150,7 +150,7 @@
   function draw() {
     const place = document.getElementById("plot");
     if (!place || !said?.history || !window.uPlot) return forget();
-    if (plot || !place.parentElement.clientWidth) return;  // it is folded away
+    if (plot || place.closest("details:not([open])")) return;  // nobody sees it: it is drawn when that is opened
     const rows = table(said.history, said.random);
     if (!rows.length) return;
     const columns = ["x", "value", "low", "high", "random", "majority"].map((key) => rows.map((row) => row[key] ?? null));
