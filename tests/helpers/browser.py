@@ -11,6 +11,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from helpers.ports import own_port
 from helpers.programs import chromium
+from helpers.waiting import WAIT_S
 
 PORT = 20300
 
@@ -29,6 +30,13 @@ def browsing() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def context_of(browser: Any, **options: Any) -> Any:
+    """A profile of its own, which waits for a page as long as tests wait for anything."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(1000 * WAIT_S)
+    return context
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 from helpers.versions import make_card
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
+from nextlabel.problems.advice import HARDLY_CHANGES, Advice
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.judgement import Judgement
 from nextlabel.store.pool import Pool, pool_path
@@ -48,8 +49,9 @@ def fill(model_dir: Path, project: int, now: datetime, title: str = "Mails to th
     registry.promote(project, active)
     at = now.timestamp()
     board.put_queue(
-        project, at, state="published", title=title, tasks=3700, pool=3296, labels=347, control=39, pending=3,
-        version=active, order=active.replace("-8-", "-8.4-"), known=344, window=64, held=2, outside=1,
+        project, at, state="published", title=title, tasks=3700, labels=347, control=39, pending=3,
+        pool=2983, left=3314, window=64, held=2, version=active, order=active.replace("-8-", "-8.4-"), known=344,
+        outside=1,
         how_to_find='To find tasks, filter for Prediction results that contain `"choices": ["Refund"]`.',
         warnings=("12 labels are of copies of other labelled texts, and 2 contradict them.",),
         remarks=("A label in the middle takes 9 s.",), wanted={"Refund": {"labels": 52, "target": 80}},
@@ -59,6 +61,8 @@ def fill(model_dir: Path, project: int, now: datetime, title: str = "Mails to th
     forecast = Forecast(347, 0.052, 0.021, 0.083, (1.4, 2.1))
     following = NextLabels(64, 0.024, 900, 9.0)
     board.put_helping(project, Helping(active, at - 4000, Measured(39, None, None, more=153), forecast, following))
+    advice = "The next 64 labels will hardly change the accuracy by more than 1.2 points."
+    board.put_advice(project, Advice(HARDLY_CHANGES, advice, at))
     with Pool(pool_path(model_dir, project)) as pool:
         pool.upsert(_row(number) for number in range(1, 60))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom, norm
+from scipy.stats import beta, binom
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from nextlabel.learning.judging import (
@@ -22,7 +22,9 @@ from nextlabel.learning.judging import (
     counting,
     judge,
 )
+from nextlabel.problems import quality
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval, wilson
+from nextlabel.problems.intervals import clopper_pearson as clopper_pearson_of
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, Sample
 from nextlabel.values.arrays import Array
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encoded
@@ -111,18 +113,6 @@ def clopper_pearson(right: int, trials: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def wilson_by_hand(right: int, trials: int) -> tuple[float, float]:
-    z, share = float(norm.ppf(0.975)), right / trials
-    middle, spread = share + z * z / (2 * trials), z * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
-    return (middle - spread) / (1 + z * z / trials), (middle + spread) / (1 + z * z / trials)
-
-
-def limits_by_hand(right: int, trials: int) -> tuple[float, float]:
-    """Wilson's where a figure is shown, else the exact ones."""
-    low, high = wilson_by_hand(right, trials)
-    return (low, high) if high - low < WIDE else clopper_pearson(right, trials)
-
-
 @pytest.mark.parametrize(("size", "classes"), [(1, 2), (39, 2), (400, 3), (300, 52)])
 def test_the_figures_are_those_of_other_programs(size: int, classes: int) -> None:
     some, probs_NK = random_answers(size, classes, sure=0.85)
@@ -132,7 +122,7 @@ def test_the_figures_are_those_of_other_programs(size: int, classes: int) -> Non
     predicted = [names[k] for k in probs_NK.argmax(axis=1)]
     hits = sum(a == b for a, b in zip(right, predicted, strict=True))
     assert figures.accuracy.value == pytest.approx(accuracy_score(right, predicted))
-    assert figures.accuracy.interval == pytest.approx(limits_by_hand(hits, size), abs=1e-9)
+    assert figures.accuracy.interval == pytest.approx(clopper_pearson(hits, size), abs=1e-9)
     assert judgement.left == figures.accuracy, "nothing is marked"
     assert figures.calibration.value == pytest.approx(probs_NK.max(axis=1).mean() - hits / size)
     recalls = recall_score(right, predicted, labels=names, average=None, zero_division=np.nan)
@@ -143,7 +133,7 @@ def test_the_figures_are_those_of_other_programs(size: int, classes: int) -> Non
         both = sum(pair == (name, name) for pair in zip(right, predicted, strict=True))
         assert (of_class.label, of_class.recall.examples, of_class.f1.examples) == (name, n, either)
         assert of_class.share.value == pytest.approx(n / size)
-        assert of_class.share.interval == pytest.approx(limits_by_hand(n, size), abs=1e-9)
+        assert of_class.share.interval == pytest.approx(clopper_pearson(n, size), abs=1e-9)
         assert of_class.recall.value == (pytest.approx(recall) if n else None)
         assert of_class.recall.interval == pytest.approx(clopper_pearson(both, n), abs=1e-9)
         assert of_class.f1.value == (pytest.approx(f1) if either else None)
@@ -170,7 +160,7 @@ def test_a_skipped_text_is_no_answer_and_counts_as_wrong_in_the_worst_case_alone
     figures = figures_of(judgement)
     assert (figures.accuracy.value, figures.accuracy.examples) == (3 / 4, 4)
     assert (figures.at_worst.value, figures.at_worst.examples) == (3 / 6, 6)
-    assert figures.at_worst.interval == pytest.approx(limits_by_hand(3, 6), abs=1e-9)
+    assert figures.at_worst.interval == pytest.approx(clopper_pearson(3, 6), abs=1e-9)
 
 
 def test_what_is_left_is_judged_by_texts_that_no_model_would_have_asked_for() -> None:
@@ -183,7 +173,7 @@ def test_what_is_left_is_judged_by_texts_that_no_model_would_have_asked_for() ->
     assert figures_of(judgement).accuracy.value == 3 / 4
     assert judgement.left is not None
     assert (judgement.left.value, judgement.left.examples) == (1.0, 2)
-    assert judgement.left.interval == pytest.approx(limits_by_hand(2, 2), abs=1e-9)
+    assert judgement.left.interval == pytest.approx(clopper_pearson(2, 2), abs=1e-9)
     unknown = judge(0.1, some, EVERY, AB, said(AB, probs), noted=False)
     assert (unknown.left, unknown.why_left) == (None, NOT_NOTED)
     assert unknown.figures == judgement.figures
@@ -203,12 +193,24 @@ def test_with_few_labels_only_that_is_said_of_which_the_interval_is_narrow_and_h
     assert (figures.accuracy.value is None) == (size == 0)
     assert (judgement.more > 0) == (figures.accuracy.interval.width >= WIDE) == (size < 39)
     if size:
-        share = round(sum(figures.accuracy.interval) / 2, 12)
         needed = size + judgement.more
-        assert wilson(share * needed, needed).width < WIDE
+        low, high = clopper_pearson(round(sum(figures.accuracy.interval) / 2 * needed), needed)
+        assert high - low < WIDE
     unknown = [of_class for of_class in figures.classes if of_class.recall.value is None]
     assert len(unknown) >= classes - size
     assert all(of_class.recall.interval == NOTHING_KNOWN for of_class in unknown)
+
+
+@pytest.mark.parametrize(("right", "of"), [(0, 1), (1, 1), (19, 20), (20, 20), (38, 40), (300, 400)])
+def test_as_many_of_as_many_have_one_interval_whatever_they_are(right: int, of: int) -> None:
+    """All labels are of one class, so that accuracy and recall are the same share."""
+    judgement = judged(texts(*"a" * of), AB, [[0.9, 0.1]] * right + [[0.1, 0.9]] * (of - right))
+    figures = figures_of(judgement)
+    of_history = quality.accuracy(np.array([[right, of - right], [0, 0]]))
+    shares = [figures.accuracy, figures.at_worst, figures.classes[0].recall, judgement.left, of_history]
+    all_a = judged(texts(*"a" * right, *"b" * (of - right)), AB, [[0.9, 0.1]] * of)
+    shares.append(figures_of(all_a).classes[0].share)
+    assert [share and share.interval for share in shares] == [clopper_pearson_of(right, of)] * len(shares)
 
 
 @pytest.mark.parametrize("size", range(10, 17))
@@ -223,7 +225,7 @@ def test_the_range_before_a_figure_covers_the_truth_where_wilsons_interval_does_
     def covered(intervals: Sequence[Interval], truth: float) -> float:
         return float(sum(binom.pmf(k, size, truth) for k, limits in enumerate(intervals) if limits.covers(truth)))
 
-    assert min(covered(shown, truth) for truth in truths) > 0.94
+    assert min(covered(shown, truth) for truth in truths) >= 0.95
     assert min(covered(of_wilson, truth) for truth in truths) < 0.9
     assert all(a.width >= b.width - 1e-9 for a, b in zip(shown, of_wilson, strict=True))
 
@@ -240,8 +242,8 @@ def test_with_one_class_seen_nothing_is_known_of_the_other() -> None:
 def test_without_any_label_the_accuracy_is_not_known_and_takes_as_many_as_it_may_take_at_most() -> None:
     judgement = judged([], AB, [])
     assert figures_of(judgement).accuracy.interval == Interval(0.0, 1.0)
-    most = judgement.more
-    assert wilson(most / 2, most).width < WIDE <= wilson((most - 1) / 2, most - 1).width
+    low, high = clopper_pearson(round(judgement.more / 2), judgement.more)
+    assert (judgement.more, high - low < WIDE) == (67, True)
 
 
 # Questions of a form
@@ -265,7 +267,7 @@ def test_where_any_labels_may_be_given_each_is_judged_by_itself_and_all_at_once(
     judgement = of_form(cut, answers, probs_NK.tolist())
     figures, exact = figures_of(judgement), (given_NK == guessed_NK).all(axis=1)
     assert figures.accuracy.value == pytest.approx(accuracy_score(given_NK, guessed_NK))
-    assert figures.accuracy.interval == pytest.approx(wilson_by_hand(int(exact.sum()), 400))
+    assert figures.accuracy.interval == pytest.approx(clopper_pearson(int(exact.sum()), 400))
     assert figures.macro_f1.value == pytest.approx(f1_score(given_NK, guessed_NK, average="macro"))
     recalls, f1s = (score(given_NK, guessed_NK, average=None) for score in (recall_score, f1_score))
     for k, of_label in enumerate(figures.classes):

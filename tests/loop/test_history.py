@@ -20,7 +20,7 @@ from nextlabel.loop.orders import keep
 from nextlabel.problems import quality
 from nextlabel.problems.history import CONTROL_SET, NO_HISTORY, Point
 from nextlabel.problems.history import HOLDOUT as BY_HOLDOUT
-from nextlabel.problems.intervals import wilson
+from nextlabel.problems.intervals import clopper_pearson
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.versions import version_name
@@ -85,7 +85,7 @@ def expect(point: Point, said: dict[int, str], tasks: Sequence[int]) -> None:
     right, names = sum(said[task] == given(task) for task in tasks), ("pos", "neg")
     numbers = [np.array([names.index(of(task)) for task in tasks]) for of in (given, said.__getitem__)]
     table = quality.confusion(numbers[0], numbers[1], 2)
-    wide = wilson(right, len(tasks)).width >= 0.25
+    wide = clopper_pearson(right, len(tasks)).width >= 0.25
     assert point.judged_by == CONTROL_SET
     assert point.accuracy == (None if wide else quality.accuracy(table))
     if point.accuracy is not None:

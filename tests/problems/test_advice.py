@@ -43,7 +43,7 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             "no version",
         ),
         (advice.TOO_EARLY, judged(8, 10), CHANGED, False, 0, "about 21 more labels of the control set"),
-        (advice.TOO_EARLY, judged(0, 0), CHANGED, False, 0, "too early"),
+        (advice.TOO_EARLY, judged(0, 0), CHANGED, False, 0, "Go on labelling. How good it is cannot be told yet: "),
         (
             advice.TOO_EARLY,
             replace(judged(8, 10), sample=Sample(30, answered=8, skipped=2)),

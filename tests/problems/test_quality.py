@@ -39,7 +39,7 @@ def test_a_number_that_is_no_class_is_refused(numbers: list[int], found: str) ->
 
 
 def test_accuracy_and_recalls_by_hand() -> None:
-    assert quality.accuracy(SAMPLE_KK) == quality.Estimate(9 / 13, wilson(9, 13), 13)
+    assert quality.accuracy(SAMPLE_KK) == quality.Estimate(9 / 13, clopper_pearson(9, 13), 13)
     assert quality.recalls(SAMPLE_KK) == [
         quality.Estimate(6 / 8, clopper_pearson(6, 8), 8),
         quality.Estimate(3 / 4, clopper_pearson(3, 4), 4),

@@ -9,7 +9,7 @@ from scipy import stats
 
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
-from nextlabel.problems.intervals import Interval, wilson
+from nextlabel.problems.intervals import Interval, clopper_pearson, wilson
 from nextlabel.problems.judgement import WIDE
 from nextlabel.problems.quality import Estimate
 from nextlabel.simulation import judging
@@ -139,15 +139,15 @@ def wilson_covers(truth: float, count: int) -> float:
     return sum(weight for right, weight in enumerate(weights) if wilson(right, count).covers(truth))
 
 
-@pytest.mark.parametrize(("count", "shown", "bias", "coverage"), [(30, 0.05, 0.16, 0.66), (50, 0.69, 0.03, 0.98)])
+@pytest.mark.parametrize(("count", "shown", "bias", "coverage"), [(40, 0.04, 0.14, 0.61), (60, 0.78, 0.02, 0.98)])
 def test_the_share_of_right_answers_is_too_high_where_it_is_hardly_shown(
     count: int, shown: float, bias: float, coverage: float
 ) -> None:
     """Exactly, where 0.72 are right."""
     weights: list[float] = stats.binom(count, 0.72).pmf(np.arange(count + 1)).tolist()
-    of = {right: weight for right, weight in enumerate(weights) if wilson(right, count).width < WIDE}
+    of = {right: weight for right, weight in enumerate(weights) if clopper_pearson(right, count).width < WIDE}
     chance = sum(of.values())
-    covered = sum(weight for right, weight in of.items() if wilson(right, count).covers(0.72))
+    covered = sum(weight for right, weight in of.items() if clopper_pearson(right, count).covers(0.72))
     mean = sum(weight * right / count for right, weight in of.items()) / chance
     assert (chance, mean - 0.72, covered / chance) == pytest.approx((shown, bias, coverage), abs=0.005)
 

@@ -477,7 +477,7 @@ def test_what_control_labels_say_is_what_the_version_answers(data: TextSet, cont
     right = sum(data.labels[k] == labels[example.id] for k, example in zip(said, judging, strict=True))
     assert second.control is not None
     assert (second.control["labels"], second.control["accuracy"]) == (len(judging), right / len(judging))
-    assert second.control["accuracy_limits"] == list(clopper_pearson(right, len(judging))), "of so few, exact ones"
+    assert second.control["accuracy_limits"] == list(clopper_pearson(right, len(judging)))
     assert second.control["macro_f1"] is None, "of so few nothing can be told"
     assert first.control is None
 

@@ -548,6 +548,21 @@ def test_of_the_control_set_nothing_is_learnt_ordered_or_told_apart_as_holdout(p
     assert pool.misplaced([1, 3, 4, 5]) == {5}
 
 
+def test_what_is_published_is_a_part_of_what_is_left_to_label(pool: Pool) -> None:
+    left_out = replace(drawn(task(7, "pos"), "7"), closed=False, votes=(Vote("pos", False, "", weight=0.0),))
+    pool.upsert(
+        [task(1), task(2, "pos"), task(3, skipped=True), drawn(task(4), "4"), drawn(task(5, "neg"), "5"),
+         drawn(task(6, skipped=True), "6"), left_out, task(8, holdout=True), replace(task(9), example=None),
+         drawn(replace(task(10), closed=True), "10")]
+    )  # fmt: skip
+    assert (pool.open_size(), pool.left_size()) == (2, 3), "1 and 3 to learn from, and 4 to judge by"
+    pool.note_published(*(Published(100 + i, i, V1, 0.5, "") for i in range(1, 11)), Published(99, 3, V2, 0.5, ""))
+    pool.note_published(Published(98, 4, V1, 0.5, ""))  # an answer was lost, so it was written again
+    assert [pool.published_size(name) for name in (V1, V2, "")] == [3, 1, 0]
+    pool.upsert([task(1, "pos"), drawn(task(4, "neg"), "4")])
+    assert (pool.left_size(), pool.published_size(V1)) == (1, 1)
+
+
 def test_the_control_set_comes_in_the_order_of_its_draws_with_copies_together(pool: Pool) -> None:
     rows = [
         drawn(task(1, "pos"), "b"),

@@ -1,5 +1,7 @@
 """What the trainer tells the web process: small files that are whole or absent."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,17 +37,31 @@ def test_another_process_reads_what_was_written_and_no_draft_is_left(board: Stat
     assert [path.name for path in (tmp_path / "status").iterdir()] == ["1.queue.json"]
 
 
-def test_a_trainers_traffic_is_its_latest_and_that_of_several_adds_up(
-    board: StatusBoard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trainers_traffic_is_its_latest_and_that_of_several_adds_up(board: StatusBoard, tmp_path: Path) -> None:
     assert board.traffic() == Traffic()
     board.put_traffic(Traffic(1, 20, 300))
     board.put_traffic(Traffic(2, 40, 600))
     assert board.traffic() == Traffic(2, 40, 600)
-    monkeypatch.setattr("os.getpid", lambda: 1)
-    board.put_traffic(Traffic(5, 0, 7))
-    assert board.traffic() == Traffic(7, 40, 607)
+    other = StatusBoard(tmp_path)
+    other.put_traffic(Traffic(5, 0, 7))
+    board.put_traffic(Traffic(3, 40, 600))
+    assert board.traffic() == other.traffic() == Traffic(8, 40, 607)
     assert board.queue(1) == QueueStatus()
+
+
+def test_however_often_trainers_start_their_traffic_is_in_as_many_files_as_they_are_at_a_time(tmp_path: Path) -> None:
+    counting = "import sys; from pathlib import Path; from nextlabel.store.status import StatusBoard, Traffic;"
+    putting = "StatusBoard(Path(sys.argv[1])).put_traffic(Traffic(2, 40, 600))"
+    (tmp_path / "status").mkdir()
+    for name in ("traffic.host-17.json", "traffic.host.example.org-18.json"):
+        (tmp_path / "status" / name).write_text('{"requests": 1, "sent": 2, "received": 3}')
+    living = StatusBoard(tmp_path)
+    living.put_traffic(Traffic(1, 1, 1))
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", counting + putting, str(tmp_path)], check=True)
+    living.put_traffic(Traffic(2, 2, 2))
+    assert living.traffic() == Traffic(2 * 1 + 2 + 3 * 2, 2 * 2 + 2 + 3 * 40, 2 * 3 + 2 + 3 * 600)
+    assert sorted(path.name for path in (tmp_path / "status").iterdir()) == ["traffic.0.json", "traffic.1.json"]
 
 
 def test_an_unknown_field_is_a_mistake_and_changes_nothing(board: StatusBoard) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from helpers import screenshots
-from helpers.browser import answering, browsing
+from helpers.browser import answering, browsing, context_of
 from helpers.paths import ROOT
 from helpers.served import client_of
 from helpers.shown_project import fill, saying, told
+from helpers.waiting import wait_until
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
@@ -72,7 +74,7 @@ class Shown:
     """A page in a browser, with all that the browser complains of and asks for."""
 
     def __init__(self, browser: Any, **options: Any):
-        self.context = browser.new_context(**{"viewport": DESK, **options})
+        self.context = context_of(browser, **{"viewport": DESK, **options})
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.asked: list[str] = []
@@ -91,9 +93,9 @@ def test_the_whole_page_is_drawn_and_nothing_is_complained_of(browser: Any, addr
     for look in ({}, {"viewport": PHONE}, {"color_scheme": "dark"}, {"viewport": PHONE, "color_scheme": "dark"}):
         shown = Shown(browser, **look)
         page = shown.open(address)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         page.wait_for_selector("#plot canvas")
         assert page.evaluate(DRAWN) > 2, "lines, and a band that shines through"
-        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate(OVERFLOW) <= 0, look
         assert page.evaluate(FAINT) == [], look
         assert shown.complaints == []
@@ -122,6 +124,47 @@ def test_what_is_polled_changes_in_its_place(browser: Any, address: str, home: P
     assert abs(page.evaluate("window.scrollY") - where) < 60, "by no more than the sections above have grown"
     assert page.locator("#plot canvas").count() == 1
     assert shown.complaints == []
+    shown.context.close()
+
+
+def test_the_first_screen_of_a_phone_answers_a_leads_first_question(browser: Any, address: str, home: Path) -> None:
+    board, at = StatusBoard(home), datetime.now(timezone.utc).timestamp()
+    one = board.quality(PROJECT)
+    of_form = tuple(replace(one, question=name) for name in ("topic", "tone", "urgency"))
+    board.put_quality(PROJECT, replace(of_form[0], questions=of_form))
+    shown = Shown(browser, viewport={"width": 390, "height": 844})
+    shown.page.clock.install()
+    page = shown.open(address)
+    for words in ("published", "What next:", "Label", "Accuracy, urgency", "Does the order help?", "Left to label"):
+        place = page.locator("main").get_by_text(words).first.bounding_box()
+        assert place["y"] + place["height"] < 844, words
+    assert page.evaluate("document.documentElement.scrollHeight") < 2 * 844
+    assert page.locator("details[open]").count() == 0
+    page.focus("#classes > summary")
+    page.keyboard.press("Enter")
+    assert page.is_visible("text=by the control set's labels >> nth=0")
+    board.put_quality(PROJECT, replace(of_form[0], questions=of_form[:2]))
+    board.put_queue(PROJECT, at, how_to_find="Versions change, too.")
+    page.clock.run_for(4000)
+    renewed = ("!document.getElementById('panel-classes').textContent.includes('urgency')",
+               "document.getElementById('panel-versions').textContent.includes('Versions change, too')")  # fmt: skip
+    wait_until(lambda: all(page.evaluate(one) for one in renewed), "both sections anew")
+    open_ones = "[...document.querySelectorAll('details[open]')].map((one) => one.id)"
+    assert page.evaluate(open_ones) == ["classes"], "what changes is as open as it was"
+    page.click("#curve > summary")
+    page.wait_for_selector("#plot canvas")
+    assert shown.complaints == []
+    shown.context.close()
+
+
+def test_on_a_wide_screen_all_but_tables_for_a_few_stands_open(browser: Any, address: str) -> None:
+    shown = Shown(browser)
+    page = shown.open(address)
+    shut = "[...document.querySelectorAll('details[id]:not([open]):not(.ask)')].map((one) => one.id)"
+    assert page.evaluate(shut) == ["curve-table", "options", "timings"]
+    page.click("#people > summary")
+    page.evaluate("scrollTo(0, 0)")
+    assert page.is_hidden("text=By name, without a ranking")
     shown.context.close()
 
 
@@ -162,7 +205,7 @@ def test_who_comes_back_to_a_page_finds_buttons_that_work(browser: Any, address:
     page.evaluate(f"{token} = 'of last week'")
     with page.expect_response("**/actions"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_function(f"{token} !== 'of last week'")
+    wait_until(lambda: page.evaluate(f"{token} !== 'of last week'"), "another token")
     with page.expect_navigation() as pressed:
         page.click("#press-fit")
     assert pressed.value.status == 200
@@ -227,6 +270,17 @@ def test_twenty_projects_fit_on_a_phone_and_lead_to_theirs(browser: Any, tmp_pat
         assert "part 20 #20" in page.inner_text("h1")
         assert shown.complaints == []
         shown.context.close()
+
+
+def test_who_asks_for_what_is_not_there_is_led_to_what_is(browser: Any, address: str) -> None:
+    shown = Shown(browser, viewport=PHONE, color_scheme="dark")
+    shown.page.goto(f"{address}/projects/99")
+    assert "No project 99 is connected to this backend, only 7." in shown.page.inner_text("main")
+    assert (shown.page.evaluate(FAINT), shown.page.evaluate(OVERFLOW) <= 0) == ([], True)
+    with shown.page.expect_response(lambda answer: "/api/" in answer.url):
+        shown.page.click("text=All projects")
+    assert "Mails to the shop" in shown.page.inner_text("h1")
+    shown.context.close()
 
 
 def test_pressed_buttons_do_what_they_say(browser: Any, address: str, home: Path) -> None:

@@ -132,10 +132,12 @@ def test_the_trainers_numbers_are_told_by_project(client: FlaskClient, tmp_path:
     for project in (PROJECT, 8):
         Registry(tmp_path).know(project)
     counts = {"reconciles": 9, "errors": 2, "unanswered": 1}
-    board.put_queue(PROJECT, 0.0, labels=40, pending=3, pool=500, window=128, due="3 new labels", held=6, **counts)
+    board.put_queue(
+        PROJECT, 0.0, labels=40, pending=3, left=540, pool=500, window=128, due="3 new labels", held=6, **counts
+    )
     board.put_fit(PROJECT, 0.0, fits=4, refused=2, failures=1, failures_in_a_row=1)
     samples = scrape(client)
-    told = {"labels": 40, "pending": 3, "pool": 500, "window": 128, "fit_due": 1, "held": 6}
+    told = {"labels": 40, "pending": 3, "left": 540, "pool": 500, "window": 128, "fit_due": 1, "held": 6}
     told |= {
         "fits_total": 4,
         "fits_refused_total": 2,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nextlabel.problems import quality
-from nextlabel.problems.intervals import clopper_pearson, wilson
+from nextlabel.problems.intervals import clopper_pearson
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.arrays import Array, Bools
@@ -256,19 +256,15 @@ def _share_of(right_N: Bools) -> Estimate:
 
 
 def _share(successes: int, trials: int) -> Estimate:
-    """With Wilson's interval where that is narrow enough for a figure, else with Clopper and Pearson's: as long as the
-    interval alone is shown, it covers the truth in 95 % also where nearly all are right."""
-    interval = wilson(successes, trials)
-    interval = clopper_pearson(successes, trials) if interval.width >= WIDE else interval
-    return Estimate(successes / trials if trials else None, interval, trials)
+    return Estimate(successes / trials if trials else None, clopper_pearson(successes, trials), trials)
 
 
 def _more(accuracy: Estimate) -> int:
-    """How many labels more Wilson's interval takes to be less than `WIDE`, if the share stays about as it is, drawn to
+    """How many labels more its interval takes to be less than `WIDE` wide, if the share stays about as it is, drawn to
     one half as the centre of its interval is; without any label, the most that it may take."""
     share = sum(accuracy.interval) / 2
     needed = accuracy.examples
-    while wilson(share * needed, needed).width >= WIDE:
+    while clopper_pearson(round(share * needed), needed).width >= WIDE:
         needed += 1
     return needed - accuracy.examples if accuracy.interval.width >= WIDE else 0
 

@@ -458,10 +458,10 @@ class Controller:
         self._report(
             pool,
             found,
+            follows=None if outcome.seconds_to_switch is None else order.name,
             state=("publishing" if outcome.unfinished else "published") if followed else "overruled",
             order=order.name,
             known=order.known,
-            window=outcome.window,
             stale=outcome.stale,
             held=outcome.held,
             **changes,
@@ -745,8 +745,10 @@ class Controller:
 
     # Status
 
-    def _report(self, pool: Pool, found: _Found, **changes: object) -> None:
+    def _report(self, pool: Pool, found: _Found, follows: str | None = None, **changes: object) -> None:
+        """Say how the project is. `follows`: what the queue does now, if that was switched since it was asked."""
         project, decision = found.project, found.decision
+        ordered_by = (follows or project.model_version or "") if project.sampling == UNCERTAINTY else ""
         words, before = told(self._notices(pool, found)), self._board.queue(project.id)
         if before.state in ("failed", "refused"):
             log.info("project %d: works again", project.id)
@@ -763,6 +765,8 @@ class Controller:
             tasks=pool.size(),
             unreadable=pool.unreadable(),
             pool=pool.open_size(),
+            left=pool.left_size(),
+            window=pool.published_size(ordered_by),
             labels=decision.labels,
             by_class=dict(decision.by_class),
             control=pool.control_labels(),
@@ -773,7 +777,7 @@ class Controller:
             how_to_find=notices.how_to_find(found.config.asked[0]),
             holdout=len(pool.labels(found.config.question, holdout=True)),
             wanted={want.label: want.progress() for want in self._wants(pool, found) if want.label != ANY},
-            **changes,
+            **{"held": 0, "unscored": 0, **changes},
         )
         if changes["state"] in ("waiting", "overruled"):
             self._next.forget(project.id)

@@ -44,7 +44,6 @@ class Publication:
     composer wanted, and `why` in words why some of its tasks come.
     """
 
-    window: int
     written: int
     removed: int
     missing: int
@@ -168,7 +167,6 @@ class Publisher:
             removable = () if switching or low or (fitting and len(stale) <= depth) else stale[:DELETIONS]
             removed = self._remove(removable, at_least=LEAST - len(rest))
         return Publication(
-            window=len(wanted),
             written=written,
             removed=removed,
             missing=missing,

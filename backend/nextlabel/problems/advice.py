@@ -70,14 +70,14 @@ def _waits_for(judgement: Judgement) -> str:
     """Why it is too early; empty when it is not."""
     figures = judgement.figures
     if figures is None:
-        return f"It is too early to tell: {judgement.why}."
+        return f"Go on labelling. How good it is cannot be told yet: {judgement.why}."
     if figures.accuracy.value is None or figures.accuracy.interval.width >= WIDE:
         needed, left = f"about {judgement.more} more labels of the control set are needed", judgement.sample.left
         if judgement.more > left:
             return (
                 f"It cannot be told: {needed}, and it has {left} left. More texts or a larger control_share add to it."
             )
-        return f"It is too early to tell: {needed}."
+        return f"Go on labelling. How good it is cannot be told yet: {needed}."
     return ""
 
 

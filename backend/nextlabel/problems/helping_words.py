@@ -18,6 +18,18 @@ def sentences(helping: Helping, active: str = "") -> list[str]:
     return found if is_of(helping, active) else [_of_another(helping, active), *found]
 
 
+def in_short(helping: Helping) -> tuple[str, str]:
+    """Whether it helps in a word or three, and how that is known."""
+    measured, forecast = helping.measured, helping.forecast
+    if measured.helps and measured.gain is not None:
+        return "yes", f"{_points(measured.gain)} more than random labels, measured"
+    if forecast.why or forecast.low is None or forecast.high is None:
+        return "cannot tell yet", "neither measured nor forecast"
+    words = "likely" if forecast.low > 0 else "unlikely" if forecast.high < 0 else "cannot tell yet"
+    limits = f"{100 * forecast.low:+.1f} to {100 * forecast.high:+.1f}"
+    return words, f"{limits} points beside random sampling, a forecast"
+
+
 def _about(questions: Sequence[str]) -> Iterator[str]:
     if len(questions) > 1:
         names = f"{', '.join(questions[:-1])} and {questions[-1]}"

@@ -114,6 +114,8 @@ VOTED = (  # of the holdout, as it judges, only what counts as much as can be
     "AND weight >= holdout ORDER BY task_id, place"
 )
 ANSWERED = "EXISTS (SELECT 1 FROM vote WHERE task_id = id)"  # whether the answers count or not
+OPEN_CONTROL = f"(draw != '' AND text IS NOT NULL AND NOT (skipped OR closed OR {ANSWERED}))"
+LEFT = f"(open OR {OPEN_CONTROL})"  # tasks that the queue still offers: of both
 SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and the control set, labelled or not
 
 
@@ -372,6 +374,15 @@ class Pool:
     def open_size(self) -> int:
         """How many tasks are in the pool."""
         return self._count("SELECT COUNT(*) FROM task WHERE open")
+
+    def left_size(self) -> int:
+        """How many tasks are left to label: those of the pool, and of the control set those without an answer."""
+        return self.open_size() + self._count(f"SELECT COUNT(*) FROM task WHERE {OPEN_CONTROL}")
+
+    def published_size(self, version: str) -> int:
+        """How many of these have a prediction of `version`, and so come next while the queue follows it."""
+        sql = f"SELECT COUNT(DISTINCT id) FROM published CROSS JOIN task ON id = task_id WHERE version = ? AND {LEFT}"
+        return self._count(sql, version)
 
     def is_labelled_out(self) -> bool:
         """Whether there are tasks, and none is left that Label Studio serves and we would have labelled."""

@@ -1,13 +1,14 @@
 """What the trainer says about each project, for the web process and for people. Small JSON files, no history."""
 
 import json
-import os
-import socket
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from nextlabel.problems.advice import NO_ADVICE, Advice
@@ -17,6 +18,7 @@ from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
 from nextlabel.problems.look_again import LookAgain
 from nextlabel.problems.people import People
 from nextlabel.store.files import replace_file
+from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.next_tasks import NOTHING_NEXT, NextTasks
 from nextlabel.values.traffic import Traffic
 
@@ -30,6 +32,8 @@ class QueueStatus:
     fits' what people read. `due` is why a fit is, empty when none is, and `paused` why none
     is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
     prediction. `stale` predictions of earlier versions are still to be removed; they order nothing.
+    `left` tasks are left to label: those of the `pool`, of which labels are learnt, and those of the control set; of
+    them `window` are published, so that they come next.
     `control` tasks of the control set have a label, which are not among the `labels` that are learnt from. `order` is
     what the queue is to follow: the active `version`, or a head of its; so many labels are `known` to it.
     `by_class` says how many of the `labels` give each class.
@@ -45,6 +49,7 @@ class QueueStatus:
     title: str = ""
     tasks: int = 0
     pool: int = 0
+    left: int = 0
     unreadable: int = 0
     labels: int = 0
     control: int = 0
@@ -126,6 +131,17 @@ Status: TypeAlias = (
     | LookAgain
     | Traffic
 )
+
+
+@dataclass(frozen=True)
+class _OwnTraffic:
+    """The file of a process, what those before it have counted there, and the lock that keeps others out."""
+
+    name: str
+    before: Traffic
+    held: FileLock
+
+
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
 _ADVICE = TypeAdapter(Advice)
@@ -139,7 +155,9 @@ class StatusBoard:
     """The status files below one directory. One writer per file; readers see whole files."""
 
     def __init__(self, model_dir: Path):
-        self._root = model_dir / "status"
+        self._model_dir, self._root = model_dir, model_dir / "status"
+        self._own_traffic: _OwnTraffic | None = None
+        self._taking = threading.Lock()
 
     def queue(self, project: int) -> QueueStatus:
         """What is known of the queue."""
@@ -241,8 +259,10 @@ class StatusBoard:
 
     def traffic(self) -> Traffic:
         """What all trainers together, also earlier ones, have exchanged with Label Studio."""
-        found = (Traffic(**self._read(path.stem, Traffic)) for path in self._root.glob("traffic.*.json"))
-        return sum(found, start=Traffic())
+        return self._in_all(self._root.glob("traffic.*.json"))
+
+    def _in_all(self, paths: Iterable[Path]) -> Traffic:
+        return sum((Traffic(**self._read(path.stem, Traffic)) for path in paths), start=Traffic())
 
     def put_queue(self, project: int, now: float, **changes: Any) -> None:
         """Change some fields."""
@@ -257,8 +277,22 @@ class StatusBoard:
         self._write(f"{project}.start", replace(self.start(project), at=now, **changes))
 
     def put_traffic(self, traffic: Traffic) -> None:
-        """Say what this process has exchanged since it began."""
-        self._write(f"traffic.{socket.gethostname()}-{os.getpid()}", traffic)
+        """Say what this process has exchanged since it began.
+
+        It goes on in the file of a process that is gone: there are no more of them than trainers at a time.
+        """
+        with self._taking:
+            self._own_traffic = self._own_traffic or self._take_traffic()
+        self._write(self._own_traffic.name, self._own_traffic.before + traffic)
+
+    def _take_traffic(self) -> "_OwnTraffic":
+        name, mine = _first_free(self._model_dir)
+        begun_anew = [path for path in self._root.glob("traffic.*.json") if not path.stem.partition(".")[2].isdigit()]
+        before = self._in_all([self._root / f"{name}.json", *begun_anew])
+        self._write(name, before)
+        for path in begun_anew:  # with each start of a trainer of release 0.1.0
+            path.unlink(missing_ok=True)
+        return _OwnTraffic(name, before, mine)
 
     def _read(self, name: str, kind: type[Status]) -> dict[str, Any]:
         # It is only a status: one that another release wrote, or a damaged one, is as good as none.
@@ -272,3 +306,14 @@ class StatusBoard:
     def _write(self, name: str, status: Status) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         replace_file(self._root / f"{name}.json", json.dumps(asdict(status), ensure_ascii=False))
+
+
+def _first_free(model_dir: Path) -> tuple[str, FileLock]:
+    """The first file for traffic that no living process has, and its lock."""
+    for number in count():
+        name = f"traffic.{number}"
+        try:
+            return name, lock(model_dir, name).acquire().lock
+        except LockHeld:
+            continue
+    raise AssertionError("there is no last number")

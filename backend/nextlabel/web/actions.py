@@ -19,6 +19,7 @@ from nextlabel.versions import promotion
 from nextlabel.versions.download import zipped
 from nextlabel.web.access import check_form, form_token, may_press, may_see_texts, require_right, who
 from nextlabel.web.one_line import one_line
+from nextlabel.web.refusals import is_person, refusal
 from nextlabel.web.services import check_known, services
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ actions = Blueprint("actions", __name__)
 ABOUT = "about"  # the field of a form that says of which version, or whether on or off
 SURE = "sure"  # the field that says that the changes were seen
 STATUS = {ASKED: 202, DONE: 200}
+NOT_DONE = "Nothing was done"
 
 
 def _fit(project: int, about: str) -> str:
@@ -121,7 +123,9 @@ def press(project: int, action: str) -> tuple[Response, int] | Response:
         return _pressed(project, action, request.form.get(ABOUT, "")[:100])
     except NextlabelError as error:
         log.warning("project %d: %r was not done: %s", project, action[:40], words := one_line(str(error)))
-        return _shown({"outcome": REFUSED, "error": words}, error.status, project)
+        if is_person():
+            return refusal(error.status, words, project, NOT_DONE)
+        return jsonify(outcome=REFUSED, error=words), error.status
 
 
 def _pressed(project: int, action: str, about: str) -> tuple[Response, int] | Response:
@@ -141,11 +145,11 @@ def _pressed(project: int, action: str, about: str) -> tuple[Response, int] | Re
 
 def _shown(answer: dict[str, Any], status: int, project: int, token: str = "") -> tuple[Response, int] | Response:
     """As JSON or, for who presses in a browser without scripts, as a page, or the project's page again."""
-    if "text/html" not in request.headers.get("Accept", ""):
+    if not is_person():
         return jsonify(answer), status
     if answer["outcome"] in STATUS:
         return redirect(f"/projects/{project}", 303)  # type: ignore[return-value]
-    page = render_template("answer.html", answer=answer, project=project, token=token)
+    page = render_template("new_defaults.html", answer=answer, project=project, token=token)
     return Response(page, content_type="text/html; charset=utf-8"), status
 
 

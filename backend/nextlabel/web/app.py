@@ -3,7 +3,7 @@
 import logging
 import time
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from nextlabel.errors import NextlabelError
@@ -16,6 +16,7 @@ from nextlabel.web.actions import actions
 from nextlabel.web.one_line import one_line
 from nextlabel.web.pages import pages
 from nextlabel.web.protocol import protocol
+from nextlabel.web.refusals import refusal
 from nextlabel.web.services import EXTENSION, make_services, services
 
 log = logging.getLogger(__name__)
@@ -75,36 +76,40 @@ def _guard() -> Response | None:
 
 def _refusal(with_secret: bool) -> Response:
     or_secret = f", or the header {SECRET_HEADER} with WEBHOOK_SECRET" if with_secret else ""
-    answer = jsonify(error=f"Credentials are missing or wrong: present BASIC_AUTH_USER and BASIC_AUTH_PASS{or_secret}.")
-    answer.status_code = 401
+    words = f"Credentials are missing or wrong: present BASIC_AUTH_USER and BASIC_AUTH_PASS{or_secret}."
+    answer = refusal(401, words)
     answer.headers["WWW-Authenticate"] = 'Basic realm="nextlabel"'
     return answer
 
 
-# What an error looks like
+# What is said of an error
 
 
-def _deliberate(error: NextlabelError) -> tuple[Response, int]:
+def _deliberate(error: NextlabelError) -> Response:
     words = one_line(str(error))
     log.warning("%s: %s", request.path, words)
-    return jsonify(error=words), error.status
+    return refusal(error.status, words, _project_asked_for())
 
 
-def _too_deep(error: RecursionError) -> tuple[Response, int]:
-    return jsonify(error="The body is nested too deeply to be Label Studio's."), 400
+def _too_deep(error: RecursionError) -> Response:
+    return refusal(400, "The body is nested too deeply to be Label Studio's.")
 
 
-def _http(error: HTTPException) -> tuple[Response, int]:
-    answer = jsonify(error=one_line(_words(error)))
+def _http(error: HTTPException) -> Response:
+    answer = refusal(error.code or 500, one_line(_words(error)), _project_asked_for())
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value
-    return answer, error.code or 500
+    return answer
 
 
-def _unexpected(error: Exception) -> tuple[Response, int]:
+def _unexpected(error: Exception) -> Response:
     log.exception("%s failed", request.path)
-    return jsonify(error=f"Internal error ({type(error).__name__}); the backend's log has the details."), 500
+    return refusal(500, f"Internal error ({type(error).__name__}); the backend's log has the details.")
+
+
+def _project_asked_for() -> int | None:
+    return (request.view_args or {}).get("project")
 
 
 def _words(error: HTTPException) -> str:

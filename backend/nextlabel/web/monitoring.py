@@ -29,8 +29,9 @@ OF_QUEUE: Mapping[str, str] = MappingProxyType(  # gauges, named as in `QueueSta
         "pending": "Labels that the newest version has not seen",
         "control": "Labelled tasks of the control set, of which nothing is learnt",
         "outside": "Labels on tasks that the queue did not offer",
-        "pool": "Open tasks in the pool",
-        "window": "Published queue head, in tasks",
+        "left": "Tasks that are left to label: those of the pool, and of the control set",
+        "pool": "Those of them that are in the pool, whose labels are learnt",
+        "window": "Those of them that are published, so that they come next",
         "held": "Tasks that wait for a near-copy of theirs",
         "unscored": "Tasks of the pool that have no place in the queue yet",
     }

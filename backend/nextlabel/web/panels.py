@@ -251,18 +251,29 @@ def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
     return {
         "order": judgement.order,
         "name": short_name(judgement.order),
+        "answered": judgement.sample.answered,
         "sentences": said,
-        "accuracy": _narrow(_estimate(figures.accuracy)) if figures else None,
+        **_of_question(judgement, first),
+        "questions": [_of_question(one, first) for one in judgement.questions],
         "left": _narrow(_estimate(judgement.left)),
         "macro_f1": _narrow(_estimate(figures.macro_f1)) if figures else None,
         "calibration": _estimate(figures.calibration) if figures else None,
+        "command": f"nextlabel quality --project {project}",
+    }
+
+
+def _of_question(judgement: Judgement, first: int) -> Json:
+    """The accuracy on one question, or what is known until there is one; no name where it is the only question."""
+    figures = judgement.figures
+    return {
+        "question": judgement.question,
+        "accuracy": _narrow(_estimate(figures.accuracy)) if figures else None,
         "early": {"accuracy": _early(figures.accuracy) if figures else None, "left": _early(judgement.left)},
         "needed": {
             "range": _needed(quality_words.for_range(judgement), judgement, first),
             "accuracy": _needed(judgement.more, judgement, first),
             "macro_f1": _needed(judgement.more_for_macro_f1, judgement, first),
         },
-        "command": f"nextlabel quality --project {project}",
     }
 
 
@@ -295,7 +306,8 @@ def _helping(project: int) -> Json | None:
     active = services().registry.current(project) or ""
     said = helping_words.sentences(found, active)
     about = {"order": found.order, "name": short_name(found.order), "of_active": helping_words.is_of(found, active)}
-    return {**about, "at": _time(found.at), "sentences": said} if said else None
+    short = helping_words.in_short(found)
+    return {**about, "at": _time(found.at), "short": short, "sentences": said} if said else None
 
 
 def _audit(project: int) -> Json | None:

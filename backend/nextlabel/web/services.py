@@ -53,7 +53,8 @@ def check_known(project: int) -> None:
     """Raises `NoProjectError` when the project is not connected to this backend."""
     known = services().registry.projects()
     if project not in known:
+        others = f", only {', '.join(map(str, known))}" if known else ""
         raise NoProjectError(
-            f"No project {project} is connected to this backend, only {known}. Connect it with "
-            f"nextlabel connect --project {project}."
+            f"No project {project} is connected to this backend{others}. Connect it with "
+            f"`nextlabel connect --project {project}`."
         )

@@ -82,12 +82,22 @@
   }
 
   function swap(panel, html) {
-    const open = [...panel.querySelectorAll("details[open]")].map((one) => one.id);
+    const were = new Map(folds(panel).map((one) => [one.id, one.open]));
     const focused = panel.contains(document.activeElement) ? placeOf(document.activeElement) : "";
     if (plot && panel.contains(plot.root)) forget();
     panel.innerHTML = html;
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    for (const one of folds(panel)) one.open = were.get(one.id) ?? (one.open && !narrow.matches);
     if (focused) document.querySelector(focused)?.focus({preventScroll: true});
+  }
+
+  // On a narrow screen nothing but what a lead asks first stands open, until somebody opens it.
+
+  const narrow = matchMedia("(max-width: 40rem)");
+  const folds = (within) => [...within.querySelectorAll("details[id]")];
+
+  function fold() {
+    for (const one of folds(document)) one.open &&= !narrow.matches;
+    document.documentElement.classList.add("folded");
   }
 
   function placeOf(element) {
@@ -140,7 +150,7 @@
   function draw() {
     const place = document.getElementById("plot");
     if (!place || !said?.history || !window.uPlot) return forget();
-    if (plot) return;
+    if (plot || place.closest("details:not([open])")) return;  // nobody sees it: it is drawn when that is opened
     const rows = table(said.history, said.random);
     if (!rows.length) return;
     const columns = ["x", "value", "low", "high", "random", "majority"].map((key) => rows.map((row) => row[key] ?? null));
@@ -185,6 +195,7 @@
     draw();
   }
 
+  document.addEventListener("toggle", draw, true);
   let width = window.innerWidth;
   window.addEventListener("resize", () => {
     if (window.innerWidth !== width) redraw();
@@ -197,6 +208,7 @@
     ask();
     if (pressing) tokens();  // whoever comes back may have been away for days
   });
+  fold();
   setInterval(ages, 20_000);
   if (pressing) setInterval(tokens, 3_600_000);
   ask();
