@@ -142,8 +142,8 @@ AfterCertificate = Annotated[
     Literal["hold", "continue", "uncertain"],
     Field(
         description="hold, continue or uncertain",
-        title="what follows a certificate; hold: nothing is fitted until nextlabel certificate stop; uncertain: fits "
-        "go on, and certified tasks are not asked for",
+        title="what follows a certificate; hold: nothing is fitted until `nextlabel certificate stop --project ID`; "
+        "uncertain: fits go on, and certified tasks are not asked for",
     ),
 ]
 

@@ -55,5 +55,5 @@ def check_known(project: int) -> None:
     if project not in known:
         raise NoProjectError(
             f"No project {project} is connected to this backend, only {known}. Connect it with "
-            f"nextlabel connect --project {project}."
+            f"`nextlabel connect --project {project}`."
         )
