@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nextlabel.labelstudio.backend_settings import in_force, without_own
-from nextlabel.settings import Settings
+from nextlabel.labelstudio.backend_settings import in_force
+from nextlabel.settings import Settings, without_own
 from nextlabel.values.options import LATEST, ProjectOptions
 
 URL = "http://user:secret@backend:9090/"

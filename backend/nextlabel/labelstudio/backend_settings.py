@@ -1,24 +1,17 @@
 """What holds for a project where it has no option of its own: as its running backend says, else as far as is known
 here. A command is run in an environment that may be another than the backend's."""
 
-from dataclasses import replace
-
 import httpx
 
 from nextlabel.errors import without_password
 from nextlabel.labelstudio.connection import Credentials
 from nextlabel.labelstudio.reaching import remedy_of
-from nextlabel.settings import ProjectSettings, Settings, for_project
-from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
+from nextlabel.settings import ProjectSettings, Settings, for_project, without_own
+from nextlabel.values.options import OWN, ProjectOptions
 
 THERE = {"environment": "environment of the backend", "built in": "built in"}
 HERE = {"environment": "environment of this shell", "built in": "built in, unless the backend's environment differs"}
 OTHER_ADDRESS = "Start it, or give --backend-url with an address at which it answers from here."
-
-
-def without_own(settings: Settings, options: ProjectOptions) -> ProjectSettings:
-    """What these settings say of a project, but for the options of its own."""
-    return for_project(settings, replace(NO_OPTIONS, defaults=options.defaults))
 
 
 def in_force(settings: Settings, options: ProjectOptions, project: int, url: str) -> list[str]:
@@ -42,7 +35,8 @@ def _asked(url: str, credentials: Credentials, project: int) -> ProjectSettings:
 
 
 def _why(url: str, error: Exception) -> str:
+    reason = without_password(next(iter(str(error).splitlines()), type(error).__name__))
     return (
         f"what is not the project's own is said as this shell knows it, as the backend at {without_password(url)} "
-        f"cannot be asked from here ({without_password(str(error))}). {remedy_of(url, error, OTHER_ADDRESS)}"
+        f"cannot be asked from here ({reason}). {remedy_of(url, error, OTHER_ADDRESS)}"
     )

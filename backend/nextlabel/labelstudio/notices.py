@@ -628,7 +628,7 @@ def version_damaged(promoted: str, why: str, instead: str | None, project: int) 
     return Notice(
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
-        f"be fitted (Start Training); `nextlabel versions --project {project}` lists versions, and promotes one.",
+        f"be fitted (Start Training); `nextlabel versions --project {project} list` names the others.",
     )
 
 

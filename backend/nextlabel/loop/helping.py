@@ -165,8 +165,8 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         last.error if last else None,
         answer.helps,
         answer.more,
-        sum(text.state not in COUNT for text in control_texts(asked.pool, answered(asked.config.question))),
         tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in at_random),
+        left=sum(text.state not in COUNT for text in control_texts(asked.pool, answered(asked.config.question))),
     )
 
 

@@ -30,9 +30,9 @@ class Measured:
     error: float | None = None
     helps: bool = False
     more: int | None = None
-    left: int | None = None
     at_random: tuple[RandomPoint, ...] = ()
     why: str = ""
+    left: int | None = None
 
 
 @dataclass(frozen=True)

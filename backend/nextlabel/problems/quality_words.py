@@ -39,11 +39,9 @@ def how_good(judgement: Judgement) -> list[str]:
 
 
 def _how_good(judgement: Judgement) -> str:
-    figures, about = judgement.figures, f" on {judgement.question!r}" if judgement.question else ""
-    for what, share in (
-        ("The machine's labels", judgement.left),
-        ("New texts like these", figures and figures.accuracy),
-    ):
+    about = f" on {judgement.question!r}" if judgement.question else ""
+    accuracy = judgement.figures.accuracy if judgement.figures else None
+    for what, share in (("The machine's labels", judgement.left), ("New texts like these", accuracy)):
         if share is not None and (tells(share) or early(share)):
             return f"{what}{about}: {_right(share, '')}."
     return f"Nothing is known of how good these labels are{about}: {_why_unknown(judgement)}."

@@ -14,13 +14,12 @@ from typing import Any, TypeAlias
 
 from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
-from nextlabel.labelstudio.backend_settings import without_own
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
-from nextlabel.settings import ProjectSettings, for_project
+from nextlabel.settings import ProjectSettings, for_project, without_own
 from nextlabel.store import summary
 from nextlabel.store.presses import Press, Presses
 from nextlabel.store.status import QueueStatus
