@@ -10,6 +10,11 @@ def without_password(text: object) -> str:
     return re.sub(r"//[^/@\s]*@", "//********@", str(text))
 
 
+def with_project(sentence: str, project: int) -> str:
+    """The sentence with the number of the project in commands that whoever wrote it did not know the number for."""
+    return sentence.replace("--project ID", f"--project {project}")
+
+
 class NextlabelError(Exception):
     """Base of all deliberate errors. `status` is the HTTP status a web route answers with."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.strategies import SERVABLE, SERVED
 from nextlabel.values import markdown
 from nextlabel.values.addresses import RAY_ADDRESS
-from nextlabel.values.options import OF_0_1_0, OWN, ProjectOptions, not_possible
+from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, OWN, ProjectOptions, not_possible
 
 YEAR_S = 366 * 86400.0
 QUEUE_URL = r"rediss?://[^/?#\s]+(/\d*)?(\?\S*)?|postgresql://\S+"
@@ -142,8 +142,8 @@ AfterCertificate = Annotated[
     Literal["hold", "continue", "uncertain"],
     Field(
         description="hold, continue or uncertain",
-        title="what follows a certificate; hold: nothing is fitted until nextlabel certificate stop; uncertain: fits "
-        "go on, and certified tasks are not asked for",
+        title="what follows a certificate; hold: nothing is fitted until `nextlabel certificate stop --project ID`; "
+        "uncertain: fits go on, and certified tasks are not asked for",
     ),
 ]
 
@@ -447,6 +447,11 @@ def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
             values[name] = BUILT_IN.get(options.defaults, {}).get(name, getattr(settings, setting))
             sources[name] = "built in"
     return ProjectSettings(**values, sources=sources)
+
+
+def without_own(settings: Settings, options: ProjectOptions) -> ProjectSettings:
+    """The same without the options of the project's own."""
+    return for_project(settings, replace(NO_OPTIONS, defaults=options.defaults))
 
 
 def control_of(settings: Settings, options: ProjectOptions) -> Control:

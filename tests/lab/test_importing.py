@@ -371,7 +371,7 @@ def test_a_refusal_ends_in_one_message_that_names_the_project_and_what_it_holds(
     assert message.startswith(f"Project {project} ({proxy.url}/projects/{project}) is incomplete: ")
     assert f"held {BATCH} of {size} tasks and {first} of {labels} labels." in message
     assert "403" in message
-    assert message.endswith(f"run nextlabel import-mrpc again with the same options and --project {project}.")
+    assert message.endswith(f"run `nextlabel import-mrpc` again with the same options and --project {project}.")
     fill(studio, project, corpus)
     assert_complete(studio, project, corpus)
 

@@ -501,7 +501,7 @@ def test_wanted_labels_that_are_no_classes_any_more_are_named() -> None:
     reading = config(labels=THREE, options=ProjectOptions(ignored_labels=("unsure",)))
     notice = only(list(on_wanted(wanted, reading, 7)))
     assert "that are ignored: look_for 'gone'; class_targets 'unsure'. Nothing comes" in notice.text
-    assert "`nextlabel options --project 7`" in notice.text
+    assert "`nextlabel options --project 7 NAME=VALUE`" in notice.text
     assert list(on_wanted(ProjectOptions(look_for={"": ("money",), "pos": ("fine",)}), reading, 7)) == []
 
 

@@ -53,19 +53,21 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
 ) -> None:
     backend = start_backend(fit_every=1000, fit_max_wait_s=3600)
     project = LiveProject(studio, backend, few_pairs)
-    options = Command(label_studio, project.id, FIT_EVERY="1000")
+    options = Command(label_studio, project.id, FIT_EVERY="7")  # which is not the backend's
+    why, *here = options.shown("--backend-url", "http://127.0.0.1:9")
+    assert ("cannot be asked from here" in why, here[2]) == (True, "fit_every=7 (environment of this shell)")
     assert options.shown() == [
-        "strategy=margin (built in)",
-        "window=128 (built in)",
-        "fit_every=1000 (environment)",
-        "fit_max_wait_s=600.0 (built in)",
-        "fit_steps=auto (built in)",
-        "learning_rate=auto (built in)",
-        "fit_schedule=8,16,32,64 (built in)",
-        "head=on (built in)",
-        "start_order=typiclust (built in)",
-        "near_copies=hold (built in)",
-        "control_share=0.1 (built in)",
+        "strategy=entropy (environment of the backend)",
+        "window=24 (environment of the backend)",
+        "fit_every=1000 (environment of the backend)",
+        "fit_max_wait_s=3600.0 (environment of the backend)",
+        "fit_steps=6 (environment of the backend)",
+        "learning_rate=0.0001 (environment of the backend)",
+        "fit_schedule=off (environment of the backend)",
+        "head=off (environment of the backend)",
+        "start_order=off (environment of the backend)",
+        "near_copies=serve (environment of the backend)",
+        "control_share=0.0 (environment of the backend)",
         "after_certificate=hold (built in)",
         "leave_out= (built in)",
         "guideline_since= (built in)",
@@ -108,9 +110,9 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
     wait_until(lambda: len(project.published()) == WINDOW, "a window of the project's own length")
 
     assert options.shown("fit_every=", "strategy=")[:3] == [
-        "strategy=margin (built in)",
+        "strategy=entropy (environment of the backend)",
         f"window={WINDOW} (project)",
-        "fit_every=1000 (environment)",
+        "fit_every=1000 (environment of the backend)",
     ]
     [kept] = studio.ml_backends(project.id)
     assert {name: kept.extra_params["nextlabel"][name] for name in ("window", "fit_steps")} == {
@@ -192,13 +194,14 @@ def test_what_is_no_option_is_refused_before_anything_is_changed(
     assert options.refused("older_labels=1").startswith("older_labels='1' is not possible: expected a number from 0 to")
     assert options.refused("guideline_since=20 November").endswith("expected a day (in UTC) such as 2026-11-20.")
     assert options.refused("look_for=[1").startswith("look_for='[1' is not possible: expected a text, a list of texts")
-    assert options.refused("fields=text") == "The option fields is changed with nextlabel connect --fields."
+    command = f"`nextlabel connect --project {project.id} --fields A,B`"
+    assert options.refused("fields=text") == f"The option fields is changed with {command}."
     assert studio.ml_backends(project.id) == before
 
     elsewhere = studio.create_project("not connected", studio.project(project.id).label_config)
     assert Command(label_studio, elsewhere).refused() == (
-        f"Project {elsewhere} has no Nextlabel ML backend, with which options are kept. Run nextlabel connect "
-        f"--project {elsewhere}."
+        f"Project {elsewhere} has no Nextlabel ML backend, with which options are kept. Run `nextlabel connect "
+        f"--project {elsewhere}`."
     )
 
 
@@ -214,5 +217,8 @@ def test_a_mistyped_option_that_was_saved_in_label_studio_is_said_and_connecting
     wait_until(lambda: said in project.board.queue(project.id).message, "it to be said")
     assert project.board.queue(project.id).state == "refused"
     connect(studio, project.id, backend.url, Credentials())
-    assert Command(label_studio, project.id).shown()[1:3] == ["window=128 (built in)", "fit_every=7 (project)"]
+    assert Command(label_studio, project.id).shown()[1:3] == [
+        "window=24 (environment of the backend)",
+        "fit_every=7 (project)",
+    ]
     wait_until(lambda: project.board.queue(project.id).state != "refused", "the project to be served again")

@@ -188,7 +188,7 @@ def test_nothing_is_fitted_while_an_audit_runs_and_what_waited_is_fitted_after_i
     audits.begin(frozen(house, head), None)
     house.jobs.demand_fit(PROJECT)
     assert house.look().reason == ""
-    assert house.look().message == AUDITED
+    assert house.look().message == AUDITED.format(PROJECT)
     before = house.active_version
     assert house.fit() == before
     audits.end(PROJECT, "all tasks are certified")

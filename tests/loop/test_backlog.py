@@ -176,7 +176,7 @@ def test_the_parts_of_a_version_that_is_not_active_any_more_are_dropped(house: H
 
 def test_while_a_fit_has_the_turn_a_part_comes_later(house: House) -> None:
     house.add(1, 2)
-    with house.turn.for_fit() as ours:
+    with house.turn.for_fit(PROJECT) as ours:
         assert ours
         house.backlog.score(PROJECT, VERSION, 0, PART - 1)
     assert len(house.pool.unscored(VERSION)) == 2
@@ -192,7 +192,7 @@ def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, mon
     fitting, done = threading.Event(), threading.Event()
 
     def fit_now() -> None:
-        with house.turn.for_fit() as ours:
+        with house.turn.for_fit(PROJECT) as ours:
             assert ours
             fitting.set()
             done.wait(30)
@@ -221,9 +221,9 @@ def test_a_fit_that_comes_stops_a_part(method: str, left: int, house: House, mon
 
 def test_two_fits_do_not_share_a_process_and_the_second_does_not_wait() -> None:
     turn = ComputeGate()
-    with turn.for_fit() as first, turn.for_fit() as second:
+    with turn.for_fit(PROJECT) as first, turn.for_fit(PROJECT) as second:
         assert (first, second) == (True, False)
-    with turn.for_fit() as after:
+    with turn.for_fit(PROJECT) as after:
         assert after
     assert not turn.fit_comes
 
@@ -232,7 +232,7 @@ def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
     turn = ComputeGate()
 
     def fit_when_free() -> None:
-        with turn.for_fit() as ours:
+        with turn.for_fit(PROJECT) as ours:
             assert ours
 
     fitting = threading.Thread(target=fit_when_free)
@@ -241,7 +241,7 @@ def test_a_second_fit_does_not_wait_while_the_first_waits_for_a_slice() -> None:
         fitting.start()
         while not turn.fit_comes:
             pass
-        with turn.for_fit() as second:
+        with turn.for_fit(PROJECT) as second:
             assert not second
         assert turn.fit_comes
     fitting.join(30)
@@ -252,7 +252,7 @@ def test_a_fit_waits_for_a_slice_however_many_parts_are_refused_meanwhile() -> N
     turn, got = ComputeGate(), threading.Event()
 
     def fit_when_free() -> None:
-        with turn.for_fit() as ours:
+        with turn.for_fit(PROJECT) as ours:
             assert ours
             got.set()
 

@@ -127,13 +127,24 @@ def test_a_dry_run_does_not_go_on_with_what_was_begun(
     assert Endings(tmp_path).load(PROJECT) == ENDING
 
 
+def test_what_is_not_there_is_not_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"LABEL_STUDIO_URL": "http://127.0.0.1:9", "LABEL_STUDIO_API_KEY": "token", "MODEL_DIR": str(tmp_path)}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    assert main(["finish", "--project", str(PROJECT), "--undo"]) == 1
+    said = capsys.readouterr()
+    assert ("nothing can be taken back" in said.err, "--yes" in said.err, said.out) == (True, False, "")
+
+
 def test_what_is_not_there_or_runs_elsewhere_is_not_taken_back(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, model_dir=tmp_path)
     nobody = LabelStudioClient("http://127.0.0.1:9", "token")
     finisher = Finisher(settings, Registry(tmp_path), nobody, JobQueue(tmp_path), PROJECT)
     with pytest.raises(NextlabelError, match="nothing can be taken back"):
         finisher.undo()
-    with lock(tmp_path, f"{PROJECT}.ending"), pytest.raises(InUseError, match="Another nextlabel finish"):
+    with lock(tmp_path, f"{PROJECT}.ending"), pytest.raises(InUseError, match="Another `nextlabel finish`"):
         finisher.undo()
 
 

@@ -154,6 +154,7 @@ def predictions_for_review_are_written_once(
     assert (code, "at work on project" in said) == (1, True)
     code, said = finish("--anyway", "--dry-run", "--at-least", 0.5)
     assert (code, "become predictions in project" in said, rows(project) == before) == (0, True, True)
+    assert "Nothing is known of how good these labels are: the project has no control set." in said
     assert (finish("--undo", "--yes")[0], Endings(project.backend.model_dir).holds(project.id)) == (1, False)
 
     interrupt(monkeypatch, "create_prediction", 5, finish, "--anyway", "--yes")

@@ -89,7 +89,7 @@ def test_no_file_of_the_project_is_left_and_all_of_others(home: Path, studio: La
 
 def test_a_project_that_is_connected_is_not_forgotten(home: Path) -> None:
     before = files(home)
-    with pytest.raises(InUseError, match="nextlabel connect --project 7 --disconnect first") as error:
+    with pytest.raises(InUseError, match="`nextlabel connect --project 7 --disconnect` first") as error:
         forgotten(home, CONNECTED)
     assert "secret" not in str(error.value)
     assert before <= files(home)

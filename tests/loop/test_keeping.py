@@ -88,7 +88,7 @@ def test_what_only_grows_is_not_taken_back_and_what_a_connection_needs_is_not_lo
 def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path: Path) -> None:
     assert planned(tmp_path, KEPT) == (
         [],
-        "it is not connected; run nextlabel connect --project 7, and then this again",
+        "it is not connected; run `nextlabel connect --project 7`, and then this again",
     )
     changed, why = planned(tmp_path, {"nextlabel": {"fields": 3}}, KEPT)
     assert (changed, "were spoilt" in why) == ([], True)
@@ -98,7 +98,7 @@ def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path:
     ("studio", "code", "why"),
     [
         (Studio(there=False), 1, "Label Studio at http://127.0.0.1:1 does not have project 7 (any more)"),
-        (Studio(), 0, "it is not connected; run nextlabel connect --project 7"),
+        (Studio(), 0, "it is not connected; run `nextlabel connect --project 7`"),
         (Studio(backend(KEPT)), 0, ""),
     ],
     ids=["not there", "not connected", "connected"],

@@ -101,7 +101,7 @@ def test_what_is_backed_up_comes_back_and_a_project_that_is_forgotten_leaves_not
     # Where all was lost: the files at once, the options as soon as the project is connected.
     first = command("restore", out)
     assert (first.returncode, first.stderr) == (1, "")
-    assert f"as it is not connected; run nextlabel connect --project {project.id}, and then this" in first.stdout
+    assert f"as it is not connected; run `nextlabel connect --project {project.id}`, and then this" in first.stdout
     [card] = project.registry.cards(project.id)
     assert project.registry.current(project.id) is None
     connect(studio, project.id, project.backend.url, Credentials())

@@ -123,6 +123,31 @@ def test_a_trainer_that_is_killed_on_the_way_to_the_start_order_goes_on(
         backend.stop()
 
 
+def test_a_new_project_gets_its_order_while_another_one_is_fitted(
+    label_studio: LocalStudio, studio: LabelStudioClient, wide: Path, tmp_path: Path, few_pairs: Corpus
+) -> None:
+    """The fit stands still for as long as that takes, also where the new project has labels for a fit of its own."""
+    backend = held_backend(label_studio, tmp_path / "held", wide, "serve", **SETTINGS)
+    hold, held = tmp_path / "held" / "hold", tmp_path / "held" / "held"
+    try:
+        backend.start()
+        hold.write_text("in fit")
+        fitted = LiveProject(studio, backend, few_pairs)
+        wait_until(held.exists, "the fit to be held")
+        new, labelled = (LiveProject(studio, backend, few_pairs, start) for start in (0, 24))
+        name, expected = wait_for_start(new), expected_order(new)
+        first = published(new, name)
+        assert (len(first) >= 8, first) == (True, expected[: len(first)])
+        assert len(published(labelled, wait_for_start(labelled))) >= 8
+        assert (held.exists(), fitted.version(), fitted.board.fit(fitted.id).state) == (True, None, "fitting")
+        held.unlink()
+        fitted.wait()
+        labelled.wait()
+        assert "Traceback" not in backend.tail(10**6)
+    finally:
+        backend.stop()
+
+
 def test_where_it_is_off_nothing_is_published_before_the_first_version(
     studio: LabelStudioClient, start_backend: StartBackend, few_pairs: Corpus
 ) -> None:

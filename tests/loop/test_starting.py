@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers.versions import make_card
+from nextlabel.compute import local
 from nextlabel.learning.start_order import start_order
 from nextlabel.loop import starting
 from nextlabel.loop.compute_gate import ComputeGate
@@ -174,10 +175,10 @@ def test_an_edited_text_goes_behind(house: House) -> None:
 
 def test_a_fit_goes_first_and_what_was_embedded_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.add(range(1, 1001))
-    with house.turn.for_fit():
+    with house.turn.for_fit(PROJECT):
         house.starts.make(PROJECT)
     assert (house.look(), house.embedded(), house.jobs.waiting()) == (None, [], 1)
-    monkeypatch.setattr(ComputeGate, "fit_comes", property(lambda _: len(house.embedded()) > 0))
+    monkeypatch.setattr(ComputeGate, "fits", lambda *_: len(house.embedded()) > 0)
     house.starts.make(PROJECT)
     assert house.look() is None
     assert 0 < len(house.embedded()) < 1000
@@ -186,23 +187,24 @@ def test_a_fit_goes_first_and_what_was_embedded_stays(house: House, monkeypatch:
 
 
 def comes_while_embedding(house: House, monkeypatch: pytest.MonkeyPatch, project: int) -> None:
-    """A fit of that project, which waits for the turn from the first embedding on until somebody gives way."""
-    embed, fits = Embedder.embed, list[threading.Thread]()
+    """A fit of that project, which begins at the first embedding, or waits until somebody gives way."""
+    embed, done, fits = Embedder.embed, threading.Event(), list[threading.Thread]()
 
     def fit() -> None:
         with house.turn.for_fit(project):
-            pass
+            done.wait(60)
 
     def with_a_fit(self: Embedder, pool: Pool, of: int, tasks: Sequence[Example], progress: Progress) -> None:
         fits.append(threading.Thread(target=fit))
         fits[0].start()
-        while not house.turn.fit_comes:
+        while not house.turn.fits(project):
             pass
         embed(self, pool, of, tasks, progress)
 
     monkeypatch.setattr(Embedder, "embed", with_a_fit)
     house.starts.make(PROJECT)
     monkeypatch.undo()
+    done.set()
     fits[0].join(30)
     assert not fits[0].is_alive()
 
@@ -220,14 +222,41 @@ def test_the_first_order_gives_way_to_its_own_fit_alone(house: House, monkeypatc
     assert len(house.embedded()) < 60, "a better order can wait"
 
 
-def test_people_hear_that_it_waits_for_a_fit(house: House) -> None:
+def test_the_first_order_is_made_while_another_project_is_fitted(house: House) -> None:
+    """However long: the fit has its turn, and the thread in which fits run, until the order is there."""
+    house.add(range(1, 21))
+    ends, begun = threading.Event(), threading.Event()
+
+    def slow_fit() -> None:
+        begun.set()
+        ends.wait(60)
+
+    def fit() -> None:
+        with house.turn.for_fit(PROJECT + 1):
+            local.run(slow_fit)
+
+    fitting = threading.Thread(target=fit)
+    fitting.start()
+    assert begun.wait(30)
+    first = house.make()
+    house.add(range(21, 61))
+    house.starts.make(PROJECT)
+    waiting = house.look()
+    ends.set()
+    fitting.join(30)
+    assert waiting is not None
+    assert (waiting.name, len(house.embedded())) == (first.name, 20), "a better order waits"
+    assert house.make().name != first.name
+
+
+def test_of_two_first_orders_one_is_made_beside_a_fit_and_then_the_other(house: House) -> None:
     house.add(range(1, 21))
     with house.turn.for_fit(PROJECT + 1):
-        house.starts.make(PROJECT)
-    waits = house.board.start(PROJECT)
-    assert (waits.message, waits.total) == (starting.WAITS, 0)
-    house.make()
-    assert house.board.start(PROJECT).message == "Start order: typical and different texts come first. Tasks compared"
+        with house.turn.beside_fits_of_others(PROJECT + 2) as ours:
+            assert ours
+            house.starts.make(PROJECT)
+            assert (house.look(), house.jobs.waiting()) == (None, 1)
+        assert len(tasks_of(house.make())) == 20
 
 
 def test_when_there_is_a_version_none_is_made(house: House, tiny: Path) -> None:

@@ -1,17 +1,20 @@
 """What to do next is one of a few keys, and the line of random sampling holds nothing that is not known."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from nextlabel.problems import advice
-from nextlabel.problems.advice import KEYS, NO_ADVICE, Advice, advise
+from nextlabel.problems.advice import KEYS, NO_ADVICE, Advice
 from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
 from nextlabel.problems.intervals import Interval, wilson
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
+
+advise = partial(advice.advise, project=7)
 
 
 def share(right: int, of: int) -> Estimate:
@@ -50,10 +53,19 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             CHANGED,
             False,
             0,
-            "cannot be told: about 21 more labels of the control set are needed, and it has 20 left.",
+            "cannot be told: not possible with the tasks left: about 21 more labels of the control set are needed, and "
+            "it has 20 left; more texts",
         ),
-        (advice.AUDIT_WORTH_IT, SURE, STILL, False, 0, "nextlabel certificate start --dry-run"),
+        (advice.AUDIT_WORTH_IT, SURE, STILL, False, 0, "`nextlabel certificate start --project 7 --dry-run`"),
         (advice.AUDIT_WORTH_IT, replace(SURE, question="a tone"), STILL, False, 0, "--dry-run --question 'a tone'"),
+        (
+            advice.GO_ON,
+            KNOWN,
+            replace(CHANGED, next_labels=replace(CHANGED.next_labels, left=12)),
+            False,
+            0,
+            "the labels of the 12 tasks left may change",
+        ),
         (advice.GO_ON, KNOWN, CHANGED, False, 0, "the next 64 labels may change"),
         (advice.HARDLY_CHANGES, KNOWN, STILL, False, 0, "by more than 0.5 points"),
         (advice.CANNOT_TELL, KNOWN, Helping(), False, 0, "still to be found out"),

@@ -1,15 +1,18 @@
 """What people read of a judgement: a number wherever something cannot be told yet, and nothing that nobody knows."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from nextlabel.problems import quality_words
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
-from nextlabel.problems.quality_words import confusions, each, left_out, percent, rows, sentences, sooner
+from nextlabel.problems.quality_words import confusions, each, how_good, left_out, percent, rows, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
+sentences = partial(quality_words.sentences, project=7)
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
 
@@ -57,7 +60,7 @@ def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
 
 
 def test_an_audit_is_offered_where_it_may_pay() -> None:
-    offer = "So much may be certified by an audit: nextlabel certificate start --dry-run"
+    offer = "So much may be certified by an audit: `nextlabel certificate start --project 7 --dry-run`"
     few, many, wrong = TOLD, Estimate(49 / 50, Interval(0.89, 0.99), 50), Estimate(48 / 50, Interval(0.86, 0.99), 50)
     told = [few, replace(TOLD, left=many), replace(TOLD, left=wrong), replace(TOLD, left=None, why_left="it was lost")]
     assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
@@ -80,14 +83,15 @@ def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
         "New texts like these: cannot tell yet; 8 of 9 right may mean 56 % to 98 %; about 21 more labels of the "
         "control set are needed, about 210 in all.",
         "The machine's labels on what is left: cannot tell, as MODEL_DIR was lost.",
-        "Macro-F1: cannot tell yet; about 830 more labels of the control set are needed, and it has 391 left.",
+        "Macro-F1: cannot tell yet; not possible with the tasks left: about 830 more labels of the control set are "
+        "needed, and it has 391 left; more texts or a larger control_share add to it.",
         "Nothing is known about 'class 0', 'class 1', 'class 2', 'class 3', 'class 4' and 1 more: no control task has "
         "that label.",
         "3 more are labelled and not counted yet, as 2 texts before still wait for an answer, 1 of them for that of "
         "further annotators.",
         "40 texts of the control set came with a later import. Those that are due are served first; until they are "
         "labelled, the figures are about the tasks that were there before.",
-        "nextlabel connect --holdout 30 has as many texts of the control set labelled before all others.",
+        "`nextlabel connect --project 7 --holdout 30` has as many texts of the control set labelled before all others.",
     ]
 
 
@@ -101,7 +105,7 @@ def test_without_a_label_the_numbers_alone_are_said() -> None:
         "New texts like these: cannot tell yet; about 58 more labels of the control set are needed, about 580 in all.",
         "The machine's labels on what is left: cannot tell yet.",
         "Macro-F1: cannot tell yet; about 32 more labels of the control set are needed, about 320 in all.",
-        "nextlabel connect --holdout 60 has as many texts of the control set labelled before all others.",
+        "`nextlabel connect --project 7 --holdout 60` has as many texts of the control set labelled before all others.",
     ]
 
 
@@ -121,7 +125,10 @@ def test_from_ten_control_labels_on_a_range_is_told_and_how_long_it_takes_to_a_f
         "the control set are needed, about 120 in all.",
         "The machine's labels on what is left: 64 % to 99.8 % right (12 of 13), too wide a range for one figure.",
     ]
-    assert said[-1] == "nextlabel connect --holdout 40 has as many texts of the control set labelled before all others."
+    first = (
+        "`nextlabel connect --project 7 --holdout 40` has as many texts of the control set labelled before all others."
+    )
+    assert said[-1] == first
     assert "about 12 in all" in sentences(FEW, first=40)[1], "which come before all others"
     assert "about 57 in all" in sentences(FEW, first=27)[1], "7 of them do"
 
@@ -162,6 +169,23 @@ def test_a_version_that_cannot_be_judged_has_a_reason_and_no_figure() -> None:
         "1 more is labelled and not counted yet, as 1 text before still waits for an answer.",
     ]
     assert sentences(NO_JUDGEMENT) == [], "there is no control set"
+
+
+def test_before_the_machines_labels_are_taken_it_is_said_what_is_known_of_them() -> None:
+    known, early = how_good(TOLD), how_good(FEW)
+    assert known == ["The machine's labels: 100 % right (28 of 28; 88 % to 100 %)."]
+    assert early == ["The machine's labels: 64 % to 99.8 % right (12 of 13), too wide a range for one figure."]
+    assert how_good(replace(TOLD, left=None)) == ["New texts like these: 92 % right (36 of 39; 80 % to 97 %)."]
+    unknown = "Nothing is known of how good these labels are"
+    assert how_good(NO_JUDGEMENT) == [f"{unknown}: the project has no control set."]
+    assert how_good(replace(NO_JUDGEMENT, control_share=0.1, why="it is lost")) == [f"{unknown}: it is lost."]
+    none = Judgement("nextlabel-1", 0.1, Sample(96), "", replace(FIGURES, accuracy=UNKNOWN), UNKNOWN)
+    assert how_good(none) == [f"{unknown}: none of 96 texts of the control set have a label."]
+    form = replace(none, questions=(replace(none, question="stars"), replace(TOLD, question="tone")))
+    assert [said.partition(":")[0] for said in how_good(form)] == [
+        f"{unknown} on 'stars'",
+        "The machine's labels on 'tone'",
+    ]
 
 
 def test_the_table_has_the_classes_with_a_label_and_on_the_page_those_of_which_most_is_known() -> None:

@@ -16,16 +16,16 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
 from nextlabel.errors import BadAuditError
-from nextlabel.learning.audit import MOST_LABELS, RISK, labels_without_error
+from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, labels_without_error
 from nextlabel.learning.certificate import Audit, Certified
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
-from nextlabel.simulation.audits import certain_by, first_with
+from nextlabel.simulation.audits import LOOKED_AT, labels_for
 from nextlabel.store.jobs import JobQueue
 from nextlabel.versions.registry import Registry
 
-LOOKED_AT = 2_000  # labels
 OF_THE_RISK = (0.2, 0.4, 0.6)  # shares wrong of which it is said what they take
+CHANCES, MANY = (0.5, 0.9), f"more than {LOOKED_AT}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,22 +87,45 @@ def _start(auditor: Auditor, options: argparse.Namespace) -> None:
 
 
 def takes(audit: Audit) -> Iterator[str]:
-    """What the audit is about, and how many labels it takes."""
+    """What the audit is about, and how many labels it takes; what cannot be had of so few tasks, or with so few labels,
+    is said."""
     level, risk, tasks = audit.plan.level, audit.risk, len(audit.ids_N)
     given = f"answers to {' and '.join(audit.asks)}" if audit.asks else "labels"
+    most, first = min(audit.most_labels, tasks), audit.plan.parts[0].size
     yield (
         f"Audit {audit.number} of project {audit.project} asks whether at most {100 * risk:g} % of the {given} that "
-        f"{audit.version} gives to {tasks} tasks, or to the surest of them, are wrong. It takes {audit.most_labels} "
-        "labels at most."
+        f"{audit.version} gives to {tasks} tasks, or to the surest of them, are wrong. It takes {most} labels at most."
     )
-    first = audit.plan.parts[0].size
     needed = math.ceil(labels_without_error(first, level, risk) * tasks / first)  # not of this order: it stays unknown
-    yield f"If none is wrong, about {needed} are enough. The {first} surest tasks are tested first."
-    yield "Of many tasks it takes, by the share that is wrong, with a chance of one half or of nine tenths:"
-    for share in OF_THE_RISK:
-        chances_n = certain_by(share * risk, level, LOOKED_AT, risk)
-        labels = [first_with(chances_n, chance) or f"more than {LOOKED_AT}" for chance in (0.5, 0.9)]
-        yield f"  {100 * share * risk:g} % wrong: {labels[0]} or {labels[1]} labels"
+    if needed > most:
+        yield (
+            f"Not possible with {most} labels: even if none is wrong, about {needed} are needed. Give --labels "
+            f"{needed} or more."
+        )
+    else:
+        yield f"If none is wrong, about {needed} are enough. The {first} surest tasks are tested first."
+    if needed == tasks:
+        yield "So few tasks are certified only by labelling them all: nothing is left to the machine."
+    elif may_be := _wrong_of_interest(first, risk):
+        yield f"By how many of these {first} are wrong it takes, with a chance of one half or of nine tenths:"
+        for wrong in may_be:
+            half, nine_tenths = labels_for(tasks, first, wrong, level, risk, CHANCES)
+            labels = f"{half or MANY} or {nine_tenths or MANY} labels{_too_many(half, nine_tenths, most)}"
+            yield f"  {wrong} wrong ({100 * wrong / first:.2g} %): {labels}"
+    at_most = allowed(first, risk)
+    yield f"Not possible if {f'more than {at_most} of them are' if at_most else 'any of them is'} wrong."
+
+
+def _too_many(half: int | None, nine_tenths: int | None, most: int) -> str:
+    if half is None or half > most:
+        return f"; with {most} the chance is less than one half"
+    return f"; with {most} it is less than nine tenths" if nine_tenths is None or nine_tenths > most else ""
+
+
+def _wrong_of_interest(size: int, risk: float) -> list[int]:
+    """How many tasks of a part may be wrong, of those numbers that it is said of what they take."""
+    wrong = dict.fromkeys(max(1, round(share * risk * size)) for share in OF_THE_RISK)
+    return [count for count in wrong if count <= allowed(size, risk)]
 
 
 def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:

@@ -15,7 +15,8 @@ from nextlabel.commands._common import agreed, new_parser, studio_from_settings
 from nextlabel.errors import BadSettingError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.loop.ending import Finisher, Planned, Wish
-from nextlabel.loop.leaving import source_of
+from nextlabel.loop.leaving import judgement_of, source_of
+from nextlabel.problems.quality_words import how_good
 from nextlabel.settings import Settings, load_settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.versions.endings import ANNOTATE, CLOSE, PREDICT, WRITING
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
         )
         planned = finisher.plan(source, wish)
         print(described(planned, wish))
+        if planned.count(PREDICT) + planned.count(ANNOTATE):
+            for sentence in how_good(judgement_of(settings, registry, source)):
+                print(sentence)
         if options.dry_run or not _wanted(studio, planned, options):
             return 0 if options.dry_run else 1
         finisher.begin(planned, wish)
@@ -122,6 +126,7 @@ def _wanted(studio: LabelStudioClient, planned: Planned, options: argparse.Names
 
 
 def _undo(finisher: Finisher, options: argparse.Namespace) -> int:
+    finisher.require_ending()
     if not agreed(f"All that was written at the end of project {options.project} is taken away.", options.yes):
         return 1
     with tqdm(desc="tasks", disable=not sys.stderr.isatty()) as bar:

@@ -1,6 +1,7 @@
 """Shows what was decided for one project, or changes it. It is kept in Label Studio, with the project's ML backend.
 
-Without NAME=VALUE every option is shown with where it comes from: the project, the environment here, or built in.
+Every option is shown with where it comes from: the project, the environment of the backend, which is asked for it, or
+built in. NAME=VALUE changes one.
 """
 
 import argparse
@@ -19,13 +20,16 @@ def main(arguments: Sequence[str]) -> None:
     parser = new_parser("nextlabel options", f"{__doc__}\n{known}")
     parser.add_argument("--project", type=int, required=True, help="id of the project: the number in its address")
     parser.add_argument(
+        "--backend-url", default="", help="where the backend answers from here (default: where Label Studio reaches it)"
+    )
+    parser.add_argument(
         "changes", nargs="*", type=change_of, metavar="NAME=VALUE", help="an empty VALUE takes the option out"
     )
     options = parser.parse_args(arguments)
     settings, studio = load_settings(), studio_from_settings()
     if options.changes:
         change(studio, settings, options.project, dict(options.changes))
-    for line in shown(studio, settings, options.project):
+    for line in shown(studio, settings, options.project, options.backend_url):
         print(f"project {options.project}: {line}")
 
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     own = registry.options(options.project)
     none = notices.no_control_set(options.project, has_seed=bool(own.control_seed)).text
-    for sentence in quality_words.sentences(judgement, own.control_first) or [none]:
+    for sentence in quality_words.sentences(judgement, own.control_first, project=options.project) or [none]:
         print(sentence)
     for one in quality_words.each(judgement):
         if one.figures and one.sample.answered:

@@ -41,7 +41,7 @@ PAIR_CONFIG = pair_config("Do these two sentences say the same?", ("sentence1", 
 BATCH, SMALLEST_BATCH, SHRINK = 250, 100, 2  # tasks per request, and by what a loss divides them
 BULK_ROUNDS = 4  # after that, labels that are still lost are added one by one, which loses none
 RETRIED_CODES = (408, 409, 413, 425, 429)  # refusals that another try, with a smaller batch, may get past
-REMEDY = "To complete it, run nextlabel import-mrpc again with the same options and --project {project}."
+REMEDY = "To complete it, run `nextlabel import-mrpc` again with the same options and --project {project}."
 
 
 @dataclass(frozen=True)

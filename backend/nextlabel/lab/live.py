@@ -87,8 +87,8 @@ def require_plain_order(settings: Settings, registry: Registry, project: int) ->
     if any(getattr(own, name) != own_value(name, value) for name, value in wanted.items()):
         changes = " ".join(f"{name}={value}" for name, value in wanted.items())
         raise BadSettingError(
-            f"Project {project} is not served in batches by its versions alone, as an offline run is. Run nextlabel "
-            f"options --project {project} {changes} before its first fit."
+            f"Project {project} is not served in batches by its versions alone, as an offline run is. Run `nextlabel "
+            f"options --project {project} {changes}` before its first fit."
         )
 
 
@@ -190,7 +190,7 @@ def _answer_one(studio: LabelStudioClient, project: int, corpus: Corpus) -> int:
         time.sleep(LOOK_S)
     raise NextlabelError(
         f"Label Studio's queue of project {project} has served nothing for {PATIENCE_S:.0f} s although tasks are left. "
-        f"Run nextlabel doctor --project {project}."
+        f"Run `nextlabel doctor --project {project}`."
     )
 
 

@@ -248,7 +248,7 @@ def form_of(
     if len(form.labels) > MOST_LABELS:
         raise RefusedConfigError(
             f"The questions of the labelling config have {len(form.labels)} labels, {MOST_LABELS} at most together. "
-            "Ignore some with nextlabel connect --ignore-label, or take leaves alone (leafsOnly)."
+            "Ignore some with `nextlabel connect --project ID --ignore-label LABEL`, or take leaves alone (leafsOnly)."
         )
     return form
 
@@ -258,7 +258,8 @@ def _learnt(labels: tuple[str, ...], ignored: tuple[str, ...], least: int = 2) -
     if len(left) < least:
         raise RefusedConfigError(
             f"Of the labels {list(labels)} all but {list(left)} are ignored; at least {'two' if least == 2 else 'one'} "
-            f"{'are' if least == 2 else 'is'} needed to learn from. Ignore fewer with nextlabel connect --ignore-label."
+            f"{'are' if least == 2 else 'is'} needed to learn from. Ignore fewer with `nextlabel connect --project ID "
+            "--ignore-label LABEL`."
         )
     return left
 

@@ -513,8 +513,8 @@ def disconnect(
 def _what_else(project: int, extra_params: Mapping[str, object]) -> list[str]:
     """What went with the backend, and what stays."""
     options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed", "reopened"})
-    gone = f"its options are gone ({', '.join(options)}): nextlabel restore brings them back from a backup"
-    stay = f"versions and audits stay in MODEL_DIR; nextlabel forget --project {project} deletes them"
+    gone = f"its options are gone ({', '.join(options)}): `nextlabel restore FILE` brings them back from a backup"
+    stay = f"versions and audits stay in MODEL_DIR; `nextlabel forget --project {project}` deletes them"
     return [*([gone] if options else []), stay]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import jwt
 
-from nextlabel.errors import NextlabelError, RefusedConfigError, without_password
+from nextlabel.errors import NextlabelError, RefusedConfigError, with_project, without_password
 from nextlabel.labelstudio.client import (
     UNCERTAINTY,
     LabelStudioClient,
@@ -125,13 +125,13 @@ def _served(project: Project, backends: Sequence[MLBackend], url: str) -> Iterat
         config = parse_label_config(project.label_config, options)
         yield Finding(True, f"Project {project.id} {project.title!r}: {said_of(config)}")
     except RefusedConfigError as error:
-        yield Finding(False, f"Project {project.id} cannot be served.", str(error))
+        yield Finding(False, f"Project {project.id} cannot be served.", with_project(str(error), project.id))
         return
     if not backends:
         yield Finding(
             False,
             f"Project {project.id} has no Nextlabel ML backend.",
-            f"Run nextlabel connect --project {project.id} --backend-url {url}",
+            f"Run `nextlabel connect --project {project.id} --backend-url {url}`",
         )
 
 
@@ -140,7 +140,9 @@ def _followed(studio: LabelStudioClient, project: Project) -> Iterator[Finding]:
     yield Finding(
         follows,
         f"Sampling mode: {project.sampling}",
-        "" if follows else "Run nextlabel connect again: the queue does not follow the model.",
+        ""
+        if follows
+        else f"Run `nextlabel connect --project {project.id}` again: the queue does not follow the model.",
     )
     yield _model_version(studio, project)
     if project.trains_in_request:
@@ -169,7 +171,7 @@ def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
     return Finding(
         False,
         f"Model version: {version}, with {count} predictions; the queue is in random order.",
-        "Run nextlabel connect again: it lets the project follow this backend.",
+        f"Run `nextlabel connect --project {project.id}` again: it lets the project follow this backend.",
     )
 
 
@@ -182,7 +184,7 @@ def _registered(
         yield Finding(
             False,
             f"Project {project.id} has {len(backends)} Nextlabel ML backends: {addresses}",
-            f"Run nextlabel connect --project {project.id} --backend-url URL with the one to keep.",
+            f"Run `nextlabel connect --project {project.id} --backend-url URL` with the one to keep.",
         )
         return
     name = f"ML backend {without_password(backend.url)}: {backend.state}"
@@ -190,8 +192,8 @@ def _registered(
         yield Finding(
             False,
             name,
-            f"Label Studio cannot use it: {backend.error or 'no answer'}. If it has moved, run nextlabel connect "
-            f"--project {project.id} --backend-url URL; if HTTP_PROXY is set where Label Studio runs, NO_PROXY there "
+            f"Label Studio cannot use it: {backend.error or 'no answer'}. If it has moved, run `nextlabel connect "
+            f"--project {project.id} --backend-url URL`; if HTTP_PROXY is set where Label Studio runs, NO_PROXY there "
             "must name the backend.",
         )
         return
@@ -206,7 +208,7 @@ def _registered(
         if works
         else "Label Studio refuses webhooks to private addresses unless SSRF_PROTECTION_ENABLED=false as well as "
         "ML_BLOCK_LOCAL_IP=false, and always to host names without a dot. Correct that, restart Label Studio, and run "
-        "nextlabel connect again.",
+        f"`nextlabel connect --project {project.id}` again.",
     )
 
 
@@ -231,7 +233,9 @@ def _round_trip(
         yield Finding(
             works,
             "The trainer takes up what the webhook says" if works else "The trainer does nothing.",
-            "" if works else "Start it (`nextlabel serve` or `trainer`) with the same MODEL_DIR as the web process.",
+            ""
+            if works
+            else "Start it (`nextlabel serve` or `nextlabel trainer`) with the same MODEL_DIR as the web process.",
         )
 
 
@@ -242,7 +246,7 @@ def _way_to(backend: MLBackend, project: Project, url: str) -> str:
     return (
         f"The project is connected to {there}. If that is the backend at {here} by another name, {there}/webhook must "
         f"answer from Label Studio's machine; if not, give --backend-url {there}, or have the project here with "
-        f"nextlabel connect --project {project.id} --backend-url {here}"
+        f"`nextlabel connect --project {project.id} --backend-url {here}`"
     )
 
 

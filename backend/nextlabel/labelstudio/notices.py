@@ -464,7 +464,7 @@ def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Ite
         yield Notice(
             "Wanted labels that are not learnt",
             f"Labels are wanted that the labelling config does not have, or that are ignored: {names}. Nothing comes "
-            f"in their slots: say anew what is wanted with `nextlabel options --project {project}`.",
+            f"in their slots: say anew what is wanted with `nextlabel options --project {project} NAME=VALUE`.",
         )
 
 
@@ -473,21 +473,21 @@ def base_model_fails(message: str) -> Notice:
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
 
 
-def sampling_changed(sampling: str) -> Notice:
+def sampling_changed(sampling: str, project: int) -> Notice:
     """When Label Studio does not order the queue by predictions."""
     return Notice(
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
-        f"left alone; `{CONNECT}` sets it again.",
+        f"left alone; `{CONNECT} --project {project}` sets it again.",
     )
 
 
-def follows_another(version: str | None) -> Notice:
+def follows_another(version: str | None, project: int) -> Notice:
     """When a person had the project follow predictions that are not of the active version."""
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
-        f"`{CONNECT}` sets it back.",
+        f"`{CONNECT} --project {project}` sets it back.",
     )
 
 
@@ -622,13 +622,13 @@ def not_judged(version: str, why: str, project: int) -> Notice:
     )
 
 
-def version_damaged(promoted: str, why: str, instead: str | None) -> Notice:
+def version_damaged(promoted: str, why: str, instead: str | None, project: int) -> Notice:
     """When the promoted version is not the active one."""
     other = f"{instead}, the newest intact one, is active instead" if instead else "there is no other"
     return Notice(
         "The promoted version is damaged",
         f"The promoted version {promoted} is damaged ({why.rstrip('.')}); {other}. Restore its files, or let a new one "
-        "be fitted (Start Training); `nextlabel versions` lists and promotes versions.",
+        f"be fitted (Start Training); `nextlabel versions --project {project} list` names the others.",
     )
 
 

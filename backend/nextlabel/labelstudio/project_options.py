@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from nextlabel.errors import BadSettingError, InUseError, NoProjectError
+from nextlabel.labelstudio.backend_settings import in_force
 from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, change_backend, new_seed, with_new_defaults
 from nextlabel.labelstudio.registration import LOOKS, find_backend, put_right_for_good
-from nextlabel.settings import Settings, for_project, own_value
+from nextlabel.settings import Settings, own_value
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.values.counting import (
     A_DAY,
@@ -55,10 +56,10 @@ NAMED = 20  # accounts in one sentence
 PATIENCE_S = 5.0  # with another who changes options
 A_LOOK = 1  # of the trainer, which has more to do, that what it noted stays; it lists no backends meanwhile
 CONNECTS = {
-    "fields": "--fields",
-    "label_map": "--map-label",
-    "ignored_labels": "--ignore-label",
-    "control_first": "--holdout",
+    "fields": "--fields A,B",
+    "label_map": "--map-label OLD=NEW",
+    "ignored_labels": "--ignore-label LABEL",
+    "control_first": "--holdout 30",
 }  # options that `connect` changes, as they need the config
 NAMING = ("question_weights", "look_for", "class_targets")  # labels or questions
 OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
@@ -77,12 +78,14 @@ OTHERS: Mapping[str, tuple[Callable[[object], object], str]] = {
 NAMES = (*OWN, *OTHERS)
 
 
-def shown(studio: LabelStudioClient, settings: Settings, project: int) -> list[str]:
-    """Every option, its value and where it comes from. Raises `RefusedConfigError` when somebody has mistyped one."""
-    options = ProjectOptions.of(_backend(studio, project).extra_params)
+def shown(studio: LabelStudioClient, settings: Settings, project: int, url: str = "") -> list[str]:
+    """Every option, its value and where it comes from, which the backend is asked for at `url`, or where Label Studio
+    has it. Raises `RefusedConfigError` when somebody has mistyped one."""
+    backend = _backend(studio, project)
+    options = ProjectOptions.of(backend.extra_params)
     emails = studio.accounts() if options.leave_out else {}
     counts = [*_what_counts(options, emails), *_what_is_asked_again(options)]
-    return [*for_project(settings, options).lines(), *counts, *_what_is_learnt(options)]
+    return [*in_force(settings, options, project, url or backend.url), *counts, *_what_is_learnt(options)]
 
 
 def _what_counts(options: ProjectOptions, emails: Mapping[int, str]) -> Iterator[str]:
@@ -160,7 +163,7 @@ def change(studio: LabelStudioClient, settings: Settings, project: int, given: M
     Raises `BadSettingError` for a name that is no option and for an impossible value, before anything is touched;
     `StudioError` when Label Studio or the backend refuses; `InUseError` when somebody else is changing options.
     """
-    values = {name: _value(_known(name), value) if value else None for name, value in given.items()}
+    values = {name: _value(_known(project, name), value) if value else None for name, value in given.items()}
     own = {name: value for name, value in values.items() if name in OWN}
     others = {
         name: getattr(NO_OPTIONS, name) if value is None else value for name, value in values.items() if name in OTHERS
@@ -251,9 +254,10 @@ def alone(settings: Settings, project: int) -> Iterator[None]:
         yield
 
 
-def _known(name: str) -> str:
+def _known(project: int, name: str) -> str:
     if name in CONNECTS:
-        raise BadSettingError(f"The option {name} is changed with nextlabel connect {CONNECTS[name]}.")
+        command = f"`nextlabel connect --project {project} {CONNECTS[name]}`"
+        raise BadSettingError(f"The option {name} is changed with {command}.")
     if name not in NAMES:
         raise BadSettingError(f"A project has no option {name!r}. Give one of {', '.join(NAMES)}.")
     return name
@@ -308,7 +312,7 @@ def _backend(studio: LabelStudioClient, project: int) -> MLBackend:
     backend = find_backend(studio, project)
     if backend is None:
         raise NoProjectError(
-            f"Project {project} has no Nextlabel ML backend, with which options are kept. Run nextlabel connect "
-            f"--project {project}."
+            f"Project {project} has no Nextlabel ML backend, with which options are kept. Run `nextlabel connect "
+            f"--project {project}`."
         )
     return backend

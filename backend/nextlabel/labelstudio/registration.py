@@ -93,10 +93,12 @@ def ensure_webhook(
     webhook = _webhook_to(studio, project, target)
     if webhook is None:
         studio.put_webhook(project, target, headers)
-        return [f"created the webhook {without_password(target)}"]
+        return [f"created the webhook {without_password(target)}, by which the backend hears of labels"]
     if not (_is_ours_and_works if known_for_ours else webhook_works)(webhook, headers):
         studio.put_webhook(project, target, headers, webhook.id)
-        return [f"corrected the webhook {without_password(target)}"]
+        # Label Studio made it for all events when the backend was registered: nothing was wrong with that.
+        done = "set up" if webhook.all_actions and webhook.active else "corrected"
+        return [f"{done} the webhook {without_password(target)}, by which the backend hears of labels"]
     return []
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
@@ -102,7 +103,8 @@ def _chosen(shown: Sequence[Element], fields: Sequence[str]) -> tuple[tuple[Text
     if len(texts) < len(named) or not 1 <= len(texts) <= MOST or len(set(texts)) < len(texts):
         raise RefusedConfigError(
             f"The fields {', '.join(fields)} cannot be the text: one field or up to {MOST} different ones are needed, "
-            f"of {', '.join(text.field for text in known)}. Choose with nextlabel connect --fields."
+            f"of {', '.join(text.field for text in known)}. Choose with `nextlabel connect --project ID "
+            "--fields A,B`."
         )
     others = dict.fromkeys(text.field for text in known if text.value not in {chosen.value for chosen in texts})
     return texts, tuple(f"{name!r} was not chosen" for name in others)
@@ -130,8 +132,8 @@ def _read_by_itself(root: Element, shown: Sequence[Element]) -> tuple[tuple[Text
     if len(texts) > MOST:
         raise RefusedConfigError(
             f"The labelling config shows {len(texts)} texts ({', '.join(text.field for text in texts)}); up to {MOST} "
-            "of them are read together. Choose with nextlabel connect --fields "
-            f"{','.join(text.field for text in texts[:MOST])}, or others of them."
+            "of them are read together. Choose with `nextlabel connect --project ID --fields "
+            f"{quote(','.join(text.field for text in texts[:MOST]))}`, or others of them."
         )
     return tuple(texts), tuple(left_out)
 

@@ -67,7 +67,8 @@ class Afterwards:
         certified = len(certified_tasks(pool, checked.config, over)) if over else 0
         done = certified_questions(pool, checked.config, over) if over else ()
         judgement, helping = self._board.quality(project), self._board.helping(project)
-        advice = advise(judgement, helping, self._audits.runs(project), certified, self._now(), last, done)
+        runs = self._audits.runs(project)
+        advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project)
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())

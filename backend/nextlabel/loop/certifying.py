@@ -78,10 +78,13 @@ class Auditor:
 
     def stop(self) -> None:
         """Give the last audit up, or let its version be followed by others. What is certified stays so, of that one."""
-        if not self._audits.holds(self._project):
-            raise BadAuditError(f"Project {self._project} has no audit that runs, or whose version is kept in force.")
-        self._audits.release(self._project)
-        self._audits.end(self._project, "it was given up")
+        with self._turn(f"{self._project}.queue", "its queue is being changed, or an audit is being begun"):
+            if not self._audits.holds(self._project):
+                raise BadAuditError(
+                    f"Project {self._project} has no audit that runs, or whose version is kept in force."
+                )
+            self._audits.release(self._project)
+            self._audits.end(self._project, "it was given up")
         self._jobs.hint(self._project)
 
     def issue(self) -> tuple[dict[str, Any], list[Certified]]:
@@ -105,14 +108,14 @@ class Auditor:
     def _frozen(self, opened: _Opened, most_labels: int, risk: float, question: str) -> tuple[Audit, InForce]:
         if not opened.key:
             raise BadAuditError(
-                f"Project {self._project} has no control key, by which tasks are drawn. Make one with nextlabel "
-                f"connect --project {self._project}."
+                f"Project {self._project} has no control key, by which tasks are drawn. Make one with `nextlabel "
+                f"connect --project {self._project}`."
             )
         asks = _asks(opened.config, question)
         if running := self._audits.running(self._project):
             raise BadAuditError(
-                f"Audit {running.number} of project {self._project} runs. Give it up first with nextlabel certificate "
-                f"stop --project {self._project}."
+                f"Audit {running.number} of project {self._project} runs. Give it up first with `nextlabel certificate "
+                f"stop --project {self._project}`."
             )
         version = in_force(self._registry, self._project, opened.project.model_version or "")
         number, at = self._begun() + 1, self._now().isoformat(timespec="seconds")
@@ -129,8 +132,8 @@ class Auditor:
         audit = self._audits.last(self._project)
         if audit is None:
             raise BadAuditError(
-                f"Project {self._project} has begun no audit. Begin one with nextlabel certificate start --project "
-                f"{self._project}."
+                f"Project {self._project} has begun no audit. Begin one with `nextlabel certificate start --project "
+                f"{self._project}`."
             )
         return audit
 

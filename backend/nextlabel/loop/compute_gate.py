@@ -1,4 +1,4 @@
-"""One heavy computation at a time in a process, and which of two waits."""
+"""One heavy computation at a time in a process, which of two waits, and what goes on beside it."""
 
 import threading
 from collections.abc import Iterator
@@ -11,20 +11,17 @@ class ComputeGate:
     """One heavy computation at a time in a process. A fit goes before the scoring of a backlog, which gives way."""
 
     def __init__(self) -> None:
-        self._taken, self._fits = threading.Lock(), threading.Lock()
-        self._fit_comes, self._coming = threading.Event(), 0
+        self._taken, self._fits, self._beside = threading.Lock(), threading.Lock(), threading.Lock()
+        self._fit_comes, self._fitting = threading.Event(), 0
 
     @contextmanager
-    def for_fit(self, project: int = 0) -> Iterator[bool]:
-        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for.
-
-        `project`: whose fit it is, where it matters to others.
-        """
+    def for_fit(self, project: int) -> Iterator[bool]:
+        """Whether the turn is ours until the end. A backlog is asked to give way; another fit is not waited for."""
         if not self._fits.acquire(blocking=False):
             yield False
             return
         try:
-            self._coming = project
+            self._fitting = project
             self._fit_comes.set()
             ours = self._taken.acquire(timeout=GIVE_WAY_S)  # only a backlog can have it
             self._fit_comes.clear()
@@ -34,6 +31,7 @@ class ComputeGate:
                 if ours:
                     self._taken.release()
         finally:
+            self._fitting = 0
             self._fits.release()
 
     @contextmanager
@@ -46,6 +44,17 @@ class ComputeGate:
             if ours:
                 self._taken.release()
 
+    @contextmanager
+    def beside_fits_of_others(self, project: int) -> Iterator[bool]:
+        """Whether that takes seconds, and people of the project wait for, may go on whatever has the turn, until the
+        end or until a fit of the project comes. Only one such thing at a time, so that threads are left."""
+        ours = not self.fits(project) and self._beside.acquire(blocking=False)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._beside.release()
+
     @property
     def fit_runs(self) -> bool:
         """Whether a fit has the turn or waits for it."""
@@ -56,6 +65,10 @@ class ComputeGate:
         """Whether a fit waits for the turn."""
         return self._fit_comes.is_set()
 
-    def fit_of_another_comes(self, project: int) -> bool:
-        """Whether the fit that waits for the turn is known to be of another project."""
-        return self.fit_comes and self._coming not in (0, project)
+    def fits(self, project: int) -> bool:
+        """Whether that is a fit of this project."""
+        return self._fitting == project
+
+    def fit_of_another_runs(self, project: int) -> bool:
+        """Whether it is one of another project."""
+        return self._fitting not in (0, project)

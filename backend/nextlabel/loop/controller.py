@@ -16,6 +16,7 @@ from nextlabel.errors import (
     NoModelError,
     RefusedConfigError,
     StudioError,
+    with_project,
     without_password,
 )
 from nextlabel.labelstudio import notices
@@ -114,13 +115,13 @@ BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be use
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
 ENDED = (
-    "the project has ended: nextlabel finish wrote the machine's labels into Label Studio, and nothing is read, fitted "
-    "or published any more; nextlabel finish --project {project} --undo takes that back"
+    "the project has ended: `nextlabel finish` wrote the machine's labels into Label Studio, and nothing is read, "
+    "fitted or published any more; `nextlabel finish --project {project} --undo` takes that back"
 )
 NO_BACKEND = "the project has no Nextlabel ML backend"
 OF_ANOTHER = (
     "the project is connected to another Nextlabel backend, {url}, which has other versions, so this one leaves it "
-    "alone; nextlabel connect --project {project} --backend-url URL gives it to the one at URL. If this is the one, "
+    "alone; `nextlabel connect --project {project} --backend-url URL` gives it to the one at URL. If this is the one, "
     "have its web process and its trainer use the same MODEL_DIR"
 )
 
@@ -235,7 +236,7 @@ class Controller:
             yield
         except RefusedConfigError as error:
             self._log_news(project, logging.WARNING, error)
-            self._say(project, state="refused", message=str(error), **NOTHING_SAID)
+            self._say(project, state="refused", message=with_project(str(error), project), **NOTHING_SAID)
         except StudioError as error:
             self._log_news(project, logging.WARNING, error)
             away = not isinstance(error, StudioRefusedError) or error.code >= 500  # or its data base was locked
@@ -386,7 +387,8 @@ class Controller:
         lost, which will do until the next fit."""
         project = found.project
         stands = self._fitter.stands(project.id) and pool.state(StartState).name
-        order = self._starts.look(pool, project.id, may_ask=not (found.decision.reason or stands))
+        fit_comes = found.decision.reason and not self._turn.fit_of_another_runs(project.id)
+        order = self._starts.look(pool, project.id, may_ask=not (fit_comes or stands))
         ours = order is not None and not self._chosen_by_a_person(pool, project, order.name)
         if order is None or not ours or version_number(version_of(project.model_version or "")):
             chosen = order is not None and not ours
@@ -643,9 +645,9 @@ class Controller:
         if come_by_another_way(outside := pool.state(OutsideState), annotators_at_work(pool)):
             notes.append(notices.another_way(outside.example))
         if project.sampling != UNCERTAINTY:
-            notes.append(notices.sampling_changed(project.sampling))
+            notes.append(notices.sampling_changed(project.sampling, project.id))
         if self._chosen_by_a_person(pool, project, ours):
-            notes.append(notices.follows_another(project.model_version))
+            notes.append(notices.follows_another(project.model_version, project.id))
         return notes
 
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
@@ -725,7 +727,7 @@ class Controller:
         if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
             return []
         why = self._registry.damage(project, promoted) or "its card is gone or cannot be read"
-        return [notices.version_damaged(promoted, why, version)]
+        return [notices.version_damaged(promoted, why, version, project)]
 
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop those of the tasks that Label Studio deleted; the event that says so could be anybody's."""

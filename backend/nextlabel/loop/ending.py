@@ -100,19 +100,23 @@ class Finisher:
         """The ending that has begun, whatever its state."""
         return self._endings.load(self._project)
 
+    def require_ending(self) -> None:
+        """Raises `NextlabelError` when there is none, so that nothing can be undone."""
+        self._ending()
+
     def plan(self, source: Source, wish: Wish) -> Planned:
         """What would be done. Changes nothing. Raises `InUseError` when people are labelling, a version is being
         fitted or an audit runs; `BadSettingError` for a robot's account that is a person's.
         """
         if self._endings.holds(self._project):
             raise InUseError(
-                f"Project {self._project} has ended already. Take that back first with nextlabel finish --project "
-                f"{self._project} --undo."
+                f"Project {self._project} has ended already. Take that back first with `nextlabel finish --project "
+                f"{self._project} --undo`."
             )
         if Audits(self._settings.model_dir).runs(self._project):
             raise InUseError(
-                f"An audit of project {self._project} runs. Let it end, or give it up with nextlabel certificate stop "
-                f"--project {self._project}."
+                f"An audit of project {self._project} runs. Let it end, or give it up with `nextlabel certificate stop "
+                f"--project {self._project}`."
             )
         if not wish.anyway:
             self._require_quiet()
@@ -156,14 +160,14 @@ class Finisher:
                 yield
         except LockHeld:
             raise InUseError(
-                f"Another nextlabel finish is at work on project {self._project}. Let it come to its end."
+                f"Another `nextlabel finish` is at work on project {self._project}. Let it come to its end."
             ) from None
 
     def _go_on(self, ending: Ending, tell: Tell) -> int:
         if ending.state == UNDOING:
             raise InUseError(
-                f"The end of project {self._project} is being taken back. Let that be done first, with nextlabel "
-                f"finish --project {self._project} --undo."
+                f"The end of project {self._project} is being taken back. Let that be done first, with `nextlabel "
+                f"finish --project {self._project} --undo`."
             )
         there = {p.task_id for p in self._studio.predictions_of(self._project, ending.model_version)}
         passed, predicted = 0, bool(there)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from nextlabel.compute import local
 from nextlabel.compute.tasks import ClusterAwayError
-from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError
+from nextlabel.errors import NextlabelError, NoModelError, PoolError, QueueError, with_project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.notices import missing_everywhere
 from nextlabel.learning import auto_recipe, quick_version
@@ -61,7 +61,9 @@ log = logging.getLogger(__name__)
 FIT_BUSY_S = 1.0  # when another fit has this process, or the project
 FIRST_S = 4.0  # for so long tasks of the pool are scored before a version becomes active
 FIRST, LEAST, MOST = 4096, 1024, 65536  # such tasks: while it is not known how many a second; in any case
-AUDITED = "Nothing is fitted while an audit runs or its certificate stands, until nextlabel certificate stop"
+AUDITED = (
+    "Nothing is fitted while an audit runs or its certificate stands, until `nextlabel certificate stop --project {}`"
+)
 PAUSED = (
     "Paused: nothing is fitted and the order stays as it is until somebody resumes, on the page or with `nextlabel "
     "options --project {} pause=off`; labels are read"
@@ -153,7 +155,7 @@ class Fitter:
         """Why no version and no head is made, in words; empty when they may be."""
         if self._registry.options(project).pause:
             return PAUSED.format(project)
-        return AUDITED if self._audits.holds(project) else ""
+        return AUDITED.format(project) if self._audits.holds(project) else ""
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -450,7 +452,8 @@ class Fitter:
         except (OSError, SafetensorError) as error:
             raise NextlabelError(
                 f"{card.version} cannot be saved in MODEL_DIR={self._settings.model_dir} ({error}). Make room there; "
-                f"nextlabel versions deletes old versions, and KEEP_VERSIONS={self._settings.keep_versions} are kept."
+                f"`nextlabel versions --project {card.project} prune --keep 1` deletes old versions, of which "
+                f"KEEP_VERSIONS={self._settings.keep_versions} are kept."
             ) from error
 
     def _activate(self, pool: Pool, card: Card, labels: Mapping[int, str], result: Round) -> None:
@@ -541,7 +544,7 @@ class Fitter:
             project,
             self._now(),
             state="failed",
-            message=message,
+            message=with_project(message, project),
             failures=status.failures + 1,
             failures_in_a_row=in_a_row,
         )

@@ -100,8 +100,8 @@ def _require_disconnected(studio: LabelStudioClient, project: int) -> None:
     backend = find_backend(studio, project) if is_there(studio, project) else None
     if backend is not None:
         raise InUseError(
-            f"Project {project} is still connected with {without_password(backend.url)}. Run nextlabel connect "
-            f"--project {project} --disconnect first. (If that is the backend of another MODEL_DIR by now, stop this "
+            f"Project {project} is still connected with {without_password(backend.url)}. Run `nextlabel connect "
+            f"--project {project} --disconnect` first. (If that is the backend of another MODEL_DIR by now, stop this "
             "one and delete its MODEL_DIR as a whole.)"
         )
 

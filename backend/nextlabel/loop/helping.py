@@ -18,7 +18,7 @@ from nextlabel.learning import forecast, helping
 from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
-from nextlabel.learning.judging import ANSWERED, answering, counting
+from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting
 from nextlabel.learning.stability import changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
@@ -166,6 +166,7 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         answer.helps,
         answer.more,
         tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in at_random),
+        left=sum(text.state not in COUNT for text in control_texts(asked.pool, answered(asked.config.question))),
     )
 
 
@@ -175,7 +176,11 @@ def _not_measured(asked: Asked, given: Sequence[_Label]) -> str:
     if not share:
         return "the project has no control set"
     if len(given) < helping.BUDGET:
-        return f"the order has {len(given)} labels of its own, and {helping.BUDGET} are compared"
+        few = f"the order has {len(given)} labels of its own, and {helping.BUDGET} are compared"
+        left = asked.pool.open_size()
+        return (
+            few if len(given) + left >= helping.BUDGET else f"{few}, which is not possible with the {left} tasks left"
+        )
     times = [_seconds(vote) for votes in asked.pool.control_votes().values() for vote in votes]
     before = sum(one.at < min(times, default=float("inf")) for one in given)
     if before > 3 / share:
@@ -266,7 +271,7 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
     labels = asked.card.examples - before.examples
-    return NextLabels(labels, changed_share(*said), len(examples), _pace(given))
+    return NextLabels(labels, changed_share(*said), len(examples), _pace(given), left=len(open_ids))
 
 
 def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Targets:

@@ -62,7 +62,7 @@ def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | NoO
         return NoOptions(not_there(studio, project), unknown=True)
     backend = find_backend(studio, project)
     if backend is None:
-        return NoOptions(f"it is not connected; run nextlabel connect --project {project}, and then this again")
+        return NoOptions(f"it is not connected; run `nextlabel connect --project {project}`, and then this again")
     return backend.extra_params or {}
 
 

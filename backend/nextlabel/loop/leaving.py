@@ -81,7 +81,7 @@ def source_of(settings: Settings, registry: Registry, project: int, version: str
     if audit is None:
         raise BadSettingError(
             f"Project {project} has begun no audit, so that there is nothing certified to take away. Leave --audited "
-            f"out, or begin one with nextlabel certificate start --project {project}."
+            f"out, or begin one with `nextlabel certificate start --project {project}`."
         )
     return audited(registry, audits, audit)
 
@@ -112,9 +112,7 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
         if pool is not None:
             config = config_as_read(pool, settings, registry.options(card.project))
             form, fields = pool.state(SyncState).label_config, config.fields
-            texts = control_texts(pool, answered(config.question))
-            said = said_by(registry, source, classifier, pool.examples(to_judge(pool, texts)))
-            judgement = judged(pool, config, texts, said)
+            judgement = _judged_by(pool, config, registry, source, classifier)
             certificate = certificate_of(settings, pool, config, source)
     base_model, on_hub = base_of(card.base_model)
     return Facts(
@@ -138,6 +136,22 @@ def _facts(settings: Settings, registry: Registry, source: Source, classifier: "
         version_scores=card.scores,
         owner=owner,
     )
+
+
+def judgement_of(settings: Settings, registry: Registry, source: Source) -> Judgement:
+    """What the control set says of what is meant. Raises `NextlabelError` without a local copy, `NoModelError` when the
+    version cannot be loaded."""
+    project = source.card.project
+    with full_copy_of(settings, project) as pool:
+        config = config_as_read(pool, settings, registry.options(project))
+        return _judged_by(pool, config, registry, source, classifier_of(settings, registry, source))
+
+
+def _judged_by(
+    pool: Pool, config: LabelConfig, registry: Registry, source: Source, classifier: "Classifier"
+) -> Judgement:
+    texts = control_texts(pool, answered(config.question))
+    return judged(pool, config, texts, said_by(registry, source, classifier, pool.examples(to_judge(pool, texts))))
 
 
 def base_of(base_model: str) -> tuple[str, bool]:
@@ -260,9 +274,7 @@ def write_summary(
     with full_copy_of(settings, project) as pool:
         config = config_as_read(pool, settings, registry.options(project))
         certificate = certificate_of(settings, pool, config, source)
-        texts = control_texts(pool, answered(config.question))
-        examples = pool.examples(to_judge(pool, texts))
-        said = said_by(registry, source, classifier_of(settings, registry, source), examples)
+        judgement = _judged_by(pool, config, registry, source, classifier_of(settings, registry, source))
         counts, certified, by_people = Counter[str](), 0, 0
         labels = MachineLabels(settings, registry, pool, config, source)
         for label in labels.all():
@@ -278,7 +290,7 @@ def write_summary(
             certified=certified,
             counts=dict(counts.most_common()),
             effort=effort_of(studio, project) if studio else None,
-            judgement=judged(pool, config, texts, said),
+            judgement=judgement,
             claim=str(certificate["claim"]) if certificate else "",
             curve=curve_of(StatusBoard(settings.model_dir).history(project).points),
         )

@@ -7,7 +7,9 @@ tasks are labelled.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from nextlabel.learning.start_order import ORDERED_AT_MOST, start_order
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.orders import StartOrder
-from nextlabel.processes import trim_heap
+from nextlabel.processes import lower_priority, trim_heap
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
@@ -26,6 +28,9 @@ from nextlabel.store.state import StartState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import start_name
 from nextlabel.versions.registry import Registry
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +42,9 @@ AT_A_TIME = 4096  # values that are written
 TELL_S = 1.0  # between two words to the page
 BUSY_S = 1.0  # when this process is at something else
 SAID = "Start order: typical and different texts come first"
-WAITS = f"{SAID}, as soon as the fit that runs has ended"
+
+# That of fits may be busy for many minutes.
+_thread = ThreadPoolExecutor(1, "start", initializer=lower_priority, initargs=(local.NICENESS,))
 
 
 class StartOrders:
@@ -88,14 +95,17 @@ class StartOrders:
         """Make the order that is wanted, unless a fit comes. Where there is a version by now, nothing but what a person
         looks for needs embeddings.
 
-        The first order of a project takes seconds and gives way to no fit of another one: people who label there all
-        day would keep it from ever being made.
+        The first order of a project takes seconds and gives way to no fit of another one, which may take many minutes,
+        or be followed by the next: both go on at once.
         """
         if self._registry.current(project) and not self._registry.options(project).look_for:
             return
         try:
-            with lock(self._settings.model_dir, f"start.{project}"), self._turn.for_scoring() as ours:
-                done = ours and self._make_in_turn(project)
+            with (
+                lock(self._settings.model_dir, f"start.{project}"),
+                Pool(pool_path(self._settings.model_dir, project)) as pool,
+            ):
+                done = self._make_in_turn(pool, project)
         except (LockHeld, _FitComesError):
             done = False
         except NextlabelError as error:  # the look at the base checkpoint tells people; the next look asks again
@@ -104,27 +114,26 @@ class StartOrders:
         if done:
             self._jobs.hint(project)
         else:
-            if self._turn.fit_runs and not self._board.start(project).message:
-                self._say(project, WAITS, 0, 0)
             self._jobs.want_start(project, delay_s=BUSY_S)
 
-    def _make_in_turn(self, project: int) -> bool:
-        way = self._way(project)
-        with Pool(pool_path(self._settings.model_dir, project)) as pool:
-            if self._registry.current(project):
+    def _make_in_turn(self, pool: Pool, project: int) -> bool:
+        """Whether it was our turn."""
+        way, version = self._way(project), self._registry.current(project)
+        made_of = self._made_of(pool, way)
+        first = not (version or _current(pool, made_of).name)
+        turn = self._turn.beside_fits_of_others(project) if first else self._turn.for_scoring()
+        with turn as ours:
+            if ours and version:
                 self._embed(pool, project, self._drawn(pool)[:ORDERED_AT_MOST])
-                return True
-            made_of = self._made_of(pool, way)
-            wanted = 0 if way == "off" else self._wanted(pool, made_of)
-            if wanted:
-                self._make(pool, project, way, made_of, wanted)
-        return True
+            elif ours and way != "off" and (wanted := self._wanted(pool, made_of)):
+                self._make(pool, project, way, made_of, wanted, first)
+        return ours
 
-    def _make(self, pool: Pool, project: int, way: str, made_of: str, wanted: int) -> None:
-        seed, following = self._settings.seed, self._drawn(pool)
-        self._embed(pool, project, following[:wanted], first=not _current(pool, made_of).name)
+    def _make(self, pool: Pool, project: int, way: str, made_of: str, wanted: int, first: bool) -> None:
+        seed, following, run = self._settings.seed, self._drawn(pool), _run_beside if first else local.run
+        self._embed(pool, project, following[:wanted], first)
         ids_N, embedded_ND = pool.vectors(EMBEDDINGS, self._embedder.name, following[:wanted])
-        chosen = ids_N[local.run(start_order, way, embedded_ND, min(PLACES, len(ids_N)), seed)].tolist()
+        chosen = ids_N[run(start_order, way, embedded_ND, min(PLACES, len(ids_N)), seed)].tolist()
         name = start_name(datetime.fromtimestamp(self._now(), timezone.utc))
         ordered = dict.fromkeys([*chosen, *following])
         _put(pool, name, {task: to_value(place) for place, task in enumerate(ordered)})
@@ -145,7 +154,7 @@ class StartOrders:
 
         def progress(done: int, total: int) -> None:
             nonlocal told_at
-            if self._turn.fit_comes and not (first and self._turn.fit_of_another_comes(project)):
+            if self._turn.fits(project) if first else self._turn.fit_comes:
                 raise _FitComesError
             if self._now() - told_at >= TELL_S or done == total:
                 told_at = self._now()
@@ -174,6 +183,10 @@ class StartOrders:
 
 class _FitComesError(Exception):
     """The rest of the embeddings can wait; the fit may make them needless."""
+
+
+def _run_beside(job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    return _thread.submit(job, *args, **kwargs).result()
 
 
 def _current(pool: Pool, made_of: str) -> StartState:

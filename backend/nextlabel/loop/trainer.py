@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THREADS = 3  # one may be busy with a fit for minutes; the others keep the queues topped up
+THREADS = 4  # a fit may have one for minutes, a first order one beside it; the others keep the queues topped up
 SCHEDULE_S = 0.25  # how often delayed jobs are looked for
 NICENESS = 5  # of the look at the base checkpoint: projects go first
 SHORTEST_S = 1.0  # between two ticks, whatever a project asks for

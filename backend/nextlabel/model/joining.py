@@ -80,7 +80,7 @@ def _frame(tokenizer: Any) -> Frame:
     if not 0 <= start < after:
         raise NoModelError(
             f"{type(tokenizer).__name__} does not tell how it joins texts. Choose one or two of them with "
-            "nextlabel connect --fields, or take another BASE_MODEL."
+            "`nextlabel connect --project ID --fields A,B`, or take another BASE_MODEL."
         )
     types = encoded.get("token_type_ids") or [0] * len(pair)
     before, between, behind = pair[:start], pair[start + len(first) : after], pair[after + len(second) :]

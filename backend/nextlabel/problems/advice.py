@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import is_of
 from nextlabel.problems.judgement import WIDE, Judgement
-from nextlabel.problems.quality_words import PAYS, worth_an_audit
+from nextlabel.problems.quality_words import PAYS, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
 
 TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
@@ -40,16 +40,24 @@ def advise(
     now: float,
     last: Advice,
     done: Collection[str] = (),
+    *,
+    project: int,
 ) -> Advice:
-    """From what the control set says, what was last found of the order, whether an audit runs, and how many tasks the
-    last one certified, or which questions of a form are `done`. `last` is the advice so far: of the same key it has
-    been that since then."""
-    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done)
+    """From what the control set of a project says, what was last found of the order, whether an audit runs, and how
+    many tasks the last one certified, or which questions of a form are `done`. `last` is the advice so far: of the same
+    key it has been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project)
     return Advice(key, sentence, last.since if last.key == key else now)
 
 
 def _advice(
-    judgement: Judgement, helping: Helping, auditing: bool, certified: int, last: str, done: Collection[str]
+    judgement: Judgement,
+    helping: Helping,
+    auditing: bool,
+    certified: int,
+    last: str,
+    done: Collection[str],
+    project: int,
 ) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
@@ -59,7 +67,7 @@ def _advice(
         return CANNOT_TELL, "The project has no control set, so that nothing can be told."
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if worth_it := worth_an_audit(judgement, STILL if last == AUDIT_WORTH_IT else PAYS, done):
+    if worth_it := worth_an_audit(judgement, project, STILL if last == AUDIT_WORTH_IT else PAYS, done):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
     key, sentence = _of_next_labels(helping.next_labels)
     of_another = "" if is_of(helping, judgement.order) else f" That was found of version {short_name(helping.order)}."
@@ -72,11 +80,9 @@ def _waits_for(judgement: Judgement) -> str:
     if figures is None:
         return f"Go on labelling. How good it is cannot be told yet: {judgement.why}."
     if figures.accuracy.value is None or figures.accuracy.interval.width >= WIDE:
-        needed, left = f"about {judgement.more} more labels of the control set are needed", judgement.sample.left
-        if judgement.more > left:
-            return (
-                f"It cannot be told: {needed}, and it has {left} left. More texts or a larger control_share add to it."
-            )
+        if judgement.more > judgement.sample.left:
+            return f"How good it is cannot be told: {not_possible(str(judgement.more), judgement.sample.left)}."
+        needed = f"about {judgement.more} more labels of the control set are needed"
         return f"Go on labelling. How good it is cannot be told yet: {needed}."
     return ""
 
@@ -89,5 +95,5 @@ def _of_next_labels(found: NextLabels) -> tuple[str, str]:
         )
     most = f"{100 * found.changed / 2:.1f} points"
     if found.changed / 2 < LITTLE:
-        return HARDLY_CHANGES, f"The next {found.labels} labels will hardly change the accuracy by more than {most}."
-    return GO_ON, f"Go on: the next {found.labels} labels may change the accuracy, hardly by more than {most}."
+        return HARDLY_CHANGES, f"The {found.words} will hardly change the accuracy by more than {most}."
+    return GO_ON, f"Go on: the {found.words} may change the accuracy, hardly by more than {most}."

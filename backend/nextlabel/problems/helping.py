@@ -21,8 +21,8 @@ class RandomPoint:
 class Measured:
     """What control labels say: the gain in accuracy at 64 labels over random ones, and its standard error, at the last
     planned look, at so many control `labels`; None before the first. `more` control labels may tell; None: they are not
-    likely to, or it is told. `at_random` is what random labels are worth, by the same look. A `why` says why nothing
-    can be measured.
+    likely to, or it is told. The control set has so many `left`; None: that is not known. `at_random` is what random
+    labels are worth, by the same look. A `why` says why nothing can be measured.
     """
 
     labels: int = 0
@@ -32,6 +32,7 @@ class Measured:
     more: int | None = None
     at_random: tuple[RandomPoint, ...] = ()
     why: str = ""
+    left: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,22 @@ class Forecast:
 @dataclass(frozen=True)
 class NextLabels:
     """The last `labels` changed the answers to a share `changed` of what is left, counted on `tasks` of it. What people
-    took for a label in the middle is in `seconds`; 0 where that is not known. A `why` says why it cannot be told."""
+    took for a label in the middle is in `seconds`; 0 where that is not known. A `why` says why it cannot be told. No
+    more than `left` tasks can still be labelled; None: it is not known how many."""
 
     labels: int = 0
     changed: float | None = None
     tasks: int = 0
     seconds: float = 0.0
     why: str = ""
+    left: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Which labels come next: as many as the last ones, or those of all tasks left."""
+        if self.left is None or self.left >= self.labels:
+            return f"next {self.labels} labels"
+        return "label of the task left" if self.left == 1 else f"labels of the {self.left} tasks left"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+from nextlabel.problems.quality_words import not_possible
 from nextlabel.values.versions import short_name, version_of
 
 HOUR_S = 3600.0
@@ -64,6 +65,8 @@ def _more(found: Measured) -> str:
     so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})" if found.gain else ""
     if found.more is None:
         return f"{so_far}, and more control labels are not likely to."
+    if found.left is not None and found.more > found.left:
+        return f"{so_far}: {not_possible(str(found.more), found.left)}."
     return f"{so_far}: about {found.more} more control labels may."
 
 
@@ -85,10 +88,11 @@ def _next(found: NextLabels) -> Iterator[str]:
     if found.why or found.changed is None:
         yield f"What the next labels may bring cannot be told: {found.why}."
         return
-    took = f" At the present pace they take {_hours(found.seconds * found.labels)}." if found.seconds else ""
+    seconds = found.seconds * min(found.labels, found.labels if found.left is None else found.left)
+    took = f" At the present pace they take {_hours(seconds)}." if seconds else ""
     yield (
         f"The last {found.labels} labels changed {100 * found.changed:.1f} % of the machine's labels on what is left. "
-        f"The next {found.labels} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "
+        f"The {found.words} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "
         f"classes may still gain more in F1.{took}"
     )
 

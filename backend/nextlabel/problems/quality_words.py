@@ -15,7 +15,6 @@ NAMED = 5  # classes in one sentence
 PATTERN = 2  # times a class is taken for another, from which on that is told
 JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
-DRY_RUN = "nextlabel certificate start --dry-run"
 PAYS, LABELS = (
     0.97,
     30,
@@ -23,14 +22,37 @@ PAYS, LABELS = (
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
-def sentences(judgement: Judgement, first: int = 0) -> list[str]:
-    """What the control set says of a version, the most important first; nothing without a control set. So many `first`
-    texts of the set are labelled before all else."""
+def sentences(judgement: Judgement, first: int = 0, *, project: int) -> list[str]:
+    """What the control set of a project says of a version, the most important first; nothing without a control set. So
+    many `first` texts of the set are labelled before all else."""
     if not judgement.control_share:
         return []
     asked = each(judgement)
-    paragraphs = dict.fromkeys(tuple(_of_version(one, first)) for one in asked)  # why there is none is said once
-    return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first)]
+    # Why there is none is said once.
+    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project)) for one in asked)
+    return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first, project)]
+
+
+def how_good(judgement: Judgement) -> list[str]:
+    """What is known of how many of the machine's labels are right, before they are taken for good."""
+    return [_how_good(one) for one in each(judgement)]
+
+
+def _how_good(judgement: Judgement) -> str:
+    about = f" on {judgement.question!r}" if judgement.question else ""
+    accuracy = judgement.figures.accuracy if judgement.figures else None
+    for what, share in (("The machine's labels", judgement.left), ("New texts like these", accuracy)):
+        if share is not None and (tells(share) or early(share)):
+            return f"{what}{about}: {_right(share, '')}."
+    return f"Nothing is known of how good these labels are{about}: {_why_unknown(judgement)}."
+
+
+def _why_unknown(judgement: Judgement) -> str:
+    if not judgement.control_share:
+        return "the project has no control set"
+    if judgement.figures is None:
+        return judgement.why
+    return f"{judgement.sample.answered or 'none'} of {_texts(judgement.sample.texts)} of the control set have a label"
 
 
 @dataclass(frozen=True)
@@ -74,7 +96,7 @@ def each(judgement: Judgement) -> tuple[Judgement, ...]:
     return judgement.questions or (judgement,)
 
 
-def _of_version(judgement: Judgement, first: int) -> Iterator[str]:
+def _of_version(judgement: Judgement, first: int, project: int) -> Iterator[str]:
     figures, sample = judgement.figures, judgement.sample
     if figures is None:
         yield f"Nothing can be said of a version yet: {judgement.why}."
@@ -85,7 +107,7 @@ def _of_version(judgement: Judgement, first: int) -> Iterator[str]:
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if worth_it := worth_an_audit(judgement):
+    if worth_it := worth_an_audit(judgement, project):
         yield f"So much may be certified by an audit: {worth_it} says how many labels that takes."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
@@ -119,9 +141,10 @@ def _of_sample(sample: Sample) -> Iterator[str]:
         )
 
 
-def _of_holdout(judgement: Judgement, first: int) -> Iterator[str]:
+def _of_holdout(judgement: Judgement, first: int, project: int) -> Iterator[str]:
     if wanted := sooner(judgement, first):
-        yield f"nextlabel connect --holdout {wanted} has as many texts of the control set labelled before all others."
+        command = f"`nextlabel connect --project {project} --holdout {wanted}`"
+        yield f"{command} has as many texts of the control set labelled before all others."
 
 
 def _right(accuracy: Estimate, more: str) -> str:
@@ -147,13 +170,14 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def worth_an_audit(judgement: Judgement, least: float = PAYS, done: Collection[str] = ()) -> str:
+def worth_an_audit(judgement: Judgement, project: int, least: float = PAYS, done: Collection[str] = ()) -> str:
     """The command that says what an audit takes, of a form of the first question that is worth it: the `least` share or
     more is right of what is left, and it is none of those `done`. Empty where there is none."""
     for one in each(judgement):
         left = None if one.question in done else one.left
         if left is not None and left.value is not None and left.value >= least and left.examples >= LABELS:
-            return f"{DRY_RUN} --question {quote(one.question)}" if one.question else DRY_RUN
+            question = f" --question {quote(one.question)}" if one.question else ""
+            return f"`nextlabel certificate start --project {project} --dry-run{question}`"
     return ""
 
 
@@ -191,9 +215,18 @@ def _more(labels: int, judgement: Judgement, first: int) -> str:
     """How many labels are wanted, and how many in all that means, if the control set has as many."""
     if not labels:
         return ""
-    left, found = judgement.sample.left, needed(labels, judgement, first)
-    in_all = f"and it has {left} left" if found.in_all is None else f"about {found.in_all} in all"
-    return f"; about {_about(labels)} more labels of the control set are needed, {in_all}"
+    found, about = needed(labels, judgement, first), _about(labels)
+    if found.in_all is None:
+        return f"; {not_possible(about, judgement.sample.left)}"
+    return f"; about {about} more labels of the control set are needed, about {found.in_all} in all"
+
+
+def not_possible(labels: str, left: int) -> str:
+    """That the control set has too few texts left for so many more labels, and what adds to it."""
+    return (
+        f"not possible with the tasks left: about {labels} more labels of the control set are needed, and it has "
+        f"{left or 'none'} left; more texts or a larger control_share add to it"
+    )
 
 
 def _about(count: float) -> str:

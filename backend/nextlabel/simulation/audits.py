@@ -25,6 +25,7 @@ ERRORS_AT_MOST = 300  # 150 +- 12 are made in as many labels at 3 % wrong, and n
 SIZES = (100, 200, 500, 1_000, 2_000, None)
 AUDITS = 10
 ENDS = range(4_000, 10_001, 1_000)  # where parts of 10,000 tasks end, after the first one's 3,000
+LOOKED_AT, DRAWS = 2_000, 200  # labels, and how often an audit of a real pool is played beforehand
 CHUNK = 100  # replays at a time, whose arrays stay in the processor's cache
 
 ABOUT = f"""\
@@ -111,6 +112,27 @@ def _certifying(most: int, level: float, risk: float) -> Bools:
     log_e_Kn = np.concatenate([audit.log_e(row_1n, None, risk) for row_1n in rows])
     log_e_Kn[np.arange(1, most + 1)[None, :] < np.arange(errors)[:, None]] = -np.inf  # fewer labels than errors
     return np.asarray(log_e_Kn.T + math.log(level) >= 0)
+
+
+def labels_for(
+    tasks: int, size: int, wrong: int, level: float, risk: float, chances: Sequence[float]
+) -> list[int | None]:
+    """After how many labels of so many tasks, drawn at random, a part of this size of which so many are wrong is
+    certified, with each of these chances; None: not by the 2,000th. By 200 plays, the same ones each time."""
+    kinds_N = np.zeros(tasks, dtype=np.int8)  # outside the part,
+    kinds_N[:size], kinds_N[:wrong] = 1, 2  # in it and right, in it and wrong
+    rng, most, firsts = np.random.default_rng([tasks, size, wrong]), min(tasks, LOOKED_AT), []
+    for _ in range(0, DRAWS, CHUNK):
+        drawn_Sn = rng.permuted(np.tile(kinds_N, (CHUNK, 1)), axis=1)[:, :most]
+        log_e_Sn = audit.log_e(drawn_Sn == 2, size, risk, drawn_Sn > 0)
+        firsts.append(_first_certified(log_e_Sn >= -math.log(level)))
+    after = np.quantile(np.concatenate(firsts), chances, method="higher").tolist()
+    return [None if math.isinf(labels) else int(labels) for labels in after]
+
+
+def _first_certified(certified_Sn: Bools) -> Array:
+    """After how many labels each row is; infinitely many where it never is."""
+    return np.where(certified_Sn.any(axis=1), 1.0 + certified_Sn.argmax(axis=1), np.inf)
 
 
 def false_in_a_row(true_share: float, most: int) -> float:

@@ -422,7 +422,7 @@ def _setting(run: Run) -> tuple[Counts, tuple[str, ...], int]:
     if not at or measure != MACRO_F1:
         raise BadRunError(
             f"The run's setting.json has at={at!r} and measure={measure!r}, not label counts and {MACRO_F1}: such runs "
-            "are compared by nextlabel report, one corpus at a time."
+            "are compared by `nextlabel report`, one corpus at a time."
         )
     if not isinstance(data, dict) or not {"labels", "train"} <= set(data):
         raise BadRunError("The run's setting.json does not describe its data: labels or train is missing. Restore it.")

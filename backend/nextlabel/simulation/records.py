@@ -106,7 +106,7 @@ def read_run(directory: Path) -> Run:
     setting, run = _require(directory / SETTING), _require(directory / INVOCATIONS)
     rounds = read_rounds(directory / ROUNDS)
     if not rounds:
-        raise BadRunError(f"{directory / ROUNDS} holds no finished round yet. Let nextlabel simulate finish one.")
+        raise BadRunError(f"{directory / ROUNDS} holds no finished round yet. Let `nextlabel simulate` finish one.")
     digests = sorted({record.setting for record in rounds})
     if len(digests) > 1:
         raise BadRunError(f"{directory / ROUNDS} holds rounds of several settings: {', '.join(digests)}. Run it again.")

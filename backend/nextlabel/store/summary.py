@@ -69,6 +69,6 @@ def _no_fit(queue: QueueStatus, no_base_model: str) -> tuple[str, ...]:
 
 def _silence(seconds: float) -> str:
     return (
-        f"The trainer has said nothing for {seconds / 60:.0f} minutes. Start it (`nextlabel serve` or `trainer`), or "
-        "read its log; what else stands here was so then."
+        f"The trainer has said nothing for {seconds / 60:.0f} minutes. Start it (`nextlabel serve` or `nextlabel "
+        "trainer`), or read its log; what else stands here was so then."
     )

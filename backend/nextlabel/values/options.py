@@ -325,7 +325,7 @@ def not_possible(name: str, value: object, expected: str) -> RefusedConfigError:
     """The error for what somebody has mistyped in Label Studio."""
     return RefusedConfigError(
         f"The ML backend's extra_params in Label Studio have {KEY}.{name}={value!r:.80}; expected {expected}. Correct "
-        "them under Settings > Model, or run nextlabel connect again."
+        "them under Settings > Model, or run `nextlabel connect --project ID` again."
     )
 
 

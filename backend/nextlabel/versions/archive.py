@@ -163,11 +163,11 @@ def read(path: Path) -> Contents:
         with zipfile.ZipFile(path) as archive:
             return _checked(archive)
     except FileNotFoundError:
-        raise BadBackupError(f"{path} is not there. Name a file that nextlabel backup wrote.") from None
+        raise BadBackupError(f"{path} is not there. Name a file that `nextlabel backup` wrote.") from None
     except (*BROKEN, OSError) as error:
         raise BadBackupError(
-            f"{path} is not what nextlabel backup writes, or is damaged ({error}). Nothing was restored; take another "
-            "copy of it."
+            f"{path} is not what `nextlabel backup` writes, or is damaged ({error}). Nothing was restored; take "
+            "another copy of it."
         ) from None
 
 

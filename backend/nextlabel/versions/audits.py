@@ -113,7 +113,7 @@ class Audits:
             raise BadAuditError(
                 f"Audit {number} of project {project} cannot be read from {directory} ({error}). Restore that "
                 "directory from a copy, without which neither the audit nor its certificate can be judged, or give the "
-                f"audit up with nextlabel certificate stop --project {project}."
+                f"audit up with `nextlabel certificate stop --project {project}`."
             ) from None
 
     def _last_number(self, project: int) -> int:

@@ -124,8 +124,8 @@ def _name_of(tensors: dict[str, Any], layer: Linear, version: str) -> str:
     found = [name for name in found if name.startswith(("classifier", "score"))] or found
     if len(found) != 1:
         raise NotPossibleError(
-            f"Which layer of {version} makes the logits cannot be told from its file alone: take it with nextlabel "
-            "export."
+            f"Which layer of {version} makes the logits cannot be told from its file alone: take it with "
+            "`nextlabel export --project ID --out DIR`."
         )
     return found[0]
 

@@ -122,7 +122,8 @@ def check_form(project: int, action: str) -> None:
     if meant != [project, action, who()]:
         raise NotAllowedError(
             f"The button {action!r:.40} was not pressed on this backend's own page, or the page is of another day: "
-            f"load /projects/{project} again. Scripts take the commands, such as nextlabel options."
+            f"load /projects/{project} again. Scripts take the commands, such as "
+            f"`nextlabel options --project {project} pause=on`."
         )
 
 

@@ -64,7 +64,8 @@ def status(project: int) -> Response:
     said |= {"base_model": asdict(base_model), "helping": {**asdict(helping), "of_active": is_of(helping, active)}}
     said |= {"advice": asdict(board.advice(project))}
     said |= asdict(panels.summary_of(project))
-    return jsonify(id=project, settings=asdict(panels.settings_of(project)), **said)
+    said |= {"settings": asdict(panels.settings_of(project)), "otherwise": asdict(panels.otherwise_of(project))}
+    return jsonify(id=project, **said)
 
 
 @pages.get("/api/projects/<int:project>/quality")

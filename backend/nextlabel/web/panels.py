@@ -19,7 +19,7 @@ from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
-from nextlabel.settings import ProjectSettings, for_project
+from nextlabel.settings import ProjectSettings, for_project, without_own
 from nextlabel.store import summary
 from nextlabel.store.presses import Press, Presses
 from nextlabel.store.status import QueueStatus
@@ -206,6 +206,11 @@ def settings_of(project: int) -> ProjectSettings:
         return for_project(services().settings, NO_OPTIONS)
 
 
+def otherwise_of(project: int) -> ProjectSettings:
+    """What would be active without the project's own options."""
+    return without_own(services().settings, services().registry.options(project))
+
+
 def _no_control(project: int) -> str:
     """What to say where somebody wanted no figures; why others have none, a remark says."""
     wanted = settings_of(project).control_share or not services().registry.options(project).control_seed
@@ -244,7 +249,7 @@ def _needed(labels: int, judgement: Judgement, first: int) -> Json | None:
 
 
 def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
-    said = quality_words.sentences(judgement, first)
+    said = quality_words.sentences(judgement, first, project=project)
     if not said:
         return None
     figures = judgement.figures

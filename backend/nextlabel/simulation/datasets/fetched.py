@@ -150,7 +150,7 @@ def read_single(directory: Path) -> tuple[TextSet, int]:
         asked = " and ".join(part.name for part in data.form.parts)
         raise BadCorpusError(
             f"{directory} asks several questions ({asked}), and this is about one class a text. Give another corpus; "
-            "nextlabel simulate plays this one."
+            "`nextlabel simulate` plays this one."
         )
     return data, pieces
 
@@ -162,8 +162,8 @@ def read_about(directory: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadCorpusError(
-            f"{path} is missing: {directory} is no fetched corpus. Make one with nextlabel fetch-corpora, and give its "
-            f"directory, such as corpora/tweets."
+            f"{path} is missing: {directory} is no fetched corpus. Make one with `nextlabel fetch-corpora tweets`, and "
+            "give its directory, such as corpora/tweets."
         ) from None
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from None

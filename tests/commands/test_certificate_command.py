@@ -1,0 +1,84 @@
+"""What `nextlabel certificate` says before an audit, of pools of any size, and that it takes turns. The whole way is
+played in tests/loop/test_audit_live.py."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.audits import AUDIT
+from nextlabel.commands.certificate import takes
+from nextlabel.errors import BadAuditError
+from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.learning.audit import allowed, labels_without_error, spent
+from nextlabel.learning.certificate import Audit
+from nextlabel.loop import certifying
+from nextlabel.loop.certifying import Auditor
+from nextlabel.settings import Settings
+from nextlabel.simulation.audits import certain_by, first_with, labels_for
+from nextlabel.store.jobs import JobQueue
+from nextlabel.store.locks import lock
+from nextlabel.versions.audits import Audits
+from nextlabel.versions.registry import Registry
+
+
+def audit_of(tasks: int, labels: int) -> Audit:
+    """Of which the version is surer of some than of others."""
+    confidences_N = np.random.default_rng(0).normal(size=tasks)
+    return replace(AUDIT, ids_N=np.arange(tasks), confidences_N=confidences_N, most_labels=labels)
+
+
+@pytest.mark.parametrize(("tasks", "labels"), [(6, 200), (60, 200), (216, 200), (216, 50), (216, 1000), (2000, 200)])
+def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -> None:
+    audit = audit_of(tasks, labels)
+    about, without_error, *others, at_most = takes(audit)
+    most = min(tasks, labels)
+    assert f"It takes {most} labels at most." in about
+    size = audit.plan.parts[0].size
+    needed = -(-labels_without_error(size, audit.plan.level) * tasks // size)
+    assert f"about {needed} " in without_error
+    assert without_error.startswith("Not possible") == (needed > most)
+    assert needed <= tasks
+    said = " ".join(others).replace(",", "")
+    numbers = [int(word) for word in said.split() if word.isdigit()]
+    assert all(number <= tasks for number in numbers), said
+    assert at_most.startswith("Not possible if")
+
+
+def test_of_so_few_tasks_that_all_are_to_be_labelled_that_is_said() -> None:
+    *_, few, at_most = takes(audit_of(6, 200))
+    assert few == "So few tasks are certified only by labelling them all: nothing is left to the machine."
+    assert at_most == "Not possible if any of them is wrong."
+
+
+def test_where_too_few_labels_are_given_that_is_said_with_how_many_it_takes() -> None:
+    said = list(takes(audit_of(216, 50)))
+    assert (
+        said[1] == "Not possible with 50 labels: even if none is wrong, about 70 are needed. Give --labels 70 or more."
+    )
+    assert all(line.endswith("with 50 the chance is less than one half") for line in said[3:-1])
+
+
+def test_what_wrong_labels_cost_is_as_computed_for_a_pool_without_end_and_less_in_a_small_one() -> None:
+    level = spent(1)
+    exact = [first_with(certain_by(0.01, level, 600), chance) for chance in (0.5, 0.9)]
+    large, small = (labels_for(size, size, size // 100, level, 0.05, (0.5, 0.9)) for size in (20_000, 300))
+    assert all(abs(found - right) < 0.2 * right for found, right in zip(large, exact, strict=True) if found and right)
+    assert all(few < many for few, many in zip(small, large, strict=True) if few and many)
+    assert labels_for(300, 300, allowed(300, 0.05) + 1, level, 0.05, (0.9,)) == [None]
+
+
+def test_no_audit_is_stopped_while_one_is_being_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certifying, "PATIENCE_S", 0.1)
+    settings, audits = Settings(_env_file=None, model_dir=tmp_path), Audits(tmp_path)
+    nobody = LabelStudioClient("http://127.0.0.1:9", "token")
+    auditor = Auditor(settings, Registry(tmp_path), nobody, JobQueue(tmp_path), AUDIT.project)
+    audits.begin(AUDIT, None)
+    with lock(tmp_path, f"{AUDIT.project}.queue"), pytest.raises(BadAuditError, match="is busy"):
+        auditor.stop()
+    assert audits.runs(AUDIT.project)
+    auditor.stop()
+    assert not audits.holds(AUDIT.project)
+    with pytest.raises(BadAuditError, match="no audit that runs"):
+        auditor.stop()
