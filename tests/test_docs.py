@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from helpers.sentences import quoted_in, said_in, unsaid
 from nextlabel.lab.benchmark.report import markers, to_markdown
 from nextlabel.simulation import corpora_report, count_study, told_report
 from nextlabel.simulation.blocks import Paragraph, block_md
@@ -72,6 +73,37 @@ def test_every_test_that_a_page_names_is_there() -> None:
     named = [(page.name, name) for page in DOCS for name in re.findall(r"`(test_[\w.]+)`", page.read_text("utf-8"))]
     assert len(named) > 100
     assert [(page, name) for page, name in named if name not in there] == []
+
+
+@cache
+def program() -> str:
+    """All that it can say."""
+    places = ((ROOT / "backend", "*.py"), (ROOT / "backend", "*.html"), (ROOT / "scripts", "setup"))
+    return said_in(*(file for directory, names in places for file in directory.rglob(names)))
+
+
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+OF_OTHERS = "externally-managed-environment"
+
+
+@pytest.mark.parametrize("sentence", quoted_in(TROUBLES))
+def test_what_a_page_quotes_is_still_said(sentence: str) -> None:
+    assert sentence == OF_OTHERS or unsaid(sentence, program()) == []
+
+
+def test_a_sentence_that_nobody_says_is_found(tmp_path: Path) -> None:
+    source = tmp_path / "source.py"
+    source.write_text(
+        "def f(n):\n    return f'{n} tasks {\"is\" if n == 1 else \"are\"} never read, ' + 'as they are old'\n"
+    )
+    assert quoted_in(
+        "> 3 tasks are never\n> read, as they are old.\n\n| sentence | why |\n|---|---|\n| No more | x |\n"
+    ) == [
+        "3 tasks are never read, as they are old.",
+        "No more",
+    ]
+    assert unsaid("3 tasks are never read, as they are old.", said_in(source)) == []
+    assert unsaid("3 tasks are never read, as they were too old.", said_in(source)) == ["as they were too old"]
 
 
 def test_the_first_page_stays_short() -> None:

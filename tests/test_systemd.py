@@ -1,5 +1,6 @@
 """The unit for systemd: that it starts a command that is there, where its settings are, and that systemd takes it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,13 @@ def test_it_starts_the_backend_as_the_page_installs_it() -> None:
     assert f"/var/lib/{service['StateDirectory']}/.env" in PAGE, "the settings are read from the working directory"
     assert f"useradd --system --home-dir /var/lib/{service['StateDirectory']} " in PAGE
     assert service["User"] in PAGE
+
+
+def test_with_an_impossible_setting_it_is_not_started_again_and_again(tmp_path: Path) -> None:
+    command, tried = [sys.executable, "-m", "nextlabel", "serve"], {**os.environ, "PORT": "many"}
+    done = subprocess.run(command, env=tried, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "PORT='many' is not possible" in done.stderr
+    assert str(done.returncode) == unit()["Service"]["RestartPreventExitStatus"]
 
 
 def test_systemd_takes_it(tmp_path: Path) -> None:

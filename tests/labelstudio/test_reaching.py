@@ -4,10 +4,11 @@ import os
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import jwt
 import pytest
 
 from nextlabel.errors import StudioError
@@ -32,16 +33,24 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Label Studio's release, whatever is asked; a proxy page where a proxy is meant."""
+    """Label Studio's release, whatever is asked; a proxy page where a proxy is meant, or `in_front` stands one, which
+    is a status and headers."""
+
+    in_front: tuple[int, Mapping[str, str]] | None = None
 
     def do_GET(self) -> None:
-        page = self.path.startswith("http://")
-        body = b"<h1>Denied</h1>" if page else b'{"release": "1.23.2"}'
-        self.send_response(403 if page else 200)
-        self.send_header("Content-Type", "text/html" if page else "application/json")
+        denied = (403, {}) if self.path.startswith("http://") else self.in_front
+        status, headers = denied or (200, {})
+        body = b"<h1>Denied</h1>" if denied else b'{"release": "1.23.2"}'
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "text/html" if denied else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -98,6 +107,41 @@ def test_a_proxy_is_named_with_what_to_set(monkeypatch: pytest.MonkeyPatch, plai
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{plain}")
     with pytest.raises(StudioError, match=r"not Label Studio's \(status 403, text/html\).*set NO_PROXY=intranet"):
         LabelStudioClient(ANOTHER, "0" * 40).version()
+
+
+IN_FRONT = {
+    401: 'asks for a login of its own (Basic realm="team")',
+    413: "client_max_body_size",
+    502: "does not reach it: look whether Label Studio runs",
+    503: "does not reach it: look whether Label Studio runs",
+    504: "proxy_read_timeout",
+}
+
+
+@pytest.mark.parametrize("status", IN_FRONT)
+def test_what_stands_in_front_of_label_studio_is_named_with_what_to_do(
+    status: int, plain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "in_front", (status, {"WWW-Authenticate": 'Basic realm="team"'}))
+    with pytest.raises(StudioError) as refused:
+        LabelStudioClient(f"http://127.0.0.1:{plain}", "0" * 40).version()
+    said = str(refused.value)
+    assert f"is not Label Studio's (status {status}, text/html). What stands in front of Label Studio" in said
+    assert IN_FRONT[status] in said
+    assert "Correct LABEL_STUDIO_URL" not in said
+
+
+@pytest.mark.parametrize("key", ["0" * 40, jwt.encode({"exp": 2**33, "token_type": "refresh"}, "0" * 32)])
+def test_a_request_is_not_sent_on_to_another_address(key: str, plain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Handler, "in_front", (301, {"Location": "https://user:secret@label-studio.example/api/ml?key=1"})
+    )
+    url = f"http://127.0.0.1:{plain}"
+    with pytest.raises(StudioError) as refused:
+        LabelStudioClient(url, key).add_ml_backend(1, "http://localhost:9090", "nextlabel", "", "", {})
+    assert str(refused.value).startswith(f"{url} sends what is asked of it on to https://")
+    assert "label-studio.example/api/ml, and what is written would get lost" in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "carrier-pigeon://127.0.0.1:9"])

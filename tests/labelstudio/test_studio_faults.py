@@ -162,7 +162,7 @@ EVERYWHERE: dict[str, tuple[Fault, str]] = {
     "429": (TOO_MANY, r"answered 429 to GET \S+: Request was throttled\."),
     "429 with Retry-After": (TOO_MANY_FOR_NOW, r"answered 429 to GET \S+: Request was throttled\. Expected"),
     "500": (LOCKED, r"answered 500 to GET \S+: database is locked\."),
-    "502 with a page": (BAD_GATEWAY, r"GET \S+ is not Label Studio's \(status 502, text/html\)\. Correct"),
+    "502 with a page": (BAD_GATEWAY, r"not Label Studio's \(status 502, text/html\)\. .* does not reach it"),
     "200 with a page": (LOGIN_PAGE, r"GET \S+ is not Label Studio's \(status 200, text/html\)\. Correct"),
     "half an answer": (truncated, r"GET \S+ is not Label Studio's \(status 200, application/json\)\. Correct"),
     "an empty list": (json_of(200, []), r"GET \S+ is not Label Studio's \(TypeError: .*\)\. Correct"),

@@ -19,7 +19,7 @@ from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
 from helpers.versions import cut
 from nextlabel.store.pool import pool_path
 from nextlabel.store.presses import ASKED, DONE, REFUSED, Presses
-from nextlabel.store.status import StatusBoard
+from nextlabel.store.status import BaseModelStatus, StatusBoard
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import PREFIX
@@ -103,6 +103,14 @@ def test_a_title_or_label_written_from_right_to_left_leaves_our_words_as_they_ar
         assert isolated in page
     assert page.count("Nearest labelled: ") <= page.count("</a> <bdi>")
     assert "<bdi>Mails to the shop</bdi>" in page + overview
+
+
+def test_what_was_found_of_another_base_model_is_not_said_of_the_one_that_is_set_now(tmp_path: Path) -> None:
+    client, board = client_of(tmp_path, base_model="new/one"), StatusBoard(tmp_path)
+    board.put_base_model(BaseModelStatus("failed", "old/one", "old/one cannot be loaded", at=5.0))
+    assert "cannot be loaded" not in client.get("/").text
+    board.put_base_model(BaseModelStatus("failed", "new/one", "new/one cannot be loaded", at=6.0))
+    assert "No fit is possible: new/one cannot be loaded" in client.get("/").text
 
 
 def test_tasks_link_into_label_studio(client: FlaskClient) -> None:

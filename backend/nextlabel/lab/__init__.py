@@ -17,6 +17,7 @@ __all__ = [
     "load",
     "loop_benchmark",
     "measure_cluster",
+    "measure_connecting",
     "measure_loop",
     "measure_page",
     "measure_pool",

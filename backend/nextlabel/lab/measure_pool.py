@@ -21,7 +21,7 @@ from nextlabel.store.state import SyncState
 PROJECT = 1
 LABELLED = 64
 PAGE = 1000
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET = Path("/proc/self/clear_refs")
 
 
 def measure(tasks: int, base_model: str | None, device: str, parts: int | None, mrpc_dir: Path | None) -> None:
@@ -220,14 +220,16 @@ def tell_rest(trainer: Trainer, parts: int | None) -> None:
 
 def resident_mib() -> float:
     """What this process holds now."""
-    return _status("VmRSS")
+    return status_mib("VmRSS")
 
 
 def highest_mib() -> float:
     """The most it held since the last reset."""
-    return _status("VmHWM")
+    return status_mib("VmHWM")
 
 
-def _status(name: str) -> float:
-    (kib,) = re.findall(rf"^{name}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"), re.MULTILINE)
+def status_mib(name: str, process: str = "self") -> float:
+    """What the kernel says of a process under that name: proc(5)."""
+    status = Path("/proc", process, "status").read_text(encoding="utf-8")
+    (kib,) = re.findall(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
     return int(kib) / 1024

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -277,6 +278,14 @@ class LocalBackend:
             return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def call(self, *arguments: str) -> list[str]:
+        """What another command prints with the same settings, line by line. Raises `NextlabelError` when it fails."""
+        command, home = [*self.program, *arguments], self.model_dir.parent
+        done = subprocess.run(command, env=self._environment, cwd=home, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NextlabelError(f"nextlabel {shlex.join(arguments)} failed: {done.stdout}{done.stderr}")
+        return done.stdout.splitlines()
 
     @property
     def pid(self) -> int:

@@ -18,7 +18,7 @@ from label_studio_sdk.core.api_error import ApiError
 
 from nextlabel.errors import StudioError, without_password
 from nextlabel.labelstudio.controls import results
-from nextlabel.labelstudio.reaching import proxy_between, remedy_of
+from nextlabel.labelstudio.reaching import in_front, proxy_between, remedy_of
 from nextlabel.labelstudio.requests import WEBHOOK_ACTIONS
 from nextlabel.labelstudio.tasks import TASK_FIELDS
 from nextlabel.values.queue import Published
@@ -141,7 +141,7 @@ class LabelStudioClient:
         client: Any = LabelStudioBase(base_url=self.url + "/", api_key=self._api_key, timeout=self._timeout_s)
         wrapper = client._client_wrapper
         # On the innermost client, so that repetitions and renewed tokens count too.
-        hooks = {"request": [self._count_request], "response": [self._count_response]}
+        hooks = {"request": [self._count_request], "response": [self._count_response, self._stay]}
         wrapper.httpx_client.httpx_client.event_hooks = hooks
         return wrapper
 
@@ -156,6 +156,17 @@ class LabelStudioClient:
     def _count_response(self, response: httpx.Response) -> None:
         response.read()
         self._count(Traffic(received=response.num_bytes_downloaded))
+
+    def _stay(self, response: httpx.Response) -> None:
+        """Not be sent on to another server: a POST would arrive there as a GET, and the token not at all."""
+        there = response.url.join(response.headers["location"]) if response.has_redirect_location else response.url
+        if (there.scheme, there.netloc) != (response.url.scheme, response.url.netloc):
+            place = without_password(there.copy_with(query=None, fragment=None))
+            raise StudioError(
+                f"{without_password(self.url)} sends what is asked of it on to {place}, and what is written would get "
+                "lost on the way. If that is Label Studio, set LABEL_STUDIO_URL to its address there; if it is a "
+                "login, let requests to /api/ pass it."
+            )
 
     def _count(self, more: Traffic) -> None:
         with self._counting:
@@ -180,7 +191,8 @@ class LabelStudioClient:
             answer = response.json() if response.content else None
         except ValueError:
             kind = response.headers.get("content-type", "").partition(";")[0] or "no type"
-            raise self._strange(what, f"status {response.status_code}, {kind}") from None
+            known = in_front(response.status_code, response.headers.get("www-authenticate", ""))
+            raise self._strange(what, f"status {response.status_code}, {kind}", known) from None
         if response.status_code >= 400:
             raise self._refusal(what, response.status_code, answer)
         return answer
@@ -209,10 +221,11 @@ class LabelStudioClient:
             f"{without_password(error)}). {remedy}"
         )
 
-    def _strange(self, what: str, why: str) -> StudioError:
-        between = proxy_between(self.url) or "Correct LABEL_STUDIO_URL, or look for a proxy or a login page in between."
+    def _strange(self, what: str, why: str, known: str = "") -> StudioError:
+        otherwise = known or "Correct LABEL_STUDIO_URL, or look for a proxy or a login page in between."
         return StudioError(
-            f"What {without_password(self.url)} answers to {what} is not Label Studio's ({why}). {between}"
+            f"What {without_password(self.url)} answers to {what} is not Label Studio's ({why}). "
+            f"{proxy_between(self.url) or otherwise}"
         )
 
     def _refusal(self, what: str, code: int, body: Any) -> StudioRefusedError:

@@ -8,6 +8,14 @@ from urllib.request import getproxies_environment, proxy_bypass
 from nextlabel.errors import without_password
 
 CERTIFICATES = "SSL_CERT_FILE"
+IN_FRONT = {
+    413: "What stands in front of Label Studio refuses requests of that size: raise its limit (in nginx "
+    "client_max_body_size).",
+    502: "What stands in front of Label Studio does not reach it: look whether Label Studio runs.",
+    503: "What stands in front of Label Studio does not reach it: look whether Label Studio runs.",
+    504: "What stands in front of Label Studio did not wait for its answer: raise its limit (in nginx "
+    "proxy_read_timeout), or look why Label Studio is slow.",
+}
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
 
@@ -38,6 +46,17 @@ def proxy_between(url: str) -> str:
         f"The request goes through a proxy, {kind.upper()}_PROXY={without_password(proxies[kind])}. Should {host} be "
         f"reached directly, set NO_PROXY={direct}"
     )
+
+
+def in_front(status: int, challenge: str) -> str:
+    """What to do about an answer with this status that is no JSON: what stands in front of Label Studio has given it.
+    `challenge` is its WWW-Authenticate. Empty where the status says nothing about that."""
+    if status == 401 and challenge:
+        return (
+            f"What stands in front of Label Studio asks for a login of its own ({challenge}), beside which our token "
+            "has no place: let it pass requests to /api/, or set LABEL_STUDIO_URL to an address behind it."
+        )
+    return IN_FRONT.get(status, "")
 
 
 def _of_certificate(words: str) -> str:

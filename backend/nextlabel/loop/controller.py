@@ -651,11 +651,10 @@ class Controller:
         return notes
 
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
-        base = self._board.base_model()
-        fails = base.state == "failed" and base.base_model == self._settings.base_model
+        base = self._board.base_model(self._settings.base_model)
         unknown, survey = self._unknown_words(pool, config), pool.survey()
         return [
-            *([notices.base_model_fails(base.message)] if fails else []),
+            *([notices.base_model_fails(base.message)] if base.state == "failed" else []),
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
@@ -690,10 +689,9 @@ class Controller:
     def look_at_base_model(self, anew: bool = True) -> None:
         """Say whether fits can begin with it; not `anew`: only if that is not known, or it could not be used lately."""
         with self._base_model:
-            known = self._board.base_model()
-            same = known.base_model == self._settings.base_model
+            known = self._board.base_model(self._settings.base_model)
             lately = abs(self._now() - known.at) < BASE_MODEL_S
-            if not anew and same and (known.state == "usable" or lately):
+            if not anew and (known.state == "usable" or lately):
                 return
             state, message = self._checked_base_model()
             if (known.state, known.message) != (state, message):

@@ -249,9 +249,10 @@ class StatusBoard:
         """Say it."""
         self._write(f"{project}.again", found)
 
-    def base_model(self) -> BaseModelStatus:
-        """What is known of the base checkpoint."""
-        return BaseModelStatus(**self._read("base_model", BaseModelStatus))
+    def base_model(self, name: str) -> BaseModelStatus:
+        """What is known of the base checkpoint of that name: nothing, while what was found is of another one."""
+        found = BaseModelStatus(**self._read("base_model", BaseModelStatus))
+        return found if found.base_model == name else BaseModelStatus()
 
     def put_base_model(self, status: BaseModelStatus) -> None:
         """Say what a trainer found."""

@@ -36,9 +36,9 @@ class Summary:
 
 def summary_of(board: StatusBoard, project: int, base_model: str, now: float, reconcile_s: float) -> Summary:
     """The state of a project of the board, whose versions are fitted from that base checkpoint."""
-    base = board.base_model()
-    fails = base.state == "failed" and base.base_model == base_model
-    return summary(board.queue(project), board.fit(project), base.message if fails else "", now, reconcile_s)
+    base = board.base_model(base_model)
+    fails = base.message if base.state == "failed" else ""
+    return summary(board.queue(project), board.fit(project), fails, now, reconcile_s)
 
 
 def summary(queue: QueueStatus, fit: FitStatus, no_base_model: str, now: float, reconcile_s: float) -> Summary:

@@ -58,7 +58,8 @@ def status(project: int) -> Response:
     """What the trainer says of a project."""
     check_known(project)
     board = services().board
-    queue, fit, base_model = board.queue(project), board.fit(project), board.base_model()
+    queue, fit = board.queue(project), board.fit(project)
+    base_model = board.base_model(services().settings.base_model)
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
     helping, active = board.helping(project), services().registry.current(project) or ""
     said |= {"base_model": asdict(base_model), "helping": {**asdict(helping), "of_active": is_of(helping, active)}}
@@ -175,7 +176,7 @@ def _shown(template: str, said: dict[str, Any], title: str, polled: str, **more:
         title=title,
         polled=polled,
         settings=services().settings,
-        base_model=services().board.base_model(),
+        base_model=services().board.base_model(services().settings.base_model),
         url=panels.label_studio(),
         version=__version__,
         file=_address,

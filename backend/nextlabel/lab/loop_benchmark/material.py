@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -39,7 +40,7 @@ class Material:
   </Choices>
 </View>"""
 
-    @property
+    @cached_property
     def config(self) -> LabelConfig:
         """The same, as it is read."""
         return parse_label_config(self.config_xml)
