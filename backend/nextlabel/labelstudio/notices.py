@@ -631,8 +631,9 @@ def form_changed(
 ) -> Notice:
     """While the form asks for other labels than the version was fitted to answer: what the order knows of these."""
     of = len(kept) + len(begun) + len(missing)
+    share = "all" if len(kept) == of else f"{len(kept)} of the {of}"
     known = [
-        f"by what {version} knows of {'all' if len(kept) == of else len(kept)} of its {of} labels" if kept else "",
+        f"by what {version} knows of {share} labels" if kept else "",
         f"by the answers at hand to {_first(begun)}" if begun else "",
     ]
     goes = " and ".join(filter(None, known)) or f"as {version} has it, which knows no label of the form"
