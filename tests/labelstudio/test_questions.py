@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.labelling_configs import text, view
+from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, changed_labels, parse_label_config
 from nextlabel.labelstudio.controls import results
@@ -480,3 +481,13 @@ def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> N
     for spoilt in ({"question_weights": {"tones": -1}}, {"question_weights": 3}, {"combine_questions": "sum"}):
         with pytest.raises(RefusedConfigError, match=next(iter(spoilt))):
             ProjectOptions.of({"nextlabel": spoilt})
+
+
+def test_each_row_of_the_guide_names_a_test_that_is_there() -> None:
+    guide = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    table = guide.partition("## Controls")[2].partition("\n### ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")][2:]
+    named = [words for row in rows for words in row[-1].strip().rpartition(": ")[2].split(", ")]
+    tests = [name.replace("_", " ") for name in globals() if name.startswith("test_")]
+    assert [words for words in named if words not in CONTROLS and not any(words in name for name in tests)] == []
+    assert len(rows) >= 15
