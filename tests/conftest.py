@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 from unittest.mock import patch
 
+import hypothesis
 import pytest
 
 from helpers.fits import QUICK
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 yield_cores_while_waiting()  # nothing has imported torch yet: servers and tests share the cores
 
+
+hypothesis.settings.register_profile("shared", deadline=None)  # the cores are others', too
+hypothesis.settings.load_profile("shared")
 
 MARKERS = {"label_studio_program": "server", "patience": "long"}
 # In seconds since 1970. From then on none of these tests is begun, as on a slow machine there is no time for all.

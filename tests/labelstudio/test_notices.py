@@ -24,6 +24,7 @@ from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.counting import HeldOut
+from nextlabel.values.layout import ANY_OF, ONE_OF
 from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, Survey, UnknownWords
 
@@ -410,6 +411,25 @@ def test_each_topic_has_a_heading_in_the_guide_and_each_heading_a_sentence() -> 
     guide = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     page = guide.partition("## What the page and the doctor say")[2].partition("\n## ")[0]
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == topics
+
+
+def test_of_a_form_that_has_changed_it_is_said_what_is_known_and_how_earlier_answers_count() -> None:
+    of = "The form asks for other labels than nextlabel-2-x was fitted on; a new version is fitted on all answers that "
+    of += "still count. Until it is there the order goes "
+    said = notices.form_changed("nextlabel-2-x", ("a", "b"), ("c",), ("d", "e"), {})
+    assert said.harmless
+    assert said.text == (
+        f"{of}by what nextlabel-2-x knows of 2 of the 5 labels and by the answers at hand to 'c'. Nothing is known yet "
+        "of 'd', 'e'."
+    )
+    said = notices.form_changed("nextlabel-2-x", ("a",), (), (), {"q": ONE_OF, "r": ANY_OF})
+    assert said.text == (
+        f"{of}by what nextlabel-2-x knows of all labels. An earlier answer to 'q' says yes to its label and "
+        "nothing of the others, as only one could be chosen. Earlier answers to 'r' with one label count; those with "
+        "several, or none, do not."
+    )
+    said = notices.form_changed("nextlabel-2-x", (), (), ("a",), {})
+    assert said.text == f"{of}as nextlabel-2-x has it, which knows no label of the form."
 
 
 def test_a_version_that_nothing_has_judged_is_a_remark_with_the_way_back() -> None:

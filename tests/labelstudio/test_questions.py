@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.labelling_configs import text, view
+from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, changed_labels, parse_label_config
 from nextlabel.labelstudio.controls import results
@@ -16,7 +17,7 @@ from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded, unasked
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 
 NEW = ProjectOptions(defaults=LATEST)
@@ -233,6 +234,42 @@ def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_task
     assert [unasked(answer).get("tones") for answer in answers] == [("odd",), ("odd",), None]
 
 
+SEVERAL = 'name="topic" choice="multiple"'
+
+
+def test_who_chose_one_label_was_not_asked_about_those_that_may_be_given_beside_it_since() -> None:
+    first, second, third = (f"2026-0{month}-01T00:00:00Z" for month in (5, 6, 7))
+    single, several = view(text("text"), TOPIC), view(text("text"), TOPIC.replace('name="topic"', SEVERAL))
+    changes = changed_labels(single, several, NEW, first)
+    assert changes == {"topic": {label: [first] for label in parse_label_config(single).labels}}
+    noted = replace(NEW, label_changes=changes)
+    assert changed_labels(single, several, noted, second) == changes
+    config = parse_label_config(several, noted)
+    chosen, nothing = annotation(config, topic={"choices": ["news"]}), annotation(config)
+
+    def said(given: dict[str, Any], when: str) -> str | None:
+        vote = to_vote(config, {**given, "created_at": when})
+        return config.question.consensus([vote]) if vote else None
+
+    others = tuple(sorted({*parse_label_config(single).labels} - {"news"}))
+    assert said(chosen, "2026-04-09T00:00:00Z") == encoded({"topic": ("news",)}, {"topic": others})
+    assert said(chosen, "2026-05-09T00:00:00Z") == encoded({"topic": ("news",)})
+    assert said(nothing, "2026-04-09T00:00:00Z") is None, "then it was no answer"
+    assert said(nothing, "2026-05-09T00:00:00Z") == encoded({"topic": ()})
+    back = changed_labels(several, single, noted, second)
+    assert set(map(tuple, back["topic"].values())) == {(first, second)}
+    again = changed_labels(single, several, replace(noted, label_changes=back), third)
+    assert set(map(tuple, again["topic"].values())) == {(first, second, third)}
+
+
+def test_of_answers_with_any_labels_those_with_one_answer_a_question_that_asks_for_one_since() -> None:
+    config = config_of(TOPIC)
+    labels = config.labels[:2]
+    votes = [to_vote(config, annotation(config, topic={"choices": [*given]})) for given in (labels[:1], labels)]
+    assert [vote and vote.label for vote in votes] == [labels[0], None]
+    assert to_vote(config, annotation(config)) is None
+
+
 WHEN = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="sport,chess"'
 FOLLOW_UP = tags("Choices", f'name="which" choice="multiple" {WHEN}', "ball", "run")
 
@@ -297,6 +334,15 @@ def test_other_controls_beside_are_named_as_not_learnt() -> None:
     assert "labels parts of a task: it is not learnt" in config.unlearned[1]
 
 
+def test_what_a_style_hides_is_no_question_as_nobody_answers_it() -> None:
+    config = config_of(TOPIC, f'<View style="display:none"><View>{TONES}</View></View>')
+    assert config.labels == ("news", "sport")
+    assert config.unlearned == (
+        '<Choices name="tones"> is hidden by a style: nobody answers it, and it is not learnt. To have it learnt, take '
+        "the style away.",
+    )
+
+
 def test_a_project_of_the_first_release_asks_what_it_asked_until_it_is_connected_again() -> None:
     xml = view(text("text"), TOPIC, tags("Rating", 'name="stars"'))
     assert parse_label_config(xml).labels == ("news", "sport")
@@ -308,6 +354,8 @@ REFUSED = {
     "too many numbers": (tags("Number", 'name="n" min="0" max="100"'), "101 steps from 0 to 100"),
     "half numbers": (tags("Number", 'name="n" min="0" max="1" step="0.5"'), "is no whole number"),
     "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
+    "a tree that marks regions": (TREE.format('labeling="true"'), "labels parts of a task"),
+    "what nobody sees": (f'<View style="Display : none">{TOPIC}</View>', "take the style away"),
     "one text to compare": ('<Pairwise name="p" toName="text"/>', "compares no two texts"),
     "regions alone": (tags("Labels", 'name="ner"'), '<Labels name="ner"> marks regions of a text'),
     "words alone": (tags("TextArea", 'name="why"'), "asks for words"),
@@ -433,3 +481,13 @@ def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> N
     for spoilt in ({"question_weights": {"tones": -1}}, {"question_weights": 3}, {"combine_questions": "sum"}):
         with pytest.raises(RefusedConfigError, match=next(iter(spoilt))):
             ProjectOptions.of({"nextlabel": spoilt})
+
+
+def test_each_row_of_the_guide_names_a_test_that_is_there() -> None:
+    guide = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    table = guide.partition("## Controls")[2].partition("\n### ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")][2:]
+    named = [words for row in rows for words in row[-1].strip().rpartition(": ")[2].split(", ")]
+    tests = [name.replace("_", " ") for name in globals() if name.startswith("test_")]
+    assert [words for words in named if words not in CONTROLS and not any(words in name for name in tests)] == []
+    assert len(rows) >= 15

@@ -10,6 +10,7 @@ import pytest
 from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, House
 from nextlabel.errors import BadAuditError, NoModelError
 from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.learning.carrying import Rows
 from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
@@ -60,7 +61,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Iterator[Hous
     found.fit()
     card = found.registry.card(PROJECT, found.active_version)
     labels = found.pool.labels(READING.question, holdout=False)
-    HeadMaker(found.registry, found.resident).renewed(found.pool, card, labels, None)
+    HeadMaker(found.registry, found.resident).renewed(found.pool, card, Rows.all(card.labels, None), labels, None)
     yield found
     found.pool.__exit__()
 

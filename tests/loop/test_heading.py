@@ -1,7 +1,6 @@
 """When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
+from helpers.house import CHOICES, CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, House
+from nextlabel.errors import NotPossibleError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.heads import EVERY, Head
 from nextlabel.loop.fitting import LOOK_S, next_step
@@ -19,10 +19,12 @@ from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
 from nextlabel.store.state import FitState
-from nextlabel.values.layout import encoded
+from nextlabel.values.layout import ONE_OF, Cut, Layout, encoded
 from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, head_name, version_of
 from nextlabel.versions import heads
+from nextlabel.versions.download import zipped
+from nextlabel.versions.judging import card_of as card_of_order
 
 READING = parse_label_config(CONFIG)
 
@@ -47,7 +49,9 @@ def labels_of(house: House) -> dict[int, str]:
 
 def newest(house: House, others: int = 0) -> tuple[str, Head] | None:
     """As a trainer that was just started finds it."""
-    return HeadMaker(house.registry, house.resident).newest(house.pool, card_of(house), labels_of(house), others)
+    return HeadMaker(house.registry, house.resident).newest(
+        house.pool, card_of(house), READING, labels_of(house), others
+    )
 
 
 def order_of(house: House, name: str, head: Head) -> HeadOrder:
@@ -70,17 +74,113 @@ def features_by_hand(house: House, task_ids: list[int]) -> torch.Tensor:
     return torch.stack(rows)
 
 
+OTHER_ORDER = '<Choice value="neg"/><Choice value="pos"/>'
 MORE = CONFIG.replace("</View>", '<Rating name="stars" toName="text"/></View>')
 
 
-def test_while_the_form_is_another_one_than_the_versions_its_last_order_stands(house: House) -> None:
-    form = parse_label_config(MORE, ProjectOptions(defaults=LATEST)).question
-    assert form.layout is not None
+def carried_to(house: House, xml: str, answers: Mapping[int, str]) -> tuple[str, Head] | None:
+    """What the order follows once the form is another one."""
+    config = parse_label_config(xml, ProjectOptions(defaults=LATEST))
+    return HeadMaker(house.registry, house.resident).newest(house.pool, card_of(house), config, answers, 0)
+
+
+def solved(house: House, head: Head, begin: list[torch.Tensor]) -> torch.Tensor:
+    """By an independent program the rows of a head whose question has one answer, around those that it begins with."""
+    task_ids = sorted(head.known)
+    features_ND = features_by_hand(house, task_ids).double()
+    targets_N = torch.tensor([head.labels.index(head.known[task]) for task in task_ids])
+    rows = [part.detach().clone().requires_grad_() for part in begin]
+    solver = torch.optim.LBFGS(rows, max_iter=500, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        solver.zero_grad()
+        fit = torch.nn.functional.cross_entropy(features_ND @ rows[0].T + rows[1], targets_N, reduction="sum")
+        prior = sum(((row - first) ** 2).sum() for row, first in zip(rows, begin, strict=True))
+        total: torch.Tensor = fit + head.precision / 2 * prior
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    return rows[0].detach()
+
+
+def fitted_rows(house: House) -> list[torch.Tensor]:
+    """Of the version's checkpoint, by plain transformers."""
+    path = house.registry.path(PROJECT, house.active_version)
+    layer = AutoModelForSequenceClassification.from_pretrained(path).classifier.double()
+    return [layer.weight.detach(), layer.bias.detach()]
+
+
+def test_a_form_that_only_has_another_order_is_answered_at_once_without_a_fit(house: House) -> None:
+    found = carried_to(house, CONFIG.replace(CHOICES, OTHER_ORDER), labels_of(house))
+    assert found is not None
+    name, head = found
+    assert (name, head.labels) == (head_name(house.active_version, 1), ("neg", "pos"))
+    turned = [part[[1, 0]] for part in fitted_rows(house)]
+    np.testing.assert_allclose(head.layer.weights_CD, solved(house, head, turned).numpy(), atol=5e-3)
+    house.configure(CONFIG.replace(CHOICES, OTHER_ORDER))
+    assert house.look().reason == ""
+    again = carried_to(house, CONFIG.replace(CHOICES, OTHER_ORDER), labels_of(house))
+    assert again is not None
+    assert again[0] == name, "nothing is new"
+
+
+def test_a_label_that_is_added_is_in_the_order_with_its_first_answer(house: House) -> None:
+    more = CONFIG.replace(CHOICES, f'<Choice value="odd"/>{CHOICES}')
+    assert carried_to(house, more, labels_of(house)) is None, "nobody has given it: the version's own order will do"
+    found = carried_to(house, more, {**labels_of(house), 201: "odd"})
+    assert found is not None
+    head = found[1]
+    assert (head.labels, head.known[201]) == (("odd", "pos", "neg"), "odd")
+    begin = [torch.cat([part.mean(dim=0, keepdim=True), part]) for part in fitted_rows(house)]
+    np.testing.assert_allclose(head.layer.weights_CD, solved(house, head, begin).numpy(), atol=5e-3)
+    house.configure(more)
+    assert house.look().reason == "the project's labels changed"
+
+
+def test_a_question_that_is_added_leaves_the_others_their_order(house: House) -> None:
     answers = {task: encoded({"label": (label,)}) for task, label in labels_of(house).items()}
-    maker, card = HeadMaker(house.registry, house.resident), card_of(house)
-    assert maker.newest(house.pool, card, answers, 0) is None
-    of_form = replace(card, asked=form.layout.as_dict(), labels=form.layout.labels)
-    assert maker.newest(house.pool, of_form, labels_of(house), 0) is None
+    found = carried_to(house, MORE, answers)
+    assert found is not None
+    assert found[1].layout == Layout((Cut("label", ONE_OF, ("pos", "neg")),))
+    assert found[1].known == answers
+    plain = newest(house)
+    assert plain is not None, "the form is as it was again"
+    assert (plain[0], plain[1].layout) == (head_name(house.active_version, 2), None)
+    np.testing.assert_array_equal(plain[1].layer.weights_CD, found[1].layer.weights_CD)
+
+
+def test_of_a_form_of_which_a_version_knows_nothing_its_last_order_stands(house: House) -> None:
+    other = CONFIG.replace("pos", "good").replace("neg", "bad")
+    assert carried_to(house, other, {201: "good"}) is None
+    found = carried_to(house, other, {201: "good", 202: "bad"})
+    assert found is not None
+    assert found[1].labels == ("good", "bad"), "what is at hand tells something"
+
+
+def test_what_is_taken_away_meanwhile_answers_the_form_of_now(house: House, tmp_path: Path) -> None:
+    from nextlabel.loop.leaving import source_of, write_checkpoint
+    from nextlabel.versions.model_card import Owner
+
+    more = CONFIG.replace(CHOICES, f'<Choice value="odd"/>{CHOICES}')
+    found = carried_to(house, more, {**labels_of(house), 201: "odd"})
+    assert found is not None
+    source = source_of(house.settings, house.registry, PROJECT, house.active_version, of_audit=False)
+    write_checkpoint(house.settings, house.registry, source, tmp_path / "exported", Owner())
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "exported")
+    assert model.config.id2label == {0: "odd", 1: "pos", 2: "neg"}
+    rows = model.classifier.weight.detach().numpy()
+    np.testing.assert_array_equal(rows, found[1].layer.weights_CD.astype(np.float32))
+    with pytest.raises(NotPossibleError, match="nextlabel export --project 1"):
+        zipped(house.registry, PROJECT, house.active_version)
+    order, left = order_of(house, *found), list(POOL)[1:]
+    order.make_exact(left)
+    logits_NC = model.double().classifier(features_by_hand(house, left).double()).detach()
+    ranked = torch.softmax(logits_NC, dim=1).sort(dim=1).values
+    expected = dict(zip(left, (1 - ranked[:, -1] + ranked[:, -2]).tolist(), strict=True))
+    assert order.values(left) == pytest.approx(expected, abs=1e-5)
+    card = card_of_order(house.registry, card_of(house), found[0])
+    assert (card.labels, card.layout) == (("odd", "pos", "neg"), None)
 
 
 def test_a_fit_keeps_what_the_last_layer_reads_of_the_pool_and_of_the_labelled(house: House) -> None:
@@ -127,25 +227,8 @@ def test_the_rows_of_a_head_are_those_of_all_labels_by_an_independent_solver(hou
     house.label(range(201, 201 + EVERY), RIGHT)
     found = newest(house)
     assert found is not None
-    path = house.registry.path(PROJECT, house.active_version)
-    layer = AutoModelForSequenceClassification.from_pretrained(path).classifier.double()
-    task_ids = sorted(found[1].known)
-    features_ND = features_by_hand(house, task_ids).double()
-    targets_N = torch.tensor([found[1].labels.index(found[1].known[task]) for task in task_ids])
-    weight, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
-    rows = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
-    solver = torch.optim.LBFGS(rows, max_iter=500, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        solver.zero_grad()
-        fit = torch.nn.functional.cross_entropy(features_ND @ rows[0].T + rows[1], targets_N, reduction="sum")
-        prior = ((rows[0] - weight) ** 2).sum() + ((rows[1] - bias) ** 2).sum()
-        total: torch.Tensor = fit + found[1].precision / 2 * prior
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    solver.step(loss)  # type: ignore[no-untyped-call]
-    np.testing.assert_allclose(found[1].layer.weights_CD, rows[0].detach().numpy(), atol=5e-3)
+    expected = solved(house, found[1], fitted_rows(house))
+    np.testing.assert_allclose(found[1].layer.weights_CD, expected.numpy(), atol=5e-3)
 
 
 def test_with_more_annotators_a_head_waits_for_more_labels(house: House) -> None:

@@ -149,7 +149,7 @@ def test_a_head_is_kept_when_it_knows_enough_more(house: House) -> None:
     for last in (201 + EVERY, 201 + 2 * EVERY):
         house.label(range(201, last), RIGHT)
         labels = house.pool.labels(READING.question, holdout=False)
-        head = maker.newest(house.pool, card, labels, 0)
+        head = maker.newest(house.pool, card, READING, labels, 0)
         assert head is not None
         names.append(head[0])
         look(house, head[0], len(head[1].known))

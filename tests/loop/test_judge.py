@@ -130,7 +130,7 @@ def renewed_head(house: House) -> str:
     house.label(range(201, 201 + EVERY), RIGHT)
     card = house.registry.card(PROJECT, house.active_version)
     labels = house.pool.labels(READING.question, holdout=False)
-    found = HeadMaker(house.registry, house.resident).newest(house.pool, card, labels, 0)
+    found = HeadMaker(house.registry, house.resident).newest(house.pool, card, READING, labels, 0)
     assert found is not None
     return found[0]
 

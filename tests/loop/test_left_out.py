@@ -214,7 +214,7 @@ def test_a_head_that_knows_a_label_that_is_left_out_is_made_anew_at_once(house: 
     def newest() -> set[int] | None:
         learnt = learnt_from(house.pool, QUESTION, HOLD)
         labels = {example.id: answer for example, answer in learnt.to_fit}
-        found = maker.newest(house.pool, card, labels, 0, learnt.lighter)
+        found = maker.newest(house.pool, card, parse_label_config(CONFIG), labels, 0, learnt.lighter)
         return set(found[1].known) if found else None
 
     assert newest() is None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -12,16 +13,20 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.fits import QUICK
 from helpers.waiting import wait_until
-from nextlabel.lab.sandbox import LocalBackend
+from nextlabel.__main__ import main
+from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.tasks import result_of
+from nextlabel.learning.certificate import Answer, Audit, passed
 from nextlabel.learning.heads import EVERY
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.layout import decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
+from nextlabel.values.versions import is_audit
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 StartBackend = Callable[..., LocalBackend]
@@ -142,6 +147,87 @@ def shown_items(project: FormProject) -> Iterable[list[dict[str, Any]]]:
         for prediction in project.studio.task(task["id"])["predictions"]:
             if prediction["result"]:
                 yield prediction["result"]
+
+
+@pytest.fixture
+def command(
+    project: FormProject,
+    label_studio: LocalStudio,
+    wide: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str]]:
+    """A command of the project, with the settings of its backend: the exit code, and what it says."""
+    at = {"label_studio_url": label_studio.url, "label_studio_api_key": label_studio.login.token, "base_model": wide}
+    for name, value in {**ON, **at, "model_dir": project.backend.model_dir}.items():
+        monkeypatch.setenv(name.upper(), str(value))
+
+    def call(*words: object) -> tuple[int, str]:
+        capsys.readouterr()
+        return main([*map(str, words), "--project", str(project.id)]), "".join(capsys.readouterr())
+
+    return call
+
+
+def audit_and_answer(project: FormProject, command: Callable[..., tuple[int, str]], *about: str) -> Audit:
+    """Begin an audit, and answer what is served as the version does until all is certified."""
+    number = project.studio.project(project.id).model_version
+    code, said = command("certificate", "start", "--risk", 0.4, "--labels", 12, *about)
+    assert (code, "has begun: the queue holds its tasks alone" in said) == (0, True), said
+    audit = Audits(project.backend.model_dir).running(project.id)
+    assert audit is not None
+    assert audit.version == number
+    right = [Answer(one, 1, "") for one in audit.said[: audit.most_labels]]
+    needed = next(n for n in range(1, len(right) + 1) if passed(audit, right[:n]) == audit.plan.parts[-1])
+    for place in range(needed):
+        task = int(audit.ids_N[place])
+        wait_until(lambda task=task: task in audited(project), "the audit's next task")  # type: ignore[misc]
+        served = project.studio.next_task(project.id)
+        assert served is not None
+        assert served["id"] == task, "in the order of the draw"
+        project.studio.annotate(task, result_of(project.config, audit.said[place]))
+    wait_until(lambda: "ended, as all tasks are certified" in command("certificate", "status")[1], "the audit's end")
+    return audit
+
+
+def audited(project: FormProject) -> set[int]:
+    """Tasks that an audit holds in the queue."""
+    followed = project.studio.project(project.id).model_version or ""
+    ours = project.studio.our_predictions(project.id)
+    return {p.task_id for p in ours if p.version == followed and is_audit(followed)}
+
+
+def test_whether_the_order_helps_and_an_audit_are_about_one_question_or_all(
+    project: FormProject, command: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    code, said = command("helping", "--question", "tones", "--json")
+    assert code == 0, said
+    assert json.loads(said[said.index("{") :])["measured"]["why"] == "the project has no control set"
+    code, said = command("helping", "--question", "colour")
+    assert (code, "asks no question 'colour', but topic, where, tones, stars" in said) == (1, True), said
+
+    audit = audit_and_answer(project, command, "--question", "topic")
+    assert audit.asks == ("topic",)
+    assert {tuple(decoded(answer)) for answer in audit.said} == {("topic",)}
+    file = tmp_path / "topic.json"
+    assert command("certificate", "issue", "--out", file)[0] == 0
+    assert command("certificate", "verify", file) == (0, ANY)
+    [first, *_] = audit.ids_N.tolist()
+    [given] = project.studio.task(first)["annotations"]
+    other = {"food": "travel", "travel": "food"}[decoded(audit.said[0])["topic"][0]]
+    result = result_of(project.config, encoded({"topic": (other,)}))
+    project.studio._call("PATCH", f"api/annotations/{given['id']}/", json={"result": result})
+    code, said = command("certificate", "verify", file)
+    assert (code, f"task {first} was answered" in said) == (1, True), said
+    assert command("certificate", "stop")[0] == 0
+    wait_until(lambda: not is_audit(project.follows()) and project.follows() != "", "the order of before")
+
+    audit = audit_and_answer(project, command)
+    assert audit.asks == ("topic", "where", "tones", "stars")
+    file = tmp_path / "all.json"
+    assert command("certificate", "issue", "--out", file)[0] == 0
+    code, said = command("certificate", "verify", file)
+    assert (code, "All of it is so, and in force." in said) == (0, True), said
 
 
 def known(project: FormProject, task_id: int) -> str:

@@ -112,7 +112,17 @@ def test_a_model_whose_logits_no_linear_layer_makes_is_refused_in_words(tmp_path
     assert np.isfinite(classifier.predict_proba(mixed())).all()
 
 
-def test_what_is_written_must_have_the_layers_shape() -> None:
+def test_what_is_written_must_have_the_layers_width() -> None:
     layer = torch.nn.Linear(3, 2)
     with pytest.raises(RuntimeError, match="size"):
-        last_layer.write(layer, Linear(np.zeros((3, 3)), None))
+        last_layer.write(layer, Linear(np.zeros((2, 4)), None))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_takes_as_many_rows_as_are_written(bias: bool) -> None:
+    layer = torch.nn.Linear(3, 2, bias=bias)
+    rows = Linear(np.eye(4)[:, :3], np.ones(4) if bias else None)
+    last_layer.write(layer, rows)
+    inputs_ND = np.ones((1, 3), dtype=np.float32)
+    np.testing.assert_array_equal(layer(torch.from_numpy(inputs_ND)).detach().numpy(), rows(inputs_ND))
+    assert layer.out_features == 4

@@ -166,7 +166,7 @@ def test_forgotten_tasks_are_gone_with_all_that_was_known_of_them(pool: Pool) ->
     assert pool.unscored(V1) == [example(1)]
 
 
-def test_clearing_forgets_tasks_and_scores_but_not_what_is_published(pool: Pool) -> None:
+def test_clearing_forgets_tasks_but_not_what_is_published_nor_scores_of_texts_that_are_read_alike(pool: Pool) -> None:
     pool.upsert([task(1), task(2)])
     score(pool, V1, {1: 0.9, 2: 0.8})
     pool.note_published(Published(11, 1, V1, 0.1))
@@ -177,8 +177,10 @@ def test_clearing_forgets_tasks_and_scores_but_not_what_is_published(pool: Pool)
     assert (pool.size(), state.reading, state.watermark) == (0, "", "")
     assert pool.state(QueueState) == QueueState("it", "stays")
     assert pool.published() == [Published(11, 1, V1, 0.1)]
-    pool.upsert([task(1)])
-    assert pool.unscored(V1) == [example(1)]
+    assert (pool.unscored(V1), pool.ranked(V1, 2, skipped=False)) == ([], [])
+    pool.upsert([task(1), replace(task(2), example=replace(example(2), text="edited"))])
+    assert [task.task_id for task in pool.ranked(V1, 2, skipped=False)] == [1]
+    assert [one.id for one in pool.unscored(V1)] == [2]
 
 
 # Labels

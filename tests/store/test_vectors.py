@@ -87,11 +87,18 @@ def test_each_encoder_has_its_own_and_what_others_made_can_be_dropped(pool: Pool
     assert (known(pool), known(pool, ANOTHER)) == ([], [3])
 
 
-def test_another_way_of_reading_the_tasks_leaves_none(pool: Pool) -> None:
+def test_another_way_of_reading_the_tasks_leaves_those_of_texts_that_are_read_alike(pool: Pool) -> None:
     put(pool, [1, 2])
     pool.clear(SyncState())
-    pool.upsert([task(1), task(2), task(3)])
-    assert known(pool) == []
+    assert not len(pool.vectors(EMBEDDINGS, ENCODER, [1, 2])[0]), "no task is known"
+    pool.upsert([task(1), task(3)])
+    pool.clear(SyncState())  # once more, before all were read
+    pool.upsert([task(1), task(2, "another text"), task(3)])
+    assert known(pool) == [1]
+    pool.all_read_again()
+    pool.forget([1])
+    pool.upsert([task(1)])
+    assert known(pool) == [], "a new task"
 
 
 def test_a_single_precision_vector_takes_the_place_of_all_in_half(pool: Pool) -> None:

@@ -13,6 +13,7 @@ from nextlabel.values.layout import (
     Layout,
     agree,
     asks,
+    asks_in_any_order,
     decoded,
     encoded,
     labels_in,
@@ -104,9 +105,25 @@ def test_of_a_label_that_was_not_asked_about_nothing_is_a_target() -> None:
     assert LAYOUT.holds(answer)
     assert encoded({"tones": ("x",)}, {"tones": ()}) == encoded({"tones": ("x",)})
     assert unasked(encoded({"tones": ()})) == {}
-    assert LAYOUT.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
+    assert LAYOUT.narrowed(answer) == encoded({"tones": ("x",), "topic": ("a",)}, {"tones": ("y",)})
     older = Layout((LAYOUT.cuts[0], Cut("tones", ANY_OF, ("x",))))
-    assert older.known_of(answer) == encoded({"tones": ("x",), "topic": ("a",)}), "as it was before y came"
+    assert older.narrowed(answer) == encoded({"tones": ("x",), "topic": ("a",)}), "as it was before y came"
+
+
+def test_an_answer_is_narrowed_to_the_questions_and_labels_that_a_layout_has() -> None:
+    answer = encoded({"tones": ("x", "new"), "topic": ("new",), "gone": ("a",)}, {"tones": ("y", "newer")})
+    assert LAYOUT.narrowed(answer) == encoded({"tones": ("x",)}, {"tones": ("y",)})
+    assert LAYOUT.narrowed(encoded({"gone": ("a",), "topic": ("new",)})) == ""
+    assert LAYOUT.narrowed("a") == "", "the label of a single question"
+
+
+def test_the_order_of_questions_and_labels_is_no_part_of_what_is_asked_but_that_of_steps_is() -> None:
+    one = Layout((Cut("topic", ONE_OF, ("a", "b")), Cut("stars", ORDERED, ("1", "2"))))
+    other = Layout((Cut("stars", ORDERED, ("1", "2")), Cut("topic", ONE_OF, ("b", "a"))))
+    steps = Layout((Cut("topic", ONE_OF, ("a", "b")), Cut("stars", ORDERED, ("2", "1"))))
+    assert asks_in_any_order(one.labels, one) == asks_in_any_order(other.labels, other)
+    assert asks_in_any_order(one.labels, one) != asks_in_any_order(steps.labels, steps)
+    assert asks_in_any_order(("a", "b"), None) == asks_in_any_order(("b", "a"), None) != asks_in_any_order(("a",), None)
 
 
 def test_answers_agree_that_differ_in_what_one_of_them_says_nothing_of() -> None:

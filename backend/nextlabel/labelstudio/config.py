@@ -204,16 +204,17 @@ def added_questions(before: str, after: str, options: ProjectOptions) -> list[st
 
 def changed_labels(before: str, after: str, options: ProjectOptions, when: str) -> LabelChanges:
     """The options' changes of labels, with those at an ISO time from one form to another, of questions of which any
-    labels may be given. What is noted already is not noted twice."""
+    labels may be given. While one of them alone may be given there is none: whoever chose it was not asked about the
+    others. What is noted already is not noted twice."""
     try:
         known = {control.name: control for control in parse_label_config(before, replace(options, fields=())).asked}
     except RefusedConfigError:
         return options.label_changes
     changes = {name: {**of} for name, of in options.label_changes.items()}
     for control in parse_label_config(after, options).asked:
-        past = known.get(control.name)
-        if control.kind == ANY_OF and past is not None and past.kind == ANY_OF:
-            own = _with_changes(changes.get(control.name, {}), past.labels, control.labels, when)
+        if (past := known.get(control.name)) is not None:
+            labels, now = (of.labels if of.kind == ANY_OF else () for of in (past, control))
+            own = _with_changes(changes.get(control.name, {}), labels, now, when)
             changes |= {control.name: own} if own else {}
     return changes
 

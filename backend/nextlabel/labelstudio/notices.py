@@ -40,6 +40,10 @@ from nextlabel.values.survey import (
 CONNECT = "nextlabel connect"
 MOST = 0.5  # a share of the tasks of which something is so
 SOME = 0.1  # below, it is an oddity of some texts
+TURNED = (  # by whether any labels could be given before
+    "An earlier answer to {!r} says yes to its label and nothing of the others, as only one could be chosen.",
+    "Earlier answers to {!r} with one label count; those with several, or none, do not.",
+)
 NAMED = 5  # different details in one sentence
 
 
@@ -622,6 +626,27 @@ def not_judged(version: str, why: str, project: int) -> Notice:
     )
 
 
+def form_changed(
+    version: str, kept: Sequence[str], begun: Sequence[str], missing: Sequence[str], turned: Mapping[str, str]
+) -> Notice:
+    """While the form asks for other labels than the version was fitted to answer: what the order knows of these."""
+    of = len(kept) + len(begun) + len(missing)
+    share = "all" if len(kept) == of else f"{len(kept)} of the {of}"
+    known = [
+        f"by what {version} knows of {share} labels" if kept else "",
+        f"by the answers at hand to {_first(begun)}" if begun else "",
+    ]
+    goes = " and ".join(filter(None, known)) or f"as {version} has it, which knows no label of the form"
+    unknown = f" Nothing is known yet of {_first(missing)}." if missing and (kept or begun) else ""
+    unknown += "".join(f" {TURNED[kind == ANY_OF].format(name)}" for name, kind in turned.items())
+    return Notice(
+        "The form has changed",
+        f"The form asks for other labels than {version} was fitted on; a new version is fitted on all answers that "
+        f"still count. Until it is there the order goes {goes}.{unknown}",
+        harmless=True,
+    )
+
+
 def version_damaged(promoted: str, why: str, instead: str | None, project: int) -> Notice:
     """When the promoted version is not the active one."""
     other = f"{instead}, the newest intact one, is active instead" if instead else "there is no other"
@@ -660,6 +685,10 @@ def _listed(found: Mapping[str, Seen]) -> str:
     return "; ".join(f"{detail} ({seen.count}, for example task {seen.task_id})" for detail, seen in some) + _more(
         len(found)
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:NAMED])) + _more(len(names))
 
 
 def _more(count: int) -> str:

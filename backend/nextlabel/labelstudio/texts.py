@@ -7,6 +7,7 @@ from shlex import quote
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.controls.tag import is_hidden
 from nextlabel.labelstudio.objects.fields import Refusal, TextField, variables
 from nextlabel.labelstudio.objects.kinds import KINDS, TAGS, WITHOUT_WORDS, field_of
 
@@ -142,8 +143,7 @@ def _hidden(root: Element) -> set[Element]:
     """Texts inside of what is shown only sometimes, or never; a list is shown with a Ranker alone."""
     found: set[Element] = set()
     for view in root.iter():
-        style = view.get("style", "").replace(" ", "").lower()
-        if view.get("visibleWhen") or "display:none" in style or "visibility:hidden" in style:
+        if view.get("visibleWhen") or is_hidden(view):
             found |= {element for element in view.iter() if element.tag in KINDS}
     ranked = {name.strip() for ranker in root.iter("Ranker") for name in ranker.get("toName", "").split(",")}
     return found | {element for element in root.iter("List") if element.get("name") not in ranked}

@@ -6,6 +6,7 @@ Owns strategies and rounds, live and simulated alike; refuses to know where labe
 __all__ = [
     "audit",
     "auto_recipe",
+    "carrying",
     "certificate",
     "composer",
     "control",

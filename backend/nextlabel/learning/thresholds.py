@@ -11,6 +11,7 @@ from nextlabel.values.linear import Linear
 
 LEAST = 10  # texts with a label, and as many without it, from which on its threshold is chosen
 LOWEST, HIGHEST = 0.2, 0.8
+NEVER = 1.0
 
 
 def with_thresholds(layout: Layout, fitted: Linear, features_ND: Features, targets_NC: Array) -> Layout:
@@ -32,6 +33,8 @@ def _with_thresholds(cut: Cut, rows: Linear, features_MD: Features, targets_MC: 
     given_C, withheld_C = (targets_MC == 1).sum(axis=0), (targets_MC == 0).sum(axis=0)
     often = np.flatnonzero(np.minimum(given_C, withheld_C) >= LEAST)
     thresholds_C = np.full(len(cut.labels), GUESSED)
+    # Who could choose one label alone says no to none: until somebody does, a guess would be that all are given.
+    thresholds_C[(given_C > 0) & (withheld_C == 0) & np.isnan(targets_MC).any(axis=0)] = NEVER
     if len(often):
         alone = Layout((Cut(cut.name, ANY_OF, tuple(cut.labels[c] for c in often)),))
         some = Linear(rows.weights_CD[often], None if rows.bias_C is None else rows.bias_C[often])

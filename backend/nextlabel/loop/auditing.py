@@ -60,7 +60,7 @@ def in_force(registry: Registry, project: int, followed: str) -> InForce:
             "An audit is of what the queue follows: wait until both are the same."
         )
     head = heads.named(registry.path(project, version), followed) if followed != version else None
-    return InForce(registry.card(project, version), followed, head)
+    return InForce(heads.as_of(registry.card(project, version), head), followed, head)
 
 
 def freeze_pool(
@@ -135,7 +135,7 @@ def _said_to_form(
 
 
 def _layout_of(config: LabelConfig, version: InForce, asks: tuple[str, ...]) -> Layout:
-    layout = (version.head and version.head.layout) or version.card.layout
+    layout = version.card.layout
     there = {(cut.name, cut.kind): set(_now(config, cut)) for cut in layout.cuts} if layout else {}
     now = {control.name: (control.kind, set(config.spellings[control.name].labels)) for control in config.asked}
     if layout is None or any(there.get((name, now[name][0])) != now[name][1] for name in asks):

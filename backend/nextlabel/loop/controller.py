@@ -38,6 +38,7 @@ from nextlabel.labelstudio.registration import (
     registrations,
     remove_webhooks,
 )
+from nextlabel.learning.carrying import carried, turned
 from nextlabel.learning.heads import Head
 from nextlabel.loop.afterwards import Afterwards, Checked
 from nextlabel.loop.asking import Asker
@@ -48,9 +49,9 @@ from nextlabel.loop.controlling import control_side
 from nextlabel.loop.copies import HOLD, copies_in, learnt_from
 from nextlabel.loop.elsewhere import elsewhere_of
 from nextlabel.loop.embedding import Embedder
-from nextlabel.loop.fitting import FitDecision, Fitter
+from nextlabel.loop.fitting import FitDecision, Fitter, answers_form
 from nextlabel.loop.head_order import HeadOrder, Valued
-from nextlabel.loop.heading import HeadMaker
+from nextlabel.loop.heading import HeadMaker, rows_of
 from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.look_again import Again
@@ -489,17 +490,16 @@ class Controller:
         return VersionOrder(pool, found.config, card, exactly)
 
     def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
-        if not card.features or self._own(card.project).head != "on":
+        if not self._has_heads(card):
             return None
         if self._fitter.stands(card.project):
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
-        return self._heads.newest(pool, card, labels, _others_at_work(pool), learnt.lighter)
+        return self._heads.newest(pool, card, found.config, labels, _others_at_work(pool), learnt.lighter)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
-        own, depth = self._own(card.project), self._own(card.project).window
-        has_heads = card.features > 0 and own.head == "on"
+        depth, has_heads = self._own(card.project).window, self._has_heads(card)
         if has_heads:  # what is soon to be published anew is not written in full length
             depth = min(depth, HEADS_WINDOW + _others_at_work(pool))
         # What is best of a part of the pool gives way to what is best of all.
@@ -630,7 +630,7 @@ class Controller:
         elif self._own(project.id).control_share and not options.control_seed:
             notes.append(notices.no_control_set(project.id, has_seed=False))
         if found.version:
-            notes += self._on_version(project.id, found.version)
+            notes += self._on_version(pool, found, self._registry.card(project.id, found.version))
         if self._elsewhere is not None:
             notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
         if options.reopened:
@@ -712,12 +712,21 @@ class Controller:
         size = f"{check.parameters / 1e6:.1f} million parameters"
         return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
 
-    def _on_version(self, project: int, version: str) -> Iterator[Notice]:
-        card = self._registry.card(project, version)
-        if card.of_labels and self._registry.newest(project) == version:
-            yield notices.quick_version(version, card.examples, card.of_labels)
+    def _on_version(self, pool: Pool, found: _Found, card: Card) -> Iterator[Notice]:
+        if card.of_labels and self._registry.newest(card.project) == card.version:
+            yield notices.quick_version(card.version, card.examples, card.of_labels)
         if card.unjudged:
-            yield notices.not_judged(version, card.unjudged, project)
+            yield notices.not_judged(card.version, card.unjudged, card.project)
+        if not answers_form(card, found.config):
+            has_heads = self._has_heads(card) and not self._fitter.stands(card.project)
+            answers = set(pool.labels(found.config.question, holdout=False).values())
+            rows = rows_of(card, found.config, answers) if has_heads and answers else None
+            said = carried(rows, found.config.question)
+            kinds = turned(card.labels, card.layout, found.config.question, found.config.asked[0].name)
+            yield notices.form_changed(card.version, said.kept, said.begun, said.missing, kinds)
+
+    def _has_heads(self, card: Card) -> bool:
+        return card.features > 0 and self._own(card.project).head == "on"
 
     def _on_damage(self, project: int, version: str | None) -> list[Notice]:
         """What to say when the promoted version is not the active one."""

@@ -49,7 +49,7 @@ from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array, Targets
 from nextlabel.values.examples import Example
-from nextlabel.values.layout import asks, labels_in
+from nextlabel.values.layout import asks, asks_in_any_order, labels_in
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.history import note_fits
@@ -610,9 +610,15 @@ def _evidence(holdout: Labelled, known: Mapping[int, str], learnt: Learnt, resul
         yield FITTED_ON, judging, probs_NC[fully_N]
 
 
+def answers_form(card: Card, config: LabelConfig) -> bool:
+    """Whether a version has the labels and questions of the form, in whatever order."""
+    now = asks_in_any_order(config.labels, config.question.layout)
+    return asks_in_any_order(card.labels, card.layout) == now
+
+
 def why_another(card: Card, config: LabelConfig) -> str:
     """Why a version will not do, whatever new labels there are; empty when it will."""
-    if card.labels != config.labels or asks(card.layout) != asks(config.question.layout):
+    if not answers_form(card, config):
         return "the project's labels changed"
     # It would be given what it was not fitted on. Cards of earlier releases do not say what that was: then nothing
     # was left out.

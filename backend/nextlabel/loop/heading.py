@@ -5,10 +5,13 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.carrying import Rows, rows_for
 from nextlabel.learning.heads import EVERY, NO_LIGHTER, Head, make_head
 from nextlabel.loop.orders import keep
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Features, Ints
+from nextlabel.values.layout import asks
 from nextlabel.values.versions import Card
 from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
@@ -29,6 +32,7 @@ class HeadMaker:
         self,
         pool: Pool,
         card: Card,
+        config: LabelConfig,
         labels: Mapping[int, str],
         others: int,
         lighter: Mapping[int, float] = NO_LIGHTER,
@@ -36,25 +40,28 @@ class HeadMaker:
         """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
 
         It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
-        work, half as many more as there are; and at once when it knows labels that are left out by now. `lighter` are
-        the weights of labels that count less than others.
+        work, half as many more as there are; and at once when it knows labels that are left out by now, or has other
+        rows than the form asks for. `lighter` are the weights of labels that count less than others.
         """
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
         known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
-        known_as = {label: _known_as(card, label) for label in set(labels.values())}
-        usable = {task: known_as[label] for task, label in labels.items() if known_as[label]}
-        if not usable:  # of another form, with which a version comes soon
+        rows = rows_of(card, config, set(labels.values()))
+        known_as = {label: rows.known_as(label) for label in set(labels.values())} if rows else {}
+        usable = {task: known_as[label] for task, label in labels.items() if known_as.get(label)}
+        if rows is None or not usable:  # of another form, with which a version comes soon
             return found
         left_out = pool.with_uncounted() & known.keys() - usable.keys()
-        if differing(known, usable) < EVERY + others // 2 and not left_out:
+        as_asked = _asks(found[1] if found else card) == _asks(rows)
+        if as_asked and differing(known, usable) < EVERY + others // 2 and not left_out:
             return found
-        return self.renewed(pool, card, usable, found[1] if found else None, lighter)
+        return self.renewed(pool, card, rows, usable, found[1] if found else None, lighter)
 
     def renewed(
         self,
         pool: Pool,
         card: Card,
+        rows: Rows,
         labels: Mapping[int, str],
         last: Head | None,
         lighter: Mapping[int, float] = NO_LIGHTER,
@@ -63,8 +70,9 @@ class HeadMaker:
         self._complete(pool, card, labels)
         ids_N, features_ND = features_of(pool, card, labels)
         known = {int(task): labels[int(task)] for task in ids_N}
-        fitted, near = self._resident.last_layer(card), last.layer if last else None
-        head = make_head(fitted, card.labels, known, features_ND, near=near, layout=card.layout, lighter=lighter)
+        fitted = rows.taken(self._resident.last_layer(card))
+        near = last.layer if last and _asks(last) == _asks(rows) else None
+        head = make_head(fitted, rows.labels, known, features_ND, near=near, layout=rows.layout, lighter=lighter)
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
@@ -78,12 +86,14 @@ class HeadMaker:
             keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
 
 
-def _known_as(card: Card, answer: str) -> str:
-    """The answer in the labels of the version, empty where it lacks rows for some of what is given. What is not said of
-    labels that came to the form later makes no other answer of it."""
-    if card.layout is None:
-        return answer if answer in card.labels else ""
-    return card.layout.known_of(answer) if card.layout.holds(answer) else ""
+def rows_of(card: Card, config: LabelConfig, answers: Collection[str]) -> Rows | None:
+    """The rows of a head of the version for what is asked now; None where the version can answer none of it."""
+    return rows_for(card.labels, card.layout, config.question, config.asked[0].name, config.label_of, answers)
+
+
+def _asks(of: Card | Head | Rows) -> tuple[object, ...]:
+    """Labels and questions."""
+    return of.labels, asks(of.layout)
 
 
 def differing(known: Mapping[int, str], labels: Mapping[int, str]) -> int:

@@ -97,6 +97,7 @@ def asked_of(
     options = registry.options(card.project)
     own, config = for_project(settings, options), config_as_read(pool, settings, options)
     newest = heads.newest(registry.path(card.project, card.version)) if own.head == "on" else None
+    newest = newest if newest and newest[1].labels == card.labels else None  # of another form, until the next version
     order, control = newest[0] if newest else card.version, board.quality(card.project).sample.answered
     names = [part.name for part in config.asked] if isinstance(config.question, Form) else []
     if question and question not in names:

@@ -28,7 +28,7 @@ from nextlabel.values.arrays import Ints
 from nextlabel.values.versions import Card, short_name, version_of
 from nextlabel.versions import history
 from nextlabel.versions.history import DRAW, Fit, Lines, Said
-from nextlabel.versions.judging import known_to
+from nextlabel.versions.judging import card_of, known_to
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -101,6 +101,7 @@ class Historian:
         if not draws or known is None or not known.isdisjoint(draws):
             return
         scores = scores_of(pool, self._registry, card, in_force.order, list(draws))
+        in_force = replace(in_force, card=card_of(self._registry, card, in_force.order))
         if len(scores.ids_N) == len(draws):
             history.note_said(self._registry, card.project, said_of(config, in_force, self._now(), draws, scores))
 

@@ -16,7 +16,7 @@ from nextlabel.store.state import ControlState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.layout import ONE_OF
 from nextlabel.values.versions import Card
-from nextlabel.versions.judging import known_to
+from nextlabel.versions.judging import card_of, known_to
 from nextlabel.versions.registry import Registry
 
 
@@ -55,7 +55,7 @@ class Judge:
             self._board.put_quality(project, judgement)
 
     def _said(self, pool: Pool, card: Card, order: str, task_ids: Sequence[int]) -> Said:
-        scores = scores_of(pool, self._registry, card, order, task_ids)
+        scores, card = scores_of(pool, self._registry, card, order, task_ids), card_of(self._registry, card, order)
         probs_of = dict(zip(scores.ids_N.tolist(), scores.probs_NC, strict=True))
         return Said(
             order, card.labels, probs_of, known_to(self._registry, card.project, card.version, order), card.layout

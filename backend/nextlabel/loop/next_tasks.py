@@ -26,6 +26,7 @@ from nextlabel.values.arrays import Array
 from nextlabel.values.layout import labels_in
 from nextlabel.values.next_tasks import AUDIT, NOTHING_NEXT, START, Neighbour, NextTask, NextTasks
 from nextlabel.values.versions import Card, is_audit
+from nextlabel.versions.judging import card_of
 from nextlabel.versions.registry import Registry
 
 SHOWN = 10
@@ -96,9 +97,10 @@ class NextTasksTeller:
         if served.card is None or not tasks:
             return (), {}
         scores = scores_of(pool, self._registry, served.card, served.order.name, tasks)
-        about, labels, probs_NC = measured(served.config.question), served.card.labels, scores.probs_NC
+        card = card_of(self._registry, served.card, served.order.name)
+        about, labels, probs_NC = measured(served.config.question), card.labels, scores.probs_NC
         if isinstance(about, OneQuestion):
-            labels, probs_NC = about.labels_of(served.card.layout), about.narrowed(served.card.layout, probs_NC)
+            labels, probs_NC = about.labels_of(card.layout), about.narrowed(card.layout, probs_NC)
         known = dict(zip(scores.ids_N.tolist(), probs_NC, strict=True)) if len(labels) else {}
         return labels, known
 

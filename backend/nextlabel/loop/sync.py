@@ -92,6 +92,7 @@ def _read_everything(
         log.info("project %d: read %d tasks", project.id, pool.size())
         tell(pool.size())
     pool.update(SyncState, lambda state: replace(state, complete=True, label_config=project.label_config))
+    pool.all_read_again()
 
 
 def _read_changes(

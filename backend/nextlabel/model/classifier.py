@@ -184,6 +184,15 @@ class Classifier:
         last_layer.write(self.model.get_submodule(self._last_linear), layer)
         self._ready.clear()
 
+    def answer(self, labels: tuple[str, ...], layer: Linear) -> None:
+        """Have the layer say how probable these labels are: its rows."""
+        self.last_layer = layer
+        if labels != self.labels:
+            self.labels = labels
+            self.model.config.id2label = dict(enumerate(labels))
+            self.model.config.label2id = {label: number for number, label in enumerate(labels)}
+            self.model.config.problem_type = None  # of other questions
+
     @cached_property
     def _last_linear(self) -> str:
         texts = self.placed(tokens := self.tokenise([Example(0, TEXTS[-1])]))
@@ -311,12 +320,15 @@ class Classifier:
 
     def save(self, directory: Path) -> None:
         """Write weights (safetensors, fp32) and tokenizer so that plain transformers `from_pretrained` loads them."""
+        config = self.model.config
         if self.layout:
             of_any = all(
                 cut.kind == ANY_OF for cut in self.layout.cuts
             )  # so that other software knows what logits mean
             problem_type = {"problem_type": "multi_label_classification"} if of_any else {}
-            self.model.config.update({LAYOUT: self.layout.as_dict(), **problem_type})
+            config.update({LAYOUT: self.layout.as_dict(), **problem_type})
+        elif hasattr(config, LAYOUT):  # of an earlier form
+            delattr(config, LAYOUT)
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 

@@ -102,7 +102,15 @@ def read(layer: nn.Linear) -> Linear:
 
 @torch.no_grad()
 def write(layer: nn.Linear, numbers: Linear) -> None:
-    """Put numbers of the same shape in the place of the layer's."""
+    """Put numbers in the place of the layer's, as many rows as there are."""
+    if len(numbers.weights_CD) != layer.out_features:
+        layer.out_features = len(numbers.weights_CD)
+        layer.weight = _like(layer.weight, layer.out_features)
+        layer.bias = None if layer.bias is None else _like(layer.bias, layer.out_features)
     layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(numbers.weights_CD)))
     if numbers.bias_C is not None:
         layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(numbers.bias_C)))
+
+
+def _like(numbers: Tensor, rows: int) -> nn.Parameter:
+    return nn.Parameter(numbers.new_empty((rows, *numbers.shape[1:])))

@@ -224,17 +224,23 @@ class OneQuestion:
 
     def narrowed(self, layout: Layout | None, probs_NC: Array) -> Array:
         """Of probabilities (N, C) those of its labels; of a layout without it none, (N, 0)."""
-        at = next((at for cut, at in layout.parts if cut.name == self.part.name), None) if layout else None
-        if at is None:
-            return probs_NC[:, :0]
-        if self.part.kind != ANY_OF:
+        cut, at = self._in(layout)
+        if cut is None or self.part.kind != ANY_OF:
             return probs_NC[:, at]
-        return np.stack([probs_NC[:, at.start], 1 - probs_NC[:, at.start]], axis=1)
+        probs_N = probs_NC[:, at.start + cut.labels.index(self.labels[0])]
+        return np.stack([probs_N, 1 - probs_N], axis=1)
 
     def labels_of(self, layout: Layout | None) -> tuple[str, ...]:
         """The names of what `narrowed` gives."""
-        cut = next((cut for cut in layout.cuts if cut.name == self.part.name), None) if layout else None
+        cut, _ = self._in(layout)
         return () if cut is None else self.labels if self.part.kind == ANY_OF else cut.labels
+
+    def _in(self, layout: Layout | None) -> tuple[Cut | None, slice]:
+        """Its part of a layout, where that has what it is about."""
+        for cut, at in layout.parts if layout else ():
+            if cut.name == self.part.name and (self.part.kind != ANY_OF or self.labels[0] in cut.labels):
+                return cut, at
+        return None, slice(0)
 
     def consensus(self, votes: Sequence[Vote]) -> str | None:
         """The label in what the answers to the form come to; None when nobody answered the question."""

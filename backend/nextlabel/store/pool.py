@@ -58,6 +58,9 @@ CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Labe
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
+CREATE TABLE IF NOT EXISTS read_before (     -- texts of tasks that are being read again, and their numbers
+    id INTEGER PRIMARY KEY, text TEXT, pair TEXT, more TEXT, number INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS offered (task_id INTEGER PRIMARY KEY);  -- a prediction of ours was there some time
 CREATE TABLE IF NOT EXISTS newly_answered (task_id INTEGER PRIMARY KEY);  -- by hand, and not touched before
 CREATE INDEX IF NOT EXISTS task_unused ON task (id) WHERE text IS NULL AND voted;
@@ -82,11 +85,12 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 14  # raised with every change of a table: a copy with other tables is read again
+SCHEMA_NUMBER = 15  # raised with every change of a table: a copy with other tables is read again
 READ_AGAIN = (
     "meta",
     "task",
     "vote",
+    "read_before",
     "score",
     "scored",
     "vectors",
@@ -285,7 +289,10 @@ class Pool:
             return False
         if row.by_hand and old is not None and _untouched(*old):
             self._db.execute("INSERT OR IGNORE INTO newly_answered VALUES (?)", (row.id,))
-        number = old[-1] if old is not None and old[:3] == new[:3] else next(numbers)
+        known_text = (
+            old or self._db.execute(f"SELECT {TEXTS}, number FROM read_before WHERE id = ?", (row.id,)).fetchone()
+        )
+        number = known_text[-1] if known_text is not None and known_text[:3] == new[:3] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
@@ -326,18 +333,20 @@ class Pool:
                 self._db.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(t,) for t in task_ids])
 
     def clear(self, anew: SyncState) -> None:
-        """Forget every task, score and vector, for another way of reading the tasks, and how far they were read:
-        `anew` takes the place of that. What is published stays known."""
+        """Forget every task, for another way of reading them, and how far they were read: `anew` takes the place of
+        that. What is published stays known, and so do scores and vectors of the texts that are the same then: another
+        question about them changes none of it."""
         with self.transaction():
+            self._db.execute(f"INSERT OR REPLACE INTO read_before SELECT id, {TEXTS}, number FROM task")
             self._db.execute("DELETE FROM task")
             self._db.execute("DELETE FROM vote")
-            self._db.execute("DELETE FROM scored")
-            self._files.keep(())
-            self._mapped = None
-            for kind in KINDS:
-                self._keep_vectors_of(kind, ())
             self._put_all_scored_by("")
             self._put(anew)
+
+    def all_read_again(self) -> None:
+        """Forget what the texts were like before; no text is read any more that could be the same."""
+        with self.transaction():
+            self._db.execute("DELETE FROM read_before")
 
     def task_ids(self, first: int = 0, last: int = LAST) -> set[int]:
         """Every task known, with ids from `first` to `last`."""

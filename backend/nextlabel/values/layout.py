@@ -84,11 +84,15 @@ class Layout:
     def _named(self) -> Iterable[tuple[Cut, str]]:
         return ((cut, label) for cut in self.cuts for label in cut.labels)
 
-    def known_of(self, answer: str) -> str:
-        """The answer without what it does not say of labels that are none of these."""
-        known = {cut.name: cut.labels for cut in self.cuts}
-        left = {name: [one for one in labels if one in known.get(name, ())] for name, labels in unasked(answer).items()}
-        return encoded(decoded(answer), {name: tuple(labels) for name, labels in left.items()})
+    def narrowed(self, answer: str) -> str:
+        """What an answer says of these questions and labels; empty where it is nothing. Where any labels may be given,
+        those that are none of these are left out; a single one is known, or its question is not answered."""
+        known, left = {cut.name: cut for cut in self.cuts}, unasked(answer)
+        given = {name: labels for name, labels in decoded(answer).items() if name in known}
+        own = {name: tuple(label for label in labels if label in known[name].labels) for name, labels in given.items()}
+        said = {name: own[name] for name, labels in given.items() if known[name].kind == ANY_OF or own[name] == labels}
+        apart = {name: tuple(one for one in left.get(name, ()) if one in known[name].labels) for name in said}
+        return encoded(said, apart) if said else ""
 
     def holds(self, answer: str) -> bool:
         """Whether it answers a form, and all its questions and labels are among these."""
@@ -130,6 +134,14 @@ class Layout:
 def asks(layout: Layout | None) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """The questions with their kinds and labels, whatever each counts for; none without a layout."""
     return tuple((cut.name, cut.kind, cut.labels) for cut in layout.cuts) if layout else ()
+
+
+def asks_in_any_order(
+    labels: tuple[str, ...], layout: Layout | None
+) -> frozenset[tuple[str, str, tuple[str, ...] | frozenset[str]]]:
+    """The same, whatever the order of questions and labels: only steps are other ones in another order."""
+    cuts = layout.cuts if layout else (Cut("", ONE_OF, labels),)
+    return frozenset((cut.name, cut.kind, cut.labels if cut.kind == ORDERED else frozenset(cut.labels)) for cut in cuts)
 
 
 def labels_in(answer: str, layout: Layout | None) -> tuple[str, ...]:

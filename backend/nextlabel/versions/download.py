@@ -21,6 +21,10 @@ WEIGHTS = "model.safetensors"
 OURS = (CARD, LABELS, MANIFEST)  # not of the checkpoint: they name tasks
 PIECE = 2**20  # bytes
 NUMBERS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
+OTHER_FORM = (
+    "{name} answers the form as it is now, which has other labels than the version's weights. Wait for the next "
+    "version, or take it with nextlabel export --project {project}."
+)
 MADE = (1980, 1, 1, 0, 0, 0)  # the same bytes at each download
 
 
@@ -28,11 +32,13 @@ def zipped(registry: Registry, project: int, version: str) -> tuple[str, Iterato
     """The name of the head, or of the version without one, and the archive, a piece at a time.
 
     Raises `NoModelError` when the version is damaged, `NotPossibleError` when its last layer cannot be told from
-    others.
+    others, or its head answers another form.
     """
     registry.verify(project, version)
     path = registry.path(project, version)
     name, head = heads.newest(path) or (version, None)
+    if head and head.labels != registry.card(project, version).labels:
+        raise NotPossibleError(OTHER_FORM.format(name=name, project=project))
     patches = _patches(path / WEIGHTS, head.layer, version) if head else []
     return name, _pieces(path, name, patches)
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What is taken away: a version by its card or, if there is one, its `head`, under its `name`. `fitted` is the
-    answer of each task that it was fitted on, by task id; none where that is not known."""
+    """What is taken away: a version by its card or, if there is one, its `head`, under its `name`, with the labels and
+    questions of that. `fitted` is the answer of each task that it was fitted on, by task id; none where that is not
+    known."""
 
     card: Card
     name: str
@@ -36,7 +37,7 @@ class Source:
     @property
     def layout(self) -> Layout | None:
         """How its numbers are divided among questions, with the thresholds of the version."""
-        return (self.head and self.head.layout) or self.card.layout
+        return self.head.layout if self.head else self.card.layout
 
     @property
     def label_counts(self) -> dict[str, int]:
@@ -68,7 +69,7 @@ def audited(registry: Registry, audits: Audits, audit: Audit) -> Source:
 
 def _source(registry: Registry, project: int, version: str, name: str, head: Head | None) -> Source:
     known = dict(head.known) if head else registry.fitted_labels(project, version)
-    return Source(registry.card(project, version), name, head, known)
+    return Source(heads.as_of(registry.card(project, version), head), name, head, known)
 
 
 def classifier_of(settings: Settings, registry: Registry, source: Source) -> "Classifier":
@@ -80,9 +81,8 @@ def classifier_of(settings: Settings, registry: Registry, source: Source) -> "Cl
     registry.verify(project, version)
     classifier = classifiers.load(registry.path(project, version), settings.device, settings.precision)
     if source.head is not None:
-        classifier.last_layer = source.head.layer
-    if classifier.layout is not None and source.layout is not None:
-        classifier.layout = source.layout  # the weights were written before their thresholds were known
+        classifier.answer(source.card.labels, source.head.layer)
+    classifier.layout = source.layout  # the weights were written before their thresholds were known
     return classifier
 
 

@@ -4,12 +4,13 @@ Readers find the newest whole one; each can be made again from version and label
 """
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from nextlabel.errors import NoModelError
 from nextlabel.learning.heads import Head, load, save
-from nextlabel.values.versions import head_name
+from nextlabel.values.versions import Card, head_name
 
 KEPT = 3
 
@@ -49,6 +50,14 @@ def named(version: Path, name: str) -> Head:
         if head_name(version.name, number) == name:
             return load(version / "heads" / f"{number}.npz")
     raise NoModelError(f"The head {name} is none of the newest {KEPT} of its version: take the one in force.")
+
+
+def as_of(card: Card, head: Head | None) -> Card:
+    """The version's card with the labels and questions of one of its heads: where the form has changed since it was
+    fitted, these are others."""
+    if head is None or (head.labels, head.layout) == (card.labels, card.layout):
+        return card
+    return replace(card, labels=head.labels, asked=head.layout.as_dict() if head.layout else {})
 
 
 @lru_cache(maxsize=8)

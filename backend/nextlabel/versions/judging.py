@@ -8,6 +8,7 @@ from nextlabel.learning.heads import Head
 from nextlabel.learning.judging import Said
 from nextlabel.settings import Settings
 from nextlabel.values.examples import Example
+from nextlabel.values.versions import Card
 from nextlabel.versions import heads
 from nextlabel.versions.exporting import Source, classifier_of, newest
 from nextlabel.versions.registry import Registry
@@ -37,6 +38,11 @@ def head_of(registry: Registry, project: int, version: str, order: str) -> Head 
         return heads.named(registry.path(project, version), order) if order != version else None
     except NoModelError:
         return None
+
+
+def card_of(registry: Registry, card: Card, order: str) -> Card:
+    """The card with the labels and questions of the order: of the version, or of the head that it is of."""
+    return heads.as_of(card, head_of(registry, card.project, card.version, order))
 
 
 def known_to(registry: Registry, project: int, version: str, order: str) -> set[int] | None:

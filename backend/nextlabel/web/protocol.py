@@ -203,6 +203,7 @@ def _answers(
     scored, truncated = resident.predict(card, examples, exact=len(tasks) > 1, features=head is not None)
     probs_NC, values_N = _by(head, card, scored)
     by_position = iter(zip(probs_NC, values_N, truncated, strict=True))
+    said_of = heads.as_of(card, head)
     audited = Audits(services().settings.model_dir).runs(card.project)
     answers = []
     for item in read:
@@ -213,7 +214,7 @@ def _answers(
         if audited or config.control.drawn(item):
             answers.append(no_prediction(CONTROL_SCORE, name, "no guess is shown for it"))
         else:
-            answers.append(to_prediction(config, card.labels, probs_C, value, name, cut, card.layout))
+            answers.append(to_prediction(config, said_of.labels, probs_C, value, name, cut, said_of.layout))
     return answers
 
 

@@ -6,8 +6,12 @@ from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls.kinds import KINDS, OTHERS
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions, is_hidden
 
+UNSEEN = (
+    '<{} name="{}"> is hidden by a style: nobody answers it, and it is not learnt. To have it learnt, take the style '
+    "away."
+)
 NEEDED = "A control that asks about a whole text is needed: add one, such as"
 
 
@@ -21,6 +25,7 @@ def read(
     Raises `RefusedConfigError`, with what to change, when none can be served.
     """
     parents = {child: parent for parent in root.iter() for child in parent}
+    unseen = {element for view in root.iter("View") if is_hidden(view) for element in view.iter()}
     repeated = {element for repeater in root.iter("Repeater") for element in repeater.iter()}
     served: list[ControlTag] = []
     others = ["<Repeater> makes a control per list item; this backend labels whole tasks."] if repeated else []
@@ -29,6 +34,8 @@ def read(
             continue
         if element.tag in KINDS:
             try:
+                if element in unseen:
+                    raise RefusedConfigError(UNSEEN.format(element.tag, element.get("name", "")))
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
                 control = KINDS[element.tag](element, names)
                 served.append(replace(control, conditions=conditions(element, parents)))

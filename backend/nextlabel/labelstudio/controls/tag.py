@@ -68,9 +68,15 @@ def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple
         yield from below
 
 
+def is_hidden(element: Element) -> bool:
+    """Whether its style keeps people from seeing it, with all that is in it."""
+    style = element.get("style", "").replace(" ", "").lower()
+    return "display:none" in style or "visibility:hidden" in style
+
+
 def require_whole_task(control: Element) -> None:
     """Raises `RefusedConfigError` for a control that asks about parts of a task."""
-    for attribute in ("perRegion", "perItem"):
+    for attribute in ("perRegion", "perItem", "labeling"):
         if control.get(attribute, "false").lower() == "true":
             raise RefusedConfigError(
                 f'<{control.tag} name="{control.get("name", "")}" {attribute}="true"> labels parts of a task: it is '
