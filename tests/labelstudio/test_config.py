@@ -76,7 +76,7 @@ REFUSED = {
     "two controls of one name": (view(text("text"), choices(), choices()), "give each its own name"),
     "nine texts": (
         view(*map(text, "abcdefghi"), choices('toName="a"')),
-        "Choose with nextlabel connect --fields a,b,c,d,e,f,g,h, or others",
+        "Choose with `nextlabel connect --project ID --fields a,b,c,d,e,f,g,h`, or others",
     ),
     "no text": (view('<Image name="text" value="$image"/>', choices()), "<Image> is not classified"),
     "no label": (view(text("text"), choices(labels="")), "at least two different"),
