@@ -23,7 +23,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import version_of
 from nextlabel.versions.registry import Registry
 
-LONGEST_S = 3 * 3600.0
+BUSY_S, LONGEST_S = 600.0, 3 * 3600.0  # until a busy machine has started the backend; until a version is there
 
 
 def whole(name: str, tasks: int) -> TextSet:
@@ -71,7 +71,7 @@ class _Connecting:
             print(f"- {line}")
         print("\n| seconds after connecting | |\n|---|---|", flush=True)
         say("before: the preview itself", f"{time.perf_counter() - start:.0f} s; {_load()}")
-        self._backend.start()
+        self._backend.start(BUSY_S)
         self._since = time.perf_counter()
         self._connect()
         self._tell("connected")
