@@ -213,7 +213,7 @@ def test_whether_the_order_helps_and_an_audit_are_about_one_question_or_all(
     assert command("certificate", "issue", "--out", file)[0] == 0
     assert command("certificate", "verify", file) == (0, ANY)
     [first, *_] = audit.ids_N.tolist()
-    [given] = project.studio.task(first)["annotations"]
+    [given] = next(task["annotations"] for task in project.tasks() if task["id"] == first)
     other = {"food": "travel", "travel": "food"}[decoded(audit.said[0])["topic"][0]]
     result = result_of(project.config, encoded({"topic": (other,)}))
     project.studio._call("PATCH", f"api/annotations/{given['id']}/", json={"result": result})
