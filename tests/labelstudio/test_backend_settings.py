@@ -34,6 +34,16 @@ def test_what_is_not_the_projects_own_is_as_the_backend_says(tmp_path: Path, mon
     assert {"window=64 (project)", "fit_every=7 (environment of the backend)", "head=on (built in)"} <= set(lines)
 
 
+def test_a_project_that_was_connected_just_now_is_not_known_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpx, "get", lambda url, **_: httpx.Response(404, request=httpx.Request("GET", url)))
+    why, *_ = in_force(settings(tmp_path), OPTIONS, 7, URL)
+    assert why.endswith(
+        "the backend at http://********@backend:9090/ does not know project 7 yet. Ask again in a moment."
+    )
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(401), httpx.Response(200, json={"settings": {}}), None])
 def test_where_the_backend_cannot_be_asked_that_is_said_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | None

@@ -54,6 +54,7 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
     backend = start_backend(fit_every=1000, fit_max_wait_s=3600)
     project = LiveProject(studio, backend, few_pairs)
     options = Command(label_studio, project.id, FIT_EVERY="7")  # which is not the backend's
+    wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     why, *here = options.shown("--backend-url", "http://127.0.0.1:9")
     assert ("cannot be asked from here" in why, here[2]) == (True, "fit_every=7 (environment of this shell)")
     assert options.shown() == [
@@ -86,7 +87,6 @@ def test_the_trainer_takes_options_over_and_finds_them_again_without_its_files(
         "pause=off (built in)",
         "show_people=off (built in)",
     ]
-    wait_until(lambda: project.board.queue(project.id).pending == SEEDS, "the labels to be known")
     assert project.board.queue(project.id).message == f"{SEEDS} of 1000 new labels until the next fit"
 
     shown = options.shown(f"window={WINDOW}", f"fit_every={SEEDS}", "strategy=margin", "fit_steps=4")

@@ -21,7 +21,7 @@ def in_force(settings: Settings, options: ProjectOptions, project: int, url: str
     try:
         others, words = _asked(url, Credentials.of(settings), project), THERE
     except (httpx.HTTPError, OSError, ImportError, LookupError, TypeError, ValueError) as error:
-        others, words, why = without_own(settings, options), HERE, _why(url, error)
+        others, words, why = without_own(settings, options), HERE, _why(url, project, error)
     sources = {name: "project" if own.sources[name] == "project" else words[others.sources[name]] for name in OWN}
     values = {name: getattr(own if source == "project" else others, name) for name, source in sources.items()}
     return [*([why] if why else []), *ProjectSettings(**values, sources=sources).lines()]
@@ -34,9 +34,9 @@ def _asked(url: str, credentials: Credentials, project: int) -> ProjectSettings:
     return ProjectSettings(**{name: said[name] for name in (*OWN, "sources")})
 
 
-def _why(url: str, error: Exception) -> str:
+def _why(url: str, project: int, error: Exception) -> str:
+    so = f"what is not the project's own is said as this shell knows it, as the backend at {without_password(url)}"
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.NOT_FOUND:
+        return f"{so} does not know project {project} yet. Ask again in a moment."
     reason = without_password(next(iter(str(error).splitlines()), type(error).__name__))
-    return (
-        f"what is not the project's own is said as this shell knows it, as the backend at {without_password(url)} "
-        f"cannot be asked from here ({reason}). {remedy_of(url, error, OTHER_ADDRESS)}"
-    )
+    return f"{so} cannot be asked from here ({reason}). {remedy_of(url, error, OTHER_ADDRESS)}"
