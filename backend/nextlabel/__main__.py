@@ -72,7 +72,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "measure-loop": "measure the seconds from a label to the new order",
         "measure-page": "measure what open pages cost the web process, and whether webhooks wait",
         "measure-pool": "measure large pools",
-        "measure-connecting": "measure what comes of connecting a half-labelled project, beside what the preview says",
+        "measure-connecting": "measure what comes of connecting, beside what the preview says",
         "measure-cluster": "measure fits and large pools on the nodes of a cluster",
         "measure-rounds": "measure what a round of a simulation costs, next to an older checkout",
         "measure-near-copies": "measure what counts as a near-copy, by cosine and by words",

@@ -693,7 +693,7 @@ def test_a_full_disk_changes_nothing_and_is_said(fitted: House) -> None:
     assert (status.state, status.failures_in_a_row) == ("failed", 1)
     assert f"cannot be saved in MODEL_DIR={fitted.settings.model_dir}" in status.message
     assert "File too large" in status.message
-    assert "nextlabel versions deletes old versions" in status.message
+    assert "prune --keep 1` deletes old versions" in status.message
     new = fitted.fit_on_demand()
     assert fitted.active_version == new != version
 

@@ -143,8 +143,8 @@ def test_a_damaged_archive_is_refused_wherever_it_is_damaged(made: Path, tmp_pat
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     assert "is not there" in refused(tmp_path / "none.zip", tmp_path / "other")
     (tmp_path / "text.zip").write_text("hello")
-    assert "is not what nextlabel backup writes" in refused(tmp_path / "text.zip", tmp_path / "other")
-    assert "is not what nextlabel backup writes" in refused(tmp_path, tmp_path / "other")
+    assert "is not what `nextlabel backup` writes" in refused(tmp_path / "text.zip", tmp_path / "other")
+    assert "is not what `nextlabel backup` writes" in refused(tmp_path, tmp_path / "other")
 
 
 Entries = Mapping[str | zipfile.ZipInfo, bytes]
@@ -191,7 +191,7 @@ def test_other_tricks_are_refused(forged: Callable[..., Path], tmp_path: Path) -
     assert "its format is 2, and this release reads 1" in refused(forged({name: b"x"}, nextlabel_backup=2), other)
     no_lists: list[dict[str, object]] = [{"options": {"x": {}}}, {"options": {"7": 3}}, {"files": 5}]
     for index in no_lists:
-        assert "is not what nextlabel backup writes" in refused(forged({name: b"x"}, **index), other)
+        assert "is not what `nextlabel backup` writes" in refused(forged({name: b"x"}, **index), other)
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(forged({name: b"x"}), "a") as twice:
         twice.writestr(name, b"z")
     assert "holds other files" in refused(tmp_path / "forged.zip", other)

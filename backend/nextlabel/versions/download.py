@@ -23,7 +23,7 @@ PIECE = 2**20  # bytes
 NUMBERS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
 OTHER_FORM = (
     "{name} answers the form as it is now, which has other labels than the version's weights. Wait for the next "
-    "version, or take it with nextlabel export --project {project}."
+    "version, or take it with `nextlabel export --project {project} --out DIR`."
 )
 MADE = (1980, 1, 1, 0, 0, 0)  # the same bytes at each download
 
