@@ -69,7 +69,7 @@ def _swapped(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda d: (d / "corpus.json").unlink(), "is no fetched corpus. Make one with `nextlabel fetch-corpora tweets`"),
+        (lambda d: (d / "corpus.json").unlink(), "is no fetched corpus. Make one with `nextlabel fetch-corpora"),
         (lambda d: (d / "corpus.json").write_text('{"title":'), "json is damaged or was changed: Expecting value"),
         (lambda d: (d / "corpus.json").write_text("[]"), "expected a JSON object, found []"),
         (_without_fingerprint, "KeyError: 'fingerprint'"),
