@@ -22,6 +22,7 @@ NOT_OF_A_PROJECT = (
     "queue.sqlite",
     "locks/clock.lock",
     "locks/helping.lock",  # of all projects, one of which is asked about at a time
+    "locks/traffic.",
     "status/base_model.json",
     "status/traffic.",
     "serve.",
