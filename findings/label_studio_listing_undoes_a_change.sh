@@ -11,7 +11,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$home"' EXIT
 python3 -m venv "$home/venv"
 "$home/venv/bin/pip" install --quiet --disable-pip-version-check label-studio==1.23.2
 token=0123456789abcdef0123456789abcdef01234567 port=18980
-env HOME="$home" SSRF_PROTECTION_ENABLED=false COLLECT_ANALYTICS=false SENTRY_DSN= FRONTEND_SENTRY_DSN= \
+env HOME="$home" ML_BLOCK_LOCAL_IP=false SSRF_PROTECTION_ENABLED=false COLLECT_ANALYTICS=false SENTRY_DSN= FRONTEND_SENTRY_DSN= \
   LATEST_VERSION_CHECK=false "$home/venv/bin/label-studio" start --no-browser --data-dir "$home/data" --internal-host 127.0.0.1 --port $port \
   --username a@example.com --password 'Passw0rd!x' --user-token $token --enable-legacy-api-token --log-level ERROR \
   >"$home/log" 2>&1 &
