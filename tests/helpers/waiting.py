@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-WAIT_S = 300.0  # on a slow machine that others use, too: whoever waits for nothing learns of it late, but surely
+WAIT_S = 600.0  # on a slow machine that others use, too: whoever waits for nothing learns of it late, but surely
 
 
 def wait_until(done: Callable[[], object], what: str, seconds: float = WAIT_S) -> None:

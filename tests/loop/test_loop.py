@@ -21,6 +21,7 @@ from nextlabel.labelstudio.client import UNCERTAINTY, LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect, disconnect
 from nextlabel.loop.fitting import FEW
 from nextlabel.simulation.datasets.corpora import Corpus
+from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.versions.registry import Registry
 
@@ -99,7 +100,9 @@ def test_concurrent_annotators_never_fail_and_always_get_a_published_task(
     while any(thread.is_alive() for thread in threads):
         published |= {p.task_id for p in studio.our_predictions(project.id)}
     assert len(served) == 45, "an annotator's request failed"
-    assert set(served) <= published
+    # What was there between two looks alone, on a slow machine, the trainer has noted when it wrote it.
+    with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
+        assert not pool.never_offered(set(served) - published)
 
 
 def test_the_loop_survives_the_death_of_each_process(
