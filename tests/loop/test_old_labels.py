@@ -14,7 +14,7 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import LABELS
 
-SOON_S = 120  # on cores that others use, too
+SOON_S = 20  # on cores that others use, too
 NEW = {LABELS[0]: "the same", LABELS[1]: "unlike"}
 
 Record = Callable[[str, object], None]

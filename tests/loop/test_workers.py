@@ -26,7 +26,7 @@ from nextlabel.processes import share_cores
 from nextlabel.versions.registry import Registry
 
 PROJECTS = range(1, 13)
-ANSWER_S = 10.0  # on a busy machine; a server that hangs would not answer at all
+ANSWER_S = 0.9  # Label Studio waits a second for a webhook
 Trainers = Callable[[int], list[psutil.Process]]
 
 

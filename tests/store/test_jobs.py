@@ -405,7 +405,7 @@ def test_a_server_that_hangs_is_not_waited_for(server: QueueServer, tmp_path: Pa
             start = time.monotonic()
             with pytest.raises(QueueError):
                 ask()
-            assert time.monotonic() - start < 10, "a busy machine is slow, and who waits for the server waits for ever"
+            assert time.monotonic() - start < 0.9
     finally:
         server.thaw()
     wait_until(lambda: answers(queue), "the queue to answer again")
