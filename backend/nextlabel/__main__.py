@@ -57,6 +57,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-helping": "replay how far measured and forecast gains of the order are right",
         "play-gate": "count what the gate refuses without a holdout",
         "play-wanted": "compare what a rare class gains by slots of the queue",
+        "play-form-orders": "compare ways to order by several labels or questions at once",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-doubt": "compare ways to find labels that are worth a second look",
         "play-coverage": "count how often the intervals of a random sample cover the truth",

@@ -17,7 +17,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)")
     parser.add_argument("--parts", type=positive, help="stop after so many parts, and go on in another process")
     parser.add_argument("--mrpc-dir", type=Path, help="directory of the official MRPC files (default: our own pairs)")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="an older checkout that measures the same in turns")
+    parser.add_argument("--turns", type=positive, default=5, help="of each, with --against (default: %(default)s)")
     options = parser.parse_args(arguments)
-    from nextlabel.lab.measure_pool import measure
+    from nextlabel.lab.measure_pool import compare, measure
 
-    measure(**vars(options))
+    measured = vars(options)
+    against, turns = measured.pop("against"), measured.pop("turns")
+    if against is None:
+        measure(**measured)
+    else:
+        given = ((f"--{name.replace('_', '-')}", str(value)) for name, value in measured.items() if value is not None)
+        compare(against, turns, [word for pair in given for word in pair])

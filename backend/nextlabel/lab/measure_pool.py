@@ -4,7 +4,9 @@ Memory is what the process held at most above what it held with a fitted model a
 """
 
 import multiprocessing
+import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,15 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from nextlabel.errors import NextlabelError
+from nextlabel.lab.loop_benchmark.builds import Build, older_build, this_build
 from nextlabel.simulation.datasets.corpora import Corpus, corpus_without_hub, recombined
 from nextlabel.store.state import SyncState
 
 PROJECT = 1
 LABELLED = 64
 PAGE = 1000
+FIGURE = re.compile(r"^\| ([^|]+) \|[^|]*?([\d.]+) (?:s|MiB)\b", re.MULTILINE)  # the first of a row
 RESET = Path("/proc/self/clear_refs")
 
 
@@ -38,6 +43,34 @@ def measure(tasks: int, base_model: str | None, device: str, parts: int | None, 
             in_a_process(go_on, home, base_model, device)
         for name in ("sqlite", "values", "tokens"):
             say(f"on disk, {name}", f"{size_mib(home / 'pools', name):.0f} MiB")
+
+
+def compare(against: Path, turns: int, arguments: Sequence[str]) -> None:
+    """Have this build and the one of an older checkout measure in turns; print every figure of both and their ratio.
+
+    Raises `BadSettingError` when there is no such build, `NextlabelError` with what a build said when it failed.
+    """
+    ours, older = this_build(), older_build(against)
+    measured: dict[str, list[dict[str, float]]] = {ours.name: [], older.name: []}
+    for turn in range(turns):
+        for build in (ours, older) if turn % 2 == 0 else (older, ours):
+            measured[build.name].append(figures_of(build, arguments))
+    print(f"| median of {turns} | {ours.name} | {older.name} | ratio | smallest to largest |\n|---|---|---|---|---|")
+    for what in measured[older.name][0]:
+        pairs = [(a[what], b[what]) for a, b in zip(measured[ours.name], measured[older.name], strict=True)]
+        ratios = [a / b for a, b in pairs]
+        values = " | ".join(f"{median(values):.1f}" for values in zip(*pairs, strict=True))
+        say(what, f"{values} | {median(ratios):.3f} | {min(ratios):.3f} to {max(ratios):.3f}")
+
+
+def figures_of(build: Build, arguments: Sequence[str]) -> dict[str, float]:
+    """What a build measures: seconds or MiB, by row of its table."""
+    environment = {**os.environ, "PYTHONPATH": build.python_path}
+    command = [*build.program, "measure-pool", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise NextlabelError(f"{build.name} cannot measure: {done.stderr.strip()[-500:]}")
+    return {what: float(value) for what, value in FIGURE.findall(done.stdout)}
 
 
 def in_a_process(work: Callable[..., None], *arguments: object) -> None:

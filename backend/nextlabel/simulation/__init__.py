@@ -17,6 +17,7 @@ __all__ = [
     "datasets",
     "doubt",
     "experiment",
+    "form_orders",
     "frozen_default",
     "head_order",
     "helping",
