@@ -1,7 +1,11 @@
-"""Where Label Studio's program is found, from a checkout and elsewhere."""
+"""Where Label Studio's program is found, from a checkout and elsewhere; and what is stopped with a program."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nextlabel.errors import NextlabelError
@@ -49,3 +53,25 @@ def test_a_name_that_is_no_program_is_not_passed_over(monkeypatch: pytest.Monkey
     monkeypatch.setenv(NAMED, "/nowhere/label-studio")
     with pytest.raises(NextlabelError, match="LABEL_STUDIO_EXECUTABLE=/nowhere/label-studio is no program"):
         label_studio()
+
+
+def test_a_program_that_is_terminated_stops_what_it_started() -> None:
+    program = """
+import os, sys, time
+from pathlib import Path
+from nextlabel.lab.sandbox import Process
+
+child = Process(["/bin/sleep", "600"], os.environ, Path("sleep.log"), Path.cwd())
+try:
+    print(child.pid, flush=True)
+    time.sleep(600)
+finally:
+    child.stop()
+"""
+    started = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    child = psutil.Process(int(started.stdout.readline()))
+    started.terminate()
+    assert started.wait(60) == 128 + signal.SIGTERM
+    started.stdout.close()
+    assert not child.is_running()

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -103,6 +104,7 @@ class Process:
         self.log = log
         self._pid_file = log.with_suffix(".pid")
         self._stop_leftover()
+        _end_cleanly()
         with log.open("ab") as out:
             self._child = subprocess.Popen(
                 command,
@@ -158,6 +160,13 @@ class Process:
         if program in command:
             _signal_group(int(pid), signal.SIGKILL)
             time.sleep(0.5)
+
+
+def _end_cleanly() -> None:
+    """Have SIGTERM end this program as Ctrl-C does, unless it means something else here: a child has a session of its
+    own, and would go on."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _signal_group(pid: int, number: int) -> None:
