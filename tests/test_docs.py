@@ -17,6 +17,7 @@ from nextlabel.simulation.blocks import Paragraph, block_md
 from nextlabel.simulation.corpora_report import CorporaReport
 from nextlabel.simulation.count_report import read_count_study
 from nextlabel.simulation.study import headlines, read_study
+from nextlabel.store.summary import STATES
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -127,6 +128,12 @@ def test_the_benchmark_on_the_page_is_the_one_of_the_report() -> None:
     start, end = markers()
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert page.partition(start)[2].partition(end)[0] == f"\n{to_markdown(result)}\n"
+
+
+def test_every_state_of_a_project_is_explained() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z ,]+) \| ", page, re.MULTILINE)
+    assert {state for row in rows for state in row.split(", ")} >= set(STATES)
 
 
 # What the pages say that simulations have shown

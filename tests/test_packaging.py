@@ -190,7 +190,7 @@ sys.exit(main(["web"]))
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
     assert f"QUEUE_URL={extra}://... needs the package" in refused.stderr
-    assert f"pip install 'nextlabel[{extra}]'" in refused.stderr
+    assert f"in the checkout, pip install '.[{extra}]'" in refused.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

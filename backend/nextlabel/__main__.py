@@ -1,13 +1,14 @@
 """The command line: `nextlabel COMMAND ...`, the same as `python -m nextlabel COMMAND ...`."""
 
 import os
+import re
 import select
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from nextlabel import __version__
-from nextlabel.errors import NextlabelError, of_missing
+from nextlabel.errors import NextlabelError, of_missing, with_project
 from nextlabel.processes import (
     reach_this_machine_directly,
     trust_named_certificates,
@@ -130,10 +131,16 @@ def _run(arguments: Sequence[str] | None) -> int:
             module = import_module(f"nextlabel.commands.{SAME_MODULE.get(name, name).replace('-', '_')}")
         return int(module.main(given if module.__name__.endswith(".serve") else given[1:]) or 0)
     except (NextlabelError, ImportError) as error:
-        print(of_missing(error) if isinstance(error, ImportError) else error, file=sys.stderr)
+        print(of_missing(error) if isinstance(error, ImportError) else _said(error, given), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _said(error: NextlabelError, given: Sequence[str]) -> str:
+    """What it says, with the project's number in what it advises if the command was given one."""
+    project = re.search(r"--project[= ](\d+)", " ".join(given))
+    return with_project(str(error), int(project[1])) if project else str(error)
 
 
 def usage() -> str:

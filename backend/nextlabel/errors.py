@@ -36,8 +36,8 @@ def of_extra(extra: str, what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise MissingPackageError(
-            f"{what} needs the package {error.name}, which is not installed: pip install 'nextlabel[{extra}]', "
-            f"or in a checkout pip install -r requirements/{extra}.txt."
+            f"{what} needs the package {error.name}, which is not installed: in the checkout, pip install '.[{extra}]' "
+            f"or pip install -r requirements/{extra}.txt."
         ) from None
 
 
@@ -47,8 +47,8 @@ def of_missing(error: ImportError) -> str:
         raise error
     what = f"The package {error.name} is not installed" if isinstance(error, ModuleNotFoundError) else f"{error}"
     return (
-        f"{what}. In a checkout scripts/setup makes an environment, .venv, with all that nextlabel needs, and "
-        ".venv/bin/python runs the scripts; pip install 'nextlabel[lab,simulation]' does it elsewhere."
+        f"{what}. In the checkout scripts/setup makes an environment, .venv, with all that nextlabel needs, and "
+        ".venv/bin/python runs the scripts; pip install '.[lab,simulation]' there installs it into another environment."
     )
 
 

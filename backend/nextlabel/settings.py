@@ -286,7 +286,7 @@ class Settings(BaseSettings):
         "",
         pattern=f"^({RAY_ADDRESS})?$",
         description="ray://HOST:PORT, the client port of a Ray cluster's head; empty: this machine computes",
-        title="where fits and large pools are computed ([cluster](cluster.md)); needs `pip install 'nextlabel[ray]'`",
+        title="where fits and large pools are computed ([cluster](cluster.md)); in the checkout `pip install '.[ray]'`",
     )
     compute_away: Literal["local", "wait"] = Field(
         "local",

@@ -12,6 +12,7 @@ import pytest
 
 from helpers.paths import ROOT
 from nextlabel.__main__ import COMMANDS, main
+from nextlabel.errors import RefusedConfigError
 
 PACKAGE = ROOT / "backend" / "nextlabel"
 NAMES = "|".join(sorted((name for group in COMMANDS.values() for name in group), key=len, reverse=True))
@@ -123,6 +124,18 @@ def test_so_can_those_of_the_documents() -> None:
             for line in block.replace("\\\n", " ").splitlines():
                 if COMMAND.match(line.strip()) and not re.search(r"\$\w", line):
                     assert is_read(line.strip()), f"{document.name}: {line}"
+
+
+def test_a_command_that_is_refused_says_the_number_that_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(arguments: object) -> None:
+        raise RefusedConfigError("Choose with `nextlabel connect --project ID --fields A,B`.")
+
+    monkeypatch.setattr("nextlabel.commands.connect.main", refused)
+    for given, number in ((["--project", "17"], "17"), (["--project=17"], "17"), ([], "ID")):
+        assert main(["connect", *given]) == 1
+        assert capsys.readouterr().err == f"Choose with `nextlabel connect --project {number} --fields A,B`.\n"
 
 
 @pytest.mark.usefixtures("only_parsing")

@@ -118,5 +118,7 @@ def test_what_cannot_be_sent_or_read_fails_and_the_next_task_does_not(connected:
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingPackageError, match=r"RAY_ADDRESS=ray://head:10001 needs .* ray.*nextlabel\[ray\]"):
+    with pytest.raises(
+        MissingPackageError, match=r"RAY_ADDRESS=ray://head:10001 needs .* ray.*pip install '\.\[ray\]'"
+    ):
         Cluster("ray://head:10001")

@@ -1,25 +1,35 @@
 """The doctor names what is wrong between Label Studio and the backend, and how to fix it."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
 
 import httpx
+import pytest
 from markupsafe import escape
 
 from helpers.waiting import wait_until
 from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, LabelStudioClient, Project
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.doctor import (
     Finding,
+    _followed,
+    _said_by_trainer,
+    _warned,
     examine,
     kind_of,
     sum_of,
 )
 from nextlabel.labelstudio.registration import ensure_webhook
+from nextlabel.settings import Settings, for_project
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.jobs import JobQueue
-from nextlabel.store.status import StatusBoard
+from nextlabel.store.status import FitStatus, QueueStatus, StatusBoard
+from nextlabel.store.summary import DISCONNECTED, summary
+from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
+from nextlabel.versions.endings import Ending
 
 StartBackend = Callable[..., LocalBackend]
 
@@ -44,7 +54,11 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     assert bad(look()) == []
     board = StatusBoard(backend.model_dir)
     board.put_fit(project, 0.0, state="failed", message="The disk is full.", failures_in_a_row=3)
-    assert [f.answer for f in bad(look())] == ["The last 3 fits failed, the labels are kept: The disk is full."]
+    lines = [(f.ok, f.answer) for f in look()]
+    [told] = [line for line in lines if "The disk is full." in line[1]]
+    assert told == (False, "The last 3 fits failed, the labels are kept: The disk is full.")
+    assert (lines[-1][0], lines[-1][1].startswith("The trainer says: fit failed.")) == (False, True)
+    assert [answer for ok, answer in lines if ok and "failed" in answer] == []
     board.put_fit(project, 0.0, state="idle")
 
     # In Label Studio's own form, which would show no more than a status, and no text of ours.
@@ -69,6 +83,81 @@ def test_a_healthy_project_has_no_bad_finding_and_a_sick_one_has_each_with_a_rem
     ], "and not that no event arrives"
     assert all(finding.remedy for finding in sick)
     assert "Start model training on annotation submission" in sick[1].remedy
+
+
+@pytest.mark.parametrize(
+    ("queue", "fit", "base_model", "bad_lines"),
+    [
+        ({}, {}, "", []),
+        ({}, {"state": "failed", "message": "The disk is full.", "failures_in_a_row": 1}, "",
+         ["The last fit failed, the labels are kept: The disk is full.", "The trainer says: fit failed. 3 of 8"]),
+        ({}, {}, "No such file.", ["The trainer says: no fit possible. No fit is possible: No such file. 3 of 8"]),
+        ({"first": "No fit is possible: No such file."}, {}, "No such file.",
+         ["No fit is possible: No such file.", "The trainer says: no fit possible. 3 of 8"]),
+        ({"state": "refused", "message": "No labels."}, {"state": "failed", "failures_in_a_row": 2}, "",
+         ["The last 2 fits failed, the labels are kept: ", "The trainer says: refused. No labels."]),
+    ],
+    ids=["well", "failed", "no base model", "said by its notice", "refused after failures"],
+)  # fmt: skip
+def test_what_the_trainer_says_is_bad_where_it_is_and_said_once(
+    queue: dict[str, Any], fit: dict[str, Any], base_model: str, bad_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = QueueStatus(**{"at": 9.0, "state": "waiting", "message": "3 of 8", **queue})
+    fitted = FitStatus(**{"at": 1.0, **fit})
+    found = summary(looked, fitted, base_model, now=10.0, reconcile_s=60)
+    own = for_project(Settings(_env_file=None), NO_OPTIONS)
+    told = {
+        "queue": asdict(looked), "fit": asdict(fitted), "base_model": {"state": "unknown"}, "settings": asdict(own),
+        "state": found.state, "sentences": found.sentences,
+    }  # fmt: skip
+    answer = httpx.Response(200, json=told, request=httpx.Request("GET", "http://backend"))
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
+    project = Project(7, "", "", "", None, False, 0, 0, False, False)
+    findings = list(_said_by_trainer(project, "http://backend", Credentials()))
+    assert [finding.answer for finding in bad(findings)] == bad_lines
+    assert findings[-1].answer.startswith(f"The trainer says: {found.state}.")
+
+
+class Follows(LabelStudioClient):
+    """Whose project follows three predictions of this version."""
+
+    def __init__(self, version: str):
+        super().__init__("http://127.0.0.1:1", "not asked")
+        self.followed = version
+
+    def model_versions(self, project: int) -> dict[str, int]:
+        return {self.followed: 3}
+
+
+def test_a_project_that_has_ended_is_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = Ending(7, "a1", "nextlabel-1-A", "all", 0, {}, "").model_version
+    project = Project(7, "", "", UNCERTAINTY, name, True, 0, 0, False, False)
+    findings = list(_followed(Follows(name), project))
+    assert bad(findings) == []
+    assert findings[-1].answer == (
+        "Model version: machine-labels-a1, 3 predictions for review, as the project has ended; `nextlabel finish "
+        "--project 7 --undo` takes that back"
+    )
+    own = asdict(for_project(Settings(_env_file=None), NO_OPTIONS))
+    told = {
+        "queue": asdict(QueueStatus()), "fit": asdict(FitStatus()), "base_model": {"state": "unknown"},
+        "settings": own, "state": DISCONNECTED, "sentences": ["the project has ended"],
+    }  # fmt: skip
+    answer = httpx.Response(200, json=told, request=httpx.Request("GET", "http://backend"))
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
+    assert bad(list(_said_by_trainer(project, "http://backend", Credentials()))) == []
+    goes_on = replace(project, model_version="nextlabel-1-A")
+    assert len(bad(list(_said_by_trainer(goes_on, "http://backend", Credentials())))) == 1
+
+
+def test_before_somebody_connects_a_project_of_0_1_0_again_what_else_changes_is_said() -> None:
+    project = Project(7, "", "", SEQUENTIAL, "somebody-3", False, 0, 0, False, False)
+
+    def remedies(options: ProjectOptions) -> list[str]:
+        return [f.remedy for f in bad(list(_warned(_followed(Follows("somebody-3"), project), project, options)))]
+
+    assert [remedy.count("connect --project 7 --preview` lists") for remedy in remedies(NO_OPTIONS)] == [1, 1]
+    assert "preview" not in "".join(remedies(ProjectOptions(defaults=LATEST)))
 
 
 def test_a_trainer_that_was_never_started_is_said_once(

@@ -281,7 +281,8 @@ def test_whoever_leaves_is_told_what_goes_and_what_stays() -> None:
     studio: Any = InMemory()
     connect(studio, 7, A, Credentials(), ignored_labels=(), control_first=20)
     assert disconnect(studio, 7)[-2:] == [
-        "its options are gone (control_first): `nextlabel restore FILE` brings them back from a backup",
+        "its options are gone (control_first): once it is connected again, `nextlabel restore FILE` brings them back "
+        "from a backup",
         "versions and audits stay in MODEL_DIR; `nextlabel forget --project 7` deletes them",
     ]
 

@@ -329,6 +329,7 @@ def test_a_half_that_is_often_missing_is_a_remark_and_one_that_always_is_a_warni
     always = only(say(config(PAIR), *(task(i, title=" ", body="A body.") for i in range(1, 9))))
     assert always.text.startswith("In all 8 tasks the field 'title' is empty (for example task 1), so that the other")
     assert (always.first, always.harmless) == (False, False)
+    assert "or choose the fields with `nextlabel connect --project 7 --fields A,B`." in always.text
 
 
 def test_of_several_texts_a_missing_one_is_said_and_one_of_identifiers_is_left_out_alone(say: Say) -> None:
@@ -348,6 +349,7 @@ def test_a_half_that_no_task_has_comes_first_and_only_until_one_has_it(say: Say)
     nowhere = only(say(config(PAIR), *tasks))
     assert nowhere.text.startswith("In all 8 tasks the field 'title' is missing. Nothing is fitted on the other half")
     assert (nowhere.first, nowhere.harmless) == (True, False)
+    assert nowhere.text.endswith("or choose the fields with `nextlabel connect --project 7 --fields A,B`.")
     assert not only(say(config(PAIR), *tasks, task(9, title="A title.", body="A body."))).first
 
 
@@ -541,3 +543,13 @@ def test_how_to_find_tasks_by_their_prediction(control: str, contains: str) -> N
     said = notices.how_to_find(found.asked[0])
     assert contains in said
     assert bool(said) == bool(contains)
+
+
+def test_where_connecting_again_also_changes_the_defaults_that_is_said_beforehand() -> None:
+    kept, latest = ProjectOptions(), ProjectOptions(defaults=LATEST)
+    for notice in (notices.sampling_changed, notices.follows_another):
+        assert notice("another", 7, kept).text.endswith(
+            " To connect it again also takes over today's defaults, which `nextlabel connect --project 7 --preview` "
+            "lists beforehand."
+        )
+        assert "defaults" not in notice("another", 7, latest).text

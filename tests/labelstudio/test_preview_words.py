@@ -83,6 +83,17 @@ def test_it_is_said_whose_prelabels_annotators_lose(project: Project, shown: boo
     assert said in words.on_prelabels(plan(project, shown=shown), {"bert-v3": 5000, "older": 9})
 
 
+def test_predictions_without_a_version_are_seen_while_the_project_follows_none() -> None:
+    follows_none, forgot = plan(replace(NEW, model_version="")), plan(replace(NEW, model_version=None))
+    assert words.on_prelabels(follows_none, {"": 1, "older": 9}) == (
+        "pre-labels: those without a version (1 prediction) vanish for annotators; Label Studio keeps them. "
+        "Nextlabel's guesses stay hidden (--show-predictions)."
+    )
+    assert "annotators see none and none vanish" in words.on_prelabels(forgot, {"": 3})
+    hidden = plan(replace(NEW, model_version="", show_predictions=False))
+    assert "annotators see none now" in words.on_prelabels(hidden, {"": 3})
+
+
 def test_prelabels_of_a_version_that_the_queue_follows_no_more_vanish() -> None:
     found = replace(plan(replace(NEW, model_version="nextlabel-3-x"), shown=True), follows_another=True)
     assert "those of nextlabel-3-x vanish for annotators." in words.on_prelabels(found, {})
@@ -192,6 +203,8 @@ def test_what_was_measured_is_told_and_that_it_says_nothing_of_another_machine()
     assert "the backend at http://gpu.lan:9090 seems to run on another one" in words.on_speed(
         "m", "cpu", 1, 1, "http://gpu.lan:9090"
     )
+    away = words.on_speed("m", "cpu", 1, 1, cluster=True)
+    assert away.endswith("as RAY_ADDRESS is set, fits are computed on that cluster, of which they say nothing.")
 
 
 def test_too_little_room_on_the_disk_is_said() -> None:

@@ -421,6 +421,7 @@ def test_labels_do_not_wait_longer_because_the_clock_was_set_back(fitted: House)
 
 
 def test_a_few_labels_are_no_reason_for_a_fit_until_somebody_labels_again(fitted: House) -> None:
+    fitted.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
     version = fitted.active_version
     for labels in range(1, FEW):
         fitted.label(POOL[:labels], RIGHT)
@@ -436,7 +437,15 @@ def test_a_few_labels_are_no_reason_for_a_fit_until_somebody_labels_again(fitted
     assert f"{FEW} new labels have waited" in fitted.look().reason
 
 
+def test_in_a_project_of_0_1_0_any_label_has_waited_long_enough_after_that_time(fitted: House) -> None:
+    fitted.label(POOL[:1], RIGHT)
+    assert fitted.look().reason == ""
+    fitted.now += fitted.settings.fit_max_wait_s
+    assert "1 new labels have waited" in fitted.look().reason
+
+
 def test_one_label_in_the_evening_and_one_in_the_morning_are_fitted_in_the_morning(fitted: House) -> None:
+    fitted.registry.put_options(PROJECT, ProjectOptions(defaults=LATEST))
     fitted.label(POOL[:1], RIGHT)
     assert fitted.look().reason == ""
     fitted.now += 10 * fitted.settings.fit_max_wait_s

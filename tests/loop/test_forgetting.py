@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import lock, shared
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import ProjectState
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions.registry import Registry
 
 PROJECT, OTHERS = 7, (77, 17, 70)
@@ -94,6 +97,34 @@ def test_a_project_that_is_connected_is_not_forgotten(home: Path) -> None:
     assert "secret" not in str(error.value)
     assert before <= files(home)
     assert JobQueue(home).demanded(PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("answered", "url"),
+    [(make_card(9).version, "http://host:9090"), (UNTRAINED, "http://other:9090")],
+    ids=["with versions of its own", "without any, elsewhere"],
+)
+def test_a_project_that_another_backend_has_taken_over_is_forgotten_here_and_stays_connected(
+    home: Path, answered: str, url: str
+) -> None:
+    with Pool(pool_path(home, PROJECT)) as pool:
+        pool.update(ProjectState, lambda state: replace(state, backend_url="http://host:9090"))
+    taken_over = Studio(replace(backend({}, url), model_version=answered))
+    ours = Studio(replace(backend({}, url), model_version=make_card(1).version))
+    unreached = Studio(replace(backend({}, url), model_version=answered, state="Disconnected"))
+    for connected in (ours, unreached):
+        with pytest.raises(InUseError, match="have it run, so that Label Studio reaches it"):
+            forgotten(home, connected)
+    forgotten(home, taken_over)
+    assert files(home) == set()
+
+
+def test_a_damaged_copy_keeps_nobody_from_forgetting(home: Path) -> None:
+    pool_path(home, PROJECT).write_bytes(b"damaged" * 1000)
+    with pytest.raises(InUseError, match="still connected"):
+        forgotten(home, CONNECTED)
+    forgotten(home)
+    assert files(home) == set()
 
 
 @pytest.mark.parametrize("held", [lock, shared], ids=["lock", "shared"])

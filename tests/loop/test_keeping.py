@@ -11,9 +11,10 @@ import pytest
 from helpers.told_studio import Studio, backend
 from helpers.versions import make_card, write_weights
 from nextlabel.commands import backup as command
+from nextlabel.commands.restore import told
 from nextlabel.errors import BadSettingError
 from nextlabel.loop.controller import Controller, _DisconnectedError
-from nextlabel.loop.keeping import _merged, back_up, plan
+from nextlabel.loop.keeping import _merged, back_up, plan, restore
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
@@ -21,6 +22,7 @@ from nextlabel.store.state import ProjectState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.versions import UNTRAINED
 from nextlabel.versions import archive
+from nextlabel.versions.endings import Ending, Endings
 from nextlabel.versions.registry import Registry
 
 OURS: dict[str, Any] = {"control_seed": "ab", "window": 64, "audits": 1}
@@ -94,11 +96,26 @@ def test_options_that_cannot_come_back_are_named_and_stop_nothing_else(tmp_path:
     assert (changed, "were spoilt" in why) == ([], True)
 
 
+def test_a_restore_says_that_an_end_is_left_out_which_was_taken_back(tmp_path: Path) -> None:
+    Registry(tmp_path).save(make_card(1, project=7), {1: "pos"}, write_weights)
+    settings, out, endings = Settings(_env_file=None, model_dir=tmp_path), tmp_path / "b.zip", Endings(tmp_path)
+    endings.begin(Ending(7, "run", "nextlabel-1", "all", 0, {}, ""), [])
+    archive.write(out, tmp_path, {}, "0.1.0", "")
+    endings.forget(7)
+    studio, jobs = Studio(backend({})), JobQueue(tmp_path)
+    found = plan(settings, studio, out)
+    said = list(told(found))
+    assert "0 files are new here, 3 are the same, 0 are others and replaced" in said
+    assert "  leaves out models/7/ending.json: the project's end has been taken back since" in said
+    restore(settings, studio, jobs, out, found)
+    assert not endings.holds(7)
+
+
 @pytest.mark.parametrize(
     ("studio", "code", "why"),
     [
         (Studio(there=False), 1, "Label Studio at http://127.0.0.1:1 does not have project 7 (any more)"),
-        (Studio(), 0, "it is not connected; run `nextlabel connect --project 7`"),
+        (Studio(), 0, "it is not connected)"),
         (Studio(backend(KEPT)), 0, ""),
     ],
     ids=["not there", "not connected", "connected"],

@@ -235,7 +235,7 @@ def test_without_pyarrow_two_files_are_written_and_the_third_names_what_to_insta
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(label_files, "find_spec", lambda name: None)
     assert written(house, tmp_path / "labels").files == ("csv/labels.csv", "jsonl/labels.jsonl")
-    with pytest.raises(NextlabelError, match=r"nextlabel\[export\]"):
+    with pytest.raises(NextlabelError, match=r"in the checkout, pip install '\.\[export\]'"):
         written(house, tmp_path / "labels.parquet")
     assert not list(tmp_path.glob(".*")), "nothing is left of what failed"
 

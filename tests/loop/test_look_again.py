@@ -37,7 +37,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
-from nextlabel.values.options import ProjectOptions
+from nextlabel.values.options import LATEST, OF_0_1_0, ProjectOptions
 from nextlabel.values.queue import Published
 from nextlabel.versions.registry import Registry
 
@@ -117,7 +117,7 @@ class Scene:
         self.home, self.settings = home, Settings(_env_file=None, model_dir=home)
         self.registry, self.board = Registry(home), StatusBoard(home)
         self.registry.know(1)
-        self.set(Studio(ProjectOptions(control_seed="s", **options)))
+        self.set(Studio(ProjectOptions(**{"defaults": LATEST, "control_seed": "s", **options})))
         self.pool = Pool(pool_path(home, 1))
         self.pool.upsert(self.row(task) for task in range(1, TASKS + 1))
 
@@ -197,6 +197,23 @@ def test_all_that_is_odd_is_listed_and_nothing_of_what_judges_ever_is(scene: Cal
     again.pool.upsert([again.row(task, draw=f"{task:02}") for task in drawn("s", 0.5, range(1, TASKS + 1))])
     again.look()
     assert again.studio.open == set(), "nor is one drawn for a second vote"
+
+
+def test_in_a_project_of_0_1_0_labels_are_looked_at_only_once_somebody_asks_for_it(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decides = LookedAt((), {7: "1"})
+    monkeypatch.setattr("nextlabel.learning.suspects.look", lambda *given: decides)
+    project = scene(defaults=OF_0_1_0)
+    project.look()
+    assert project.pool.state(AgainState).casting == {}, "of two different answers the latest counts, as it did"
+    assert len(project.pool.without_vector(EMBEDDINGS, Embedder.name, range(1, TASKS + 1))) == TASKS
+    project.become(look_again=2)
+    project.look()
+    assert project.pool.state(AgainState).casting == decides.casting
+    later = scene()
+    later.look()
+    assert later.pool.state(AgainState).casting == decides.casting, "without the option, too"
 
 
 @pytest.mark.parametrize("why", ["off", "one person", "people", "not ours"])
@@ -450,7 +467,7 @@ of_each_write = pytest.mark.parametrize(
 def test_options_are_read_and_written_by_one_at_a_time(
     scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, write: Callable[..., object]
 ) -> None:
-    project, turns = scene(), list[bool]()
+    project, turns = scene(defaults=OF_0_1_0), list[bool]()
     monkeypatch.setattr("nextlabel.labelstudio.project_options.PATIENCE_S", 0.0)
     (project.home / "locks").mkdir(exist_ok=True)
 
@@ -476,7 +493,7 @@ def test_options_are_read_and_written_by_one_at_a_time(
 def test_what_a_listing_at_the_same_moment_saves_as_it_was_is_written_again(
     scene: Callable[..., Scene], write: Callable[..., object]
 ) -> None:
-    project = scene()
+    project = scene(defaults=OF_0_1_0)
     as_it_was, saved = project.studio._backends, list[bool]()
 
     def listed(studio: Studio, project_id: int) -> list[MLBackend]:

@@ -7,14 +7,21 @@ from typing import Any
 
 import pytest
 
+from helpers.versions import make_card, write_weights
 from nextlabel.labelstudio.client import SEQUENTIAL, UNCERTAINTY, LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.objects.fields import TextField
+from nextlabel.loop.controller import Controller, _Found
+from nextlabel.loop.fitting import FitDecision
 from nextlabel.loop.outside import JUST_NOW, LEFT, RECENT, SOME, come_by_another_way
 from nextlabel.loop.sync import annotators_at_work, sync
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import OutsideState, SyncState
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.queue import Published
+from nextlabel.versions.registry import Registry
 
 CONFIG = LabelConfig("label", "text", (TextField("$text", "text"),), ("pos", "neg"))
 V1, V2 = "nextlabel-1-A", "nextlabel-2-B"
@@ -108,6 +115,34 @@ def test_whoever_labels_in_another_order_is_noticed_and_no_more_once_they_have_s
     assert table.label(*range(41, 70), *QUEUE[30:36]).total == SOME + 1
     assert len(table.pool.state(OutsideState).recent) == RECENT
     assert not table.says_so()
+
+
+def test_the_log_says_once_that_labels_come_on_other_tasks_and_again_once_they_do_again(
+    table: Table, tmp_path: Path, tiny: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    card = make_card(1, version=V1)
+    settings = Settings(_env_file=None, model_dir=tmp_path, base_model=str(tiny), device="cpu")
+    registry = Registry(tmp_path)
+    registry.save(card, {}, write_weights)
+    controller = Controller(settings, registry, StatusBoard(tmp_path), table.studio, JobQueue(tmp_path))
+
+    def logged() -> int:
+        """How often it is in the log after another look."""
+        found = _Found(PROJECT, CONFIG, FitDecision("", "", 0, 0), V1)
+        controller._report(table.pool, found, state="published", version=V1)
+        return sum("Labels come on tasks that the queue did not offer" in line for line in caplog.messages)
+
+    table.label(*QUEUE[:10])
+    assert logged() == 0
+    table.label(*REST[:SOME])
+    assert (logged(), logged()) == (1, 1)
+    table.pool.update(OutsideState, lambda state: replace(state, example=REST[1]))
+    assert logged() == 1, "another example, and no other cause"
+    table.offer(V1, range(41, 80))
+    table.label(*QUEUE[10:30])
+    assert logged() == 1
+    table.label(*REST[SOME : 2 * SOME])
+    assert logged() == 2
 
 
 def test_several_people_may_each_have_had_a_task_open_before_there_was_an_order(table: Table) -> None:

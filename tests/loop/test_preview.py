@@ -1,6 +1,7 @@
 """What is found out before a project is connected, and that finding it out changes nothing."""
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -12,9 +13,9 @@ import pytest
 
 from nextlabel.commands import connect as command
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
-from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.client import SEQUENTIAL, LabelStudioClient, Project
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.connection import Credentials, Plan, connect
 from nextlabel.labelstudio.preview_words import on_labels
 from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.loop import fitting, starting
@@ -256,6 +257,41 @@ def test_a_preview_says_what_connecting_does_and_changes_nothing(
     monkeypatch.setenv("BASE_MODEL", "nobody/has-this")
     said = preview(project, web.url, capsys)
     assert f"project {project}: settings: nothing changes." in said
-    assert any("cannot be known: BASE_MODEL=nobody/has-this is not on this machine" in line for line in said)
+    [unknown] = [line for line in said if "cannot be known" in line]
+    assert "BASE_MODEL=nobody/has-this is not on this machine. A trainer that starts fetches it: ask again" in unknown
     assert all_rows(label_studio.data_dir) == rows
     assert all_files(web.model_dir) == files
+
+
+def test_label_studio_shows_predictions_without_a_version_while_the_project_follows_none(
+    studio: LabelStudioClient,
+) -> None:
+    project = studio.create_project("predictions of nobody", XML)
+    studio.import_tasks(project, [{"data": {"text": "one"}}])
+    task = studio.next_task(project)
+    assert task is not None
+    said = [{"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": ["pos"]}}]
+    studio._call("POST", "api/predictions/", json={"task": task["id"], "result": said})
+    found = studio.project(project)
+    assert (found.model_version, found.show_predictions, studio.model_versions(project)) == ("", True, {"": 1})
+    again = studio.next_task(project)
+    assert again is not None
+    assert len(again["predictions"]) == 1
+
+
+def test_it_is_tried_out_with_the_cores_of_one_trainer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[str]()
+    monkeypatch.setenv("OMP_NUM_THREADS", "to be put back")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("nextlabel.processes.os.sched_getaffinity", lambda process: range(8))
+
+    def tried(*given: object) -> list[str]:
+        seen.append(os.environ["OMP_NUM_THREADS"])
+        return []
+
+    monkeypatch.setattr("nextlabel.loop.preview.preview", tried)
+    project = Project(7, "", XML, SEQUENTIAL, "", True, 0, 0, False, False)
+    planned = Plan(project, "http://localhost:9090", (), None, ProjectOptions(), CONFIG, False, False)
+    two = settings.model_copy(update={"workers": 2})
+    command._preview(two, LabelStudioClient("http://127.0.0.1:9", "token"), Credentials(), planned)
+    assert seen == ["4"]

@@ -5,6 +5,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from helpers.versions import make_card, write_weights
 from nextlabel.errors import BadBackupError
 from nextlabel.values.options import ProjectOptions
 from nextlabel.versions import archive
+from nextlabel.versions.endings import CLOSE, ENDING, STEPS, Ending, Endings, Step
 from nextlabel.versions.registry import OPTIONS, POINTER, Registry
 
 PROJECT, LABELS = 7, {1: "pos", 2: "neg"}
@@ -103,6 +105,23 @@ def test_what_is_there_is_told_and_only_files_of_the_archive_are_replaced(home: 
     restore(made, home)
     assert files(home) == {**before, "audits/7/1/RELEASED": b""}
     assert Registry(home).current(PROJECT) == V2, "weights stay"
+
+
+def test_the_end_of_a_project_that_was_taken_back_since_does_not_come_back(home: Path, tmp_path: Path) -> None:
+    endings, out = Endings(home), tmp_path / "ended.zip"
+    ending = Ending(PROJECT, "run", V2, "all", 0, {}, "2026-11-30T00:00:00+00:00")
+    endings.begin(ending, [Step(1, CLOSE, 0)])
+    contents, names = archive.write(out, home, {}, "0.1.0", ""), [f"models/7/{name}" for name in (STEPS, ENDING)]
+    assert (archive.differing(contents, home), archive.taken_back(contents, home)) == (([], []), [])
+    endings.forget(PROJECT)  # as nextlabel finish --undo does last
+    assert archive.taken_back(contents, home) == names
+    restore(out, home)
+    assert not endings.holds(PROJECT), "the project goes on"
+    endings.begin(replace(ending, run="another"), [])
+    assert archive.differing(contents, home)[1] == names, "what is replaced is asked about"
+    shutil.rmtree(home / "models")
+    restore(out, home)
+    assert endings.load(PROJECT) == ending, "where all was lost, the end can still be taken back"
 
 
 def test_a_version_that_is_deleted_while_it_is_read_is_left_out(home: Path, tmp_path: Path) -> None:

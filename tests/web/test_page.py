@@ -142,6 +142,17 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     assert "There is no agreement to tell: no task has two answers." in text
 
 
+def test_when_labels_are_compared_in_a_project_of_an_earlier_release_is_said(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    nothing = told(long_ago())
+    nothing["look_again_of"] |= {"on": False, "tasks": []}
+    Registry(tmp_path).put_options(PROJECT, ProjectOptions())
+    with saying(nothing):
+        text = " ".join(parse(client.get("/").text).text.split())
+    assert "in a project with the defaults of an earlier release once a second person may be asked." in text
+
+
 def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: FlaskClient) -> None:
     old = told(long_ago())
     old["history_of"][0]["accuracy"] = {"value": 0.41, "low": 0.0, "high": 1.0, "n": 0}

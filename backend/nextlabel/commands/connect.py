@@ -10,7 +10,7 @@ from nextlabel.labelstudio.client import LabelStudioClient, MLBackend
 from nextlabel.labelstudio.connection import Credentials, Plan, connect, disconnect, plan, what_is_read
 from nextlabel.labelstudio.project_options import alone
 from nextlabel.labelstudio.registration import extra_of, find_backend, registrations
-from nextlabel.processes import keep_few_kernels
+from nextlabel.processes import keep_few_kernels, share_cores
 from nextlabel.settings import Settings, changes, for_project, load_settings
 from nextlabel.values.options import ProjectOptions
 
@@ -92,7 +92,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _preview(settings: Settings, studio: LabelStudioClient, credentials: Credentials, found: Plan) -> list[str]:
-    keep_few_kernels()
+    keep_few_kernels()  # as a trainer does
+    share_cores(settings.workers)
     from nextlabel.loop.preview import preview
 
     then = found.backend and replace(found.backend, extra_params=found.extra)

@@ -92,4 +92,4 @@ def _write_labels(settings: Settings, registry: Registry, source: Source, option
     unread = f"; {written.unread} tasks cannot be read and are not in it" if written.unread else ""
     print(f"wrote the labels of {written.rows} tasks to {options.labels} ({', '.join(written.files)}){unread}")
     if not options.labels.suffix and formats() != FORMATS:
-        print("There is no Parquet file, as that needs the package pyarrow: pip install 'nextlabel[export]'.")
+        print("There is no Parquet file, as that needs the package pyarrow: in the checkout, pip install '.[export]'.")

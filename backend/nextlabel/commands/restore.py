@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
     restore(settings, studio, jobs, options.file, found)
-    print(f"MODEL_DIR={settings.model_dir} holds all files of the archive.")
+    print(f"MODEL_DIR={settings.model_dir} holds all files of the archive{' but those' if found.left_out else ''}.")
     return int(bool(found.lost))
 
 
@@ -49,11 +49,12 @@ def told(found: Plan) -> Iterator[str]:
     yield f"The archive is of {contents.made_at}, by release {contents.release}."
     for project in contents.projects:
         yield f"project {project}: {described(contents, project)}"
-    same = len(contents.files) - len(found.new) - len(found.replaced)
+    same = len(contents.files) - len(found.new) - len(found.replaced) - len(found.left_out)
     yield f"{len(found.new)} files are new here, {same} are the same, {len(found.replaced)} are others and replaced"
     yield from (f"  replaces {name}" for name in found.replaced[:SHOWN])
     if len(found.replaced) > SHOWN:
         yield f"  and {len(found.replaced) - SHOWN} more"
+    yield from (f"  leaves out {name}: the project's end has been taken back since" for name in found.left_out)
     for project, names in found.changed.items():
         yield f"project {project}: changes in Label Studio {', '.join(names)}"
     for project, why in found.lost.items():

@@ -47,7 +47,7 @@ def _require(node: str, libraries: Mapping[str, str]) -> None:
     if differing:
         raise NextlabelError(
             f"Node {node} of the cluster has {', '.join(differing)}. Install the same releases on every node: "
-            f"pip install 'nextlabel[ray]=={libraries['nextlabel']}'."
+            f"in a checkout of nextlabel {libraries['nextlabel']}, pip install '.[ray]'."
         )
 
 

@@ -513,7 +513,10 @@ def disconnect(
 def _what_else(project: int, extra_params: Mapping[str, object]) -> list[str]:
     """What went with the backend, and what stays."""
     options = sorted(of_ours(extra_params).keys() - {BEFORE, "defaults", "control_seed", "reopened"})
-    gone = f"its options are gone ({', '.join(options)}): `nextlabel restore FILE` brings them back from a backup"
+    gone = (
+        f"its options are gone ({', '.join(options)}): once it is connected again, `nextlabel restore FILE` brings "
+        "them back from a backup"
+    )
     stay = f"versions and audits stay in MODEL_DIR; `nextlabel forget --project {project}` deletes them"
     return [*([gone] if options else []), stay]
 

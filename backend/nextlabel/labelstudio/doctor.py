@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import jwt
@@ -17,13 +17,16 @@ from nextlabel.labelstudio.client import (
 )
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, said_of
+from nextlabel.labelstudio.notices import takes_over
 from nextlabel.labelstudio.reaching import remedy_of
 from nextlabel.labelstudio.registration import is_at, registrations, webhook_works
+from nextlabel.store.summary import DISCONNECTED, FIT_FAILED, NO_FIT
 from nextlabel.values.options import NO_OPTIONS, OWN, ProjectOptions
-from nextlabel.values.versions import is_ours
+from nextlabel.values.versions import MACHINE_LABELS, is_ours
 
 TRIED = "1.23"  # the Label Studio release that this backend is tested with
 ROUND_TRIP_S = 15.0
+BAD_STATES = ("failed", "refused", DISCONNECTED, FIT_FAILED, NO_FIT)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ def examine(
     served = yield from _passing(_served(found, backends, url))
     if not (served and backends):
         return
-    yield from _followed(studio, found)
+    options = ProjectOptions.of(backends[0].extra_params)
+    yield from _warned(_followed(studio, found), found, options)
     if not reachable[0].ok and is_at(backends[0], url):
         return
-    registered = yield from _passing(_registered(studio, found, backends, credentials))
+    registered = yield from _passing(_warned(_registered(studio, found, backends, credentials), found, options))
     if not (registered and all(f.ok for f in reachable)):
         return
     if (yield from _passing(_round_trip(studio, found, backends[0], url, credentials))):
@@ -71,6 +75,13 @@ def _passing(findings: Iterator[Finding]) -> Generator[Finding, None, bool]:
         yield finding
         well = well and finding.ok
     return well
+
+
+def _warned(findings: Iterator[Finding], project: Project, options: ProjectOptions) -> Iterator[Finding]:
+    """The same findings; where connecting again is the remedy, with what else comes of that."""
+    for finding in findings:
+        connects = f"nextlabel connect --project {project.id}" in finding.remedy
+        yield replace(finding, remedy=finding.remedy + takes_over(project.id, options)) if connects else finding
 
 
 def _token(studio: LabelStudioClient, api_key: str) -> list[Finding]:
@@ -166,6 +177,11 @@ def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
     if not version:
         return Finding(True, "Model version: none yet; tasks come in random order until something is published")
     count = studio.model_versions(project.id).get(version, 0)
+    if _has_ended(project):
+        undo = f"`nextlabel finish --project {project.id} --undo` takes that back"
+        return Finding(
+            True, f"Model version: {version}, {count} predictions for review, as the project has ended; {undo}"
+        )
     if is_ours(version) and count:
         return Finding(True, f"Model version: {version}, {count} tasks published")
     return Finding(
@@ -173,6 +189,11 @@ def _model_version(studio: LabelStudioClient, project: Project) -> Finding:
         f"Model version: {version}, with {count} predictions; the queue is in random order.",
         f"Run `nextlabel connect --project {project.id}` again: it lets the project follow this backend.",
     )
+
+
+def _has_ended(project: Project) -> bool:
+    """Whether people review the machine's labels, which to connect again would hide."""
+    return bool(project.model_version) and str(project.model_version).startswith(MACHINE_LABELS)
 
 
 def _registered(
@@ -277,8 +298,10 @@ def _said_by_trainer(project: Project, url: str, credentials: Credentials) -> It
     for sentence in remarks:
         yield Finding(True, sentence)
     yield Finding(True, f"Active: {active}")
-    well = state not in ("failed", "refused", "disconnected")
-    yield Finding(well, f"The trainer says: {state}. {' '.join(sentences)}")
+    above = (*troubles, fit["message"]) if failed and fit["message"] else tuple(troubles)
+    new = [sentence for sentence in sentences if not sentence.endswith(above)]
+    well = state not in BAD_STATES or (state == DISCONNECTED and _has_ended(project))
+    yield Finding(well, " ".join((f"The trainer says: {state}.", *new)))
 
 
 def sum_of(metrics: str, name: str) -> float:

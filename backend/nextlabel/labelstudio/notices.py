@@ -21,7 +21,7 @@ from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
 from nextlabel.values.counting import EVERYTHING, Counting
 from nextlabel.values.layout import ANY_OF, ONE_OF, decoded
-from nextlabel.values.options import ANY, ProjectOptions
+from nextlabel.values.options import ANY, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
     HELD_OUT,
@@ -94,7 +94,7 @@ def on_tasks(survey: Survey, config: LabelConfig, project: int) -> Iterator[Noti
     yield from _on_later_labels(config, project)
     yield from _on_uncounted(survey)
     yield from _on_fields(survey, config, project)
-    yield from _on_halves(survey, config)
+    yield from _on_halves(survey, config, project)
     yield from _on_words(survey, config, project)
 
 
@@ -362,13 +362,13 @@ def _on_fields(survey: Survey, config: LabelConfig, project: int) -> Iterator[No
         )
 
 
-def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
-    pair = len(config.texts) == 2
+def _on_halves(survey: Survey, config: LabelConfig, project: int) -> Iterator[Notice]:
+    pair, choose = len(config.texts) == 2, f"choose the fields with `{CONNECT} --project {project} --fields A,B`"
     if nowhere := missing_everywhere(survey):
         yield Notice(
             "A field that no task has",
             f"{_capital(nowhere)}. Nothing is fitted on {'the other half of the pairs' if pair else 'the other texts'} "
-            "alone: correct the labelling config, or the data of the tasks, or choose the field with --fields.",
+            f"alone: correct the labelling config, or the data of the tasks, or {choose}.",
             first=True,
         )
         return
@@ -379,7 +379,7 @@ def _on_halves(survey: Survey, config: LabelConfig) -> Iterator[Notice]:
                 "Tasks of which a text is missing",
                 f"In {_of(seen.count, survey.readable, 'task')} {why} (for example task {seen.task_id}), so that the "
                 f"{'other text is read alone' if pair else 'other texts are read without it'}"
-                + (". Correct the labelling config, or choose the field with --fields." if everywhere else "."),
+                + (f". Correct the labelling config, or {choose}." if everywhere else "."),
                 harmless=not everywhere,
             )
 
@@ -477,21 +477,29 @@ def base_model_fails(message: str) -> Notice:
     return Notice("The base checkpoint cannot be used", f"No fit is possible: {message}", first=True)
 
 
-def sampling_changed(sampling: str, project: int) -> Notice:
+def takes_over(project: int, options: ProjectOptions) -> str:
+    """What else comes of connecting a project again that keeps the defaults of release 0.1.0; empty for others."""
+    if options.defaults != OF_0_1_0:
+        return ""
+    preview = f"`{CONNECT} --project {project} --preview`"
+    return f" To connect it again also takes over today's defaults, which {preview} lists beforehand."
+
+
+def sampling_changed(sampling: str, project: int, options: ProjectOptions) -> Notice:
     """When Label Studio does not order the queue by predictions."""
     return Notice(
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
-        f"left alone; `{CONNECT} --project {project}` sets it again.",
+        f"left alone; `{CONNECT} --project {project}` sets it again.{takes_over(project, options)}",
     )
 
 
-def follows_another(version: str | None, project: int) -> Notice:
+def follows_another(version: str | None, project: int, options: ProjectOptions) -> Notice:
     """When a person had the project follow predictions that are not of the active version."""
     return Notice(
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
-        f"`{CONNECT} --project {project}` sets it back.",
+        f"`{CONNECT} --project {project}` sets it back.{takes_over(project, options)}",
     )
 
 

@@ -107,8 +107,12 @@ def on_prelabels(plan: Plan, predictions: Mapping[str, int]) -> str:
     after = "Nextlabel's guesses are shown" if plan.shown else "Nextlabel's guesses stay hidden (--show-predictions)"
     if not project.show_predictions:
         return f"pre-labels: annotators see none now, so none vanish. {after}."
-    if not followed:
-        return f"pre-labels: the project follows no model version, so annotators see none and none vanish. {after}."
+    if not followed:  # then Label Studio shows those without a version, too, unless it follows nothing at all
+        unnamed = predictions.get("", 0) if project.model_version is not None else 0
+        if not unnamed:
+            return f"pre-labels: the project follows no model version, so annotators see none and none vanish. {after}."
+        these = f"those without a version ({_count(unnamed, 'prediction')})"
+        return f"pre-labels: {these} vanish for annotators; Label Studio keeps them. {after}."
     if is_ours(followed):
         stay = plan.shown and not plan.follows_another
         return f"pre-labels: those of {followed} {'stay' if stay else 'vanish for annotators'}. {after}."
@@ -190,11 +194,19 @@ def on_unknown(fits: Fits, why: str) -> str:
     return f"first fit:{due} What it takes, and when there is an order, cannot be known: {why}"
 
 
-def on_speed(base_model: str, device: str, step_s: float, texts_per_s: float, elsewhere: str = "") -> str:
-    """What the times rest on. `elsewhere`: the address of a backend that seems to run on another machine."""
+def on_speed(
+    base_model: str, device: str, step_s: float, texts_per_s: float, elsewhere: str = "", cluster: bool = False
+) -> str:
+    """What the times rest on. `elsewhere`: the address of a backend that seems to run on another machine; `cluster`:
+    whether fits are computed on one."""
     rates = f"{step_s:.2g} s for a step of a fit, {texts_per_s:,.0f} texts a second scored"
-    other = f"; the backend at {elsewhere} seems to run on another one, of which they say nothing" if elsewhere else ""
-    return f"times: measured on this machine just now, with {base_model} on {device}: {rates}{other}."
+    other = (
+        f"; the backend at {elsewhere} seems to run on another one: they are true if its trainer runs here"
+        if elsewhere
+        else ""
+    )
+    away = "; as RAY_ADDRESS is set, fits are computed on that cluster, of which they say nothing" if cluster else ""
+    return f"times: measured on this machine just now, with {base_model} on {device}: {rates}{other}{away}."
 
 
 def on_room(room: Room, model_dir: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ Called by hints and by the clock. Killed anywhere, the next call finishes the wo
 
 import functools
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -33,9 +34,7 @@ from nextlabel.labelstudio.notices import Notice, told
 from nextlabel.labelstudio.registration import (
     ensure_webhook,
     hook_of,
-    is_anothers,
     is_at,
-    registrations,
     remove_webhooks,
 )
 from nextlabel.learning.carrying import carried, turned
@@ -60,6 +59,7 @@ from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
+from nextlabel.loop.ownership import whose
 from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
     HEAD,
@@ -366,11 +366,7 @@ class Controller:
         )
 
     def _our_backend(self, pool: Pool, project_id: int) -> MLBackend:
-        known_at, before = pool.state(ProjectState).backend_url, self._registry.versions(project_id)
-        at = known_at if self._registry.current(project_id) else ""  # cards without weights answer as if untrained
-        found = registrations(self._studio, project_id)
-        versions = {*before, *self._registry.versions(project_id)}  # it may have been promoted meanwhile
-        ours = next((backend for backend in found if not is_anothers(backend, versions, at)), None)
+        ours, found = whose(self._studio, self._registry, project_id, pool.state(ProjectState).backend_url)
         if ours is None:
             url = without_password(found[0].url) if found else ""
             raise _DisconnectedError(OF_ANOTHER.format(url=url, project=project_id) if found else NO_BACKEND)
@@ -645,9 +641,9 @@ class Controller:
         if come_by_another_way(outside := pool.state(OutsideState), annotators_at_work(pool)):
             notes.append(notices.another_way(outside.example))
         if project.sampling != UNCERTAINTY:
-            notes.append(notices.sampling_changed(project.sampling, project.id))
+            notes.append(notices.sampling_changed(project.sampling, project.id, options))
         if self._chosen_by_a_person(pool, project, ours):
-            notes.append(notices.follows_another(project.model_version, project.id))
+            notes.append(notices.follows_another(project.model_version, project.id, options))
         return notes
 
     def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
@@ -761,8 +757,9 @@ class Controller:
         words, before = told(self._notices(pool, found)), self._board.queue(project.id)
         if before.state in ("failed", "refused"):
             log.info("project %d: works again", project.id)
-        if (words.first, words.warnings) != (before.first, before.warnings):
-            for sentence in filter(None, (words.first, *words.warnings)):
+        known = {_without_numbers(sentence) for sentence in (before.first, *before.warnings)}
+        for sentence in filter(None, (words.first, *words.warnings)):
+            if _without_numbers(sentence) not in known:
                 log.warning("project %d: %s", project.id, sentence)
         self._say(
             project.id,
@@ -814,6 +811,11 @@ class Controller:
         known = self._board.queue(project_id)
         counts = {"errors": known.errors + 1, "unanswered": known.unanswered + away}
         self._say(project_id, state="failed", message=message, **counts)
+
+
+def _without_numbers(sentence: str) -> str:
+    """By which a sentence that was said before is known again, although its counts and its example have changed."""
+    return re.sub(r"\d[\d,.]*", "", sentence)
 
 
 def _others_at_work(pool: Pool) -> int:

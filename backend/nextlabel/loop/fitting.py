@@ -50,6 +50,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import asks, asks_in_any_order, labels_in
+from nextlabel.values.options import OF_0_1_0
 from nextlabel.values.versions import Card, version_name, version_number
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.history import note_fits
@@ -129,7 +130,7 @@ class Fitter:
         version = self._registry.newest(project)
         pending = self._pending(project, version, labels)
         state = pool.update(FitState, lambda state: _with_pending(state, version or "", pending, self._now()))
-        waited_s = _waited_s(state, self._now())
+        waited_s = _waited_s(state, self._now(), self._few(project))
         own, demanded = self._own(project), self._demand_stands(pool, project, pending)
         step = next_step(own, len(self._registry.fitted_labels(project, version)) if version else 0)
         if why := self.stands(project):
@@ -159,6 +160,10 @@ class Fitter:
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
+
+    def _few(self, project: int) -> int:
+        """Fewer labels than that are fitted only while people work. A project of release 0.1.0 has any fitted."""
+        return 0 if self._registry.options(project).defaults == OF_0_1_0 else FEW
 
     def _learnt(self, pool: Pool, project: int, config: LabelConfig) -> Learnt:
         return learnt_from(pool, config.question, self._own(project).near_copies)
@@ -639,11 +644,12 @@ def _with_pending(state: FitState, version: str, pending: int, now: float) -> Fi
     return replace(state, pending=pending, last_came_at=now if pending > state.pending else last)
 
 
-def _waited_s(state: FitState, now: float) -> float:
-    """How long labels have waited for a fit. A few wait only while people work: until the last of them came."""
+def _waited_s(state: FitState, now: float, few: int) -> float:
+    """How long labels have waited for a fit. Fewer than `few` wait only while people work: until the last of them
+    came."""
     if state.pending_since is None or state.last_came_at is None:
         return 0.0
-    return (state.last_came_at if state.pending < FEW else now) - state.pending_since
+    return (state.last_came_at if state.pending < few else now) - state.pending_since
 
 
 def label_counts(question: Question, answers: Sequence[str]) -> dict[str, int]:

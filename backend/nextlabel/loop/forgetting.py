@@ -1,15 +1,17 @@
 """Forgets a project: no file of it is left in MODEL_DIR. Refuses one that is connected, or that a trainer works on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from nextlabel.errors import BadSettingError, InUseError, NextlabelError, without_password
+from nextlabel.errors import BadSettingError, InUseError, NextlabelError, PoolError, without_password
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError
-from nextlabel.labelstudio.registration import find_backend
+from nextlabel.loop.ownership import whose
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import ProjectState
 from nextlabel.store.traces import erase, traces
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.endings import Endings
@@ -70,7 +72,7 @@ def forget(settings: Settings, studio: LabelStudioClient, jobs: JobQueue, projec
     `StudioError` when Label Studio cannot be asked; `NextlabelError` when a file cannot be deleted.
     """
     with taken(settings.model_dir, project):
-        _require_disconnected(studio, project)
+        _require_disconnected(settings.model_dir, studio, project)
         jobs.drop(project)
         try:
             erase(_files(settings.model_dir, project))
@@ -96,14 +98,27 @@ def taken(model_dir: Path, project: int, names: Sequence[str] = AT_WORK) -> Iter
         yield
 
 
-def _require_disconnected(studio: LabelStudioClient, project: int) -> None:
-    backend = find_backend(studio, project) if is_there(studio, project) else None
-    if backend is not None:
+def _require_disconnected(model_dir: Path, studio: LabelStudioClient, project: int) -> None:
+    """Once another backend has taken the project over, what is here is of no use to it."""
+    if not is_there(studio, project):
+        return
+    ours, _ = whose(studio, Registry(model_dir), project, _known_at(model_dir, project))
+    if ours is not None:
         raise InUseError(
-            f"Project {project} is still connected with {without_password(backend.url)}. Run `nextlabel connect "
-            f"--project {project} --disconnect` first. (If that is the backend of another MODEL_DIR by now, stop this "
-            "one and delete its MODEL_DIR as a whole.)"
+            f"Project {project} is still connected with {without_password(ours.url)}. Run `nextlabel connect "
+            f"--project {project} --disconnect` first. (If that is a backend with another MODEL_DIR by now, have it "
+            "run, so that Label Studio reaches it: then this goes ahead, and the project stays connected with it.)"
         )
+
+
+def _known_at(model_dir: Path, project: int) -> str:
+    """Where our backend was when the project was looked at last; empty when that is not known."""
+    path = pool_path(model_dir, project)
+    if not path.exists():
+        return ""
+    with suppress(PoolError), Pool(path) as pool:
+        return pool.state(ProjectState).backend_url
+    return ""
 
 
 def _files(model_dir: Path, project: int) -> list[Path]:

@@ -62,18 +62,19 @@ def _options(studio: LabelStudioClient, project: int) -> Mapping[str, Any] | NoO
         return NoOptions(not_there(studio, project), unknown=True)
     backend = find_backend(studio, project)
     if backend is None:
-        return NoOptions(f"it is not connected; run `nextlabel connect --project {project}`, and then this again")
+        return NoOptions("it is not connected")
     return backend.extra_params or {}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a restore would do: files that it brings and that it replaces, names of options that change, by project, and
-    projects whose options cannot be restored, with a reason and what to do."""
+    """What a restore would do: files that it brings, that it replaces and that it leaves out, names of options that
+    change, by project, and projects whose options cannot be restored, with a reason and what to do."""
 
     contents: Contents
     new: list[str]
     replaced: list[str]
+    left_out: list[str]
     changed: Mapping[int, list[str]]
     lost: Mapping[int, str]
 
@@ -91,12 +92,14 @@ def plan(settings: Settings, studio: LabelStudioClient, path: Path) -> Plan:
     for project, extra in contents.options.items():
         there = _options(studio, project)
         if isinstance(there, NoOptions):
-            lost[project] = there.why
+            again = "" if there.unknown else f"; run `nextlabel connect --project {project}`, and then this again"
+            lost[project] = there.why + again
         elif not _are_possible(extra):
             lost[project] = "they were spoilt in Label Studio when the archive was made; take an older one"
         elif names := _differing(there, _merged(there, extra)):
             changed[project] = names
-    return Plan(contents, *archive.differing(contents, settings.model_dir), changed, lost)
+    new, replaced = archive.differing(contents, settings.model_dir)
+    return Plan(contents, new, replaced, archive.taken_back(contents, settings.model_dir), changed, lost)
 
 
 def _are_possible(extra: Mapping[str, Any]) -> bool:

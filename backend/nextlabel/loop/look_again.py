@@ -31,7 +31,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features
 from nextlabel.values.counting import DELETED
 from nextlabel.values.layout import agree
-from nextlabel.values.options import ProjectOptions
+from nextlabel.values.options import OF_0_1_0, ProjectOptions
 from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ class Again:
         options = self._registry.options(asker.project.id)
         on, was_on = options.asks_again, self._board.look_again(asker.project.id).on
         stops = not on and (was_on or options.reopened)
-        if not stops and (asker.pause or not (on or self._is_time(asker.pool))):
+        unasked = options.defaults != OF_0_1_0  # that release looked at no label, and the latest of two decided
+        if not stops and (asker.pause or not (on or (unasked and self._is_time(asker.pool)))):
             return False
         labelled, people = asker.pool.labelled_ids(), asker.pool.people() - {DELETED}
         why = _why_not(on, asker, people)

@@ -120,7 +120,12 @@ def _on_costs(settings: Settings, plan: Plan, read: ReadProject) -> Iterator[str
     yield words.on_fit(fits)
     elsewhere = "" if is_here(plan.url) else without_password(plan.url)
     yield words.on_speed(
-        settings.base_model, f"{speed.device} in {speed.precision}", speed.step_s, speed.texts_per_s, elsewhere
+        settings.base_model,
+        f"{speed.device} in {speed.precision}",
+        speed.step_s,
+        speed.texts_per_s,
+        elsewhere,
+        cluster=bool(settings.ray_address),
     )
     yield from words.on_room(_room(settings, read, speed), str(settings.model_dir))
 
@@ -131,7 +136,10 @@ def _speed(settings: Settings, read: ReadProject) -> Speed:
     if not some:
         raise NoModelError("the project has no text yet to try it out on.")
     if needs_download(settings.base_model):
-        raise NoModelError(f"BASE_MODEL={settings.base_model} is not on this machine; a trainer fetches it.")
+        raise NoModelError(
+            f"BASE_MODEL={settings.base_model} is not on this machine. A trainer that starts fetches it: ask again "
+            "then."
+        )
     recipe = fitting.recipe_of(settings, settings.seed, read.own, len(read.learnt.to_fit))
     targets_N = np.arange(len(some)) % len(read.config.labels)  # a step takes as long whatever it learns
     common = Words().of(read.pool, 0)  # which a trainer keeps in memory, too

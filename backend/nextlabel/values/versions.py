@@ -10,6 +10,7 @@ from nextlabel.values.layout import Layout
 
 PREFIX = "nextlabel-"
 UNTRAINED = f"{PREFIX}untrained"
+MACHINE_LABELS = "machine-labels-"  # of predictions at the end of a project, which no loop takes away
 
 
 def is_ours(version: str | None) -> bool:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from nextlabel.errors import BadBackupError
 from nextlabel.values.versions import is_ours
 from nextlabel.versions.audits import Audits
+from nextlabel.versions.endings import ENDING, STEPS, Endings
 from nextlabel.versions.history import FILE
 from nextlabel.versions.registry import CARD, LABELS, MANIFEST, OPTIONS, POINTER, TRAIL, UNFINISHED, Registry
 
@@ -214,12 +215,25 @@ def _chunks(archive: zipfile.ZipFile, name: str, stamp: Stamp) -> Iterator[bytes
 
 
 def differing(contents: Contents, model_dir: Path) -> tuple[list[str], list[str]]:
-    """Names of files that MODEL_DIR lacks, and of those that are others there."""
-    lacking = [name for name in contents.files if not (model_dir / name).exists()]
-    others = [
-        name for name in contents.files if name not in lacking and not _is(model_dir / name, contents.files[name])
-    ]
+    """Names of files that MODEL_DIR lacks, and of those that are others there; none that are left out."""
+    left_out = taken_back(contents, model_dir)
+    names = [name for name in contents.files if name not in left_out]
+    lacking = [name for name in names if not (model_dir / name).exists()]
+    others = [name for name in names if name not in lacking and not _is(model_dir / name, contents.files[name])]
     return lacking, others
+
+
+def taken_back(contents: Contents, model_dir: Path) -> list[str]:
+    """Names of files about the end of a project that are left out, as it has been taken back since: here is a version
+    that works, and no end. With them the project would stand still, and nothing of it is in Label Studio."""
+    registry, endings = Registry(model_dir), Endings(model_dir)
+    return [
+        name
+        for name in contents.files
+        if Path(name).name in (ENDING, STEPS)
+        and not endings.holds(project := int(name.split("/")[1]))
+        and registry.current(project) is not None
+    ]
 
 
 def _is(path: Path, stamp: Stamp) -> bool:

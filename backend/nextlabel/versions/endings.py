@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from nextlabel.errors import NextlabelError
 from nextlabel.store.files import replace_file
+from nextlabel.values.versions import MACHINE_LABELS
 
 ENDING, STEPS = "ending.json", "ending-steps.jsonl"
 WRITING, WRITTEN, UNDOING = "writing", "written", "undoing"  # states
@@ -36,7 +37,7 @@ class Ending:
     @property
     def model_version(self) -> str:
         """None of the loop's, which would take such predictions away."""
-        return f"machine-labels-{self.run}"
+        return f"{MACHINE_LABELS}{self.run}"
 
 
 @dataclass(frozen=True)
