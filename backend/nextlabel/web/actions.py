@@ -19,6 +19,7 @@ from nextlabel.versions import promotion
 from nextlabel.versions.download import zipped
 from nextlabel.web.access import check_form, form_token, may_press, may_see_texts, require_right, who
 from nextlabel.web.one_line import one_line
+from nextlabel.web.panels import no_fit
 from nextlabel.web.refusals import is_person, refusal
 from nextlabel.web.services import check_known, services
 
@@ -32,12 +33,10 @@ NOT_DONE = "Nothing was done"
 
 
 def _fit(project: int, about: str) -> str:
-    if paused := services().board.queue(project).paused or services().registry.options(project).pause:
-        why = paused if isinstance(paused, str) else f"Project {project} is paused"
-        raise NotPossibleError(f"{why}. Press Resume first.")
+    if why := no_fit(project):
+        raise NotPossibleError(why)
     services().jobs.demand_fit(project)
-    services().jobs.hint(project)
-    return DONE
+    return ASKED
 
 
 def _promote(project: int, about: str) -> str:
