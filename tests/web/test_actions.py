@@ -139,6 +139,15 @@ def test_what_changes_options_is_asked_of_the_trainer(
     assert Presses(tmp_path).asked(PROJECT) == []
 
 
+def test_who_polls_right_after_a_press_is_not_told_how_it_was_before(client: FlaskClient) -> None:
+    address = f"/api/projects/{PROJECT}/page"
+    assert client.get(address).get_json()["presses"] == []
+    press(client, "pause")
+    assert [one["action"] for one in client.get(address).get_json()["presses"]] == ["pause"]
+    press(client, "promote", about="99")
+    assert [one["outcome"] for one in client.get(address).get_json()["presses"]] == [REFUSED, ASKED]
+
+
 def test_what_is_no_button_and_what_is_neither_on_nor_off_is_refused(client: FlaskClient, tmp_path: Path) -> None:
     assert press(client, "show_names", about="perhaps").status_code == 409
     assert press(client, "format_disk").status_code == 403, "nobody has a token for it"
