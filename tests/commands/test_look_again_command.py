@@ -1,6 +1,7 @@
 """`nextlabel look-again`: what the trainer found, in words and as JSON."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ FOUND = LookAgain(
     (Suspect(17, "refund", 0.93, ("a model …", "9 of the 10 …"), OPEN), Suspect(4, "weather", 0.61, ("a model …",))),
     confirmed=2,
     changed=5,
+    kept=3,
 )
 
 
@@ -41,12 +43,15 @@ def test_it_lists_tasks_with_reasons_and_links(board: StatusBoard, capsys: pytes
         f"task 4, labelled 'weather', doubt 0.61  {link}4",
         "  a model …",
         "open again for a second person: 1 of at most 3",
-        "answered by a second person: 2 confirmed, 5 changed",
+        "answered by a second person: 2 confirmed, 5 changed, 3 kept against their answer",
     ]
     board.put_look_again(7, LookAgain(7.0, why="all labels are one person's"))
     look_again.main(["--project", "7"])
     said = "No label is worth a second look\nnothing is opened: all labels are one person's\n"
     assert capsys.readouterr().out == said
+    board.put_look_again(7, replace(FOUND, why="enough were"))
+    look_again.main(["--project", "7"])
+    assert capsys.readouterr().out.endswith("nothing more of the list is opened: enough were\n")
 
 
 def test_as_json_it_is_what_is_on_the_board_and_a_damaged_board_is_as_good_as_none(

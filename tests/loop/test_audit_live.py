@@ -129,6 +129,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert served == audit.ids_N[:needed].tolist(), "nothing but the audit's tasks, in the order of the draw"
     wait_until(lambda: followed(project) == head, "the queue to follow the head again")
     assert "ended, as all tasks are certified" in certificate("status")[1]
+    wait_until(lambda: project.board.certificate(project.id).claim, "the claim to be told on the page")
 
     file = tmp_path / "certificate.json"
     assert certificate("issue", "--out", file, "--labels", tmp_path / "labels.csv")[0] == 0

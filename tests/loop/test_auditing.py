@@ -19,6 +19,7 @@ from nextlabel.loop.auditing import (
     AuditOrder,
     certified_questions,
     certified_tasks,
+    claim_of,
     freeze_pool,
     in_force,
     progress,
@@ -283,7 +284,7 @@ def test_an_answer_to_a_form_is_right_when_all_that_is_shown_is(
         assert found.part is not None
         made = issue(audit, found.counted, "2026-01-03T00:00:00+00:00")
         assert made["questions"] == list(asks)
-        assert f"answers to {' and '.join(asks)} that" in made["claim"]
+        assert f"answers to {' and '.join(asks)} that" in made["claim"] == claim_of(pool, OF_FORM, audit)
         assert [one["label"] for one in made["result"]["classes"]] == list(audit.labels)
         again = records_of(pool, OF_FORM, SEED, audit, form.active_version)
         assert problems(made, again) == []
@@ -295,3 +296,4 @@ def test_an_answer_to_a_form_is_right_when_all_that_is_shown_is(
         assert bool(left_to_the_machine) == (asks == ALL), "no person may be spared a question that is not certified"
         assert certified_questions(pool, OF_FORM, audit) == (() if asks == ALL else asks)
         assert certified_questions(pool, OF_FORM, replace(audit, most_labels=3)) == ()
+        assert claim_of(pool, OF_FORM, replace(audit, most_labels=3)) == ""

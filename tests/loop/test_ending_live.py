@@ -21,6 +21,7 @@ from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.loop import ending
+from nextlabel.problems.look_again import LookAgain
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.versions import archive
@@ -107,7 +108,8 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, method: str, after: int, finish: 
 
 def is_left_alone(project: LiveProject) -> bool:
     status = project.board.queue(project.id)
-    return status.state == "disconnected" and "the project has ended" in status.message
+    nothing_open = project.board.look_again(project.id) == LookAgain()
+    return status.state == "ended" and "the project has ended" in status.message and nothing_open
 
 
 def test_a_project_ends_and_all_of_it_is_taken_back(
@@ -170,6 +172,7 @@ def predictions_for_review_are_written_once(
     assert {task: row for task, row in after.items() if isinstance(task, int)} == {
         task: row for task, row in before.items() if isinstance(task, int)
     }, "of all labels a prediction is made, so that nothing is left to close"
+    project.board.put_look_again(project.id, LookAgain(1.0, on=True, open=1, most_open=3))
     served = project.studio.next_task(project.id)
     assert served is not None
     assert served["predictions"][0]["model_version"] == ended.model_version

@@ -260,6 +260,42 @@ def test_a_task_that_a_second_person_confirms_is_off_the_list_and_one_that_is_ch
     assert project.studio.tasks[first.task] == Served(1, 2, True)
 
 
+def test_a_second_person_who_differs_confirms_nothing_though_the_casting_vote_keeps_the_label(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene(look_again=2)
+    kept, confirmed = (one.task for one in project.look().tasks if one.state == OPEN)
+    first, label = "12"[kept % 2], LABELS[kept % 3]
+    project.answer(kept, LABELS[(kept + 1) % 3], "21"[kept % 2])
+    project.answer(confirmed, LABELS[confirmed % 3], "21"[confirmed % 2])
+    cast = LookedAt((), {kept: first})
+    monkeypatch.setattr("nextlabel.learning.suspects.look", lambda *_: cast)
+    found = project.look()
+    assert project.pool.labels(SingleChoice(LABELS), holdout=False)[kept] == label, "as it was"
+    assert (found.confirmed, found.changed, found.kept) == (1, 0, 1)
+    project.pool.update(AgainState, lambda state: replace(state, casting={}))
+    found = project.look()
+    assert (found.confirmed, found.changed, found.kept) == (1, 1, 0)
+
+
+def test_what_a_third_person_says_is_laid_beside_the_first_label_and_nothing_before_they_say_it(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = scene(look_again=1)
+    [task] = [one.task for one in project.look().tasks if one.state == OPEN]
+    first, other = LABELS[task % 3], LABELS[(task + 1) % 3]
+    project.answer(task, other, "21"[task % 2])
+    again = LookedAt((Suspect(task, other, 0.9, ("odd",)),), {})
+    monkeypatch.setattr("nextlabel.learning.suspects.look", lambda *_: again)
+    project.pool.upsert([project.row(80, ("cat", "3"))])
+    found = project.look()
+    assert (project.studio.open, found.confirmed, found.changed, found.kept) == ({task}, 0, 1, 0)
+    project.pool.upsert([project.row(task, (other, "21"[task % 2]), (first, "3"))])
+    project.studio.tasks[task] = Served(3, 3, True)
+    found = project.look()
+    assert (found.confirmed, found.changed, found.kept) == (1, 0, 0)
+
+
 def test_while_somebody_waits_the_list_is_old_and_nothing_is_opened_by_it_but_not_for_long(
     scene: Callable[..., Scene],
 ) -> None:
@@ -298,7 +334,32 @@ def test_no_more_are_asked_again_than_one_in_so_many_labels(scene: Callable[...,
     project.pool.update(
         AgainState, lambda state: replace(state, asked=dict.fromkeys(range(1000, 1000 + earned - 2), ""))
     )
-    assert project.look().open == 2
+    found = project.look()
+    assert (found.open, found.why) == (2, "")
+    project.pool.update(AgainState, lambda state: replace(state, asked=dict.fromkeys(range(1000, 1000 + earned), "")))
+    assert project.look().why == f"at most one label in {EVERY} is asked about again, and {earned} of {TASKS} were"
+
+
+def test_second_votes_that_are_switched_off_leave_the_agreement_and_the_room_of_what_is_doubtful(
+    scene: Callable[..., Scene],
+) -> None:
+    project = scene(second_votes=0.4)
+    draw = drawn("s", 0.4, range(1, TASKS + 1))
+    while len(project.again.drawn(project.pool, 1)) < len(draw) - DRAWN_OPEN:
+        found = project.look()
+        project.sync()
+        for task in project.studio.open:
+            project.answer(task, LABELS[(task - 1 + (task in ODD)) % 3], "21"[task % 2])
+    assert (found.confirmed, found.changed, found.kept) == (0, 0, 0), "none of them was doubtful"
+    known = project.again.drawn(project.pool, 1)
+    assert len(known) > TASKS // EVERY
+    project.become(second_votes=0, look_again=20)
+    found = project.look()
+    assert project.studio.open == set(ODD) - set(known)
+    assert (found.why, project.again.drawn(project.pool, 1)) == ("", known)
+    project.become(second_votes=0.4)
+    project.look()
+    assert set(known) <= set(project.again.drawn(project.pool, 1))
 
 
 def test_what_is_drawn_comes_in_the_order_of_the_draw_and_never_because_it_is_doubtful(

@@ -14,6 +14,7 @@ from nextlabel.labelstudio.project_options import change
 from nextlabel.loop.look_again import DRAWN_OPEN, EVERY
 from nextlabel.problems.look_again import LISTED, OPEN, LookAgain
 from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
 
@@ -136,3 +137,6 @@ def test_a_doubtful_label_is_shown_to_another_person_and_put_back_and_a_disconne
     disconnect(studio, project.id)
     assert project.served() == {**left, **dict.fromkeys(drawn, (1, True))}
     assert all(people == 1 for people, _ in project.served().values())
+    JobQueue(backend.model_dir).hint(project.id, thorough=True)
+    wait_until(lambda: project.board.queue(project.id).state == "disconnected", "the trainer to know it")
+    assert project.found() == LookAgain(), "nothing is said to be open"

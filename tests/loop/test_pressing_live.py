@@ -114,8 +114,12 @@ def test_a_lead_pauses_resumes_shows_people_and_takes_the_new_defaults(
     assert (project.version(), project.registry.newest(project.id), state_of(project)) == (version, version, PAUSED)
     assert project.queue()[: len(served) - pending] == served[pending:], "the queue stands"
     press(project, "resume")
-    assert project.registry.card(project.id, project.wait(newer_than=version)).reason == f"{pending} new labels"
+    version = project.wait(newer_than=version)
+    assert project.registry.card(project.id, version).reason == f"{pending} new labels"
     assert not options_of(project).pause
+    press(project, "fit")  # which is done once it begins
+    version = project.wait(newer_than=version)
+    assert project.registry.card(project.id, version).reason == "Fit now or Start Training was pressed"
 
     owner, people = studio.user(), f"{project.backend.url}/api/projects/{project.id}/people"
     wait_until(lambda: httpx.get(people).json()["today"] == {"labels": pending, "people": 2}, "the figures")

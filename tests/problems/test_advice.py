@@ -67,7 +67,14 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             "the labels of the 12 tasks left may change",
         ),
         (advice.GO_ON, KNOWN, CHANGED, False, 0, "the next 64 labels may change"),
-        (advice.HARDLY_CHANGES, KNOWN, STILL, False, 0, "by more than 0.5 points"),
+        (
+            advice.HARDLY_CHANGES,
+            KNOWN,
+            STILL,
+            False,
+            0,
+            "and stop if it does: the next 64 labels will hardly change it by more than 0.5 points",
+        ),
         (advice.CANNOT_TELL, KNOWN, Helping(), False, 0, "still to be found out"),
         (
             advice.CANNOT_TELL,

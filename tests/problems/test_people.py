@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -19,9 +20,12 @@ from nextlabel.problems.people import (
     PACED,
     Answer,
     Given,
+    People,
+    Person,
     Today,
     agreement,
     pace_s,
+    paced,
     persons,
     today,
 )
@@ -50,6 +54,16 @@ def test_the_pace_is_that_of_the_last_labels_without_breaks() -> None:
     broken = [Given("a", 1e6 + at, seconds) for at, seconds in enumerate([BREAK_S, 0.0] * PACED)]
     assert pace_s(quick + broken) == 2.0
     assert pace_s(quick[: LEAST_PACED - 1]) is None
+
+
+def test_without_names_nobodys_own_speed_is_told() -> None:
+    given = [Given("abc"[at % 3], float(at), 9.0) for at in range(PACED)]
+    assert (paced(given), paced([*given, *(Given("a", 1e6 + at, 9.0) for at in range(PACED))])) == (3, 1)
+    found = People(1.0, True, Today(9, 3), 9.0, None, "", (Person("a", 3, 9, 9.0, 0, 0, ""),), paced=3)
+    shown = found.without_names
+    assert (shown.names_shown, shown.people, shown.pace_s, shown.today) == (False, (), 9.0, Today(9, 3))
+    for few in (0, 1, 2):
+        assert replace(found, paced=few).without_names.pace_s is None
 
 
 def test_of_few_shared_tasks_counts_are_said_with_an_exact_interval_and_no_kappa() -> None:

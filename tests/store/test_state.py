@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.state import FitState, ProjectState, QueueState, Record, SyncState
+from nextlabel.store.state import AgainState, FitState, ProjectState, QueueState, Record, SyncState
 from nextlabel.values.survey import UnknownWords
 
 RECORDS = (
@@ -32,6 +32,7 @@ RECORDS = (
     FitState(1.5, "nextlabel-1", 2.5, "1780000000.25", 3, 4.5),
     QueueState("somebody's own model", "nextlabel-2"),
     ProjectState(True, "Nextlabel", "bert 3", UnknownWords(256, 7, 12)),
+    AgainState({7: "pos"}, 120, {7: "2"}, 0.03, (7, 12)),
 )
 by_kind = pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
 
@@ -77,6 +78,14 @@ def test_of_a_row_of_another_release_is_kept_what_is_known(record: Record, pool:
         later = "UPDATE meta SET value = json_set(value, '$.of_the_future', 1) WHERE key = ?"
         assert db.execute(later, (type(record).__name__,)).rowcount == 1
     assert pool.state(type(record)) == record
+
+
+def test_what_was_asked_again_before_draws_were_kept_is_still_known(pool: Pool, path: Path) -> None:
+    pool.update(AgainState, lambda _: AgainState({7: "pos"}, 120, {7: "2"}, 0.03))
+    with closing(sqlite3.connect(path)) as db, db:
+        before = "UPDATE meta SET value = json_remove(value, '$.drawn') WHERE key = 'AgainState'"
+        assert db.execute(before).rowcount == 1
+    assert pool.state(AgainState) == AgainState({7: "pos"}, 120, {7: "2"}, 0.03, ())
 
 
 def test_two_threads_that_change_a_record_lose_nothing(path: Path) -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from nextlabel.store.status import FitStatus, QueueStatus
 from nextlabel.store.summary import (
+    ENDED,
     FIT_DUE,
     FIT_FAILED,
     FITTING,
+    LEFT_ALONE,
     NO_FIT,
     PAUSED,
     QUEUE_STATES,
@@ -54,6 +56,9 @@ def said(
         (said("published", "9 new labels", "fitting"), FITTING, ["Fitting: 9 new labels"]),
         (said("failed", fit="failed"), "failed", ["the queue's word on failed"]),
         (said("disconnected", fit="fitting"), "disconnected", ["the queue's word on disconnected"]),
+        (said("ended", fit="failed"), ENDED, ["the queue's word on ended"]),
+        (said("ended", ago=SILENT_S + 60), ENDED, ["the queue's word on ended"]),
+        (said("ended", paused="It rests"), ENDED, ["the queue's word on ended"]),
         (said("published", paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
         (said("published", fit="failed", paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
         (said("published", base=NO_BASE, paused="It rests"), PAUSED, ["It rests.", "the queue's word"]),
@@ -79,14 +84,14 @@ def test_no_combination_contradicts_itself(state: str, fit: str, base: str) -> N
         assert (found.progress is None) == (found.state != FITTING)
         assert found.progress in (None, Progress("score", 287, 343))
         assert "Fitting:" not in words or (
-            due and found.state in (FITTING, "failed", "refused", "reading", "disconnected")
+            due and found.state in (FITTING, "failed", "refused", "reading", *LEFT_ALONE)
         )
         if found.state in ("waiting", "publishing", "published", "overruled"):
             assert (state, fit, base) == (found.state, "idle", ""), "nothing worse is the case"
             assert not due or ago > 20, "nor is a fit due"
         assert ("out of memory" in words) == (found.state == FIT_FAILED)
         assert (NO_BASE in words) == (found.state == NO_FIT)
-        heard = state in ("refused", "failed", "reading", "disconnected")
+        heard = state in ("refused", "failed", "reading", *LEFT_ALONE)
         assert heard == (found.state == state) or (fit, base) == ("idle", "")
         assert fit != "fitting" or heard or found.state == FITTING
 
@@ -95,8 +100,8 @@ def test_a_trainer_that_says_nothing_any_more_is_not_believed_to_fit() -> None:
     for state, fit in product(QUEUE_STATES, ("idle", "fitting", "failed")):
         queue, words = QueueStatus(state=state, at=NOW - SILENT_S - 60), FitStatus(state=fit, at=NOW - SILENT_S - 90)
         found = summary(queue, words, "", NOW, RECONCILE_S)
-        assert (found.state, found.progress) == ("disconnected" if state == "disconnected" else SILENT, None)
-        assert state == "disconnected" or "nothing for 6 minutes" in found.sentences[0]
+        assert (found.state, found.progress) == (state if state in LEFT_ALONE else SILENT, None)
+        assert state in LEFT_ALONE or "nothing for 6 minutes" in found.sentences[0]
         assert summary(queue, words, "", NOW, SILENT_S).state != SILENT, "its clock looks more seldom"
 
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from flask.testing import FlaskClient
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from werkzeug.test import TestResponse
 
+from helpers.audits import AUDIT
+from helpers.pages import parse
 from helpers.served import PROJECT, VERSION, client_of, fit_version, jobs_in
 from helpers.versions import cut, make_card, write_weights
 from nextlabel.errors import NotPossibleError
@@ -23,6 +26,7 @@ from nextlabel.store.status import StatusBoard
 from nextlabel.values.linear import Linear
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions import download, heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 PAGE = f"/projects/{PROJECT}"
@@ -56,10 +60,12 @@ def last(model_dir: Path) -> tuple[str, str, str, str]:
     return found.who, found.action, found.about, found.outcome
 
 
-def test_fit_now_is_start_training(client: FlaskClient, tmp_path: Path) -> None:
-    assert press(client, "fit").status_code == 200
+def test_fit_now_is_start_training_and_is_asked_for_until_the_fit_begins(client: FlaskClient, tmp_path: Path) -> None:
+    assert press(client, "fit").status_code == 202
     assert float(JobQueue(tmp_path).demanded(PROJECT)) > 0
     assert jobs_in(tmp_path) == [("reconcile", (PROJECT, False))]
+    assert last(tmp_path) == ("this machine", "fit", "", ASKED)
+    Presses(tmp_path).note_fit(PROJECT)
     assert last(tmp_path) == ("this machine", "fit", "", DONE)
 
 
@@ -73,6 +79,26 @@ def test_while_it_is_paused_no_fit_is_asked_for(by: str, client: FlaskClient, tm
     assert (answer.status_code, "Press Resume first." in answer.get_json()["error"]) == (409, True)
     assert JobQueue(tmp_path).demanded(PROJECT) == ""
     assert last(tmp_path) == ("this machine", "fit", "", REFUSED)
+
+
+@pytest.mark.parametrize("state", ["ended", "disconnected", "audit"])
+def test_where_no_fit_will_come_none_is_asked_for_and_nothing_is_offered_that_would_do_nothing(
+    state: str, client: FlaskClient, tmp_path: Path
+) -> None:
+    why, token = "it was given away", client.get(f"/api/projects/{PROJECT}/actions").get_json()["actions"][0]["token"]
+    if state == "audit":
+        why = f"Nothing is fitted while an audit of project {PROJECT} runs"
+        Audits(tmp_path).begin(replace(AUDIT, project=PROJECT), None)
+    else:
+        StatusBoard(tmp_path).put_queue(PROJECT, 0.0, state=state, message=why)
+    answer = client.post(f"{PAGE}/actions/fit", data={"token": token}, headers={"Accept": "application/json"})
+    assert (answer.status_code, why in answer.get_json()["error"]) == (409, True)
+    assert (JobQueue(tmp_path).demanded(PROJECT), jobs_in(tmp_path)) == ("", [])
+    assert last(tmp_path) == ("this machine", "fit", "", REFUSED)
+    shown = parse(client.get(PAGE).text)
+    assert not {"press-fit", "press-pause", "press-resume"} & set(shown.ids)
+    assert why in shown.text
+    assert ("press-take_defaults" in shown.ids) == (state == "audit")
 
 
 def test_versions_are_promoted_and_rolled_back(client: FlaskClient, registry: Registry, tmp_path: Path) -> None:
@@ -111,6 +137,15 @@ def test_what_changes_options_is_asked_of_the_trainer(
     [shown] = client.get(f"/api/projects/{PROJECT}/presses").get_json()["presses"]
     assert (shown["action"], shown["outcome"], shown["why"]) == (action, REFUSED, "it is Sunday")
     assert Presses(tmp_path).asked(PROJECT) == []
+
+
+def test_who_polls_right_after_a_press_is_not_told_how_it_was_before(client: FlaskClient) -> None:
+    address = f"/api/projects/{PROJECT}/page"
+    assert client.get(address).get_json()["presses"] == []
+    press(client, "pause")
+    assert [one["action"] for one in client.get(address).get_json()["presses"]] == ["pause"]
+    press(client, "promote", about="99")
+    assert [one["outcome"] for one in client.get(address).get_json()["presses"]] == [REFUSED, ASKED]
 
 
 def test_what_is_no_button_and_what_is_neither_on_nor_off_is_refused(client: FlaskClient, tmp_path: Path) -> None:

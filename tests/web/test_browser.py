@@ -1,6 +1,7 @@
 """The pages in a real browser: what is drawn, kept, said and pressed, on a phone, in the dark, by keyboard."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,13 +17,25 @@ from helpers.browser import answering, browsing, context_of
 from helpers.paths import ROOT
 from helpers.served import client_of
 from helpers.shown_project import fill, saying, told
-from helpers.waiting import wait_until
+from helpers.told_studio import Studio as ToldStudio
+from helpers.told_studio import backend
+from helpers.waiting import WAIT_S, wait_until
+from nextlabel.loop.pressing import Pressing
+from nextlabel.problems.look_again import LookAgain
+from nextlabel.problems.people import People, Person, Today
+from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
+from nextlabel.store.presses import ASKED, DONE, Presses
 from nextlabel.store.status import StatusBoard
+from nextlabel.values.options import LATEST, OF_0_1_0, ProjectOptions
 from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 
 PROJECT = 7
+HURRIED = """() => {
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = (ms) => timeout(ms * (window.hurry ?? 1));
+}"""  # the page's patience is no matter of its clock
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 DRAWN = """() => {
@@ -187,6 +200,39 @@ def test_a_backend_that_does_not_answer_is_said_until_it_does(browser: Any, home
     shown.context.close()
 
 
+def test_a_backend_that_takes_too_long_is_said_not_to_answer_and_believed_again_once_it_does(
+    browser: Any, home: Path
+) -> None:
+    shown, app, may_answer = Shown(browser), client_of(home).application, threading.Event()
+    answer = app.wsgi_app
+
+    def slowly(environ: dict[str, Any], start: Any) -> Any:
+        assert not environ["PATH_INFO"].endswith("/page") or may_answer.wait(WAIT_S)
+        return answer(environ, start)
+
+    may_answer.set()
+    shown.page.clock.install()
+    shown.page.add_init_script(HURRIED)
+    with patch.object(app, "wsgi_app", slowly), answering(app) as address:
+        page = shown.open(address)
+
+        def later() -> bool:
+            page.clock.run_for(13_000)
+            return bool(page.is_visible("#unreachable"))
+
+        may_answer.clear()
+        page.evaluate("window.hurry = 0.01")
+        wait_until(later, "it to be said")
+        assert "The backend does not answer. What stands here was so at" in page.inner_text("#unreachable")
+        assert "347" in page.inner_text("#panel-figures"), "what was known still stands there"
+        page.evaluate("window.hurry = 1")
+        StatusBoard(home).put_queue(PROJECT, datetime.now(timezone.utc).timestamp(), labels=351)
+        may_answer.set()
+        wait_until(lambda: not later(), "it to be believed again")
+        page.wait_for_selector("#panel-figures >> text=351")
+    shown.context.close()
+
+
 def test_a_hidden_tab_asks_once_a_minute(browser: Any, address: str) -> None:
     shown = Shown(browser)
     shown.page.clock.install()
@@ -297,5 +343,92 @@ def test_pressed_buttons_do_what_they_say(browser: Any, address: str, home: Path
     with page.expect_download() as download:
         page.click("#zip-8")
     assert download.value.suggested_filename.startswith("nextlabel-8-")
+    assert shown.complaints == []
+    shown.context.close()
+
+
+class Studio(ToldStudio):
+    """Keeps the options of the backend."""
+
+    def update_ml_backend(
+        self, backend: int, project: int, url: str, title: str, user: str, password: str, extra: Mapping[str, Any]
+    ) -> None:
+        self._backends = [replace(row, extra_params=extra) for row in self._backends]
+
+
+class Pressed:
+    """A page whose buttons are pressed, and a trainer that answers."""
+
+    def __init__(self, shown: Shown, address: str, home: Path):
+        self.page, self.presses, self.registry = shown.open(address), Presses(home), Registry(home)
+        studio = Studio(backend(self.registry.options(PROJECT).put_into({})))
+        settings = Settings(_env_file=None, model_dir=home)
+        self.trainer = Pressing(settings, self.registry, studio, JobQueue(home))
+
+    def press(self, *clicks: str) -> ProjectOptions:
+        """One after the other, of which the last sends the form; the options that the trainer has made of it."""
+        *before, last = clicks
+        for selector in before:
+            self.page.click(selector)
+        return self.send(last)
+
+    def send(self, selector: str) -> ProjectOptions:
+        """Press a button that asks the trainer."""
+        with self.page.expect_navigation():
+            self.page.click(selector)
+        assert self.presses.all(PROJECT)[0].outcome == ASKED
+        assert "asked of the trainer" in self.page.inner_text("#panel-actions")
+        self.trainer.do(PROJECT)
+        assert self.presses.all(PROJECT)[0].outcome == DONE
+        self.page.wait_for_selector("#panel-actions >> text=asked of the trainer", state="detached")
+        return self.registry.options(PROJECT)
+
+
+def test_buttons_for_the_trainer_change_what_is_kept_and_what_is_offered_next(
+    browser: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextlabel.labelstudio.registration.LOOK_S", 0.0)
+    board, registry = StatusBoard(home), Registry(home)
+    board.put_look_again(PROJECT, LookAgain(1.0))
+    board.put_people(
+        PROJECT, People(1.0, True, Today(3, 1), 9.1, people=(Person("ada@shop.example", 3, 9, 9.1, 0, 0, ""),))
+    )
+    registry.put_options(PROJECT, replace(registry.options(PROJECT), defaults=OF_0_1_0, own={}))
+    shown = Shown(browser)
+    with answering(client_of(home).application) as address:
+        lead = Pressed(shown, address, home)
+        page = lead.page
+        assert lead.press("#press-pause").pause
+        page.wait_for_selector("#press-resume")
+        assert not page.query_selector("#press-fit, #press-pause")
+        assert not lead.press("#press-resume").pause
+        page.wait_for_selector("#press-fit")
+        assert lead.press("#ask-look_again > summary", "#press-look_again").look_again == 3
+        assert not page.query_selector("text=ada@shop.example")
+        assert lead.press("#ask-show_names > summary", "#press-show_names").show_people
+        page.wait_for_selector("#panel-people >> text=ada@shop.example")
+        assert not lead.press("#press-show_names").show_people
+        page.wait_for_selector("#panel-people >> text=ada@shop.example", state="detached")
+        with page.expect_navigation():
+            page.click("#press-take_defaults")
+        assert "strategy=margin (before: entropy)" in page.inner_text("main")
+        assert (registry.options(PROJECT).defaults, lead.presses.asked(PROJECT)) == (OF_0_1_0, []), "not yet"
+        assert lead.send("text=Take them").defaults == LATEST
+        page.wait_for_selector("#press-take_defaults", state="detached")
+    assert shown.complaints == []
+    shown.context.close()
+
+
+def test_a_version_is_rolled_back_to_what_was_active_before(browser: Any, address: str, home: Path) -> None:
+    shown, registry = Shown(browser), Registry(home)
+    newest, older = (registry.versions(PROJECT)[n] for n in (0, 2))
+    registry.promote(PROJECT, older)
+    registry.promote(PROJECT, newest)
+    page = shown.open(address)
+    page.click("#ask-rollback > summary")
+    with page.expect_navigation():
+        page.click("#press-rollback")
+    assert registry.promoted(PROJECT) == older
+    assert Presses(home).all(PROJECT)[0].outcome == DONE
     assert shown.complaints == []
     shown.context.close()

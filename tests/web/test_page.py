@@ -19,7 +19,7 @@ from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
 from helpers.versions import cut
 from nextlabel.store.pool import pool_path
 from nextlabel.store.presses import ASKED, DONE, REFUSED, Presses
-from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.store.status import BaseModelStatus, CertificateStatus, StatusBoard
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import PREFIX
@@ -28,6 +28,7 @@ from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 from nextlabel.web.documents import KEPT_S, Documents
 from nextlabel.web.pages import SECTIONS, STATIC
+from nextlabel.web.panels import NEWS_S
 from nextlabel.web.words import with_names
 
 PROJECT = 7
@@ -85,7 +86,7 @@ def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) ->
     assert versions[3][0] == "6 refused 23 Nov 2026, 15:30 UTC"
     for words in (
         "3 of them new", "12 labels are of copies", "Refund 52 of 80", "the machine says Refund (41 %)",
-        "Today 53 labels by 2 people, 9 s a label (median). On random second votes 16 of 18 agree (65 % to 99 %).",
+        "Today 53 labels by 2 people, 9 s a label (median).", "two people agree in 16 of 18 (65 % to 99 %).",
         "1 of at most 3 tasks are open for a second person", "the model says Refund (0.93); 4 of 5 neighbours",
     ):  # fmt: skip
         assert " ".join(words.split()) in " ".join(shown.text.split()), words
@@ -127,7 +128,7 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     least["people_of"] = {**least["people_of"], "names_shown": False, "people": [], "agreement": None, "pace_s": None}
     least["look_again_of"] = {**least["look_again_of"], "on": False, "tasks": []}
     fuller = told(long_ago())
-    fuller["look_again_of"] |= {"confirmed": 4, "changed": 2, "why": "all labels are one person's"}
+    fuller["look_again_of"] |= {"open": 0, "confirmed": 4, "changed": 2, "why": "all labels are one person's"}
     fuller["people_of"] |= {"agreement": None, "why": "no task has two answers"}
     with saying(least):
         shown = parse(client.get("/").text)
@@ -140,6 +141,11 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     assert "A second person confirmed 4 of these labels and changed 2." in text
     assert "None is opened again for a second person, as all labels are one person's." in text
     assert "There is no agreement to tell: no task has two answers." in text
+    fuller["look_again_of"] |= {"open": 1, "kept": 3, "why": "enough were"}
+    with saying(fuller):
+        text = " ".join(parse(client.get("/").text).text.split())
+    assert "confirmed 4 of these labels and changed 2; 3 of them stand though the second person gave another." in text
+    assert "No more of the list is opened again for a second person, as enough were." in text
 
 
 def test_when_labels_are_compared_in_a_project_of_an_earlier_release_is_said(
@@ -179,10 +185,13 @@ def test_whether_it_helps_says_of_which_version_it_was_found_if_another_is_activ
 ) -> None:
     registry = Registry(tmp_path)
     words = "Found of version 8, and not yet of version 5, which is active now."
+    beside = "found of version 8, not yet of the one that is active"
     assert words not in client.get("/").text
+    assert beside not in client.get("/").text
     assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
     registry.promote(PROJECT, registry.versions(PROJECT)[3])
     assert words in client.get("/").text
+    assert beside in client.get("/").text
     assert not client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
 
 
@@ -234,6 +243,8 @@ def test_what_was_pressed_last_stands_beside_the_buttons_until_it_is_done(client
     assert "UTC: asked of the trainer" in beside()
     presses.answer(PROJECT, waits, REFUSED, "it is Sunday")
     assert "UTC: refused: it is Sunday" in beside()
+    with patch("nextlabel.web.panels.time.time", lambda: waits.at + NEWS_S + 1):
+        assert "UTC" not in beside(), "old news"
     presses.add(PROJECT, "me", "promote", f"{PREFIX}7-20261124T013000", DONE)
     assert "UTC" not in beside()
     rows = parse(client.get("/").text).tables["Buttons that were pressed last, the newest first"]
@@ -248,6 +259,12 @@ def test_while_it_is_paused_there_is_nothing_to_fit(client: FlaskClient, tmp_pat
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, paused="Its certificate stands")
     ids = set(parse(client.get("/").text).ids)
     assert ("press-resume" in ids, {"press-fit", "press-pause"} & ids) == (True, set())
+
+
+def test_what_is_open_again_stands_among_the_options_in_words(client: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).put_options(PROJECT, ProjectOptions(defaults=LATEST, look_again=3, reopened={17: 1, 4: 2}))
+    rows = parse(client.get("/").text).tables["Options in force, and where each comes from"]
+    assert ["reopened", "2 tasks open for a second person: #4, #17", "project"] in rows
 
 
 def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, tmp_path: Path) -> None:
@@ -267,6 +284,14 @@ def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, t
     assert f"{about} ended, as 200 labels were given. Nothing is fitted until nextlabel certificate stop" in said[1]
     assert about in said[2]
     assert "Nothing is fitted" not in said[2]
+    board = StatusBoard(tmp_path)
+    board.put_certificate(PROJECT, CertificateStatus(2, "Of the labels of another audit."))
+    tell()
+    assert said[3] == said[2]
+    board.put_certificate(PROJECT, CertificateStatus(1, "Of the labels that nextlabel-5.12-20260101T000000 gives."))
+    tell()
+    assert "its certificate says: Of the labels that version 5.12 gives. nextlabel certificate issue" in said[4]
+    assert "tells what it certifies" not in said[4]
 
 
 def test_a_damaged_audit_is_said_to_be_one(client: FlaskClient, tmp_path: Path) -> None:

@@ -60,10 +60,36 @@ def test_all_that_is_on_the_board_is_on_the_page(tmp_path: Path) -> None:
     assert [row[-1] for row in classes[1:]] == ["Refund (3 of 8)", *["\N{EN DASH}"] * (len(LABELS) - 1)]
     assert classes[2][1] == "8 52 learnt"
     text = " ".join(shown.text.split())
-    for words in ("Go on: it may change.", "the model is torn", "#31 Other (0.80", "On random second votes 9 of 10"):
+    for words in (
+        "Go on: it may change.",
+        "the model is torn",
+        "#31 Other (0.80",
+        "On tasks that were drawn at random two people agree in 9 of 10 (50 % to 99 %).",
+    ):
         assert words in text
     assert shown.tables["By name, without a ranking"][1][:4] == ["ada@shop.example", "3", "9", "8 s"]
     assert ("Resume" in text, "Pause" in text) == (True, False)
+
+
+def test_the_pace_is_told_of_three_people_or_where_each_ones_is_shown_and_kappa_where_it_is_known(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path)
+    board, registry, address = StatusBoard(tmp_path), Registry(tmp_path), f"/api/projects/{PROJECT}/people"
+
+    def pace(paced: int, names: bool, **headers: str) -> tuple[float | None, bool]:
+        board.put_people(PROJECT, replace(PEOPLE, paced=paced))
+        registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, show_people=names))
+        client = client_of(tmp_path)
+        shown = " ".join(parse(client.get("/", headers=headers).text).text.split())
+        return client.get(address, headers=headers).get_json()["pace_s"], "9 s a label (median)" in shown
+
+    assert pace(2, names=False) == (None, False)
+    assert pace(3, names=False) == pace(2, names=True) == (9.0, True)
+    assert pace(2, names=True, **{"X-Forwarded-For": "192.0.2.7"}) == (None, False)
+    assert "kappa" not in client_of(tmp_path).get("/").text
+    board.put_people(PROJECT, replace(PEOPLE, agreement=Agreement(54, 60, 0.79, 0.96, 0.7912)))
+    assert "kappa, which takes off what chance alone would do, is 0.79." in client_of(tmp_path).get("/").text
 
 
 def test_names_are_for_those_who_may_see_them_and_only_if_a_lead_wants_that(tmp_path: Path) -> None:

@@ -37,9 +37,10 @@ def lines(found: LookAgain, link: str) -> Iterator[str]:
         yield from _of_task(suspect, link)
     if found.on:
         yield f"open again for a second person: {found.open} of at most {found.most_open}"
-        yield f"answered by a second person: {found.confirmed} confirmed, {found.changed} changed"
+        outcomes = f"{found.confirmed} confirmed, {found.changed} changed, {found.kept} kept against their answer"
+        yield f"answered by a second person: {outcomes}"
     if found.why:
-        yield f"nothing is opened: {found.why}"
+        yield f"nothing {'more of the list ' if found.open else ''}is opened: {found.why}"
 
 
 def _of_task(suspect: Suspect, link: str) -> Iterator[str]:

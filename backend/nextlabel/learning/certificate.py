@@ -148,6 +148,12 @@ def issue(audit: Audit, answers: Sequence[Answer], issued_at: str) -> dict[str, 
     return made
 
 
+def claim(audit: Audit, answers: Sequence[Answer]) -> str:
+    """What a certificate of these answers says; empty where they certify nothing."""
+    part = passed(audit, answers)
+    return _claim(audit, _result(audit, part, answers)) if part else ""
+
+
 class Certified(NamedTuple):
     """The label of a task, or the answers as JSON, and whether `people` or the `machine` gave it."""
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.loop.asking import Asker as HelpingAsker
-from nextlabel.loop.auditing import certified_questions, certified_tasks
+from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of
 from nextlabel.loop.look_again import Again, Asker
 from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.telling import Teller
 from nextlabel.problems.advice import advise
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool
-from nextlabel.store.status import StatusBoard
+from nextlabel.store.status import CertificateStatus, StatusBoard
 from nextlabel.values.options import ProjectOptions
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
@@ -59,13 +59,17 @@ class Afterwards:
         self._look_again(pool, checked)
 
     def _look_ahead(self, pool: Pool, checked: Checked) -> None:
-        """Whether it is time to ask if the order helps; what to do next by all that is known, and who hears of it."""
+        """Whether it is time to ask if the order helps; what is certified; what to do next by all that is known, and
+        who hears of it."""
         project = checked.project.id
         if checked.version and not self._audits.holds(project):
             self._asker.look(pool, project, checked.config, self._registry.card(project, checked.version))
         over, last = self._audits.over(project), self._board.advice(project)
         certified = len(certified_tasks(pool, checked.config, over)) if over else 0
         done = certified_questions(pool, checked.config, over) if over else ()
+        claims = CertificateStatus(over.number, claim_of(pool, checked.config, over)) if over else CertificateStatus()
+        if claims != self._board.certificate(project):
+            self._board.put_certificate(project, claims)
         judgement, helping = self._board.quality(project), self._board.helping(project)
         runs = self._audits.runs(project)
         advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project)

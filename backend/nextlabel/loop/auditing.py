@@ -15,7 +15,7 @@ from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import no_prediction
 from nextlabel.learning.audit import DELTA, Part, joint_log_odds, log_odds
-from nextlabel.learning.certificate import Answer, Audit, Records, answered, key_hash, passed, seed_of, text_hash
+from nextlabel.learning.certificate import Answer, Audit, Records, answered, claim, key_hash, passed, seed_of, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
 from nextlabel.loop.orders import Chances
@@ -273,6 +273,11 @@ def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
     part = progress(pool, config, audit).part if is_of_all(audit, config) else None
     rows = zip(audit.ids_N.tolist(), audit.confidences_N.tolist(), strict=True)
     return [task for task, confidence in rows if part and confidence >= part.threshold]
+
+
+def claim_of(pool: Pool, config: LabelConfig, audit: Audit) -> str:
+    """What its certificate says, by the labels of now; empty without one."""
+    return claim(audit, progress(pool, config, audit).counted)
 
 
 def certified_questions(pool: Pool, config: LabelConfig, audit: Audit) -> tuple[str, ...]:

@@ -83,6 +83,7 @@ from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
+from nextlabel.problems.look_again import LookAgain
 from nextlabel.problems.people import People
 from nextlabel.processes import trim_heap
 from nextlabel.settings import ProjectSettings, Settings, control_of, for_project
@@ -91,6 +92,7 @@ from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import OutsideState, ProjectState, QueueState, StartState
 from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.store.summary import DISCONNECTED, ENDED
 from nextlabel.store.traces import erase, traces
 from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import Copies, UnknownWords
@@ -115,7 +117,7 @@ LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer 
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = "the project does not exist any more"
-ENDED = (
+HAS_ENDED = (
     "the project has ended: `nextlabel finish` wrote the machine's labels into Label Studio, and nothing is read, "
     "fitted or published any more; `nextlabel finish --project {project} --undo` takes that back"
 )
@@ -129,6 +131,14 @@ OF_ANOTHER = (
 
 class _DisconnectedError(Exception):
     """The project is none of ours, or not any more."""
+
+    state = DISCONNECTED
+
+
+class _EndedError(_DisconnectedError):
+    """`nextlabel finish` has ended it."""
+
+    state = ENDED
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,7 @@ class Controller:
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
-        self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio)
+        self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio, jobs)
         self._history = Historian(registry, board, now)
         self._asker = Asker(
             settings, registry, board, jobs, self._resident, self._embedder, self._turn, self._history, now
@@ -264,7 +274,7 @@ class Controller:
         """Whether the project is connected with us."""
         try:
             if self._endings.holds(project_id):
-                raise _DisconnectedError(ENDED.format(project=project_id))
+                raise _EndedError(HAS_ENDED.format(project=project_id))
             thorough = thorough or self._pressing.waits(project_id)
             project = self._project(project_id, with_counts=thorough)
             with self._until_it_is_gone(project_id):
@@ -274,9 +284,10 @@ class Controller:
                 self._make_right(pool, project, thorough)
         except _DisconnectedError as error:
             pool.update(ProjectState, lambda state: replace(state, connected=False))
-            self._pressing.refuse(project_id, str(error))
             self._board.put_people(project_id, People())  # names are kept no longer than they are wanted
-            self._say(project_id, state="disconnected", message=str(error), **NOTHING_SAID)
+            self._board.put_look_again(project_id, LookAgain())  # nothing is open any more
+            self._pressing.refuse(project_id, str(error))
+            self._say(project_id, state=error.state, message=str(error), **NOTHING_SAID)
             self._next.forget(project_id)
             return False
         return True

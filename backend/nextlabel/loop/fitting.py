@@ -45,6 +45,7 @@ from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.presses import Presses
 from nextlabel.store.state import FitState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array, Targets
@@ -118,7 +119,7 @@ class Fitter:
         self._settings, self._registry, self._board = settings, registry, board
         self._elsewhere = elsewhere
         self._jobs, self._resident, self._turn, self._caches, self._now = jobs, resident, turn, caches, now
-        self._audits = Audits(settings.model_dir)
+        self._audits, self._presses = Audits(settings.model_dir), Presses(settings.model_dir)
 
     def decide(self, pool: Pool, project: int, config: LabelConfig) -> FitDecision:
         """What the labels in the local copy call for; since when is noted."""
@@ -296,6 +297,7 @@ class Fitter:
         decision = self.decide(pool, project, config)
         if not decision.reason:
             return
+        self._presses.note_fit(project)
         if unfinished := self._registry.unfinished(project):
             log.warning("project %d: %s was saved and not promoted; it is made again", project, unfinished)
             self._registry.discard(project, unfinished)

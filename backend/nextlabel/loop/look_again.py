@@ -6,8 +6,8 @@ nothing is learnt, are never listed and never opened: what the model contradicts
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -22,7 +22,7 @@ from nextlabel.learning.second_votes import Draw, place
 from nextlabel.learning.wanted import places
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.sides import Side
-from nextlabel.problems.look_again import LISTED, OPEN, LookAgain, Suspect
+from nextlabel.problems.look_again import CHANGED, CONFIRMED, KEPT, LISTED, OPEN, LookAgain, Suspect
 from nextlabel.problems.question import Question
 from nextlabel.settings import Settings
 from nextlabel.store.pool import EMBEDDINGS, Pool
@@ -30,6 +30,7 @@ from nextlabel.store.state import AgainState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features
 from nextlabel.values.counting import DELETED
+from nextlabel.values.labels import Vote
 from nextlabel.values.layout import agree
 from nextlabel.values.options import OF_0_1_0, ProjectOptions
 from nextlabel.versions.registry import Registry
@@ -105,11 +106,11 @@ class Again:
 
     def drawn(self, pool: Pool, project: int) -> list[int]:
         """Labelled tasks that were drawn for a second vote, in the order of the draw, as far as it has come: what was
-        opened because it is doubtful is among them once its turn would have come, else they would be the doubtful."""
-        options = self._registry.options(project)
+        opened because it is doubtful is among them once its turn would have come, else they would be the doubtful.
+        Those that an earlier draw had come to follow."""
+        options, state = self._registry.options(project), pool.state(AgainState)
         draw = self._draw(pool.labelled_ids(), project) if options.second_votes else []
-        come_to = pool.state(AgainState).drawn_to
-        return [*takewhile(lambda task: place(options.control_seed, task) <= come_to, draw)]
+        return [*dict.fromkeys([*_come_to(state.drawn_to, options, draw), *state.drawn])]
 
     def _draw(self, labelled: Set[int], project: int) -> list[int]:
         options = self._registry.options(project)
@@ -171,26 +172,27 @@ class Again:
     def _open(self, asker: Asker, labelled: Set[int], people: Set[str], found: Sequence[Suspect]) -> int:
         """Open what is due of both kinds; returns how many. What is drawn is opened in the order of the draw alone, and
         never because it is doubtful: else it would say nothing of how people agree."""
-        options, asked = self._registry.options(asker.project.id), asker.pool.state(AgainState).asked
-        draw = self._draw(labelled, asker.project.id)
-        in_draw, listed = set(draw), labelled & {suspect.task for suspect in found}
+        options, draw = self._registry.options(asker.project.id), self._draw(labelled, asker.project.id)
+        in_draw, listed = self._in_draw(asker, labelled), labelled & {suspect.task for suspect in found}
         voters = _voters(asker.pool, in_draw | listed)
         possible = _possible(asker.pool, voters, people) - options.reopened.keys()
         second = [task for task in draw if task in possible and len(voters[task]) == 1]
         again = [suspect.task for suspect in found if suspect.task in possible - in_draw]
         opened = options.reopened.keys() & in_draw
-        earned = asker.pool.votes() // EVERY - len(asked.keys() - in_draw - options.reopened.keys())
-        room = min(options.look_again, earned)
+        room = min(options.look_again, asker.pool.votes() // EVERY - self._charged(asker, labelled))
         more = max(0, DRAWN_OPEN - len(opened))
         due = [*second[:more], *again[: max(0, room - len(options.reopened.keys() - opened))]]
-        self._note_draw(asker.pool, options, second[more:])
+        asker.pool.update(AgainState, lambda state: _noted(state, options, draw, second[more:]))
         return self._reopen(asker, due) if due else 0
 
-    def _note_draw(self, pool: Pool, options: ProjectOptions, left: Sequence[int]) -> None:
-        """The draw has come to the first of the tasks that are left to open, or to its end."""
-        share = options.second_votes
-        come_to = place(options.control_seed, left[0]) if left else share
-        pool.update(AgainState, lambda state: replace(state, drawn_to=max(state.drawn_to, come_to) if share else 0.0))
+    def _in_draw(self, asker: Asker, labelled: Set[int]) -> set[int]:
+        """Tasks that are opened at random alone, or were."""
+        return {*self._draw(labelled, asker.project.id), *asker.pool.state(AgainState).drawn}
+
+    def _charged(self, asker: Asker, labelled: Set[int]) -> int:
+        """How many tasks were asked about again as they were doubtful, but for those that are open."""
+        reopened = self._registry.options(asker.project.id).reopened.keys()
+        return len(asker.pool.state(AgainState).asked.keys() - self._in_draw(asker, labelled) - reopened)
 
     def _reopen(self, asker: Asker, task_ids: Sequence[int]) -> int:
         project = asker.project.id
@@ -198,7 +200,8 @@ class Again:
         before = {task: served.people for task, served in tasks.items()}
         given = asker.pool.counted_votes(tasks)
         labels = {task: asker.question.consensus(votes) or "" for task, votes in given.items()}
-        asker.pool.update(AgainState, lambda state: replace(state, asked={**state.asked, **labels}))
+        first = {task: label for task, label in labels.items() if len({vote.account for vote in given[task]}) == 1}
+        asker.pool.update(AgainState, lambda state: replace(state, asked={**labels, **state.asked, **first}))
         self._note(project, before, drop=())
         reopening.reopen(self._studio, tasks)
         try:  # a disconnect in between has put back, or still does, what was open then
@@ -212,12 +215,37 @@ class Again:
     def _say(self, asker: Asker, labelled: Set[int], found: Sequence[Suspect], why: str) -> None:
         options = self._registry.options(asker.project.id)
         tasks = tuple(replace(one, state=OPEN if one.task in options.reopened else LISTED) for one in found)
-        confirmed, changed = _outcomes(asker, labelled)
+        outcomes = _outcomes(asker, labelled - set(self.drawn(asker.pool, asker.project.id)))
         most = options.look_again + (DRAWN_OPEN if options.second_votes else 0)
         on, opened = bool(most), len(options.reopened)
-        now = LookAgain(self._now(), on, opened, most, tasks, confirmed, changed, why if on else "")
+        why = why or self._used_up(asker, labelled) if on else ""
+        counts = (outcomes[CONFIRMED], outcomes[CHANGED], outcomes[KEPT])
+        now = LookAgain(self._now(), on, opened, most, tasks, *counts, why)
         if replace(now, at=0.0) != replace(self._board.look_again(asker.project.id), at=0.0):
             self._board.put_look_again(asker.project.id, now)
+
+    def _used_up(self, asker: Asker, labelled: Set[int]) -> str:
+        """Why nothing more of the list is opened, if it is for the number of labels."""
+        charged, votes = self._charged(asker, labelled), asker.pool.votes()
+        if not (charged and self._registry.options(asker.project.id).look_again) or charged < votes // EVERY:
+            return ""
+        return f"at most one label in {EVERY} is asked about again, and {charged} of {votes} were"
+
+
+def _come_to(drawn_to: float, options: ProjectOptions, draw: Sequence[int]) -> Iterator[int]:
+    """The tasks of the draw before a place."""
+    return takewhile(lambda task: place(options.control_seed, task) < drawn_to, draw)
+
+
+def _noted(state: AgainState, options: ProjectOptions, draw: Sequence[int], left: Sequence[int]) -> AgainState:
+    """The draw has come to the first of the tasks that are left to open, or to its end. What it has come to is known
+    for good; once it is switched on again it begins anew, as what is doubtful may have been opened meanwhile."""
+    if not options.second_votes:
+        return replace(state, drawn_to=0.0)
+    drawn_to = max(state.drawn_to, place(options.control_seed, left[0]) if left else options.second_votes)
+    come_to = dict.fromkeys([*state.drawn, *_come_to(drawn_to, options, draw)])
+    waiting = {*left}  # of labels that came later, of which the places lie before that one
+    return replace(state, drawn_to=drawn_to, drawn=tuple(task for task in come_to if task not in waiting))
 
 
 def _why_not(on: bool, asker: Asker, people: Set[str]) -> str:
@@ -244,10 +272,21 @@ def _possible(pool: Pool, voters: Mapping[int, Set[str]], people: Set[str]) -> s
     return pool.finished(few)
 
 
-def _outcomes(asker: Asker, labelled: Set[int]) -> tuple[int, int]:
-    """Of tasks that were opened again and have a second person's answer, how many labels are the same, and others."""
+def _outcomes(asker: Asker, tasks: Set[int]) -> Counter[str]:
+    """What came of those of the tasks that were opened again and have a second person's answer."""
     asked = asker.pool.state(AgainState).asked
-    given = asker.pool.counted_votes(labelled & asked.keys())
-    done = {task: votes for task, votes in given.items() if len({vote.account for vote in votes}) > 1}
-    same = sum(agree(asker.question.consensus(votes) or "", asked[task]) for task, votes in done.items())
-    return same, len(done) - same
+    given = asker.pool.counted_votes(tasks & asked.keys())
+    return Counter(
+        outcome for task, votes in given.items() if (outcome := _outcome(asker.question, votes, asked[task]))
+    )
+
+
+def _outcome(question: Question, votes: Sequence[Vote], before: str) -> str:
+    """What the answer of whoever came last says of the label `before`; empty while one person alone has answered."""
+    first, *later = sorted(votes, key=lambda vote: vote.when)
+    others = [vote for vote in later if vote.account != first.account]
+    if not others:
+        return ""
+    if agree(question.consensus(others[-1:]) or "", before):
+        return CONFIRMED
+    return KEPT if agree(question.consensus(votes) or "", before) else CHANGED

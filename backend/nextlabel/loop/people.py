@@ -8,7 +8,7 @@ from datetime import datetime
 from nextlabel.labelstudio.client import LabelStudioClient, StudioRefusedError, moment
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.problems.form import Form
-from nextlabel.problems.people import Answer, Given, People, agreement, pace_s, persons, today
+from nextlabel.problems.people import Answer, Given, People, agreement, pace_s, paced, persons, today
 from nextlabel.store.pool import Pool
 from nextlabel.values.counting import DELETED
 from nextlabel.values.labels import Vote
@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 
 OF_FORMS = "the project asks several questions, or one with several answers, and that is not compared yet"
 NONE_SHARED = (
-    "no task of the control set was answered by two people, and only tasks that are drawn at random tell how far "
-    "people agree"
+    "no task that was drawn at random was answered by two people, and only such tasks tell how far people agree"
 )
 
 
@@ -35,7 +34,16 @@ def figures(
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     why = OF_FORMS if isinstance(config.question, Form) else "" if shared else NONE_SHARED
     everybody = persons(given, shared, names(), midnight) if names else ()
-    return People(now, names is not None, today(given, midnight), pace_s(given), agreement(shared), why, everybody)
+    return People(
+        now,
+        names is not None,
+        today(given, midnight),
+        pace_s(given),
+        agreement(shared),
+        why,
+        everybody,
+        paced(given),
+    )
 
 
 def _given(pool: Pool) -> Iterator[Given]:

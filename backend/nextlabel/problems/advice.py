@@ -95,5 +95,6 @@ def _of_next_labels(found: NextLabels) -> tuple[str, str]:
         )
     most = f"{100 * found.changed / 2:.1f} points"
     if found.changed / 2 < LITTLE:
-        return HARDLY_CHANGES, f"The {found.words} will hardly change the accuracy by more than {most}."
+        suffices = "See whether this accuracy suffices, and stop if it does"
+        return HARDLY_CHANGES, f"{suffices}: the {found.words} will hardly change it by more than {most}."
     return GO_ON, f"Go on: the {found.words} may change the accuracy, hardly by more than {most}."

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 LISTED, OPEN = "listed", "open"  # states: only shown; open again in Label Studio, for somebody else
+CONFIRMED, CHANGED, KEPT = "confirmed", "changed", "kept"  # what came of a label, once a second person has answered
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Suspect:
 class LookAgain:
     """All of a project, the most doubtful first, as of the time `at`, in seconds since 1970.
 
-    `on`: tasks are opened again for a second person, of whom `open` are, at most `most_open` at a time. Of those that a
-    second person has answered the label was `confirmed` or `changed`. `why` there is nothing to say, or nothing is
-    opened, in words; empty when all goes on.
+    `on`: tasks are opened again for a second person, of whom `open` are, at most `most_open` at a time. Of those that
+    were opened as they are doubtful, a second person's own answer `confirmed` the label, `changed` it, or differs from
+    one that was `kept`. `why` there is nothing to say, or nothing is opened, in words; empty when all goes on.
     """
 
     at: float = 0.0
@@ -33,4 +34,5 @@ class LookAgain:
     tasks: tuple[Suspect, ...] = ()
     confirmed: int = 0
     changed: int = 0
+    kept: int = 0
     why: str = ""

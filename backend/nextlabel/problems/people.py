@@ -6,7 +6,7 @@ answer looked wrong, it would be far too low. Nobody is ranked.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
 
@@ -14,6 +14,7 @@ from nextlabel.problems.intervals import clopper_pearson
 
 BREAK_S = 600.0  # nobody works on one label for so long
 PACED = 200  # the last labels, of which the one in the middle is said
+CROWD = 3  # people, of whom a figure in common is nobody's own
 LEAST_PACED = 5  # labels
 KAPPA_TASKS, KAPPA_ANSWERS = 60, 5  # shared tasks, and answers of each class: of fewer, kappa misleads
 LEAST_SHARED = 15  # tasks, before one person is laid beside the others
@@ -74,7 +75,7 @@ class Person:
 @dataclass(frozen=True)
 class People:
     """All that is shown. Without `names_shown` there is nobody in `people`. `pace_s`: seconds a label, of those in the
-    middle; `why` there is no agreement."""
+    middle, which so many people gave as `paced` says; `why` there is no agreement."""
 
     at: float = 0.0
     names_shown: bool = False
@@ -83,6 +84,12 @@ class People:
     agreement: Agreement | None = None
     why: str = ""
     people: tuple[Person, ...] = ()
+    paced: int = 0
+
+    @property
+    def without_names(self) -> "People":
+        """What may be shown of them whoever looks: nobody's own speed."""
+        return replace(self, names_shown=False, people=(), pace_s=self.pace_s if self.paced >= CROWD else None)
 
 
 def today(given: Sequence[Given], midnight: float) -> Today:
@@ -93,8 +100,17 @@ def today(given: Sequence[Given], midnight: float) -> Today:
 
 def pace_s(given: Sequence[Given]) -> float | None:
     """Seconds a label, without breaks: the median of the last ones. None where too few are known."""
-    worked = [one.seconds for one in sorted(given, key=lambda one: one.at) if 0 < one.seconds < BREAK_S][-PACED:]
-    return round(median(worked), 1) if len(worked) >= LEAST_PACED else None
+    worked = _worked(given)
+    return round(median(one.seconds for one in worked), 1) if len(worked) >= LEAST_PACED else None
+
+
+def paced(given: Sequence[Given]) -> int:
+    """How many people gave these last ones."""
+    return len({one.person for one in _worked(given)})
+
+
+def _worked(given: Sequence[Given]) -> list[Given]:
+    return [one for one in sorted(given, key=lambda one: one.at) if 0 < one.seconds < BREAK_S][-PACED:]
 
 
 def agreement(shared: Sequence[tuple[Answer, Answer]]) -> Agreement | None:

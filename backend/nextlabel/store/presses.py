@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 KEPT = 200  # presses
 PATIENCE_S = 10.0  # with another writer, who takes milliseconds
 ASKED, DONE, REFUSED = "asked", "done", "refused"  # outcomes; what is asked waits for the trainer
+FIT = "fit"  # the one action that is done by another job, which may be long in coming
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Presses:
     def answer(self, project: int, press: Press, outcome: str, why: str = "") -> None:
         """Note what came of one that was asked."""
         self._append(project, replace(press, outcome=outcome, why=why))
+
+    def note_fit(self, project: int) -> None:
+        """A fit begins: that is what was asked for."""
+        for press in self.asked(project):
+            if press.action == FIT:
+                self.answer(project, press, DONE)
 
     def _append(self, project: int, press: Press) -> None:
         what, because = f"{press.action} {press.about}".strip(), f", because {press.why}" if press.why else ""

@@ -138,16 +138,18 @@ class ControlState(Record):
 class AgainState(Record):
     """What was asked about again. `loop.look_again` writes it.
 
-    `asked` gives the answer in force of each task that was ever opened again, as of then: a task in it stands in the
-    queue by a place, so that its score says nothing of an order. At the last look at all labels there were so many
-    `votes`, and of tasks with different ones the account whose vote is `casting` was known. The draw for second votes
-    has come to the place `drawn_to`.
+    `asked` gives the answer that was in force of each task that was ever opened again, before a second person's: a task
+    in it stands in the queue by a place, so that its score says nothing of an order. At the last look at all labels
+    there were so many `votes`, and of tasks with different ones the account whose vote is `casting` was known. The draw
+    for second votes has come to the place `drawn_to`, 0 while it is switched off; tasks that it has ever come to are
+    `drawn`.
     """
 
     asked: Mapping[int, str] = field(default_factory=dict)
     votes: int = 0
     casting: Mapping[int, str] = field(default_factory=dict)
     drawn_to: float = 0.0
+    drawn: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ class QueueStatus:
     """State of a project's queue.
 
     `state`: waiting (no version yet), reading (all tasks, for the first time), publishing, published, overruled (by a
-    person's choice of another order), refused (the config), disconnected, failed; `summary` derives from it and the
-    fits' what people read. `due` is why a fit is, empty when none is, and `paused` why none
-    is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
+    person's choice of another order), refused (the config), disconnected, ended (by `nextlabel finish`), failed;
+    `summary` derives from it and the fits' what people read. `due` is why a fit is, empty when none is, and `paused`
+    why none is to be until somebody resumes. `how_to_find` says how Label Studio finds tasks by their
     prediction. `stale` predictions of earlier versions are still to be removed; they order nothing.
     `left` tasks are left to label: those of the `pool`, of which labels are learnt, and those of the control set; of
     them `window` are published, so that they come next.
@@ -117,11 +117,21 @@ class BaseModelStatus:
     at: float = 0.0
 
 
+@dataclass(frozen=True)
+class CertificateStatus:
+    """What the certificate of the `audit` of this number says by the labels of now; empty where it certifies nothing,
+    or there is none that has ended."""
+
+    audit: int = 0
+    claim: str = ""
+
+
 Status: TypeAlias = (
     QueueStatus
     | FitStatus
     | StartStatus
     | BaseModelStatus
+    | CertificateStatus
     | Judgement
     | Helping
     | Advice
@@ -248,6 +258,14 @@ class StatusBoard:
     def put_look_again(self, project: int, found: LookAgain) -> None:
         """Say it."""
         self._write(f"{project}.again", found)
+
+    def certificate(self, project: int) -> CertificateStatus:
+        """What is certified."""
+        return CertificateStatus(**self._read(f"{project}.certificate", CertificateStatus))
+
+    def put_certificate(self, project: int, found: CertificateStatus) -> None:
+        """Say it."""
+        self._write(f"{project}.certificate", found)
 
     def base_model(self, name: str) -> BaseModelStatus:
         """What is known of the base checkpoint of that name: nothing, while what was found is of another one."""

@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,9 +57,10 @@ def may_see_texts() -> bool:
 
 
 def people_shown(project: int) -> People:
-    """Figures of the people who label, for whoever sends this request: with names if a lead has them shown."""
+    """Figures of the people who label, for whoever sends this request: with names and each one's speed if a lead has
+    them shown."""
     found, wanted = services().board.people(project), services().registry.options(project).show_people
-    return found if wanted and may_see_texts() else replace(found, names_shown=False, people=())
+    return found if wanted and may_see_texts() else found.without_names
 
 
 def no_right() -> str:

@@ -14,11 +14,12 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from nextlabel.errors import NextlabelError, NotPossibleError, RefusedConfigError
 from nextlabel.labelstudio.connection import with_new_defaults
 from nextlabel.settings import changes, for_project
-from nextlabel.store.presses import ASKED, DONE, REFUSED, Presses
+from nextlabel.store.presses import ASKED, DONE, REFUSED, Press, Presses
 from nextlabel.versions import promotion
 from nextlabel.versions.download import zipped
 from nextlabel.web.access import check_form, form_token, may_press, may_see_texts, require_right, who
 from nextlabel.web.one_line import one_line
+from nextlabel.web.panels import no_fit
 from nextlabel.web.refusals import is_person, refusal
 from nextlabel.web.services import check_known, services
 
@@ -32,12 +33,10 @@ NOT_DONE = "Nothing was done"
 
 
 def _fit(project: int, about: str) -> str:
-    if paused := services().board.queue(project).paused or services().registry.options(project).pause:
-        why = paused if isinstance(paused, str) else f"Project {project} is paused"
-        raise NotPossibleError(f"{why}. Press Resume first.")
+    if why := no_fit(project):
+        raise NotPossibleError(why)
     services().jobs.demand_fit(project)
-    services().jobs.hint(project)
-    return DONE
+    return ASKED
 
 
 def _promote(project: int, about: str) -> str:
@@ -131,16 +130,22 @@ def press(project: int, action: str) -> tuple[Response, int] | Response:
 def _pressed(project: int, action: str, about: str) -> tuple[Response, int] | Response:
     if action == "take_defaults" and not request.form.get(SURE) and (changed := new_defaults(project)):
         return _shown({"outcome": "", "changes": changed}, 200, project, form_token(project, action))
-    known = Presses(services().settings.model_dir)
     try:
         outcome = ACTIONS[action](project, about)
     except NextlabelError as error:
-        known.add(project, who(), action, about, REFUSED, one_line(str(error)))
+        _noted(project, action, about, REFUSED, one_line(str(error)))
         raise
-    made = known.add(project, who(), action, about, outcome)
+    made = _noted(project, action, about, outcome)
     if outcome == ASKED:
         services().jobs.hint(project)
     return _shown({"outcome": outcome, "press": made.id}, STATUS[outcome], project)
+
+
+def _noted(project: int, action: str, about: str, outcome: str, why: str = "") -> Press:
+    """Whoever polls the page from now on is told of it."""
+    made = Presses(services().settings.model_dir).add(project, who(), action, about, outcome, why)
+    services().documents.forget()
+    return made
 
 
 def _shown(answer: dict[str, Any], status: int, project: int, token: str = "") -> tuple[Response, int] | Response:

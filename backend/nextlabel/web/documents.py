@@ -36,6 +36,10 @@ class Documents:
         finally:
             self._making.release()
 
+    def forget(self) -> None:
+        """Something was changed here: whoever asks from now on is not told how it was before."""
+        self._kept.clear()
+
     def _fresh(self, key: Hashable, make: Callable[[], bytes]) -> Kept:
         found = self._kept.get(key)  # who waited finds what was made meanwhile
         if found is None or self._now() >= found.until:

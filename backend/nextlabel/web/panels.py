@@ -21,7 +21,7 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 from nextlabel.settings import ProjectSettings, for_project, without_own
 from nextlabel.store import summary
-from nextlabel.store.presses import Press, Presses
+from nextlabel.store.presses import ASKED, REFUSED, Press, Presses
 from nextlabel.store.status import QueueStatus
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import KEY, LATEST, NO_OPTIONS, OWN, ProjectOptions
@@ -34,6 +34,7 @@ Json: TypeAlias = dict[str, Any]
 
 MOST_CLASSES = 12  # rows of the table of classes
 MOST_PRESSES = 8
+NEWS_S = 600.0  # for so long a press that was refused stands beside the buttons
 LONGEST_TEXT = 240  # characters of a task
 TONES: Mapping[str, str] = {  # how a state is shown, by that of a plain one; others are quiet
     "published": "published",
@@ -52,6 +53,10 @@ PRESSED: Mapping[str, str] = {  # what stands on them, by action and what it is 
     "look_again off": "Ask nobody any more",
 }
 SEED = "control_seed"  # an option that is a secret of the backend
+AUDIT_RUNS = (
+    "Nothing is fitted while an audit of project {0} runs: label its tasks to the end, or give it up with `nextlabel "
+    "certificate stop --project {0}`."
+)
 OF_PEOPLE = ("look_for", "leave_out")  # options that hold texts, or people's accounts
 
 
@@ -166,12 +171,25 @@ def _press(press: Press, may_see: bool) -> Json:
     words = PRESSED.get(
         f"{press.action} {press.about}".strip(), f"{press.action.capitalize()} {short_name(press.about)}"
     )
-    return {**asdict(press), "button": words, "at": _time(press.at), "who": press.who if may_see else ""}
+    refused_lately = press.outcome == REFUSED and time.time() - press.at < NEWS_S
+    about = {"button": words, "at": _time(press.at), "who": press.who if may_see else ""}
+    return {**asdict(press), **about, "news": press.outcome == ASKED or refused_lately}
 
 
 def paused(project: int) -> bool:
     """Whether fits rest because somebody wanted it, or soon will."""
     return bool(services().board.queue(project).paused or services().registry.options(project).pause)
+
+
+def no_fit(project: int) -> str:
+    """Why no fit would come that somebody asks for, in words; empty when one may."""
+    found = summary_of(project)
+    if found.state in summary.LEFT_ALONE:
+        return " ".join(found.sentences)
+    if paused(project):
+        why = services().board.queue(project).paused or f"Project {project} is paused"
+        return f"{why}. Press Resume first."
+    return AUDIT_RUNS.format(project) if _audits_in(services().settings.model_dir).runs(project) else ""
 
 
 # The state
@@ -189,6 +207,8 @@ def state_of(project: int) -> Json:
         "remarks": list(queue.remarks),
         "no_control": _no_control(project),
         "paused": paused(project),
+        "left_alone": found.state in summary.LEFT_ALONE,
+        "no_fit": no_fit(project),
     }
 
 
@@ -326,6 +346,8 @@ def _audit(project: int) -> Json | None:
         about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
     except BadAuditError as error:
         about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+    certificate = services().board.certificate(project)
+    about["claim"] = certificate.claim if certificate.audit == number else ""
     return {**about, "runs": audits.runs(project), "ended": audits.ended(project), "holds": audits.holds(project)}
 
 
@@ -409,7 +431,13 @@ def _others(options: ProjectOptions, may_see: bool) -> Iterator[tuple[str, str]]
     for name, value in kept.items():
         if name in OWN or name in (SEED, "defaults", "audits") or (name in OF_PEOPLE and not may_see):
             continue
-        yield name, re.sub(r"\s+", " ", str(value))
+        words = _open_again(value) if name == "reopened" else str(value)
+        yield name, re.sub(r"\s+", " ", words)
+
+
+def _open_again(tasks: Mapping[str, int]) -> str:
+    ids = ", ".join(f"#{task}" for task in sorted(map(int, tasks)))
+    return f"{len(tasks)} task{'' if len(tasks) == 1 else 's'} open for a second person: {ids}"
 
 
 def _time(seconds: float) -> str:
