@@ -181,9 +181,11 @@ def test_labels_in_sqlite_are_never_hidden_by_an_empty_data_base(tmp_path: Path)
         ("", "cpu", "Add postgresql to COMPOSE_PROFILES"),
         ("", "cpu,postgresql-not,scale", "Add postgresql to COMPOSE_PROFILES"),
         ("mysql", "cpu,postgresql", "LABEL_STUDIO_DB=mysql is neither"),
+        ("", "postgresql", "no trainer would start, and nothing would ever be learned. Add cpu or gpu"),
+        ("sqlite", "scale", "no trainer would start"),
     ],
 )
-def test_a_data_base_without_a_server_is_refused_and_decides_nothing(
+def test_what_would_start_without_a_server_or_a_trainer_is_refused_and_decides_nothing(
     wanted: str, profiles: str, said: str, tmp_path: Path
 ) -> None:
     ended = kept_data(tmp_path, wanted, profiles)
@@ -201,10 +203,57 @@ def test_label_studio_waits_for_that_look_and_for_its_server() -> None:
     assert "profiles" not in SERVICES["kept-data"]
 
 
-def test_the_move_writes_what_that_look_reads() -> None:
+def moved(volume: Path, tmp_path: Path, runs: bool = False, copies: bool = True) -> "subprocess.CompletedProcess[str]":
+    """Run what the move runs, on such a volume, with a stand-in for Python: whether Label Studio `runs`, and whether
+    the rows could be copied."""
     [script] = SERVICES["move"]["command"]
-    assert SERVICES["move"]["entrypoint"] == ["sh", "-euc"], "nothing is noted after a failure"
-    assert script.splitlines()[-1] == "echo postgresql > /label-studio/data/data-base"
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" != -c ] || exit {int(not runs)}\necho "$@"\nexit {int(not copies)}\n')
+    python.chmod(0o700)
+    told = {"TO": "postgresql://there", "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    here = script.replace("$$", "$").replace("/label-studio/data", str(volume))
+    command = [*SERVICES["move"]["entrypoint"], here]
+    return subprocess.run(command, check=False, env=told, capture_output=True, text=True)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """With labels in SQLite."""
+    made = tmp_path / "volume"
+    made.mkdir()
+    (made / "label_studio.sqlite3").write_text("labels")
+    return made
+
+
+def test_the_move_writes_what_that_look_reads(volume: Path, tmp_path: Path) -> None:
+    assert kept_data(volume).returncode == 1
+    ended = moved(volume, tmp_path)
+    assert ended.stdout == "-m nextlabel move-to-postgresql --sqlite label_studio.sqlite3 --to postgresql://there\n"
+    assert kept_data(volume).returncode == 0
+
+
+def test_a_move_that_failed_leaves_label_studio_where_it_was(volume: Path, tmp_path: Path) -> None:
+    assert moved(volume, tmp_path, copies=False).returncode == 1
+    assert kept_data(volume, "sqlite", "cpu").returncode == 0
+
+
+def test_nothing_is_moved_where_that_could_not_be_noted_or_labels_still_come(volume: Path, tmp_path: Path) -> None:
+    running = moved(volume, tmp_path, runs=True)
+    assert (running.returncode, running.stdout) == (1, "")
+    assert "Stop it, docker compose stop label-studio: docs/docker.md (The data base)." in running.stderr
+    (volume / "data-base").mkdir()  # for root, nothing else bars a file
+    (tmp_path / "again").mkdir()
+    barred = moved(volume, tmp_path / "again")
+    assert (barred.returncode, barred.stdout) == (1, "")
+    assert "data-base, beside the file, cannot be written." in barred.stderr
+
+
+def test_the_move_may_write_into_the_volume_of_another_user() -> None:
+    assert (SERVICES["move"]["user"], SERVICES["move"]["cap_add"]) == ("root", ["DAC_OVERRIDE"])
+
+
+def test_the_move_goes_where_label_studio_looks() -> None:
     told = {key: environment("label-studio")[key] for key in ("POSTGRE_USER", "POSTGRE_PASSWORD", "POSTGRE_HOST")}
     url = "postgresql://{POSTGRE_USER}:{POSTGRE_PASSWORD}@{POSTGRE_HOST}:5432/labelstudio"
     assert environment("move")["TO"] == url.format(**told)

@@ -23,6 +23,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 KUSTOMIZATIONS: dict[str, Any] = {
     room.name: yaml.safe_load((room / "kustomization.yaml").read_text(encoding="utf-8")) for room in ROOMS
 }
+IMAGE: dict[str, Any] = yaml.safe_load((BASE.parent / "image" / "kustomization.yaml").read_text(encoding="utf-8"))
 MANIFESTS: list[dict[str, Any]] = [
     manifest
     for room in ROOMS
@@ -96,6 +97,24 @@ def test_a_kustomization_names_all_that_lies_beside_it(room: Path) -> None:
     assert all((room / env).is_file() for env in generated)
 
 
+def image_in(room: str, container: str, named: str) -> str:
+    """What a container's image is called in a directory, with `named` in the place for it: what lies beneath a
+    kustomization is renamed first, and has another name when its own turn comes."""
+    said, own = KUSTOMIZATIONS[room], IMAGE["images"][0]["name"]
+    beneath = "../base" in said["resources"] and container in OURS
+    found = str(image_in("base", container, named) if beneath else CONTAINERS[container]["image"])
+    assert "images" not in said, "a second place to edit"
+    return named if said["components"] == ["../image"] and found == own else found
+
+
+def test_the_image_is_named_in_one_place_for_whatever_runs_it() -> None:
+    named = "registry.example.com/nextlabel"
+    assert {image_in("base", container, named) for container in OURS} == {named}
+    assert {image_in("ray", container, named) for container in [*OURS, "ray-head", "ray-worker"]} == {named}
+    assert IMAGE["kind"] == "Component"
+    assert PAGE.count("`image/kustomization.yaml`") == 3
+
+
 def test_what_a_pod_reads_is_made() -> None:
     made = {
         (kind, one["name"]) for kind in ("configMap", "secret") for one in KUSTOMIZATIONS["base"][f"{kind}Generator"]
@@ -115,10 +134,10 @@ def test_what_a_pod_reads_is_made() -> None:
 @pytest.mark.parametrize(("container", "service"), [("web", "backend"), ("trainer", "trainer")])
 def test_a_container_of_ours_does_what_composes_does(container: str, service: str) -> None:
     ours, composed = CONTAINERS[container], COMPOSE[service]
-    [image] = KUSTOMIZATIONS["base"]["images"]
+    [image] = IMAGE["images"]
     assert ours["args"] == composed["command"]
     assert "command" not in ours, "the image's entrypoint"
-    assert ours["image"] == image["name"] == KUSTOMIZATIONS["ray"]["images"][0]["name"]
+    assert ours["image"] == image["name"]
     assert f"{image['newName']}:{image['newTag']}" == composed["image"]
     mounts = {one["mountPath"]: one["name"] for one in ours["volumeMounts"]}
     assert mounts == {"/data": "data", "/tmp": "tmp"}

@@ -1,5 +1,6 @@
 """Who goes first on a cluster, and that no fault of it is waited for without end. No Ray is needed for any of this."""
 
+import functools
 import importlib.util
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from helpers import ray_jobs, scripted_cluster
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute.cluster import Cluster, Serve
-from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Task, TaskLostError
+from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Shared, Task, TaskLostError
 from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -46,7 +47,7 @@ def test_labels_go_before_the_backlog_and_a_task_under_way_is_not_handed_in_twic
     assert places[1:] == sorted(places[1:])
 
 
-def test_a_silent_task_begins_again_and_its_first_result_counts(
+def test_a_silent_task_begins_again_and_what_its_first_attempt_says_later_is_not_heard(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusters, "BEATS_S", 0.5)
@@ -70,6 +71,61 @@ def test_a_full_or_silent_cluster_gives_tasks_back(
     monkeypatch.setattr(clusters, limit, 0.5)
     with pytest.raises(ClusterAwayError, match=why):
         hand_in(connected(serve), "a task").result(timeout=SOON_S)
+
+
+def test_our_own_long_task_does_not_make_the_cluster_full(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
+    cluster = connected(scripted_cluster.one_after_the_other)
+    tasks = [hand_in(cluster, name) for name in ("long", "next")]
+    assert [task.result(timeout=SOON_S) for task in tasks] == ["done", "done"]
+    assert not cluster.is_away
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["as it is sent to", "in half a word"])
+def test_a_connection_that_is_stopped_is_not_waited_for(
+    connected: Any, monkeypatch: pytest.MonkeyPatch, half: bool
+) -> None:
+    monkeypatch.setattr(clusters, "SILENT_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.stopped, half=half))
+    more_than_a_pipe_holds = Task("a task", ray_jobs.double, (bytes(4_000_000),))
+    with pytest.raises(ClusterAwayError, match="the connection ended"):
+        cluster.submit(more_than_a_pipe_holds).result(timeout=SOON_S)
+
+
+def test_gpus_are_handed_out_where_they_are_scarcer_than_cores(connected: Any) -> None:
+    cluster = connected(functools.partial(scripted_cluster.quiet, nodes=[(8.0, 1.0)]))
+    tasks = [cluster.submit(Task(f"part {i}", ray_jobs.double, gpus=1.0)) for i in range(5)]
+    assert max(task.result(timeout=SOON_S) for task in tasks) <= 2
+    assert "1 nodes with 8 cores and 1 GPUs" in cluster.words
+    assert (cluster.room(4, 0.0), cluster.room(4, 0.5), cluster.room(9, 1.0), cluster.room(1, 2.0)) == (5, 5, 3, 1)
+
+
+def test_what_was_killed_for_memory_is_alone_the_second_time(connected: Any) -> None:
+    cluster = connected(functools.partial(scripted_cluster.quiet, nodes=[(2.0, 0.0)], short=True))
+    tasks = [hand_in(cluster, f"part {i}") for i in range(6)]
+    assert tasks[0].result(timeout=SOON_S) == 1
+    assert all(task.result(timeout=SOON_S) for task in tasks[1:])
+
+
+def test_while_an_object_moves_the_connection_gives_signs_of_life(connected: Any) -> None:
+    shared = Shared("a checkpoint", ray_jobs.three_bytes, bytes)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="slow"))
+    tasks = [cluster.submit(Task(f"part {i}", ray_jobs.added, (i,), (shared,))) for i in range(3)]
+    assert [task.result(timeout=SOON_S) for task in tasks] == [3, 4, 5]
+    assert "1 nodes with 4 cores and 1 GPUs" in cluster.words
+
+
+def test_while_an_object_moves_no_task_waits_for_room(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
+    assert hand_in(connected(scripted_cluster.long_move), "a task").result(timeout=SOON_S) == "done"
+
+
+def test_what_could_not_be_shared_is_shared_anew(connected: Any) -> None:
+    shared = Shared("a checkpoint", ray_jobs.three_bytes, bytes)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="once"))
+    with pytest.raises(TaskLostError, match="no room for it"):
+        cluster.submit(Task("a task", ray_jobs.added, (1,), (shared,))).result(timeout=SOON_S)
+    assert cluster.submit(Task("another", ray_jobs.added, (1,), (shared,))).result(timeout=SOON_S) == 4
 
 
 def test_whoever_waits_for_room_can_give_up(connected: Any) -> None:

@@ -13,6 +13,11 @@ def double(tell: Tell, number: int) -> int:
     return 2 * number
 
 
+def added(tell: Tell, shared: bytes, number: int) -> int:
+    """The number and the length of what is shared."""
+    return number + len(shared)
+
+
 def count(tell: Tell, path: str, steps: int, pause_s: float = 0.1) -> str:
     """Tells its steps one by one, and in `path` that it began; gives what is there at the end."""
     with Path(path).open("a", encoding="utf-8") as file:
@@ -55,6 +60,11 @@ class Unreadable:
 def unreadable(tell: Tell, number: int) -> Unreadable:
     """A result that fails where it is read."""
     return Unreadable()
+
+
+def three_bytes() -> bytes:
+    """A shared object."""
+    return bytes(3)
 
 
 def vanished() -> bytes:

@@ -1,11 +1,16 @@
 """Connections to a cluster that does not exist, each with a fault of its own: what `Cluster` has a process do."""
 
 import functools
+import importlib
+import os
 import pickle
+import signal
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from helpers.fake_ray import FakeRay
 from nextlabel.compute import node
 from nextlabel.compute.tasks import Outcome
 
@@ -15,7 +20,7 @@ PAUSE_S = 0.05
 def _orders(pipe: Connection) -> Any:
     """Whatever is asked for, and signs of life of a cluster of one core in between."""
     while True:
-        pipe.send(("cores", 1.0, 1.0, 1))
+        pipe.send(("nodes", [(1.0, 0.0)]))
         pipe.send(("beats", {}))
         if pipe.poll(PAUSE_S):
             yield pipe.recv()
@@ -68,13 +73,75 @@ def full(supervisor: int, address: str, pipe: Connection) -> None:
 
 def silent(supervisor: int, address: str, pipe: Connection) -> None:
     """Stands, and is not heard of again."""
-    pipe.send(("cores", 1.0, 1.0, 1))
+    pipe.send(("nodes", [(1.0, 0.0)]))
     time.sleep(600)
+
+
+def stopped(supervisor: int, address: str, pipe: Connection, half: bool) -> None:
+    """Stands, and is stopped: before it says a word, or in the middle of one."""
+    pipe.send(("nodes", [(1.0, 0.0)]))
+    if half:
+        os.write(pipe.fileno(), b"\x00\x00\x10\x00half of what was announced")
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def one_after_the_other(supervisor: int, address: str, pipe: Connection) -> None:
+    """One core: the first task lives for a second and a half beside the next one, which begins when that ends."""
+    pipe.send(("nodes", [(1.0, 0.0)]))
+    first, second = (pipe.recv() for _ in range(2))
+    for count in range(1, 31):
+        pipe.send(("beats", {first[1]: (count, None)}))
+        time.sleep(PAUSE_S)
+    pipe.send(("beats", {second[1]: (1, None)}))
+    for order in (first, second):
+        _done(pipe, order, "done")
+    time.sleep(600)
+
+
+def long_move(supervisor: int, address: str, pipe: Connection) -> None:
+    """What the first task needs moves for a second; then it begins."""
+    pipe.send(("nodes", [(1.0, 0.0)]))
+    order = pipe.recv()
+    for _ in range(20):
+        pipe.send(("moves",))
+        time.sleep(PAUSE_S)
+    pipe.send(("moves",))
+    pipe.send(("beats", {}))
+    time.sleep(0.5)
+    pipe.send(("beats", {order[1]: (1, None)}))
+    _done(pipe, order, "done")
+    time.sleep(600)
+
+
+def quiet(
+    supervisor: int, address: str, pipe: Connection, nodes: Sequence[tuple[float, float]], short: bool = False
+) -> None:
+    """Ends the oldest task when no other has come for a while, with how many were out then; the first one at once for
+    want of memory if there is `short` of it."""
+    out: list[Any] = []
+    while True:
+        pipe.send(("nodes", nodes))
+        if pipe.poll(PAUSE_S):
+            out += [order for order in [pipe.recv()] if order[0] == "submit"]
+            if short and out:
+                pipe.send(("memory", out.pop()[1], "killed"))
+                short = False
+        elif out:
+            _done(pipe, out[0], len(out))
+            out.pop(0)
+
+
+def through_ray(supervisor: int, address: str, pipe: Connection, fault: str = "") -> None:
+    """What speaks to Ray, with `FakeRay` in its place."""
+    connection: Any = importlib.import_module("nextlabel.compute.ray")
+    connection.BEAT_S = PAUSE_S
+    connection.ray = FakeRay(pipe, fault)
+    connection._Driver(pipe).work()
 
 
 def short_of_memory(supervisor: int, address: str, pipe: Connection) -> None:
     """Each task is killed for want of memory, also alone on the node of four cores."""
-    pipe.send(("cores", 8.0, 4.0, 2))
+    pipe.send(("nodes", [(4.0, 0.0)] * 2))
     while True:
         order = pipe.recv()
         if order[0] == "submit":

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from helpers.versions import EXAMPLES, make_card
 from helpers.waiting import wait_until
+from nextlabel.errors import NoModelError
 from nextlabel.learning.rounds import Scored
 from nextlabel.loop import backlog as backlogs
 from nextlabel.loop.backlog import FEW, PART, TO_KEEP, Backlog
@@ -164,6 +165,24 @@ def test_a_cluster_that_is_faster_than_the_disk_does_not_fill_the_memory(
     assert house.waiting() == 1, "the last one is asked for again"
     disk.set()
     wait_until(lambda: backlog.has_room and len(kept) == TO_KEEP, "the others are on the disk")
+
+
+def test_a_part_that_could_not_be_handed_in_is_handed_in_when_it_is_asked_for_again(house: House) -> None:
+    class FailsFirst(InstantCluster):
+        def score(self, card: Card, version: Path, examples: Sequence[Example]) -> "Future[Scored]":
+            asked.append(len(examples))
+            if len(asked) == 1:
+                raise NoModelError("gone for a moment")
+            return super().score(card, version, examples)
+
+    asked, there = list[int](), cast(Any, FailsFirst())
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(1)
+    with pytest.raises(NoModelError):
+        backlog.score(PROJECT, VERSION, 1, 1)
+    backlog.score(PROJECT, VERSION, 1, 1)
+    assert asked == [1, 1]
+    wait_until(lambda: not house.pool.has_unscored(VERSION), "it is on the disk")
 
 
 def test_the_parts_of_a_version_that_is_not_active_any_more_are_dropped(house: House) -> None:

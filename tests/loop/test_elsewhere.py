@@ -92,7 +92,7 @@ def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_label
     assert house.fit() == ""
     assert ("fit", 100) in told
     assert house.board.fit(PROJECT).message == "The last fit was given up, its labels are kept"
-    wait_until(lambda: house.cluster.room == 3, "nothing is under way")
+    wait_until(lambda: house.cluster.room(1, 0.0) == 3, "nothing is under way")
 
 
 def test_when_the_cluster_is_away_the_fit_that_was_begun_is_made_here(

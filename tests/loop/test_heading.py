@@ -238,6 +238,22 @@ def test_with_more_annotators_a_head_waits_for_more_labels(house: House) -> None
     assert newest(house, others=9) is not None
 
 
+def test_a_switch_of_version_forgets_no_label_that_the_head_before_knew(house: House) -> None:
+    house.label(range(201, 209), RIGHT)
+    before = card_of(house)
+    house.fit()
+    assert house.active_version != before.version
+    maker, came_meanwhile = HeadMaker(house.registry, house.resident), EVERY - 2
+    house.label(range(209, 209 + came_meanwhile), RIGHT)
+    last = maker.newest(house.pool, before, READING, labels_of(house), 0)
+    assert last is not None
+    card, labels = card_of(house), labels_of(house)
+    assert maker.newest(house.pool, card, READING, labels, 0, followed=before.version) is not None
+    name, head = maker.newest(house.pool, card, READING, labels, 0, followed=last[0]) or ("", last[1])
+    assert name == head_name(card.version, 1)
+    assert head.known == last[1].known == labels
+
+
 def test_labels_without_features_get_them(house: House) -> None:
     imported = range(301, 301 + EVERY)
     house.label(imported, RIGHT)

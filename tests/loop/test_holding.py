@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,23 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from helpers import house as houses
 from helpers.fits import QUICK
 from helpers.waiting import wait_until
 from nextlabel.errors import NoModelError
 from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.project_options import change
+from nextlabel.loop.controller import Controller
 from nextlabel.loop.near_copies import Holding, Words, in_queue
 from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.questions import VARIANTS, questions
 from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
 from nextlabel.versions.registry import Registry
 
@@ -111,6 +115,30 @@ def test_of_pairs_only_copies_wait_and_none_is_embedded(pool: Pool) -> None:
     embedder = Axes()
     assert free(pool, embedder=embedder) == [1, 3, 4, 6, 7]
     assert embedder.embedded == [4, 5, 6, 7]
+
+
+def test_what_the_newest_version_knows_is_known_though_it_was_refused_or_left(tmp_path: Path, tiny: Path) -> None:
+    house = houses.House(tmp_path, tiny, near_copies="hold")
+    house.label(houses.TRAIN, houses.RIGHT)
+    before = house.fit()
+    row = TaskRow(301, Example(301, "where is my invoice"), False, True, False, 1, (Vote("pos", False, ""),))
+    house.pool.upsert([row, TaskRow(302, Example(302, "Where is my invoice"), False, False, False, 0, ())])
+    house.label(range(201, 208), houses.RIGHT)
+    assert house.fit() != before
+    house.registry.promote(houses.PROJECT, before)
+    found: Any = SimpleNamespace(
+        project=SimpleNamespace(id=houses.PROJECT, model_version=before),
+        config=parse_label_config(houses.CONFIG),
+        version=before,
+    )
+    studio: Any = None
+    controller = Controller(house.settings, house.registry, house.board, studio, house.jobs)
+    _, holding = controller._kept_out(house.pool, found, before)
+    assert [task.task_id for task in holding([Ranked(302, 0.5)], 9, 0)] == [302]
+    house.registry.discard(houses.PROJECT, house.registry.newest(houses.PROJECT) or "")
+    _, holding = controller._kept_out(house.pool, found, before)
+    assert holding([Ranked(302, 0.5)], 9, 0) == [], "no version knows 301"
+    house.pool.__exit__()
 
 
 def test_in_the_queue_is_what_is_published_and_what_may_be_on_a_screen_but_nothing_that_was_skipped(pool: Pool) -> None:

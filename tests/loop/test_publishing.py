@@ -249,7 +249,36 @@ def test_what_is_kept_back_makes_room_for_what_comes_after_it(pool: Pool) -> Non
         return [task for task in ranked if task.task_id % 10 == 0]
 
     assert sorted(head_of(pool, 3, free=tenths).written) == [10, 20, 30]
-    assert asked == [(4, 4, 3), (8, 4, 3), (16, 4, 3), (32, 4, 3)], "at most eight times as many are looked at"
+    assert asked == [(4, 4, 0), (8, 4, 0), (16, 4, 0), (32, 4, 0)], "no more than eight times as many: three are free"
+
+
+@pytest.mark.parametrize(("copies", "head"), [(90, [91, 92, 93]), (98, [1, 99, 100])], ids=["found", "too few"])
+def test_near_copies_are_freed_where_the_pool_has_no_others_and_not_because_they_are_many(
+    copies: int, head: list[int], pool: Pool
+) -> None:
+    def but_copies(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+        held = [task for task in ranked if task.task_id <= copies]
+        waiting = held[max(0, least - (len(ranked) - len(held))) :]
+        return [task for task in ranked if task not in waiting]
+
+    assert sorted(head_of(pool, 3, free=but_copies).written) == head
+
+
+def test_tasks_that_were_not_written_do_not_count_before_a_switch(pool: Pool) -> None:
+    class Labelled(VersionOrder):
+        """All tasks but the first two are labelled just before they are written."""
+
+        def prediction(self, task_id: int) -> Any:
+            asked.append(task_id)
+            return super().prediction(task_id) if task_id <= 2 else None
+
+    asked, notes, project = list[int](), Notes(), Project(1, "one", "", "", OLD, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
+    order, studio = Labelled(pool, CONFIG, card, never), cast(Any, notes)
+    with Publisher(studio, pool, order, lambda: len(asked) == HEAD, lambda: False) as publisher:
+        outcome = publisher.publish(project, depth=64)
+    assert asked == list(POOL[:HEAD])
+    assert (outcome.written, outcome.missing, notes.switched_to) == (2, 0, None)
 
 
 # Tasks that come next for another reason
@@ -305,6 +334,27 @@ def test_what_is_kept_back_is_kept_out_of_a_side_too(pool: Pool) -> None:
     with Publisher(studio, pool, order, lambda: False, lambda: False, free=even, sides=sides) as publisher:
         publisher.publish(project, 3)
     assert as_served(pool) == [60, 2, 4]
+
+
+def test_a_dozen_variants_do_not_leave_the_places_of_a_side_empty(pool: Pool) -> None:
+    def of_variants_the_first(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
+        return [task for task in ranked if task.task_id not in range(51, 62)]
+
+    notes, project = Notes(), Project(1, "one", "", "", NEW, False, 0, 0, False, False)
+    card: Any = SimpleNamespace(version=NEW, labels=("yes", "no"), layout=None)
+    studio, order = cast(Any, notes), VersionOrder(pool, CONFIG, card, never)
+    sides = [Side("wanted", [*range(50, 62), 70, 71], [1, 3])]
+    with Publisher(
+        studio, pool, order, lambda: False, lambda: False, lambda s: None, free=of_variants_the_first, sides=sides
+    ) as publisher:
+        outcome = publisher.publish(project, 4)
+    assert as_served(pool) == [1, 50, 2, 70]
+    assert outcome.held == 11
+
+
+def test_what_has_no_place_on_its_side_comes_where_the_order_wants_it(pool: Pool) -> None:
+    beside(pool, [Side("wanted", [4, 2, 1], [0])])
+    assert as_served(pool) == [4, 1, 2, 3]
 
 
 # Labels that the config does not have any more

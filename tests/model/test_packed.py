@@ -1,6 +1,7 @@
 """A checkpoint that is sent: the same files on the other side, and nothing outside its directory."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from nextlabel.errors import NoModelError
 from nextlabel.model import packed
+from nextlabel.model.packed import KEPT
 
 
 @pytest.fixture
@@ -50,6 +52,20 @@ def test_who_asks_again_gets_the_same_directory_and_other_files_another(checkpoi
     assert packed.key(checkpoint) != key
     assert packed.unpacked(packed.pack(checkpoint)) != first
     assert len(list(first.parent.iterdir())) == 2, "nothing half made is left"
+
+
+def test_of_versions_the_newest_few_are_kept_and_what_fits_begin_with_stays(checkpoint: Path, elsewhere: Path) -> None:
+    base, versions = packed.unpacked(packed.pack(checkpoint)), list[Path]()
+    for number in range(KEPT + 2):
+        (checkpoint / "config.json").write_text(f"{number}")
+        versions.append(packed.unpacked_to_load(packed.pack(checkpoint)))
+        os.utime(versions[-1], (number, number))
+        if number:  # asked for again and again, it stays
+            (checkpoint / "config.json").write_text("0")
+            assert packed.unpacked_to_load(packed.pack(checkpoint)) == versions[0]
+    left = {path for path in versions[0].parent.iterdir() if path.is_dir()}
+    assert left == {versions[0], *versions[-KEPT + 1 :]}
+    assert base.is_dir()
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", ".."])

@@ -15,6 +15,7 @@ from helpers.ports import own_port
 from helpers.queue_servers import IN_URL, PASSWORD, QueueServer
 from helpers.waiting import wait_until
 from nextlabel.errors import QueueError
+from nextlabel.store import jobs as job_queues
 from nextlabel.store.jobs import ECHO_S, JobQueue
 
 OpenQueue = Callable[..., JobQueue]
@@ -397,8 +398,12 @@ def test_a_killed_server_is_an_error_until_it_is_back(server: QueueServer, tmp_p
     assert queue.waiting() == 2, "what was known before is known again"
 
 
-def test_a_server_that_hangs_is_not_waited_for(server: QueueServer, tmp_path: Path) -> None:
-    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex)
+@pytest.mark.parametrize("patient", [False, True], ids=["web process", "trainer"])
+def test_a_server_that_hangs_is_not_waited_for(
+    patient: bool, server: QueueServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_queues, "PATIENCE_S", job_queues.ANSWER_S)
+    queue = JobQueue(tmp_path, server.url(), uuid.uuid4().hex, patient)
     server.freeze()
     try:
         for ask in (lambda: queue.hint(1), queue.restart, queue.waiting):

@@ -1,26 +1,30 @@
 """Tasks on a cluster: which is handed out when, what is done when one is lost, and what when the cluster is away.
 
-The backlog stays here, in the order of ranks; the cluster holds a task for each free core and one more. Every wait has
-an end. Knows no Ray: that is in a process of its own (`nextlabel.compute.ray`), which is killed when it is silent.
+The backlog stays here, in the order of ranks; the cluster holds as many tasks as run at a time, and one more. Every
+wait has an end. Knows no Ray: that is in a process of its own (`nextlabel.compute.ray`), which is killed when it is
+silent.
 """
 
 import heapq
 import importlib.util
 import itertools
 import logging
+import math
 import multiprocessing
 import os
 import pickle
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
 from nextlabel.compute import node
+from nextlabel.compute.resources import ONE_CORE, Resources, crowded_out, holds, on_a_node
 from nextlabel.compute.tasks import ClusterAwayError, Outcome, Running, Shared, Task, TaskLostError, Tell
 from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
 
@@ -30,9 +34,9 @@ LOOK_S = 0.2  # at the pipe, and of those who wait at their task
 TELL_S = 1.0  # between two words of progress that say the same
 WAITING = ("waiting for the cluster", 0, 1)
 CONNECT_S = 90.0  # for a connection to stand
-SILENT_S = 90.0  # of the connection: longer than a network is often away
+SILENT_S = 90.0  # of the connection: longer than a network is often away; and of each word between us and its process
 BEATS_S = 60.0  # of a task, from its last sign of life until it is handed out again
-BEGIN_S = 120.0  # from when a task is handed out until the cluster counts as full
+BEGIN_S = 120.0  # in which no task of ours is in the way of one that does not begin, until the cluster counts as full
 TRIES = 3  # more, of a task whose worker or node died
 AGAIN_S, LONGEST_AGAIN_S = 10.0, 300.0  # until a cluster that is away is tried again
 OBJECTS = 16  # shared objects that a connection keeps
@@ -42,13 +46,14 @@ Serve = Callable[[int, str, Connection], None]  # supervisor, address, pipe
 
 @dataclass
 class _Entry:
-    """A task and what has become of it so far. `number` is of its last attempt; times are of a monotonic clock."""
+    """A task and what has become of it so far. `number` is of its last attempt, which needs so much; times are of a
+    monotonic clock. It `could_begin` from when it was handed out and nothing of ours was in its way."""
 
     running: Running
     place: tuple[int, int]
     number: int = 0
-    cpus: float = 1.0
-    handed_at: float = 0.0
+    needs: Resources = ONE_CORE
+    could_begin: float = 0.0
     heard_at: float | None = None
     count: int = 0
     lost: int = 0
@@ -60,15 +65,13 @@ class _Entry:
 
 @dataclass
 class _Connection:
-    """A child process that speaks to the cluster. `cores` of all nodes, and of the `largest` one."""
+    """A child process that speaks to the cluster of these nodes."""
 
     process: Any
     pipe: Connection
     since: float
     heard_at: float
-    cores: float = 0.0
-    largest: float = 0.0
-    nodes: int = 0
+    nodes: Sequence[Resources] = ()
     stands: bool = False
     beats_at: float = float("-inf")  # when signs of life of tasks could be seen last
     shared: dict[str, None] = field(default_factory=dict)
@@ -111,14 +114,15 @@ class Cluster:
         """Whether the last attempt to use it failed, or it was full, and it is not time for another."""
         return self._now() < (self._again_at if self._connection is None else self._full_until)
 
-    @property
-    def room(self) -> int:
-        """How many more tasks are welcome: two for each core and one are at hand, or one while cores are unknown."""
+    def room(self, threads: int, gpus: float) -> int:
+        """How many more tasks with so many threads and GPUs are welcome: two for each that runs at a time and one are
+        at hand, or one while the nodes are unknown."""
         connection = self._connection
         if connection is None or not connection.stands:
             return int(not self._known)
+        at_a_time = holds(connection.nodes, on_a_node(connection.nodes, threads, gpus))
         with self._turn:
-            return max(0, 2 * int(connection.cores) + 1 - len(self._known))
+            return max(0, 2 * at_a_time + 1 - len(self._known))
 
     def submit(self, task: Task) -> Running:
         """The task's result to be; the same one for as long as a task of this key is under way."""
@@ -172,6 +176,8 @@ class Cluster:
         while not self._closed:
             try:
                 self._step()
+            except OSError as error:  # such as of its process, which was killed for its silence
+                self._lose(f"the connection ended: {error.strerror or error}")
             except Exception:
                 log.exception("the connection to the cluster is made anew")
                 self._lose("a failure of our own")
@@ -190,7 +196,7 @@ class Cluster:
         self._listen(self._connection)
         self._heed_cancelled()
         if self._connection is not None and self._connection.stands:
-            self._look_at_times(self._connection.beats_at)
+            self._look_at_times(self._connection)
             self._hand_out(self._connection)
 
     def _connect(self) -> None:
@@ -209,7 +215,8 @@ class Cluster:
         try:
             wait_s = LOOK_S
             while connection.pipe.poll(wait_s):
-                kind, *said = connection.pipe.recv()
+                with _watched(connection):
+                    kind, *said = connection.pipe.recv()
                 connection.heard_at, wait_s = self._now(), 0.0
                 if kind == "away":
                     return self._lose(str(said[0]))
@@ -222,9 +229,14 @@ class Cluster:
         return None
 
     def _take(self, connection: _Connection, kind: str, said: list[Any]) -> None:
-        if kind == "cores":
-            connection.cores, connection.largest, connection.nodes = said
+        if kind == "nodes":
+            connection.nodes = [Resources(cores, gpus) for cores, gpus in said[0]]
             self._say_it_stands(connection)
+        elif kind == "unshared":
+            connection.shared.pop(said[0], None)
+        elif kind == "moves":  # what tasks need is on its way to the cluster, or a result from there
+            for waiting in self._out.values():
+                waiting.could_begin = self._now()
         elif kind == "beats":
             for number, (count, told) in said[0].items():
                 self._hear(number, count, told)
@@ -233,7 +245,9 @@ class Cluster:
             self._end(entry, kind, said[1])
 
     def _say_it_stands(self, connection: _Connection) -> None:
-        words = f"{connection.nodes} nodes with {connection.cores:g} cores at {self._address}"
+        nodes, gpus = connection.nodes, sum(node.gpus for node in connection.nodes)
+        cores = f"{sum(node.cores for node in nodes):g} cores{f' and {gpus:g} GPUs' if gpus else ''}"
+        words = f"{len(nodes)} nodes with {cores} at {self._address}"
         if not connection.stands:
             log.info("cluster: %s", words)
         connection.stands, self._failures = True, 0
@@ -253,6 +267,8 @@ class Cluster:
             log.warning("cluster: a task was lost and begins again: %s", said)
             entry.lost += 1
             self._wait_again(entry)
+        elif kind == "full":
+            self._settle(entry, ClusterAwayError(f"The cluster is {self._words}."))
         elif kind == "memory" and not entry.alone:
             entry.alone = True  # it may have been killed for what another one took
             self._wait_again(entry)
@@ -296,49 +312,62 @@ class Cluster:
     def _heed_cancelled(self) -> None:
         with self._turn:
             cancelled, self._cancelled = self._cancelled, []
+        ended = [number for number, entry in self._out.items() if entry.running in cancelled]
+        for number in ended:
+            del self._out[number]
+        with self._turn:
+            self._waiting = [entry for entry in self._waiting if entry.running not in cancelled]
+            heapq.heapify(self._waiting)
         for running in cancelled:
-            for number, entry in list(self._out.items()):
-                if entry.running is running:
-                    del self._out[number]
-                    self._send("cancel", number)
-            with self._turn:
-                self._waiting = [entry for entry in self._waiting if entry.running is not running]
-                heapq.heapify(self._waiting)
             if running.cancel():
                 running.set_running_or_notify_cancel()  # whoever waits hears of it
+        for number in ended:
+            self._send("cancel", number)
 
-    def _look_at_times(self, seen_at: float) -> None:
-        """Tasks that are silent begin elsewhere; those that do not begin show that the cluster is full. A connection
-        that is away for a while says nothing about tasks."""
+    def _look_at_times(self, connection: _Connection) -> None:
+        """Tasks that are silent begin elsewhere; those that do not begin, though none of ours is in the way, show that
+        the cluster is full. A connection that is away for a while says nothing about tasks."""
+        begun = [entry.needs for entry in self._out.values() if entry.heard_at is not None]
         for number, entry in list(self._out.items()):
-            if entry.heard_at is not None and seen_at - entry.heard_at > BEATS_S:
-                del self._out[number]
-                self._send("cancel", number)
-                self._end(entry, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
-            elif entry.heard_at is None and self._away == "local" and seen_at - entry.handed_at > BEGIN_S:
-                del self._out[number]
-                self._send("cancel", number)
+            if entry.heard_at is not None:
+                if connection.beats_at - entry.heard_at > BEATS_S:
+                    self._take_back(number, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
+            elif begun and crowded_out(entry.needs, begun) >= holds(connection.nodes, entry.needs):
+                entry.could_begin = connection.beats_at
+            elif self._away == "local" and connection.beats_at - entry.could_begin > BEGIN_S:
                 self._words = f"full: {self._address} has had no room for {BEGIN_S:.0f} s"
                 self._full_until = self._now() + LONGEST_AGAIN_S
-                self._settle(entry, ClusterAwayError(f"The cluster is {self._words}."))
+                self._take_back(number, "full", "")
+
+    def _take_back(self, number: int, kind: str, why: str) -> None:
+        """End an attempt of which nothing comes. First here: where nothing can be sent any more, nothing is lost."""
+        self._end(self._out.pop(number), kind, why)
+        self._send("cancel", number)
 
     def _hand_out(self, connection: _Connection) -> None:
         while True:
             with self._turn:
-                taken = sum(entry.cpus for entry in self._out.values())
-                if not self._waiting or (self._out and taken >= connection.cores + 1):
+                if not self._waiting:
                     return
-                entry = heapq.heappop(self._waiting)
+                entry = self._waiting[0]
+                threads = math.inf if entry.alone else entry.running.task.threads
+                entry.needs = on_a_node(connection.nodes, threads, entry.running.task.gpus)
+                if not self._may_go(connection, entry):
+                    return
+                heapq.heappop(self._waiting)
             self._submit(connection, entry)
+
+    def _may_go(self, connection: _Connection, entry: _Entry) -> bool:
+        """Whether a task is handed out beside those that are: not if it, or one of them, is to have a node alone."""
+        out = self._out.values()
+        if not out or entry.alone or any(other.alone for other in out):
+            return not out
+        return crowded_out(entry.needs, [other.needs for other in out]) <= holds(connection.nodes, entry.needs)
 
     def _submit(self, connection: _Connection, entry: _Entry) -> None:
         task = entry.running.task
-        entry.number, entry.handed_at = next(self._numbers), self._now()
+        entry.number, entry.could_begin = next(self._numbers), self._now()
         self._out[entry.number] = entry  # before anything can fail: what is here waits again after a lost connection
-        # What no node has would be waited for without end.
-        entry.cpus = max(1.0, min(float(task.threads), connection.largest))
-        if entry.alone:
-            entry.cpus = connection.largest
         try:
             packed = pickle.dumps((task.job, task.args, [(one.key, one.open) for one in task.shared]), protocol=5)
         except Exception as error:  # noqa: BLE001  pickle raises whatever the objects do
@@ -349,7 +378,8 @@ class Cluster:
             self._share(connection, shared)
         keys = [shared.key for shared in task.shared]
         self.moved = (self.moved[0] + len(packed), self.moved[1])
-        self._send("submit", entry.number, packed, keys, task.threads, node.versions(), entry.cpus, task.gpus)
+        cores, gpus = entry.needs.cores, entry.needs.gpus
+        self._send("submit", entry.number, packed, keys, task.threads, node.versions(), cores, gpus)
 
     def _share(self, connection: _Connection, shared: Shared) -> None:
         if shared.key in connection.shared:
@@ -364,7 +394,8 @@ class Cluster:
 
     def _send(self, *order: Any) -> None:
         if self._connection is not None:
-            self._connection.pipe.send(order)
+            with _watched(self._connection):
+                self._connection.pipe.send(order)
 
     def _lose(self, why: str) -> None:
         """Without a connection: tasks wait for another one, or fail so that they can be computed here."""
@@ -389,6 +420,18 @@ class Cluster:
             waiting, self._waiting = self._waiting, []
         for entry in waiting:
             self._settle(entry, error)
+
+
+@contextmanager
+def _watched(connection: _Connection) -> Iterator[None]:
+    """A child that has stopped, so that a full pipe stays full or half a word half, is killed: then the pipe breaks."""
+    killer = threading.Timer(SILENT_S, connection.process.kill)
+    killer.daemon = True
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.cancel()
 
 
 def _speak_ray(supervisor: int, address: str, pipe: Connection) -> None:

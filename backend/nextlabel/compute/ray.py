@@ -12,8 +12,8 @@ import socket
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ BEAT_S = 1.0  # between two signs of life of a task; between two looks at them
 REACH_S = 5.0  # until a port counts as closed
 TRIES = 3  # of a head that is there, and takes more than half a minute for its side of a connection
 WIDTH = 200  # characters of an error that are told
-GET_S = 600.0  # for a result to come here
+MOVE_S = 600.0  # for an object to come here or to go there; bert-large takes 110 s at 100 Mbit/s
 LOST = (
     exceptions.WorkerCrashedError,
     exceptions.NodeDiedError,
@@ -87,11 +87,11 @@ class _Driver:
     """Hands out what it is told to at once, and tells what comes back."""
 
     def __init__(self, pipe: Connection):
-        self._pipe = pipe
+        self._pipe, self._speaks = pipe, threading.Lock()
         self._orders: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._objects: dict[str, Any] = {}
         self._tasks: dict[Any, int] = {}  # by the reference of the result
-        self._looked = float("-inf")
+        self._looked, self._perform = float("-inf"), ray.remote(_perform)
         on_head = {"node:__internal_head__": 0.001}  # whose end is everybody's
         self._board = ray.remote(_Board).options(num_cpus=0, max_restarts=-1, resources=on_head).remote()
         ray.get(self._board.read.remote([]), timeout=60)
@@ -104,6 +104,29 @@ class _Driver:
                 self._orders.put(self._pipe.recv())
         except (EOFError, OSError):
             os._exit(0)  # Ray cancels what is left
+
+    def _say(self, *said: Any) -> None:
+        with self._speaks:
+            self._pipe.send(said)
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Signs of life of this process while an object moves, which can take minutes and holds up its thread; over a
+        network that is gone it takes for ever, so that they end."""
+        moved, until = threading.Event(), time.monotonic() + MOVE_S
+
+        def beat() -> None:
+            with suppress(OSError):
+                while not moved.wait(BEAT_S) and time.monotonic() < until:
+                    self._say("moves")
+
+        beats = threading.Thread(target=beat, daemon=True)
+        beats.start()
+        try:
+            yield
+        finally:
+            moved.set()
+            beats.join()
 
     def work(self) -> None:
         """Until an exception ends it."""
@@ -130,11 +153,13 @@ class _Driver:
 
     def _share(self, key: str, make: Callable[[], Any]) -> None:
         try:
-            self._objects[key] = ray.put(make())
+            with self._moving():
+                self._objects[key] = ray.put(make())
         except ConnectionError:
             raise
-        except Exception as error:  # noqa: BLE001  told of each task that needs it
+        except Exception as error:  # noqa: BLE001  told of each task that needs it, until it is shared anew
             self._objects[key] = error
+            self._say("unshared", key)
 
     def _forget(self, key: str) -> None:
         del self._objects[key]
@@ -144,9 +169,9 @@ class _Driver:
     ) -> None:
         missing = [self._objects[key] for key in keys if isinstance(self._objects[key], Exception)]
         if missing:
-            self._pipe.send(("failed", number, _in_short(missing[0])))
+            self._say("failed", number, _in_short(missing[0]))
             return
-        remote = ray.remote(_perform).options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
+        remote = self._perform.options(num_cpus=cpus, num_gpus=gpus, max_retries=0)
         # References inside a list are not fetched before a process of the node needs them.
         references = [[self._objects[key]] for key in keys]
         self._tasks[remote.remote(number, packed, references, threads, libraries, self._board)] = number
@@ -161,21 +186,23 @@ class _Driver:
             return
         ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=LOOK_S)
         for reference in ready:
-            self._pipe.send(_ended(self._tasks.pop(reference), reference))
+            with self._moving():
+                ended = _ended(self._tasks.pop(reference), reference)
+            self._say(*ended)
 
     def _tell_how_it_goes(self) -> None:
-        nodes = [one["Resources"] for one in ray.nodes() if one["Alive"]]
-        cores = [float(resources.get("CPU", 0.0)) for resources in nodes]
-        self._pipe.send(("cores", sum(cores), max(cores, default=0.0), sum(map(bool, cores))))
+        found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+        nodes = [(float(one.get("CPU", 0.0)), float(one.get("GPU", 0.0))) for one in found]
+        self._say("nodes", [(cores, gpus) for cores, gpus in nodes if cores])
         with suppress(exceptions.GetTimeoutError, exceptions.RayActorError):  # it is begun again
             told = ray.get(self._board.read.remote(list(self._tasks.values())), timeout=REACH_S)
-            self._pipe.send(("beats", told))
+            self._say("beats", told)
 
 
 def _ended(number: int, reference: Any) -> tuple[Any, ...]:
     """What became of a task. A lost connection is raised."""
     try:
-        return "done", number, ray.get(reference, timeout=GET_S)
+        return "done", number, ray.get(reference, timeout=MOVE_S)
     except exceptions.OutOfMemoryError as error:
         return "memory", number, _in_short(error)
     except ConnectionError:

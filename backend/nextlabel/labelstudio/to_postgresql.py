@@ -6,7 +6,8 @@ Its own exports lose ids, predictions, accounts and settings; its Django's `dump
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from os.path import samestat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 MIGRATIONS = "django_migrations"
 MADE_HERE = {MIGRATIONS, "sqlite_sequence"}  # by each data base for itself
 ROWS = 1000  # read at a time
+CONNECT_S = 10  # for the server to let us in
+LOCK_S = 10  # for the tables to be ours alone
+PROCESSES = Path("/proc")  # where Linux says who has a file open
+IN_USE = (
+    "{} {}, and nothing was copied: what Label Studio writes from now on would be lost. Stop Label Studio, and "
+    "whatever else reads the file, and move it then."
+)
 
 
 def move(sqlite: Path, postgresql: str) -> dict[str, int]:
@@ -30,8 +38,20 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
     with of_extra("postgresql", "PostgreSQL"):
         import psycopg
     try:
-        with closing(_opened(sqlite)) as source, psycopg.connect(postgresql) as target:
-            return _copied(source, target)
+        before = _state(sqlite)
+        with (
+            closing(_opened(sqlite)) as source,
+            psycopg.connect(postgresql, connect_timeout=CONNECT_S) as target,
+        ):
+            counts = _copied(source, target)
+            if _state(sqlite) != before:
+                raise NextlabelError(IN_USE.format(sqlite, "was written to meanwhile"))
+            return counts
+    except psycopg.errors.LockNotAvailable:
+        raise NextlabelError(
+            f"Something else uses the tables at {without_password(postgresql)}, and nothing was copied. Stop every "
+            "Label Studio that runs on them."
+        ) from None
     except psycopg.OperationalError as error:
         raise NextlabelError(
             f"PostgreSQL cannot be reached at {without_password(postgresql)} ({error}). Check the URL, "
@@ -46,7 +66,28 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
 def _opened(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise NextlabelError(f"There is no file {path}. Label Studio's is called label_studio.sqlite3.")
+    if users := _who_has_open(path):
+        raise NextlabelError(IN_USE.format(path, f"is open in process {', '.join(map(str, users))}"))
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
+def _who_has_open(path: Path) -> list[int]:
+    """Processes of this machine, as far as we may look into them; whoever is in another container is not seen."""
+    found, ours = set[int](), path.stat()
+    for process in PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is somebody else's
+            for file in (process / "fd").iterdir():
+                with suppress(OSError):
+                    if samestat(file.stat(), ours):
+                        found.add(int(process.name))
+    return sorted(found)
+
+
+def _state(path: Path) -> list[tuple[int, int]]:
+    """When the file, and what SQLite keeps beside it, were written, and how long they are. (It makes an empty one.)"""
+    beside = (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal"))
+    there = (one.stat() for one in beside if one.exists())
+    return [(found.st_mtime_ns, found.st_size) for found in there if found.st_size]
 
 
 def _copied(source: sqlite3.Connection, target: "Connection[Any]") -> dict[str, int]:
@@ -55,6 +96,7 @@ def _copied(source: sqlite3.Connection, target: "Connection[Any]") -> dict[str, 
     tables = _tables(source)
     _require_alike(source, target, tables)
     kinds = {table: _columns(target, table) for table in tables}
+    target.execute(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
     target.execute(f"TRUNCATE {', '.join(map(_quoted, tables))}")
     counts = {table: _copy(source, target, table, kinds[table]) for table in tables}
     for table in tables:

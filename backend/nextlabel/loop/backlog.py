@@ -110,9 +110,9 @@ class Backlog:
         if self._verified != version:
             self._registry.verify(project, version)
             self._verified = version
-        self._under_way.add(part)
         card, path = self._registry.card(project, version), self._registry.path(project, version)
         running = elsewhere.score(card, path, todo)
+        self._under_way.add(part)
         running.add_done_callback(lambda ended: self._come_back(part, last, todo, ended))
 
     def _come_back(

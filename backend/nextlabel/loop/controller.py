@@ -55,7 +55,7 @@ from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.look_again import Again
 from nextlabel.loop.marks import Marks
-from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.near_copies import Holding, Words, in_queue, known_labels
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import Order, VersionOrder
 from nextlabel.loop.outside import come_by_another_way
@@ -503,7 +503,8 @@ class Controller:
             return heads.newest(self._registry.path(card.project, card.version))
         learnt = learnt_from(pool, found.config.question, self._own(card.project).near_copies)
         labels = {example.id: label for example, label in learnt.to_fit}
-        return self._heads.newest(pool, card, found.config, labels, _others_at_work(pool), learnt.lighter)
+        others, followed = _others_at_work(pool), found.project.model_version or ""
+        return self._heads.newest(pool, card, found.config, labels, others, learnt.lighter, followed)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
         depth, has_heads = self._own(card.project).window, self._has_heads(card)
@@ -592,10 +593,10 @@ class Controller:
         certified = self._certified(pool, project.id, found.config)
         if self._own(project.id).near_copies != HOLD:
             return certified, all_free
-        known = self._registry.fitted_labels(project.id, found.version) if found.version else {}
+        known = known_labels(self._registry, project.id, found.version)
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
         published = in_queue(pool, order, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
-        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known.keys())
+        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known)
         return pool.copies_of_labelled(question) | certified, holding
 
     def _certified(self, pool: Pool, project: int, config: LabelConfig) -> set[int]:

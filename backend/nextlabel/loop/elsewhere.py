@@ -52,7 +52,7 @@ class Elsewhere:
     @property
     def has_room(self) -> bool:
         """Whether another part of a pool would not wait here for long."""
-        return self._cluster.room > 0
+        return self._cluster.room(self._threads, self._settings.compute_gpus) > 0
 
     @property
     def words(self) -> str:
@@ -126,4 +126,4 @@ def elsewhere_of(settings: Settings) -> Elsewhere | None:
 
 def open_version(checkpoint: packed.Bytes, device: str, precision: str) -> Classifier:
     """On a node."""
-    return classifiers.load(packed.unpacked(checkpoint), device, precision)
+    return classifiers.load(packed.unpacked_to_load(checkpoint), device, precision)

@@ -12,7 +12,7 @@ from nextlabel.loop.orders import keep
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Features, Ints
 from nextlabel.values.layout import asks
-from nextlabel.values.versions import Card
+from nextlabel.values.versions import Card, is_ours, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
@@ -36,12 +36,14 @@ class HeadMaker:
         labels: Mapping[int, str],
         others: int,
         lighter: Mapping[int, float] = NO_LIGHTER,
+        followed: str = "",
     ) -> tuple[str, Head] | None:
         """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
 
         It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
-        work, half as many more as there are; and at once when it knows labels that are left out by now, or has other
-        rows than the form asks for. `lighter` are the weights of labels that count less than others.
+        work, half as many more as there are; and at once when it knows labels that are left out by now, has other
+        rows than the form asks for, or would forget a label that the order which the queue has `followed` knows.
+        `lighter` are the weights of labels that count less than others.
         """
         path = self._registry.path(card.project, card.version)
         found = heads.newest(path)
@@ -53,7 +55,8 @@ class HeadMaker:
             return found
         left_out = pool.with_uncounted() & known.keys() - usable.keys()
         as_asked = _asks(found[1] if found else card) == _asks(rows)
-        if as_asked and differing(known, usable) < EVERY + others // 2 and not left_out:
+        few = differing(known, usable) < EVERY + others // 2
+        if as_asked and few and not left_out and not self._forgets(card, known, usable, followed):
             return found
         return self.renewed(pool, card, rows, usable, found[1] if found else None, lighter)
 
@@ -76,6 +79,15 @@ class HeadMaker:
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
+
+    def _forgets(self, card: Card, known: Mapping[int, str], labels: Mapping[int, str], followed: str) -> bool:
+        """Whether the last head of another version, which the queue has followed, knows one of the labels and this one
+        does not: it came while the version was fitted."""
+        if not is_ours(followed) or version_of(followed) == card.version:
+            return False
+        last = heads.newest(self._registry.path(card.project, version_of(followed)))
+        before = last[1].known if last else {}
+        return any(labels.get(task) == label != known.get(task) for task, label in before.items())
 
     def _complete(self, pool: Pool, card: Card, labels: Mapping[int, str]) -> None:
         """See that there are features of what is labelled: of imported labels, or edited texts, there may be none."""

@@ -16,6 +16,7 @@ from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 from nextlabel.values.queue import Ranked
+from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,13 @@ def in_queue(pool: Pool, order: str, followed: str, on_screen: int) -> set[int]:
     seen = sorted((p.score, p.task_id) for p in published if p.prediction_id in theirs and p.task_id not in skipped)
     tasks = {p.task_id for p in published if p.prediction_id in ours} | {task_id for _, task_id in seen[:on_screen]}
     return tasks - skipped - pool.reserved(tasks)
+
+
+def known_labels(registry: Registry, project: int, active: str | None) -> set[int]:
+    """Tasks whose label a version knows: the active one, or the newest, which was refused or left by a person; for
+    those labels alone no other is fitted, so that their near-copies would wait for ever."""
+    versions = {version for version in (active, registry.newest(project)) if version}
+    return {task for version in versions for task in registry.fitted_labels(project, version)}
 
 
 class Holding:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, no_prediction
 from nextlabel.learning.composer import INFORMATIVE, compose
 from nextlabel.loop.orders import Order
-from nextlabel.loop.sides import Side, hidden, reasons, slots
+from nextlabel.loop.sides import LOOKED_AT, Side, hidden, reasons, slots
 from nextlabel.loop.window import WindowPlan, plan_window
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import QueueState
@@ -28,7 +28,6 @@ WRITERS = 2  # requests at a time when there is no time to rest,
 SHARE = 10  # and one for so many annotators: of a busy Label Studio everyone gets a share by the number of requests
 BATCH = 24  # further tasks per reconcile, so that new labels are looked at in between
 DELETIONS = 16  # stale predictions taken away per reconcile; they no longer order anything, so there is no hurry
-LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer
 LEFT = 2  # tasks for each annotator that the queue keeps until it is switched: one may be held, and one is next
 LEAST = 4  # of both together, even if labels come all the time: or the window would never be filled
 Free = Callable[[Sequence[Ranked], int, int], list[Ranked]]
@@ -71,7 +70,7 @@ class Publication:
 
 def all_free(ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
     """Those of the ranked tasks that may stand in the queue: all of them. Whoever keeps some back need not look further
-    than until `depth` are free, and leaves `least`, so that nobody is told that there are no tasks."""
+    than until `depth` are free, and frees others until `least` are, so that nobody is told that there are no tasks."""
     return list(ranked)
 
 
@@ -114,7 +113,7 @@ class Publisher:
         self._pointless, self._free = frozenset(pointless), free
         self._superseded, self._hinted, self._rest = superseded, hinted, rest
         self._others, self._first, self._changes, self._announce = others, first, changes, announce
-        self._at_once, self._held = at_once(others), 0
+        self._at_once, self._held = at_once(others), set[int]()
         self._writers = ThreadPoolExecutor(self._at_once)
 
     def __enter__(self) -> "Publisher":
@@ -143,7 +142,7 @@ class Publisher:
         plan = plan_window(wanted, published, version, values, misplaced, reserved)
         urgent = plan.create if switching else ()
         there = self._there(project, plan, published)
-        written = self._write(urgent, there, hurry=True, at_least=len(urgent))
+        tried, written = self._write(urgent, there, hurry=True, at_least=len(urgent))
         seconds_to_switch = None
         in_place = len(wanted) - len(plan.create) + written
         if switching and self._may_switch(len(wanted), in_place):
@@ -159,21 +158,21 @@ class Publisher:
         low = bool(rest) and not switching and short > 0
         if not (settled or low):
             rest = ()
-        written += self._write(rest[:BATCH], there, hurry=low, at_least=max(LEAST, short))
+        more_tried, more_written = self._write(rest[:BATCH], there, hurry=low, at_least=max(LEAST, short))
         stale = self._left_over(plan.delete, set(there.values()))
-        missing = len(urgent) + len(rest) - written
+        missing = len(urgent) + len(rest) - tried - more_tried
         removed = self._clear(project, stale) if self._changes and not (switching or missing) else 0
         if not self._changes:
             removable = () if switching or low or (fitting and len(stale) <= depth) else stale[:DELETIONS]
             removed = self._remove(removable, at_least=LEAST - len(rest))
         return Publication(
-            written=written,
+            written=written + more_written,
             removed=removed,
             missing=missing,
             stale=len(stale) - removed,
             seconds_to_switch=seconds_to_switch,
             begun=seconds_to_switch is not None,
-            held=self._held,
+            held=len(self._held),
             head=tuple(wanted),
             why=reasons(self._sides),
         )
@@ -207,38 +206,51 @@ class Publisher:
         # The pool was scored in the fast precision, whose rounding shuffles neighbours. The few tasks that are shown
         # are scored again in fp32, some ahead of need, until the head holds none but exact values.
         while True:
-            beside = {side.kind: self._beside(side, depth) for side in self._sides}
+            beside = self._beside(depth)
             fresh = self._fresh(depth + depth // 4 + 1, min(depth, HEAD + self._others), beside)
             skipped = self._useful(depth, skipped=True)
             wanted = compose({**beside, INFORMATIVE: fresh}, slots(self._sides, depth), depth, skipped)
             if not self._order.make_exact([task.task_id for task in wanted], [task.task_id for task in fresh]):
                 return wanted
 
-    def _beside(self, side: Side, depth: int) -> list[Ranked]:
-        """The tasks of a side that may come into the head, best first."""
-        tasks = [task for task in side.tasks if task not in self._pointless][:depth]
+    def _beside(self, depth: int) -> dict[str, list[Ranked]]:
+        """The tasks of the sides that may come into the head, by kind, best first: of a kind as many as have places."""
+        kinds = Counter(map(slots(self._sides, depth), range(depth)))
+        found = {side.kind: self._of_side(side, depth) for side in self._sides}
+        of_pool = [task for tasks in found.values() for task in tasks if task.task_id not in self._hidden]
+        free = self._free(of_pool, len(of_pool), 0) if of_pool else []
+        self._held = {task.task_id for task in of_pool} - {task.task_id for task in free}
+        return {
+            kind: [task for task in tasks if task.task_id not in self._held][: kinds[kind]]
+            for kind, tasks in found.items()
+        }
+
+    def _of_side(self, side: Side, depth: int) -> list[Ranked]:
+        """More of them than come into the head, as some may be kept back."""
+        tasks = [task for task in side.tasks if task not in self._pointless][: LOOKED_AT * depth]
         if side.hidden:
             return [Ranked(task, 0.0) for task in tasks]
         values = self._order.values(tasks)
         return [Ranked(task, values[task]) for task in tasks if task in values]
 
-    def _fresh(self, depth: int, least: int, beside: dict[str, list[Ranked]]) -> list[Ranked]:
-        """The tasks that come next, most informative first: `depth` of them, as far as so many are found. What is not
-        free of the pool's tasks `beside` them is taken out there."""
+    def _fresh(self, depth: int, least: int, beside: Mapping[str, Sequence[Ranked]]) -> list[Ranked]:
+        """The tasks that come next, most informative first, without those `beside` them: `depth` of them, as far as so
+        many are found soon; but `least`, however far down they are. What is kept back is freed where the pool has no
+        others."""
         looked_at = depth
         first = [task for tasks in beside.values() for task in tasks if task.task_id not in self._hidden]
         of_sides = {task.task_id for task in first}
         while True:
             useful = self._useful(looked_at + len(first), skipped=False)
             ranked = [task for task in useful if task.task_id not in of_sides][:looked_at]
-            free = self._free([*first, *ranked], depth + len(first), least)
-            self._held = len(first) + len(ranked) - len(free)
-            if len(free) >= depth + len(first) or len(ranked) < looked_at or looked_at >= LOOKED_AT * depth:
+            free = self._free([*first, *ranked], depth + len(first), 0)
+            enough = least if looked_at >= LOOKED_AT * depth else depth + len(first)
+            if len(free) >= enough or len(ranked) < looked_at:
                 break
             looked_at *= 2
-        kept = {task.task_id for task in free} | self._hidden.keys()
-        for kind, tasks in beside.items():
-            beside[kind] = [task for task in tasks if task.task_id in kept]
+        if len(free) < least:
+            free = self._free([*first, *ranked], depth + len(first), least)
+        self._held = (self._held | {task.task_id for task in ranked}) - {task.task_id for task in free}
         return [task for task in free if task.task_id not in of_sides][:depth]
 
     def _useful(self, limit: int, skipped: bool) -> list[Ranked]:
@@ -258,11 +270,12 @@ class Publisher:
         # Label Studio refuses a model version without predictions.
         return any(p.version == self._order.name for p in self._pool.published())
 
-    def _write(self, tasks: Sequence[Placed], there: Mapping[int, int], hurry: bool, at_least: int) -> int:
-        written, at_once = 0, self._at_once if hurry else 1
+    def _write(self, tasks: Sequence[Placed], there: Mapping[int, int], hurry: bool, at_least: int) -> tuple[int, int]:
+        """How many of the tasks had their turn, and how many of these have their prediction now."""
+        tried, written, at_once = 0, 0, self._at_once if hurry else 1
         in_flight: deque[tuple[int, Future[Published | None]]] = deque()
         for task in tasks:
-            if self._superseded() or (written >= at_least and self._hinted()):
+            if self._superseded() or (tried >= at_least and self._hinted()):
                 break
             start = time.perf_counter()
             value, prediction = self._prediction(task) or (None, {})
@@ -270,13 +283,13 @@ class Publisher:
                 job = self._writers.submit(self._put, task, prediction, there.get(task.task_id))
                 in_flight.append((task.task_id, job))
             if len(in_flight) == at_once:
-                self._note(*in_flight.popleft())
-            written += 1
+                written += self._note(*in_flight.popleft())
+            tried += 1
             if not hurry:
                 self._rest(time.perf_counter() - start)
         for task_id, future in in_flight:
-            self._note(task_id, future)
-        return written
+            written += self._note(task_id, future)
+        return tried, written
 
     def _prediction(self, task: Placed) -> tuple[float, dict[str, Any]] | None:
         """The value of a task and what is shown of it; None when it has left the pool."""
@@ -284,12 +297,14 @@ class Publisher:
             return task.value, no_prediction(task.score, self._order.name, "")
         return self._order.prediction(task.task_id)
 
-    def _note(self, task_id: int, prediction: "Future[Published | None]") -> None:
+    def _note(self, task_id: int, prediction: "Future[Published | None]") -> bool:
+        """Whether it was written."""
         published = prediction.result()
         if published is None:
             self._pool.forget([task_id])
         else:
             self._pool.note_published(published)
+        return published is not None
 
     def _put(self, task: Placed, prediction: dict[str, Any], there: int | None) -> Published | None:
         """The new prediction, with the composer's score; None when the task is gone from Label Studio. The one that is

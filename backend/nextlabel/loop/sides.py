@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from nextlabel.learning.composer import INFORMATIVE, Slots
 
+LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer: some may be kept back
+
 
 @dataclass(frozen=True)
 class Side:

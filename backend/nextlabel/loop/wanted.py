@@ -11,7 +11,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.wanted import ENOUGH, WANTED, best_first, in_turn, near, places
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.orders import Order
-from nextlabel.loop.sides import Side
+from nextlabel.loop.sides import LOOKED_AT, Side
 from nextlabel.problems import next_words
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
@@ -64,21 +64,21 @@ class WantedTasks:
         self._texts: dict[tuple[str, str], Array] = {}
 
     def side(self, pool: Pool, order: Order, wants: Sequence[Want], labels: int, depth: int) -> Side:
-        """Their slots among `depth` places, which follow `labels` labels. No tasks where nothing is wanted any more, or
-        nothing is near."""
-        found = [self._of(pool, order, want, depth) for want in wants if not want.met]
+        """Their slots among `depth` places, which follow `labels` labels, and more tasks than those take, as copies may
+        be kept out of them. No tasks where nothing is wanted any more, or nothing is near."""
+        found = [self._of(pool, order, want, LOOKED_AT * depth) for want in wants if not want.met]
         why = {task: words for words, tasks in reversed(found) for task in tasks}
         return Side(WANTED, in_turn([tasks for _, tasks in found]), places(labels, depth), why=why)
 
-    def _of(self, pool: Pool, order: Order, want: Want, depth: int) -> tuple[str, list[int]]:
+    def _of(self, pool: Pool, order: Order, want: Want, most: int) -> tuple[str, list[int]]:
         """At most so many tasks for a class, best first: by an order that knows labels of it, before that by
         embeddings; and in words, which of both."""
         chances = order.chances(want.label)
         if chances is not None:
-            return next_words.likely(want.label), best_first(*chances)[:depth]
+            return next_words.likely(want.label), best_first(*chances)[:most]
         near_texts = next_words.like_given("" if want.label == ANY else want.label)
         words = near_texts if want.texts else next_words.like_labelled(want.label)
-        return words, self._near(pool, want)[:depth]
+        return words, self._near(pool, want)[:most]
 
     def _near(self, pool: Pool, want: Want) -> list[int]:
         """Those of the tasks with an embedding that are near the texts, or, where there are none, near the labels."""

@@ -19,6 +19,7 @@ from nextlabel.errors import NoModelError
 Bytes = npt.NDArray[np.uint8]
 
 HEADER = 8  # bytes that hold the length of the list of files, little-endian
+KEPT = 4  # versions on a node, up to 440 MB each
 OTHERS = {".bin", ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".pth", ".tflite"}  # the same weights for other programs
 
 
@@ -61,7 +62,31 @@ def unpacked(packed: Bytes) -> Path:
 
     In the machine's temporary directory, named by what is in it.
     """
-    home = _own_directory(Path(tempfile.gettempdir()) / f"nextlabel-{os.getuid()}")
+    return _unpacked_in(_home(), packed)
+
+
+def unpacked_to_load(packed: Bytes) -> Path:
+    """As `unpacked`, of what is loaded at once and not read again: of such directories the newest few are kept."""
+    home = _own_directory(_home() / "loaded")
+    directory = _unpacked_in(home, packed)
+    os.utime(directory)
+    for old in sorted(home.iterdir(), key=_changed_at)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return directory
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process has deleted it
+        return 0.0
+
+
+def _home() -> Path:
+    return _own_directory(Path(tempfile.gettempdir()) / f"nextlabel-{os.getuid()}")
+
+
+def _unpacked_in(home: Path, packed: Bytes) -> Path:
     directory = home / hashlib.sha256(packed.data).hexdigest()[:32]
     if not directory.is_dir():
         made = Path(tempfile.mkdtemp(dir=home))

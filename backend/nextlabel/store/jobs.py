@@ -242,7 +242,9 @@ def _open(url: str, path: Path, name: str, prompt: bool) -> Any:
     failures, make = open_it(url or str(path), name, ANSWER_S if prompt else PATIENCE_S)
     place = _Place(url or str(path), failures)
     huey = place.ask(lambda: place.twice(make))
-    huey.storage = _SafeStorage(huey.storage, place, ANSWER_S if prompt else None)
+    # A file locks nobody out for longer than it is asked to wait; a server that hangs holds the connection.
+    answer_s = ANSWER_S if prompt else PATIENCE_S if url else None
+    huey.storage = _SafeStorage(huey.storage, place, answer_s)
     return huey
 
 

@@ -1,0 +1,79 @@
+"""A Ray whose one node is this process: what `nextlabel.compute.ray` asks of it, and a fault in the way of objects."""
+
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from types import SimpleNamespace
+from typing import Any
+
+LONG_S = 60.0
+BEATS = 3
+
+
+class FakeRay:
+    """Does what it is told to at once. With the fault `slow` an object does not move before signs of life were given;
+    with `once` the first one does not move at all."""
+
+    def __init__(self, pipe: Connection, fault: str):
+        self._fault, self._beats, self._known = fault, 0, list[Any]()
+        watched: Any = pipe
+        self.util = SimpleNamespace(get_node_ip_address=lambda: "here")
+        real = pipe.send
+
+        def send(said: tuple[Any, ...]) -> None:
+            self._beats += said[0] == "moves"
+            real(said)
+
+        watched.send = send
+
+    def remote(self, what: Any) -> Any:
+        """What can be called elsewhere. Each only once, as whatever Ray makes of it is kept by the cluster."""
+        assert what not in self._known, what
+        self._known.append(what)
+        return _Remote(lambda *args: _Actor(what()) if isinstance(what, type) else _Held(what(*args)))
+
+    def put(self, value: Any) -> "_Held":
+        if self._fault == "once":
+            self._fault = ""
+            raise OSError("no room for it")
+        self._wait_for_beats()
+        return _Held(value)
+
+    def get(self, held: "_Held", timeout: float = 0.0) -> Any:
+        if timeout and isinstance(held.value, bytes):  # a result on its way here
+            self._wait_for_beats()
+        return held.value
+
+    def _wait_for_beats(self) -> None:
+        before, until = self._beats, time.monotonic() + LONG_S
+        while self._fault == "slow" and self._beats < before + BEATS:
+            assert time.monotonic() < until, "no sign of life"
+            time.sleep(0.01)
+
+    def wait(self, tasks: Sequence["_Held"], num_returns: int, timeout: float) -> tuple[Any, Any]:
+        return tasks[:num_returns], tasks[num_returns:]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}, {"Alive": True, "Resources": {}}]
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(get_node_id=lambda: "0123456789")
+
+
+class _Held:
+    def __init__(self, value: Any):
+        self.value = value
+
+
+class _Remote:
+    def __init__(self, call: Callable[..., Any]):
+        self.remote = call
+
+    def options(self, **asked: Any) -> "_Remote":
+        return self
+
+
+class _Actor:
+    def __init__(self, actor: Any):
+        self.beat = _Remote(lambda *args: _Held(actor.beat(*args)))
+        self.read = _Remote(lambda *args: _Held(actor.read(*args)))
