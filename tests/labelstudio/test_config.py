@@ -91,7 +91,10 @@ REFUSED = {
         view(text("text"), choices(labels='<Choice value="a"><Choice value="b"/></Choice><Choice value="c"/>')),
         "list the labels flat",
     ),
-    "repeated controls": (view(text("text"), f"<Repeater on='$x'>{choices()}</Repeater>"), "labels whole tasks"),
+    "repeated controls": (
+        view(text("text"), f"<Repeater on='$x'>{choices()}</Repeater>"),
+        'add one, such as <Choices name="label" toName="text">',
+    ),
     "nothing": ("", "not well-formed XML"),
     "half a config": ("<View><Text", "not well-formed XML"),
     "a lone surrogate": (view("\ud800"), "not well-formed XML"),

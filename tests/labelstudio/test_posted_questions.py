@@ -109,11 +109,11 @@ POSTED: dict[str, Posted] = {
     ),
     "an application with numbers": (
         """<View><HyperText name="text" value="$html"/><Number name="years" toName="text" min="0" max="20"/>
-        <Number name="share" toName="text" min="0" max="1" step="0.1"/><Number name="age" toName="text"/>
+        <Number name="share" toName="text" min="0" max="1" step="0.25"/><Number name="age" toName="text"/>
         <Choices name="invite" toName="text"><Choice value="yes" selected="true"/><Choice value="no"/></Choices>
         </View>""",
-        {"years": tuple(map(str, range(21))), "invite": ("yes", "no")},
-        2,
+        {"years": tuple(map(str, range(21))), "share": ("0", "0.25", "0.5", "0.75", "1"), "invite": ("yes", "no")},
+        1,
         [
             ([item("years", "number", 7), chosen("invite", "yes")], {"years": {"7"}, "invite": {"yes"}}),
             ([item("years", "number", 25)], {}),
@@ -144,9 +144,26 @@ POSTED: dict[str, Posted] = {
         f"""<View>{TEXT}<Choices name="what" toName="text" choice="multiple" allowNested="true">
           <Choice value="Food"><Choice value="Soup"/><Choice value="Bread" alias="br"/></Choice><Choice value="Other"/>
         </Choices></View>""",
-        {"what": ("Food", "Food > Soup", "Food > br", "Other")},
+        {"what": ("Food > Soup", "Food > br", "Other")},
         0,
-        [([chosen("what", ["Food", "Soup"], ["Food", "br"])], {"what": {"Food > Soup", "Food > br"}})],
+        [
+            ([chosen("what", ["Food"], ["Food", "Soup"], ["Food", "br"])], {"what": {"Food > Soup", "Food > br"}}),
+            ([chosen("what", ["Food", "Soup"])], {"what": {"Food > Soup"}}),
+        ],
+    ),
+    "a flat list that may be nested, and a follow-up in boxes": (
+        f"""<View>{TEXT}<View style="padding: 1em"><Header value="Which team?"/>
+        <Choices name="team" toName="text" choice="single" showInLine="true" allowNested="true">
+          <Choice value="Sales"/><Choice value="Support"/></Choices>
+        <Choices name="of sales" toName="text" choice="single" allowNested="true" visibleWhen="choice-selected"
+          whenTagName="team" whenChoiceValue="Sales"><View><Header value="Which one?"/></View>
+          <View><Choice value="Prices"/></View><Choice value="Orders"/></Choices></View></View>""",
+        {"team": ("Sales", "Support"), "of sales": ("Prices", "Orders")},
+        0,
+        [
+            ([chosen("team", ["Support"])], {"team": {"Support"}}),
+            ([chosen("team", ["Sales"]), chosen("of sales", ["Orders"])], {"team": {"Sales"}, "of sales": {"Orders"}}),
+        ],
     ),
     "choices of each task, and a fixed question": (
         f"""<View>{TEXT}<Choices name="own" toName="text" value="$options"/>

@@ -1,5 +1,7 @@
 """Every kind of control that asks about a whole text: how it is read, answered, and shown in a prediction."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.controls import CONTROLS, NEW, TREE, annotation, config_of, predicted, tags
 from helpers.labelling_configs import text, view
 from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
@@ -17,83 +20,8 @@ from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded, encoded, unasked
+from nextlabel.values.layout import ONE_OF, decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
-
-NEW = ProjectOptions(defaults=LATEST)
-
-
-def tags(tag: str, attributes: str, *choices: str) -> str:
-    inside = "".join(f'<Choice value="{choice}"/>' for choice in choices)
-    return f'<{tag} toName="text" {attributes}>{inside}</{tag}>'
-
-
-TREE = """<Taxonomy name="tree" toName="text" {}>
-  <Choice value="Animal" alias="an"><Choice value="Dog"/><Choice value="Cat" alias="ca"/></Choice><Choice value="Rock"/>
-</Taxonomy>"""
-NESTED = """<Choices name="q" toName="text" allowNested="true" {}>
-  <Choice value="A"><Choice value="A1"/><Choice value="A2"/></Choice><Choice value="B"/>
-</Choices>"""
-# What people ask, the kind of question, its labels, and the value of an item as Label Studio's editor stores it.
-CONTROLS: Mapping[str, tuple[str, str, tuple[str, ...], dict[str, Any]]] = {
-    "one choice": (tags("Choices", 'name="q"', "a", "b"), ONE_OF, ("a", "b"), {"choices": ["b"]}),
-    "several choices": (
-        tags("Choices", 'name="q" choice="multiple"', "a", "b", "c"),
-        ANY_OF,
-        ("a", "b", "c"),
-        {"choices": ["a", "b"]},
-    ),
-    "one choice that may be given": (
-        tags("Choices", 'name="q" choice="multiple"', "spam"),
-        ANY_OF,
-        ("spam",),
-        {"choices": ["spam"]},
-    ),
-    "a tree": (TREE.format(""), ANY_OF, ("an", "an > Dog", "an > ca", "Rock"), {"taxonomy": [["an"], ["an", "ca"]]}),
-    "leaves of a tree": (
-        TREE.format('leafsOnly="true"'),
-        ANY_OF,
-        ("an > Dog", "an > ca", "Rock"),
-        {"taxonomy": [["an", "Dog"]]},
-    ),
-    "one leaf of a tree": (
-        TREE.format('leafsOnly="true" maxUsages="1"'),
-        ONE_OF,
-        ("an > Dog", "an > ca", "Rock"),
-        {"taxonomy": [["an", "ca"]]},
-    ),
-    "nested choices": (NESTED.format(""), ONE_OF, ("A", "A > A1", "A > A2", "B"), {"choices": [["A", "A1"]]}),
-    "several nested choices": (
-        NESTED.format('choice="multiple"'),
-        ANY_OF,
-        ("A", "A > A1", "A > A2", "B"),
-        {"choices": [["A", "A2"], ["B"]]},
-    ),
-    "stars": (tags("Rating", 'name="q"'), ORDERED, ("1", "2", "3", "4", "5"), {"rating": 4}),
-    "ten stars": (tags("Rating", 'name="q" maxRating="10"'), ORDERED, tuple(map(str, range(1, 11))), {"rating": 10}),
-    "a number": (tags("Number", 'name="q" min="0" max="10" step="5"'), ORDERED, ("0", "5", "10"), {"number": 5}),
-}
-
-
-def config_of(*controls: str) -> LabelConfig:
-    return parse_label_config(view(text("text"), *controls), NEW)
-
-
-def annotation(config: LabelConfig, **values: Mapping[str, Any]) -> dict[str, Any]:
-    """As Label Studio's editor stores it."""
-    kinds = {control.name: control for control in config.asked}
-    items = [
-        {
-            "id": "x",
-            "from_name": name,
-            "to_name": "text",
-            "type": kinds[name].item_type,
-            "value": value,
-            "origin": "manual",
-        }
-        for name, value in values.items()
-    ]
-    return {"result": items, "created_at": "2026"}
 
 
 def answers_of(config: LabelConfig, **values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -120,10 +48,7 @@ def test_what_is_predicted_is_stored_as_the_editor_stores_it_and_read_again(
     assert vote is not None
     answer = config.question.consensus([vote])
     assert answer is not None
-    targets = config.question.class_numbers([answer])
-    hot_C = targets[0] if config.question.layout else np.eye(len(labels))[targets[0]]
-    probs_C = np.where(hot_C == 1, 0.9, 0.1 / (1 if kind == ANY_OF else len(labels) - 1))
-    prediction = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)
+    prediction = predicted(config, answer)
     [item] = prediction["result"]
     assert (item["value"], item["type"]) == (value, control.item_type)
     assert to_vote(config, {**prediction, "created_at": "2026"}) == Vote(vote.label, False, "2026")
@@ -279,7 +204,118 @@ def test_what_was_not_shown_was_not_answered() -> None:
         config = config_of(TOPIC, follow_up)
         assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
         assert answers_of(config, topic={"choices": ["sport"]}) == {"topic": ("sport",), "which": ()}
-        assert answers_of(config, which={"choices": ["run"]}) == {"which": ("run",)}
+        assert answers_of(config, which={"choices": ["run"]}) == {}
+
+
+SEEN_LATER = (
+    f'<View {WHEN}><Rating name="how" toName="text"/><Number name="many" toName="text" min="0" max="9"/></View>'
+)
+
+
+def test_what_the_editor_stores_of_a_control_that_nobody_saw_is_no_answer() -> None:
+    config = config_of(TOPIC, TONES, SEEN_LATER)
+    kept: dict[str, dict[str, Any]] = {
+        "tones": {"choices": ["rude"]},
+        "how": {"rating": 4},
+        "many": {"number": 0},
+    }
+    seen = {"tones": ("rude",), "how": ("4",), "many": ("0",)}
+    assert answers_of(config, topic={"choices": ["sport"]}, **kept) == {"topic": ("sport",), **seen}
+    assert answers_of(config, topic={"choices": ["news"]}, **kept) == {"topic": ("news",), "tones": ("rude",)}
+    assert answers_of(config, **kept) == {"tones": ("rude",)}
+    assert why_no_vote(config, annotation(config, topic={"choices": ["news"]}, **kept)) == ""
+    # Of what cannot be read, or is called otherwise by now, it is not known what it showed.
+    for topic in (["other"], ["news", "sport"]):
+        assert answers_of(config, topic={"choices": topic}, **kept) == seen
+
+
+def test_a_control_that_does_not_hide_by_its_own_condition_is_always_shown() -> None:
+    config = config_of(TOPIC, tags("Rating", f'name="how" {WHEN}'))
+    assert answers_of(config, topic={"choices": ["news"]}, how={"rating": 4}) == {"topic": ("news",), "how": ("4",)}
+    probs_C = np.array([0.9, 0.1, 0.0, 0.0, 0.0, 1.0, 0.0])
+    result = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
+    assert [item["value"] for item in result] == [{"choices": ["news"]}, {"rating": 4}]
+
+
+def test_a_value_of_a_condition_is_taken_to_the_letter() -> None:
+    config = config_of(TOPIC, FOLLOW_UP.replace("sport,chess", "chess, sport"))
+    assert answers_of(config, topic={"choices": ["sport"]}) == {"topic": ("sport",)}, "a label with a blank before it"
+
+
+def test_what_a_condition_without_a_kind_hides_cannot_be_told() -> None:
+    follow_up = FOLLOW_UP.replace('visibleWhen="choice-selected" ', "")
+    config = config_of(TOPIC, follow_up)
+    for topic in ("news", "sport"):
+        assert answers_of(config, topic={"choices": [topic]}) == {"topic": (topic,)}
+    assert answers_of(config, topic={"choices": ["news"]}, which={"choices": ["run"]})["which"] == ("run",)
+
+
+def test_what_depends_on_a_control_that_is_not_served_is_not_taken_for_hidden() -> None:
+    config = config_of(TOPIC, FOLLOW_UP.replace('whenTagName="topic"', 'whenTagName="region"'))
+    answers = {"topic": ("news",), "which": ("run",)}
+    assert answers_of(config, topic={"choices": ["news"]}, which={"choices": ["run"]}) == answers
+    assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+    assert config.hidden(answers) == set()
+
+
+DEEP = """<Choices name="q" toName="text" allowNested="true" {}>
+  <View><Choice value="A"><Choice value="B" alias="b"><Choice value="C"/></Choice></Choice></View>
+  <Choice value="D"><Choice value="E"/><Choice value="F"/></Choice>
+</Choices>"""
+
+
+def test_a_parent_of_nested_choices_is_ticked_with_all_below_it_and_says_no_more_than_they_do() -> None:
+    one, several = config_of(DEEP.format("")), config_of(DEEP.format('choice="multiple"'))
+    assert one.labels == ("A", "D", "D > E", "D > F"), "with one leaf a parent is as good as that"
+    assert several.labels == ("A > b > C", "D > E", "D > F")
+    ticked = [["A"], ["A", "b"], ["A", "b", "C"]]
+    for given, said in ((ticked, "A"), (ticked[2:], "A"), ([["D", "F"]], "D > F"), ([["D"]], "D")):
+        vote = to_vote(one, annotation(one, q={"choices": given}))
+        assert (vote and vote.label) == said
+    assert result_of(one, "A")[0]["value"] == {"choices": ticked}
+    below = [["D"], ["D", "E"], ["D", "F"]]
+    assert answers_of(several, q={"choices": [*ticked, ["D", "E"]]}) == {"q": ("A > b > C", "D > E")}
+    assert answers_of(several, q={"choices": below}) == {"q": ("D > E", "D > F")}
+    assert answers_of(several, q={"choices": [["D"]]}) == {}, "the editor ticked nothing, and nobody knows which"
+    probs_C = np.array([0.9, 0.9, 0.9])
+    result = to_prediction(several, several.labels, probs_C, 0.5, "v", layout=several.question.layout)["result"]
+    assert result[0]["value"] == {"choices": [*ticked, *below]}
+    half = [{**result[0], "value": {"choices": [["D"]]}}]
+    assert can_show(several, results.shown(result))
+    assert not can_show(one, results.shown(half)), "the editor ticks nothing"
+
+
+def test_a_follow_up_of_nested_choices_is_shown_where_all_below_a_label_is_ticked() -> None:
+    when = 'visibleWhen="choice-selected" whenTagName="q" whenChoiceValue="{}"'
+    for kind, label, given, asked in (
+        ("", "E", [["D"], ["D", "E"], ["D", "F"]], True),
+        ("", "B", [["A"], ["A", "b"], ["A", "b", "C"]], True),
+        ("", "D", [["D", "E"]], False),
+        ('choice="multiple"', "B", [["A"], ["A", "b"], ["A", "b", "C"]], True),
+        ('choice="multiple"', "D", [["D"], ["D", "E"], ["D", "F"]], None),
+    ):
+        config = config_of(DEEP.format(kind), tags("Choices", f'name="why" {when.format(label)}', "x", "y"))
+        vote = to_vote(config, annotation(config, q={"choices": given}))
+        assert vote is not None
+        assert config.asked[1].asked(decoded(vote.label)) is asked
+
+
+def test_a_prediction_in_a_shape_that_the_editor_does_not_tick_is_not_shown() -> None:
+    config = config_of(tags("Choices", 'name="q" allowNested="true"', "a", "b"))
+    old = [{"from_name": "q", "to_name": "text", "type": "choices", "value": {"choices": ["a"]}}]
+    assert not can_show(config, results.shown(old))
+    assert can_show(config, results.shown(result_of(config, "a")))
+    vote = to_vote(config, {"result": old, "created_at": "2026"})
+    assert vote is not None
+    assert vote.label == "a", "what was stored of it is read"
+
+
+def test_labels_of_each_task_are_no_fixed_set_unless_an_alias_is_stored_for_them() -> None:
+    shown = '<Choices name="q" toName="text"><Choice value="$first" {}/><Choice value="none"/></Choices>'
+    with pytest.raises(RefusedConfigError, match=r"words of each task in the place of \$first.* alias"):
+        config_of(shown.format(""))
+    assert config_of(shown.format('alias="first"')).labels == ("first", "none")
+    assert config_of(tags("Choices", 'name="q"', "$$$", "$")).labels == ("$$$", "$"), "as in prices"
 
 
 def test_a_condition_names_a_label_as_people_read_it() -> None:
@@ -350,14 +386,21 @@ def test_a_project_of_the_first_release_asks_what_it_asked_until_it_is_connected
 
 
 REFUSED = {
-    "numbers without bounds": (tags("Number", 'name="n"'), "Set min and max"),
-    "too many numbers": (tags("Number", 'name="n" min="0" max="100"'), "101 steps from 0 to 100"),
-    "half numbers": (tags("Number", 'name="n" min="0" max="1" step="0.5"'), "is no whole number"),
+    "numbers without bounds": (tags("Number", 'name="n"'), "Add a <Rating> or a <Choices> with few steps beside it"),
+    "too many numbers": (
+        tags("Number", 'name="n" min="0" max="100"'),
+        "101 steps from 0 to 100; a classifier learns from 2 to 21. Add a <Rating> or a <Choices>",
+    ),
+    "no numbers": (tags("Number", 'name="n" min="zero" max="1"'), 'min="zero"> is no number'),
+    "endless numbers": (tags("Number", 'name="n" min="0" max="Infinity"'), 'max="Infinity"> is no number'),
+    "numbers too fine": (tags("Number", 'name="n" min="0" max="1" step="1e-99"'), 'step="1e-99"> is no number'),
     "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
     "a tree that marks regions": (TREE.format('labeling="true"'), "labels parts of a task"),
     "what nobody sees": (f'<View style="Display : none">{TOPIC}</View>', "take the style away"),
     "one text to compare": ('<Pairwise name="p" toName="text"/>', "compares no two texts"),
-    "regions alone": (tags("Labels", 'name="ner"'), '<Labels name="ner"> marks regions of a text'),
+    "regions alone": (tags("Labels", 'name="ner"'), '<Labels name="ner"> marks regions'),
+    "other regions alone": (tags("RectangleLabels", 'name="box"'), '<RectangleLabels name="box"> marks regions'),
+    "items of a list alone": (f"<Repeater on='$x'>{TOPIC}</Repeater>", "add one, such as <Choices"),
     "words alone": (tags("TextArea", 'name="why"'), "asks for words"),
 }
 
@@ -445,9 +488,49 @@ def test_a_label_that_one_question_lost_is_taken_back_although_another_still_has
 
 
 def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
-    config = config_of(TOPIC, f"<Repeater on='$x'>{TONES}</Repeater>")
-    assert config.labels == ("news", "sport")
-    assert "<Repeater>" in config.unlearned[0]
+    of_items = (
+        '<Repeater on="$turns"><Text name="turn_{{idx}}" value="$turns[{{idx}}].text"/><Choices name="q_{{idx}}.a" '
+        'toName="turn_{{idx}}"><Choice value="a"/><Choice value="b"/></Choices></Repeater>'
+    )
+    config = config_of(TONES, of_items)
+    assert (config.fields, [control.name for control in config.asked]) == (("text",), ["tones"])
+    assert config.left_out == ("'$turns[{{idx}}].text' is of items in a <Repeater>",)
+    assert config.unlearned == ("<Repeater> asks about each item of a list: it is not learnt.",)
+    item = {"from_name": "q_0.a", "to_name": "turn_0", "type": "choices", "value": {"choices": ["a"]}}
+    several = [{**item, "from_name": f"q_{number}.a"} for number in (0, 11)]
+    vote = to_vote(config, {"result": several, "created_at": "2026"})
+    assert vote is not None
+    assert decoded(vote.label) == {"tones": ()}, "nothing is ticked, and that is an answer"
+    assert why_no_vote(config, {"result": several}) == ""
+    for name in ("q_0_a", "q_x.a", "q_0.ab"):
+        other = {"result": [{**item, "from_name": name}], "created_at": "2026"}
+        assert why_no_vote(config, other) == f"the labelling config has no question {name}"
+    with pytest.raises(RefusedConfigError, match="outside of it, and add a control about that; all else can stay"):
+        parse_label_config(view(of_items), NEW)
+
+
+def test_what_marks_regions_is_named_whatever_it_marks() -> None:
+    others = ("PolygonLabels", "TimeSeriesLabels", "VideoRectangle", "Brush")
+    config = config_of(TOPIC, *(tags(tag, f'name="{tag}"') for tag in others), tags("Filter", 'name="f"'))
+    assert config.unlearned == tuple(f'<{tag} name="{tag}"> marks regions: it is not learnt.' for tag in others)
+
+
+def test_decimal_steps_are_read_as_people_write_them_and_as_the_editor_adds_them_up() -> None:
+    config = config_of(tags("Number", 'name="n" min="0" max="1" step="0.1"'))
+    assert config.labels == ("0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1")
+    for stored, label in ((0.3, "0.3"), (0.1 + 0.2, "0.3"), (1, "1"), (1.0, "1")):
+        assert answers_of(config, n={"number": stored}) == {"n": (label,)}
+    values = [result_of(config, encoded({"n": (label,)}))[0]["value"]["number"] for label in config.labels]
+    assert values == [round(0.1 * step, 1) for step in range(11)]
+    assert config_of(tags("Number", 'name="n" min="-1" max="1" step="0.50"')).labels == ("-1", "-0.5", "0", "0.5", "1")
+
+
+def test_names_of_attributes_are_read_in_any_case() -> None:
+    lower = f'<Choices name="which" toname="text" choice="multiple" {WHEN.lower()}><Choice Value="run"/></Choices>'
+    config = config_of(TOPIC, lower)
+    assert [control.name for control in config.asked] == ["topic", "which"]
+    assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+    assert config_of(TOPIC, tags("Choices", 'name="k" perregion="true"', "x", "y")).labels == ("news", "sport")
 
 
 def test_a_follow_up_of_a_tree_goes_by_the_last_part_of_a_path_as_people_read_it() -> None:
@@ -491,3 +574,8 @@ def test_each_row_of_the_guide_names_a_test_that_is_there() -> None:
     tests = [name.replace("_", " ") for name in globals() if name.startswith("test_")]
     assert [words for words in named if words not in CONTROLS and not any(words in name for name in tests)] == []
     assert len(rows) >= 15
+    # The JSON of a row is that of the first test that it names.
+    shown = [(re.findall(r"`(\{.*?\})`", row[-2]), row[-1].strip().rpartition(": ")[2].split(", ")[0]) for row in rows]
+    told = {name: json.loads(found[0]) for found, name in shown if found and name in CONTROLS}
+    assert told == {name: CONTROLS[name][-1] for name in told}
+    assert len(told) >= 8

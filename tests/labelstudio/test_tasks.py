@@ -76,6 +76,16 @@ def test_html_is_read_as_a_person_sees_it(html: str, read: str) -> None:
     assert to_example(HTML, {"id": 1, "data": {"text": html}}) == Example(1, read)
 
 
+def test_what_stands_inside_of_a_text_goes_before_its_value_as_in_the_editor() -> None:
+    mail = '<HyperText name="mail" value="$other"><h1>$title</h1><p>It says: <b>$body</b></p></HyperText>'
+    plain = '<Text name="note" value="$other">$note</Text>'
+    config = parse_label_config(view(mail, plain, choices('toName="mail"')))
+    data = {"title": "Offer", "body": "Buy!", "note": "<b>", "other": "never"}
+    assert to_example(config, {"id": 1, "data": data}) == Example(1, "Offer It says: Buy!", "<b>")
+    spread = parse_label_config(view('<HyperText name="mail" value="$body">\n</HyperText>', choices('toName="mail"')))
+    assert spread.fields == ("body",)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

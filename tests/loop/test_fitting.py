@@ -31,6 +31,7 @@ from nextlabel.store.locks import lock
 from nextlabel.store.state import FitState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 
@@ -347,6 +348,29 @@ def test_a_worse_version_is_kept_and_changes_nothing(fitted: House) -> None:
     status = fitted.board.fit(PROJECT)
     assert (status.state, status.fits, status.refused, status.failures) == ("idle", 2, 1, 0)
     assert status.message == f"{bad} was not promoted: {card.refused}"
+
+
+def test_the_gate_judges_all_questions_of_a_form(house_of: MakeHouse) -> None:
+    names = ("topic", "tone")
+    asked = "".join(f'<Choices name="{name}" toName="text">{CHOICES}</Choices>' for name in names)
+    right = {word: encoded(dict.fromkeys(names, (label,))) for word, label in RIGHT.items()}
+    wrong = {word: encoded(dict.fromkeys(names, (label,))) for word, label in WRONG.items()}
+    half = {word: encoded({"topic": (RIGHT[word],), "tone": (WRONG[word],)}) for word in RIGHT}
+    house = house_of()
+    house.configure(f'<View><Text name="text" value="$text"/>{asked}</View>')
+    house.label(HOLDOUT, right, holdout=True)
+    house.label(TRAIN, right)
+    good = house.fit()
+    assert house.combined(good) > 0.8
+    for worse in (wrong, half):
+        house.label(TRAIN, worse)
+        card = house.registry.card(PROJECT, house.fit_on_demand())
+        assert "its combined score on the holdout" in card.refused
+        assert house.active_version == good
+    house.label(TRAIN, right)
+    better = house.registry.card(PROJECT, house.fit_on_demand())
+    assert (better.refused, better.judged) == ("", f"the holdout ({len(HOLDOUT)})")
+    assert house.active_version == better.version
 
 
 def test_a_refused_version_is_not_made_again_of_the_same_labels(fitted: House) -> None:

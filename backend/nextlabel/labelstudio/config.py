@@ -1,11 +1,12 @@
 """Labelling configs: which texts and which labels of a project are classified, or why it cannot be. No I/O."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from xml.etree.ElementTree import Element, ParseError
-from xml.sax.saxutils import quoteattr
+from xml.etree.ElementTree import Element, ParseError, tostring
+from xml.sax.saxutils import escape, quoteattr
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -24,6 +25,12 @@ from nextlabel.values.counting import EVERYTHING, Counting
 from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, LabelChanges, ProjectOptions
 
+# Those that have capitals here, by their names in small letters.
+ATTRIBUTES = {name.lower(): name for name in (
+    "toName", "perRegion", "perItem", "allowNested", "leafsOnly", "maxUsages", "maxRating", "apiUrl",
+    "visibleWhen", "whenTagName", "whenChoiceValue",
+)}  # fmt: skip
+INDEX = re.compile(r"\{\{.*?\}\}")  # in the names of what is in a <Repeater>
 MAX_CONFIG = 2**20  # characters of a labelling config
 MOST_LABELS = 500  # of several questions: what is kept of a text must not fill more than a page of memory
 FROM_THE_BEGINNING = ""  # as a time, before all others
@@ -44,7 +51,8 @@ class LabelConfig:
 
     Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
     of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
-    and which fields around the texts are not read; `named` are all that the config has. `since`: when a question was
+    and which fields around the texts are not read; `named` are all that the config has, `{{idx}}` and the like in the
+    names of those in a <Repeater> for the place of an item. `since`: when a question was
     added to the form, by name. `changes`: when labels came and went, by question and label.
     """
 
@@ -117,16 +125,26 @@ class LabelConfig:
         """The controls by which the questions are asked."""
         return self.controls or (ControlTag(self.from_name, self.to_name, ONE_OF, self.labels, shown_as=self.shown_as),)
 
-    def hidden(self, answers: Answers) -> set[str]:
-        """Of the questions answered those that a person with these answers is not asked, and what follows from that."""
+    def hidden(self, answers: Answers, unclear: Collection[str] = ()) -> set[str]:
+        """Of the questions answered those that a person with these answers is not asked, and what follows from that.
+        What depends on a question of which it is `unclear` how it is answered may be asked."""
         left = dict(answers)
         while more := [
             control.name
             for control in self.asked
-            if control.name in left and control.asked({name: given for name, given in left.items() if given}) is False
+            if control.name in left and control.asked(_given(left), unclear) is False
         ]:
             left = {name: labels for name, labels in left.items() if name not in more}
         return answers.keys() - left.keys()
+
+    def strange(self, names: Iterable[object]) -> set[str]:
+        """Those that no control of the config has."""
+        return {str(name) for name in names if not self._any_name.fullmatch(str(name))}
+
+    @cached_property
+    def _any_name(self) -> re.Pattern[str]:
+        parts = ([re.escape(part) for part in INDEX.split(name)] for name in self.named)
+        return re.compile("|".join(r"\d+".join(of_name) for of_name in parts))
 
     def label_of(self, given: str, question: str = "") -> str | None:
         """The label to learn that an annotation's text stands for; None when there is none, or it is ignored.
@@ -136,6 +154,10 @@ class LabelConfig:
     def ignores(self, given: str) -> bool:
         """Whether an annotation's text stands for an ignored label, where there is one question."""
         return self.spellings[self.from_name].answer_of(given) in self.ignored
+
+
+def _given(answers: Answers) -> Answers:
+    return {name: labels for name, labels in answers.items() if labels}
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
@@ -274,7 +296,21 @@ def _parse_xml(xml: str) -> Element:
         raise RefusedConfigError(f"The labelling config is not well-formed XML ({error}). Correct it.") from None
     except DefusedXmlException:
         raise RefusedConfigError("The labelling config has a DTD or entities of its own. Remove them.") from None
+    for element in list(root.iter()):
+        _as_the_editor_reads(element)
     return root
+
+
+def _as_the_editor_reads(element: Element) -> None:
+    """Names of attributes in any case, and what stands inside of a text in the place of its value."""
+    given = {ATTRIBUTES.get(name.lower(), name.lower()): value for name, value in element.items()}
+    element.attrib.clear()
+    element.attrib.update(given)
+    if element.tag == "HyperText" or (element.tag == "Text" and not len(element)):
+        inside = escape(element.text or "") + "".join(tostring(child, encoding="unicode") for child in element)
+        if inside.strip():
+            element[:] = []
+            element.set("value", inside.strip())
 
 
 def pair_config(ask: str, fields: tuple[str, str], labels: Sequence[str]) -> str:

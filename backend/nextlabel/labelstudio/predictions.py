@@ -110,7 +110,8 @@ def can_show(config: LabelConfig, shown: str) -> bool:
     """Whether the editor still ticks what `results.shown` says of a prediction of ours."""
     items = _read(shown)
     if items is None:
-        return any(shown in control.labels for control in config.asked)  # of a version of a single question
+        alone = {results.CHOICES: [shown]}  # of a version of a single question
+        return any(shown in control.labels and control.item([shown])["value"] == alone for control in config.asked)
     by_name = {control.name: control for control in config.asked}
     return all(item["from_name"] in by_name and _is_shown(by_name[item["from_name"]], item) for item in items)
 
@@ -118,7 +119,8 @@ def can_show(config: LabelConfig, shown: str) -> bool:
 def _is_shown(control: ControlTag, item: Mapping[str, Any]) -> bool:
     given = [str(label) for label in results.given_to(control, [item])]
     possible = control.kind == ANY_OF or len(given) == 1
-    return possible and control.item_type == item["type"] and set(given) <= set(control.labels)
+    known = possible and control.item_type == item["type"] and set(given) <= set(control.labels)
+    return known and control.item(given)["value"] == item["value"]
 
 
 def _read(shown: str) -> list[dict[str, Any]] | None:

@@ -90,18 +90,30 @@ def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str
 def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> Answers:
     """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
     is answered with none where there is nothing: Label Studio stores no item for that. But where there is something
-    that cannot be read, or that answers another form, nothing ticked says nothing."""
-    answers: dict[str, tuple[str, ...]] = {}
-    for control in config.asked:
-        labels = tuple(_labels_in(config, control, _items(control, annotation)))
-        if labels and (control.kind == ANY_OF or len(labels) == 1):
-            answers[control.name] = labels
+    that cannot be read, or that answers another form, nothing ticked says nothing. What the person did not see is not
+    answered: of some controls Label Studio stores a guess or a default value even then."""
+    given = _given_to(config, annotation)
     found = {item.get("from_name") for item in results.items_of(annotation.get("result"))}
-    if not found <= {*config.named}:
+    unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name, ()))}
+    unseen = config.hidden(given, unclear)
+    answers = {name: labels for name, labels in given.items() if name not in unseen}
+    if config.strange(found):
         return answers
     unmarked = (control for control in config.asked if control.kind == ANY_OF and control.name not in found)
-    seen = (control for control in unmarked if control.asked(answers) and when >= config.since.get(control.name, ""))
-    return {**answers, **{control.name: () for control in seen}}
+    seen = (control for control in unmarked if control.asked(answers, unclear))
+    return {**answers, **{one.name: () for one in seen if when >= config.since.get(one.name, "")}}
+
+
+def _given_to(config: LabelConfig, annotation: Mapping[str, Any]) -> Answers:
+    """What is given to each question, seen or not, where it is as many labels as may be given."""
+    given = {control.name: tuple(_labels_in(config, control, _items(control, annotation))) for control in config.asked}
+    any_of = {control.name for control in config.asked if control.kind == ANY_OF}
+    return {name: labels for name, labels in given.items() if labels and (name in any_of or len(labels) == 1)}
+
+
+def _is_known(config: LabelConfig, question: str, labels: Sequence[str]) -> bool:
+    """Whether there is an answer, in labels that the form has."""
+    return bool(labels) and None not in map(config.spellings[question].answer_of, labels)
 
 
 def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
@@ -129,15 +141,15 @@ def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
 def _why_unread(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
     """What of an answer to a form cannot be read."""
     items = results.items_of(annotation.get("result"))
-    answers = _answers(config, annotation, "")
+    given = _given_to(config, annotation)
     for control in config.asked:
         ours = [item for item in items if item.get("from_name") == control.name]
-        if ours and control.name not in answers:
+        if ours and control.name not in given:
             return f"to the question {control.name}, {_why_no_label(config, control, annotation, ours)}"
-    others = sorted({str(item.get("from_name")) for item in items} - {*config.named})
+    others = sorted(config.strange(item.get("from_name") for item in items))
     if others:
         return f"the labelling config has no question {', '.join(others)}"
-    return "" if answers else results.NOTHING_CHOSEN
+    return "" if _answers(config, annotation, "") else results.NOTHING_CHOSEN
 
 
 def _why_no_label(

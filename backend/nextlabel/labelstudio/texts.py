@@ -7,12 +7,16 @@ from shlex import quote
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import is_hidden
+from nextlabel.labelstudio.controls.tag import is_hidden, may_hide, repeated
 from nextlabel.labelstudio.objects.fields import Refusal, TextField, variables
 from nextlabel.labelstudio.objects.kinds import KINDS, TAGS, WITHOUT_WORDS, field_of
 
 MOST = 8  # texts of a task that are read together
 AROUND = ("Header", "Markdown", "Dialog")  # tags that show words and that no control can point to
+IN_A_REPEATER = (
+    'A <Repeater> shows items of a list, one by one. Show what makes the whole text in a <Text name="words" '
+    'value="$words"/> outside of it, and add a control about that; all else can stay.'
+)
 # ticket_id, doc.id, ID, userId, uuid; but not paid.
 IDENTIFIER = re.compile(r"(^|[^A-Za-z])([iI][dD]|[uUgG][uU][iI][dD])$|[a-z](Id|ID|Uuid|UUID|Guid|GUID)$")
 
@@ -34,15 +38,19 @@ def texts_of(root: Element, fields: Sequence[str]) -> Texts:
 
     Raises `RefusedConfigError`, with what to change, when there is none, or more than `MOST`.
     """
-    objects = [element for element in root.iter() if element.tag in TAGS]
+    inside = repeated(root)
+    objects = [element for element in root.iter() if element.tag in TAGS and element not in inside]
     made = [element for element in objects if element.tag in KINDS and variables(element.get("value", ""))]
     shown = [element for element in made if refusal_of(element) is None]
     if not shown:
-        raise RefusedConfigError(f"The labelling config shows no text of the task's data. {_instead(objects)}")
+        why = IN_A_REPEATER if inside and not objects else _instead(objects)
+        raise RefusedConfigError(f"The labelling config shows no text of the task's data. {why}")
     read, left_out = _chosen(shown, fields) if fields else _read_by_itself(root, shown)
     others = [element for element in objects if element not in shown]
     around = tuple(_around(root, read))
-    return Texts(read, (*left_out, *_without_words(objects)), _names(shown), _names(others), around)
+    of_items = (f"{element.get('value')!r} is of items in a <Repeater>" for element in inside if element.tag in KINDS)
+    left_out = (*left_out, *_without_words(objects), *dict.fromkeys(sorted(of_items)))
+    return Texts(read, left_out, _names(shown), _names(others), around)
 
 
 def _around(root: Element, read: Sequence[TextField]) -> Iterator[str]:
@@ -143,7 +151,7 @@ def _hidden(root: Element) -> set[Element]:
     """Texts inside of what is shown only sometimes, or never; a list is shown with a Ranker alone."""
     found: set[Element] = set()
     for view in root.iter():
-        if view.get("visibleWhen") or is_hidden(view):
+        if may_hide(view) or is_hidden(view):
             found |= {element for element in view.iter() if element.tag in KINDS}
     ranked = {name.strip() for ranker in root.iter("Ranker") for name in ranker.get("toName", "").split(",")}
     return found | {element for element in root.iter("List") if element.get("name") not in ranked}

@@ -1,11 +1,14 @@
 """`<Choices>`: one of its labels or, with `choice="multiple"`, any number of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
+from nextlabel.labelstudio.objects.fields import VARIABLE
 from nextlabel.values.layout import ANY_OF, ONE_OF
+
+Path = tuple[str, ...]  # of a label through a tree, from the top
 
 
 def read(control: Element, texts: Sequence[str]) -> ControlTag:
@@ -22,34 +25,59 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
             "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that does."
         )
-    stored = _tree(control)
+    _require_fixed(control)
+    kind, tree = ANY_OF if choice == "multiple" else ONE_OF, _tree(control)
     return ControlTag(
         name,
         target(control, texts),
-        ANY_OF if choice == "multiple" else ONE_OF,
-        tuple(stored) or _labels(control, least=1 if choice == "multiple" else 2),
+        kind,
+        _labels(control, kind, tree),
         shown_as={c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")},
-        stored=stored,
+        stored={PATH.join(path): list(path) for path in tree},
+        leaves={PATH.join(path): tuple(PATH.join(leaf) for leaf in below) for path, below in tree.items()},
     )
 
 
-def _tree(control: Element) -> dict[str, list[str]]:
-    """The path that is stored for each label, where labels are nested; nothing where they are flat."""
-    if all(choice.find("Choice") is None for choice in control.iter("Choice")):
-        return {}
-    found = {PATH.join(path): list(path) for path, _ in paths(control)}
-    if control.get("allowNested", "false").lower() != "true" or not all(all(path) for path in found.values()):
+def _require_fixed(control: Element) -> None:
+    """Raises `RefusedConfigError` where the editor stores words of each task in the place of a label."""
+    for choice in control.iter("Choice"):
+        if (field := VARIABLE.search(choice.get("value", ""))) and not choice.get("alias"):
+            raise RefusedConfigError(
+                f'<Choices name="{control.get("name", "")}"> has <Choice value="{choice.get("value")}"/>: Label Studio '
+                f"puts words of each task in the place of {field[0]}, and a classifier needs one fixed set of labels. "
+                "Give each such <Choice> an alias, which is stored instead; texts and question stay as they are."
+            )
+
+
+def _tree(control: Element) -> dict[Path, tuple[Path, ...]]:
+    """Each path, with the leaves at or below it, where labels may be nested; nothing where they are flat.
+
+    With `allowNested` the editor stores paths, whether any label is nested or not.
+    """
+    if control.get("allowNested", "false").lower() == "true":
+        found = dict(paths(control))
+        leaves = [path for path, is_leaf in found.items() if is_leaf]
+        return {path: tuple(leaf for leaf in leaves if leaf[: len(path)] == path) for path in found}
+    if any(choice.find("Choice") is not None for choice in control.iter("Choice")):
         raise RefusedConfigError(
             f'<Choices name="{control.get("name", "")}"> has <Choice> tags in <Choice> tags, which make a tree of '
             'labels. Set allowNested="true" and name each, list the labels flat, or use <Taxonomy>.'
         )
-    return found
+    return {}
 
 
-def _labels(control: Element, least: int) -> tuple[str, ...]:
+def _labels(control: Element, kind: str, tree: Mapping[Path, tuple[Path, ...]]) -> tuple[str, ...]:
+    """Those that can be told from each other. The editor ticks a path exactly where all leaves below it are ticked: of
+    several it says nothing more than they do, and of paths with the same leaves one is as good as the other."""
     choices = list(control.iter("Choice"))
-    labels = tuple(dict.fromkeys(choice.get("alias") or choice.get("value") or "" for choice in choices))
-    if len(labels) < least or not all(label.strip() for label in labels):
+    flat = [(choice.get("alias") or choice.get("value") or "",) for choice in choices]
+    topmost: dict[tuple[Path, ...], Path] = {}
+    for path, below in tree.items():
+        if kind == ONE_OF or below == (path,):
+            topmost.setdefault(below, path)
+    found = dict.fromkeys(topmost.values() if tree else flat)
+    labels, least = tuple(map(PATH.join, found)), 1 if kind == ANY_OF else 2
+    if len(labels) < least or not all(part.strip() for path in found for part in path):
         inside = any((choice.text or "").strip() and not choice.get("value") for choice in choices)
         instead = ' Write <Choice value="label"/> in the place of <Choice>label</Choice>.' if inside else ""
         raise RefusedConfigError(

@@ -14,11 +14,10 @@ KINDS: Mapping[str, Read] = {
 }
 # What asks people for something else; named where nothing else is asked, and as not learnt where something is.
 OTHERS: Mapping[str, str] = {
-    "Labels": "marks regions of a text",
-    "HyperTextLabels": "marks regions of a text",
-    "ParagraphLabels": "marks regions of a text",
     "Relations": "ties regions together",
     "TextArea": "asks for words",
     "DateTime": "asks for a date",
     "Ranker": "asks for an order",
 }
+REGIONS = "marks regions"  # all others that point to something, such as <Labels>
+NO_QUESTIONS = ("Filter",)  # of those none asks anything

@@ -5,8 +5,8 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.kinds import KINDS, OTHERS
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions, is_hidden
+from nextlabel.labelstudio.controls.kinds import KINDS, NO_QUESTIONS, OTHERS, REGIONS
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions, is_hidden, repeated
 
 UNSEEN = (
     '<{} name="{}"> is hidden by a style: nobody answers it, and it is not learnt. To have it learnt, take the style '
@@ -26,11 +26,11 @@ def read(
     """
     parents = {child: parent for parent in root.iter() for child in parent}
     unseen = {element for view in root.iter("View") if is_hidden(view) for element in view.iter()}
-    repeated = {element for repeater in root.iter("Repeater") for element in repeater.iter()}
+    inside = repeated(root)
     served: list[ControlTag] = []
-    others = ["<Repeater> makes a control per list item; this backend labels whole tasks."] if repeated else []
+    others = ["<Repeater> asks about each item of a list: it is not learnt."] if inside else []
     for element in root.iter():
-        if element in repeated:
+        if element in inside:
             continue
         if element.tag in KINDS:
             try:
@@ -41,8 +41,9 @@ def read(
                 served.append(replace(control, conditions=conditions(element, parents)))
             except RefusedConfigError as error:
                 others.append(str(error))
-        elif element.tag in OTHERS:
-            others.append(f'<{element.tag} name="{element.get("name", "")}"> {OTHERS[element.tag]}: it is not learnt.')
+        elif element.tag in OTHERS or (element.get("toName") and element.tag not in NO_QUESTIONS):
+            asks = OTHERS.get(element.tag, REGIONS)
+            others.append(f'<{element.tag} name="{element.get("name", "")}"> {asks}: it is not learnt.')
     if not served:
         raise RefusedConfigError(_nothing_to_serve(others, texts))
     names = [control.name for control in served]
@@ -62,18 +63,29 @@ def _nothing_to_serve(others: Sequence[str], texts: Sequence[str]) -> str:
 
 
 def _in_stored_labels(control: ControlTag, controls: Sequence[ControlTag]) -> ControlTag:
-    """Conditions name labels as people read them; answers hold what is stored, of trees whole paths."""
+    """Conditions name labels as people read them; answers hold what is stored, of trees whole paths. One that depends
+    on a control that is not served cannot be told, nor does one that has several labels of a tree at once."""
     of = {other.name: other for other in controls}
-    conditions = (
-        when
-        and Shown(when.name, tuple(stored for label in when.labels for stored in _stored(of.get(when.name), label)))
-        for when in control.conditions
-    )
+    conditions = (when and _in_labels(when, of.get(when.name)) for when in control.conditions)
     return replace(control, conditions=tuple(conditions))
 
 
-def _stored(control: ControlTag | None, shown: str) -> list[str]:
-    if control is None:
-        return [shown]
-    label = next((label for label, read in control.shown_as.items() if read == shown), shown)
-    return [path for path in control.labels if path.split(PATH)[-1] == label] or [label]
+def _in_labels(when: Shown, of: ControlTag | None) -> Shown | None:
+    if of is None:
+        return None
+    found = [_holding(of, label) for label in when.labels]
+    return None if None in found else Shown(when.name, tuple(label for labels in found for label in labels or ()))
+
+
+def _holding(control: ControlTag, shown: str) -> list[str] | None:
+    """The labels with which the editor takes the one of that name for chosen; None where it takes several together."""
+    last = next((label for label, read in control.shown_as.items() if read == shown), shown)
+    if not control.leaves:
+        return [path for path in control.labels if path.split(PATH)[-1] == last] or [last]
+    named = [path for path in control.leaves if control.stored[path][-1] == last]
+    found = [
+        label
+        for label in control.labels
+        if any(set(control.leaves[path]) <= set(control.leaves[label]) for path in named)
+    ]
+    return found or (None if named else [last])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag
+from nextlabel.labelstudio.controls.tag import DIGITS, PATH, ControlTag
 
 NOTHING_CHOSEN = "nothing is chosen"
 CHOICES = "choices"
@@ -23,11 +23,14 @@ def given(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> list[object
 
 
 def given_to(control: ControlTag, items: Sequence[Mapping[str, Any]]) -> list[object]:
-    """The same of a control; of a tree, each path in one."""
-    found = given(items, control.key)
+    """The same of a control; of a tree, each path in one, and what is ticked as the labels that it stands for."""
+    found = [round(one, DIGITS) if isinstance(one, float) else one for one in given(items, control.key)]
     if not any(isinstance(stored, list) for stored in control.stored.values()):
         return found
-    return [PATH.join(map(str, path)) if isinstance(path, list) else path for path in found]
+    joined = [PATH.join(map(str, path)) if isinstance(path, list) else path for path in found]
+    ticked = [path for path in joined if isinstance(path, str)]
+    odd = [path for path in joined if not isinstance(path, str)]
+    return [*control.meant(ticked), *odd] if control.leaves else joined
 
 
 def why_no_label(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> str:

@@ -1,19 +1,22 @@
 """`<Rating>` and `<Number>`: one of few steps, which have an order."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import ControlTag, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import DIGITS, ControlTag, require_whole_task, target
 from nextlabel.values.layout import ORDERED
 
 MOST = 21  # steps: 0 to 100 by five
+LARGEST = Decimal(10**9)
+BESIDE = "Add a <Rating> or a <Choices> with few steps beside it to have it learnt; it can stay as it is."
 
 
 def read_rating(control: Element, texts: Sequence[str]) -> ControlTag:
     """Stars, from one on. Raises `RefusedConfigError`."""
     require_whole_task(control)
-    return _steps(control, texts, "rating", 1, _number(control, "maxRating", "5"), 1)
+    return _steps(control, texts, "rating", Decimal(1), _number(control, "maxRating", "5"), Decimal(1))
 
 
 def read_number(control: Element, texts: Sequence[str]) -> ControlTag:
@@ -21,31 +24,43 @@ def read_number(control: Element, texts: Sequence[str]) -> ControlTag:
     require_whole_task(control)
     if control.get("min") is None or control.get("max") is None:
         raise RefusedConfigError(
-            f'<Number name="{control.get("name", "")}"> has no bounds; a classifier needs few steps. Set min and max '
-            f"(and step), for at most {MOST} steps in all."
+            f'<Number name="{control.get("name", "")}"> has no bounds (min and max); a classifier needs few steps. '
+            f"{BESIDE}"
         )
     lowest, highest = _number(control, "min"), _number(control, "max")
-    return _steps(control, texts, "number", lowest, highest, _number(control, "step", "1"))
+    apart = _number(control, "step", "1")
+    return _steps(control, texts, "number", lowest, highest, apart if apart > 0 else Decimal(1))
 
 
-def _number(control: Element, attribute: str, otherwise: str = "") -> int:
+def _number(control: Element, attribute: str, otherwise: str = "") -> Decimal:
     given = control.get(attribute, otherwise)
     try:
-        return int(given)
-    except ValueError:
-        raise RefusedConfigError(
-            f'<{control.tag} name="{control.get("name", "")}" {attribute}="{given}"> is no whole number, of which '
-            "steps could be made. Correct it."
-        ) from None
+        number = Decimal(given)
+        if abs(number) <= LARGEST and number == round(number, DIGITS):
+            return number
+    except InvalidOperation:
+        pass
+    raise RefusedConfigError(
+        f'<{control.tag} name="{control.get("name", "")}" {attribute}="{given}"> is no number of at most {LARGEST} and '
+        f"{DIGITS} decimals, of which steps could be made. Correct it."
+    )
 
 
-def _steps(control: Element, texts: Sequence[str], kind: str, lowest: int, highest: int, apart: int) -> ControlTag:
-    numbers = range(lowest, highest + 1, max(apart, 1))
-    if not 2 <= len(numbers) <= MOST:
+def _steps(
+    control: Element, texts: Sequence[str], kind: str, lowest: Decimal, highest: Decimal, apart: Decimal
+) -> ControlTag:
+    count = int((highest - lowest) // apart) + 1 if lowest <= highest else 0
+    if not 2 <= count <= MOST:
         raise RefusedConfigError(
-            f'<{control.tag} name="{control.get("name", "")}"> has {len(numbers)} steps from {lowest} to {highest}; a '
-            f"classifier learns from 2 to {MOST}. Set other bounds, or a wider step."
+            f'<{control.tag} name="{control.get("name", "")}"> has {count} steps from {lowest} to {highest}; a '
+            f"classifier learns from 2 to {MOST}. {BESIDE}"
         )
-    stored = {str(number): number for number in numbers}
+    numbers = [lowest + apart * place for place in range(count)]
+    stored = {_written(number): int(number) if number == int(number) else float(number) for number in numbers}
     name, to_name = control.get("name", ""), target(control, texts)
     return ControlTag(name, to_name, ORDERED, tuple(stored), kind, kind, listed=False, stored=stored)
+
+
+def _written(number: Decimal) -> str:
+    """As a person writes it: 1 for 1.0."""
+    return str(int(number)) if number == int(number) else f"{number.normalize():f}"

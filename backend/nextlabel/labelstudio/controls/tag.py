@@ -1,14 +1,17 @@
 """What the kinds of controls have in common: what is known of one, and when people see it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.values.layout import Answers
+from nextlabel.values.layout import ONE_OF, Answers
 
 PATH = " > "  # between the parts of a label that is a path through a tree
+DIGITS = 8  # after the decimal point of a step, as in the editor: 0.1 and 0.2 make 0.3
+# Tags that Label Studio's editor hides by their own `visibleWhen`; it always shows others that have one.
+HIDING = ("View", "Choices", "Taxonomy")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class ControlTag:
     `kind` as of `values.layout`. `item_type` is the `type` of its items in a result, whose value holds under `key` one
     label as Label Studio stores it or, where it is `listed`, a list of them: `stored` says how, where that is not the
     label itself. `shown_as` is what people read in the place of some labels. `conditions`: it is shown only where all
-    of them hold; None among them stands for one that cannot be told.
+    of them hold; None among them stands for one that cannot be told. `leaves` are, in a tree of which the editor ticks
+    a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself.
     """
 
     name: str
@@ -39,17 +43,33 @@ class ControlTag:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Shown | None, ...] = ()
+    leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def item(self, labels: Sequence[str], **more: Any) -> dict[str, Any]:
         """The item of a result that gives these labels, as Label Studio's editor makes it."""
-        stored = [self.stored.get(label, label) for label in labels]
+        stored = [self.stored.get(label, label) for label in self._ticked(labels)]
         value = {self.key: stored if self.listed else stored[0]}
         return {"from_name": self.name, "to_name": self.to_name, "type": self.item_type, "value": value, **more}
 
-    def asked(self, answers: Answers) -> bool | None:
-        """Whether a person who gives these answers sees it; None when that cannot be told."""
+    def _ticked(self, labels: Sequence[str]) -> Sequence[str]:
+        """All paths of a tree that the editor ticks with these labels."""
+        given = {leaf for label in labels for leaf in self.leaves.get(label, ())}
+        return [path for path, below in self.leaves.items() if given.issuperset(below)] if self.leaves else labels
+
+    def meant(self, ticked: Sequence[str]) -> list[str]:
+        """The labels that paths of a tree stand for when the editor has ticked them: where one label is given, the
+        topmost one with all that is below it, else the leaves. What stands alone is left as it is."""
+        given = [path for path in ticked if self.leaves.get(path) == (path,)]
+        alone = [path for path in ticked if path not in given and not set(given) & set(self.leaves.get(path, ()))]
+        whole = next((path for path, below in self.leaves.items() if set(below) == set(given)), None)
+        return [*([whole] if whole and self.kind == ONE_OF else given), *alone]
+
+    def asked(self, answers: Answers, unclear: Collection[str] = ()) -> bool | None:
+        """Whether a person who gives these answers sees it; None when that cannot be told, as where it depends on
+        questions of which it is `unclear` how they are answered."""
         seen: list[bool | None] = [
-            None if condition is None else _holds(condition, answers) for condition in self.conditions
+            None if condition is None or condition.name in unclear else _holds(condition, answers)
+            for condition in self.conditions
         ]
         return False if False in seen else None if None in seen else True
 
@@ -60,11 +80,13 @@ def _holds(condition: Shown, answers: Answers) -> bool:
 
 
 def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Each path of aliases through the <Choice> tags in an element, from the top, and whether it ends in a leaf."""
-    for choice in element.findall("Choice"):
-        path = (*above, choice.get("alias") or choice.get("value") or "")
-        below = list(paths(choice, path))
-        yield path, not below
+    """Each path of aliases through the <Choice> tags in an element, from the top, and whether it ends in a leaf. What
+    else stands around some of them makes no part of a path."""
+    for child in element:
+        own = (child.get("alias") or child.get("value") or "",) if child.tag == "Choice" else ()
+        below = list(paths(child, (*above, *own)))
+        if own:
+            yield (*above, *own), not below
         yield from below
 
 
@@ -72,6 +94,16 @@ def is_hidden(element: Element) -> bool:
     """Whether its style keeps people from seeing it, with all that is in it."""
     style = element.get("style", "").replace(" ", "").lower()
     return "display:none" in style or "visibility:hidden" in style
+
+
+def repeated(root: Element) -> set[Element]:
+    """What stands for an item of a list, with names and values of its own for each."""
+    return {element for repeater in root.iter("Repeater") for element in repeater.iter()}
+
+
+def may_hide(element: Element) -> bool:
+    """Whether it depends on answers or regions if people see it."""
+    return element.tag in HIDING and bool(element.get("visibleWhen") or element.get("whenChoiceValue"))
 
 
 def require_whole_task(control: Element) -> None:
@@ -102,19 +134,21 @@ def target(control: Element, names: Sequence[str]) -> str:
 
 
 def conditions(control: Element, parents: Mapping[Element, Element]) -> tuple[Shown | None, ...]:
-    """What must hold for people to see it, from its own `visibleWhen` and from those of what it stands in."""
+    """What must hold for people to see it, by its own attributes and those of what it stands in."""
     found: list[Shown | None] = []
     element: Element | None = control
     while element is not None:
-        if when := element.get("visibleWhen"):
-            found.append(_condition(element) if when == "choice-selected" else None)
+        if may_hide(element):
+            found.append(_condition(element))
         element = parents.get(element)
     return tuple(found)
 
 
 def _condition(element: Element) -> Shown | None:
-    name, values = element.get("whenTagName", ""), element.get("whenChoiceValue", "")
-    return Shown(name, tuple(value.strip() for value in values.split(",") if value.strip())) if name else None
+    name, values = element.get("whenTagName", ""), element.get("whenChoiceValue")
+    if element.get("visibleWhen") != "choice-selected" or not name:
+        return None
+    return Shown(name, () if values is None else tuple(values.split(",")))
 
 
 Read = Callable[[Element, Sequence[str]], ControlTag]  # an element of a config, and the names of its texts
