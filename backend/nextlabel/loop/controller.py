@@ -635,8 +635,9 @@ class Controller:
             notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
         if options.reopened:
             notes.append(notices.open_again(len(options.reopened), project.id))
-        if certified := self._certified(pool, project.id, found.config):
-            notes.append(notices.certified(len(certified), project.id))
+        certified, audit = self._certified(pool, project.id, found.config), self._audits.over(project.id)
+        if certified and audit:
+            notes.append(notices.certified(len(certified), audit.version, project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes

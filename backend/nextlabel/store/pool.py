@@ -543,6 +543,11 @@ class Pool:
             f"AND copy NOT IN (SELECT copy FROM task WHERE {ANSWERED} AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
         )
 
+    def unanswered_of(self, task_ids: Collection[int]) -> int:
+        """How many of the tasks have no answer, whether answers count or not."""
+        sql = f"SELECT COUNT(*) FROM task WHERE {AMONG} AND NOT {ANSWERED}"
+        return self._count(sql, json.dumps(list(task_ids)))
+
     def open_copies_of(self, task_ids: Collection[int]) -> set[int]:
         """Tasks of the pool with the texts of these tasks, of which they may be some."""
         sql = f"SELECT id FROM task WHERE open AND copy IN (SELECT copy FROM task WHERE {AMONG})"
