@@ -1,8 +1,8 @@
-"""An audit of three tasks, of project 7."""
+"""An audit of three tasks, of project 7, and what the records have against a certificate."""
 
 import numpy as np
 
-from nextlabel.learning.certificate import Audit
+from nextlabel.learning.certificate import Audit, Records, verdict
 
 AUDIT = Audit(
     project=7,
@@ -20,3 +20,8 @@ AUDIT = Audit(
     said=("pos", "negativ 🙂", "pos"),
     confidences_N=np.array([0.1 + 0.2, np.inf, 1e-300]),
 )
+
+
+def problems(found: object, records: Records) -> list[str]:
+    """A sentence each."""
+    return verdict(found, records).wrong

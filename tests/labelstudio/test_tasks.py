@@ -276,7 +276,9 @@ def result(from_name: str = "label", kind: str = "choices", value: object = None
 
 
 def test_an_annotation_is_a_vote_of_the_time_of_its_last_change() -> None:
-    assert to_vote(SINGLE, annotation("pos")) == Vote("pos", False, "2026-11-23T14:39:15.847800Z")
+    assert to_vote(SINGLE, annotation("pos")) == Vote(
+        "pos", False, "2026-11-23T14:39:15.847800Z", first="2026-11-23T14:39:15.847765Z"
+    )
 
 
 def test_a_skipped_annotation_is_no_label_though_it_carries_one() -> None:

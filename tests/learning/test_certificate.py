@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from helpers.audits import problems
 from nextlabel.errors import BadAuditError
 from nextlabel.learning.certificate import (
     Answer,
@@ -17,15 +19,17 @@ from nextlabel.learning.certificate import (
     Records,
     answered,
     certified_labels,
+    digest,
     issue,
     key_hash,
-    problems,
     seed_of,
     text_hash,
+    verdict,
 )
 from nextlabel.learning.control import control_set
 from nextlabel.values.arrays import Array
 
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 SEED, HEAD, LABELS = "a key that nobody else knows", "nextlabel-5.12-20260101T000000", ("bad", "good", "other")
 
 
@@ -51,11 +55,13 @@ def audit_of(confidences_N: Array, said: Sequence[str], seed: str = SEED, number
 
 def records_of(audit: Audit, labels: Sequence[str | None], **changed: Any) -> Records:
     answers = {
-        int(task): Answer(label, 1, f"2026-01-02T00:{place:02}" if label else "")
+        int(task): Answer(label, 1, f"2026-01-02T{place // 60:02}:{place % 60:02}:00Z")
+        if label
+        else Answer(None, 0, "")
         for place, (task, label) in enumerate(zip(audit.ids_N, labels, strict=False))
     }
     keys = {int(task): (f"text {task - 1}", None) for task in audit.ids_N}
-    return replace(Records(audit, SEED, answers, keys, LABELS, HEAD), **changed)
+    return replace(Records(audit, SEED, answers, keys, LABELS, HEAD, NOW), **changed)
 
 
 def issued(records: Records) -> dict[str, Any]:
@@ -106,8 +112,48 @@ def test_only_the_longest_answered_beginning_of_the_draw_counts_and_no_more_than
     assert len(answered(replace(AUDIT, most_labels=100), KNOWN.answers)) == 100
 
 
-def test_a_certificate_stays_what_it_is_when_more_labels_come() -> None:
-    assert problems(issued(KNOWN), records_of(AUDIT, [*GIVEN, *SAID[180:200]])) == []
+def test_a_certificate_stays_in_force_when_more_labels_come_that_certify_as_much_and_that_is_said() -> None:
+    found = issued(KNOWN)
+    size = found["result"]["size"]
+    wrong, [sentence, _] = verdict(found, records_of(AUDIT, [*GIVEN, *SAID[180:200]]))
+    assert wrong == []
+    words = f"20 more labels since, of which 0 are wrong: by all of them {size} tasks are certified."
+    assert sentence.removeprefix("It stays so with ") == words
+
+
+def test_the_first_answers_alone_are_outdated_once_all_of_them_certify_nothing() -> None:
+    audit = audit_of(np.full(1_000, 3.0), ["good"] * 1_000)
+    first = issued(records_of(audit, ["good"] * 86))
+    assert first["result"]["size"] == 1_000
+    found = verdict(first, records_of(audit, [*["good"] * 140, *["bad"] * 60]))
+    words = "114 more labels since, of which 60 are wrong: by all of them nothing is certified."
+    assert found.wrong == [f"Outdated: {words}"]
+
+
+def test_what_was_not_issued_is_forged_though_the_records_have_nothing_else_against_it() -> None:
+    found = issued(KNOWN)
+    noted = replace(KNOWN, issued=[digest(found)], recorded=True)
+    assert verdict(found, noted) == ([], [])
+    place, given = GIVEN.index("bad", 9), "2026-01-02T00:00:30Z"  # it may have been: no other check tells
+    earlier = {**KNOWN.answers, AUDIT.ids_N[place]: replace(KNOWN.answers[AUDIT.ids_N[place]], given=given)}
+    forged = issued(replace(KNOWN, answers=earlier))
+    assert digest(forged) != digest(found)
+    [sentence] = problems(forged, noted)
+    assert sentence.startswith("Forged: the file is none of the 1 that were issued of audit 1 of project 7; or ")
+
+
+def test_of_an_audit_of_an_earlier_build_it_is_said_that_it_was_not_noted_what_was_issued() -> None:
+    [sentence] = verdict(issued(KNOWN), KNOWN).to_know
+    assert "earlier build" in sentence
+    assert verdict(issued(KNOWN), replace(KNOWN, issued=[digest(issued(KNOWN))])).to_know == []
+
+
+def test_of_an_issued_file_an_answer_that_was_taken_back_since_is_no_forgery() -> None:
+    tasks = AUDIT.ids_N.tolist()
+    twice = {**KNOWN.answers, tasks[3]: replace(KNOWN.answers[tasks[3]], annotators=2, given="2026-01-02T23:00:00Z")}
+    found = issued(replace(KNOWN, answers=twice))
+    assert problems(found, replace(KNOWN, issued=[digest(found)], recorded=True)) == []
+    assert [sentence.split(" is ")[0] for sentence in problems(found, KNOWN)] == ["Forged: labels[3].given"]
 
 
 def test_a_machine_that_is_never_wrong_and_sure_to_12_digits_is_certified_whole_by_86_labels() -> None:
@@ -152,6 +198,16 @@ def put(*path: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def puts(*changes: tuple[Any, ...]) -> Callable[[dict[str, Any]], None]:
+    """Several of these."""
+
+    def change(found: dict[str, Any]) -> None:
+        for path in changes:
+            put(*path)(found)
+
+    return change
+
+
 def swap(found: dict[str, Any]) -> None:
     found["labels"][3], found["labels"][4] = found["labels"][4], found["labels"][3]
 
@@ -173,6 +229,17 @@ def make_all_right(found: dict[str, Any]) -> None:
         (put("labels", 7, "confidence", 3.25), ["labels[7].confidence"]),
         (put("labels", 7, "said", "other"), ["labels[7].said"]),
         (put("labels", 30, "annotators", 2), ["labels[30].label"]),
+        (puts(("labels", 7, "annotators", 5), ("labels", 7, "given", "2026-01-02T09:00:00Z")), ["labels[7].given"]),
+        (put("labels", 7, "given", "2025-12-31T23:00:00Z"), ["labels[7].given"]),
+        (put("labels", 7, "given", "2027-01-01T00:00:00Z"), ["labels[7].given"]),
+        (puts(("labels", 7, "given", ""), ("labels", 7, "annotators", 2)), ["labels[7].given"]),
+        (
+            puts(("labels", 7, "given", "2026-01-01T09:00:00Z"), ("labels", 7, "annotators", 0)),
+            ["labels[7].annotators"],
+        ),
+        (put("issued_at", "2026-01-02T00:00:00Z"), ["issued_at"]),
+        (put("issued_at", "2026-04-01T00:00:00Z"), ["issued_at"]),
+        (put("issued_at", "yesterday"), ["issued_at"]),
         (put("level", 0.05), ["level"]),
         (put("risk", 0.2), ["risk"]),
         (put("version", "nextlabel-6-20260101T000000"), ["version"]),
@@ -213,7 +280,7 @@ def test_another_project_s_certificate_is_refused_by_the_field_that_tells(field:
 
 def test_what_has_changed_since_makes_a_certificate_outdated_and_not_forged() -> None:
     found, tasks = issued(KNOWN), AUDIT.ids_N.tolist()
-    again = {**KNOWN.answers, tasks[9]: Answer("other", 1, "2026-02-01T00:00")}
+    again = {**KNOWN.answers, tasks[9]: Answer("other", 1, "2026-02-01T00:00:00Z")}
     assert problems(found, replace(KNOWN, answers=again)) == [
         f"Outdated: labels[9].label is {SAID[9]!r}, and task {tasks[9]} was answered 'other' since."
     ]
@@ -272,20 +339,32 @@ def places(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 GOOD = issued(KNOWN)
-PLACES = [path for path in places(GOOD) if path[-1] not in ("given", "issued_at")]
+PLACES = list(places(GOOD))
 VALUES = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3)
 
 
+ANY = VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.text(max_size=3), VALUES)
+
+
 @settings(derandomize=True, deadline=None, max_examples=150)
-@given(st.sampled_from(PLACES), VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.text(max_size=3), VALUES))
-def test_whatever_is_put_into_any_place_is_noticed(path: tuple[Any, ...], value: Any) -> None:
-    found: Any = json.loads(json.dumps(GOOD))
-    place: Any = found
-    for step in path[:-1]:
-        place = place[step]
-    assume(json.dumps(place[path[-1]]) != json.dumps(value))
-    place[path[-1]] = value
+@given(st.dictionaries(st.sampled_from(PLACES), ANY, min_size=1, max_size=2))
+def test_whatever_is_put_into_any_place_or_two_is_noticed(changes: dict[tuple[Any, ...], Any]) -> None:
+    found = json.loads(json.dumps(GOOD))
+    for path in sorted(changes, key=len, reverse=True):  # what is in a place before the place
+        put(*path, changes[path])(found)
+    assume(json.dumps(found) != json.dumps(GOOD))
     assert problems(found, KNOWN)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(st.integers(0, 179), st.integers(0, 9), st.datetimes(), st.datetimes())
+def test_what_is_said_of_an_answer_but_its_label_is_noticed(
+    place: int, annotators: int, given: datetime, issued_at: datetime
+) -> None:
+    found = json.loads(json.dumps(GOOD))
+    found["labels"][place] |= {"annotators": annotators, "given": given.isoformat()}
+    found["issued_at"] = issued_at.isoformat()
+    assert problems(found, replace(KNOWN, issued=[digest(GOOD)], recorded=True))
 
 
 def test_a_file_that_lacks_a_field_is_no_certificate() -> None:

@@ -109,6 +109,15 @@ def test_where_nothing_differs_the_error_is_not_none() -> None:
     assert look == Look(192, 0.0, 1 / 192, 0.0)
 
 
+def test_a_look_that_was_taken_is_not_taken_again_when_the_first_labels_are_others() -> None:
+    control, others, own = drawn(2, 448, 0.5), drawn(12, 448, 0.5), drawn(3, 64, 0.5)
+    before = answer(control.of(slice(256)), own).looks
+    assert [look.labels for look in before] == [192, 256]
+    assert answer(others.of(slice(150)), own, before).looks == before, "nor taken back when some of them are gone"
+    found = answer(others.of(slice(320)), own, before)
+    assert found.looks == (*before, looks(others, own)[2])
+
+
 def test_it_stays_found_at_the_look_that_found_it() -> None:
     control, own = drawn(6, 448, 0.6, width=40), drawn(7, 64, 0.0, width=40)
     found = answer(control, own)

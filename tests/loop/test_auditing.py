@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.audits import problems
 from helpers.house import CONFIG, POOL, PROJECT, RIGHT, TRAIN, House
 from nextlabel.errors import BadAuditError, NoModelError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.carrying import Rows
-from nextlabel.learning.certificate import Answer, Audit, issue, problems, seed_of, text_hash
+from nextlabel.learning.certificate import Answer, Audit, issue, seed_of, text_hash
 from nextlabel.learning.control import Control, draw
 from nextlabel.learning.heads import probabilities
 from nextlabel.loop.auditing import (
@@ -34,7 +36,7 @@ from nextlabel.values.layout import Answers, decoded, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.audits import Audits
 
-SEED = "the house's own"
+SEED, NOW = "the house's own", datetime(2026, 2, 1, tzinfo=timezone.utc)
 READING = parse_label_config(CONFIG)
 RULE = Control(SEED, 0.3)
 ODD = (201, 202, 203, 204)  # a copy of a labelled text, one of another in the pool, one skipped, one closed
@@ -176,10 +178,10 @@ def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_
         in_pool = next(task for task in tasks[20:] if not RULE.drawn(Example(task, texts[task])))
         pool.upsert([row(900, texts[in_pool].upper())])
         assert {in_pool, 900} <= pool.open_copies_of(tasks)
-        records = records_of(pool, READING, SEED, audit, head)
+        records = records_of(pool, READING, SEED, audit, head, NOW)
         found = issue(audit, progress(pool, READING, audit).counted, "2026-01-03T00:00:00+00:00")
         assert problems(found, records) == []
-        running = records_of(pool, READING, SEED, audit, "nextlabel-audit-1-20260101T000000")
+        running = records_of(pool, READING, SEED, audit, "nextlabel-audit-1-20260101T000000", NOW)
         assert running.in_force == head
 
 
@@ -286,11 +288,11 @@ def test_an_answer_to_a_form_is_right_when_all_that_is_shown_is(
         assert made["questions"] == list(asks)
         assert f"answers to {' and '.join(asks)} that" in made["claim"] == claim_of(pool, OF_FORM, audit)
         assert [one["label"] for one in made["result"]["classes"]] == list(audit.labels)
-        again = records_of(pool, OF_FORM, SEED, audit, form.active_version)
+        again = records_of(pool, OF_FORM, SEED, audit, form.active_version, NOW)
         assert problems(made, again) == []
         assert problems({**made, "questions": ["tags"]}, again) != []
         more = parse_label_config(FORM.replace('value="so"', 'value="too"'), ProjectOptions(defaults=LATEST))
-        outdated = problems(made, records_of(pool, more, SEED, audit, form.active_version))
+        outdated = problems(made, records_of(pool, more, SEED, audit, form.active_version, NOW))
         assert any(why.startswith("Outdated") for why in outdated) == ("why" in asks)
         left_to_the_machine = certified_tasks(pool, OF_FORM, audit)
         assert bool(left_to_the_machine) == (asks == ALL), "no person may be spared a question that is not certified"

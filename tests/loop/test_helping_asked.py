@@ -14,8 +14,9 @@ from nextlabel.loop.asking import EVERY_S, GROWTH, Asker
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.fitting import recipe_of
-from nextlabel.loop.helping import Asked, look
+from nextlabel.loop.helping import Asked, _given, look
 from nextlabel.loop.history import Historian
+from nextlabel.loop.judging import Judge
 from nextlabel.problems.helping import Helping, Measured
 from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.judgement import Judgement, Sample
@@ -35,7 +36,7 @@ def row(task_id: int, minute: int | None, control: bool = False) -> TaskRow:
     """A task, labelled in that minute."""
     word = ("yes", "no")[task_id % 2]
     when = f"2026-11-29T{(minute or 0) // 60:02}:{(minute or 0) % 60:02}:00.000000Z"
-    votes = () if minute is None else (Vote(RIGHT[word], False, when),)
+    votes = () if minute is None else (Vote(RIGHT[word], False, when, seconds=20.0),)
     example = Example(task_id, f"{word}, {word}, number {task_id}")
     return TaskRow(
         task_id, example, False, bool(votes), False, len(votes), votes, draw=f"{task_id:064}" if control else ""
@@ -100,16 +101,56 @@ def test_at_a_planned_look_the_gain_is_measured_by_control_labels(house: House) 
     assert all(0 <= point.low <= point.value <= point.high <= 1 for point in measured.at_random)
 
 
+def test_texts_that_are_imported_after_a_look_do_not_take_it_back_nor_have_it_taken_again(house: House) -> None:
+    judge = Judge(house.registry, house.board)
+    config = replace(parse_label_config(CONFIG), control=Control("seed", SHARE))
+
+    def judged_and_measured() -> Measured:
+        judge.look(house.pool, PROJECT, config, "", None)
+        return asked(house).measured
+
+    labelled(house, CONTROL, 5, control=True)
+    before = judged_and_measured()
+    assert before.labels == 192
+    news = range(3001, 3006)  # whose turn is before all others'
+    house.pool.upsert([replace(row(task, None), draw=f"{place:064}") for place, task in enumerate(news)])
+    assert judged_and_measured() == replace(before, left=len(news)), "until they are caught up with"
+    house.pool.upsert([replace(row(task, 300 + place), draw=f"{place:064}") for place, task in enumerate(news)])
+    caught_up = judged_and_measured()
+    assert house.board.quality(PROJECT).sample.answered == len(CONTROL) + len(news)
+    assert (caught_up.labels, caught_up.gain, caught_up.error) == (192, before.gain, before.error)
+
+
 def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_left(house: House) -> None:
     found = asked(house).next_labels
     left = house.pool.open_examples()
     cards = house.registry.cards(PROJECT)[:2]
     now, before = ([probs_C.argmax() for probs_C in house.resident.score(c, left, exact=False).probs_NC] for c in cards)
-    assert (found.labels, found.tasks, found.seconds) == (len(LATER), len(left), 60.0)
-    assert "they take 56 minutes" in " ".join(sentences(asked(house)))
+    assert (found.labels, found.tasks, found.seconds) == (len(LATER), len(left), 20.0)
+    assert "They are about 19 minutes of people's work" in " ".join(sentences(asked(house)))
     quick = replace(asked(house), next_labels=replace(found, seconds=1.0))
-    assert "they take 56 seconds" in " ".join(sentences(quick))
+    assert "They are about 56 seconds of people's work" in " ".join(sentences(quick))
     assert found.changed == sum(a != b for a, b in zip(now, before, strict=True)) / len(left)
+
+
+def test_where_the_active_version_knows_no_more_than_the_last_one_nothing_is_said_of_the_next(house: House) -> None:
+    newest, parent = house.registry.cards(PROJECT)[:2]
+    own = for_project(house.settings, ProjectOptions(defaults=LATEST))
+    config, fewer = replace(parse_label_config(CONFIG), control=Control("seed", SHARE)), parent.examples - 3
+    about = Asked(house.pool, config, own, replace(newest, known=fewer), newest.version, 0)
+    found = look(about, house.registry, house.resident, embedder_of(house)).next_labels
+    assert (found.labels, found.changed) == (0, None)
+    assert "knows no more labels" in " ".join(sentences(Helping(at=1.0, next_labels=found)))
+
+
+def test_a_label_that_is_edited_stays_among_the_first(house: House) -> None:
+    about = Asked(house.pool, parse_label_config(CONFIG), None, None, "", 0)  # type: ignore[arg-type]
+    before = [one.example.id for one in _given(about)]
+    assert before == [*FIRST, *LATER]
+    first = row(FIRST[0], 0)
+    edited = replace(first.votes[0], when="2026-11-30T00:00:00.000000Z", first=first.votes[0].when)
+    house.pool.upsert([replace(first, votes=(edited,))])
+    assert [one.example.id for one in _given(about)] == before
 
 
 def test_what_cannot_be_told_says_why(house: House) -> None:

@@ -13,8 +13,8 @@ from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.learning.heads import EVERY
-from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, OPEN, SKIPPED
-from nextlabel.loop.controlling import control_texts
+from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, OPEN, SKIPPED, counting
+from nextlabel.loop.controlling import control_side, control_texts
 from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.marks import Marks, begin
@@ -244,12 +244,14 @@ def test_tasks_that_are_imported_later_leave_the_figures_alone_until_they_are_ca
         ([row(1, "pos", closed=False, skipped=True)], IN_HAND, ""),
         ([row(1, "neg", "pos", "pos")], ANSWERED, "pos"),
         ([row(1, skipped=True)], SKIPPED, ""),
-        ([row(1, closed=True)], SKIPPED, ""),
         ([row(1, "unsure")], LEFT_OUT, ""),
         ([row(1, "unsure", "pos", "pos")], ANSWERED, "pos"),
         ([row(1, "a label that was renamed")], SKIPPED, ""),
         ([row(1), row(2, "neg", copy_of=1)], ANSWERED, "neg"),
         ([row(1, skipped=True), row(2, copy_of=1)], SKIPPED, ""),
+        ([row(1, closed=True)], OPEN, ""),
+        ([row(1, closed=True), row(2, copy_of=1)], OPEN, ""),
+        ([replace(row(1, closed=True), annotations=1)], SKIPPED, ""),
         ([row(1, "neg"), row(2, "pos", copy_of=1), row(3, "pos", copy_of=1)], ANSWERED, "pos"),
     ],
 )
@@ -260,6 +262,15 @@ def test_what_people_made_of_a_text_and_its_copies(
         pool.upsert(rows)
         [text] = control_texts(pool, READING.question)
     assert (text.task_ids, text.state, text.answer) == (tuple(r.id for r in rows), state, expected)
+
+
+def test_a_task_that_was_closed_before_anybody_saw_it_ends_the_order_and_is_not_offered(tmp_path: Path) -> None:
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert([row(1, "pos"), row(2, closed=True), row(3, "neg"), row(4, closed=True), row(5, copy_of=4)])
+        texts = control_texts(pool, READING.question)
+        side = control_side(pool, READING.control, first=9, others=0)
+    assert [text.task_ids for text in counting(texts)] == [(1,)], "what lies behind the hard one does not count alone"
+    assert list(side.tasks) == [5], "of copies one that is served"
 
 
 def test_deleted_and_imported_again_a_text_has_its_place_and_waits_for_a_label(tmp_path: Path) -> None:

@@ -146,9 +146,10 @@ def test_a_control_task_is_none_to_judge_by_where_only_labels_stand_that_are_lef
 def test_what_was_asked_for_stays_so_whether_its_label_counts_or_not(pool: Pool) -> None:
     pool.upsert([row(1, vote("pos", ANNA)), row(2, vote("pos", BEN)), row(3), row(4, vote("pos", ANNA), draw="a")])
     pool.note_published(*[Published(task, task, "nextlabel-1", task / 10) for task in (1, 2, 3)])
-    lowest, since = pool.lowest_labelled(), pool.labels_since_control()
+    scores, since = pool.labelled_scores(), pool.labels_since_control()
     pool.count_votes(Counting((LeftOut(ANNA), LeftOut(BEN))))
-    assert (pool.lowest_labelled(), pool.labels_since_control()) == (lowest, since) == ({"nextlabel-1": 0.2}, 0)
+    assert (pool.labelled_scores(), pool.labels_since_control()) == (scores, since)
+    assert (scores, since) == ({"nextlabel-1": {1: 0.1, 2: 0.2}}, 0)
     pool.mark_labelled()
     assert [task.marked for [task] in pool.control()] == [True]
 

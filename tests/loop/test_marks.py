@@ -104,6 +104,32 @@ def test_a_text_that_came_after_the_label_is_not_marked_by_it(pool: Pool, marks:
     pool.upsert([row(12, control=True)])
     value(pool, V1, t12=0.9)
     assert look(marks, pool) == {11}
+    assert look(Marks(marks._registry), pool) == {11}, "nor after a restart"
+
+
+def test_a_text_that_came_later_is_marked_by_labels_that_were_given_since(pool: Pool, marks: Marks) -> None:
+    pool.upsert([row(1), row(11, control=True)])
+    value(pool, V1, t11=0.2)
+    publish(pool, V1, 1, 0.3)
+    pool.upsert([row(1, "pos")])
+    assert look(marks, pool) == set()
+    pool.upsert([row(2), row(3), *(row(n, control=True) for n in (12, 13, 14))])
+    value(pool, V1, t12=0.95, t13=0.85, t14=0.5)
+    publish(pool, V1, 2, 0.9)
+    pool.upsert([row(2, "pos")])
+    assert look(marks, pool) == {12}, "though others had been labelled far below, before it came"
+    publish(pool, V1, 3, 0.8)
+    pool.upsert([row(3, "pos")])
+    assert look(Marks(marks._registry), pool) == {12, 13}, "the same after a restart"
+
+
+def test_what_is_certified_and_left_to_the_machine_is_not_marked(pool: Pool, marks: Marks) -> None:
+    pool.upsert([row(1), *(row(n, control=True) for n in (11, 12))])
+    value(pool, V1, t11=0.9, t12=0.9)
+    publish(pool, V1, 1, 0.8)
+    pool.upsert([row(1, "pos")])
+    marks.look(pool, PROJECT, READING, V1, certified=[11, 99])
+    assert marked(pool) == {12}
 
 
 def test_the_start_order_and_other_peoples_predictions_mark_nothing(pool: Pool, marks: Marks) -> None:

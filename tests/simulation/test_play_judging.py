@@ -9,10 +9,11 @@ from scipy import stats
 
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
+from nextlabel.learning.judging import SKIPPED
 from nextlabel.problems.intervals import Interval, clopper_pearson, wilson
 from nextlabel.problems.judgement import WIDE
 from nextlabel.problems.quality import Estimate
-from nextlabel.simulation import judging
+from nextlabel.simulation import judging, project
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.judging import BY_ALL, FIGURES, LEFT, MACRO_F1, NEW, RECALL, Cell, JudgingPlan, Played
@@ -84,6 +85,30 @@ def test_the_control_set_has_its_turns_and_is_not_learnt_and_what_is_imported_co
     assert newer[41]
     assert not newer[-1]
     assert looks[100].judgement.sample.texts < looks[101].judgement.sample.texts
+
+
+@pytest.mark.parametrize("hard_skips", [False, True])
+def test_a_skipped_text_of_the_control_set_counts_without_an_answer_and_is_asked_no_more(
+    hard_skips: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "SKIPS", 0.25)
+    played = Project(blurred(400), 2, import_at=80, hard_skips=hard_skips)
+    look = played.looks([160])[160]
+    sample = look.judgement.sample
+    assert sample.skipped > 0
+    skipped = {text.task_ids[0] for text in played._texts() if text.state == SKIPPED}
+    assert sample.skipped <= len(skipped)
+    assert skipped.isdisjoint(played._given)
+    pool_again = {task for task in played._skipped if played._of_pool_N[task]} & set(played._given)
+    assert pool_again, "of the pool the other one gets it"
+
+
+def test_hard_texts_are_skipped_more_often_and_as_many_in_all() -> None:
+    played = Project(blurred(900), 0, import_at=100, hard_skips=True)
+    middle_N = np.abs(played._points.points_ND[: played._pool, 0])
+    hard, easy = (played._skips_N[np.argsort(middle_N)[part]].mean() for part in (slice(100), slice(-100, None)))
+    assert hard > 5 * easy
+    assert played._skips_N.mean() == pytest.approx(project.SKIPS, abs=0.002)
 
 
 @pytest.mark.usefixtures("patience")

@@ -572,12 +572,16 @@ def test_the_control_set_comes_in_the_order_of_its_draws_with_copies_together(po
         drawn(task(3), "b"),
         drawn(task(4, skipped=True), "c"),
         task(5),
+        drawn(replace(task(6), closed=True), "d"),
+        drawn(replace(task(7), closed=True, annotations=1), "e"),
     ]
     pool.upsert(rows)
     assert pool.control() == [
         [ControlTask(2, False, False)],
         [ControlTask(1, True, False, closed=True), ControlTask(3, False, False)],
         [ControlTask(4, False, True)],
+        [ControlTask(6, False, False, closed=True)],
+        [ControlTask(7, False, True, closed=True)],
     ]
     assert [(task_id, [vote.label for vote in votes]) for task_id, votes in pool.control_votes().items()] == [
         (1, ["pos"])
@@ -602,13 +606,14 @@ def test_a_text_stays_marked_when_it_is_imported_again_and_its_copies_are_marked
     assert marked(pool) == []
 
 
-def test_how_far_down_an_order_was_labelled_is_known_from_what_was_published(pool: Pool) -> None:
+def test_what_was_labelled_of_each_order_is_known_with_its_scores_from_what_was_published(pool: Pool) -> None:
     rows = [task(1, "pos"), task(2, "pos"), task(3), drawn(task(4, "pos"), "a"), task(5, "pos", holdout=True), task(6)]
     pool.upsert([*rows, task(7, "neg")])
     scores = {1: 0.2, 2: 0.3, 3: 0.5, 4: 0.6, 5: 0.7, 6: 0.8}
     pool.note_published(*[Published(task_id, task_id, V1, score) for task_id, score in scores.items()])
     pool.note_published(Published(20, 7, V2, 0.1))
-    assert pool.lowest_labelled() == {V1: 0.3, V2: 0.1}
+    assert pool.labelled_scores() == {V1: {1: 0.2, 2: 0.3}, V2: {7: 0.1}}
+    assert pool.labelled_scores(but=[2, 7]) == {V1: {1: 0.2}}
 
 
 def test_what_a_version_says_of_a_task_is_known_whether_it_is_in_the_pool_or_not(pool: Pool) -> None:
@@ -629,6 +634,9 @@ def test_labels_are_counted_since_the_last_one_of_the_control_set(pool: Pool) ->
     assert pool.labels_since_control() == 0
     pool.upsert([replace(task(5, "pos"), votes=(Vote("pos", False, "2026-11-22"), Vote("pos", False, "2026-11-23")))])
     assert pool.labels_since_control() == 1
+    edited = Vote("neg", False, "2026-11-24", first="2026-11-20")
+    pool.upsert([replace(task(1, "neg"), votes=(edited,))])
+    assert pool.labels_since_control() == 1, "an edit is no new label"
 
 
 def test_a_version_scores_the_control_set_with_the_pool_labelled_or_not(pool: Pool) -> None:

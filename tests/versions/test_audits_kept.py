@@ -11,7 +11,8 @@ from helpers.versions import cut
 from nextlabel.errors import BadAuditError
 from nextlabel.learning.heads import Head, load
 from nextlabel.values.linear import Linear
-from nextlabel.versions.audits import HEAD, PLAN, ROWS, Audits
+from nextlabel.versions.archive import read, restore, write
+from nextlabel.versions.audits import HEAD, ISSUED, PLAN, ROWS, Audits
 
 LAYER = Linear(np.array([[1.5, -2.0], [0.25, 4.0]]), np.array([0.5, -0.5]))
 
@@ -48,6 +49,22 @@ def test_an_audit_runs_until_it_ends_and_its_number_is_never_given_again(audits:
     last = audits.last(7)
     assert last is not None
     assert (last.number, audits.next_number(7), audits.next_number(8)) == (2, 3, 1)
+
+
+def test_what_was_issued_is_known_for_good_and_it_is_known_whether_that_is_all(audits: Audits, tmp_path: Path) -> None:
+    audits.begin(AUDIT, None)
+    assert audits.issued(7, 1) == (frozenset(), True)
+    for digest in ("ab" * 32, "cd" * 32, "ab" * 32):
+        audits.note_issued(7, 1, digest)
+    assert audits.issued(7, 1) == ({"ab" * 32, "cd" * 32}, True)
+    write(tmp_path / "backup.zip", tmp_path, {}, "0.1.0", "2026-01-03")
+    contents = read(tmp_path / "backup.zip")
+    restore(tmp_path / "backup.zip", contents, contents.files, tmp_path / "restored")
+    assert Audits(tmp_path / "restored").issued(7, 1) == audits.issued(7, 1)
+    (tmp_path / "audits" / "7" / "1" / ISSUED).unlink()  # as an earlier build would have begun it
+    assert audits.issued(7, 1) == ({"ab" * 32, "cd" * 32}, False)
+    with pytest.raises(BadAuditError, match="cannot be noted"):
+        audits.note_issued(7, 2, "ab" * 32)
 
 
 def test_what_was_cut_short_does_not_count_and_is_no_obstacle(

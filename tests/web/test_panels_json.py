@@ -64,6 +64,21 @@ def test_what_comes_next_is_told_without_texts(tmp_path: Path) -> None:
     assert [hidden[key] for key in ("value", "label", "probability", "neighbours")] == [None, None, None, []]
 
 
+def test_whoever_may_not_see_texts_cannot_tell_a_task_that_judges_from_others(tmp_path: Path) -> None:
+    client, board = client_of(tmp_path), board_of(tmp_path)
+    board.put_next_tasks(PROJECT, NextTasks(8.0, "nextlabel-2-20261129T010000", (TORN, HIDDEN)))
+    elsewhere = {"REMOTE_ADDR": "10.0.0.9"}
+    found = client.get(f"/api/projects/{PROJECT}/next", environ_base=elsewhere).get_json()["tasks"]
+    assert [(one.pop("task"), one.pop("rank")) for one in found] == [(12, 1), (13, 2)]
+    assert found[0] == found[1]
+    document = client.get(f"/api/projects/{PROJECT}", environ_base=elsewhere).get_data(as_text=True)
+    page = client.get(f"/projects/{PROJECT}", environ_base=elsewhere).get_data(as_text=True)
+    for told in (document, page):
+        assert not any(word in told for word in ("it is torn", "drawn at random", 'class="kind"', '"kind":"control"'))
+    assert "Why each comes is shown to who may see texts" in page
+    assert "it is torn" in client.get(f"/projects/{PROJECT}").get_data(as_text=True)
+
+
 def test_whether_it_helps_and_what_to_do_next_are_metrics_and_part_of_the_status(tmp_path: Path) -> None:
     client, board = client_of(tmp_path), board_of(tmp_path)
 

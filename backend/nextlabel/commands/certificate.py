@@ -145,7 +145,7 @@ def _verify(auditor: Auditor, file: Path) -> int:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadAuditError(f"{file} holds no certificate ({error}). Name a file that `issue` wrote.") from None
-    wrong = auditor.verify(found)
-    for sentence in wrong or [f"All of it is so, and in force. {found['claim']}"]:
+    wrong, to_know = auditor.verify(found)
+    for sentence in [*(wrong or [f"All of it is so, and in force. {found['claim']}"]), *to_know]:
         print(sentence)
     return int(bool(wrong))

@@ -22,15 +22,19 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--base-model", required=True, metavar="NAME", help="hub name or directory")
     parser.add_argument("--labels-at", type=counts, default=(100, 200, 300), metavar="N,N,...", help="(100,200,300)")
     parser.add_argument("--replays", type=positive, default=1000, help="of each corpus, at least (%(default)s)")
+    parser.add_argument(
+        "--hard-skips", action="store_true", help="hard texts are skipped, not any; takes its own --out"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/judging"), metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    plan, played = judging.JudgingPlan(options.labels_at), []
+    plan, played = judging.JudgingPlan(options.labels_at, options.hard_skips), []
     for corpus in options.corpora:
         show(str(corpus))
         played.append(judging.play(corpus, plan, options.replays, options.base_model, options.out))
     made_by = f"Made by `{shlex.join(['nextlabel', 'play-judging', *arguments])}`."
     title = "# What the control set says while people label by the model's order"
-    text = "\n\n".join([title, judging.ABOUT, judging.to_markdown(played), made_by])
+    about = [judging.ABOUT, judging.HARD] if options.hard_skips else [judging.ABOUT]
+    text = "\n\n".join([title, *about, judging.to_markdown(played), made_by])
     replace_file(options.out / "judging.md", f"{text}\n")
     print(text)

@@ -527,12 +527,14 @@ def no_control_set(project: int, has_seed: bool) -> Notice:
     )
 
 
-def certified(tasks: int, project: int) -> Notice:
-    """When labels that an audit has certified are left to the machine."""
+def certified(tasks: int, version: str, project: int) -> Notice:
+    """When labels that an audit has certified are left to the machine: those of the version or head that it froze."""
     return Notice(
         "Tasks are certified",
-        f"An audit has certified the labels of {_tasks(tasks)}, which nobody is asked for any more. "
-        f"`nextlabel options --project {project} after_certificate=continue` asks for them again.",
+        f"An audit has certified labels of {version}, so that nobody is asked for {_tasks(tasks)} any more. "
+        f"`nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes these "
+        f"labels; those of a later version are not certified. `nextlabel options --project {project} "
+        "after_certificate=continue` asks for the tasks again.",
         harmless=True,
     )
 

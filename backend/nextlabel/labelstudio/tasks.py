@@ -75,7 +75,8 @@ def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
         return None
     ours = (item for control in config.asked for item in _items(control, annotation))
     accepted = any(item.get("origin") == "prediction" for item in ours)
-    return Vote(given, bool(annotation.get("ground_truth")), when, accepted)
+    first = str(annotation.get("created_at") or "")
+    return Vote(given, bool(annotation.get("ground_truth")), when, accepted, first=first)
 
 
 def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str | None:

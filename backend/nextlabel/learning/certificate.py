@@ -10,8 +10,9 @@ of the draw, the confidence as `float.hex` writes it; the hash of a text is that
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from hashlib import sha256
 from itertools import zip_longest
@@ -38,6 +39,11 @@ from nextlabel.values.layout import decoded
 FORMAT = 1
 WHOSE = ("project", "key_hash", "audit", "pool")  # fields that tell one project's audit from all others
 METHOD = "a bet after each label against the claim that more are wrong (Waudby-Smith and Ramdas, arXiv 2006.04347)"
+NOT_NOTED = (
+    "Its audit was begun by an earlier build, which did not note what it issued, so only the content was verified: "
+    "whoever can read the records could have written the same."
+)
+CLOCKS = timedelta(minutes=1)  # by which Label Studio's clock and ours may differ
 CLOSE = 1e-9  # of ln E, which another machine's logarithms give a last digit of their own; all else is exact
 
 
@@ -91,8 +97,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Records:
-    """What the project knows now: the control key, answers and texts of the audit's tasks by id, the labels of its
-    config, and the name of the version or head that is in force."""
+    """What the project knows `now`: the control key, answers and texts of the audit's tasks by id, the labels of its
+    config, and the name of the version or head that is in force.
+
+    `issued` are digests of its certificates: of all that there are, if it is `recorded`; earlier builds noted none.
+    """
 
     audit: Audit
     key: str
@@ -100,6 +109,9 @@ class Records:
     keys: Mapping[int, Key]
     labels: tuple[str, ...]
     in_force: str
+    now: datetime
+    issued: Collection[str] = ()
+    recorded: bool = False
 
 
 def key_hash(key: str) -> str:
@@ -152,6 +164,11 @@ def claim(audit: Audit, answers: Sequence[Answer]) -> str:
     """What a certificate of these answers says; empty where they certify nothing."""
     part = passed(audit, answers)
     return _claim(audit, _result(audit, part, answers)) if part else ""
+
+
+def digest(certificate: object) -> str:
+    """The SHA-256 of a certificate, however its file is spaced and sorted."""
+    return sha256(json.dumps(certificate, sort_keys=True).encode()).hexdigest()
 
 
 class Certified(NamedTuple):
@@ -298,11 +315,20 @@ def _number(value: float) -> float | str:
 # Verifying
 
 
-def problems(found: object, records: Records) -> list[str]:
-    """What a certificate says that the records do not, each in a sentence that names the field; none when all is so."""
+class Verdict(NamedTuple):
+    """Sentences: what of a certificate is `wrong` by the records, each with the field, and what else is `to_know`."""
+
+    wrong: list[str]
+    to_know: list[str]
+
+
+def verdict(found: object, records: Records) -> Verdict:
+    """Whether the records say what a certificate says, field by field. One that was not issued is forged, even if they
+    have nothing else against it; in one that was, an answer that is another by now was taken back since."""
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        return [f"The file is no certificate of format {FORMAT}: field format is missing or another."]
-    made = _document(records.audit, [], "")
+        return Verdict([f"The file is no certificate of format {FORMAT}: field format is missing or another."], [])
+    audit = records.audit
+    made = _document(audit, [], "")
     other = [
         f"Of another project or audit: {field} is {found.get(field)}, and the records have {made[field]}."
         for field in WHOSE
@@ -310,12 +336,43 @@ def problems(found: object, records: Records) -> list[str]:
     ]
     answers = _answers(found.get("labels"))
     if other or answers is None:
-        return other or ["Forged: labels is no list of entries with task, label, annotators and given."]
-    return [
-        *_forged(found, records.audit, answers),
-        *_relabelled(found["labels"], answers, records),
+        return Verdict(other or ["Forged: labels is no list of entries with task, label, annotators and given."], [])
+    is_issued = digest(found) in records.issued
+    since, still = _since(audit, answers[: audit.most_labels], records.answers)
+    wrong = [
+        *(_not_issued(records) if records.recorded and not is_issued else ()),
+        *_forged(found, audit, answers),
+        *([] if is_issued else _issued_when(found, answers, records)),
+        *_relabelled(found["labels"], answers, records, is_issued),
+        *([f"Outdated: {since}."] if since and not still else ()),
         *_outdated(records),
     ]
+    to_know = [
+        *([f"It stays so with {since}."] if since and still else ()),
+        *([] if is_issued or records.recorded else [NOT_NOTED]),
+    ]
+    return Verdict(wrong, to_know)
+
+
+def _not_issued(records: Records) -> Iterator[str]:
+    audit = records.audit
+    yield (
+        f"Forged: the file is none of the {len(records.issued)} that were issued of audit {audit.number} of project "
+        f"{audit.project}; or the records were restored from a backup that was made before it was issued."
+    )
+
+
+def _since(audit: Audit, answers: Sequence[Answer], now: Mapping[int, Answer]) -> tuple[str, bool]:
+    """What has been answered since, in words, and whether all answers certify as much; empty if nothing has."""
+    known = answered(audit, now)
+    added = list(zip(known, audit.said, strict=False))[len(answers) :]
+    if not added:
+        return "", True
+    before, part = passed(audit, answers), passed(audit, known)
+    wrong = sum(answer.label not in (None, said) for answer, said in added)
+    certified = f"{part.size} tasks are certified" if part else "nothing is certified"
+    words = f"{len(added)} more labels since, of which {wrong} are wrong: by all of them {certified}"
+    return words, part is not None and (before is None or part.size >= before.size)
 
 
 def _answers(rows: object) -> list[Answer] | None:
@@ -362,20 +419,54 @@ def _short(value: object) -> str:
     return f"a list of {len(value)}" if isinstance(value, list) else repr(value)
 
 
-def _relabelled(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer], records: Records) -> Iterator[str]:
-    """Labels that are others by now or, if nobody has answered since, were others all along."""
+def _issued_when(found: Mapping[str, Any], answers: Sequence[Answer], records: Records) -> Iterator[str]:
+    """Times at which nothing can have been issued. Clocks may differ, so this is left to the digest where there is
+    one."""
+    issued_at = _time(found.get("issued_at"))
+    given = [at for answer in answers if (at := _time(answer.given))]
+    last = max([datetime.fromisoformat(records.audit.begun_at), *given])
+    if issued_at is None or not last - CLOCKS <= issued_at <= records.now + CLOCKS:
+        told = f"issued_at is {found.get('issued_at')!r}, and the last label is of {last.isoformat()}"
+        yield f"Forged: {told}: it is no time from then to now."
+
+
+def _time(text: object) -> datetime | None:
+    """None for what is no ISO time."""
+    try:
+        found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def _relabelled(
+    rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer], records: Records, is_issued: bool
+) -> Iterator[str]:
+    """Answers that are others by now or, of a file that was not issued, cannot have been the task's."""
     for place, (row, then) in enumerate(zip(rows, answers, strict=True)):
         task, now = row["task"], records.answers.get(row["task"])
         label = f"labels[{place}].label"
         if now is None:
             yield f"Outdated: {label} is {then.label!r}, and task {task} has no final answer any more."
-        elif now.given != then.given and now.label != then.label:
+        elif now != then and not is_issued and (why := _impossible(then, now, records.audit)):
+            yield f"Forged: labels[{place}].{why} of task {task}."
+        elif now.label != then.label:
             yield f"Outdated: {label} is {then.label!r}, and task {task} was answered {now.label!r} since."
-        elif now.given == then.given and now != then:
-            yield (
-                f"Forged: {label} is {then.label!r} of {then.annotators}, and task {task} was answered {now.label!r} "
-                f"by {now.annotators}."
-            )
+
+
+def _impossible(then: Answer, now: Answer, audit: Audit) -> str:
+    """The field of an answer, and why it cannot have been the one to a task that is answered otherwise `now`; empty if
+    it can."""
+    if then.given == now.given:
+        return f"label is {then.label!r} of {then.annotators}, and {now.label!r} of {now.annotators} is the answer"
+    if not then.given:
+        return "" if then == Answer(None, 0, "") else "given is empty, and there is an answer"
+    given, last = _time(then.given), _time(now.given)
+    if given is None or given < datetime.fromisoformat(audit.begun_at) - CLOCKS:
+        return f"given is {then.given!r}, which is no time after {audit.begun_at}, when the audit began, for an answer"
+    if last and given > last:
+        return f"given is {then.given!r}, and {now.given!r} is the time of the last answer"
+    return f"annotators is {then.annotators}, which is none for an answer" if then.annotators < 1 else ""
 
 
 def _outdated(records: Records) -> Iterator[str]:

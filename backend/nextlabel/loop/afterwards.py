@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.certificate import Audit
 from nextlabel.loop.asking import Asker as HelpingAsker
 from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of
 from nextlabel.loop.look_again import Again, Asker
 from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.telling import Teller
-from nextlabel.problems.advice import advise
+from nextlabel.problems.advice import Certified, advise
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool
 from nextlabel.store.status import CertificateStatus, StatusBoard
@@ -65,7 +66,7 @@ class Afterwards:
         if checked.version and not self._audits.holds(project):
             self._asker.look(pool, project, checked.config, self._registry.card(project, checked.version))
         over, last = self._audits.over(project), self._board.advice(project)
-        certified = len(certified_tasks(pool, checked.config, over)) if over else 0
+        certified = self._certified(pool, checked, over) if over else None
         done = certified_questions(pool, checked.config, over) if over else ()
         claims = CertificateStatus(over.number, claim_of(pool, checked.config, over)) if over else CertificateStatus()
         if claims != self._board.certificate(project):
@@ -76,6 +77,12 @@ class Afterwards:
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())
+
+    def _certified(self, pool: Pool, checked: Checked, over: Audit) -> Certified | None:
+        """Nothing once the queue follows another version or head, of which nothing is certified."""
+        followed = self._board.queue(checked.project.id).order if checked.ours else ""
+        tasks = certified_tasks(pool, checked.config, over) if over.version == followed else []
+        return Certified(over.version, len(tasks), pool.unanswered_of(tasks), over.risk) if tasks else None
 
     def _put_people(self, pool: Pool, checked: Checked) -> None:
         """What can be said of who labels, by tasks that were drawn for a second vote."""

@@ -329,10 +329,10 @@ class AuditOrder:
         return value, no_prediction(to_score(value), self.name, "no guess is shown in an audit")
 
 
-def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed: str) -> Records:
-    """What the project knows by now, of which `followed` is in force; that of the audit is while it runs."""
+def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed: str, now: datetime) -> Records:
+    """What the project knows by `now`, of which `followed` is in force; that of the audit is while it runs."""
     keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
     answers = progress(pool, config, audit).answers
     name = audit.version if followed == name_of(audit) else followed
-    now = _labels_of(config, audit.asks) if audit.asks else with_labels(config.question, audit.labels).labels
-    return Records(audit, key, answers, keys, now, name)
+    labels = _labels_of(config, audit.asks) if audit.asks else with_labels(config.question, audit.labels).labels
+    return Records(audit, key, answers, keys, labels, name, now)

@@ -13,7 +13,7 @@ from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.project_options import audits_begun, note_audits
-from nextlabel.learning.certificate import Audit, Certified, certified_labels, issue, problems
+from nextlabel.learning.certificate import Audit, Certified, Verdict, certified_labels, digest, issue, verdict
 from nextlabel.loop.auditing import InForce, Progress, freeze_pool, in_force, progress, records_of
 from nextlabel.loop.sync import sync
 from nextlabel.problems.form import Form
@@ -83,8 +83,7 @@ class Auditor:
                 raise BadAuditError(
                     f"Project {self._project} has no audit that runs, or whose version is kept in force."
                 )
-            self._audits.release(self._project)
-            self._audits.end(self._project, "it was given up")
+            self._audits.give_up(self._project)
         self._jobs.hint(self._project)
 
     def issue(self) -> tuple[dict[str, Any], list[Certified]]:
@@ -92,18 +91,22 @@ class Auditor:
         with self._opened() as opened:
             found = progress(opened.pool, opened.config, self._last())
             made = issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
+            self._audits.note_issued(self._project, found.audit.number, digest(made))
             return made, certified_labels(found.audit, found.counted)
 
-    def verify(self, found: object) -> list[str]:
-        """What is wrong with a certificate, a sentence each; none when the records give the same."""
+    def verify(self, found: object) -> Verdict:
+        """What the records have against a certificate, and what else is to be known of it."""
         begun = self._begun()
         number = found.get("audit") if isinstance(found, dict) else None
         if isinstance(number, int) and not 1 <= number <= begun:
-            return [f"Of another project or audit: audit is {number}, and project {self._project} has begun {begun}."]
+            other = f"Of another project or audit: audit is {number}, and project {self._project} has begun {begun}."
+            return Verdict([other], [])
         with self._opened() as opened:
             audit = self._audits.load(self._project, number) if isinstance(number, int) else self._last()
             followed = opened.project.model_version or ""
-            return problems(found, records_of(opened.pool, opened.config, opened.key, audit, followed))
+            records = records_of(opened.pool, opened.config, opened.key, audit, followed, self._now())
+            issued, recorded = self._audits.issued(self._project, audit.number)
+            return verdict(found, replace(records, issued=issued, recorded=recorded))
 
     def _frozen(self, opened: _Opened, most_labels: int, risk: float, question: str) -> tuple[Audit, InForce]:
         if not opened.key:

@@ -320,7 +320,9 @@ class Controller:
             repair(self._studio, pool, config, project)
             check_published(self._studio, pool, project.id)
             self._take_back_choices(pool, project, config)  # of those that were not known
-        self._marks.look(pool, project.id, config, project.model_version or "")
+        self._marks.look(
+            pool, project.id, config, project.model_version or "", self._certified(pool, project.id, config)
+        )
         decision = self._fitter.decide(pool, project.id, config)
         if decision.reason:
             self._jobs.want_fit(project.id)
@@ -590,7 +592,7 @@ class Controller:
     def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
         """Of an order tasks that are certified or copies of labelled ones, and what holds near-copies back."""
         project, question = found.project, found.config.question
-        certified = self._certified(pool, project.id, found.config)
+        certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
         if self._own(project.id).near_copies != HOLD:
             return certified, all_free
         known = known_labels(self._registry, project.id, found.version)
@@ -599,10 +601,10 @@ class Controller:
         holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known)
         return pool.copies_of_labelled(question) | certified, holding
 
-    def _certified(self, pool: Pool, project: int, config: LabelConfig) -> set[int]:
-        """Tasks of the pool that are left to the machine, as a person wants it."""
+    def _certified(self, pool: Pool, project: int, config: LabelConfig) -> list[int]:
+        """Tasks that are left to the machine, as a person wants it, if nobody has labelled them."""
         audit = self._audits.over(project) if self._own(project).after_certificate == "uncertain" else None
-        return pool.open_copies_of(certified_tasks(pool, config, audit)) if audit else set()
+        return certified_tasks(pool, config, audit) if audit else []
 
     def _own(self, project: int) -> ProjectSettings:
         return for_project(self._settings, self._registry.options(project))
@@ -643,8 +645,9 @@ class Controller:
             notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
         if options.reopened:
             notes.append(notices.open_again(len(options.reopened), project.id))
-        if certified := self._certified(pool, project.id, found.config):
-            notes.append(notices.certified(len(certified), project.id))
+        certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
+        if certified and (audit := self._audits.over(project.id)):
+            notes.append(notices.certified(len(certified), audit.version, project.id))
         ours = found.version or pool.state(StartState).name
         if not ours:
             return notes

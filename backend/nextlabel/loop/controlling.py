@@ -15,7 +15,8 @@ def control_side(pool: Pool, control: Control, first: int, others: int) -> Side:
     """The tasks of the set that nobody has answered or skipped, of copies one, in the places that they are due."""
     texts = pool.control() if control.share else []
     done = [any(task.labelled or task.passed for task in copies) for copies in texts]
-    tasks = [copies[0].task_id for copies, is_done in zip(texts, done, strict=True) if not is_done]
+    served = [[task.task_id for task in copies if not task.closed] for copies in texts]
+    tasks = [ids[0] for ids, is_done in zip(served, done, strict=True) if ids and not is_done]
     due = places(control.share, pool.labels_since_control(), len(tasks), others, first - sum(done)) if tasks else []
     return Side(CONTROL, tasks, due, hidden=True)
 

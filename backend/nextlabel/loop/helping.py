@@ -3,10 +3,10 @@
 Computed when somebody asks: the replay takes seconds, and embeds what is not embedded yet.
 """
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -18,17 +18,19 @@ from nextlabel.learning import forecast, helping
 from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
-from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting
+from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting, until
 from nextlabel.learning.stability import changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
+from nextlabel.loop.judging import judged_to
 from nextlabel.loop.said import scores_of
 from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.form import Form, answered
 from nextlabel.problems.helping import MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
 from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool
+from nextlabel.store.state import LooksState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features, Ints, Targets
 from nextlabel.values.examples import Example
@@ -45,7 +47,7 @@ NO_WORLD = (
     "a replay would have to draw whole answers to the form, and a version says of each label alone how likely it is, "
     "not which come together"
 )
-BREAK_S = 600.0  # between two labels: nobody works on one for so long
+BREAK_S = 600.0  # on a label: nobody works on one for so long
 RANDOM = "random"
 
 
@@ -118,18 +120,20 @@ def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: E
 
 @dataclass(frozen=True)
 class _Label:
-    """A label that the project's versions learn, and when it was first given, in seconds since 1970."""
+    """A label that the project's versions learn, when it was first given, in seconds since 1970, and how many seconds
+    people took for it in Label Studio's editor; 0 where that is not known."""
 
     example: Example
     label: str
     at: float
+    took: float
 
 
 def _given(asked: Asked) -> list[_Label]:
     """In the order in which they were given."""
     question = asked.config.question
     found = [
-        _Label(example, label, min(_seconds(vote) for vote in votes))
+        _Label(example, label, min(map(_seconds, votes)), sum(vote.seconds or 0.0 for vote in votes))
         for example, votes in asked.pool.answered(holdout=False)
         if (answer := question.consensus(votes)) is not None and (label := asked.answer_in(answer)) is not None
     ]
@@ -137,13 +141,16 @@ def _given(asked: Asked) -> list[_Label]:
 
 
 def _seconds(vote: Vote) -> float:
-    return moment(vote.when).timestamp() if vote.when else 0.0
+    when = vote.first or vote.when
+    return moment(when).timestamp() if when else 0.0
 
 
 def _control(asked: Asked) -> dict[int, str]:
-    """The labels of the control set that count, in the order of the draw."""
+    """The labels of the control set that count, in the order of the draw; what was imported later and is still to be
+    caught up with is left out, as by whoever judges."""
     texts = control_texts(asked.pool, answered(asked.config.question))
-    sample = counting([answering(text, asked.answer_in) for text in texts])
+    there = until(texts, judged_to(asked.pool, texts))
+    sample = counting([answering(text, asked.answer_in) for text in there])
     return {text.task_ids[0]: text.answer for text in sample if text.state == ANSWERED}
 
 
@@ -157,7 +164,7 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         of_loop = _known(asked, embedder, {one.example.id: one.label for one in own})
     except NoModelError as error:
         return Measured(why=str(error).rstrip("."))
-    answer = helping.answer(known, of_loop)
+    answer = _answer(asked, embedder, known, of_loop)
     last = answer.looks[-1] if answer.looks else None
     at_random = () if asked.layout else helping.at_random(known)
     return Measured(
@@ -169,6 +176,18 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in at_random),
         left=sum(text.state not in COUNT for text in control_texts(asked.pool, answered(asked.config.question))),
     )
+
+
+def _answer(asked: Asked, embedder: Embedder, known: helping.Known, of_loop: helping.Known) -> helping.Answer:
+    """By the planned looks, each of which is taken once."""
+    compared = (asked.config.control.seed, embedder.name, asked.config.question.labels, asked.question)
+    about = json.dumps(compared, ensure_ascii=False)
+    before = [helping.Look(*look) for look in asked.pool.state(LooksState).taken.get(about, ())]
+    answer = helping.answer(known, of_loop, before)
+    taken = tuple((look.labels, look.gain, look.error, look.luck) for look in answer.looks)
+    if len(taken) > len(before):
+        asked.pool.update(LooksState, lambda state: LooksState({**state.taken, about: taken}))
+    return answer
 
 
 def _not_measured(asked: Asked, given: Sequence[_Label]) -> str:
@@ -267,12 +286,14 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     forms = {asks(layout) for layout in (before.layout, asked.card.layout, asked.config.question.layout)}
     if not examples or before.labels != asked.card.labels or len(forms) > 1:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
+    labels = asked.card.examples - before.examples
+    if labels <= 0:  # some were left out, deleted or held out since
+        return NextLabels(why="the active version knows no more labels than the one before it")
     try:
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
-    labels = asked.card.examples - before.examples
-    return NextLabels(labels, changed_share(*said), len(examples), _pace(given), left=len(open_ids))
+    return NextLabels(labels, changed_share(*said), len(examples), _work(given), left=len(open_ids))
 
 
 def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Targets:
@@ -285,8 +306,7 @@ def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Seq
     return np.concatenate([guesses_NC[:, at] for at in columns], axis=1)
 
 
-def _pace(given: Sequence[_Label]) -> float:
-    """Seconds from one label to the next, in the middle, without breaks; 0 when that is not known."""
-    waits = [later.at - earlier.at for earlier, later in pairwise(given)]
-    worked = [wait for wait in waits if 0 < wait < BREAK_S]
+def _work(given: Sequence[_Label]) -> float:
+    """Seconds that people took for a label, all who gave it together, in the middle; 0 when that is not known."""
+    worked = [one.took for one in given if 0 < one.took < BREAK_S]
     return median(worked) if worked else 0.0

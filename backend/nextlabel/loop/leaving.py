@@ -15,7 +15,7 @@ from nextlabel.errors import BadAuditError, BadSettingError, NextlabelError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.tasks import account_of, is_by_hand, is_machines
-from nextlabel.learning.certificate import issue
+from nextlabel.learning.certificate import digest, issue
 from nextlabel.loop.auditing import progress
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
@@ -101,6 +101,8 @@ def write_checkpoint(
         classifier.save(beside)
         replace_file(beside / README, model_card(facts))
         if facts.certificate:
+            audits, number = Audits(settings.model_dir), facts.certificate["audit"]
+            audits.note_issued(source.card.project, number, digest(facts.certificate))
             replace_file(beside / CERTIFICATE, json.dumps(facts.certificate, indent=1, ensure_ascii=False) + "\n")
     return facts.judgement
 

@@ -1,45 +1,53 @@
 """Notes which texts of the control set the models would have asked for by now: the others are a sample of what is left.
 
 An order asks for its tasks from the highest value on. Once a task that stood in the queue by its value is labelled, all
-texts of the control set with at least that value would have been asked for, had they been of the pool.
+texts of the control set with at least that value would have been asked for, had they been of the pool. That holds for
+those that were scored by then: each label marks once, so that a text that came later is marked only by later labels, as
+tasks that came with it are asked for only from then on. Which labels have marked is kept, so that a restart marks no
+more. Texts whose label is certified and left to the machine are marked no more, as tasks like them are not asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.control import DRAWS, NO_CONTROL, asked_for
 from nextlabel.loop.said import scores_of
 from nextlabel.store.pool import Pool
-from nextlabel.store.state import AgainState, ControlState
+from nextlabel.store.state import AgainState, ControlState, MarkState
 from nextlabel.values.versions import version_number, version_of
 from nextlabel.versions.registry import Registry
 
 
 class Marks:
-    """Marks texts, each order's as far down as it has been labelled."""
+    """Marks texts, in each order those above what was labelled since the last look."""
 
     def __init__(self, registry: Registry):
         self._registry = registry
-        self._down_to: dict[tuple[int, str], float] = {}  # values, by project and order
 
-    def look(self, pool: Pool, project: int, config: LabelConfig, followed: str) -> None:
+    def look(
+        self, pool: Pool, project: int, config: LabelConfig, followed: str, certified: Collection[int] = ()
+    ) -> None:
         """Note what was labelled since the last look, before anything else is published. `followed` is the order that
-        Label Studio follows."""
+        Label Studio follows; tasks that are `certified` are left to the machine."""
         begin(pool, config, bool(self._registry.versions(project)) or version_number(version_of(followed)) > 0)
         if not config.control.share:
             return
-        again = pool.state(AgainState).asked
-        lowest = {order: 1 - score for order, score in pool.lowest_labelled(but=again).items()}
-        kept = {(project, order): value for order, value in lowest.items()}
-        news = {key[1]: value for key, value in kept.items() if value < self._down_to.get(key, 2.0)}
-        if news:
-            self._mark(pool, project, news)
-        others = {key: value for key, value in self._down_to.items() if key[0] != project}
-        self._down_to = {**others, **kept}
+        labelled = pool.labelled_scores(but=pool.state(AgainState).asked)
+        before = {order: set(tasks) for order, tasks in pool.state(MarkState).passed.items()}
+        passed = {order: tuple(scores) for order, scores in labelled.items()}
+        if passed.keys() == before.keys() and all(before[order] == set(tasks) for order, tasks in passed.items()):
+            return
+        news = {
+            order: [score for task, score in scores.items() if task not in before.get(order, ())]
+            for order, scores in labelled.items()
+        }
+        self._mark(pool, project, {order: 1 - max(scores) for order, scores in news.items() if scores}, set(certified))
+        pool.update(MarkState, lambda _: MarkState(passed))
 
-    def _mark(self, pool: Pool, project: int, lowest: Mapping[str, float]) -> None:
-        unmarked = [task.task_id for copies in pool.control() for task in copies if not task.marked]
+    def _mark(self, pool: Pool, project: int, lowest: Mapping[str, float], certified: set[int]) -> None:
+        texts = [[task.task_id for task in copies] for copies in pool.control() if not copies[0].marked]
+        unmarked = [task for copies in texts if certified.isdisjoint(copies) for task in copies]
         versions = set(self._registry.versions(project))
         for order, value in lowest.items():
             if version_of(order) in versions:  # the start order asks for what is typical, in no model's order

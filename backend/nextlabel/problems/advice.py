@@ -32,20 +32,31 @@ class Advice:
 NO_ADVICE = Advice()
 
 
+@dataclass(frozen=True)
+class Certified:
+    """What the last audit says of the labels that a `version` or head, which is in force, gives to so many `tasks`: all
+    but a share `risk` are right. Nobody has labelled `left` of them."""
+
+    version: str
+    tasks: int
+    left: int
+    risk: float
+
+
 def advise(
     judgement: Judgement,
     helping: Helping,
     auditing: bool,
-    certified: int,
+    certified: Certified | None,
     now: float,
     last: Advice,
     done: Collection[str] = (),
     *,
     project: int,
 ) -> Advice:
-    """From what the control set of a project says, what was last found of the order, whether an audit runs, and how
-    many tasks the last one certified, or which questions of a form are `done`. `last` is the advice so far: of the same
-    key it has been that since then."""
+    """From what the control set of a project says, what was last found of the order, whether an audit runs, and what
+    the last one certified of the order in force, or which questions of a form are `done`. `last` is the advice so far:
+    of the same key it has been that since then."""
     key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project)
     return Advice(key, sentence, last.since if last.key == key else now)
 
@@ -54,7 +65,7 @@ def _advice(
     judgement: Judgement,
     helping: Helping,
     auditing: bool,
-    certified: int,
+    certified: Certified | None,
     last: str,
     done: Collection[str],
     project: int,
@@ -62,7 +73,7 @@ def _advice(
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
     if certified:
-        return CERTIFIED, f"The machine's labels of {certified} tasks are certified: no person need label these."
+        return CERTIFIED, _of_certified(certified, project)
     if not judgement.control_share:
         return CANNOT_TELL, "The project has no control set, so that nothing can be told."
     if waits := _waits_for(judgement):
@@ -72,6 +83,15 @@ def _advice(
     key, sentence = _of_next_labels(helping.next_labels)
     of_another = "" if is_of(helping, judgement.order) else f" That was found of version {short_name(helping.order)}."
     return key, f"{sentence}{of_another}"
+
+
+def _of_certified(found: Certified, project: int) -> str:
+    return (
+        f"At least {100 * (1 - found.risk):g} % of the labels of version {short_name(found.version)} on {found.tasks} "
+        f"tasks are right, by an audit; up to {100 * found.risk:g} % may be wrong. Nobody has labelled {found.left} of "
+        f"them. `nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes "
+        "these labels."
+    )
 
 
 def _waits_for(judgement: Judgement) -> str:

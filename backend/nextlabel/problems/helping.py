@@ -53,8 +53,8 @@ class Forecast:
 @dataclass(frozen=True)
 class NextLabels:
     """The last `labels` changed the answers to a share `changed` of what is left, counted on `tasks` of it. What people
-    took for a label in the middle is in `seconds`; 0 where that is not known. A `why` says why it cannot be told. No
-    more than `left` tasks can still be labelled; None: it is not known how many."""
+    took for a label in the middle, all who gave it together, is in `seconds`; 0 where that is not known. A `why` says
+    why it cannot be told. No more than `left` tasks can still be labelled; None: it is not known how many."""
 
     labels: int = 0
     changed: float | None = None

@@ -23,7 +23,7 @@ def in_short(helping: Helping) -> tuple[str, str]:
     """Whether it helps in a word or three, and how that is known."""
     measured, forecast = helping.measured, helping.forecast
     if measured.helps and measured.gain is not None:
-        return "yes", f"{_points(measured.gain)} more than random labels, measured"
+        return "yes", f"{_points(measured.gain)} more than random labels, measured on the first 64"
     if forecast.why or forecast.low is None or forecast.high is None:
         return "cannot tell yet", "neither measured nor forecast"
     words = "likely" if forecast.low > 0 else "unlikely" if forecast.high < 0 else "cannot tell yet"
@@ -54,8 +54,10 @@ def _measured(found: Measured) -> Iterator[str]:
         yield f"Whether the order helps cannot be measured: {found.why}."
     elif found.helps and found.gain is not None:
         yield (
-            f"Measured: the order helps. At 64 labels its accuracy was {_points(found.gain)} above that of 64 random "
-            f"labels, with a standard error of {_points(found.error or 0.0)}, judged by {found.labels} control labels."
+            f"Measured: the order helps. A head on the base encoder that knows the first 64 labels it asked for is "
+            f"{_points(found.gain)} more accurate than heads that know 64 random ones, with a standard error of "
+            f"{_points(found.error or 0.0)}, judged by {found.labels} control labels. That is neither the accuracy of "
+            "this version nor said of a strategy that was chosen later."
         )
     else:
         yield f"Measured: cannot tell yet whether the order helps{_more(found)}"
@@ -89,7 +91,7 @@ def _next(found: NextLabels) -> Iterator[str]:
         yield f"What the next labels may bring cannot be told: {found.why}."
         return
     seconds = found.seconds * min(found.labels, found.labels if found.left is None else found.left)
-    took = f" At the present pace they take {_hours(seconds)}." if seconds else ""
+    took = f" They are about {_hours(seconds)} of people's work." if seconds else ""
     yield (
         f"The last {found.labels} labels changed {100 * found.changed:.1f} % of the machine's labels on what is left. "
         f"The {found.words} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "

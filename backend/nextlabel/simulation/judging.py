@@ -17,7 +17,7 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.simulation import baselines, records
 from nextlabel.simulation.cells import setting_of
 from nextlabel.simulation.datasets import fetched
-from nextlabel.simulation.project import EVERY, IMPORTED, SHARE, SKIPPED, Look, Project, Source, source_of
+from nextlabel.simulation.project import EVERY, IMPORTED, SHARE, SKIPS, Look, Project, Source, source_of
 from nextlabel.simulation.renewals import START, START_LABELS
 from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
@@ -35,7 +35,8 @@ Replays of a project on frozen embeddings. Two thirds of a corpus, drawn anew ea
 is imported when half of the labels are given; the last third tells what is so for new texts. The control set is
 {100 * SHARE:.0f} % of the pool by the live loop's draw and turns, with a seed of its own; the queue is composed as
 there. Two annotators hold a task each, so that answers come out of order, and one of them skips
-{100 * SKIPPED:.0f} %, which the other one gets. The first labels come in the order of `{START}`, the others by margin,
+{100 * SKIPS:.0f} %: the other one gets such a task of the pool, and one of the control set has no answer, is asked of
+nobody any more, and counts as skipped. The first labels come in the order of `{START}`, the others by margin,
 from a logistic regression (C = {baselines.C:g}) that is fitted again after every {EVERY} labels, but for those of the
 control set. It is judged as the live loop judges. What is left are the pool's tasks without a label that are not of the
 control set, without those of the import while the figures are not about them yet.
@@ -46,11 +47,19 @@ shown, as its interval is narrow enough. **Bold**: a coverage below {ENOUGH}, or
 *{BY_ALL}* is not shown to anybody: it tells what the marks are for."""
 
 
+HARD = f"""\
+Here skips depend on the text: by the cube of its place, from a text that a head fitted to all others tells best to the
+hardest, from none to {400 * SKIPS:.0f} %, so that {100 * SKIPS:.0f} % are skipped on average over all texts. New texts
+are all there are, also such as would be skipped: the figures are about texts that people answer, and so rather too
+high."""
+
+
 @dataclass(frozen=True)
 class JudgingPlan:
-    """Rising label counts at which the head in force is judged."""
+    """Rising label counts at which the head in force is judged; whether hard texts are skipped rather than any."""
 
     labels: Sequence[int]
+    hard_skips: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ def _check(source: Source, plan: JudgingPlan) -> None:
 def _further(source: Source, plan: JudgingPlan, played: Played, replays: int) -> Played:
     cells, first = played.cells, played.replays
     for replay in range(first, first + replays):
-        looks = Project(source, replay, import_at=plan.labels[-1] // 2).looks(plan.labels)
+        looks = Project(source, replay, plan.labels[-1] // 2, plan.hard_skips).looks(plan.labels)
         found = {labels: _pairs(look) for labels, look in looks.items()}
         cells = [cell.plus(found[cell.labels][cell.figure]) if cell.labels in found else cell for cell in cells]
     return Played(source.name, first + replays, cells)

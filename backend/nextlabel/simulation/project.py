@@ -10,7 +10,7 @@ import numpy as np
 
 from nextlabel.learning.composer import CONTROL, INFORMATIVE, compose
 from nextlabel.learning.control import asked_for, control_set, places
-from nextlabel.learning.judging import ANSWERED, OPEN, ControlText, Said, judge, judged_to
+from nextlabel.learning.judging import ANSWERED, OPEN, SKIPPED, ControlText, Said, judge, judged_to
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import acquire, most_informative_first
 from nextlabel.model.classifier import Recipe
@@ -27,7 +27,7 @@ from nextlabel.values.queue import Ranked
 SHARE = 0.1  # of the pool that is the control set
 EVERY = 8  # labels after which the head is fitted again
 DEPTH = 13  # of the queue, as the live loop publishes it of a head for two annotators
-SKIPPED = 0.05  # of what the second annotator is served
+SKIPS = 0.05  # of what the second annotator is served; where hard texts are skipped, on average over all texts
 IMPORTED = 1 / 3  # of the pool, which comes later
 
 
@@ -68,7 +68,7 @@ class Look:
 class Project:
     """One replay. Tasks are numbered as they are imported; after the pool's come those that are never imported."""
 
-    def __init__(self, source: Source, replay: int, import_at: int):
+    def __init__(self, source: Source, replay: int, import_at: int, hard_skips: bool = False):
         self._rng = np.random.default_rng([replay, *source.name.encode()])
         order_N = self._rng.permutation(len(source.keys))
         self._points = Frozen(source.points.points_ND[order_N], source.points.targets_N[order_N])
@@ -83,7 +83,16 @@ class Project:
         self._marked: set[int] = set()
         self._judged_to = self._there - 1
         self._head: Fitted | None = None
+        self._skips_N = self._hard_skips() if hard_skips else np.full(self._pool, SKIPS)
         self._start(replay)
+
+    def _hard_skips(self) -> Array:
+        """How likely each task is skipped: from never to four times `SKIPS`, with the cube of its place by difficulty.
+        Hard is what a head that knows the right classes of all other texts can hardly tell."""
+        head = fitted(self._points, list(range(self._pool, len(self._points.targets_N))))
+        probs_NC = head.probabilities(self._points.points_ND[: self._pool])
+        places_N = acquire("margin", probs_NC[:, None, :], np.zeros(self._pool)).argsort().argsort() / self._pool
+        return np.asarray(4 * SKIPS * places_N**3)
 
     def _start(self, seed: int) -> None:
         """Order the tasks without a head."""
@@ -117,7 +126,7 @@ class Project:
         waiting = (task for task in self._best_first.tolist() if task < self._there and self._of_pool_N[task])
         fresh = list(islice((task for task in waiting if task not in done), DEPTH + 1))
         again = [task for task in self._skipped if self._of_pool_N[task] and task not in given]
-        control = [task for task in self._control if task < self._there and task not in given][:DEPTH]
+        control = [task for task in self._control if task < self._there and task not in done][:DEPTH]
         due = places(SHARE, self._since_control(), len(control), others=1)
         ranked = {INFORMATIVE: self._ranked(fresh), CONTROL: [Ranked(task, 0.0) for task in control]}
         placed = compose(ranked, lambda at: CONTROL if at in due else INFORMATIVE, DEPTH, self._ranked(again))
@@ -149,10 +158,12 @@ class Project:
         if task is None:
             self._held[annotator] = self._served(annotator)
             return False
-        skips = annotator == 1 and self._rng.random() < SKIPPED
+        skips = annotator == 1 and self._rng.random() < self._skips_N[task]
         (self._skipped if skips else self._given).append(task)
         if not skips:
             self._mark(task)
+        if not self._of_pool_N[task]:
+            self._judged_to = judged_to(self._texts(), self._judged_to, self._there - 1)
         self._held[annotator] = self._served(annotator)
         return not skips
 
@@ -170,19 +181,17 @@ class Project:
 
     def _learn(self) -> None:
         """What the live loop does after a label."""
-        if not self._of_pool_N[self._given[-1]]:
-            self._judged_to = judged_to(self._texts(), self._judged_to, self._there - 1)
         if len(self._given) == self._import_at:
             self._there = self._pool
         if len(self._given) >= START_LABELS and len(self._given) % EVERY == 0:
             self._fit()
 
     def _texts(self) -> list[ControlText]:
-        given = set(self._given)
+        given, skipped = set(self._given), set(self._skipped)
         return [
             ControlText((task,), ANSWERED, self._labels[self._points.targets_N[task]], task in self._marked)
             if task in given
-            else ControlText((task,), OPEN)
+            else ControlText((task,), SKIPPED if task in skipped else OPEN)
             for task in self._control
             if task < self._there
         ]

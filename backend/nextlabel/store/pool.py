@@ -26,7 +26,17 @@ import numpy as np
 from nextlabel.errors import PoolError
 from nextlabel.problems.question import Question
 from nextlabel.store.arrays import AT_A_TIME, Latest, RecordFiles, Records, Values, record, vector_record
-from nextlabel.store.state import AgainState, ControlState, QueueState, Record, State, SyncState, ToldState
+from nextlabel.store.state import (
+    AgainState,
+    ControlState,
+    LooksState,
+    MarkState,
+    QueueState,
+    Record,
+    State,
+    SyncState,
+    ToldState,
+)
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
 from nextlabel.values.examples import Example, key_of
@@ -54,7 +64,7 @@ CREATE TABLE IF NOT EXISTS task (
 CREATE TABLE IF NOT EXISTS vote (            -- the annotators' answers, in Label Studio's order
     task_id INTEGER NOT NULL, place INTEGER NOT NULL,
     label TEXT NOT NULL, ground_truth INTEGER NOT NULL, given TEXT NOT NULL, accepted INTEGER NOT NULL,
-    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL, seconds REAL,  -- as in `Vote`
+    account TEXT NOT NULL, weight REAL NOT NULL, why TEXT NOT NULL, seconds REAL, first TEXT NOT NULL,  -- as in `Vote`
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS counted AS SELECT * FROM vote WHERE weight > 0;
@@ -85,7 +95,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 15  # raised with every change of a table: a copy with other tables is read again
+SCHEMA_NUMBER = 16  # raised with every change of a table: a copy with other tables is read again
 READ_AGAIN = (
     "meta",
     "task",
@@ -98,7 +108,8 @@ READ_AGAIN = (
     "offered",
     "newly_answered",
 )  # tables of any release, not `marked`
-NOTED = (ControlState, QueueState, AgainState, ToldState)  # of `meta`, the same in any release: nobody else knows it
+# Of `meta`, the same in any release: nobody else knows it.
+NOTED = (ControlState, MarkState, LooksState, QueueState, AgainState, ToldState)
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -112,7 +123,8 @@ FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
 TEXTS = "text, pair, more"
-VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why, seconds"
+VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why, seconds, first"
+FIRST_GIVEN = "CASE WHEN first = '' THEN given ELSE first END"
 VOTED = (  # of the holdout, as it judges, only what counts as much as can be
     "FROM counted CROSS JOIN task ON id = task_id WHERE holdout = ? AND draw = '' AND text IS NOT NULL "
     "AND weight >= holdout ORDER BY task_id, place"
@@ -126,8 +138,8 @@ SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and th
 @dataclass(frozen=True, slots=True)
 class ControlTask:
     """A task of the control set. `labelled`, whether the label counts or not; `passed`: without one, and somebody has
-    skipped it, or nobody is served it. `closed`: nobody is served it any more. `marked`: a model would have asked for
-    its text by now."""
+    skipped it, or submitted it without an answer until nobody is served it. `closed`: nobody is served it any more.
+    `marked`: a model would have asked for its text by now."""
 
     task_id: int
     labelled: bool
@@ -297,10 +309,10 @@ class Pool:
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [
-            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why, v.seconds)
+            (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why, v.seconds, v.first)
             for place, v in enumerate(row.votes)
         ]
-        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
+        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
         return True
 
     def _votes_of(self, task_id: int) -> tuple[Vote, ...]:
@@ -462,7 +474,7 @@ class Pool:
     def control(self) -> list[list[ControlTask]]:
         """Its texts in their order, each with its copies, by id."""
         rows = self._db.execute(
-            "SELECT draw, id, answered, NOT answered AND (closed OR skipped), closed, "
+            "SELECT draw, id, answered, NOT answered AND (skipped OR (closed AND annotations > 0)), closed, "
             "draw IN (SELECT draw FROM marked) "
             f"FROM (SELECT *, {ANSWERED} AS answered FROM task WHERE draw != '') ORDER BY draw, id"
         )
@@ -496,15 +508,16 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
-    def lowest_labelled(self, but: Collection[int] = ()) -> dict[str, float]:
-        """Of each order the highest score, hence the lowest value, with which a labelled task of the pool's was
-        published: it was asked for, whether the label counts or not. Tasks `but` those, which were published anew after
-        they were labelled."""
+    def labelled_scores(self, but: Collection[int] = ()) -> dict[str, dict[int, float]]:
+        """Of each order the scores with which labelled tasks of the pool's were published, by task: they were asked
+        for, whether the labels count or not. Tasks `but` those, which were published anew after they were labelled."""
         sql = (
-            "SELECT version, MAX(score) FROM published CROSS JOIN task ON id = task_id "
-            f"WHERE {ANSWERED} AND draw = '' AND NOT holdout AND id NOT IN (SELECT value FROM json_each(?)) GROUP BY 1"
+            "SELECT version, id, MAX(score) FROM published CROSS JOIN task ON id = task_id WHERE "
+            f"{ANSWERED} AND draw = '' AND NOT holdout AND id NOT IN (SELECT value FROM json_each(?)) "
+            "GROUP BY version, id ORDER BY version, id"
         )
-        return dict(self._db.execute(sql, (json.dumps(list(but)),)))
+        rows = self._db.execute(sql, (json.dumps(list(but)),))
+        return {order: {task: score for _, task, score in some} for order, some in groupby(rows, itemgetter(0))}
 
     def votes(self) -> int:
         """How many answers there are, whether they count or not."""
@@ -525,11 +538,11 @@ class Pool:
         return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
 
     def labels_since_control(self) -> int:
-        """How many tasks have been labelled after the last one of the control set."""
-        last = "SELECT MAX(given) FROM vote CROSS JOIN task ON id = task_id WHERE draw != ''"
+        """How many tasks have been labelled after the last one of the control set. An edit is no new label."""
+        last = f"SELECT MAX({FIRST_GIVEN}) FROM vote CROSS JOIN task ON id = task_id WHERE draw != ''"
         return self._count(
             "SELECT COUNT(DISTINCT task_id) FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout "
-            f"AND given > COALESCE(({last}), '')"
+            f"AND {FIRST_GIVEN} > COALESCE(({last}), '')"
         )
 
     # What an audit needs
@@ -542,6 +555,11 @@ class Pool:
             f"WHERE text IS NOT NULL AND NOT (holdout OR {ANSWERED} OR closed OR skipped) "
             f"AND copy NOT IN (SELECT copy FROM task WHERE {ANSWERED} AND copy IS NOT NULL) GROUP BY copy ORDER BY 1"
         )
+
+    def unanswered_of(self, task_ids: Collection[int]) -> int:
+        """How many of the tasks have no answer, whether answers count or not."""
+        sql = f"SELECT COUNT(*) FROM task WHERE {AMONG} AND NOT {ANSWERED}"
+        return self._count(sql, json.dumps(list(task_ids)))
 
     def open_copies_of(self, task_ids: Collection[int]) -> set[int]:
         """Tasks of the pool with the texts of these tasks, of which they may be some."""
@@ -976,9 +994,9 @@ def _untouched(
 
 
 def _vote(row: Sequence[Any], casting: Mapping[int, str] = NO_CASTING) -> Vote:
-    task_id, label, ground_truth, given, accepted, account, weight, why, seconds = row[:9]
+    task_id, label, ground_truth, given, accepted, account, weight, why, seconds, first = row[:10]
     decides = casting.get(task_id) == account
-    return Vote(label, bool(ground_truth), given, bool(accepted), account, weight, why, seconds, decides)
+    return Vote(label, bool(ground_truth), given, bool(accepted), account, weight, why, seconds, decides, first)
 
 
 def _in_order(values: Values, ids_N: Ints, numbers_N: Ints, limit: int) -> list[Ranked]:

@@ -135,6 +135,22 @@ class ControlState(Record):
 
 
 @dataclass(frozen=True)
+class MarkState(Record):
+    """Labelled tasks that have marked what stood above them, by the order in which they stood. `loop.marks` writes
+    it."""
+
+    passed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LooksState(Record):
+    """Planned looks at whether the order helps, by what was compared: of each the number of control labels, the gain,
+    its error and the luck in it. None is taken twice. `loop.helping` writes it."""
+
+    taken: Mapping[str, tuple[tuple[int, float, float, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class AgainState(Record):
     """What was asked about again. `loop.look_again` writes it.
 
@@ -181,6 +197,8 @@ _KINDS: tuple[type[Record], ...] = (
     QueueState,
     StartState,
     ControlState,
+    MarkState,
+    LooksState,
     AgainState,
     ProjectState,
     ToldState,

@@ -8,7 +8,8 @@ from nextlabel.values.survey import Note
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text.
+    """One annotator's answer. `when` is Label Studio's ISO time, which sorts as text, of its last edit; it was `first`
+    given then, empty where that is not known.
 
     `accepted`: it was submitted as a prediction had filled it in. `account` is the id of whose it is. It counts by
     `weight`, from 0 (not at all) to 1; `why` it counts less than others is a word of `counting`. So many `seconds` it
@@ -25,6 +26,7 @@ class Vote:
     why: str = ""
     seconds: float | None = None
     casting: bool = False
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The audits of each project on disk, so that one can be judged whatever has become of its version.
 
 `audits/<project>/<number>/` is written beside and renamed. Nothing in it changes; only files come to it: `ENDED`, when
-no more tasks are asked for, and `RELEASED`, when its version need not stay in force. One that was given up keeps its
-number, for it has spent its part of delta.
+no more tasks are asked for, `RELEASED`, when its version need not stay in force, and one for each certificate that is
+issued, named by its digest. `ISSUED` is there from the start and says that these are kept, as earlier builds kept none.
+One that was given up keeps its number, for it has spent its part of delta.
 """
 
 import io
@@ -24,7 +25,9 @@ from nextlabel.store.files import replace_file
 
 log = logging.getLogger(__name__)
 
-PLAN, ROWS, HEAD, ENDED, RELEASED = "audit.json", "pool.npz", "head.npz", "ENDED", "RELEASED"
+PLAN, ROWS, HEAD = "audit.json", "pool.npz", "head.npz"
+ENDED, RELEASED, ISSUED = "ENDED", "RELEASED", "ISSUED"
+GIVEN_UP = "it was given up"
 COLUMNS = ("ids_N", "texts", "said", "confidences_N")  # of an audit's rows
 
 
@@ -56,9 +59,9 @@ class Audits:
             return None
 
     def over(self, project: int) -> Audit | None:
-        """The last one, if it has ended and can be read."""
+        """The last one, if it has come to its end and can be read; not one that was given up, as the work goes on."""
         try:
-            return None if self.runs(project) else self.last(project)
+            return None if self.runs(project) or self.ended(project) == GIVEN_UP else self.last(project)
         except BadAuditError as error:
             log.error("%s", error)
             return None
@@ -78,13 +81,14 @@ class Audits:
     def begin(self, audit: Audit, head: Head | None) -> None:
         """Keep what is frozen, with the head if it is one that is audited. Raises `OSError` when it cannot be written
         or there is one of this number already."""
-        home = self._root / str(audit.project)
+        home = self.home(audit.project)
         beside = home / f".beginning-{audit.number}"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         if head is not None:
             save(head, beside / HEAD)
         replace_file(beside / ROWS, _rows(audit), durable=True)
+        replace_file(beside / ISSUED, "", durable=True)
         replace_file(beside / PLAN, json.dumps(_plan(audit), ensure_ascii=False, indent=1), durable=True)
         beside.rename(home / str(audit.number))
 
@@ -97,6 +101,11 @@ class Audits:
         if self.runs(project):
             replace_file(self._last_directory(project) / ENDED, why, durable=True)
 
+    def give_up(self, project: int) -> None:
+        """End the last one, or let the version of one that has ended be followed by others."""
+        self.release(project)
+        self.end(project, GIVEN_UP)
+
     def ended(self, project: int) -> str:
         """Why the last one ended; empty while it runs."""
         try:
@@ -104,9 +113,25 @@ class Audits:
         except FileNotFoundError:
             return ""
 
+    def note_issued(self, project: int, number: int, digest: str) -> None:
+        """Keep the digest of a certificate, before anybody gets that. Raises `BadAuditError` when it cannot be."""
+        try:
+            replace_file(self._directory(project, number) / f"{ISSUED}-{digest}", "", durable=True)
+        except OSError as error:
+            raise BadAuditError(
+                f"A certificate of audit {number} of project {project} cannot be noted ({error}), and without that "
+                "nobody could tell it from a forged one. Make room in MODEL_DIR, where this may write."
+            ) from None
+
+    def issued(self, project: int, number: int) -> tuple[frozenset[str], bool]:
+        """Digests of its certificates, and whether these are all."""
+        directory = self._directory(project, number)
+        names = {path.name.removeprefix(f"{ISSUED}-") for path in directory.glob(f"{ISSUED}-*")}
+        return frozenset(names), (directory / ISSUED).exists()
+
     def load(self, project: int, number: int) -> Audit:
         """One of them. Raises `BadAuditError` when it is not there or damaged."""
-        directory = self._root / str(project) / str(number)
+        directory = self._directory(project, number)
         try:
             return _loaded((directory, (directory / PLAN).stat().st_mtime_ns))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -118,11 +143,14 @@ class Audits:
 
     def _last_number(self, project: int) -> int:
         """0 without any."""
-        home = self._root / str(project)
+        home = self.home(project)
         return max((int(entry.name) for entry in home.glob("*") if entry.name.isdigit()), default=0)
 
     def _last_directory(self, project: int) -> Path:
-        return self._root / str(project) / str(self._last_number(project))
+        return self._directory(project, self._last_number(project))
+
+    def _directory(self, project: int, number: int) -> Path:
+        return self.home(project) / str(number)
 
     def _last_lacks(self, project: int, file: str) -> bool:
         number = self._last_number(project)

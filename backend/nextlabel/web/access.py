@@ -18,6 +18,7 @@ from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from nextlabel.errors import NotAllowedError
 from nextlabel.problems.people import People
+from nextlabel.values.next_tasks import NextTask, NextTasks
 from nextlabel.web.services import services
 
 KEY = "forms.key"  # in MODEL_DIR, so that all web processes have the same
@@ -61,6 +62,15 @@ def people_shown(project: int) -> People:
     them shown."""
     found, wanted = services().board.people(project), services().registry.options(project).show_people
     return found if wanted and may_see_texts() else found.without_names
+
+
+def next_shown(project: int) -> NextTasks:
+    """What is served next, for whoever sends this request: why each task comes only for who may see texts. The others
+    may be those who label, and would know the tasks that judge from what is said of the rest."""
+    found = services().board.next_tasks(project)
+    if may_see_texts():
+        return found
+    return replace(found, tasks=tuple(NextTask(one.task, "", one.rank, "") for one in found.tasks))
 
 
 def no_right() -> str:

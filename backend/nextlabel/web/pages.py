@@ -93,9 +93,9 @@ def history(project: int) -> Response:
 
 @pages.get("/api/projects/<int:project>/next")
 def next_tasks(project: int) -> Response:
-    """What people are served next, and why; without the texts."""
+    """What people are served next and, for who may see texts, why; without the texts."""
     check_known(project)
-    return jsonify(id=project, **asdict(services().board.next_tasks(project)))
+    return jsonify(id=project, **asdict(access.next_shown(project)))
 
 
 # The documents behind the pages, which browsers poll

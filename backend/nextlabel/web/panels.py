@@ -123,8 +123,8 @@ def label_studio() -> str:
 
 
 def next_of(project: int) -> Json | None:
-    """The tasks that come next, and why each."""
-    found = services().board.next_tasks(project)
+    """The tasks that come next and, for who may see texts, why each."""
+    found = access.next_shown(project)
     return asdict(found) if found.at else None
 
 
