@@ -144,7 +144,7 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
     fuller["look_again_of"] |= {"open": 1, "kept": 3, "why": "enough were"}
     with saying(fuller):
         text = " ".join(parse(client.get("/").text).text.split())
-    assert "confirmed 4 of these labels and changed 2; 3 of them stand though the second person gave another." in text
+    assert "confirmed 4 of these labels and changed 2; 3 more stand though the second person gave another." in text
     assert "No more of the list is opened again for a second person, as enough were." in text
 
 
