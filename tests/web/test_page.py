@@ -87,7 +87,7 @@ def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient, tm
     ]  # fmt: skip
     classes, learnt = shown.tables["Each class, by the control set's labels"], said["queue"]["by_class"]
     assert [row[0] for row in classes[1:]] == list(LABELS)
-    assert classes[1][1] == f"{learnt['Delivery']} {said['classes'][0]['rows'][0]['judging']} to judge by"
+    assert classes[1][1] == f"{learnt['Delivery']} {said['classes'][0]['rows'][0]['judging']} control"
     versions = shown.tables["Versions on disk, the newest first"]
     assert [row[0].split()[:2] for row in versions[1:4]] == [
         ["8", "active"],

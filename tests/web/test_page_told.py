@@ -65,7 +65,7 @@ def test_all_that_is_on_the_board_is_on_the_page(tmp_path: Path) -> None:
     assert [row[-1] for row in classes[1:]] == [
         f"Refund (3 of {judging[0]})", *["\N{EN DASH}"] * (len(LABELS) - 1)
     ]  # fmt: skip
-    assert classes[2][1] == f"52 {judging[1]} to judge by"
+    assert classes[2][1] == f"52 {judging[1]} control"
     text = " ".join(shown.text.split())
     for words in ("Go on: it may change.", "the model is torn", "#31 Other (0.80", "On random second votes 9 of 10"):
         assert words in text

@@ -98,7 +98,7 @@ def test_a_class_without_a_control_label_has_its_labels_beside_the_others(tmp_pa
     put(tmp_path, judged(3, 2))
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, by_class={f"<class {k}>": 10 - k for k in range(3)})
     rows = parse(client_of(tmp_path).get("/").text).tables["Each class, by the control set's labels"]
-    assert [row[1] for row in rows[1:]] == ["10 1 to judge by", "9 1 to judge by", "8 0 to judge by"]
+    assert [row[1] for row in rows[1:]] == ["10 1 control", "9 1 control", "8 0 control"]
     assert rows[3][2:5] == ["0 % 0 to 84 %", NOTHING, NOTHING]
 
 
@@ -110,8 +110,8 @@ def test_without_a_control_set_the_holdout_says_how_good_each_class_is(tmp_path:
     StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)
     page = parse(client_of(tmp_path).get("/").text)
     assert page.tables["Each class, by the holdout's labels"][1:] == [
-        ["pos", "70 20 to judge by", "80 % 59 to 93 %", "90 % 68 to 99 %", "0.92 0.78 to 0.98", "neg (2 of 20)"],
-        ["neg", "9 5 to judge by", "20 % 7 to 41 %", "80 % 28 to 99 %", "0.73 0.31 to 0.95", NOTHING],
+        ["pos", "70 20 holdout", "80 % 59 to 93 %", "90 % 68 to 99 %", "0.92 0.78 to 0.98", "neg (2 of 20)"],
+        ["neg", "9 5 holdout", "20 % 7 to 41 %", "80 % 28 to 99 %", "0.73 0.31 to 0.95", NOTHING],
     ]
     assert "How good it is" in page.headings
 
