@@ -18,17 +18,25 @@ from nextlabel.loop.history import STEP, Historian, InForce
 from nextlabel.loop.marks import begin
 from nextlabel.loop.orders import keep
 from nextlabel.problems import quality
-from nextlabel.problems.history import CONTROL_SET, NO_HISTORY, Point
+from nextlabel.problems.history import CONTROL_SET, NO_HISTORY, History, Point
 from nextlabel.problems.history import HOLDOUT as BY_HOLDOUT
 from nextlabel.problems.intervals import clopper_pearson
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
+from nextlabel.values.layout import encoded
 from nextlabel.values.versions import version_name
-from nextlabel.versions.history import FILE
+from nextlabel.versions.history import FILE, Said, note_said
 from nextlabel.versions.registry import Registry
 
 READING = replace(parse_label_config(CONFIG), control=Control("a seed", 0.1))
 PLAIN = parse_label_config(CONFIG)
+FORM = (
+    '<View><Text name="text" value="$text"/>'
+    '<Choices name="topic" toName="text" choice="single"><Choice value="a"/><Choice value="b"/></Choices>'
+    '<Choices name="tone" toName="text" choice="single"><Choice value="x"/><Choice value="y"/></Choices></View>'
+)
 SET = range(301, 381)
 REFUSED = version_name(3, NOW)
 
@@ -211,6 +219,33 @@ def test_the_holdout_judges_where_the_control_set_cannot(tmp_path: Path, tiny: P
     assert point.accuracy is not None
     assert (point.accuracy.value, point.accuracy.examples) == (card.scores["accuracy"], len(HOLDOUT))
     house.pool.__exit__()
+
+
+def test_of_a_form_a_point_names_the_question_that_the_control_set_judges(tmp_path: Path) -> None:
+    config = replace(parse_label_config(FORM), control=Control("a seed", 0.1))
+    registry, board = Registry(tmp_path), StatusBoard(tmp_path)
+    of_holdout = make_card(1, ("a", "b", "x", "y"), PROJECT, scores={"accuracy": 0.75})
+    registry.save(of_holdout, {1: "a"}, lambda directory: None)
+    said = Said(version_name(2, NOW), 16, NOW.timestamp() + 1, ("a", "b"), {f"{16 * task:016x}": 0 for task in SET})
+    note_said(registry, PROJECT, said)
+    with Pool(pool_path(tmp_path, PROJECT)) as pool:
+        begin(pool, config, asked_before=False)
+        pool.upsert(control(task, encoded({"tone": ("x",), "topic": ("a",)})) for task in SET)
+        Historian(registry, board).look(pool, PROJECT, config, None, anew=True)
+    points = board.history(PROJECT).points
+    assert [(point.judged_by, point.question) for point in points] == [(BY_HOLDOUT, ""), (CONTROL_SET, "topic")]
+    assert [point.accuracy.value for point in points if point.accuracy] == [0.75, 1.0]
+
+
+def test_points_that_were_kept_before_they_named_a_question_are_still_read(tmp_path: Path) -> None:
+    registry, board = Registry(tmp_path), StatusBoard(tmp_path)
+    registry.know(PROJECT)
+    point = Point(version_name(1, NOW), "1", 8, 5.0)
+    board.put_history(PROJECT, History(7.0, (point,)))
+    [path] = (tmp_path / "status").glob("*.history.json")
+    path.write_text(path.read_text().replace(', "question": ""', ""))
+    assert "question" not in path.read_text()
+    assert board.history(PROJECT) == History(7.0, (point,))
 
 
 def test_a_project_of_an_earlier_release_gets_what_its_cards_tell(tmp_path: Path, tiny: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
+from helpers.versions import make_card
 from nextlabel.labelstudio.client import Project
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.composer import CONTROL, INFORMATIVE
@@ -21,12 +22,20 @@ from nextlabel.loop.publishing import Publication, Publisher
 from nextlabel.loop.sides import Side
 from nextlabel.loop.starting import PLACES, to_value
 from nextlabel.problems import next_words
-from nextlabel.store.pool import EMBEDDINGS
+from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.next_tasks import AUDIT, NOTHING_NEXT, START, NextTasks
+from nextlabel.values.queue import Published
 from nextlabel.values.versions import Card
+from nextlabel.versions.registry import Registry
 
+FORM = (
+    '<View><Text name="text" value="$text"/>'
+    '<Choices name="topic" toName="text" choice="single"><Choice value="a"/><Choice value="b"/></Choices>'
+    '<Choices name="tone" toName="text" choice="single"><Choice value="x"/><Choice value="y"/></Choices></View>'
+)
 READING = parse_label_config(CONFIG)
 SET, LIKE = range(301, 304), "like the text you gave for pos"
 NEAR: Any = type("Named", (), {"name": "base"})()
@@ -132,6 +141,30 @@ def test_neighbours_are_the_nearest_labelled_tasks_by_what_the_version_reads(hou
     near = found.tasks[0].neighbours
     assert [one.similarity for one in near] == pytest.approx(sorted(cosines_N, reverse=True)[:3], abs=5e-3)
     assert {one.task: one.label for one in near}.items() <= {e.id: label for e, label in labelled}.items()
+
+
+def test_of_a_form_a_guess_names_the_question_that_it_answers(tmp_path: Path) -> None:
+    config = parse_label_config(FORM)
+    layout = config.question.layout
+    assert layout is not None
+    card = make_card(1, layout.labels, PROJECT, asked=layout.as_dict())
+    registry, board = Registry(tmp_path), StatusBoard(tmp_path)
+    registry.save(card, {7: "a"}, lambda directory: None)
+    with Pool(pool_path(tmp_path, PROJECT)) as pool:
+        pool.upsert([TaskRow(1, Example(1, "a text"), False, False, False, 0, ()), control(2)])
+        probs_NC = np.array([[0.6, 0.4, 0.1, 0.9]] * 2)
+        pool.put_scores(card.version, pool.unscored(card.version), np.array([0.5, 0.5]), probs_NC, exact=True)
+        pool.note_published(Published(1, 1, card.version, 0.5), Published(2, 2, card.version, 0.6))
+        order = VersionOrder(pool, config, card, None)  # type: ignore[arg-type]
+        served = Served(config, order, card, Publication(0, 0, 0, 0, None), "typiclust", 1)
+        NextTasksTeller(registry, board, NEAR, lambda: 7.0).look(pool, PROJECT, served)
+    guessed, hidden = board.next_tasks(PROJECT).tasks
+    assert (guessed.question, guessed.label, guessed.probability) == ("topic", "a", 0.6)
+    assert guessed.why.startswith("of topic, the model is torn between a (60 %) and b (40 %)")
+    assert (hidden.kind, hidden.question, hidden.label) == (CONTROL, "", None)
+    [path] = (tmp_path / "status").glob("*.next.json")
+    path.write_text(path.read_text().replace(', "question": "topic"', "").replace(', "question": ""', ""))
+    assert board.next_tasks(PROJECT).tasks == (replace(guessed, question=""), hidden), "what is older is still read"
 
 
 def test_of_control_and_audit_tasks_no_guess_is_told_not_even_by_neighbours(house: House) -> None:

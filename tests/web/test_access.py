@@ -24,6 +24,7 @@ from nextlabel.values.labels import TaskRow
 from nextlabel.values.options import ProjectOptions
 from nextlabel.versions.registry import Registry
 from nextlabel.web import access
+from nextlabel.web.actions import ACTIONS
 
 TEXT, NAME, PRESSER = "the text that is nobody else's", "anna@example.org", "somebody-with-a-name"
 USER, PASSWORD = "lead", "s3cret-of-the-lead"
@@ -150,40 +151,53 @@ def test_a_press_on_our_own_page_counts(how: str, fresh: FlaskClient, tmp_path: 
     assert asked(tmp_path) == ["pause"]
 
 
-FORGED: dict[str, Callable[[FlaskClient], Sent]] = {
-    "no token": lambda client: {"data": {}},
-    "an empty token": lambda client: {"data": {"token": ""}},
-    "a token that somebody made up": lambda client: {"data": {"token": signed("another key")}},
-    "a token with another signature": lambda client: {"data": {"token": token_of(client)[:-2] + "AA"}},
-    "a token of another button": lambda client: {"data": {"token": token_of(client, "resume")}},
-    "a token of another project": lambda client: {"data": {"token": token_of(client, project=2)}},
-    "a token in the address": lambda client: {"query_string": {"token": token_of(client)}},
-    "a token in JSON, as text": lambda client: {
-        "data": f'{{"token": "{token_of(client)}"}}', "content_type": "text/plain",
+FORGED: dict[str, Callable[[FlaskClient, str], Sent]] = {
+    "no token": lambda client, action: {"data": {}},
+    "an empty token": lambda client, action: {"data": {"token": ""}},
+    "a token that somebody made up": lambda client, action: {"data": {"token": signed("another key", action)}},
+    "a token with another signature": lambda client, action: {"data": {"token": token_of(client, action)[:-2] + "AA"}},
+    "a token of another button": lambda client, action: {
+        "data": {"token": token_of(client, "resume" if action != "resume" else "pause")},
     },
-    "the form of another site": lambda client: stolen(client, Origin="https://evil.example"),
-    "of another port": lambda client: stolen(client, Origin="http://localhost:3000"),
-    "of a page without an address": lambda client: stolen(client, Origin="null"),
-    "of another site, as the browser says": lambda client: stolen(client, **{"Sec-Fetch-Site": "cross-site"}),
-    "of another program of this machine": lambda client: stolen(client, **{"Sec-Fetch-Site": "same-site"}),
-    "of a name that ends as ours": lambda client: stolen(client, Origin="http://localhost.evil.example"),
-    "of a page with a malformed address": lambda client: stolen(client, Origin="http://["),
-    "of a page with a referrer": lambda client: stolen(client, Referer="https://evil.example/localhost"),
-    "a name that points here": lambda client: stolen(client, Host="evil.example", Origin="http://evil.example"),
-    "through a proxy": lambda client: stolen(client, **{"X-Forwarded-For": "10.0.0.5"}),
-    "from another machine": lambda client: {
-        **stolen(client), "environ_overrides": {"REMOTE_ADDR": "10.0.0.5"},
+    "a token of another project": lambda client, action: {"data": {"token": token_of(client, action, project=2)}},
+    "a token in the address": lambda client, action: {"query_string": {"token": token_of(client, action)}},
+    "a token in JSON, as text": lambda client, action: {
+        "data": f'{{"token": "{token_of(client, action)}"}}', "content_type": "text/plain",
+    },
+    "the form of another site": lambda client, action: stolen(client, action, Origin="https://evil.example"),
+    "of another port": lambda client, action: stolen(client, action, Origin="http://localhost:3000"),
+    "of a page without an address": lambda client, action: stolen(client, action, Origin="null"),
+    "of another site, as the browser says": lambda client, action: stolen(
+        client, action, **{"Sec-Fetch-Site": "cross-site"}
+    ),
+    "of another program of this machine": lambda client, action: stolen(
+        client, action, **{"Sec-Fetch-Site": "same-site"}
+    ),
+    "of a name that ends as ours": lambda client, action: stolen(
+        client, action, Origin="http://localhost.evil.example"
+    ),
+    "of a page with a malformed address": lambda client, action: stolen(client, action, Origin="http://["),
+    "of a page with a referrer": lambda client, action: stolen(
+        client, action, Referer="https://evil.example/localhost"
+    ),
+    "a name that points here": lambda client, action: stolen(
+        client, action, Host="evil.example", Origin="http://evil.example"
+    ),
+    "through a proxy": lambda client, action: stolen(client, action, **{"X-Forwarded-For": "10.0.0.5"}),
+    "from another machine": lambda client, action: {
+        **stolen(client, action), "environ_overrides": {"REMOTE_ADDR": "10.0.0.5"},
     },
 }  # fmt: skip
+ABOUT = {"promote": make_card(1).version, "show_names": "on", "look_again": "on"}  # with which each would do something
 
 
-def signed(key: str) -> str:
-    return str(URLSafeTimedSerializer(key, salt="nextlabel.forms").dumps([PROJECT, "pause", "this machine"]))
+def signed(key: str, action: str) -> str:
+    return str(URLSafeTimedSerializer(key, salt="nextlabel.forms").dumps([PROJECT, action, "this machine"]))
 
 
-def stolen(client: FlaskClient, **headers: str) -> Sent:
+def stolen(client: FlaskClient, action: str, **headers: str) -> Sent:
     """With a good token, as if it had come into wrong hands."""
-    return {"data": {"token": token_of(client)}, "headers": headers}
+    return {"data": {"token": token_of(client, action)}, "headers": headers}
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/html,*/*"])
@@ -192,7 +206,7 @@ def test_a_forged_press_does_nothing_and_hears_why(
     kind: str, accept: str, fresh: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Registry(tmp_path).know(2)
-    sent = dict(FORGED[kind](fresh))
+    sent = dict(FORGED[kind](fresh, "pause"))
     sent["headers"] = {**sent.get("headers", {}), "Accept": accept}
     answer = fresh.post(PAUSE, **sent)
     assert answer.status_code == 403
@@ -204,6 +218,40 @@ def test_a_forged_press_does_nothing_and_hears_why(
     assert asked(tmp_path) == []
     assert [press.action for press in Presses(tmp_path).all(PROJECT)] == ["fit"], "who may not press fills no list"
     assert any("'pause' was not done" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_no_button_does_anything_that_was_forged(action: str, fresh: FlaskClient, tmp_path: Path) -> None:
+    Registry(tmp_path).know(2)
+    forged = {kind: dict(make(fresh, action)) for kind, make in FORGED.items()}  # which may make the key
+    before = on_disk(tmp_path)
+    for kind, sent in forged.items():
+        if "data" not in sent or isinstance(sent["data"], dict):
+            sent["data"] = {**sent.get("data", {}), "about": ABOUT.get(action, ""), "sure": "yes"}
+        assert fresh.post(f"/projects/{PROJECT}/actions/{action}", **sent).status_code == 403, kind
+        assert on_disk(tmp_path) == before, kind
+    assert jobs_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_button_leaves_something_behind_when_it_is_pressed_on_our_own_page(
+    action: str, fresh: FlaskClient, tmp_path: Path
+) -> None:
+    Registry(tmp_path).save(make_card(2), {1: "pos"}, lambda directory: None)
+    for number in (1, 2):
+        Registry(tmp_path).promote(PROJECT, make_card(number).version)
+    data = {"token": token_of(fresh, action), "about": ABOUT.get(action, ""), "sure": "yes"}
+    before = on_disk(tmp_path)
+    assert fresh.post(f"/projects/{PROJECT}/actions/{action}", data=data).status_code in (200, 202)
+    assert on_disk(tmp_path) != before, "so that a forged press would be seen there, too"
+
+
+def on_disk(model_dir: Path) -> dict[str, bytes]:
+    """Every file of versions, options and presses, the queue's demands among them, and the jobs."""
+    JobQueue(model_dir)  # makes its tables
+    files = {str(path): path.read_bytes() for path in sorted(model_dir.rglob("*")) if path.is_file()}
+    kept = {path: content for path, content in files.items() if ".sqlite" not in path and "/locks/" not in path}
+    return {**kept, "jobs": repr(jobs_in(model_dir)).encode(), "demand": JobQueue(model_dir).demanded(PROJECT).encode()}
 
 
 def test_a_token_is_good_for_half_a_day_and_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

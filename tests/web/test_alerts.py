@@ -16,7 +16,9 @@ from helpers.programs import promtool
 from nextlabel.problems.advice import Advice
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.intervals import Interval
-from nextlabel.problems.judgement import Figures, Judgement
+from nextlabel.problems.judgement import Figures, Judgement, OfClass, Sample
+from nextlabel.problems.look_again import LookAgain, Suspect
+from nextlabel.problems.people import Agreement, People, Today
 from nextlabel.problems.quality import Estimate
 from nextlabel.settings import Settings
 from nextlabel.store.status import StatusBoard
@@ -44,12 +46,15 @@ def metrics(tmp_path: Path) -> str:
     """All that /metrics says of a project of which everything is known."""
     board, registry = StatusBoard(tmp_path), Registry(tmp_path)
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
-    board.put_queue(PROJECT, 1.0, labels=40)
+    board.put_queue(PROJECT, 1.0, labels=40, by_class={"pos": 22, "neg": 18})
+    board.put_people(PROJECT, People(1.0, False, Today(3, 1), 9.0, Agreement(8, 10, 0.4, 0.9)))
+    board.put_look_again(PROJECT, LookAgain(1.0, tasks=(Suspect(3, "pos", 0.9, ("it is odd",)),)))
     board.put_advice(PROJECT, Advice("go_on", "Go on.", 1.0))
     board.put_helping(
         PROJECT, Helping("", 1.0, Measured(90, 0.1, 0.1), Forecast(9, 0.1, 0, 0.2), NextLabels(9, 0.1, 9))
     )
-    judgement = Judgement(figures=Figures(half, half, half, half, ()), question="topic")
+    figures = Figures(half, half, half, half, (OfClass("pos", half, half, half),))
+    judgement = Judgement(figures=figures, question="topic", sample=Sample(answered=90), left=half)
     board.put_quality(PROJECT, replace(judgement, questions=(judgement,)))
     card = Card(
         version="nextlabel-1-20261124T063000",

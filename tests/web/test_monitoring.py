@@ -9,6 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from helpers.served import client_of
+from helpers.shown_project import fill, long_ago
 from nextlabel import __version__
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
@@ -17,12 +19,14 @@ from nextlabel.values.traffic import Traffic
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 from nextlabel.web.app import create_app
+from nextlabel.web.monitoring import OF_QUEUE
 
 CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="label" toName="text">'
     '<Choice value="pos"/><Choice value="neg"/></Choices></View>'
 )
 PROJECT = 7
+ENDS = {"value": "", "low": "_low", "high": "_high"}  # of the names of a share and its limits
 CARD = Card(
     version="nextlabel-1-20261124T063000",
     number=1,
@@ -165,6 +169,38 @@ def test_a_project_is_in_one_state_and_times_are_those_of_the_last_word(client: 
     assert samples["nextlabel_trainer_timestamp_seconds", "7"] == pytest.approx(now - 30)
     assert ("nextlabel_trainer_timestamp_seconds", "9") not in samples, "nobody has looked at it yet"
     assert samples["nextlabel_info", __version__] == 1
+
+
+def test_what_the_page_shows_is_in_the_metrics(tmp_path: Path) -> None:
+    fill(tmp_path, PROJECT, long_ago())
+    StatusBoard(tmp_path).put_queue(PROJECT, time.time(), holdout=12, held=3, outside=2)
+    client = client_of(tmp_path)
+    said, samples = client.get(f"/api/projects/{PROJECT}/page").get_json(), scrape(client)
+    queue, quality, people = said["queue"], said["quality"], said["people"]
+    alike = people["agreement"]
+    shown = {name: queue[name] for name in OF_QUEUE} | {
+        "control_accuracy": quality["accuracy"]["value"], "left_accuracy": quality["left"]["value"],
+        "overconfidence": quality["calibration"]["value"], "labels_today": people["today"]["labels"],
+        "people_today": people["today"]["people"], "label_seconds": people["pace_s"],
+        "agreement": alike["alike"] / alike["of"], "agreement_low": alike["low"], "agreement_high": alike["high"],
+        "suspects": said["look_again"]["listed"], "reopened": said["look_again"]["open"],
+    }  # fmt: skip
+    assert {name: samples[f"nextlabel_{name}", str(PROJECT)] for name in shown} == pytest.approx(shown)
+    for row in said["classes"][0]["rows"]:
+        of_class = {name: value for (name, *labels), value in samples.items() if row["label"] in labels}
+        assert of_class["nextlabel_class_labels"] == row["learnt"]
+        assert of_class["nextlabel_class_judging"] == row["judging"]
+        recall = {name: of_class[f"nextlabel_class_recall{end}"] for name, end in ENDS.items()}
+        assert recall | {"n": row["judging"]} == row["recall"]
+
+
+def test_a_pace_and_an_agreement_that_the_page_does_not_show_are_no_metrics(tmp_path: Path) -> None:
+    fill(tmp_path, PROJECT, long_ago())
+    board = StatusBoard(tmp_path)
+    board.put_people(PROJECT, replace(board.people(PROJECT), pace_s=None, agreement=None))
+    samples = scrape(client_of(tmp_path))
+    assert {name for name, *_ in samples} & {"nextlabel_label_seconds", "nextlabel_agreement"} == set()
+    assert ("nextlabel_labels_today", str(PROJECT)) in samples
 
 
 def test_the_trainers_traffic_with_label_studio_is_told(client: FlaskClient, tmp_path: Path) -> None:

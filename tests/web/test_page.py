@@ -1,8 +1,10 @@
 """A project's page and the document behind it, without a browser: what is said, to whom, how often it is made."""
 
+import gzip
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +17,18 @@ from flask.testing import FlaskClient
 from helpers.audits import AUDIT
 from helpers.pages import parse
 from helpers.served import client_of
-from helpers.shown_project import LABELS, TEXTS, fill, long_ago, saying, told
+from helpers.shown_project import LABELS, as_another, fill, long_ago, texts
 from helpers.versions import cut
+from nextlabel.problems.helping import Helping
+from nextlabel.problems.history import HOLDOUT
+from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
+from nextlabel.problems.quality import Estimate
+from nextlabel.problems.quality_words import percent
 from nextlabel.store.pool import pool_path
 from nextlabel.store.presses import ASKED, DONE, REFUSED, Presses
 from nextlabel.store.status import BaseModelStatus, CertificateStatus, StatusBoard
 from nextlabel.store.texts import texts_of
+from nextlabel.values.next_tasks import NextTask
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import PREFIX
 from nextlabel.versions.audits import PLAN, Audits
@@ -28,8 +36,8 @@ from nextlabel.versions.registry import Registry
 from nextlabel.web import access
 from nextlabel.web.documents import KEPT_S, Documents
 from nextlabel.web.pages import SECTIONS, STATIC
-from nextlabel.web.panels import NEWS_S
-from nextlabel.web.words import with_names
+from nextlabel.web.panels import MOST_SUSPECTS, NEWS_S
+from nextlabel.web.words import between, number, with_names
 
 PROJECT = 7
 NOTHING = "\N{EN DASH}"  # of a figure that is not known
@@ -64,45 +72,61 @@ def test_a_section_is_null_and_not_on_the_page_while_there_is_nothing_to_say(tmp
     assert shown.headings == ["Project #7", "Options in force"]
 
 
-def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient) -> None:
-    with saying(told(long_ago())):
-        said, shown = said_by(client), parse(client.get(f"/projects/{PROJECT}").text)
+def test_the_page_answers_a_leads_questions_from_the_top(client: FlaskClient, tmp_path: Path) -> None:
+    said, shown, board = said_by(client), parse(client.get(f"/projects/{PROJECT}").text), StatusBoard(tmp_path)
     assert shown.headings == [
         "Mails to the shop #7", "Learning curve", "How good it is", "Whether it helps, and what is certified",
         "Next tasks", "People", "Worth a second look", "Versions", "Options in force", "Timings and holdout scores",
     ]  # fmt: skip
     assert [one["version"] for one in said["history"]] != [one["version"] for one in said["versions"]]
-    curve = shown.tables["Accuracy of each version, the newest last"]
-    assert curve[-1] == ["8", "320", "84 % 78 to 90 %", "39 labels control set", "0.84 0.78 to 0.90", "31 %", "yes"]
-    classes = shown.tables["Each class, by the control set's labels"]
+    curve, last = shown.tables["Accuracy of each version, the newest last"], said["history"][-1]
+    judged_by = f"{last['accuracy']['n']} labels control set"
+    macro_f1 = parse(number(last["macro_f1"])).text if last["macro_f1"] else NOTHING
+    assert curve[-1] == [
+        "8", "320", in_words(last["accuracy"]), judged_by, macro_f1, percent(last["majority"]), "yes"
+    ]  # fmt: skip
+    classes, learnt = shown.tables["Each class, by the control set's labels"], said["queue"]["by_class"]
     assert [row[0] for row in classes[1:]] == list(LABELS)
-    assert classes[1][1] == "8 64 learnt"
+    assert classes[1][1] == f"{learnt['Delivery']} {said['classes'][0]['rows'][0]['judging']} control"
     versions = shown.tables["Versions on disk, the newest first"]
-    assert [row[:2] for row in versions[1:3]] == [
-        ["8 active 24 Nov 2026, 01:30 UTC", "320"],
-        ["7 23 Nov 2026, 20:30 UTC", "256"],
+    assert [row[0].split()[:2] for row in versions[1:4]] == [
+        ["8", "active"],
+        ["7", said_day(said, 1)],
+        ["6", "refused"],
     ]
-    assert versions[1][2] == "84 % 78 to 90 % n 39"
-    assert versions[3][0] == "6 refused 23 Nov 2026, 15:30 UTC"
+    assert versions[1][1:3] == ["320", f"{in_words(last['accuracy'])} n {last['accuracy']['n']}"]
+    people, again = board.people(PROJECT), board.look_again(PROJECT)
+    assert people.agreement is not None
+    first = next(task for task in said["next"]["tasks"] if task["label"])
     for words in (
-        "3 of them new", "12 labels are of copies", "Refund 52 of 80", "the machine says Refund (41 %)",
-        "Today 53 labels by 2 people, 9 s a label (median).", "two people agree in 16 of 18 (65 % to 99 %).",
-        "1 of at most 3 tasks are open for a second person", "the model says Refund (0.93); 4 of 5 neighbours",
+        "27 of them new", "are open again for a second person", f"Other {learnt['Other']} of 60",
+        f"the machine says {first['label']} ({percent(first['probability'])})", first["why"],
+        f"Today {people.today.labels} labels by 2 people",
+        f"two people agree in {people.agreement.alike} of {people.agreement.of}",
+        "3 of at most 3 tasks are open for a second person", "; ".join(again.tasks[0].reasons),
     ):  # fmt: skip
-        assert " ".join(words.split()) in " ".join(shown.text.split()), words
+        assert words in " ".join(shown.text.split()), words
+
+
+def in_words(figure: dict[str, Any]) -> str:
+    return f"{percent(figure['value'])} {between(figure)}"
+
+
+def said_day(said: dict[str, Any], place: int) -> str:
+    return datetime.fromisoformat(said["versions"][place]["at"]).astimezone(timezone.utc).strftime("%d")
 
 
 def test_a_title_or_label_written_from_right_to_left_leaves_our_words_as_they_are(client: FlaskClient) -> None:
-    with saying(told(long_ago())):
-        page, overview = client.get(f"/projects/{PROJECT}").text, client.get("/").text
+    page, overview, said = client.get(f"/projects/{PROJECT}").text, client.get("/").text, said_by(client)
+    first = next(task for task in said["next"]["tasks"] if task["label"])
     for isolated in (
         '<h1 id="title"><bdi>Mails to the shop</bdi> ',
-        "the machine says <strong><bdi>Refund</bdi></strong> (41 %)",
-        "<bdi>Refund</bdi> 52 of 80",
+        f"the machine says <strong><bdi>{first['label']}</bdi></strong> ({percent(first['probability'])})",
+        f"<bdi>Other</bdi> {said['queue']['by_class']['Other']} of 60",
         "labelled <strong><bdi>",
     ):
         assert isolated in page
-    assert page.count("Nearest labelled: ") <= page.count("</a> <bdi>")
+    assert 0 < page.count("Nearest labelled: ") <= page.count("</a> <bdi>")
     assert "<bdi>Mails to the shop</bdi>" in page + overview
 
 
@@ -114,36 +138,35 @@ def test_what_was_found_of_another_base_model_is_not_said_of_the_one_that_is_set
     assert "No fit is possible: new/one cannot be loaded" in client.get("/").text
 
 
-def test_tasks_link_into_label_studio(client: FlaskClient) -> None:
-    with saying(told(long_ago())):
-        loads = parse(client.get(f"/projects/{PROJECT}").text).loads
-    for task in (1, 31):  # one that comes next, one that is near it and worth a second look
+def test_tasks_link_into_label_studio(client: FlaskClient, tmp_path: Path) -> None:
+    loads, board = parse(client.get(f"/projects/{PROJECT}").text).loads, StatusBoard(tmp_path)
+    tasks = board.next_tasks(PROJECT).tasks
+    suspects = (one.task for one in board.look_again(PROJECT).tasks[:MOST_SUSPECTS])
+    for task in (*(one.task for one in tasks), *(near.task for one in tasks for near in one.neighbours), *suspects):
         assert f"a href=http://localhost:8080/projects/{PROJECT}/data?task={task}" in loads
 
 
-def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> None:
-    least = told(long_ago())
-    least["history_of"] = [{**least["history_of"][0], "accuracy": None, "majority": None, "judged_by": ""}]
-    least["random_of"] = []
-    least["people_of"] = {**least["people_of"], "names_shown": False, "people": [], "agreement": None, "pace_s": None}
-    least["look_again_of"] = {**least["look_again_of"], "on": False, "tasks": []}
-    fuller = told(long_ago())
-    fuller["look_again_of"] |= {"open": 0, "confirmed": 4, "changed": 2, "why": "all labels are one person's"}
-    fuller["people_of"] |= {"agreement": None, "why": "no task has two answers"}
-    with saying(least):
-        shown = parse(client.get("/").text)
+def test_sections_may_hold_the_least_and_more(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    history, people, again = board.history(PROJECT), board.people(PROJECT), board.look_again(PROJECT)
+    bare = replace(history.points[0], accuracy=None, macro_f1=None, majority=None, judged_by="")
+    board.put_history(PROJECT, replace(history, points=(bare,)))
+    board.put_helping(PROJECT, Helping())
+    board.put_people(PROJECT, replace(people, agreement=None, pace_s=None))
+    board.put_look_again(PROJECT, replace(again, on=False, tasks=()))
+    shown = parse(client.get("/").text)
     assert shown.tables["Accuracy of each version, the newest last"][1] == ["1", "8", *[NOTHING] * 4, "yes"]
     assert "No label is listed. From 32 labels on" in shown.text
     assert "Show names and speed" in shown.text
-    assert "ada@shop.example" not in shown.text
-    with saying(fuller):
-        text = " ".join(parse(client.get("/").text).text.split())
+    board.put_look_again(PROJECT, replace(again, open=0, confirmed=4, changed=2, why="all labels are one person's"))
+    board.put_people(PROJECT, replace(people, agreement=None, why="no task has two answers"))
+    text = " ".join(parse(client.get("/").text).text.split())
     assert "A second person confirmed 4 of these labels and changed 2." in text
     assert "None is opened again for a second person, as all labels are one person's." in text
     assert "There is no agreement to tell: no task has two answers." in text
-    fuller["look_again_of"] |= {"open": 1, "kept": 3, "why": "enough were"}
-    with saying(fuller):
-        text = " ".join(parse(client.get("/").text).text.split())
+    told = replace(again, open=1, confirmed=4, changed=2, kept=3, why="enough were")
+    board.put_look_again(PROJECT, told)
+    text = " ".join(parse(client.get("/").text).text.split())
     assert "confirmed 4 of these labels and changed 2; 3 more stand though the second person gave another." in text
     assert "No more of the list is opened again for a second person, as enough were." in text
 
@@ -151,19 +174,66 @@ def test_sections_of_others_may_hold_the_least_and_more(client: FlaskClient) -> 
 def test_when_labels_are_compared_in_a_project_of_an_earlier_release_is_said(
     client: FlaskClient, tmp_path: Path
 ) -> None:
-    nothing = told(long_ago())
-    nothing["look_again_of"] |= {"on": False, "tasks": []}
+    board = StatusBoard(tmp_path)
+    board.put_look_again(PROJECT, replace(board.look_again(PROJECT), on=False, tasks=()))
     Registry(tmp_path).put_options(PROJECT, ProjectOptions())
-    with saying(nothing):
-        text = " ".join(parse(client.get("/").text).text.split())
+    text = " ".join(parse(client.get("/").text).text.split())
     assert "in a project with the defaults of an earlier release once a second person may be asked." in text
 
 
-def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: FlaskClient) -> None:
-    old = told(long_ago())
-    old["history_of"][0]["accuracy"] = {"value": 0.41, "low": 0.0, "high": 1.0, "n": 0}
-    with saying(old):
-        assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
+def test_a_version_judged_by_nobody_knows_how_many_has_no_interval(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    history = board.history(PROJECT)
+    old = replace(history.points[0], accuracy=Estimate(0.41, NOTHING_KNOWN, 0), judged_by=HOLDOUT)
+    board.put_history(PROJECT, replace(history, points=(old, *history.points[1:])))
+    assert parse(client.get("/").text).tables["Accuracy of each version, the newest last"][1][2] == "41 %"
+
+
+def test_of_a_form_each_accuracy_says_which_question_it_is_of(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    history, following = board.history(PROJECT), board.next_tasks(PROJECT)
+    points = [replace(point, question="topic") for point in history.points]
+    of_holdout = replace(points[-2], question="", judged_by=HOLDOUT, accuracy=Estimate(0.7, Interval(0.6, 0.8), 90))
+    board.put_history(PROJECT, replace(history, points=(*points[:-2], of_holdout, points[-1])))
+    board.put_next_tasks(PROJECT, replace(following, tasks=tuple(_of_topic(task) for task in following.tasks)))
+    judgement = replace(board.quality(PROJECT), question="topic")
+    board.put_quality(PROJECT, replace(judgement, questions=(judgement, replace(judgement, question="tone"))))
+    shown = parse(client.get(f"/projects/{PROJECT}").text)
+    curve = shown.tables["Accuracy on topic of each version, the newest last"]
+    assert (curve[-1][3].split()[-2:], curve[-2][3]) == (
+        ["control", "set"], "90 labels holdout, all questions together"
+    )  # fmt: skip
+    versions = shown.tables["Versions on disk, the newest first"]
+    assert versions[0][2] == "Accuracy, topic"
+    assert versions[2][2].endswith("n 90, all questions together")
+    assert "of topic, the machine says" in " ".join(shown.text.split())
+    as_another(tmp_path, PROJECT, PROJECT + 1, "Another")
+    lines = parse(client.get("/").text).tables["All projects that are connected to this backend"]
+    assert [line[3].split()[-1] for line in lines[1:]] == ["topic", "topic"]
+
+
+def _of_topic(task: NextTask) -> NextTask:
+    return replace(task, question="topic" if task.label else "")
+
+
+def test_all_labels_that_are_worth_a_second_look_are_a_page_further(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    found, labelled = board.look_again(PROJECT), board.look_again(PROJECT).tasks[0]
+    many = tuple(replace(labelled, task=task) for task in range(1, 201))
+    board.put_look_again(PROJECT, replace(found, tasks=many))
+    said, page = said_by(client), parse(client.get(f"/projects/{PROJECT}").text)
+    assert [one["task"] for one in said["look_again"]["tasks"]] == list(range(1, MOST_SUSPECTS + 1))
+    assert (said["look_again"]["listed"], page.loads.count(f"a href=/projects/{PROJECT}/again")) == (200, 1)
+    assert "All 200 labels" in page.text
+    everything = parse(client.get(f"/projects/{PROJECT}/again").text)
+    assert everything.text.count(", doubt 0.") == 200
+    assert texts()[199] in everything.text
+    with patch.object(access, "may_see_texts", return_value=False):
+        assert texts()[199] not in client.get(f"/projects/{PROJECT}/again").text
+    plain = client.get(f"/api/projects/{PROJECT}/again").get_json()
+    assert (len(plain["tasks"]), plain["tasks"][0].get("text")) == (200, None)
+    board.put_look_again(PROJECT, replace(found, tasks=many[:MOST_SUSPECTS]))
+    assert "All 10 labels" not in client.get(f"/projects/{PROJECT}").text
 
 
 def test_roll_back_names_what_was_active_before_and_waits_for_the_queue_to_follow(
@@ -195,11 +265,12 @@ def test_whether_it_helps_says_of_which_version_it_was_found_if_another_is_activ
     assert not client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
 
 
-def test_no_curve_is_drawn_before_an_accuracy_is_known(client: FlaskClient) -> None:
-    unknown = told(long_ago())
-    unknown["history_of"] = [{**one, "accuracy": None} for one in unknown["history_of"]]
-    with saying(unknown):
-        shown = parse(client.get("/").text)
+def test_no_curve_is_drawn_before_an_accuracy_is_known(client: FlaskClient, tmp_path: Path) -> None:
+    board = StatusBoard(tmp_path)
+    history = board.history(PROJECT)
+    unknown = tuple(replace(point, accuracy=None) for point in history.points)
+    board.put_history(PROJECT, replace(history, points=unknown))
+    shown = parse(client.get("/").text)
     assert "plot" not in shown.ids
     assert "It is drawn once the accuracy of a version is known to within 25 points." in shown.text
     curve = shown.tables["Accuracy of each version, the newest last"]
@@ -308,16 +379,16 @@ def test_who_may_not_see_texts_gets_none_and_no_button(client: FlaskClient, tmp_
     registry = Registry(tmp_path)
     own = ProjectOptions(defaults=LATEST, control_seed="s3cret", look_for={"Refund": ("my money",)})
     registry.put_options(PROJECT, own)
-    with saying(told(long_ago())):
-        open_page, seeing = client.get("/").text, said_by(client)
-        with patch.object(access, "may_see_texts", return_value=False), patch.object(access, "may_press", bool):
-            closed_page, blind = client.get("/").text, said_by(client)
-    assert seeing["next"]["tasks"][0]["text"] == TEXTS[1]
-    assert seeing["next"]["tasks"][0]["neighbours"][0]["text"] == TEXTS[31 % len(TEXTS)]
+    open_page, seeing = client.get("/").text, said_by(client)
+    with patch.object(access, "may_see_texts", return_value=False), patch.object(access, "may_press", bool):
+        closed_page, blind = client.get("/").text, said_by(client)
+    first = next(task for task in seeing["next"]["tasks"] if task["neighbours"])
+    for task in (first, *first["neighbours"]):
+        assert task["text"] == texts()[task["task"] - 1]
     assert {"name": "look_for", "value": "{'Refund': ['my money']}", "source": "project"} in seeing["options"]
     assert "Yes, promote" in open_page
     assert parse(open_page).tags.count("form") == 8
-    for hidden in (*TEXTS, "my money"):
+    for hidden in (*texts(), "my money"):
         assert hidden not in closed_page + json.dumps(blind)
     assert not {"form", "button", "input"} & set(parse(closed_page).tags)
     why = "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS"
@@ -326,7 +397,7 @@ def test_who_may_not_see_texts_gets_none_and_no_button(client: FlaskClient, tmp_
 
 
 def test_each_button_is_of_the_form_that_holds_its_token_and_dangerous_ones_ask_first(client: FlaskClient) -> None:
-    with saying(told(long_ago())), patch.object(access, "form_token", "{} {}".format):
+    with patch.object(access, "form_token", "{} {}".format):
         shown = client.get("/").text
     said = said_by(client)["html"]
     assert 'action="/projects/7/actions/fit"><input type="hidden" name="token" value="7 fit">' in shown
@@ -352,6 +423,29 @@ def test_a_poll_costs_nothing_while_nothing_changes(client: FlaskClient, tmp_pat
     assert (changed.status_code, changed.get_json()["queue"]["labels"]) == (200, 348)
     assert changed.headers["ETag"] != first.headers["ETag"]
     assert changed.headers["Cache-Control"] == "no-store"
+
+
+def test_a_look_at_the_project_that_finds_nothing_new_is_no_news(client: FlaskClient, tmp_path: Path) -> None:
+    address, board, at = f"/api/projects/{PROJECT}/page", StatusBoard(tmp_path), time.time()
+    board.put_queue(PROJECT, at - 60)
+    etag = client.get(address).headers["ETag"]
+    board.put_queue(PROJECT, at, reconciles=board.queue(PROJECT).reconciles + 1, errors=1, publish_seconds=0.7)
+    board.put_start(PROJECT, at)
+    board.put_people(PROJECT, replace(board.people(PROJECT), at=at))
+    # Of another process, which has kept none yet.
+    assert client_of(tmp_path).get(address, headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_a_document_is_sent_packed_to_who_takes_it_so(client: FlaskClient) -> None:
+    address, takes = f"/api/projects/{PROJECT}/page", {"Accept-Encoding": "gzip, deflate"}
+    plain, packed = client.get(address), client.get(address, headers=takes)
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 4
+    assert (packed.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == ("gzip", False)
+    assert {answer.headers["Vary"] for answer in (plain, packed)} == {"Accept-Encoding"}
+    tags = [answer.headers["ETag"] for answer in (plain, packed)]
+    for tag, status in zip(tags, (200, 304), strict=True):
+        assert client.get(address, headers={**takes, "If-None-Match": tag}).status_code == status
 
 
 def test_a_page_that_is_loaded_is_never_an_old_one(client: FlaskClient, tmp_path: Path) -> None:
@@ -398,29 +492,34 @@ def test_a_document_that_cannot_be_made_is_tried_again() -> None:
 
 
 def test_many_projects_have_a_line_each(tmp_path: Path) -> None:
-    for project in range(1, 21):
-        fill(tmp_path, project, datetime.now(timezone.utc), f"Part {project}")
+    fill(tmp_path, 1, datetime.now(timezone.utc), "Part 1")
+    for project in range(2, 21):
+        as_another(tmp_path, 1, project, f"Part {project}")
     StatusBoard(tmp_path).put_queue(5, 0.0, first="Label Studio refuses the token.", state="failed")
     StatusBoard(tmp_path).put_queue(6, 0.0, message="Nobody can serve <this>.", state="refused")
     client = client_of(tmp_path)
     lines = parse(client.get("/").text).tables["All projects that are connected to this backend"]
     assert lines[0] == ["Project", "State", "Labels", "Accuracy"]
-    assert lines[1] == ["Part 1 #1", "published", "347 3 new", "90 % 76 to 97 %"]
+    [accuracy] = {str(one["accuracy"]): one["accuracy"] for one in overview_of(client)}.values()
+    assert lines[1] == ["Part 1 #1", "published", "347 27 new", in_words(accuracy)]
     assert lines[5][:2] == ["Part 5 #5", "failed Label Studio refuses the token."]
     assert lines[6][:2] == ["Part 6 #6", "refused Nobody can serve <this>."]
     assert len(lines) == 21
-    said = client.get("/api/projects").get_json()["projects"]
-    assert [one["id"] for one in said] == list(range(1, 21))
+    assert [one["id"] for one in overview_of(client)] == list(range(1, 21))
     assert "All projects" in client.get("/projects/20").text
     assert client.get("/projects/21").status_code == 404
+
+
+def overview_of(client: FlaskClient) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/api/projects").get_json()["projects"]
+    return found
 
 
 # For everybody
 
 
 def test_the_page_can_be_read_without_seeing_it(client: FlaskClient) -> None:
-    with saying(told(long_ago())):
-        html = client.get("/").text
+    html = client.get("/").text
     shown = parse(html)
     assert len(shown.ids) == len(set(shown.ids))
     assert 'lang="en"' in html
@@ -454,7 +553,7 @@ def test_texts_are_read_from_a_copy_that_is_not_touched(tmp_path: Path) -> None:
     assert texts_of(tmp_path, PROJECT, [1]) == {}
     assert not pool_path(tmp_path, PROJECT).exists()
     fill(tmp_path, PROJECT, long_ago())
-    assert texts_of(tmp_path, PROJECT, [1, 999]) == {1: TEXTS[1]}
+    assert texts_of(tmp_path, PROJECT, [1, 9999]) == {1: texts()[0]}
     pool_path(tmp_path, PROJECT).write_bytes(b"no data base" * 100)
     assert texts_of(tmp_path, PROJECT, [1]) == {}
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from helpers.pages import parse
 from helpers.served import client_of
 from helpers.shown_project import LABELS, fill, long_ago
+from nextlabel.learning.composer import INFORMATIVE
 from nextlabel.problems.advice import GO_ON, Advice
 from nextlabel.problems.history import CONTROL_SET, History, Point
 from nextlabel.problems.intervals import Interval
@@ -26,7 +27,7 @@ POINTS = tuple(
     )
     for n in (1, 2)
 )
-NEXT = NextTask(1, "value", 1, "the model is torn", 0.9, "Refund", 0.41, (Neighbour(31, "Other", 0.8),))
+NEXT = NextTask(1, INFORMATIVE, 1, "the model is torn", 0.9, "Refund", 0.41, (Neighbour(31, "Other", 0.8),))
 PEOPLE = People(
     1.0, True, Today(5, 2), 9.0, Agreement(9, 10, 0.5, 0.99), "", (Person("ada@shop.example", 3, 9, 8.0, 9, 10, ""),)
 )
@@ -42,7 +43,8 @@ def put(model_dir: Path) -> None:
     judged = board.quality(PROJECT)
     assert judged.figures is not None
     first, *others = judged.figures.classes
-    confused = replace(judged.figures, classes=(replace(first, taken_for="Refund", times=3), *others))
+    clear = (replace(one, taken_for="", times=0) for one in others)
+    confused = replace(judged.figures, classes=(replace(first, taken_for="Refund", times=3), *clear))
     board.put_quality(PROJECT, replace(judged, figures=confused))
     board.put_queue(PROJECT, time.time(), by_class={"Refund": 52})
 
@@ -57,8 +59,13 @@ def test_all_that_is_on_the_board_is_on_the_page(tmp_path: Path) -> None:
     ]  # fmt: skip
     classes = shown.tables["Each class, by the control set's labels"]
     assert classes[0][-1] == "Most taken for"
-    assert [row[-1] for row in classes[1:]] == ["Refund (3 of 8)", *["\N{EN DASH}"] * (len(LABELS) - 1)]
-    assert classes[2][1] == "8 52 learnt"
+    figures = StatusBoard(tmp_path).quality(PROJECT).figures
+    assert figures is not None
+    judging = [one.recall.examples for one in figures.classes]
+    assert [row[-1] for row in classes[1:]] == [
+        f"Refund (3 of {judging[0]})", *["\N{EN DASH}"] * (len(LABELS) - 1)
+    ]  # fmt: skip
+    assert classes[2][1] == f"52 {judging[1]} control"
     text = " ".join(shown.text.split())
     for words in (
         "Go on: it may change.",

@@ -59,7 +59,7 @@ def test_what_comes_next_is_told_without_texts(tmp_path: Path) -> None:
     torn, hidden = client.get(address).get_json()["tasks"]
     assert torn == {
         "task": 12, "kind": "informative", "rank": 1, "why": "it is torn", "value": 0.9, "label": "pos",
-        "probability": 0.51, "neighbours": [{"task": 3, "label": "neg", "similarity": 0.97}],
+        "probability": 0.51, "neighbours": [{"task": 3, "label": "neg", "similarity": 0.97}], "question": "",
     }  # fmt: skip
     assert [hidden[key] for key in ("value", "label", "probability", "neighbours")] == [None, None, None, []]
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.pages import parse
 from helpers.served import client_of
+from helpers.versions import make_card
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
 from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
 from nextlabel.problems.judgement import Figures, Judgement
@@ -20,6 +21,7 @@ from nextlabel.versions.registry import Registry
 from nextlabel.web.panels import MOST_CLASSES
 
 PROJECT = 7
+NOTHING = "\N{EN DASH}"  # of a figure that is not known
 WITH_SET = ProjectOptions(defaults=LATEST, control_seed="a seed")
 
 
@@ -58,12 +60,71 @@ def test_the_page_says_what_is_known_and_what_it_takes(classes: int, labels: int
     cannot_tell = labels < 39 or classes == 52
     assert ("Macro-F1: cannot tell yet; " in page.text) == cannot_tell
     assert ("New texts like these: cannot tell yet" in page.text) == (labels < 39)
-    known = min(classes, labels)
-    rows = page.tables.get("Each class, by the control set's labels", [])
-    assert len(rows) == (1 + min(known, MOST_CLASSES) if known else 0)
-    hidden = max(0, known - MOST_CLASSES)
-    assert (f"{hidden} more classes: nextlabel quality --project {PROJECT}" in page.text) == (hidden > 0)
+    rows = page.tables.get("Each class, by the control set's labels", [])[1:]
+    folded = page.tables.get("Classes of which less is known", [])[1:]
+    assert len(rows) == (min(classes, MOST_CLASSES) if labels else 0)
+    assert len(folded) == (max(0, classes - MOST_CLASSES) if labels else 0)
+    assert [row[3] for row in rows + folded].count(NOTHING) == (max(0, classes - labels) if labels else 0)
+    assert "more classes: nextlabel" not in page.text
     assert ("Nothing is known about '<class" in page.text) == (0 < labels < classes)
+
+
+def test_of_very_many_classes_the_page_has_those_of_which_most_is_known(tmp_path: Path) -> None:
+    put(tmp_path, judged(130, 39))
+    page = parse(client_of(tmp_path).get("/").text)
+    assert f"18 more classes: nextlabel quality --project {PROJECT}" in page.text
+    rows = [row for rows in page.tables.values() for row in rows if row[0].startswith("<class")]
+    assert [row[3] != NOTHING for row in rows] == [True] * 39 + [False] * (130 - 18 - 39)
+
+
+@pytest.mark.parametrize("set_is", ["none", "not answered"])
+def test_labels_of_each_class_are_shown_before_anything_judges(set_is: str, tmp_path: Path) -> None:
+    put(tmp_path, judged(2, 0) if set_is == "not answered" else Judgement())
+    client, board = client_of(tmp_path), StatusBoard(tmp_path)
+    assert "Classes" not in parse(client.get("/").text).headings
+    board.put_queue(PROJECT, 0.0, by_class={"<class 0>": 0, "<class 1>": 0})
+    assert "Labels of each class" not in client.get("/").text, "nobody has labelled anything"
+    board.put_queue(PROJECT, 0.0, by_class={"<class 0>": 40, "<class 1>": 2})
+    page = parse(client.get("/").text)
+    assert page.tables["Labels of each class"] == [["Class", "Labels"], ["<class 0>", "40"], ["<class 1>", "2"]]
+    assert ("How good it is" in page.headings, "Classes" in page.headings) == (set_is != "none", set_is == "none")
+    [table] = client.get(f"/api/projects/{PROJECT}/page").get_json()["classes"]
+    assert [(row["label"], row["learnt"], row["recall"]) for row in table["rows"]] == [
+        ("<class 0>", 40, None), ("<class 1>", 2, None)
+    ]  # fmt: skip
+
+
+def test_a_class_without_a_control_label_has_its_labels_beside_the_others(tmp_path: Path) -> None:
+    put(tmp_path, judged(3, 2))
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, by_class={f"<class {k}>": 10 - k for k in range(3)})
+    rows = parse(client_of(tmp_path).get("/").text).tables["Each class, by the control set's labels"]
+    assert [row[1] for row in rows[1:]] == ["10 1 control", "9 1 control", "8 0 control"]
+    assert rows[3][2:5] == ["0 % 0 to 84 %", NOTHING, NOTHING]
+
+
+def test_without_a_control_set_the_holdout_says_how_good_each_class_is(tmp_path: Path) -> None:
+    card = make_card(1, project=PROJECT, held_out=((18, 2), (1, 4)), label_counts={"pos": 70, "neg": 9})
+    registry = Registry(tmp_path)
+    registry.save(card, {1: "pos"}, lambda directory: None)
+    registry.promote(PROJECT, card.version)
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, version=card.version)
+    page = parse(client_of(tmp_path).get("/").text)
+    assert page.tables["Each class, by the holdout's labels"][1:] == [
+        ["pos", "70 20 holdout", "80 % 59 to 93 %", "90 % 68 to 99 %", "0.92 0.78 to 0.98", "neg (2 of 20)"],
+        ["neg", "9 5 holdout", "20 % 7 to 41 %", "80 % 28 to 99 %", "0.73 0.31 to 0.95", NOTHING],
+    ]
+    assert "How good it is" in page.headings
+
+
+def test_of_a_form_labels_are_told_of_the_questions_that_are_judged_and_of_those_that_are_not(tmp_path: Path) -> None:
+    topic = replace(judged(2, 9), question="topic")
+    untold = replace(topic, question="stars", figures=None, why="it is new")
+    put(tmp_path, replace(topic, questions=(topic, untold)))
+    counts = {"topic: <class 0>": 7, "topic: <class 1>": 5, "stars: one": 3, "stars: two": 0}
+    StatusBoard(tmp_path).put_queue(PROJECT, 0.0, by_class=counts)
+    tables = parse(client_of(tmp_path).get("/").text).tables
+    assert [row[1].split()[0] for row in tables["Each class of topic, by the control set's labels"][1:]] == ["7", "5"]
+    assert tables["Labels of each class that is not judged"][1:] == [["stars: one", "3"], ["stars: two", "0"]]
 
 
 def test_before_there_is_a_figure_page_overview_and_json_count_down_to_a_range_and_then_to_the_figure(
@@ -157,6 +218,25 @@ def test_metrics_have_the_accuracy_with_its_limits_once_there_is_one(tmp_path: P
     assert scraped() == {
         "control": 41, "control_accuracy": 0.9, "control_accuracy_low": low, "control_accuracy_high": high
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [0, 1, 9, 20, 39, 60, 200])
+def test_metrics_have_a_figure_where_the_page_has_one(labels: int, tmp_path: Path) -> None:
+    put(tmp_path, judged(2, labels))
+    client = client_of(tmp_path)
+    quality = client.get(f"/api/projects/{PROJECT}/page").get_json()["quality"]
+    families = text_string_to_metric_families(client.get("/metrics").get_data(as_text=True))
+    samples = {sample.name: sample.value for family in families for sample in family.samples}
+    shown = {name: quality[name] for name in ("accuracy", "left", "macro_f1")}
+    shown["calibration"] = quality["calibration"] if quality["accuracy"] else None
+    named = zip(("control_accuracy", "left_accuracy", "macro_f1", "overconfidence"), shown.values(), strict=True)
+    for name, figure in named:
+        told = samples.get(f"nextlabel_{name}")
+        assert told == (figure["value"] if figure else None), name
+        assert (f"nextlabel_{name}_low" in samples) == (f"nextlabel_{name}_high" in samples) == (labels > 0)
+        if figure:
+            limits = [samples[f"nextlabel_{name}_{limit}"] for limit in ("low", "high")]
+            assert limits == [figure["low"], figure["high"]]
 
 
 def test_of_a_form_each_question_is_on_the_page_in_the_json_and_in_the_metrics(tmp_path: Path) -> None:

@@ -25,5 +25,6 @@ __all__ = [
     "peers",
     "ray_nodes",
     "sandbox",
+    "shown_project",
     "soak",
 ]

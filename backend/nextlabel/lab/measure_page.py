@@ -1,7 +1,8 @@
 """What open pages cost the web process, and whether webhooks wait for them. No Label Studio, no trainer, no model.
 
-A made-up project whose labels change as people work; browsers poll its document as `page.js` does. The cost is counted
-in CPU seconds of the web process, which other programs on the machine hardly change; the waits of webhooks they do.
+A made-up project with all that a page can hold, whose labels change as people work and which the trainer looks at in
+between; browsers poll its document as `page.js` does. The cost is counted in CPU seconds of the web process, which
+other programs on the machine hardly change; the waits of webhooks they do.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,15 @@ import psutil
 
 from nextlabel.lab.crew import percentiles
 from nextlabel.lab.sandbox import LocalBackend, Login, free_port
+from nextlabel.lab.shown_project import LABELS, fill, in_turn
+from nextlabel.loop.look_again import SHOWN
 from nextlabel.store.status import StatusBoard
-from nextlabel.versions.registry import Registry
+from nextlabel.values.next_tasks import NextTasks
 
 PROJECT = 1
 EVERY_S = 3.0  # between two polls of a browser, as in page.js
 WEBHOOKS_A_SECOND = 5.0
+MILLION = 1e6  # bytes
 TIMEOUT_S = 20.0
 UNLIMITED = httpx.Limits(max_connections=None)
 
@@ -40,9 +45,12 @@ class PagePlan:
 
 @dataclass
 class Seen:
-    """What was answered: polls by status, and milliseconds of each webhook."""
+    """What was answered: polls by status, bytes of their bodies as they were sent and as the longest one is unpacked,
+    and milliseconds of each webhook."""
 
     polls: dict[int, int] = field(default_factory=dict)
+    sent: int = 0
+    longest: int = 0
     webhooks_ms: list[float] = field(default_factory=list)
     cpu_s: float = 0.0
 
@@ -56,7 +64,7 @@ def measure(plan: PagePlan) -> dict[str, Any]:
     """The same without a page open, with one, and with all of them. Starts the web process, and stops it."""
     with tempfile.TemporaryDirectory(prefix="nextlabel-pages-") as home:
         backend = LocalBackend(_NoStudio(), Path(home), free_port(19850), "web")
-        Registry(backend.model_dir).know(PROJECT)
+        fill_up(backend.model_dir)
         backend.start()
         try:
             found = {count: asyncio.run(_watched(backend, plan, count)) for count in (0, 1, plan.browsers)}
@@ -67,6 +75,15 @@ def measure(plan: PagePlan) -> dict[str, Any]:
         "change_s": plan.change_s,
         "open": {str(count): _numbers(seen, plan) for count, seen in found.items()},
     }
+
+
+def fill_up(model_dir: Path) -> None:
+    """A project with something in every section, and as many labels to look at again as are ever listed."""
+    fill(model_dir, PROJECT, datetime.now(timezone.utc), show_people=True)
+    board = StatusBoard(model_dir)
+    found = board.look_again(PROJECT)
+    listed = zip(itertools.cycle(found.tasks), in_turn()[:SHOWN], strict=False)
+    board.put_look_again(PROJECT, replace(found, tasks=tuple(replace(one, task=task) for one, task in listed)))
 
 
 async def _watched(backend: LocalBackend, plan: PagePlan, browsers: int) -> Seen:
@@ -90,11 +107,30 @@ def _cpu_seconds(pid: int) -> float:
 
 
 async def _people(board: StatusBoard, plan: PagePlan, until: float) -> None:
-    """Labels that come, as the trainer says it."""
-    for labels in itertools.count():
-        board.put_queue(PROJECT, time.time(), state="published", labels=labels)
-        if not await _rest(plan.change_s, until):
+    """Labels that come, as the trainer says it, and a look after each that finds nothing new."""
+    while await _rest(plan.change_s / 2, until):
+        _look(board)
+        if not await _rest(plan.change_s / 2, until):
             return
+        _label(board)
+
+
+def _look(board: StatusBoard) -> None:
+    queue, people = board.queue(PROJECT), board.people(PROJECT)
+    board.put_queue(PROJECT, time.time(), reconciles=queue.reconciles + 1)
+    board.put_people(PROJECT, replace(people, at=time.time()))
+
+
+def _label(board: StatusBoard) -> None:
+    """Of the task that comes next, so that another one does."""
+    queue, people, following = board.queue(PROJECT), board.people(PROJECT), board.next_tasks(PROJECT)
+    label = LABELS[queue.labels % len(LABELS)]
+    counts = {"labels": queue.labels + 1, "pending": queue.pending + 1, "left": queue.left - 1, "pool": queue.pool - 1}
+    by_class = {**queue.by_class, label: queue.by_class[label] + 1}
+    board.put_queue(PROJECT, time.time(), reconciles=queue.reconciles + 1, by_class=by_class, **counts)
+    board.put_people(PROJECT, replace(people, today=replace(people.today, labels=people.today.labels + 1)))
+    tasks = (replace(task, rank=rank) for rank, task in enumerate((*following.tasks[1:], following.tasks[0]), 1))
+    board.put_next_tasks(PROJECT, NextTasks(time.time(), following.order, tuple(tasks)))
 
 
 async def _webhooks(client: httpx.AsyncClient, seen: Seen, until: float) -> None:
@@ -111,6 +147,8 @@ async def _browser(client: httpx.AsyncClient, seen: Seen, until: float) -> None:
     while await _rest(EVERY_S, until):
         answer = await client.get(f"/api/projects/{PROJECT}/page", headers={"If-None-Match": etag})
         seen.polls[answer.status_code] = seen.polls.get(answer.status_code, 0) + 1
+        seen.sent += answer.num_bytes_downloaded
+        seen.longest = max(seen.longest, len(answer.content))
         etag = answer.headers.get("ETag", etag)
 
 
@@ -124,6 +162,8 @@ def _numbers(seen: Seen, plan: PagePlan) -> dict[str, Any]:
     return {
         "share_of_a_core": round(seen.cpu_s / plan.seconds, 4),
         "polls": {str(status): count for status, count in sorted(seen.polls.items())},
+        "bytes_sent": seen.sent,
+        "longest_document": seen.longest,
         "webhooks": len(seen.webhooks_ms),
         "webhook_ms": percentiles(seen.webhooks_ms),
     }
@@ -132,7 +172,8 @@ def _numbers(seen: Seen, plan: PagePlan) -> dict[str, Any]:
 def report(result: Mapping[str, Any]) -> Iterator[str]:
     """A table: a row for each number of open pages."""
     yield f"{result['seconds']:g} s each; the project changes every {result['change_s']:g} s."
-    yield "\n| pages open | a core | polls | /webhook p50 | p95 | p99 |\n|---|---|---|---|---|---|"
+    yield "\n| pages open | a core | polls | sent | document | /webhook p50 | p95 | p99 |"
+    yield "|---|---|---|---|---|---|---|---|"
     for count, one in result["open"].items():
         yield _row(count, one)
 
@@ -140,4 +181,5 @@ def report(result: Mapping[str, Any]) -> Iterator[str]:
 def _row(count: str, one: Mapping[str, Any]) -> str:
     polls = ", ".join(f"{status}: {polls:,}" for status, polls in one["polls"].items()) or "none"
     waits: Sequence[str] = [f"{ms:,.1f} ms" for ms in one["webhook_ms"].values()]
-    return f"| {count} | {one['share_of_a_core']:.1%} | {polls} | {' | '.join(waits)} |"
+    sent, longest = f"{one['bytes_sent'] / MILLION:.1f} MB", f"{one['longest_document'] / 1000:.0f} kB"
+    return f"| {count} | {one['share_of_a_core']:.1%} | {polls} | {sent} | {longest} | {' | '.join(waits)} |"

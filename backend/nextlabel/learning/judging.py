@@ -205,8 +205,8 @@ def _unasked_in(text: ControlText, kind: str) -> Collection[str]:
 
 def _figures(kind: str, labels: tuple[str, ...], compared: _Compared, skipped: int) -> Figures:
     right, examples = int(compared.right[compared.whole].sum()), int(compared.whole.sum())
-    accuracy, at_worst = _share(right, examples), _share(right, examples + skipped)
-    shares = list(map(_share, compared.given_NK.sum(axis=0).tolist(), compared.asked_NK.sum(axis=0).tolist()))
+    accuracy, at_worst = quality.share_of(right, examples), quality.share_of(right, examples + skipped)
+    shares = list(map(quality.share_of, compared.given_NK.sum(axis=0).tolist(), compared.asked_NK.sum(axis=0).tolist()))
     of_kind = _of_any if kind == ANY_OF else _of_classes
     macro_f1, recalls, f1s, calibration, confused = of_kind(compared)
     classes = zip(labels, shares, recalls, f1s, confused, strict=True)
@@ -252,11 +252,7 @@ def _step_error(compared: _Compared) -> Estimate:
 
 
 def _share_of(right_N: Bools) -> Estimate:
-    return _share(int(right_N.sum()), len(right_N))
-
-
-def _share(successes: int, trials: int) -> Estimate:
-    return Estimate(successes / trials if trials else None, clopper_pearson(successes, trials), trials)
+    return quality.share_of(int(right_N.sum()), len(right_N))
 
 
 def _more(accuracy: Estimate) -> int:

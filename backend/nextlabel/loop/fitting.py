@@ -443,8 +443,7 @@ class Fitter:
             verdict = judge(question, targets, before, after, margin)
             if verdict.refused:
                 score = question.evaluate(targets, after).combined
-                why = f"its combined score on {what}, {score:.3f}, is {verdict.loss:.3f} below that of {rival.version}"
-                card = replace(card, refused=f"{why}, more than PROMOTE_MARGIN={margin:g}")
+                card = replace(card, refused=worse(what, score, verdict.loss, rival.version, margin))
             if verdict.refused or verdict.tells:
                 return replace(card, judged=f"{what} ({count})")
         # Of what the active one does not know, nothing can be lost.
@@ -615,6 +614,12 @@ def _evidence(holdout: Labelled, known: Mapping[int, str], learnt: Learnt, resul
     if fully_N.any():
         judging = [labelled for labelled, fully in zip(fitted_on, fully_N, strict=True) if fully]
         yield FITTED_ON, judging, probs_NC[fully_N]
+
+
+def worse(what: str, score: float, loss: float, rival: str, margin: float) -> str:
+    """Why a version is refused that is worse than its rival by what judges both, in words."""
+    why = f"its combined score on {what}, {score:.3f}, is {loss:.3f} below that of {rival}"
+    return f"{why}, more than PROMOTE_MARGIN={margin:g}"
 
 
 def answers_form(card: Card, config: LabelConfig) -> bool:

@@ -134,7 +134,8 @@ class Historian:
         question = measured(config.question)
         texts = control_texts(pool, question) if config.control.share else []
         answers = _answers(texts, judged_to(pool, texts), pool.control_draws(len(texts)))
-        points = points_of(history.read(self._registry, project), answers, question.labels)
+        name = question.name if isinstance(question, OneQuestion) else ""
+        points = points_of(history.read(self._registry, project), answers, question.labels, name)
         if points != self._board.history(project).points:
             self._board.put_history(project, History(self._now(), points))
 
@@ -156,14 +157,18 @@ def _answers(texts: Sequence[ControlText], last_task: int, draws: Mapping[int, s
     return {draws[text.task_ids[0]][-DRAW:]: text.answer for text in counted if text.state == ANSWERED}
 
 
-def points_of(lines: Lines, answers: Mapping[str, str], labels: tuple[str, ...]) -> tuple[Point, ...]:
+def points_of(
+    lines: Lines, answers: Mapping[str, str], labels: tuple[str, ...], question: str = ""
+) -> tuple[Point, ...]:
     """A point for each fit and each head that is kept, judged by the `answers` to texts that it has said something of:
-    also those who have no answer yet were drawn at random, so that those there were then are a random sample."""
+    also those who have no answer yet were drawn at random, so that those there were then are a random sample. Of a form
+    they answer the `question` of that name."""
     fits = [_of_fit(fit, lines.said.get(fit.version), answers, labels) for fit in lines.fits.values()]
     others = [
         _of_said(_head(said), said, answers, labels) for said in lines.said.values() if said.order not in lines.fits
     ]
-    return tuple(sorted([*fits, *others], key=lambda point: (point.at, point.labels)))
+    points = (replace(point, question=question if point.judged_by == CONTROL_SET else "") for point in (*fits, *others))
+    return tuple(sorted(points, key=lambda point: (point.at, point.labels)))
 
 
 def _head(said: Said) -> Point:

@@ -80,7 +80,7 @@ class NextTasksTeller:
         seen = [task for task, kind in kinds.items() if kind in SEEN]
         values, skipped = served.order.values(seen), set(pool.open_numbers(skipped=True)[0].tolist())
         labels, probs_of = self._said(pool, served, seen)
-        near = self._neighbours(pool, served, seen)
+        near, question = self._neighbours(pool, served, seen), _question(served)
         found = []
         for rank, (task, kind) in enumerate(kinds.items(), 1):
             probs_C = probs_of.get(task)
@@ -89,7 +89,8 @@ class NextTasksTeller:
             likely = None if probs_C is None else int(probs_C.argmax())
             label = None if likely is None else labels[likely]
             probability = None if probs_C is None else round(float(probs_C.max()), 6)
-            found.append(NextTask(task, kind, rank, why, values.get(task), label, probability, near.get(task, ())))
+            said = (values.get(task), label, probability, near.get(task, ()), question if label else "")
+            found.append(NextTask(task, kind, rank, why, *said))
         return tuple(found)
 
     def _said(self, pool: Pool, served: Served, tasks: Sequence[int]) -> tuple[tuple[str, ...], Mapping[int, Array]]:
@@ -162,9 +163,13 @@ def _why_informative(served: Served, labels: Sequence[str], probs_C: Array | Non
         return next_words.DRAWN
     if probs_C is None or len(labels) < 2:
         return next_words.NOT_SAID
+    return next_words.of_guess(labels, probs_C.tolist(), _question(served))
+
+
+def _question(served: Served) -> str:
+    """The one of a form that guesses are about; empty where it is the only one."""
     about = measured(served.config.question)
-    question = about.name if isinstance(about, OneQuestion) else ""
-    return next_words.of_guess(labels, probs_C.tolist(), question)
+    return about.name if isinstance(about, OneQuestion) else ""
 
 
 def _why_at_the_start(way: str, value: float | None) -> str:

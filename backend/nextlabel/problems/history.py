@@ -15,7 +15,8 @@ class Point:
     set or the holdout, empty where nothing can judge it: then there are no figures. There are none either while their
     interval is too wide to say anything. Of a version of an earlier release it is not known how many labels of the
     holdout judged it: its accuracy rests on 0 examples and lies between 0 and 1. `majority` is the share of the most
-    frequent class among the labels that judge.
+    frequent class among the labels that judge. Of a form the control set judges one `question`, of that name, and the
+    holdout, without a name, all of them together.
     """
 
     version: str
@@ -28,6 +29,7 @@ class Point:
     accuracy: Estimate | None = None
     macro_f1: Estimate | None = None
     majority: float | None = None
+    question: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """What the control set says of a version, as a record that is kept, sent and shown. Knows no model and no disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nextlabel.problems import quality
 from nextlabel.problems.quality import Estimate
+from nextlabel.values.arrays import Ints
 from nextlabel.values.layout import ONE_OF
 
 WIDE = 0.25  # of an interval: it says too little for a figure to be shown
@@ -89,6 +92,16 @@ class Judgement:
 def tells(estimate: Estimate | None) -> bool:
     """Whether a figure says enough to be shown."""
     return estimate is not None and estimate.value is not None and estimate.interval.width < WIDE
+
+
+def of_table(labels: Sequence[str], confusion_KK: Ints) -> tuple[OfClass, ...]:
+    """What a confusion table says of each class."""
+    shares = (quality.share_of(count, int(confusion_KK.sum())) for count in confusion_KK.sum(axis=1).tolist())
+    figures = (shares, quality.recalls(confusion_KK), quality.f1s(confusion_KK), quality.most_confused(confusion_KK))
+    return tuple(
+        OfClass(label, of, recall, f1, *((labels[other[0]], other[1]) if other else ()))
+        for label, of, recall, f1, other in zip(labels, *figures, strict=True)
+    )
 
 
 NO_JUDGEMENT = Judgement()

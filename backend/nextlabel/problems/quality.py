@@ -37,13 +37,13 @@ def confusion(targets_N: Ints, predictions_N: Ints, classes: int) -> Ints:
 def accuracy(confusion_KK: Ints) -> Estimate:
     """The share of right answers, with Clopper and Pearson's interval, as every share has here."""
     right, examples = int(np.trace(confusion_KK)), int(confusion_KK.sum())
-    return _share(right, examples)
+    return share_of(right, examples)
 
 
 def recalls(confusion_KK: Ints) -> list[Estimate]:
     """Of the examples of each class the share that was found, with Clopper and Pearson's interval."""
     pairs = zip(np.diag(confusion_KK).tolist(), confusion_KK.sum(axis=1).tolist(), strict=True)
-    return [_share(right, examples) for right, examples in pairs]
+    return [share_of(right, examples) for right, examples in pairs]
 
 
 def most_confused(confusion_KK: Ints) -> list[tuple[int, int] | None]:
@@ -61,7 +61,7 @@ def f1s(confusion_KK: Ints) -> list[Estimate]:
     `examples` counts those.
     """
     of_class = zip(*_right_and_either(confusion_KK), strict=True)
-    shares = [_share(right, either) for right, either in of_class]
+    shares = [share_of(right, either) for right, either in of_class]
     return [
         Estimate(None if share.value is None else _f1(share.value), _f1_between(share.interval), share.examples)
         for share in shares
@@ -147,7 +147,8 @@ def calibration(confidences_N: Array, right_N: Ints) -> Estimate:
     return Estimate(sure - share, Interval(sure - share - below, sure - share + above), examples)
 
 
-def _share(right: int, examples: int) -> Estimate:
+def share_of(right: int, examples: int) -> Estimate:
+    """The share of so many examples, with Clopper and Pearson's interval."""
     return Estimate(right / examples if examples else None, clopper_pearson(right, examples), examples)
 
 

@@ -234,12 +234,9 @@ def _about(count: float) -> str:
     return f"{float(f'{count:.2g}'):.0f}"
 
 
-def rows(figures: Figures, most: int | None = None) -> list[tuple[str, ...]]:
-    """A row for each class that has a label in the control set, as of `HEADER`; of more than `most` those of which most
-    is known."""
-    seen = [of_class for of_class in figures.classes if of_class.recall.examples]
-    kept = sorted(seen, key=lambda of_class: -of_class.recall.examples)[:most]
-    return [_row(of_class) for of_class in seen if of_class in kept]
+def rows(figures: Figures) -> list[tuple[str, ...]]:
+    """A row for each class that has a label in the control set, as of `HEADER`."""
+    return [_row(of_class) for of_class in figures.classes if of_class.recall.examples]
 
 
 def _row(of_class: OfClass) -> tuple[str, ...]:
@@ -251,11 +248,6 @@ def _row(of_class: OfClass) -> tuple[str, ...]:
         f"{percent(recall.value or 0.0)} ({_between(recall.interval)})",
         _number(of_class.f1),
     )
-
-
-def left_out(figures: Figures, most: int) -> int:
-    """How many classes with a label that table leaves out."""
-    return max(0, sum(bool(of_class.recall.examples) for of_class in figures.classes) - most)
 
 
 def percent(share: float) -> str:

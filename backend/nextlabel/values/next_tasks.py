@@ -20,7 +20,7 @@ class NextTask:
 
     `value` in [0, 1] is its acquisition value, `label` the most probable one, with its `probability`, and `neighbours`
     the nearest labelled tasks, the nearest first. All four are None or empty where no guess may be shown, and where
-    there is none.
+    there is none. Of a form the label answers the `question` of that name.
     """
 
     task: int
@@ -31,6 +31,7 @@ class NextTask:
     label: str | None = None
     probability: float | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    question: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """What many browsers ask for again and again, made for all of them about once a second. Knows no project."""
 
+import gzip
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 KEPT_S = 1.0
@@ -11,9 +12,11 @@ KEPT_S = 1.0
 
 @dataclass(frozen=True)
 class Kept:
-    """A document as it is sent, with what tells it from others (`etag`), until a time of the monotonic clock."""
+    """A document as it is sent, also `packed` by gzip, with what tells it from others (`etag`), until a time of the
+    monotonic clock."""
 
     body: bytes
+    packed: bytes
     etag: str
     until: float
 
@@ -43,7 +46,11 @@ class Documents:
     def _fresh(self, key: Hashable, make: Callable[[], bytes]) -> Kept:
         found = self._kept.get(key)  # who waited finds what was made meanwhile
         if found is None or self._now() >= found.until:
-            body = make()
-            found = Kept(body, sha256(body).hexdigest()[:32], self._now() + KEPT_S)
+            body, until = make(), self._now() + KEPT_S
+            found = replace(found, until=until) if found and found.body == body else _kept(body, until)
             self._kept[key] = found
         return found
+
+
+def _kept(body: bytes, until: float) -> Kept:
+    return Kept(body, gzip.compress(body, compresslevel=6), sha256(body).hexdigest()[:32], until)

@@ -1,7 +1,7 @@
 """Prometheus metrics: what the web process counts itself, and what the trainer says on the status board."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import starmap
 from types import MappingProxyType
@@ -14,13 +14,16 @@ from prometheus_client.registry import Collector
 
 from nextlabel import __version__
 from nextlabel.problems.advice import KEYS
-from nextlabel.problems.judgement import Judgement
+from nextlabel.problems.intervals import Interval
+from nextlabel.problems.judgement import tells
+from nextlabel.problems.quality import Estimate
 from nextlabel.settings import Settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.status import StatusBoard
 from nextlabel.store.summary import STATES, summary_of
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
+from nextlabel.web.classes import tables
 
 OF_QUEUE: Mapping[str, str] = MappingProxyType(  # gauges, named as in `QueueStatus`
     {
@@ -28,6 +31,7 @@ OF_QUEUE: Mapping[str, str] = MappingProxyType(  # gauges, named as in `QueueSta
         "labels": "Labelled tasks that a fit would use",
         "pending": "Labels that the newest version has not seen",
         "control": "Labelled tasks of the control set, of which nothing is learnt",
+        "holdout": "Labels of the holdout, of which nothing is learnt",
         "outside": "Labels on tasks that the queue did not offer",
         "left": "Tasks that are left to label: those of the pool, and of the control set",
         "pool": "Those of them that are in the pool, whose labels are learnt",
@@ -45,11 +49,31 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "trainer_timestamp_seconds": "When a trainer last said something of the project, in seconds since 1970",
         "version_timestamp_seconds": "When the active version was made, in seconds since 1970",
         "holdout_score": "Combined holdout score, 0 to 1",
-        "control_accuracy": "Share of right answers to tasks of the control set, of what the queue follows",
-        "control_accuracy_low": "The lower limit of its 95 % interval",
-        "control_accuracy_high": "The upper limit of its 95 % interval",
+        "suspects": "Labels that are worth a second look",
+        "reopened": "Labelled tasks that are open again for a second person",
+        "labels_today": "Labels that people gave since midnight",
+        "people_today": "People who gave a label since midnight",
+        "label_seconds": "Seconds that a label takes a person, in the middle of the last ones",
     }
 )
+# Shares with the limits of their 95 % intervals. A figure is told where the page tells it, the limits from the first
+# label on; as on the page, of a form they are about one question.
+ESTIMATES: Mapping[str, str] = MappingProxyType(
+    {
+        "control_accuracy": "Share of right answers to tasks of the control set, of what the queue follows",
+        "left_accuracy": "Share of right answers on what is left, without a label by a person",
+        "macro_f1": "Mean F1 of all classes, by the control set",
+        "overconfidence": "By how much it is surer than it is right, by the control set",
+        "agreement": "Share of tasks drawn at random to which two people gave the same answer",
+    }
+)
+OF_QUESTIONS: Mapping[str, str] = MappingProxyType(  # of a form, with the question as a label
+    {"question_accuracy": "Share of right answers to tasks of the control set, of a question of a form"}
+)
+OF_CLASSES: Mapping[str, str] = MappingProxyType(  # with question and class as labels
+    {"class_recall": "Of the texts of a class the share that is found, by the labels that judge"}
+)
+LIMITS = ("low", "high")
 HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
     {
         "helping_gain": "Gain in accuracy of 64 labels of the order over random ones, as measured",
@@ -60,16 +84,13 @@ HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
         "helping_timestamp_seconds": "When that was found out, in seconds since 1970",
     }
 )
-LABELLED: Mapping[str, tuple[str, str]] = MappingProxyType(  # gauges with a label of that name beside the project
+BY_QUESTION, BY_CLASS = ("question",), ("question", "class")
+LABELLED: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(  # gauges with labels beside the project
     {
-        "project_state": ("state", "1 for the state that the project is in, else 0"),
-        "advice": ("key", "1 for the key of what to do next, 0 for all others"),
-        "question_accuracy": (
-            "question",
-            "Share of right answers to tasks of the control set, of a question of a form",
-        ),
-        "question_accuracy_low": ("question", "The lower limit of its 95 % interval"),
-        "question_accuracy_high": ("question", "The upper limit of its 95 % interval"),
+        "project_state": (("state",), "1 for the state that the project is in, else 0"),
+        "advice": (("key",), "1 for the key of what to do next, 0 for all others"),
+        "class_labels": (BY_CLASS, "Labels of a class that a fit would use"),
+        "class_judging": (BY_CLASS, "Labels of a class that judge: of the control set or, without one, the holdout"),
     }
 )
 COUNTERS: Mapping[str, str] = MappingProxyType(
@@ -85,11 +106,11 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
 
 
 class Sample(NamedTuple):
-    """Of a project: a name of those above, its value and, where it has one, its other label."""
+    """Of a project: a name of those above, its value and its other labels."""
 
     name: str
     value: float
-    label: str = ""
+    labels: tuple[str, ...] = ()
 
 
 class Metrics:
@@ -138,8 +159,8 @@ class _TrainerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         families = _families()
         for project in self._registry.projects():
-            for name, value, *label in self._samples(project):
-                families[name].add_metric([str(project), *filter(None, label)], value)
+            for name, value, labels in self._samples(project):
+                families[name].add_metric([str(project), *labels], value)
         waiting = GaugeMetricFamily("nextlabel_jobs_waiting", "Jobs that the trainer has not begun")
         waiting.add_metric([], self._jobs.waiting())
         yield from (*families.values(), waiting, *self._traffic())
@@ -157,22 +178,54 @@ class _TrainerCollector(Collector):
         yield from starmap(Sample, zip(COUNTERS, counts, strict=True))
         yield from self._state(project)
         yield from self._quality(project)
+        yield from self._classes(project)
+        yield from self._people(project)
         yield from self._helping(project)
         yield from self._active(project)
 
     def _state(self, project: int) -> Iterator[Sample]:
         base_model, reconcile_s = self._settings.base_model, self._settings.reconcile_s
         state = summary_of(self._board, project, base_model, time.time(), reconcile_s).state
-        yield from (Sample("project_state", known == state, known) for known in STATES)
+        yield from (Sample("project_state", known == state, (known,)) for known in STATES)
         if given := self._board.advice(project).key:
-            yield from (Sample("advice", key == given, key) for key in KEYS)
+            yield from (Sample("advice", key == given, (key,)) for key in KEYS)
 
     def _quality(self, project: int) -> Iterator[Sample]:
         """The shares and their limits; nothing while nothing is known."""
         judgement = self._board.quality(project)
-        yield from _accuracy("control_accuracy", judgement, "")
+        yield from _told("left_accuracy", judgement.left)
+        if figures := judgement.figures:
+            yield from _told("control_accuracy", figures.accuracy)
+            yield from _told("macro_f1", figures.macro_f1)
+            yield from _told("overconfidence", figures.calibration, tells(figures.accuracy))
         for one in judgement.questions:
-            yield from _accuracy("question_accuracy", one, one.question)
+            yield from _told("question_accuracy", one.figures.accuracy if one.figures else None, labels=(one.question,))
+
+    def _classes(self, project: int) -> Iterator[Sample]:
+        """All of them, also those that the page folds away."""
+        queue, cards = self._board.queue(project), self._registry.cards(project)
+        for table in tables(self._board.quality(project), cards, queue):
+            for of_class, learnt in ((row.of_class, row.learnt) for row in table.rows):
+                labels = (table.question, of_class.label)
+                if learnt is not None:
+                    yield Sample("class_labels", learnt, labels)
+                yield Sample("class_judging", of_class.recall.examples, labels)
+                yield from _told("class_recall", of_class.recall, told=True, labels=labels)
+
+    def _people(self, project: int) -> Iterator[Sample]:
+        """Of all people together, and what is worth a second look."""
+        found, again = self._board.people(project), self._board.look_again(project)
+        if found.at:
+            yield Sample("labels_today", found.today.labels)
+            yield Sample("people_today", found.today.people)
+        if found.pace_s is not None:
+            yield Sample("label_seconds", found.pace_s)
+        if alike := found.agreement:
+            share = Estimate(alike.alike / alike.of, Interval(alike.low, alike.high), alike.of)
+            yield from _told("agreement", share, told=True)
+        if again.at:
+            yield Sample("suspects", len(again.tasks))
+            yield Sample("reopened", again.open)
 
     def _helping(self, project: int) -> Iterator[Sample]:
         """What is known of it; nothing while nobody has asked."""
@@ -213,19 +266,39 @@ class _TrainerCollector(Collector):
 
 def _families() -> dict[str, GaugeMetricFamily | CounterMetricFamily]:
     """By the names above, without a sample."""
-    plain = [(name, text, ["project"]) for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()]
-    labelled = [(name, text, ["project", label]) for name, (label, text) in LABELLED.items()]
+    estimates: Sequence[tuple[Mapping[str, str], tuple[str, ...]]] = (
+        (ESTIMATES, ()),
+        (OF_QUESTIONS, BY_QUESTION),
+        (OF_CLASSES, BY_CLASS),
+    )
+    gauges = [
+        *((name, (), text) for name, text in {**OF_QUEUE, **OTHER_GAUGES, **HELPING}.items()),
+        *((name, labels, text) for name, (labels, text) in LABELLED.items()),
+        *(
+            one
+            for named, labels in estimates
+            for name, text in named.items()
+            for one in _with_limits(name, labels, text)
+        ),
+    ]
     return {
-        **{
-            name: GaugeMetricFamily(f"nextlabel_{name}", text, labels=labels) for name, text, labels in plain + labelled
-        },
+        **{name: GaugeMetricFamily(f"nextlabel_{name}", text, labels=["project", *of]) for name, of, text in gauges},
         **{name: CounterMetricFamily(f"nextlabel_{name}", text, labels=["project"]) for name, text in COUNTERS.items()},
     }
 
 
-def _accuracy(name: str, judgement: Judgement, label: str) -> Iterator[Sample]:
-    accuracy = judgement.figures.accuracy if judgement.figures else None
-    if accuracy and accuracy.value is not None:
-        yield Sample(name, accuracy.value, label)
-        yield Sample(f"{name}_low", accuracy.interval.low, label)
-        yield Sample(f"{name}_high", accuracy.interval.high, label)
+def _with_limits(name: str, labels: tuple[str, ...], text: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    yield name, labels, text
+    for limit, which in zip(LIMITS, ("lower", "upper"), strict=True):
+        yield f"{name}_{limit}", labels, f"The {which} limit of its 95 % interval"
+
+
+def _told(
+    name: str, estimate: Estimate | None, told: bool | None = None, labels: tuple[str, ...] = ()
+) -> Iterator[Sample]:
+    """A figure, if it is `told` or, where that is not given, says enough; and its limits, from the first label on."""
+    if estimate is None or not estimate.examples:
+        return
+    if estimate.value is not None and (tells(estimate) if told is None else told):
+        yield Sample(name, estimate.value, labels)
+    yield from (Sample(f"{name}_{limit}", getattr(estimate.interval, limit), labels) for limit in LIMITS)

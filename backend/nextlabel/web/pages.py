@@ -98,6 +98,13 @@ def next_tasks(project: int) -> Response:
     return jsonify(id=project, **asdict(access.next_shown(project)))
 
 
+@pages.get("/api/projects/<int:project>/again")
+def look_again(project: int) -> Response:
+    """All labels that are worth a second look; without the texts."""
+    check_known(project)
+    return jsonify(id=project, **asdict(services().board.look_again(project)))
+
+
 # The documents behind the pages, which browsers poll
 
 
@@ -118,8 +125,12 @@ def _polled(what: object, make: Callable[[], dict[str, Any]]) -> Response:
     # The buttons' token is in none of it: what is kept is for everybody who may see and do the same.
     key = (what, access.may_see_texts(), access.may_press())
     kept = services().documents.get(key, lambda: json.dumps(make(), ensure_ascii=False).encode())
-    response = Response(kept.body, content_type="application/json")
-    response.set_etag(kept.etag)
+    packed = request.accept_encodings.quality("gzip") > 0
+    response = Response(kept.packed if packed else kept.body, content_type="application/json")
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    response.set_etag(f"{kept.etag}-gzip" if packed else kept.etag)
     response.make_conditional(request)
     return response
 
@@ -182,6 +193,15 @@ def _shown(template: str, said: dict[str, Any], title: str, polled: str, **more:
         file=_address,
         **more,
     )
+
+
+@pages.get("/projects/<int:project>/again")
+def all_suspects(project: int) -> str:
+    """All labels that are worth a second look, of which the project's page has the first ones."""
+    check_known(project)
+    found = panels.suspects_of(project, access.may_see_texts())
+    title = services().board.queue(project).title or "Project"
+    return render_template("again.html", q=found, id=project, title=title, address=panels.data_manager(project))
 
 
 @pages.get("/static/<path:name>")

@@ -5,8 +5,8 @@ Gathers what the trainer, the registry and the audits say; computes no figure, a
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cache, lru_cache
 from pathlib import Path
@@ -16,25 +16,26 @@ from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.history import Point
-from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass
+from nextlabel.problems.judgement import WIDE, Judgement
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 from nextlabel.settings import ProjectSettings, for_project, without_own
 from nextlabel.store import summary
 from nextlabel.store.presses import ASKED, REFUSED, Press, Presses
-from nextlabel.store.status import QueueStatus
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import KEY, LATEST, NO_OPTIONS, OWN, ProjectOptions
 from nextlabel.values.versions import Card, short_name
 from nextlabel.versions.audits import Audits
-from nextlabel.web import access
+from nextlabel.web import access, classes
+from nextlabel.web.classes import Row, Table
 from nextlabel.web.services import services
 
 Json: TypeAlias = dict[str, Any]
 
-MOST_CLASSES = 12  # rows of the table of classes
+MOST_CLASSES, FOLDED_CLASSES = 12, 100  # rows of the table of classes, and of the one that is folded below it
 MOST_PRESSES = 8
 NEWS_S = 600.0  # for so long a press that was refused stands beside the buttons
+MOST_SUSPECTS = 10  # tasks worth a second look, before somebody asks for all
 LONGEST_TEXT = 240  # characters of a task
 TONES: Mapping[str, str] = {  # how a state is shown, by that of a plain one; others are quiet
     "published": "published",
@@ -58,6 +59,8 @@ AUDIT_RUNS = (
     "certificate stop --project {0}`."
 )
 OF_PEOPLE = ("look_for", "leave_out")  # options that hold texts, or people's accounts
+# Of a queue, what changes with each look at a project and no page says: a document must stay what it is meanwhile.
+NOT_SAID = ("at", "reconciles", "errors", "unanswered", "publish_seconds", "stale")
 
 
 def document(project: int, may_see: bool) -> Json:
@@ -68,15 +71,15 @@ def document(project: int, may_see: bool) -> Json:
     return {
         "id": project,
         "title": queue.title or "Project",
-        "label_studio": f"{label_studio()}/projects/{project}/data",
+        "label_studio": data_manager(project),
         "state": state_of(project),
-        "queue": asdict(queue),
-        "start": asdict(board.start(project)),
+        "queue": _without(asdict(queue), NOT_SAID),
+        "start": _without(asdict(board.start(project)), ("at",)),
         "control_share": own.control_share,
         "start_order": own.start_order,
         "defaults": {"own": options.defaults, "latest": LATEST},
         "quality": _quality(judgement, project, options.control_first),
-        "classes": _classes(judgement, cards, queue),
+        "classes": _classes(project, classes.tables(judgement, cards, queue)),
         "advice": _advice(project),
         "helping": _helping(project),
         "audit": _audit(project),
@@ -84,7 +87,7 @@ def document(project: int, may_see: bool) -> Json:
         "random": random_of(project),
         "next": _with_texts(next_of(project), project, may_see),
         "people": people_of(project),
-        "look_again": _with_texts(look_again_of(project), project, may_see),
+        "look_again": suspects_of(project, may_see, MOST_SUSPECTS),
         "presses": _presses(project, may_see),
         "versions": _versions(project, cards, history or []),
         "options": _options(own, options, may_see),
@@ -117,6 +120,11 @@ def _why_failed(state: Json) -> str:
 def label_studio() -> str:
     """Its address, as a browser may see it."""
     return str(without_password(services().settings.label_studio_url)).rstrip("/")
+
+
+def data_manager(project: int) -> str:
+    """Where a project's tasks are there."""
+    return f"{label_studio()}/projects/{project}/data"
 
 
 # What the trainer puts on the board
@@ -152,13 +160,20 @@ def _advice(project: int) -> Json | None:
 def people_of(project: int) -> Json | None:
     """Who labels, how much, how fast and how alike."""
     found = access.people_shown(project)
-    return asdict(found) if found.at else None
+    return _without(asdict(found), ("at",)) if found.at else None
 
 
-def look_again_of(project: int) -> Json | None:
-    """Tasks whose label is worth a second look."""
+def suspects_of(project: int, may_see: bool, most: int | None = None) -> Json | None:
+    """Tasks whose label is worth a second look, the first `most` of those that are `listed`."""
     found = services().board.look_again(project)
-    return asdict(found) if found.at else None
+    if not found.at:
+        return None
+    shown = {**asdict(replace(found, tasks=found.tasks[:most])), "listed": len(found.tasks)}
+    return _with_texts(shown, project, may_see)
+
+
+def _without(said: Json, names: Collection[str]) -> Json:
+    return {name: value for name, value in said.items() if name not in names}
 
 
 def _presses(project: int, may_see: bool) -> list[Json]:
@@ -255,7 +270,7 @@ def _narrow(found: Json | None) -> Json | None:
 def _accuracies(judgement: Judgement) -> Json:
     """A figure, or the range in which it will be."""
     found = judgement.figures.accuracy if judgement.figures else None
-    return {"accuracy": _narrow(_estimate(found)), "early": _early(found)}
+    return {"accuracy": _narrow(_estimate(found)), "early": _early(found), "question": judgement.question}
 
 
 def _early(estimate: Estimate | None) -> Json | None:
@@ -302,28 +317,37 @@ def _of_question(judgement: Judgement, first: int) -> Json:
     }
 
 
-def _classes(judgement: Judgement, cards: Sequence[Card], queue: QueueStatus) -> list[Json] | None:
-    """A table for each question of which something is known; None before any class has a control label."""
-    learnt = queue.by_class or next((card.label_counts for card in cards if card.version == queue.version), {})
-    judged = [one for one in quality_words.each(judgement) if one.figures and one.sample.answered]
-    return [_table(one.question, one.figures, learnt) for one in judged if one.figures] or None
+def _classes(project: int, found: Sequence[Table]) -> list[Json] | None:
+    """Tables of all classes; None before there is any label."""
+    return [{**_table(table), "command": f"nextlabel quality --project {project}"} for table in found] or None
 
 
-def _table(question: str, figures: Figures, learnt: Mapping[str, int]) -> Json:
-    """Of more than `MOST_CLASSES` those of which most is known."""
-    seen = [one for one in figures.classes if one.recall.examples]
-    kept = sorted(seen, key=lambda one: -one.recall.examples)[:MOST_CLASSES]
-    rows = [_class(one, learnt) for one in seen if one in kept]
-    return {"question": question, "rows": rows, "more": quality_words.left_out(figures, MOST_CLASSES)}
+def _table(table: Table) -> Json:
+    """Of more than `MOST_CLASSES` those first of which most is known; the `others` stand below."""
+    rows: Sequence[Row] = table.rows
+    if len(rows) > MOST_CLASSES:
+        rows = sorted(rows, key=lambda row: (-row.of_class.recall.examples, -(row.learnt or 0)))
+    shown = [_class(row) for row in rows[: MOST_CLASSES + FOLDED_CLASSES]]
+    return {
+        "question": table.question,
+        "judged_by": table.judged_by,
+        "rows": shown[:MOST_CLASSES],
+        "others": shown[MOST_CLASSES:],
+        "more": len(rows) - len(shown),
+    }
 
 
-def _class(one: OfClass, learnt: Mapping[str, int]) -> Json:
-    figures = {"share": _estimate(one.share), "recall": _estimate(one.recall), "f1": _estimate(one.f1)}
-    return {"label": one.label, "learnt": learnt.get(one.label), "confused": _confused(one), **figures}
-
-
-def _confused(one: OfClass) -> str:
-    return f"{one.taken_for} ({one.times} of {one.recall.examples})" if one.times >= quality_words.PATTERN else ""
+def _class(row: Row) -> Json:
+    """Without a figure where the class has no label that judges."""
+    one = row.of_class
+    known = one.recall.examples > 0
+    figures = {
+        "share": _estimate(one.share),
+        "recall": _estimate(one.recall),
+        "f1": _estimate(one.f1 if known else None),
+    }
+    confused = f"{one.taken_for} ({one.times} of {one.recall.examples})" if one.times >= quality_words.PATTERN else ""
+    return {"label": one.label, "learnt": row.learnt, "judging": one.recall.examples, "confused": confused, **figures}
 
 
 def _helping(project: int) -> Json | None:
@@ -413,6 +437,7 @@ def _version(card: Card, active: str, before: str | None, measured: Json) -> Jso
         "verdict": card.verdict,
         "before": short_name(before) if before and card.version == active else "",
         "accuracy": measured.get("accuracy"),
+        "question": measured.get("question", ""),
         "scores": card.scores,
         "seconds": card.seconds,
         "reason": card.reason,
