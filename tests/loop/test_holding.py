@@ -71,7 +71,8 @@ def free(
 ) -> list[int]:
     """What may stand in the queue of all tasks, the best first."""
     embedder: Any = more.get("embedder", Axes())
-    holding = Holding(pool, PROJECT, more.get("words", Words()), embedder, published, unknown)
+    best = more.get("best", lambda limit: [])
+    holding = Holding(pool, PROJECT, more.get("words", Words()), embedder, published, unknown, best)
     return [task.task_id for task in holding([Ranked(i, 1 - i / 10) for i in TEXTS], depth=9, least=least)]
 
 
@@ -99,6 +100,23 @@ def test_a_second_look_embeds_nothing_and_counts_no_words(pool: Pool) -> None:
     pool.upsert([TaskRow(i, Example(i, f"and {i}"), False, False, False, 0, ()) for i in (8, 9)])
     free(pool, embedder=embedder, words=words)
     assert words.known[PROJECT][1] is not first
+
+
+def test_those_that_may_follow_are_embedded_with_them_the_best_first(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nextlabel.loop.near_copies.AHEAD", 2)
+    pool.upsert([TaskRow(i, Example(i, f"and {i}"), False, False, False, 0, ()) for i in range(8, 13)])
+    embedder, asked = Axes(), list[int]()
+
+    def best(limit: int) -> Sequence[int]:
+        asked.append(limit)
+        return [1, 12, 4, 9, 8]
+
+    free(pool, embedder=embedder, best=best)
+    assert embedder.embedded == [*TEXTS, 9, 12]
+    free(pool, embedder=embedder, best=best)
+    assert len(asked) == 1, "nothing is missing"
 
 
 def test_where_the_checkpoint_cannot_embed_words_are_compared_all_the_same(pool: Pool) -> None:
@@ -132,11 +150,12 @@ def test_what_the_newest_version_knows_is_known_though_it_was_refused_or_left(tm
         version=before,
     )
     studio: Any = None
+    order: Any = SimpleNamespace(name=before, ranked=lambda limit, skipped: [])
     controller = Controller(house.settings, house.registry, house.board, studio, house.jobs)
-    _, holding = controller._kept_out(house.pool, found, before)
+    _, holding = controller._kept_out(house.pool, found, order)
     assert [task.task_id for task in holding([Ranked(302, 0.5)], 9, 0)] == [302]
     house.registry.discard(houses.PROJECT, house.registry.newest(houses.PROJECT) or "")
-    _, holding = controller._kept_out(house.pool, found, before)
+    _, holding = controller._kept_out(house.pool, found, order)
     assert holding([Ranked(302, 0.5)], 9, 0) == [], "no version knows 301"
     house.pool.__exit__()
 

@@ -542,7 +542,7 @@ class Controller:
         is left."""
         project, fitting = found.project, self._turn.fit_runs
         hinted = functools.partial(self._jobs.hinted, project.id)
-        pointless, free = ((), all_free) if alone else self._kept_out(pool, found, order.name)
+        pointless, free = ((), all_free) if alone else self._kept_out(pool, found, order)
         with Publisher(
             self._studio,
             pool,
@@ -589,7 +589,7 @@ class Controller:
             return []
         return wants_of(options, found.config, pool.labels(found.config.question, holdout=False))
 
-    def _kept_out(self, pool: Pool, found: _Found, order: str) -> tuple[Collection[int], Free]:
+    def _kept_out(self, pool: Pool, found: _Found, order: Order) -> tuple[Collection[int], Free]:
         """Of an order tasks that are certified or copies of labelled ones, and what holds near-copies back."""
         project, question = found.project, found.config.question
         certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
@@ -597,8 +597,12 @@ class Controller:
             return certified, all_free
         known = known_labels(self._registry, project.id, found.version)
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
-        published = in_queue(pool, order, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
-        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known)
+        published = in_queue(pool, order.name, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
+
+        def best(limit: int) -> Sequence[int]:
+            return [task.task_id for task in order.ranked(limit, skipped=False)]
+
+        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known, best)
         return pool.copies_of_labelled(question) | certified, holding
 
     def _certified(self, pool: Pool, project: int, config: LabelConfig) -> list[int]:

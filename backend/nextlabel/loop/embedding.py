@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from nextlabel.model import checkpoints
-from nextlabel.model.classifier import Progress, Recipe, load_base
+from nextlabel.model.classifier import Classifier, Progress, Recipe, load_base
 from nextlabel.model.tokens import TokenCache
 from nextlabel.processes import trim_heap
 from nextlabel.store.pool import EMBEDDINGS, Pool
@@ -41,13 +41,21 @@ class Embedder:
         if not examples:
             return
         pool.keep_vectors_of(EMBEDDINGS, [self.name])
-        encoder = self._resident.run(load_base, self._recipe, self._caches(project))
+        loaded: list[Classifier] = []
+
+        def rows(some: Sequence[Example], counted: Progress | None) -> Array:
+            """In one turn: each may have to wait for a slice of a pool."""
+            if not loaded:
+                loaded.append(load_base(self._recipe, self._caches(project)))
+            embedded_ND: Array = loaded[0].embed(some, counted)
+            return embedded_ND
+
         for start in range(0, len(examples), SLICE):
             some = examples[start : start + SLICE]
-            embedded_ND = self._resident.run(encoder.embed, some, _counting_from(start, len(examples), progress))
+            embedded_ND = self._resident.run(rows, some, _counting_from(start, len(examples), progress))
             pool.put_vectors(EMBEDDINGS, self.name, some, embedded_ND.astype(np.float16))
         log.info("project %d: embedded %d texts", project, len(examples))
-        del encoder
+        loaded.clear()
         trim_heap()
 
     def of_texts(self, texts: Sequence[str]) -> Array:

@@ -4,7 +4,7 @@ What a head learns of a label is too little for that: its near-copies would soon
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 SAMPLE = 20_000  # texts of a project that say which words are common
 MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
 AHEAD = 64  # texts that are embedded with those that are looked at
+MOST_AHEAD = 1024  # so far down the order they are looked for
 MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
 
 
@@ -63,6 +64,7 @@ class Holding:
 
     Of near-copies the best one is free, unless there is one among the `published` and `unknown` tasks: the first are in
     the queue and without a label, or on somebody's screen; the others are labelled, and the version does not know that.
+    With tasks that have to be embedded go those that may follow: `best(n)` are the n most informative ones.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class Holding:
         embedder: Embedder,
         published: Collection[int],
         unknown: Collection[int],
+        best: Callable[[int], Sequence[int]],
     ):
-        self._pool, self._project, self._words, self._embedder = pool, project, words, embedder
+        self._pool, self._project, self._words, self._embedder, self._best = pool, project, words, embedder, best
         self._before = sorted({*published, *sorted(unknown)[-MOST_LABELLED:]})
 
     def __call__(self, ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
@@ -106,10 +109,13 @@ class Holding:
         return np.array([rows.get(example.id, none_D) for example in examples]).reshape(len(examples), len(none_D))
 
     def _complete(self, name: str, task_ids: Sequence[int]) -> None:
-        """See that there are embeddings of these tasks; of some more, as the encoder has to be loaded for them."""
+        """See that there are embeddings of these tasks; and of some that may follow them, as the encoder has to be
+        loaded and waits for its turn: a queue that is filled while a pool is being scored waits for a slice each time.
+        """
         missing = self._pool.without_vector(EMBEDDINGS, name, task_ids)
         if missing:
-            ids_N, numbers_N = self._pool.open_numbers(skipped=False)
-            ahead = ids_N[~self._pool.latest_vectors(EMBEDDINGS, name).knows(numbers_N)][:AHEAD].tolist()
-            wanted = self._pool.examples({*ahead, *(example.id for example in missing)})
-            self._embedder.embed(self._pool, self._project, [example for example in wanted if example.pair is None])
+            following = self._best(len(task_ids) + MOST_AHEAD)
+            new = {example.id: example for example in self._pool.without_vector(EMBEDDINGS, name, following)}
+            ahead = [new[task_id] for task_id in following if task_id in new][:AHEAD]
+            wanted = {example.id: example for example in (*missing, *ahead) if example.pair is None}
+            self._embedder.embed(self._pool, self._project, [wanted[task_id] for task_id in sorted(wanted)])
