@@ -3,4 +3,4 @@
 Owns where a fit, a part of a pool or an arm of a simulation runs; refuses to know what is computed.
 """
 
-__all__ = ["cluster", "local", "resources", "rounds", "tasks"]
+__all__ = ["cluster", "local", "rounds", "tasks"]
