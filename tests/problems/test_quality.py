@@ -205,4 +205,6 @@ def test_the_mean_error_by_hand() -> None:
     found = quality.step_error(np.array([0, 0, 1, 3]), 5)
     assert (found.value, found.examples) == (1.0, 4)
     assert 0 < found.interval.low < 1 < found.interval.high < 4
+    none = quality.step_error(np.zeros(40, dtype=int), 2).interval
+    assert none == clopper_pearson(0, 40), "of two steps it is a share, also where none is wrong"
     assert quality.step_error(np.array([], dtype=int), 5) == quality.Estimate(None, Interval(0.0, 4.0), 0)

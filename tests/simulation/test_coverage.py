@@ -16,6 +16,7 @@ from nextlabel.simulation import confusion_tables, coverage
 from nextlabel.simulation.confusion_tables import TABLES, ConfusionTable
 from nextlabel.simulation.coverage import LABELS, METHODS, REPLAYS, Cell, Method
 
+METHODS_NAMED = {method.name: method for method in METHODS[-2:]}
 NAMED = {(method.figure, method.name): method for method in METHODS}
 TESTED = [
     NAMED["accuracy", "Wilson"],
@@ -80,6 +81,15 @@ def test_calibration_covers_92_percent_and_more_of_whatever_table() -> None:
     assert sum(cell.coverage for cell in cells) / len(cells) >= 0.95
 
 
+@pytest.mark.parametrize("method", ["mean of the labels' limits", "sum of the shares' limits"])
+def test_what_is_asked_of_labels_and_steps_is_covered_in_every_table(method: str) -> None:
+    cells = [cell for cell in COMMITTED if cell.method == method]
+    assert len(cells) == len(TABLES) * len(LABELS)
+    assert min(cell.coverage for cell in cells) >= 0.95
+    [again] = [cell for cell in coverage.play(EVEN, [METHODS_NAMED[method]]) if cell.labels == LABELS[0]]
+    assert again in cells
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_true_figures_are_those_of_scikit_learn(table: ConfusionTable) -> None:
     labels = np.arange(table.classes)
@@ -95,6 +105,14 @@ def test_true_figures_are_those_of_scikit_learn(table: ConfusionTable) -> None:
 def test_true_calibration_by_hand() -> None:
     table = ConfusionTable("of four", np.array([[3, 1], [0, 0]]), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
     assert table.overconfidence == pytest.approx((3 * 0.99 + 0.6) / 4 - 3 / 4)
+
+
+def test_true_mean_error_and_the_tables_of_each_label_by_hand() -> None:
+    counts_KK = np.array([[3, 1, 1], [0, 2, 0], [2, 0, 1]])
+    assert ConfusionTable("of ten", counts_KK, (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)).step_error == (1 + 2 + 2 * 2) / 10
+    first, *_, last = coverage._each_and_the_rest(counts_KK)
+    assert first.tolist() == [[3, 2], [2, 3]]
+    assert last.tolist() == [[6, 1], [2, 1]]
 
 
 def test_replays_are_the_same_each_time_whatever_else_is_counted() -> None:

@@ -56,13 +56,13 @@ def test_what_was_issued_is_known_for_good_and_it_is_known_whether_that_is_all(a
     assert audits.issued(7, 1) == (frozenset(), True)
     for digest in ("ab" * 32, "cd" * 32, "ab" * 32):
         audits.note_issued(7, 1, digest)
-    assert audits.issued(7, 1) == ({"ab" * 32, "cd" * 32}, True)
+    assert audits.issued(7, 1) == (frozenset({"ab" * 32, "cd" * 32}), True)
     write(tmp_path / "backup.zip", tmp_path, {}, "0.1.0", "2026-01-03")
     contents = read(tmp_path / "backup.zip")
     restore(tmp_path / "backup.zip", contents, contents.files, tmp_path / "restored")
     assert Audits(tmp_path / "restored").issued(7, 1) == audits.issued(7, 1)
     (tmp_path / "audits" / "7" / "1" / ISSUED).unlink()  # as an earlier build would have begun it
-    assert audits.issued(7, 1) == ({"ab" * 32, "cd" * 32}, False)
+    assert audits.issued(7, 1) == (frozenset({"ab" * 32, "cd" * 32}), False)
     with pytest.raises(BadAuditError, match="cannot be noted"):
         audits.note_issued(7, 2, "ab" * 32)
 

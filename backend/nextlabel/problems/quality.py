@@ -120,12 +120,18 @@ def macro_f1_of_labels(tables: Sequence[Ints]) -> Estimate:
 
 
 def step_error(errors_N: Ints, steps: int) -> Estimate:
-    """The mean of absolute errors, in steps from 0 to `steps` - 1, with Wilson's interval for a mean."""
-    most = steps - 1
-    if not len(errors_N) or not most:
-        return Estimate(None, Interval(0.0, float(most)), len(errors_N))
-    low, high = _mean_interval(errors_N / most)
-    return Estimate(float(np.mean(errors_N)), Interval(most * low, most * high), len(errors_N))
+    """The mean of absolute errors, in steps from 0 to `steps` - 1.
+
+    It is the sum over s = 1, 2, ... of the shares that miss by s or more, and its limits are the sums of theirs: wide
+    with many steps, as a sample cannot exclude that a few answers miss by far. From the variance of a sample without an
+    error, an interval would have hardly any width.
+    """
+    examples = len(errors_N)
+    if not examples or steps < 2:
+        return Estimate(None, Interval(0.0, float(steps - 1)), examples)
+    limits = [clopper_pearson(int(np.sum(errors_N >= step)), examples) for step in range(1, steps)]
+    low, high = (float(sum(limit[side] for limit in limits)) for side in (0, 1))
+    return Estimate(float(np.mean(errors_N)), Interval(low, high), examples)
 
 
 def calibration(confidences_N: Array, right_N: Ints) -> Estimate:

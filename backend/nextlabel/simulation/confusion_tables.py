@@ -50,6 +50,12 @@ class ConfusionTable:
         return sum(f1 or 0.0 for f1 in self.f1s) / self.classes
 
     @property
+    def step_error(self) -> float:
+        """By how many steps answers miss on average, were the classes steps in their order."""
+        away_KK = np.abs(np.subtract.outer(np.arange(self.classes), np.arange(self.classes)))
+        return float((self.counts_KK * away_KK).sum() / self.counts_KK.sum())
+
+    @property
     def overconfidence(self) -> float:
         """Mean confidence minus accuracy."""
         right, wrong = (float(np.dot(CONFIDENCES, weights)) for weights in (self.when_right, self.when_wrong))

@@ -31,7 +31,8 @@ with the truth: where one class of two is absent it is at 0.91 to 0.93 by exact 
 Figures of single classes are counted over all classes and replays where the sample has an example. F1 of a class that
 is neither there nor predicted counts as 0 in the true macro-F1. The bootstrap takes percentiles of {DRAWS} resamples;
 its macro-F1 is over the classes seen in the resample, as scikit-learn's is by default. Where a figure is looked at
-after each label, what the intervals of all looks have in common must cover it."""
+after each label, what the intervals of all looks have in common must cover it. Labels of which any may be given are
+counted on the same tables, where one belongs to each text; steps are the classes in their order."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Sample:
     def right(self) -> Ints:
         """By example (N): 1 for a right answer, else 0."""
         return np.asarray(self.cells_N // self.classes == self.cells_N % self.classes, dtype=np.int64)
+
+    @property
+    def step_errors(self) -> Ints:
+        """By example (N): by how many steps the answer misses, were the classes steps."""
+        return np.asarray(np.abs(self.cells_N // self.classes - self.cells_N % self.classes), dtype=np.int64)
 
     @property
     def resampled(self) -> Ints:
@@ -166,6 +172,16 @@ def _resampled_macro_f1(sample: Sample) -> Array:
     return np.asarray(f1_BK.sum(axis=1) / (both_BK > 0).sum(axis=1), dtype=np.float64)
 
 
+def _each_and_the_rest(confusion_KK: Ints) -> list[Ints]:
+    """Of each class a table (2 x 2): not it, and it."""
+    right_K, is_K, said_K = np.diag(confusion_KK), confusion_KK.sum(axis=1), confusion_KK.sum(axis=0)
+    neither_K = confusion_KK.sum() - is_K - said_K + right_K
+    cells = zip(
+        neither_K.tolist(), (said_K - right_K).tolist(), (is_K - right_K).tolist(), right_K.tolist(), strict=True
+    )
+    return [np.array(counts, dtype=np.int64).reshape(2, 2) for counts in cells]
+
+
 def _gaps(sample: Sample) -> Array:
     return sample.confidences_N - sample.right
 
@@ -214,6 +230,18 @@ METHODS = (
         BOOTSTRAP,
         lambda table: [table.overconfidence],
         _bootstrap(lambda sample: _gaps(sample)[sample.resampled].mean(axis=1)),
+    ),
+    Method(
+        "macro-F1, as of labels of which any may be given",
+        "mean of the labels' limits",
+        lambda table: [table.macro_f1],
+        lambda sample: [quality.macro_f1_of_labels(_each_and_the_rest(sample.confusion)).interval],
+    ),
+    Method(
+        "mean error, as of steps",
+        "sum of the shares' limits",
+        lambda table: [table.step_error],
+        lambda sample: [quality.step_error(sample.step_errors, sample.classes).interval],
     ),
 )
 
