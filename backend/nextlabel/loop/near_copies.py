@@ -114,7 +114,8 @@ class Holding:
         """
         missing = self._pool.without_vector(EMBEDDINGS, name, task_ids)
         if missing:
-            following = self._best(len(task_ids) + MOST_AHEAD)
+            asked = set(task_ids)
+            following = [task for task in self._best(len(asked) + MOST_AHEAD) if task not in asked]
             new = {example.id: example for example in self._pool.without_vector(EMBEDDINGS, name, following)}
             ahead = [new[task_id] for task_id in following if task_id in new][:AHEAD]
             wanted = {example.id: example for example in (*missing, *ahead) if example.pair is None}
