@@ -10,7 +10,7 @@ import pytest
 
 from helpers.fits import QUICK
 from helpers.live_project import LiveProject, kill
-from helpers.waiting import wait_until
+from helpers.waiting import WAIT_S, wait_until
 from nextlabel.__main__ import main
 from nextlabel.lab.importing import import_corpus, result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
@@ -155,7 +155,7 @@ def guesses(project: LiveProject) -> list[object]:
     tasks = [project.studio.task(task) for task in sorted(audited(project))[:2]]
     config = project.studio.project(project.id).label_config
     body = {"tasks": tasks, "project": f"{project.id}.1", "label_config": config}
-    answers = httpx.post(f"{project.backend.url}/predict", json=body, timeout=60).json()["results"]
+    answers = httpx.post(f"{project.backend.url}/predict", json=body, timeout=WAIT_S).json()["results"]
     return [found["result"] for found in answers]
 
 
