@@ -175,6 +175,11 @@ def test_a_text_that_is_shown_once_more_at_times_is_nothing_to_say() -> None:
         assert (config.fields, config.left_out) == (("text",), ())
 
 
+def test_a_text_is_not_hidden_by_its_own_condition_which_the_editor_does_not_regard() -> None:
+    more = text("more", 'visibleWhen="choice-selected"')
+    assert parse_label_config(view(text("text"), more, choices())).fields == ("text", "more")
+
+
 def test_an_identifier_alone_is_the_text() -> None:
     config = parse_label_config(view(text("text_id"), choices('toName="text_id"')))
     assert (config.fields, config.left_out) == (("text_id",), ())

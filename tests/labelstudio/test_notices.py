@@ -224,7 +224,7 @@ def test_what_labels_may_mean(look: Look, labels: Sequence[str], given: Sequence
     [
         ("Don't know", "don't know", """--map-label 'Don'"'"'t know=don'"'"'t know'"""),
         ("- 1", "-1", "--map-label='- 1=-1'"),
-        ("$Low", "$low", "--map-label '$Low=$low'"),
+        ("Low$", "low$", "--map-label 'Low$=low$'"),
     ],
 )
 def test_a_proposal_can_be_pasted_into_a_shell(say: Say, old: str, new: str, option: str) -> None:

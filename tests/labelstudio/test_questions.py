@@ -489,7 +489,8 @@ def test_a_label_that_one_question_lost_is_taken_back_although_another_still_has
 
 def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
     of_items = (
-        '<Repeater on="$turns"><Text name="turn_{{idx}}" value="$turns[{{idx}}].text"/><Choices name="q_{{idx}}.a" '
+        '<Repeater on="$turns"><Header value="$turns[{{idx}}].who"/>'
+        '<Text name="turn_{{idx}}" value="$turns[{{idx}}].text"/><Choices name="q_{{idx}}.a" '
         'toName="turn_{{idx}}"><Choice value="a"/><Choice value="b"/></Choices></Repeater>'
     )
     config = config_of(TONES, of_items)

@@ -47,15 +47,15 @@ def texts_of(root: Element, fields: Sequence[str]) -> Texts:
         raise RefusedConfigError(f"The labelling config shows no text of the task's data. {why}")
     read, left_out = _chosen(shown, fields) if fields else _read_by_itself(root, shown)
     others = [element for element in objects if element not in shown]
-    around = tuple(_around(root, read))
+    around = tuple(_around([element for element in root.iter() if element not in inside], read))
     of_items = (f"{element.get('value')!r} is of items in a <Repeater>" for element in inside if element.tag in KINDS)
     left_out = (*left_out, *_without_words(objects), *dict.fromkeys(sorted(of_items)))
     return Texts(read, left_out, _names(shown), _names(others), around)
 
 
-def _around(root: Element, read: Sequence[TextField]) -> Iterator[str]:
+def _around(elements: Sequence[Element], read: Sequence[TextField]) -> Iterator[str]:
     known = {path for text in read for path in variables(text.value)}
-    for element in root.iter():
+    for element in elements:
         value = element.get("value", "")
         if element.tag in AROUND and not known.issuperset(variables(value)):
             yield (
