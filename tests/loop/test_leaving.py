@@ -24,6 +24,7 @@ from helpers.house import POOL, PROJECT, TRAIN, House
 from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NextlabelError
 from nextlabel.labelstudio.config import LabelConfig
+from nextlabel.learning.certificate import digest
 from nextlabel.loop import machine_labels
 from nextlabel.loop.auditing import freeze_pool, in_force, progress
 from nextlabel.loop.leaving import Written, source_of, write_checkpoint, write_labels, write_summary
@@ -299,7 +300,9 @@ def test_only_what_a_certificate_is_about_is_marked_and_only_for_the_version_tha
     card = ModelCard.load(tmp_path / "model" / "README.md")
     found = {result.dataset_split: result for result in card.data.eval_results or ()}
     assert found["audit"].metric_value == pytest.approx(0.6)
-    claim = json.loads((tmp_path / "model" / "certificate.json").read_text())["claim"]
+    certificate = json.loads((tmp_path / "model" / "certificate.json").read_text())
+    claim, issued = certificate["claim"], Audits(house.settings.model_dir).issued(PROJECT, certificate["audit"])
+    assert issued == (frozenset([digest(certificate)]), True), "else nobody could tell it from a forged one"
     assert claim in card.text
     edited = min(within - set(first))
     house.pool.upsert([TaskRow(edited, Example(edited, "another text"), False, False, False, 0, ())])
