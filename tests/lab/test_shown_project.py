@@ -53,7 +53,7 @@ def test_each_figure_is_of_the_labels_that_it_names(board: StatusBoard, tmp_path
 
 def test_it_says_nothing_that_the_program_does_not_say(board: StatusBoard, tmp_path: Path) -> None:
     advice, helping, judgement = board.advice(PROJECT), board.helping(PROJECT), board.quality(PROJECT)
-    assert advice == advise(judgement, helping, False, 0, advice.since, NO_ADVICE, project=PROJECT)
+    assert advice == advise(judgement, helping, False, None, advice.since, NO_ADVICE, project=PROJECT)
     assert advice.key in KEYS
     tasks = board.next_tasks(PROJECT).tasks
     assert {task.kind for task in tasks} <= {INFORMATIVE, CONTROL, WANTED, AGAIN}

@@ -34,12 +34,11 @@ def test_who_ignores_the_order_is_noticed_and_left_out_of_training_and_let_in_ag
     # The order changes while she labels: what is offered meanwhile is no other way, and what she labels while a window
     # is nearly empty is counted by nobody.
     tasks: list[int] = []
-    pool = Pool(pool_path(project.backend.model_dir, project.id))
-    while project.board.queue(project.id).outside < SOME:
-        tasks.append(max(set(pool.open_ids()) - offers.of(project.id)))
-        anna.annotate(tasks[-1], result_of("different"), lead_time_s=4.2)
-        wait_until(lambda: tasks[-1] in pool.labelled_ids(), "the label to be read")
-    pool.close()
+    with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
+        while project.board.queue(project.id).outside < SOME:
+            tasks.append(max(set(pool.open_ids()) - offers.of(project.id)))
+            anna.annotate(tasks[-1], result_of("different"), lead_time_s=4.2)
+            wait_until(lambda: tasks[-1] in pool.labelled_ids(), "the label to be read")
     another_way = set(tasks) - offers.of(project.id)
     assert len(another_way) >= SOME
     [warning] = project.board.queue(project.id).warnings

@@ -175,10 +175,10 @@ def test_on_a_wide_screen_all_but_tables_for_a_few_stands_open(browser: Any, add
     page = shown.open(address)
     shut = "[...document.querySelectorAll('details[id]:not([open]):not(.ask)')].map((one) => one.id)"
     assert page.evaluate(shut) == ["curve-table", "options", "timings"]
-    assert page.is_visible("text=On random second votes")
+    assert page.is_visible("#people > p")
     page.click("#people > summary")
     page.evaluate("scrollTo(0, 0)")
-    assert page.is_hidden("text=On random second votes")
+    assert page.is_hidden("#people > p")
     shown.context.close()
 
 

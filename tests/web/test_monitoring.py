@@ -181,11 +181,12 @@ def test_what_the_page_shows_is_in_the_metrics(tmp_path: Path) -> None:
     shown = {name: queue[name] for name in OF_QUEUE} | {
         "control_accuracy": quality["accuracy"]["value"], "left_accuracy": quality["left"]["value"],
         "overconfidence": quality["calibration"]["value"], "labels_today": people["today"]["labels"],
-        "people_today": people["today"]["people"], "label_seconds": people["pace_s"],
+        "people_today": people["today"]["people"],
         "agreement": alike["alike"] / alike["of"], "agreement_low": alike["low"], "agreement_high": alike["high"],
         "suspects": said["look_again"]["listed"], "reopened": said["look_again"]["open"],
     }  # fmt: skip
     assert {name: samples[f"nextlabel_{name}", str(PROJECT)] for name in shown} == pytest.approx(shown)
+    assert samples.get(("nextlabel_label_seconds", str(PROJECT))) == people["pace_s"]
     for row in said["classes"][0]["rows"]:
         of_class = {name: value for (name, *labels), value in samples.items() if row["label"] in labels}
         assert of_class["nextlabel_class_labels"] == row["learnt"]

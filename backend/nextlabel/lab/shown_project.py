@@ -431,7 +431,7 @@ class ShownProject:
         self.board.put_people(self._id, figures(pool, self._config, names, at))
         self.board.put_helping(self._id, found)
         judgement = self.board.quality(self._id)
-        self.board.put_advice(self._id, advise(judgement, found, False, 0, at, NO_ADVICE, project=self._id))
+        self.board.put_advice(self._id, advise(judgement, found, False, None, at, NO_ADVICE, project=self._id))
 
 
 def _stand_in() -> Any:

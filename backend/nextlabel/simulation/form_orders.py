@@ -101,7 +101,8 @@ class Scene:
         if arm != CARDINALITY:
             return most_informative_first(values_N)
         usual = self.pool.targets_NC[list(known)].sum(axis=1).mean()
-        return np.lexsort((-values_N, -np.abs(self.layout.guesses(probs_NC).sum(axis=1) - usual)))
+        unusual_N = np.abs(self.layout.guesses(probs_NC).sum(axis=1) - usual)
+        return np.asarray(np.lexsort((-values_N, -unusual_N)))
 
     def scores(self, probs_NC: Array) -> dict[str, float]:
         """By measure, of the test's probabilities."""

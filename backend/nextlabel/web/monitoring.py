@@ -218,8 +218,8 @@ class _TrainerCollector(Collector):
         if found.at:
             yield Sample("labels_today", found.today.labels)
             yield Sample("people_today", found.today.people)
-        if found.pace_s is not None:
-            yield Sample("label_seconds", found.pace_s)
+        if (pace_s := found.without_names.pace_s) is not None:
+            yield Sample("label_seconds", pace_s)
         if alike := found.agreement:
             share = Estimate(alike.alike / alike.of, Interval(alike.low, alike.high), alike.of)
             yield from _told("agreement", share, told=True)
