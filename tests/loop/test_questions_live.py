@@ -176,7 +176,7 @@ def audit_and_answer(project: FormProject, command: Callable[..., tuple[int, str
     assert (code, "has begun: the queue holds its tasks alone" in said) == (0, True), said
     audit = Audits(project.backend.model_dir).running(project.id)
     assert audit is not None
-    assert version_of(audit.version) == version_of(number), "or a head of it that has come since"
+    assert version_of(audit.version) == version_of(number or ""), "or a head of it that has come since"
     right = [Answer(one, 1, "") for one in audit.said[: audit.most_labels]]
     needed = next(n for n in range(1, len(right) + 1) if passed(audit, right[:n]) == audit.plan.parts[-1])
     for place in range(needed):
