@@ -209,10 +209,16 @@ def test_what_was_measured_is_told_and_that_it_says_nothing_of_another_machine()
 
 def test_too_little_room_on_the_disk_is_said() -> None:
     memory, disk = words.on_room(Room(int(1.3 * GIB), 0, 16 * GIB, 6, 91 * 2**20, 54 * 2**20, 40 * GIB), "data")
-    assert memory == "memory: about 1.3 GiB in the trainer during a fit; this machine has 16.0 GiB."
+    assert memory == (
+        "memory: about 1.3 GiB in the trainer during a fit, and for moments up to half as much again; this machine has "
+        "16.0 GiB."
+    )
     assert disk == (
         "disk: about 600 MiB in MODEL_DIR=data: 6 versions of 91 MiB, 54 MiB for the texts; 40.0 GiB are free."
     )
     gpu, short = words.on_room(Room(GIB, 3 * GIB, GIB, 6, 440 * 2**20, 54 * 2**20, GIB), "data")
-    assert gpu == "memory: about 1.0 GiB in the trainer during a fit, and 3.0 GiB on the GPU; this machine has 1.0 GiB."
+    assert gpu == (
+        "memory: about 1.0 GiB in the trainer during a fit, and 3.0 GiB on the GPU, and for moments up to half as much "
+        "again; this machine has 1.0 GiB."
+    )
     assert short.endswith("; 1.0 GiB are free. That is too little.")
