@@ -213,8 +213,8 @@ def on_room(room: Room, model_dir: str) -> Iterator[str]:
     """What it takes of memory and disk."""
     gpu = f", and {size(room.on_gpu)} on the GPU" if room.on_gpu else ""
     yield (
-        f"memory: about {size(room.memory)} in the trainer during a fit{gpu}, and for moments up to half as much again; "
-        f"this machine has {size(room.machine)}."
+        f"memory: about {size(room.memory)} in the trainer during a fit{gpu}, and for moments up to half as much "
+        f"again; this machine has {size(room.machine)}."
     )
     needed = room.versions * room.version + room.texts
     short = ". That is too little" if needed > room.free else ""
