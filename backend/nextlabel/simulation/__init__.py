@@ -29,6 +29,7 @@ __all__ = [
     "records",
     "replay",
     "report",
+    "second_labels",
     "session",
     "starts",
     "study",
