@@ -13,6 +13,7 @@ from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.doubt import PEOPLE
 from nextlabel.simulation.second_labels import ALL, HALF, MEASURES, NEW, SUSPECTS, WAYS, Project, SecondPlan
+from nextlabel.simulation.starts import Frozen
 from nextlabel.values.examples import Example
 
 
@@ -78,4 +79,4 @@ def test_a_label_that_a_second_person_gives_too_stays() -> None:
     project.label(range(0, 60, 2))
     project.annotate(ALL, 20)
     assert (project.in_force_N == clusters(20).targets_N[project.tasks]).all()
-    assert project.measured(second_labels.Frozen(clusters(20).features_ND, clusters(20).targets_N))["again"] == 1.0
+    assert project.measured(Frozen(clusters(20).features_ND.astype(np.float64), clusters(20).targets_N))["again"] == 1.0
