@@ -117,7 +117,7 @@ def value_of(probs: np.ndarray) -> float:  # type: ignore[type-arg]
     """By the numbers of the checkpoint, in their order, as docs/questions.md says."""
     margin_of_topic = 1 - abs(probs[0] - probs[1])
     margin_of_where = 1 - abs(probs[2] - probs[3])
-    tones = sum(1 - abs(2 * p - 1) for p in probs[4:6]) / 2
+    tones = max(1 - abs(2 * p - 1) for p in probs[4:6])
     steps = np.arange(3)
     spread = float(probs[6:] @ steps**2 - (probs[6:] @ steps) ** 2)
     return float(np.mean([margin_of_topic, margin_of_where, tones, spread]))

@@ -205,14 +205,14 @@ def of_form(value: Value, probs_NKC: Array, draws_N: Array, layout: Layout) -> A
 
 
 def _of_question(value: Value, kind: str, probs_NKC: Array, draws_N: Array) -> Array:
-    """Where any labels may be given, each is a question of two classes, and their mean counts: by the highest of them a
-    label that many texts have is asked for alone, and rare ones are not learnt (reports/form-orders)."""
+    """Where any labels may be given, each is a question of two classes, and the least certain one counts. Their mean is
+    better on one of three corpora and worse on another (reports/form-orders)."""
     if kind == ORDERED and value in (entropy, margin, least_confidence):
         return spread(probs_NKC)
     if kind != ANY_OF:
         return value(probs_NKC, draws_N)
     each_LN = [value(np.stack([p_NK, 1 - p_NK], axis=2), draws_N) for p_NK in np.moveaxis(probs_NKC, 2, 0)]
-    return np.asarray(np.mean(each_LN, axis=0))
+    return np.asarray(np.max(each_LN, axis=0))
 
 
 def spread(probs_NKC: Array) -> Array:

@@ -45,9 +45,9 @@ Heads around zero (`learning/heads`) on the base encoder's frozen embeddings, fi
 the first {START_LABELS} labels come in the order of `{START}`, the others by `{SERVED}`.
 
 *{TOPICS}*: any labels may be given. Half of the texts are those of the corpus; half are two of them, their embedding
-the mean of both, their labels those of both. The value of a text is the mean of its labels' values (which is
-served), or the highest of them; or first come texts whose number of likely labels is farthest from the mean number that
-labelled texts have, equal ones by the highest (`{CARDINALITY}`: Li & Guo 2013).
+the mean of both, their labels those of both. The value of a text is the highest of its labels' values (`{MAXIMUM}`,
+which is served), or their mean; or first come texts whose number of likely labels is farthest from the mean number that
+labelled texts have, equal ones by `{MAXIMUM}` (`{CARDINALITY}`: Li & Guo 2013).
 
 *{RARE}*: a question with one answer, and a yes or no whose yes is 1 % of the pool: a class that is thinned out, with
 every seed another one; a text of it has no topic. The value is that of the topic alone, or the mean (which is served)
