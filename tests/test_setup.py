@@ -97,7 +97,7 @@ sys.exit(main([{command!r}]))
     done = subprocess.run([sys.executable, "-c", wall], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"The package {package} is not installed. In a checkout scripts/setup")
+    assert line.startswith(f"The package {package} is not installed. In the checkout scripts/setup")
 
 
 def test_a_missing_module_of_our_own_is_no_missing_package() -> None:

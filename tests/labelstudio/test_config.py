@@ -232,7 +232,7 @@ def test_a_config_that_is_made_for_pairs_is_read_as_one() -> None:
     config = parse_label_config(pair_config('Do they say the "same"?', ("s1", "s2"), ("pos", "neg")))
     assert (config.fields, config.labels, config.to_name) == (("s1", "s2"), ("pos", "neg"), "s1")
     vote = to_vote(config, {"result": result_of(config, "neg"), "created_at": "2026"})
-    assert vote == Vote("neg", False, "2026")
+    assert vote == Vote("neg", False, "2026", first="2026")
 
 
 def test_ignored_labels_are_no_classes_and_two_others_must_be_left() -> None:

@@ -51,7 +51,7 @@ def test_what_is_predicted_is_stored_as_the_editor_stores_it_and_read_again(
     prediction = predicted(config, answer)
     [item] = prediction["result"]
     assert (item["value"], item["type"]) == (value, control.item_type)
-    assert to_vote(config, {**prediction, "created_at": "2026"}) == Vote(vote.label, False, "2026")
+    assert to_vote(config, {**prediction, "created_at": "2026"}) == Vote(vote.label, False, "2026", first="2026")
     assert [shown["value"] for shown in result_of(config, answer)] == [value]
     assert can_show(config, results.shown(prediction["result"]))
     assert not can_show(config_of(tags("Choices", 'name="other"', "k", "l")), results.shown(prediction["result"]))
@@ -65,7 +65,7 @@ def test_which_of_two_texts_is_one_of_two_answers() -> None:
     assert (item["to_name"], item["value"]) == ("s1", {"selected": "right"})
     # The editor names the control itself.
     stored = {"from_name": "better", "to_name": "better", "type": "pairwise", "value": {"selected": "left"}}
-    assert to_vote(config, {"result": [stored], "created_at": "2026"}) == Vote("left", False, "2026")
+    assert to_vote(config, {"result": [stored], "created_at": "2026"}) == Vote("left", False, "2026", first="2026")
 
 
 TOPIC = tags("Choices", 'name="topic"', "news", "sport")

@@ -612,6 +612,6 @@ def test_the_place_of_a_task_that_is_open_again_marks_no_control_text(
     project, marked = scene(look_again=1), list[Mapping[str, float]]()
     [task] = [one.task for one in project.look().tasks if one.state == OPEN]
     project.pool.note_published(Published(1, 3, "v1", 0.2), Published(2, task, "v1", 0.7))
-    monkeypatch.setattr(Marks, "_mark", lambda self, pool, project, lowest: marked.append(lowest))
+    monkeypatch.setattr(Marks, "_mark", lambda self, pool, project, lowest, *_: marked.append(lowest))
     Marks(project.registry).look(project.pool, 1, CONFIG, "v1")
     assert marked == [{"v1": 0.8}], "only what was asked for by its value says how far down the order was asked for"

@@ -47,7 +47,7 @@ def metrics(tmp_path: Path) -> str:
     board, registry = StatusBoard(tmp_path), Registry(tmp_path)
     half = Estimate(0.5, Interval(0.4, 0.6), 90)
     board.put_queue(PROJECT, 1.0, labels=40, by_class={"pos": 22, "neg": 18})
-    board.put_people(PROJECT, People(1.0, False, Today(3, 1), 9.0, Agreement(8, 10, 0.4, 0.9)))
+    board.put_people(PROJECT, People(1.0, False, Today(3, 1), 9.0, Agreement(8, 10, 0.4, 0.9), paced=3))
     board.put_look_again(PROJECT, LookAgain(1.0, tasks=(Suspect(3, "pos", 0.9, ("it is odd",)),)))
     board.put_advice(PROJECT, Advice("go_on", "Go on.", 1.0))
     board.put_helping(
