@@ -46,7 +46,7 @@ MEASURES: Mapping[str, str] = {
 ABOUT = f"""\
 The first labels come by `{SERVED}`, each from one of {PEOPLE} people. Then as many annotations again come in {ROUNDS}
 rounds: as labels of new tasks by `{SERVED}` (`{NEW}`), or first as second labels, by another person, of labelled tasks:
-of the suspects of `nextlabel look-again` (`{SUSPECTS}`), or of the most doubtful ones, for half of the annotations or
+of the suspects that look-again lists (`{SUSPECTS}`), or of the most doubtful ones, for half of the annotations or
 for all. Each label is wrong with the share that is given, evenly over the other classes. Of two labels that differ that
 one counts which model and people find more probable. A fresh head on the base encoder's frozen embeddings learns all
 labels in force.
