@@ -116,6 +116,28 @@ def test_the_whole_page_is_drawn_and_nothing_is_complained_of(browser: Any, addr
         shown.context.close()
 
 
+def test_below_the_curve_stand_the_newest_versions_values_until_another_is_pointed_to(
+    browser: Any, address: str, home: Path
+) -> None:
+    shown = Shown(browser)
+    page = shown.open(address)
+    page.wait_for_selector("#plot canvas")
+    newest = StatusBoard(home).history(PROJECT).points[-1]
+    assert newest.accuracy is not None
+    told = page.locator("#plot .u-legend")
+    words = [str(newest.labels), f"{100 * newest.accuracy.value:.0f} %"]
+    assert [word for word in words if word not in told.inner_text()] == []
+    page.hover("#plot .u-over", position={"x": 5, "y": 50})
+    page.wait_for_function(
+        "(labels) => !document.querySelector('#plot .u-legend').innerText.includes(labels)", arg=words[0]
+    )
+    page.mouse.move(0, 0)
+    page.wait_for_function(
+        "(labels) => document.querySelector('#plot .u-legend').innerText.includes(labels)", arg=words[0]
+    )
+    shown.context.close()
+
+
 def test_what_is_polled_changes_in_its_place(browser: Any, address: str, home: Path) -> None:
     shown = Shown(browser, viewport={"width": 900, "height": 300})
     shown.page.clock.install()

@@ -154,7 +154,7 @@
     const rows = table(said.history, said.random);
     if (!rows.length) return;
     const columns = ["x", "value", "low", "high", "random", "majority"].map((key) => rows.map((row) => row[key] ?? null));
-    plot = new uPlot(look(place.parentElement.clientWidth), columns, place);
+    plot = new uPlot(look(place.parentElement.clientWidth, columns[1].findLastIndex((value) => value !== null)), columns, place);
   }
 
   function table(history, random) {
@@ -169,7 +169,9 @@
     return [...at.values()].sort((a, b) => a.x - b.x);
   }
 
-  function look(width) {
+  function look(width, newest) {
+    // The values below the figure are those of the newest version until somebody points to another one.
+    const tell = (drawn) => { if (drawn.legend.idx === null) drawn.setLegend({idx: newest}); };
     const text = colour("quiet"), rule = colour("rule"), font = "12px system-ui, sans-serif";
     const percent = (value) => value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`;
     const axis = {stroke: text, grid: {stroke: rule, width: 1}, ticks: {stroke: rule}, font, labelFont: font};
@@ -187,6 +189,7 @@
       ],
       bands: [{series: [3, 2], fill: colour("band")}],
       legend: {markers: {show: false}},
+      hooks: {ready: [tell], setLegend: [tell]},
     };
   }
 
