@@ -124,6 +124,7 @@ def test_below_the_curve_stand_the_newest_versions_values_until_another_is_point
     page.wait_for_selector("#plot canvas")
     newest = StatusBoard(home).history(PROJECT).points[-1]
     assert newest.accuracy is not None
+    assert newest.accuracy.value is not None
     told = page.locator("#plot .u-legend")
     words = [str(newest.labels), f"{100 * newest.accuracy.value:.0f} %"]
     assert [word for word in words if word not in told.inner_text()] == []
