@@ -200,6 +200,8 @@ def test_what_was_measured_is_told_and_that_it_says_nothing_of_another_machine()
         "times: measured on this machine just now, with m on cpu: 0.53 s for a step of a fit, 1,068 texts a second "
         "scored."
     )
+    beside = words.on_speed("m", "cpu", 0.5, 10, beside=1.3)
+    assert "0.5 s for a step of a fit (1.3 times that are counted, as Label Studio needs the cores, too), 10" in beside
     assert "the backend at http://gpu.lan:9090 seems to run on another one" in words.on_speed(
         "m", "cpu", 1, 1, "http://gpu.lan:9090"
     )

@@ -20,7 +20,7 @@ from nextlabel.labelstudio.preview_words import on_labels
 from nextlabel.learning import auto_recipe, quick_version
 from nextlabel.loop import fitting, starting
 from nextlabel.loop.copies import learnt_from
-from nextlabel.loop.preview import ReadProject, counted, fits_of, is_here, order_of
+from nextlabel.loop.preview import BESIDE, ReadProject, counted, fits_of, is_here, order_of
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.speed import Speed, measure
 from nextlabel.settings import Settings, for_project
@@ -81,8 +81,10 @@ def test_a_project_that_comes_with_many_labels_has_an_order_by_its_quick_version
     fits = fits_of(settings, read, SPEED)
     assert (fits.labels, fits.quick, fits.waits_for) == (2000, quick_version.LABELS, "")
     assert fits.steps == auto_recipe.steps(2000)
-    assert fits.quick_s == 2.0 + 0.5 * auto_recipe.steps(quick_version.LABELS)
-    assert fits.seconds == 2.0 + 0.5 * fits.steps + 2 * 2000 / 100, "its labels are read for the heads and the gate"
+    assert fits.quick_s == 2.0 + 0.5 * BESIDE * auto_recipe.steps(quick_version.LABELS)
+    assert fits.seconds == 2.0 + 0.5 * BESIDE * fits.steps + 2 * 2000 / 100, (
+        "its labels are read for the heads and the gate"
+    )
     order = order_of(read, SPEED, fits)
     assert order is not None
     assert order.parts == {
@@ -97,7 +99,7 @@ def test_a_project_that_comes_with_many_labels_has_an_order_by_its_quick_version
 def test_with_some_labels_the_first_version_is_the_thorough_one(found: Found, settings: Settings) -> None:
     read = found(["pos", "neg"] * 50, 200, near_copies="serve", head="off")
     fits = fits_of(settings, read, SPEED)
-    assert (fits.labels, fits.quick, fits.seconds) == (100, 0, 2.0 + 0.5 * auto_recipe.steps(100))
+    assert (fits.labels, fits.quick, fits.seconds) == (100, 0, 2.0 + 0.5 * BESIDE * auto_recipe.steps(100))
     order = order_of(read, SPEED, fits)
     assert order is not None
     assert order.seconds == 7.0 + fits.seconds + 200 / 100

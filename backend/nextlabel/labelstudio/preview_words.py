@@ -195,11 +195,18 @@ def on_unknown(fits: Fits, why: str) -> str:
 
 
 def on_speed(
-    base_model: str, device: str, step_s: float, texts_per_s: float, elsewhere: str = "", cluster: bool = False
+    base_model: str,
+    device: str,
+    step_s: float,
+    texts_per_s: float,
+    elsewhere: str = "",
+    cluster: bool = False,
+    beside: float = 1.0,
 ) -> str:
     """What the times rest on. `elsewhere`: the address of a backend that seems to run on another machine; `cluster`:
-    whether fits are computed on one."""
-    rates = f"{step_s:.2g} s for a step of a fit, {texts_per_s:,.0f} texts a second scored"
+    whether fits are computed on one; `beside`: times as long a step is taken to last beside Label Studio."""
+    more = f" ({beside:g} times that are counted, as Label Studio needs the cores, too)" if beside > 1 else ""
+    rates = f"{step_s:.2g} s for a step of a fit{more}, {texts_per_s:,.0f} texts a second scored"
     other = (
         f"; the backend at {elsewhere} seems to run on another one: they are true if its trainer runs here"
         if elsewhere

@@ -38,6 +38,9 @@ from nextlabel.versions.registry import Registry
 
 FITTED, SCORED = 128, 256  # texts of the trial: an epoch of the first is of all lengths
 HALF = 2  # bytes of a number in a vector that is kept
+BESIDE = (
+    1.3  # times as long a step takes where Label Studio and the web process need the cores, too (docs/connecting.md)
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ def _on_costs(settings: Settings, plan: Plan, read: ReadProject) -> Iterator[str
         speed.step_s,
         speed.texts_per_s,
         elsewhere,
+        beside=BESIDE if speed.device == "cpu" else 1.0,
         cluster=bool(settings.ray_address),
     )
     yield from words.on_room(_room(settings, read, speed), str(settings.model_dir))
@@ -181,7 +185,7 @@ def fits_of(settings: Settings, read: ReadProject, speed: Speed | None) -> Fits:
 
 
 def _fit_s(speed: Speed, steps: int) -> float:
-    return speed.load_s + steps * speed.step_s
+    return speed.load_s + steps * speed.step_s * (BESIDE if speed.device == "cpu" else 1)
 
 
 def order_of(read: ReadProject, speed: Speed, fits: Fits) -> FirstOrder | None:
