@@ -53,7 +53,10 @@ def test_each_figure_is_of_the_labels_that_it_names(board: StatusBoard, tmp_path
 
 def test_it_says_nothing_that_the_program_does_not_say(board: StatusBoard, tmp_path: Path) -> None:
     advice, helping, judgement = board.advice(PROJECT), board.helping(PROJECT), board.quality(PROJECT)
-    assert advice == advise(judgement, helping, False, None, advice.since, NO_ADVICE, project=PROJECT)
+    queue = board.queue(PROJECT)
+    since, left = advice.since, queue.left
+    assert advice == advise(judgement, helping, False, None, since, NO_ADVICE, project=PROJECT, left=left)
+    assert queue.message == f"{queue.pending} of 64 new labels until the next fit"
     assert advice.key in KEYS
     tasks = board.next_tasks(PROJECT).tasks
     assert {task.kind for task in tasks} <= {INFORMATIVE, CONTROL, WANTED, AGAIN}

@@ -126,7 +126,7 @@ def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_lef
     left = house.pool.open_examples()
     cards = house.registry.cards(PROJECT)[:2]
     now, before = ([probs_C.argmax() for probs_C in house.resident.score(c, left, exact=False).probs_NC] for c in cards)
-    assert (found.labels, found.tasks, found.seconds) == (len(LATER), len(left), 20.0)
+    assert (found.labels, found.tasks, found.seconds, found.people) == (len(LATER), len(left), 20.0, 1)
     assert "They are about 19 minutes of people's work" in " ".join(sentences(asked(house)))
     quick = replace(asked(house), next_labels=replace(found, seconds=1.0))
     assert "They are about 56 seconds of people's work" in " ".join(sentences(quick))

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from xml.sax.saxutils import quoteattr
 
 import datasets
@@ -23,11 +24,12 @@ from huggingface_hub import ModelCard
 from helpers.house import POOL, PROJECT, TRAIN, House
 from helpers.paths import ROOT
 from nextlabel.errors import BadSettingError, NextlabelError
+from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.certificate import digest
 from nextlabel.loop import machine_labels
 from nextlabel.loop.auditing import freeze_pool, in_force, progress
-from nextlabel.loop.leaving import Written, source_of, write_checkpoint, write_labels, write_summary
+from nextlabel.loop.leaving import Written, effort_of, source_of, write_checkpoint, write_labels, write_summary
 from nextlabel.loop.machine_labels import MACHINE, NOT_ASKED, PERSON, MachineLabels
 from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.judgement import NO_JUDGEMENT
@@ -366,6 +368,19 @@ with whole(Path(sys.argv[1])) as beside:
     assert [path.name for path in out.iterdir()] == ["model.safetensors"]
     with pytest.raises(NextlabelError, match="is not empty"), whole(out):
         raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("givers", "shown", "hours"),
+    [("112233", False, 0.05), ("111123", False, None), ("1122", False, None), ("1111", True, 4 * 30 / 3600)],
+)
+def test_the_hours_are_told_where_they_are_nobodys_own(givers: str, shown: bool, hours: float | None) -> None:
+    given = [{"completed_by": int(giver), "lead_time": 30.0, "result": []} for giver in givers]
+    imported = {"completed_by": 9, "lead_time": None, "result": []}
+    studio = cast(LabelStudioClient, SimpleNamespace(annotated_tasks=lambda _: [[{"annotations": [*given, imported]}]]))
+    found = effort_of(studio, 1, shown)
+    assert (found.people, found.answers, found.imported) == (len(set(givers)), len(givers), 1)
+    assert found.hours == pytest.approx(hours) if hours else found.hours is None
 
 
 def test_the_page_for_whoever_paid_says_what_is_known_and_names_nobody(house: House, tmp_path: Path) -> None:

@@ -284,5 +284,5 @@ def test_how_many_labels_do_not_count_is_said_in_a_sentence() -> None:
         + changes
     ]
     assert said(CountedLess(), Counting((LeftOut("7"), LeftOut("9", "2026-11-03", "")))) == [
-        f"No label is of 7 or 9 2026-11-03.., whose labels are to be left out. {changes}"
+        f"None of the labels is of an account and a day that `leave_out` names. {changes}"
     ]

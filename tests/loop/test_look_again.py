@@ -25,7 +25,7 @@ from nextlabel.labelstudio.project_options import (
 from nextlabel.learning.control import Control
 from nextlabel.learning.second_votes import Draw, drawn
 from nextlabel.learning.suspects import Answered, LookedAt
-from nextlabel.loop.look_again import AGAIN, ANEW, DRAWN_OPEN, EVERY, Again, Asker
+from nextlabel.loop.look_again import AGAIN, ANEW, DRAWN_OPEN, EVERY, Again, Labelled
 from nextlabel.loop.marks import Marks
 from nextlabel.problems.look_again import OPEN, LookAgain, Suspect
 from nextlabel.problems.single_choice import SingleChoice
@@ -142,7 +142,7 @@ class Scene:
 
     def look(self) -> LookAgain:
         project = Project(1, "", "", "", None, False, 0, 0, False, False, people=self.people)
-        self.again.look(Asker(self.pool, project, SingleChoice(LABELS), self.ours, self.pause, lambda: self.hinted))
+        self.again.look(Labelled(self.pool, project, SingleChoice(LABELS), self.ours, self.pause, lambda: self.hinted))
         return self.board.look_again(1)
 
     def set_options(self, **changes: Any) -> None:

@@ -14,7 +14,7 @@ from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, Sampl
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 
-advise = partial(advice.advise, project=7)
+advise = partial(advice.advise, project=7, left=900)
 
 
 def share(right: int, of: int) -> Estimate:
@@ -43,10 +43,18 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             False,
             SOME,
             "At least 95 % of the labels of version 5.12 on 812 tasks are right, by an audit; up to 5 % may be wrong. "
-            "Nobody has labelled 640 of them. `nextlabel certificate issue --project 7 --out certificate.json --labels "
-            "labels.csv` writes",
+            "Nobody has labelled 640 of them. If that suffices, stop: `nextlabel certificate issue --project 7 --out "
+            "certificate.json --labels labels.csv` writes these labels to a file, and `nextlabel finish --project 7 "
+            "--certified` into Label Studio",
         ),
-        (advice.CANNOT_TELL, NO_JUDGEMENT, CHANGED, False, None, "no control set"),
+        (
+            advice.CANNOT_TELL,
+            NO_JUDGEMENT,
+            CHANGED,
+            False,
+            None,
+            "no control set, so that nothing can be told: `nextlabel quality --project 7` says how to get one",
+        ),
         (
             advice.TOO_EARLY,
             replace(KNOWN, figures=None, why="no version is fitted yet"),
@@ -68,22 +76,22 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
         ),
         (advice.AUDIT_WORTH_IT, SURE, STILL, False, None, "`nextlabel certificate start --project 7 --dry-run`"),
         (advice.AUDIT_WORTH_IT, replace(SURE, question="a tone"), STILL, False, None, "--dry-run --question 'a tone'"),
+        (advice.GO_ON, KNOWN, CHANGED, False, None, "the next 64 labels may change"),
         (
-            advice.GO_ON,
+            advice.HARDLY_CHANGES,
             KNOWN,
-            replace(CHANGED, next_labels=replace(CHANGED.next_labels, left=12)),
+            Helping(next_labels=NextLabels(64, 0.0, 900)),
             False,
             None,
-            "the labels of the 12 tasks left may change",
+            "more than 0.1 points",
         ),
-        (advice.GO_ON, KNOWN, CHANGED, False, None, "the next 64 labels may change"),
         (
             advice.HARDLY_CHANGES,
             KNOWN,
             STILL,
             False,
             None,
-            "and stop if it does: the next 64 labels will hardly change it by more than 0.5 points",
+            "See whether this accuracy is enough: the next 64 labels will hardly change it by more than 0.5",
         ),
         (advice.CANNOT_TELL, KNOWN, Helping(), False, None, "still to be found out"),
         (
@@ -105,6 +113,20 @@ def test_the_advice_follows_from_what_is_known(
     assert words in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("left", "key", "words"),
+    [
+        (12, advice.GO_ON, "Go on: the labels of the 12 tasks left may change"),
+        (0, advice.CANNOT_TELL, "No task is left to label: import more, or `nextlabel export --project 7 --everything"),
+    ],
+)
+def test_the_advice_is_about_the_tasks_that_are_left_now(left: int, key: str, words: str) -> None:
+    before = replace(CHANGED, next_labels=replace(CHANGED.next_labels, left=900))
+    found = advise(KNOWN, before, False, None, 9.0, NO_ADVICE, left=left)
+    assert found.key == key
+    assert found.sentence.startswith(words)
+
+
 def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
     tone, topic = (replace(SURE, question=name) for name in ("tone", "topic"))
     form = replace(tone, questions=(tone, topic))
@@ -122,7 +144,7 @@ def test_what_an_older_version_was_found_to_gain_is_not_said_of_the_one_in_force
     said = advise(KNOWN, of_it, False, None, 9.0, NO_ADVICE)
     assert said == advise(KNOWN, STILL, False, None, 9.0, NO_ADVICE)
     assert advise(KNOWN, of_another, False, None, 9.0, NO_ADVICE) == replace(
-        said, sentence=f"{said.sentence} That was found of version 1.3."
+        said, sentence=f"{said.sentence} That was found for version 1.3."
     )
 
 

@@ -12,7 +12,7 @@ from nextlabel.problems.helping_words import is_of, sentences
         ("nextlabel-3-T", []),
         ("nextlabel-3.9-T", []),
         ("", []),
-        ("nextlabel-5-T", ["Found of version 3, and not yet of version 5, which is active now."]),
+        ("nextlabel-5-T", ["This is about version 3; version 5, which is active now, has not been looked at yet."]),
     ],
 )
 def test_what_was_found_of_another_version_than_is_active_says_so_first(active: str, said: list[str]) -> None:

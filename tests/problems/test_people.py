@@ -24,6 +24,7 @@ from nextlabel.problems.people import (
     Person,
     Today,
     agreement,
+    crowd,
     pace_s,
     paced,
     persons,
@@ -59,6 +60,8 @@ def test_the_pace_is_that_of_the_last_labels_without_breaks() -> None:
 def test_without_names_nobodys_own_speed_is_told() -> None:
     given = [Given("abc"[at % 3], float(at), 9.0) for at in range(PACED)]
     assert (paced(given), paced([*given, *(Given("a", 1e6 + at, 9.0) for at in range(PACED))])) == (3, 1)
+    assert crowd("aab") == 1, "more than half are of one, and so is what lies in the middle"
+    assert [crowd(givers) for givers in ("", "a", "aabb", "aabbc")] == [0, 1, 2, 3]
     found = People(1.0, True, Today(9, 3), 9.0, None, "", (Person("a", 3, 9, 9.0, 0, 0, ""),), paced=3)
     shown = found.without_names
     assert (shown.names_shown, shown.people, shown.pace_s, shown.today) == (False, (), 9.0, Today(9, 3))

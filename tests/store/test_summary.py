@@ -12,6 +12,7 @@ from nextlabel.store.summary import (
     FITTING,
     LEFT_ALONE,
     NO_FIT,
+    NOT_LOOKED_AT,
     PAUSED,
     QUEUE_STATES,
     SILENT,
@@ -107,4 +108,4 @@ def test_a_trainer_that_says_nothing_any_more_is_not_believed_to_fit() -> None:
 
 def test_of_a_project_that_nobody_has_looked_at_that_is_said() -> None:
     found = summary(QueueStatus(), FitStatus(), "", NOW, RECONCILE_S)
-    assert found == Summary("waiting", ("No trainer has looked at this project yet.",))
+    assert found == Summary("waiting", (NOT_LOOKED_AT,))

@@ -40,6 +40,7 @@ from nextlabel.web.app import MAX_BODY
 from nextlabel.web.protocol import HINTS, MAX_TASKS
 from nextlabel.web.services import MAX_PREDICTIONS
 from nextlabel.web.serving import WEB_THREADS
+from nextlabel.web.words import sentence as as_sentence
 
 LABELS = ("pos", "neg", "mixed")
 CHOICES = "".join(f'<Choice value="{label}"/>' for label in LABELS)
@@ -988,7 +989,7 @@ def test_page_and_project_say_one_state_whatever_its_parts_say(fresh: FlaskClien
         shown, said = page(fresh), fresh.get(f"/api/projects/{PROJECT}").get_json()
         assert re.findall(r'<span class="state (.*?)">(.*?)</span>', shown) == [(colour, state)]
         assert (said["state"], said["progress"]) == (state, None)
-        assert all(f"<p>{sentence}</p>" in shown for sentence in said["sentences"])
+        assert all(f"<p>{as_sentence(one)}</p>" in shown for one in said["sentences"])
         assert "<progress" not in shown
         assert ("11 labels" in shown, "in the order of" in shown) == 2 * (state == "fit failed",)
         board.put_queue(PROJECT, now, state="disconnected", message="it is gone")

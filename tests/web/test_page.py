@@ -34,7 +34,7 @@ from nextlabel.values.versions import PREFIX
 from nextlabel.versions.audits import PLAN, Audits
 from nextlabel.versions.registry import Registry
 from nextlabel.web import access
-from nextlabel.web.documents import KEPT_S, Documents
+from nextlabel.web.documents import KEPT_S, LONGEST_S, Documents
 from nextlabel.web.pages import SECTIONS, STATIC
 from nextlabel.web.panels import MOST_SUSPECTS, NEWS_S
 from nextlabel.web.words import between, number, with_names
@@ -254,8 +254,8 @@ def test_whether_it_helps_says_of_which_version_it_was_found_if_another_is_activ
     client: FlaskClient, tmp_path: Path
 ) -> None:
     registry = Registry(tmp_path)
-    words = "Found of version 8, and not yet of version 5, which is active now."
-    beside = "found of version 8, not yet of the one that is active"
+    words = "This is about version 8; version 5, which is active now, has not been looked at yet."
+    beside = "found for version 8, not yet for the active one"
     assert words not in client.get("/").text
     assert beside not in client.get("/").text
     assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["of_active"]
@@ -391,7 +391,7 @@ def test_who_may_not_see_texts_gets_none_and_no_button(client: FlaskClient, tmp_
     for hidden in (*texts(), "my money"):
         assert hidden not in closed_page + json.dumps(blind)
     assert not {"form", "button", "input"} & set(parse(closed_page).tags)
-    why = "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS"
+    why = "Texts, names and buttons are for whoever presents BASIC_AUTH_USER and BASIC_AUTH_PASS"
     assert (why in closed_page, why in open_page) == (True, False)
     assert "s3cret" not in open_page + json.dumps(seeing)
 
@@ -456,7 +456,7 @@ def test_a_page_that_is_loaded_is_never_an_old_one(client: FlaskClient, tmp_path
 
 def test_a_document_is_made_once_for_all_who_ask_and_nobody_waits_for_a_slow_one() -> None:
     now, made = [0.0], list[int]()
-    documents = Documents(lambda: now[0])
+    documents = Documents(lambda: now[0], lambda: 0.0)
 
     def make() -> bytes:
         made.append(len(made))
@@ -479,6 +479,22 @@ def test_a_document_is_made_once_for_all_who_ask_and_nobody_waits_for_a_slow_one
     maker.join(10)
     assert documents.get("page", make).body == b"slow"
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(("took_s", "kept_s"), [(0.001, KEPT_S), (0.03, 3.0), (5.0, LONGEST_S)])
+def test_a_document_that_takes_long_to_make_is_made_less_often(took_s: float, kept_s: float) -> None:
+    now, spent = [0.0], [0.0]
+    documents = Documents(lambda: now[0], lambda: spent[0])
+
+    def make() -> bytes:
+        spent[0] += took_s
+        return b"%.3f" % spent[0]
+
+    first = documents.get("page", make).body
+    now[0] = kept_s - 0.01
+    assert documents.get("page", make).body == first
+    now[0] = kept_s + 0.01
+    assert documents.get("page", make).body != first
 
 
 def test_a_document_that_cannot_be_made_is_tried_again() -> None:

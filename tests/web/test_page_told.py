@@ -11,6 +11,7 @@ from helpers.served import client_of
 from helpers.shown_project import LABELS, fill, long_ago
 from nextlabel.learning.composer import INFORMATIVE
 from nextlabel.problems.advice import GO_ON, Advice
+from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.history import CONTROL_SET, History, Point
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.people import Agreement, People, Person, Today
@@ -97,6 +98,25 @@ def test_the_pace_is_told_of_three_people_or_where_each_ones_is_shown_and_kappa_
     assert "kappa" not in client_of(tmp_path).get("/").text
     board.put_people(PROJECT, replace(PEOPLE, agreement=Agreement(54, 60, 0.79, 0.96, 0.7912)))
     assert "kappa, which takes off what chance alone would do, is 0.79." in client_of(tmp_path).get("/").text
+
+
+def test_the_hours_of_the_next_labels_are_told_of_three_people_or_where_each_ones_speed_is_shown(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path)
+    board, registry = StatusBoard(tmp_path), Registry(tmp_path)
+
+    def told(people: int, names: bool, **headers: str) -> tuple[float, bool]:
+        board.put_helping(PROJECT, Helping("", 7.0, next_labels=NextLabels(64, 0.02, 900, 9.0, people=people)))
+        registry.put_options(PROJECT, ProjectOptions(defaults=LATEST, show_people=names))
+        client = client_of(tmp_path)
+        shown = client.get(f"/api/projects/{PROJECT}/page", headers=headers).text
+        said = client.get(f"/api/projects/{PROJECT}", headers=headers).get_json()["helping"]["next_labels"]
+        return said["seconds"], "about 10 minutes of people" in shown
+
+    assert told(2, names=False) == (0.0, False)
+    assert told(3, names=False) == told(2, names=True) == (9.0, True)
+    assert told(2, names=True, **{"X-Forwarded-For": "192.0.2.7"}) == (0.0, False)
 
 
 def test_names_are_for_those_who_may_see_them_and_only_if_a_lead_wants_that(tmp_path: Path) -> None:

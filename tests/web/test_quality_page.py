@@ -176,10 +176,10 @@ def test_the_page_and_the_json_say_whether_the_order_helps_once_somebody_has_ask
     found = Helping("nextlabel-3.1", 7.0, Measured(more=184), Forecast(why="it is new"), NextLabels(64, 0.024, 900))
     StatusBoard(tmp_path).put_helping(PROJECT, found)
     page = parse(client.get("/").text).text
-    assert "cannot tell yet whether the order helps: about 184 more control labels may." in page
+    assert "cannot tell yet whether the order helps: about 184 more control labels may settle it." in page
     assert "There is no forecast: it is new." in page
     assert "The next 64 labels will hardly change the accuracy by more than 1.2 points" in page
-    assert "Said of nextlabel-3.1, " in page
+    assert "About nextlabel-3.1, " in page
     assert client.get(f"/api/projects/{PROJECT}").get_json()["helping"]["next_labels"]["changed"] == 0.024
     assert StatusBoard(tmp_path).helping(PROJECT) == found, "what was written is read as it was"
 

@@ -29,7 +29,7 @@ from nextlabel.loop.controlling import control_side
 from nextlabel.loop.fitting import FITTED_ON, label_counts, worse
 from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
-from nextlabel.loop.look_again import SHOWN, Again, Asker
+from nextlabel.loop.look_again import SHOWN, Again, Labelled
 from nextlabel.loop.marks import Marks, begin
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.orders import VersionOrder
@@ -364,7 +364,7 @@ class ShownProject:
         self._options = replace(self._options, look_again=OPEN, reopened=dict.fromkeys(doubtful, 1))
         self.registry.put_options(self._id, self._options)
         self.board.put_look_again(self._id, LookAgain(tasks=looked.suspects))
-        self._again.look(Asker(pool, self._project(), question, True, False, lambda: False))
+        self._again.look(Labelled(pool, self._project(), question, True, False, lambda: False))
 
     @cached_property
     def _again(self) -> Again:
@@ -431,7 +431,9 @@ class ShownProject:
         self.board.put_people(self._id, figures(pool, self._config, names, at))
         self.board.put_helping(self._id, found)
         judgement = self.board.quality(self._id)
-        self.board.put_advice(self._id, advise(judgement, found, False, None, at, NO_ADVICE, project=self._id))
+        left = self.board.queue(self._id).left
+        advice = advise(judgement, found, False, None, at, NO_ADVICE, project=self._id, left=left)
+        self.board.put_advice(self._id, advice)
 
 
 def _stand_in() -> Any:

@@ -491,6 +491,7 @@ def sampling_changed(sampling: str, project: int, options: ProjectOptions) -> No
         "The sampling mode was changed",
         f"The sampling mode is {sampling!r}, so the queue does not follow the model. It was changed by a person and is "
         f"left alone; `{CONNECT} --project {project}` sets it again.{takes_over(project, options)}",
+        first=True,
     )
 
 
@@ -500,6 +501,7 @@ def follows_another(version: str | None, project: int, options: ProjectOptions) 
         "The project follows other predictions",
         f"The project follows the predictions of {version!r}. That was chosen by a person and is left alone; "
         f"`{CONNECT} --project {project}` sets it back.{takes_over(project, options)}",
+        first=True,
     )
 
 
@@ -573,7 +575,7 @@ def _left_out(found: CountedLess, counting: Counting) -> Iterator[str]:
         people = "1 person" if found.people == 1 else f"{found.people} people"
         yield f"{_how_many(found.labels)} of {people} {_are_left_out(found.labels)}"
     elif counting.left_out:
-        yield f"no label is of {' or '.join(map(str, counting.left_out))}, whose labels are to be left out"
+        yield "none of the labels is of an account and a day that `leave_out` names"
 
 
 def _older(found: CountedLess, counting: Counting) -> Iterator[str]:

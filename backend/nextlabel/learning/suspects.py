@@ -201,7 +201,10 @@ class _Look:
     def _neighbours(self, row: int, other: int) -> str:
         near_K = self.in_force_N[nearest(self.features_ND, row, NEAR)]
         alike = int(np.sum(near_K == other))
-        return f"{alike} of the {len(near_K)} nearest labelled texts are {self.asked.labels[other]!r}" if alike else ""
+        verb = "is" if alike == 1 else "are"
+        return (
+            f"{alike} of the {len(near_K)} nearest labelled texts {verb} {self.asked.labels[other]!r}" if alike else ""
+        )
 
     def _people(self, row: int) -> str:
         given = [choice for _, choice in self.votes[row].values()]

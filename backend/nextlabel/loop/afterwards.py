@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.certificate import Audit
-from nextlabel.loop.asking import Asker as HelpingAsker
+from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of
-from nextlabel.loop.look_again import Again, Asker
+from nextlabel.loop.look_again import Again, Labelled
 from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.telling import Teller
 from nextlabel.problems.advice import Certified, advise
@@ -45,7 +45,7 @@ class Afterwards:
         studio: LabelStudioClient,
         jobs: JobQueue,
         audits: Audits,
-        asker: HelpingAsker,
+        asker: Asker,
         again: Again,
         teller: Teller,
         now: Callable[[], float] = time.time,
@@ -73,7 +73,8 @@ class Afterwards:
             self._board.put_certificate(project, claims)
         judgement, helping = self._board.quality(project), self._board.helping(project)
         runs = self._audits.runs(project)
-        advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project)
+        left = pool.left_size()
+        advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project, left=left)
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())
@@ -96,5 +97,5 @@ class Afterwards:
         project = checked.project
         hinted = functools.partial(self._jobs.hinted, project.id)
         pause = checked.options.pause
-        if self._again.look(Asker(pool, project, checked.config.question, checked.ours, pause, hinted)):
+        if self._again.look(Labelled(pool, project, checked.config.question, checked.ours, pause, hinted)):
             self._jobs.hint(project.id)

@@ -116,12 +116,17 @@ PACE_S = 1.0  # between two looks of which nothing but removals is left
 LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
 BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
-GONE = "the project does not exist any more"
+GONE = (
+    "the project does not exist any more in Label Studio; `nextlabel forget --project {project}` deletes what is here"
+)
 HAS_ENDED = (
     "the project has ended: `nextlabel finish` wrote the machine's labels into Label Studio, and nothing is read, "
     "fitted or published any more; `nextlabel finish --project {project} --undo` takes that back"
 )
-NO_BACKEND = "the project has no Nextlabel ML backend"
+NO_BACKEND = (
+    "the project has no Nextlabel ML backend; `nextlabel connect --project {project}` connects it, and "
+    "`nextlabel forget --project {project}` deletes what is here"
+)
 OF_ANOTHER = (
     "the project is connected to another Nextlabel backend, {url}, which has other versions, so this one leaves it "
     "alone; `nextlabel connect --project {project} --backend-url URL` gives it to the one at URL. If this is the one, "
@@ -297,7 +302,7 @@ class Controller:
             return self._studio.project(project_id, with_counts)
         except StudioRefusedError as error:
             if error.code == 404:
-                raise _DisconnectedError(GONE) from error
+                raise _DisconnectedError(GONE.format(project=project_id)) from error
             raise
 
     @contextmanager
@@ -382,7 +387,7 @@ class Controller:
         ours, found = whose(self._studio, self._registry, project_id, pool.state(ProjectState).backend_url)
         if ours is None:
             url = without_password(found[0].url) if found else ""
-            raise _DisconnectedError(OF_ANOTHER.format(url=url, project=project_id) if found else NO_BACKEND)
+            raise _DisconnectedError((OF_ANOTHER if found else NO_BACKEND).format(url=url, project=project_id))
         return ours
 
     def _before_a_switch(self, pool: Pool, project: Project) -> None:

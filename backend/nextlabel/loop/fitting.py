@@ -100,6 +100,11 @@ class FitDecision:
     by_class: Mapping[str, int] = field(default_factory=dict)
 
 
+def until_the_next(pending: int, step: int) -> str:
+    """What people read while no fit is due: of the `step` new labels that it takes so many are `pending`."""
+    return f"{pending} of {step} new labels until the next fit"
+
+
 class Fitter:
     """Decides on fits and makes them: one at a time in a process, and of a project one at a time anywhere."""
 
@@ -141,7 +146,7 @@ class Fitter:
             reason = "labels that the last version knows count otherwise"
         if not reason:  # what was noted as due was so before the last fit ended
             pool.update(FitState, lambda state: replace(state, due_at=None))
-            message = f"{pending} of {step} new labels until the next fit"
+            message = until_the_next(pending, step)
             if pool.is_labelled_out():
                 message = LABELLED_OUT.format(project) + (NOT_KNOWN if pending and version else "")
             return FitDecision("", message, len(labels), pending)

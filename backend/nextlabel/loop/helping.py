@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import median
 
 import numpy as np
@@ -28,6 +29,7 @@ from nextlabel.loop.said import scores_of
 from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.form import Form, answered
 from nextlabel.problems.helping import MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
+from nextlabel.problems.people import crowd, is_work
 from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.store.state import LooksState
@@ -47,7 +49,6 @@ NO_WORLD = (
     "a replay would have to draw whole answers to the form, and a version says of each label alone how likely it is, "
     "not which come together"
 )
-BREAK_S = 600.0  # on a label: nobody works on one for so long
 RANDOM = "random"
 
 
@@ -121,19 +122,26 @@ def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: E
 @dataclass(frozen=True)
 class _Label:
     """A label that the project's versions learn, when it was first given, in seconds since 1970, and how many seconds
-    people took for it in Label Studio's editor; 0 where that is not known."""
+    the accounts `by` which it was took for it in Label Studio's editor; 0 where that is not known."""
 
     example: Example
     label: str
     at: float
     took: float
+    by: tuple[str, ...]
 
 
 def _given(asked: Asked) -> list[_Label]:
     """In the order in which they were given."""
     question = asked.config.question
     found = [
-        _Label(example, label, min(map(_seconds, votes)), sum(vote.seconds or 0.0 for vote in votes))
+        _Label(
+            example,
+            label,
+            min(map(_seconds, votes)),
+            sum(vote.seconds or 0.0 for vote in votes),
+            tuple(vote.account for vote in votes if vote.seconds),
+        )
         for example, votes in asked.pool.answered(holdout=False)
         if (answer := question.consensus(votes)) is not None and (label := asked.answer_in(answer)) is not None
     ]
@@ -293,7 +301,8 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
-    return NextLabels(labels, changed_share(*said), len(examples), _work(given), left=len(open_ids))
+    seconds, people = _work(given)
+    return NextLabels(labels, changed_share(*said), len(examples), seconds, left=len(open_ids), people=people)
 
 
 def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Sequence[Example]) -> Targets:
@@ -306,7 +315,9 @@ def _predicted(asked: Asked, resident: LoadedVersions, card: Card, examples: Seq
     return np.concatenate([guesses_NC[:, at] for at in columns], axis=1)
 
 
-def _work(given: Sequence[_Label]) -> float:
-    """Seconds that people took for a label, all who gave it together, in the middle; 0 when that is not known."""
-    worked = [one.took for one in given if 0 < one.took < BREAK_S]
-    return median(worked) if worked else 0.0
+def _work(given: Sequence[_Label]) -> tuple[float, int]:
+    """Seconds that people took for a label, all who gave it together, in the middle; 0 when that is not known. And the
+    `crowd` that gave them."""
+    worked = [one for one in given if is_work(one.took)]
+    seconds = median(one.took for one in worked) if worked else 0.0
+    return seconds, crowd(chain.from_iterable(one.by for one in worked))

@@ -25,6 +25,7 @@ from nextlabel.loop.sync import config_as_read
 from nextlabel.problems.form import answered
 from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import NO_JUDGEMENT, Judgement
+from nextlabel.problems.people import CROWD, crowd
 from nextlabel.settings import Settings
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
@@ -291,7 +292,7 @@ def write_summary(
             by_people=by_people,
             certified=certified,
             counts=dict(counts.most_common()),
-            effort=effort_of(studio, project) if studio else None,
+            effort=effort_of(studio, project, registry.options(project).show_people) if studio else None,
             judgement=judgement,
             claim=str(certificate["claim"]) if certificate else "",
             curve=curve_of(StatusBoard(settings.model_dir).history(project).points),
@@ -301,19 +302,20 @@ def write_summary(
         replace_file(beside / "summary.html", html(outcome))
 
 
-def effort_of(studio: LabelStudioClient, project: int) -> Effort:
-    """By the times that Label Studio's editor has noted."""
-    people, answers, seconds, imported = set[str](), 0, 0.0, 0
+def effort_of(studio: LabelStudioClient, project: int, show_people: bool) -> Effort:
+    """By the times that Label Studio's editor has noted; without hours where these would tell somebody's own speed, and
+    nobody wants that shown."""
+    people, seconds, imported = list[str](), 0.0, 0
     for annotation in (one for page in studio.annotated_tasks(project) for task in page for one in task["annotations"]):
         if is_machines(annotation) or annotation.get("was_cancelled"):
             continue
         if not is_by_hand(annotation):
             imported += 1
             continue
-        people.add(account_of(annotation))
-        answers += 1
+        people.append(account_of(annotation))
         seconds += min(LONGEST_S, float(annotation["lead_time"]))
-    return Effort(len(people), answers, seconds / 3600, imported)
+    shown = show_people or crowd(people) >= CROWD
+    return Effort(len(set(people)), len(people), seconds / 3600 if shown else None, imported)
 
 
 def curve_of(points: Sequence[Point]) -> list[tuple[int, float]]:

@@ -48,10 +48,10 @@ SHOWN = 200  # tasks in the list
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who looks: a project as it is, with its copy. `ours`: its queue follows our order; on `pause` all stays as it is,
-    unless nobody is to be asked again any more; `hinted` tells that somebody waits, so that what is not urgent is put
-    off."""
+class Labelled:
+    """Whose labels are looked at: a project as it is, with its copy. `ours`: its queue follows our order; on `pause`
+    all stays as it is, unless nobody is to be asked again any more; `hinted` tells that somebody waits, so that what is
+    not urgent is put off."""
 
     pool: Pool
     project: Project
@@ -61,7 +61,7 @@ class Asker:
     hinted: Callable[[], bool]
 
 
-WHY = "open again, for somebody else than who labelled it"
+WHY = "open again, for somebody other than the person who labelled it"
 
 
 class Again:
@@ -87,21 +87,21 @@ class Again:
         at = places(pool.votes(), depth, EVERY) if waiting else ()
         return Side(AGAIN, waiting, at, hidden=True, why=dict.fromkeys(waiting, WHY))
 
-    def look(self, asker: Asker) -> bool:
+    def look(self, of: Labelled) -> bool:
         """Close what is done, look anew if it is time, open what is due; returns whether the queue is another now."""
-        options = self._registry.options(asker.project.id)
-        on, was_on = options.asks_again, self._board.look_again(asker.project.id).on
+        options = self._registry.options(of.project.id)
+        on, was_on = options.asks_again, self._board.look_again(of.project.id).on
         stops = not on and (was_on or options.reopened)
         unasked = options.defaults != OF_0_1_0  # that release looked at no label, and the latest of two decided
-        if not stops and (asker.pause or not (on or (unasked and self._is_time(asker.pool)))):
+        if not stops and (of.pause or not (on or (unasked and self._is_time(of.pool)))):
             return False
-        labelled, people = asker.pool.labelled_ids(), asker.pool.people() - {DELETED}
-        why = _why_not(on, asker, people)
-        closed = self._close(asker, labelled, options, everything=bool(why))
-        found = self._listed(asker)
-        wait = bool(why) or self._is_time(asker.pool)  # what is answered already must not be opened by an old list
-        opened = 0 if wait else self._open(asker, labelled, people, found)
-        self._say(asker, labelled, found, why)
+        labelled, people = of.pool.labelled_ids(), of.pool.people() - {DELETED}
+        why = _why_not(on, of, people)
+        closed = self._close(of, labelled, options, everything=bool(why))
+        found = self._listed(of)
+        wait = bool(why) or self._is_time(of.pool)  # what is answered already must not be opened by an old list
+        opened = 0 if wait else self._open(of, labelled, people, found)
+        self._say(of, labelled, found, why)
         return closed or opened > 0
 
     def drawn(self, pool: Pool, project: int) -> list[int]:
@@ -121,87 +121,87 @@ class Again:
         votes, before = pool.votes(), pool.state(AgainState).votes
         return votes >= LEAST_LABELS and abs(votes - before) >= times * max(ANEW, ANEW_SHARE * before)
 
-    def _close(self, asker: Asker, labelled: Set[int], options: ProjectOptions, everything: bool) -> bool:
+    def _close(self, of: Labelled, labelled: Set[int], options: ProjectOptions, everything: bool) -> bool:
         """Put back what a second person has answered or skipped, what is learnt from no more, or `everything`."""
-        waiting = labelled & {one.example.id for one in asker.pool.asked(options.reopened) if not one.skipped}
-        done = [task for task in options.reopened if everything or task not in waiting or self._finished(asker, task)]
+        waiting = labelled & {one.example.id for one in of.pool.asked(options.reopened) if not one.skipped}
+        done = [task for task in options.reopened if everything or task not in waiting or self._finished(of, task)]
         if not done:
             return False
-        project = asker.project.id
-        people = {task: max(options.reopened[task], asker.project.people) for task in done}
+        project = of.project.id
+        people = {task: max(options.reopened[task], of.project.people) for task in done}
         reopening.put_back(self._studio, project, people)
         self._note(project, add={}, drop=done)
-        asker.pool.update(AgainState, lambda state: replace(state, votes=0))
+        of.pool.update(AgainState, lambda state: replace(state, votes=0))
         log.info("project %d: %d tasks are not open again any more", project, len(done))
         return True
 
-    def _finished(self, asker: Asker, task: int) -> bool:
+    def _finished(self, of: Labelled, task: int) -> bool:
         """Whether Label Studio has closed it by itself. Asked only of what is closed in the copy, which may be old."""
-        if not all(one.closed for one in asker.pool.asked([task])):
+        if not all(one.closed for one in of.pool.asked([task])):
             return False
-        served = self._studio.served(asker.project.id, task)
+        served = self._studio.served(of.project.id, task)
         return served is None or served.finished
 
     def _note(self, project: int, add: Mapping[int, int], drop: Collection[int]) -> None:
         self._registry.put_options(project, note_reopened(self._studio, self._settings, project, add, drop))
 
-    def _listed(self, asker: Asker) -> tuple[Suspect, ...]:
+    def _listed(self, of: Labelled) -> tuple[Suspect, ...]:
         """The list, made anew if it is time; while somebody waits it is put off, but not for long."""
-        known = self._board.look_again(asker.project.id).tasks
-        if not self._is_time(asker.pool) or (asker.hinted() and not self._is_time(asker.pool, times=2)):
+        known = self._board.look_again(of.project.id).tasks
+        if not self._is_time(of.pool) or (of.hinted() and not self._is_time(of.pool, times=2)):
             return known
-        answered = asker.pool.answered(holdout=False)
+        answered = of.pool.answered(holdout=False)
         try:
-            features_ND = self._embedded(asker, [example.id for example, _ in answered])
+            features_ND = self._embedded(of, [example.id for example, _ in answered])
         except NoModelError as error:  # the look at the base checkpoint tells people
-            log.warning("project %d: labels are not looked at: %s", asker.project.id, error)
+            log.warning("project %d: labels are not looked at: %s", of.project.id, error)
             return known
         if len(features_ND) < len(answered):
             return known
-        looked, votes = suspects.look(asker.question, answered, features_ND, SHOWN), asker.pool.votes()
-        asker.pool.update(AgainState, lambda state: replace(state, votes=votes, casting=looked.casting))
+        looked, votes = suspects.look(of.question, answered, features_ND, SHOWN), of.pool.votes()
+        of.pool.update(AgainState, lambda state: replace(state, votes=votes, casting=looked.casting))
         return looked.suspects
 
-    def _embedded(self, asker: Asker, ids: Sequence[int]) -> Features:
+    def _embedded(self, of: Labelled, ids: Sequence[int]) -> Features:
         """Embeddings by task id, of as many as have one: a look makes some of those that are missing."""
-        missing = asker.pool.without_vector(EMBEDDINGS, self._embedder.name, ids)
-        self._embedder.embed(asker.pool, asker.project.id, missing[:EMBEDDED])
-        _, rows_MD = asker.pool.vectors(EMBEDDINGS, self._embedder.name, ids)
+        missing = of.pool.without_vector(EMBEDDINGS, self._embedder.name, ids)
+        self._embedder.embed(of.pool, of.project.id, missing[:EMBEDDED])
+        _, rows_MD = of.pool.vectors(EMBEDDINGS, self._embedder.name, ids)
         return rows_MD.astype(np.float32)  # of 100,000 labels 150 MB, of which copies are made
 
-    def _open(self, asker: Asker, labelled: Set[int], people: Set[str], found: Sequence[Suspect]) -> int:
+    def _open(self, of: Labelled, labelled: Set[int], people: Set[str], found: Sequence[Suspect]) -> int:
         """Open what is due of both kinds; returns how many. What is drawn is opened in the order of the draw alone, and
         never because it is doubtful: else it would say nothing of how people agree."""
-        options, draw = self._registry.options(asker.project.id), self._draw(labelled, asker.project.id)
-        in_draw, listed = self._in_draw(asker, labelled), labelled & {suspect.task for suspect in found}
-        voters = _voters(asker.pool, in_draw | listed)
-        possible = _possible(asker.pool, voters, people) - options.reopened.keys()
+        options, draw = self._registry.options(of.project.id), self._draw(labelled, of.project.id)
+        in_draw, listed = self._in_draw(of, labelled), labelled & {suspect.task for suspect in found}
+        voters = _voters(of.pool, in_draw | listed)
+        possible = _possible(of.pool, voters, people) - options.reopened.keys()
         second = [task for task in draw if task in possible and len(voters[task]) == 1]
         again = [suspect.task for suspect in found if suspect.task in possible - in_draw]
         opened = options.reopened.keys() & in_draw
-        room = min(options.look_again, asker.pool.votes() // EVERY - self._charged(asker, labelled))
+        room = min(options.look_again, of.pool.votes() // EVERY - self._charged(of, labelled))
         more = max(0, DRAWN_OPEN - len(opened))
         due = [*second[:more], *again[: max(0, room - len(options.reopened.keys() - opened))]]
-        asker.pool.update(AgainState, lambda state: _noted(state, options, draw, second[more:]))
-        return self._reopen(asker, due) if due else 0
+        of.pool.update(AgainState, lambda state: _noted(state, options, draw, second[more:]))
+        return self._reopen(of, due) if due else 0
 
-    def _in_draw(self, asker: Asker, labelled: Set[int]) -> set[int]:
+    def _in_draw(self, of: Labelled, labelled: Set[int]) -> set[int]:
         """Tasks that are opened at random alone, or were."""
-        return {*self._draw(labelled, asker.project.id), *asker.pool.state(AgainState).drawn}
+        return {*self._draw(labelled, of.project.id), *of.pool.state(AgainState).drawn}
 
-    def _charged(self, asker: Asker, labelled: Set[int]) -> int:
+    def _charged(self, of: Labelled, labelled: Set[int]) -> int:
         """How many tasks were asked about again as they were doubtful, but for those that are open."""
-        reopened = self._registry.options(asker.project.id).reopened.keys()
-        return len(asker.pool.state(AgainState).asked.keys() - self._in_draw(asker, labelled) - reopened)
+        reopened = self._registry.options(of.project.id).reopened.keys()
+        return len(of.pool.state(AgainState).asked.keys() - self._in_draw(of, labelled) - reopened)
 
-    def _reopen(self, asker: Asker, task_ids: Sequence[int]) -> int:
-        project = asker.project.id
+    def _reopen(self, of: Labelled, task_ids: Sequence[int]) -> int:
+        project = of.project.id
         tasks = reopening.finished(self._studio, project, task_ids)
         before = {task: served.people for task, served in tasks.items()}
-        given = asker.pool.counted_votes(tasks)
-        labels = {task: asker.question.consensus(votes) or "" for task, votes in given.items()}
+        given = of.pool.counted_votes(tasks)
+        labels = {task: of.question.consensus(votes) or "" for task, votes in given.items()}
         first = {task: label for task, label in labels.items() if len({vote.account for vote in given[task]}) == 1}
-        asker.pool.update(AgainState, lambda state: replace(state, asked={**labels, **state.asked, **first}))
+        of.pool.update(AgainState, lambda state: replace(state, asked={**labels, **state.asked, **first}))
         self._note(project, before, drop=())
         reopening.reopen(self._studio, tasks)
         try:  # a disconnect in between has put back, or still does, what was open then
@@ -212,22 +212,22 @@ class Again:
         log.info("project %d: %d tasks are open again for a second person", project, len(tasks))
         return len(tasks)
 
-    def _say(self, asker: Asker, labelled: Set[int], found: Sequence[Suspect], why: str) -> None:
-        options = self._registry.options(asker.project.id)
+    def _say(self, of: Labelled, labelled: Set[int], found: Sequence[Suspect], why: str) -> None:
+        options = self._registry.options(of.project.id)
         tasks = tuple(replace(one, state=OPEN if one.task in options.reopened else LISTED) for one in found)
-        outcomes = _outcomes(asker, labelled - set(self.drawn(asker.pool, asker.project.id)))
+        outcomes = _outcomes(of, labelled - set(self.drawn(of.pool, of.project.id)))
         most = options.look_again + (DRAWN_OPEN if options.second_votes else 0)
         on, opened = bool(most), len(options.reopened)
-        why = why or self._used_up(asker, labelled) if on else ""
+        why = why or self._used_up(of, labelled) if on else ""
         counts = (outcomes[CONFIRMED], outcomes[CHANGED], outcomes[KEPT])
         now = LookAgain(self._now(), on, opened, most, tasks, *counts, why)
-        if replace(now, at=0.0) != replace(self._board.look_again(asker.project.id), at=0.0):
-            self._board.put_look_again(asker.project.id, now)
+        if replace(now, at=0.0) != replace(self._board.look_again(of.project.id), at=0.0):
+            self._board.put_look_again(of.project.id, now)
 
-    def _used_up(self, asker: Asker, labelled: Set[int]) -> str:
+    def _used_up(self, of: Labelled, labelled: Set[int]) -> str:
         """Why nothing more of the list is opened, if it is for the number of labels."""
-        charged, votes = self._charged(asker, labelled), asker.pool.votes()
-        if not (charged and self._registry.options(asker.project.id).look_again) or charged < votes // EVERY:
+        charged, votes = self._charged(of, labelled), of.pool.votes()
+        if not (charged and self._registry.options(of.project.id).look_again) or charged < votes // EVERY:
             return ""
         return f"at most one label in {EVERY} is asked about again, and {charged} of {votes} were"
 
@@ -248,13 +248,13 @@ def _noted(state: AgainState, options: ProjectOptions, draw: Sequence[int], left
     return replace(state, drawn_to=drawn_to, drawn=tuple(task for task in come_to if task not in waiting))
 
 
-def _why_not(on: bool, asker: Asker, people: Set[str]) -> str:
+def _why_not(on: bool, of: Labelled, people: Set[str]) -> str:
     """Why nothing is to be open again, in words; empty when some may be."""
     if not on:
         return "look_again and second_votes are off"
-    if asker.project.people > 1:
-        return f"the project has {asker.project.people} people asked about each task anyway"
-    if not asker.ours:
+    if of.project.people > 1:
+        return f"the project has {of.project.people} people asked about each task anyway"
+    if not of.ours:
         return "the queue follows other predictions, or an audit"
     if len(people) < 2:
         return "all labels are one person's"
@@ -272,13 +272,11 @@ def _possible(pool: Pool, voters: Mapping[int, Set[str]], people: Set[str]) -> s
     return pool.finished(few)
 
 
-def _outcomes(asker: Asker, tasks: Set[int]) -> Counter[str]:
+def _outcomes(of: Labelled, tasks: Set[int]) -> Counter[str]:
     """What came of those of the tasks that were opened again and have a second person's answer."""
-    asked = asker.pool.state(AgainState).asked
-    given = asker.pool.counted_votes(tasks & asked.keys())
-    return Counter(
-        outcome for task, votes in given.items() if (outcome := _outcome(asker.question, votes, asked[task]))
-    )
+    asked = of.pool.state(AgainState).asked
+    given = of.pool.counted_votes(tasks & asked.keys())
+    return Counter(outcome for task, votes in given.items() if (outcome := _outcome(of.question, votes, asked[task])))
 
 
 def _outcome(question: Question, votes: Sequence[Vote], before: str) -> str:

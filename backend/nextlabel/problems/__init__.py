@@ -1,6 +1,7 @@
 """What a question asks of people, what their answers come to, and how predictions are judged by them.
 
-Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here.
+Owns the sense of labels; refuses models, Label Studio's JSON and disks. A kind of question is one module here (`form`,
+`single_choice`); others are what is known of a project, as records that are kept and shown, and the words for it.
 """
 
 __all__ = [

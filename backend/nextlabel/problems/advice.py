@@ -1,10 +1,10 @@
 """What to do next, as one value that changes seldom, so that somebody can be told when it does."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nextlabel.problems.helping import Helping, NextLabels
-from nextlabel.problems.helping_words import is_of
+from nextlabel.problems.helping_words import at_most, is_of
 from nextlabel.problems.judgement import WIDE, Judgement
 from nextlabel.problems.quality_words import PAYS, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
@@ -53,11 +53,12 @@ def advise(
     done: Collection[str] = (),
     *,
     project: int,
+    left: int,
 ) -> Advice:
-    """From what the control set of a project says, what was last found of the order, whether an audit runs, and what
-    the last one certified of the order in force, or which questions of a form are `done`. `last` is the advice so far:
-    of the same key it has been that since then."""
-    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project)
+    """From what the control set of a project says, what was last found of the order, whether an audit runs, what the
+    last one certified of the order in force, or which questions of a form are `done`, and how many tasks are `left` to
+    label. `last` is the advice so far: of the same key it has been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project, left)
     return Advice(key, sentence, last.since if last.key == key else now)
 
 
@@ -69,28 +70,39 @@ def _advice(
     last: str,
     done: Collection[str],
     project: int,
+    left: int,
 ) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
     if certified:
         return CERTIFIED, _of_certified(certified, project)
-    if not judgement.control_share:
-        return CANNOT_TELL, "The project has no control set, so that nothing can be told."
+    if why := _nothing_to_tell(judgement, project, left):
+        return CANNOT_TELL, why
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
     if worth_it := worth_an_audit(judgement, project, STILL if last == AUDIT_WORTH_IT else PAYS, done):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
-    key, sentence = _of_next_labels(helping.next_labels)
-    of_another = "" if is_of(helping, judgement.order) else f" That was found of version {short_name(helping.order)}."
+    key, sentence = _of_next_labels(replace(helping.next_labels, left=left))
+    of_another = "" if is_of(helping, judgement.order) else f" That was found for version {short_name(helping.order)}."
     return key, f"{sentence}{of_another}"
+
+
+def _nothing_to_tell(judgement: Judgement, project: int, left: int) -> str:
+    if not judgement.control_share:
+        how = f"`nextlabel quality --project {project}` says how to get one"
+        return f"The project has no control set, so that nothing can be told: {how}."
+    takes = f"`nextlabel export --project {project} --everything results` takes the results away"
+    return "" if left else f"No task is left to label: import more, or {takes}."
 
 
 def _of_certified(found: Certified, project: int) -> str:
     return (
         f"At least {100 * (1 - found.risk):g} % of the labels of version {short_name(found.version)} on {found.tasks} "
         f"tasks are right, by an audit; up to {100 * found.risk:g} % may be wrong. Nobody has labelled {found.left} of "
-        f"them. `nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes "
-        "these labels."
+        "them. If that suffices, stop: "
+        f"`nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes these "
+        f"labels to a file, and `nextlabel finish --project {project} --certified` into Label Studio, which ends the "
+        "project."
     )
 
 
@@ -109,12 +121,10 @@ def _waits_for(judgement: Judgement) -> str:
 
 def _of_next_labels(found: NextLabels) -> tuple[str, str]:
     if found.changed is None:
-        return (
-            CANNOT_TELL,
-            f"What the next labels may bring is not known: {found.why or 'it is still to be found out'}.",
-        )
-    most = f"{100 * found.changed / 2:.1f} points"
+        why = found.why or "it is still to be found out"
+        return CANNOT_TELL, f"Go on labelling. What the next labels may bring is not known yet: {why}."
+    most = at_most(found.changed)
     if found.changed / 2 < LITTLE:
-        suffices = "See whether this accuracy suffices, and stop if it does"
-        return HARDLY_CHANGES, f"{suffices}: the {found.words} will hardly change it by more than {most}."
-    return GO_ON, f"Go on: the {found.words} may change the accuracy, hardly by more than {most}."
+        enough, rare = "See whether this accuracy is enough", "though a rare class may still gain"
+        return HARDLY_CHANGES, f"{enough}: the {found.words} will hardly change it by more than {most}, {rare}."
+    return GO_ON, f"Go on: the {found.words} may change the accuracy, though hardly by more than {most}."

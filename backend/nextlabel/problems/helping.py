@@ -1,6 +1,8 @@
 """Whether the order helps and what the next labels may bring, as a record that is kept, sent and shown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from nextlabel.problems.people import CROWD
 
 MEASURED, FORECAST = "measured", "forecast"
 
@@ -53,8 +55,9 @@ class Forecast:
 @dataclass(frozen=True)
 class NextLabels:
     """The last `labels` changed the answers to a share `changed` of what is left, counted on `tasks` of it. What people
-    took for a label in the middle, all who gave it together, is in `seconds`; 0 where that is not known. A `why` says
-    why it cannot be told. No more than `left` tasks can still be labelled; None: it is not known how many."""
+    took for a label in the middle, all who gave it together, is in `seconds`; 0 where that is not known; these labels
+    are of a `crowd` of so many `people`. A `why` says why it cannot be told. No more than `left` tasks can still be
+    labelled; None: it is not known how many."""
 
     labels: int = 0
     changed: float | None = None
@@ -62,6 +65,7 @@ class NextLabels:
     seconds: float = 0.0
     why: str = ""
     left: int | None = None
+    people: int = 0
 
     @property
     def words(self) -> str:
@@ -85,3 +89,10 @@ class Helping:
     known: int = 0
     control: int = 0
     questions: tuple[str, ...] = ()
+
+    @property
+    def without_speed(self) -> "Helping":
+        """What may be shown of it whoever looks: nobody's own speed."""
+        if self.next_labels.people >= CROWD:
+            return self
+        return replace(self, next_labels=replace(self.next_labels, seconds=0.0))

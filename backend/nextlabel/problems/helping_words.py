@@ -46,7 +46,8 @@ def is_of(helping: Helping, active: str) -> bool:
 
 def _of_another(helping: Helping, active: str) -> str:
     asked = short_name(version_of(helping.order))
-    return f"Found of version {asked}, and not yet of version {short_name(version_of(active))}, which is active now."
+    now = short_name(version_of(active))
+    return f"This is about version {asked}; version {now}, which is active now, has not been looked at yet."
 
 
 def _measured(found: Measured) -> Iterator[str]:
@@ -64,12 +65,13 @@ def _measured(found: Measured) -> Iterator[str]:
 
 
 def _more(found: Measured) -> str:
-    so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})" if found.gain else ""
+    known = found.gain is not None
+    so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})" if known else ""
     if found.more is None:
-        return f"{so_far}, and more control labels are not likely to."
+        return f"{so_far}, and more control labels are unlikely to settle it."
     if found.left is not None and found.more > found.left:
         return f"{so_far}: {not_possible(str(found.more), found.left)}."
-    return f"{so_far}: about {found.more} more control labels may."
+    return f"{so_far}: about {found.more} more control labels may settle it."
 
 
 def _forecast(found: Forecast) -> Iterator[str]:
@@ -94,9 +96,15 @@ def _next(found: NextLabels) -> Iterator[str]:
     took = f" They are about {_hours(seconds)} of people's work." if seconds else ""
     yield (
         f"The last {found.labels} labels changed {100 * found.changed:.1f} % of the machine's labels on what is left. "
-        f"The {found.words} will hardly change the accuracy by more than {_points(found.changed / 2)}; rare "
+        f"The {found.words} will hardly change the accuracy by more than {at_most(found.changed)}; rare "
         f"classes may still gain more in F1.{took}"
     )
+
+
+def at_most(changed: float) -> str:
+    """By how much as many labels more will hardly change the accuracy, after the last ones changed such a share of the
+    answers."""
+    return _points(max(0.001, changed / 2))
 
 
 def _beside(gain: float) -> str:

@@ -5,7 +5,7 @@ answer looked wrong, it would be far too low. Nobody is ranked.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import median
@@ -75,7 +75,7 @@ class Person:
 @dataclass(frozen=True)
 class People:
     """All that is shown. Without `names_shown` there is nobody in `people`. `pace_s`: seconds a label, of those in the
-    middle, which so many people gave as `paced` says; `why` there is no agreement."""
+    middle, which are of a `crowd` of so many people as `paced` says; `why` there is no agreement."""
 
     at: float = 0.0
     names_shown: bool = False
@@ -88,7 +88,7 @@ class People:
 
     @property
     def without_names(self) -> "People":
-        """What may be shown of them whoever looks: nobody's own speed."""
+        """What may be shown of them whoever looks: nobody's name and nobody's own speed."""
         return replace(self, names_shown=False, people=(), pace_s=self.pace_s if self.paced >= CROWD else None)
 
 
@@ -105,12 +105,24 @@ def pace_s(given: Sequence[Given]) -> float | None:
 
 
 def paced(given: Sequence[Given]) -> int:
-    """How many people gave these last ones."""
-    return len({one.person for one in _worked(given)})
+    """The `crowd` that gave these last ones."""
+    return crowd(one.person for one in _worked(given))
+
+
+def crowd(givers: Iterable[str]) -> int:
+    """How many people gave labels, by who gave each; 1 where one of them gave more than half, as what lies in the
+    middle is theirs then."""
+    counts = Counter(givers)
+    return 1 if 2 * max(counts.values(), default=0) > counts.total() else len(counts)
 
 
 def _worked(given: Sequence[Given]) -> list[Given]:
-    return [one for one in sorted(given, key=lambda one: one.at) if 0 < one.seconds < BREAK_S][-PACED:]
+    return [one for one in sorted(given, key=lambda one: one.at) if is_work(one.seconds)][-PACED:]
+
+
+def is_work(seconds: float) -> bool:
+    """Whether a label that took so long tells how fast somebody works: neither unknown (0) nor a break."""
+    return 0 < seconds < BREAK_S
 
 
 def agreement(shared: Sequence[tuple[Answer, Answer]]) -> Agreement | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
@@ -143,6 +143,9 @@ Status: TypeAlias = (
 )
 
 
+T = TypeVar("T", bound=Status)
+
+
 @dataclass(frozen=True)
 class _OwnTraffic:
     """The file of a process, what those before it have counted there, and the lock that keeps others out."""
@@ -152,6 +155,8 @@ class _OwnTraffic:
     held: FileLock
 
 
+_QUEUE, _FIT, _START = TypeAdapter(QueueStatus), TypeAdapter(FitStatus), TypeAdapter(StartStatus)
+_CERTIFICATE, _BASE_MODEL = TypeAdapter(CertificateStatus), TypeAdapter(BaseModelStatus)
 _JUDGEMENT = TypeAdapter(Judgement)
 _HELPING = TypeAdapter(Helping)
 _ADVICE = TypeAdapter(Advice)
@@ -171,23 +176,19 @@ class StatusBoard:
 
     def queue(self, project: int) -> QueueStatus:
         """What is known of the queue."""
-        raw = self._read(f"{project}.queue", QueueStatus)
-        return QueueStatus(**{**raw, **{name: tuple(raw.get(name, ())) for name in ("warnings", "remarks")}})
+        return self._valid(f"{project}.queue", _QUEUE, QueueStatus())
 
     def fit(self, project: int) -> FitStatus:
         """What is known of the fits."""
-        return FitStatus(**self._read(f"{project}.fit", FitStatus))
+        return self._valid(f"{project}.fit", _FIT, FitStatus())
 
     def start(self, project: int) -> StartStatus:
         """What is known of the start order."""
-        return StartStatus(**self._read(f"{project}.start", StartStatus))
+        return self._valid(f"{project}.start", _START, StartStatus())
 
     def quality(self, project: int) -> Judgement:
         """What the control set says of what the queue follows."""
-        try:
-            return _JUDGEMENT.validate_python(self._read(f"{project}.quality", Judgement))
-        except ValidationError:
-            return NO_JUDGEMENT
+        return self._valid(f"{project}.quality", _JUDGEMENT, NO_JUDGEMENT)
 
     def put_quality(self, project: int, judgement: Judgement) -> None:
         """Say what it says."""
@@ -195,10 +196,7 @@ class StatusBoard:
 
     def helping(self, project: int) -> Helping:
         """What was last said of whether its order helps."""
-        try:
-            return _HELPING.validate_python(self._read(f"{project}.helping", Helping))
-        except ValidationError:
-            return Helping()
+        return self._valid(f"{project}.helping", _HELPING, Helping())
 
     def put_helping(self, project: int, found: Helping) -> None:
         """Say it."""
@@ -206,10 +204,7 @@ class StatusBoard:
 
     def advice(self, project: int) -> Advice:
         """What to do next."""
-        try:
-            return _ADVICE.validate_python(self._read(f"{project}.advice", Advice))
-        except ValidationError:
-            return NO_ADVICE
+        return self._valid(f"{project}.advice", _ADVICE, NO_ADVICE)
 
     def put_advice(self, project: int, advice: Advice) -> None:
         """Say it."""
@@ -217,10 +212,7 @@ class StatusBoard:
 
     def history(self, project: int) -> History:
         """How good each version and head was, by the labels of today."""
-        try:
-            return _HISTORY.validate_python(self._read(f"{project}.history", History))
-        except ValidationError:
-            return NO_HISTORY
+        return self._valid(f"{project}.history", _HISTORY, NO_HISTORY)
 
     def put_history(self, project: int, found: History) -> None:
         """Say it."""
@@ -228,10 +220,7 @@ class StatusBoard:
 
     def next_tasks(self, project: int) -> NextTasks:
         """What people are served next."""
-        try:
-            return _NEXT_TASKS.validate_python(self._read(f"{project}.next", NextTasks))
-        except ValidationError:
-            return NOTHING_NEXT
+        return self._valid(f"{project}.next", _NEXT_TASKS, NOTHING_NEXT)
 
     def put_next_tasks(self, project: int, found: NextTasks) -> None:
         """Say it."""
@@ -239,10 +228,7 @@ class StatusBoard:
 
     def people(self, project: int) -> People:
         """What is known of who labels it."""
-        try:
-            return _PEOPLE.validate_python(self._read(f"{project}.people", People))
-        except ValidationError:
-            return People()
+        return self._valid(f"{project}.people", _PEOPLE, People())
 
     def put_people(self, project: int, people: People) -> None:
         """Say what the copy says of them."""
@@ -250,10 +236,7 @@ class StatusBoard:
 
     def look_again(self, project: int) -> LookAgain:
         """Which of its labelled tasks are worth a second look, as far as that was looked at."""
-        try:
-            return _LOOK_AGAIN.validate_python(self._read(f"{project}.again", LookAgain))
-        except ValidationError:
-            return LookAgain()
+        return self._valid(f"{project}.again", _LOOK_AGAIN, LookAgain())
 
     def put_look_again(self, project: int, found: LookAgain) -> None:
         """Say it."""
@@ -261,7 +244,7 @@ class StatusBoard:
 
     def certificate(self, project: int) -> CertificateStatus:
         """What is certified."""
-        return CertificateStatus(**self._read(f"{project}.certificate", CertificateStatus))
+        return self._valid(f"{project}.certificate", _CERTIFICATE, CertificateStatus())
 
     def put_certificate(self, project: int, found: CertificateStatus) -> None:
         """Say it."""
@@ -269,7 +252,7 @@ class StatusBoard:
 
     def base_model(self, name: str) -> BaseModelStatus:
         """What is known of the base checkpoint of that name: nothing, while what was found is of another one."""
-        found = BaseModelStatus(**self._read("base_model", BaseModelStatus))
+        found = self._valid("base_model", _BASE_MODEL, BaseModelStatus())
         return found if found.base_model == name else BaseModelStatus()
 
     def put_base_model(self, status: BaseModelStatus) -> None:
@@ -321,6 +304,12 @@ class StatusBoard:
             return {}
         known = {field.name for field in fields(kind)}
         return {key: value for key, value in raw.items() if key in known} if isinstance(raw, dict) else {}
+
+    def _valid(self, name: str, of: TypeAdapter[T], nothing: T) -> T:
+        try:
+            return of.validate_python(self._read(name, type(nothing)))
+        except ValidationError:
+            return nothing
 
     def _write(self, name: str, status: Status) -> None:
         self._root.mkdir(parents=True, exist_ok=True)

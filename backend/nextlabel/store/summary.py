@@ -14,6 +14,9 @@ FIT_FAILED, NO_FIT, PAUSED = "fit failed", "no fit possible", "paused"
 DISCONNECTED, ENDED = LEFT_ALONE = ("disconnected", "ended")  # nothing is read, fitted or published
 QUEUE_STATES: Final = ("waiting", "reading", "publishing", "published", "overruled", "refused", *LEFT_ALONE, "failed")
 STATES: Final = (*QUEUE_STATES, SILENT, FITTING, FIT_DUE, FIT_FAILED, NO_FIT, PAUSED)
+NOT_LOOKED_AT = (
+    "No trainer has looked at this project yet. If none runs, start one: `nextlabel serve` or `nextlabel trainer`."
+)
 LOOKS_MISSED, SILENT_S = 3, 300.0  # so many looks by the clock, and at least so many seconds, without a word
 
 
@@ -49,7 +52,7 @@ def summary(queue: QueueStatus, fit: FitStatus, no_base_model: str, now: float, 
     said = (queue.message,) if queue.message else ()
     standing = () if queue.due else said  # "Fitting: ...", which a fit has since begun, ended or failed
     by_weight = (
-        (queue == QueueStatus() and fit == FitStatus(), queue.state, ("No trainer has looked at this project yet.",)),
+        (queue == QueueStatus() and fit == FitStatus(), queue.state, (NOT_LOOKED_AT,)),
         (queue.state in LEFT_ALONE, queue.state, said),
         (silent_s > max(SILENT_S, LOOKS_MISSED * reconcile_s), SILENT, (_silence(silent_s),)),
         (queue.state in ("refused", "failed", "reading"), queue.state, said),

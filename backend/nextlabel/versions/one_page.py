@@ -25,11 +25,11 @@ STYLE = (
 @dataclass(frozen=True)
 class Effort:
     """So many `people` gave so many `answers` in Label Studio, in so many `hours`, of which an answer takes ten minutes
-    at most; `imported` ones came from elsewhere."""
+    at most; None where they would tell somebody's own speed. `imported` ones came from elsewhere."""
 
     people: int = 0
     answers: int = 0
-    hours: float = 0.0
+    hours: float | None = None
     imported: int = 0
 
 
@@ -78,15 +78,18 @@ def _labelled(outcome: Outcome) -> Iterator[str]:
     if effort is not None:
         people = "1 person" if effort.people == 1 else f"{effort.people} people"
         imported = f" {effort.imported} more came with an import." if effort.imported else ""
-        yield (
-            f"{people} gave {effort.answers} answers in about {effort.hours:.1f} hours at the screen, of which one "
-            f"answer counts ten minutes at most.{imported}"
-        )
+        yield f"{people} gave {effort.answers} answers{_hours(effort)}.{imported}"
     machine = outcome.tasks - outcome.by_people
     yield (
         f"Of {outcome.tasks} tasks, {outcome.by_people} have a person's label and {machine} the one of {outcome.name}, "
         f"a classifier that was fitted on people's."
     )
+
+
+def _hours(effort: Effort) -> str:
+    if effort.hours is None:
+        return ""
+    return f" in about {effort.hours:.1f} hours at the screen, of which one answer counts ten minutes at most"
 
 
 def _quality(judgement: Judgement) -> Iterator[str]:

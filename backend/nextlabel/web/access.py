@@ -18,6 +18,7 @@ from flask import request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from nextlabel.errors import NotAllowedError
+from nextlabel.problems.helping import Helping
 from nextlabel.problems.people import People
 from nextlabel.values.next_tasks import NextTask, NextTasks
 from nextlabel.web.services import services
@@ -28,8 +29,9 @@ VALID_S = 12 * 3600  # a page that is open renews what it holds once an hour
 BY_PROXY = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")  # what one adds that is in front
 THIS_MACHINE = "this machine"
 NO_RIGHT = (
-    "Texts, names and buttons are for who presents BASIC_AUTH_USER and BASIC_AUTH_PASS, or for this machine alone "
-    "while these are not set. Set both or, without Docker, open the page on the machine that it runs on, at http://localhost:{}/."
+    "Texts, names and buttons are for whoever presents BASIC_AUTH_USER and BASIC_AUTH_PASS or, while these are not "
+    "set, for this machine alone. Set both or, without Docker, open the page on the machine that it runs on, at "
+    "http://localhost:{}/."
 )
 
 
@@ -63,6 +65,13 @@ def people_shown(project: int) -> People:
     them shown."""
     found, wanted = services().board.people(project), services().registry.options(project).show_people
     return found if wanted and may_see_texts() else found.without_names
+
+
+def helping_shown(project: int) -> Helping:
+    """Whether the order helps, for whoever sends this request: with the hours that the next labels take if nobody's own
+    speed can be told from them, or a lead has that shown."""
+    found, wanted = services().board.helping(project), services().registry.options(project).show_people
+    return found if wanted and may_see_texts() else found.without_speed
 
 
 def next_shown(project: int) -> NextTasks:

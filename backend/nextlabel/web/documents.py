@@ -1,4 +1,5 @@
-"""What many browsers ask for again and again, made for all of them about once a second. Knows no project."""
+"""What many browsers ask for again and again, made for all of them about once a second, or less often where that would
+cost too much. Knows no project."""
 
 import gzip
 import threading
@@ -7,7 +8,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-KEPT_S = 1.0
+KEPT_S, LONGEST_S = 1.0, 10.0
+SHARE = 0.01  # of a core, which making a document may take
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Kept:
 class Documents:
     """Documents by key. One is made at a time; who asks meanwhile gets the one before, and waits for nothing."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._kept, self._making = now, dict[Hashable, Kept](), threading.Lock()
+    def __init__(self, now: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.thread_time) -> None:
+        self._now, self._cpu = now, cpu
+        self._kept, self._making = dict[Hashable, Kept](), threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], bytes]) -> Kept:
-        """The document of this key, at most `KEPT_S` old once nobody makes one any more."""
+        """The document of this key, once nobody makes one any more at most `KEPT_S` old, or as old as it takes for
+        the CPU time of making it to be a `SHARE`, but never older than `LONGEST_S`."""
         kept = self._kept.get(key)
         if kept and self._now() < kept.until:
             return kept
@@ -46,7 +50,9 @@ class Documents:
     def _fresh(self, key: Hashable, make: Callable[[], bytes]) -> Kept:
         found = self._kept.get(key)  # who waited finds what was made meanwhile
         if found is None or self._now() >= found.until:
-            body, until = make(), self._now() + KEPT_S
+            begun = self._cpu()
+            body = make()
+            until = self._now() + min(LONGEST_S, max(KEPT_S, (self._cpu() - begun) / SHARE))
             found = replace(found, until=until) if found and found.body == body else _kept(body, until)
             self._kept[key] = found
         return found

@@ -33,9 +33,9 @@ OF_QUEUE: Mapping[str, str] = MappingProxyType(  # gauges, named as in `QueueSta
         "control": "Labelled tasks of the control set, of which nothing is learnt",
         "holdout": "Labels of the holdout, of which nothing is learnt",
         "outside": "Labels on tasks that the queue did not offer",
-        "left": "Tasks that are left to label: those of the pool, and of the control set",
-        "pool": "Those of them that are in the pool, whose labels are learnt",
-        "window": "Those of them that are published, so that they come next",
+        "left": "Tasks left to label, of the pool and of the control set",
+        "pool": "Tasks left to label that are in the pool, whose labels are learnt",
+        "window": "Tasks left to label that are published, so that they come next",
         "held": "Tasks that wait for a near-copy of theirs",
         "unscored": "Tasks of the pool that have no place in the queue yet",
     }
@@ -53,7 +53,7 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "reopened": "Labelled tasks that are open again for a second person",
         "labels_today": "Labels that people gave since midnight",
         "people_today": "People who gave a label since midnight",
-        "label_seconds": "Seconds that a label takes a person, in the middle of the last ones",
+        "label_seconds": "Seconds a label, the median of the last 200, where it is nobody's own speed",
     }
 )
 # Shares with the limits of their 95 % intervals. A figure is told where the page tells it, the limits from the first
@@ -77,11 +77,11 @@ LIMITS = ("low", "high")
 HELPING: Mapping[str, str] = MappingProxyType(  # as the last planned look found
     {
         "helping_gain": "Gain in accuracy of 64 labels of the order over random ones, as measured",
-        "helping_error": "The standard error of that gain",
+        "helping_error": "Standard error of nextlabel_helping_gain",
         "helping_found": "1 once the order was found to help, else 0",
         "forecast_gain": "Gain in accuracy over random sampling, as a replay in the version's own view forecasts it",
         "next_labels_change": "By how much as many labels as the last ones will hardly change the accuracy more",
-        "helping_timestamp_seconds": "When that was found out, in seconds since 1970",
+        "helping_timestamp_seconds": "When it was last found out whether the order helps, in seconds since 1970",
     }
 )
 BY_QUESTION, BY_CLASS = ("question",), ("question", "class")

@@ -61,7 +61,7 @@ def status(project: int) -> Response:
     queue, fit = board.queue(project), board.fit(project)
     base_model = board.base_model(services().settings.base_model)
     said = {"queue": asdict(queue), "fit": asdict(fit), "start": asdict(board.start(project))}
-    helping, active = board.helping(project), services().registry.current(project) or ""
+    helping, active = access.helping_shown(project), services().registry.current(project) or ""
     said |= {"base_model": asdict(base_model), "helping": {**asdict(helping), "of_active": is_of(helping, active)}}
     said |= {"advice": asdict(board.advice(project))}
     said |= asdict(panels.summary_of(project))

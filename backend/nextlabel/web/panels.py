@@ -351,7 +351,7 @@ def _class(row: Row) -> Json:
 
 
 def _helping(project: int) -> Json | None:
-    found = services().board.helping(project)
+    found = access.helping_shown(project)
     active = services().registry.current(project) or ""
     said = helping_words.sentences(found, active)
     about = {"order": found.order, "name": short_name(found.order), "of_active": helping_words.is_of(found, active)}

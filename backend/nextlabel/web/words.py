@@ -16,6 +16,12 @@ def with_code(sentence: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
+def sentence(words: str) -> str:
+    """Words as a sentence: with a capital in front and a full stop."""
+    begun = words[:1].upper() + words[1:]
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+
+
 def with_names(sentence: str) -> str:
     """With versions by what people call them, their numbers."""
     name = rf"{PREFIX}(\d[\d.]*)-\d{{8}}T\d{{6}}\b"
@@ -74,6 +80,7 @@ def seconds(taken: float) -> str:
 
 FILTERS: Mapping[str, Callable[..., str]] = {
     "with_code": with_code,
+    "sentence": sentence,
     "with_names": with_names,
     "share": share,
     "between": between,

@@ -74,7 +74,7 @@
     draw();
   }
 
-  // Whether what the server put there is already this; written ages aside, as those are ours.
+  // Whether what the server put there is already this.
   function same(panel, html) {
     const other = document.createElement("div");
     other.innerHTML = html;
