@@ -6,7 +6,6 @@ Called by hints and by the clock. Killed anywhere, the next call finishes the wo
 import functools
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,35 +29,35 @@ from nextlabel.labelstudio.client import (
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials
-from nextlabel.labelstudio.notices import Notice, told
+from nextlabel.labelstudio.notices import told
 from nextlabel.labelstudio.registration import (
     ensure_webhook,
     hook_of,
     is_at,
     remove_webhooks,
 )
-from nextlabel.learning.carrying import carried, turned
 from nextlabel.learning.heads import Head
 from nextlabel.loop.afterwards import Afterwards, Checked
 from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
 from nextlabel.loop.backlog import Backlog
+from nextlabel.loop.base_model import BaseModel
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.controlling import control_side
-from nextlabel.loop.copies import HOLD, copies_in, learnt_from
+from nextlabel.loop.copies import HOLD, learnt_from
 from nextlabel.loop.elsewhere import elsewhere_of
 from nextlabel.loop.embedding import Embedder
-from nextlabel.loop.fitting import FitDecision, Fitter, answers_form
+from nextlabel.loop.fitting import FitDecision, Fitter
 from nextlabel.loop.head_order import HeadOrder, Valued
-from nextlabel.loop.heading import HeadMaker, rows_of
+from nextlabel.loop.heading import HeadMaker, has_heads
 from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.look_again import Again
 from nextlabel.loop.marks import Marks
 from nextlabel.loop.near_copies import Holding, Words, in_queue, known_labels
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
+from nextlabel.loop.noticing import Noticer, Seen
 from nextlabel.loop.orders import Order, VersionOrder
-from nextlabel.loop.outside import come_by_another_way
 from nextlabel.loop.ownership import whose
 from nextlabel.loop.pressing import Pressing
 from nextlabel.loop.publishing import (
@@ -81,7 +80,6 @@ from nextlabel.loop.sync import (
 )
 from nextlabel.loop.telling import STANDS_LOOKS, Teller
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
-from nextlabel.model import base_check, checkpoints
 from nextlabel.model.tokens import TokenCache
 from nextlabel.problems.look_again import LookAgain
 from nextlabel.problems.people import People
@@ -91,11 +89,10 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path, tokens_path
 from nextlabel.store.state import OutsideState, ProjectState, QueueState, StartState
-from nextlabel.store.status import BaseModelStatus, StatusBoard
+from nextlabel.store.status import StatusBoard
 from nextlabel.store.summary import DISCONNECTED, ENDED
 from nextlabel.store.traces import erase, traces
-from nextlabel.values.options import ANY, NO_OPTIONS, OF_0_1_0, ProjectOptions
-from nextlabel.values.survey import Copies, UnknownWords
+from nextlabel.values.options import ANY, NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, is_ours, version_number, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.audits import Audits
@@ -113,8 +110,6 @@ NICENESS = 5  # of scoring: fits come after it, and what keeps the queue full go
 RETRY_S = 5.0  # after Label Studio did not answer
 PROJECT_BUSY_S = 0.25  # when another thread has the project, which sees the hint and gives it up soon
 PACE_S = 1.0  # between two looks of which nothing but removals is left
-LOOKED_AT = 256  # texts of a project that are looked at for what the tokenizer does not know
-BASE_MODEL_S = 60.0  # between two looks at a base checkpoint that cannot be used
 NOTHING_SAID: dict[str, object] = {"first": "", "warnings": (), "remarks": ()}  # what was said before is of another day
 GONE = (
     "the project does not exist any more in Label Studio; `nextlabel forget --project {project}` deletes what is here"
@@ -173,7 +168,7 @@ class Controller:
         self._jobs, self._now = jobs, now
         caches = functools.cache(lambda project: TokenCache(tokens_path(settings.model_dir, project)))
         self._resident = LoadedVersions(settings, registry, LOADED_VERSIONS, caches, NICENESS)
-        self._turn, self._base_model = ComputeGate(), threading.Lock()
+        self._turn = ComputeGate()
         self._heads, self._valued = HeadMaker(registry, self._resident), dict[int, Valued]()
         self._logged = dict[int, str]()
         self._audits, self._endings = Audits(settings.model_dir), Endings(settings.model_dir)
@@ -181,6 +176,8 @@ class Controller:
         self._backlog = Backlog(settings, registry, jobs, self._resident, self._turn, self._elsewhere)
         self._fitter = Fitter(settings, registry, board, jobs, self._resident, self._turn, caches, now, self._elsewhere)
         base = self._fitter.recipe(settings.seed, for_project(settings, NO_OPTIONS), 0)
+        self._base_model = BaseModel(base, board, now)
+        self._noticer = Noticer(settings, registry, board, self._audits, self._fitter, self._elsewhere)
         self._embedder, self._words = Embedder(base, self._resident, caches), Words()
         self._marks, self._judge = Marks(registry), Judge(registry, board)
         self._wanted, self._pressing = WantedTasks(self._embedder), Pressing(settings, registry, studio, jobs)
@@ -200,6 +197,10 @@ class Controller:
         """Fit a version, if one is due."""
         if self._works_on(project):
             self._fitter.fit(project)
+
+    def look_at_base_model(self) -> None:
+        """Say whether fits can begin with the base checkpoint."""
+        self._base_model.look()
 
     def say_interrupted(self) -> None:
         """Say that fits have ended which died with an earlier trainer."""
@@ -332,7 +333,7 @@ class Controller:
         if decision.reason:
             self._jobs.want_fit(project.id)
         if thorough:
-            self.look_at_base_model(anew=False)
+            self._base_model.look(anew=False)
         found = _Found(project, config, decision, self._registry.current(project.id))
         if audit := self._audit(pool, project.id, config):
             self._keep_to_audit(pool, found, audit)
@@ -504,7 +505,7 @@ class Controller:
         return VersionOrder(pool, found.config, card, exactly)
 
     def _head(self, pool: Pool, found: _Found, card: Card) -> tuple[str, Head] | None:
-        if not self._has_heads(card):
+        if not has_heads(card, self._own(card.project)):
             return None
         if self._fitter.stands(card.project):
             return heads.newest(self._registry.path(card.project, card.version))
@@ -514,8 +515,9 @@ class Controller:
         return self._heads.newest(pool, card, found.config, labels, others, learnt.lighter, followed)
 
     def _publish(self, pool: Pool, found: _Found, card: Card, order: Order, unscored: int) -> Publication:
-        depth, has_heads = self._own(card.project).window, self._has_heads(card)
-        if has_heads:  # what is soon to be published anew is not written in full length
+        own = self._own(card.project)
+        depth, renewed = own.window, has_heads(card, own)
+        if renewed:  # what is soon to be published anew is not written in full length
             depth = min(depth, HEADS_WINDOW + _others_at_work(pool))
         # What is best of a part of the pool gives way to what is best of all.
         if unscored:
@@ -528,7 +530,7 @@ class Controller:
             superseded=lambda: self._registry.current(card.project) != card.version,
             settled=not unscored,
             first=HEADS_FIRST if isinstance(order, HeadOrder) else HEAD,
-            changes=has_heads,
+            changes=renewed,
         )
 
     def _bring(
@@ -638,124 +640,6 @@ class Controller:
         ours = pool.state(QueueState)  # empty when MODEL_DIR was lost
         return not is_ours(followed) or (bool(ours.after) and followed not in (ours.before, ours.after))
 
-    # What a person should hear
-
-    def _notices(self, pool: Pool, found: _Found) -> list[Notice]:
-        project = found.project
-        notes = [*self._on_project(pool, project.id, found.config), *self._on_damage(project.id, found.version)]
-        options = self._registry.options(project.id)
-        if options.defaults == OF_0_1_0:
-            notes.append(notices.old_defaults(project.id))
-        elif self._own(project.id).control_share and not options.control_seed:
-            notes.append(notices.no_control_set(project.id, has_seed=False))
-        if found.version:
-            notes += self._on_version(pool, found, self._registry.card(project.id, found.version))
-        if self._elsewhere is not None:
-            notes.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_away))
-        if options.reopened:
-            notes.append(notices.open_again(len(options.reopened), project.id))
-        certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
-        if certified and (audit := self._audits.over(project.id)):
-            notes.append(notices.certified(len(certified), audit.version, project.id))
-        ours = found.version or pool.state(StartState).name
-        if not ours:
-            return notes
-        if project.show_predictions and found.config.control.share:
-            notes.append(notices.control_tasks_show(project.id))
-        if come_by_another_way(outside := pool.state(OutsideState), annotators_at_work(pool)):
-            notes.append(notices.another_way(outside.example))
-        if project.sampling != UNCERTAINTY:
-            notes.append(notices.sampling_changed(project.sampling, project.id, options))
-        if self._chosen_by_a_person(pool, project, ours):
-            notes.append(notices.follows_another(project.model_version, project.id, options))
-        return notes
-
-    def _on_project(self, pool: Pool, project: int, config: LabelConfig) -> list[Notice]:
-        base = self._board.base_model(self._settings.base_model)
-        unknown, survey = self._unknown_words(pool, config), pool.survey()
-        return [
-            *([notices.base_model_fails(base.message)] if base.state == "failed" else []),
-            *notices.on_unknown_words(unknown, self._settings.base_model, survey),
-            *notices.on_tasks(survey, config, project),
-            *notices.on_copies(self._copies(pool, project, config), project),
-            *notices.on_wanted(self._registry.options(project), config, project),
-            *notices.on_counted_less(pool.counted_less(), config.counting, project),
-        ]
-
-    def _copies(self, pool: Pool, project: int, config: LabelConfig) -> Copies:
-        return copies_in(pool, config.question) if self._own(project).near_copies == HOLD else Copies()
-
-    def _unknown_words(self, pool: Pool, config: LabelConfig) -> UnknownWords:
-        """Of a sample of the texts, which is drawn anew when the project has doubled."""
-        known, sample = (
-            pool.state(ProjectState),
-            f"{self._settings.base_model} {config.reading} {pool.size().bit_length()}",
-        )
-        if known.sample == sample:
-            return known.unknown_words
-        try:
-            unknown = self._counted_unknown(pool)
-        except NextlabelError:  # said by the look at the base checkpoint
-            return UnknownWords()
-        pool.update(ProjectState, lambda state: replace(state, sample=sample, unknown_words=unknown))
-        return unknown
-
-    def _counted_unknown(self, pool: Pool) -> UnknownWords:
-        examples = pool.sample(LOOKED_AT)
-        shares_N = checkpoints.unknown_shares(self._settings.base_model, examples)
-        found = [example.id for example, share in zip(examples, shares_N, strict=True) if share > notices.MOST]
-        return UnknownWords(len(examples), len(found), min(found, default=0))
-
-    def look_at_base_model(self, anew: bool = True) -> None:
-        """Say whether fits can begin with it; not `anew`: only if that is not known, or it could not be used lately."""
-        with self._base_model:
-            known = self._board.base_model(self._settings.base_model)
-            lately = abs(self._now() - known.at) < BASE_MODEL_S
-            if not anew and (known.state == "usable" or lately):
-                return
-            state, message = self._checked_base_model()
-            if (known.state, known.message) != (state, message):
-                log.log(logging.INFO if state == "usable" else logging.ERROR, "base model %s: %s", state, message)
-            self._board.put_base_model(BaseModelStatus(state, self._settings.base_model, message, self._now()))
-
-    def _checked_base_model(self) -> tuple[str, str]:
-        try:
-            check = base_check.check_base(
-                self._fitter.recipe(self._settings.seed, for_project(self._settings, NO_OPTIONS), 0)
-            )
-        except NextlabelError as error:
-            return "failed", str(error)
-        except Exception as error:
-            log.exception("the base checkpoint cannot be looked at")
-            return "failed", f"internal error ({type(error).__name__}); see the trainer's log"
-        why = f", because {check.why_fp32}" if check.why_fp32 else ""
-        size = f"{check.parameters / 1e6:.1f} million parameters"
-        return "usable", f"{check.architecture}, {size}, on {check.device} in {check.precision}{why}."
-
-    def _on_version(self, pool: Pool, found: _Found, card: Card) -> Iterator[Notice]:
-        if card.of_labels and self._registry.newest(card.project) == card.version:
-            yield notices.quick_version(card.version, card.examples, card.of_labels)
-        if card.unjudged:
-            yield notices.not_judged(card.version, card.unjudged, card.project)
-        if not answers_form(card, found.config):
-            has_heads = self._has_heads(card) and not self._fitter.stands(card.project)
-            answers = set(pool.labels(found.config.question, holdout=False).values())
-            rows = rows_of(card, found.config, answers) if has_heads and answers else None
-            said = carried(rows, found.config.question)
-            kinds = turned(card.labels, card.layout, found.config.question, found.config.asked[0].name)
-            yield notices.form_changed(card.version, said.kept, said.begun, said.missing, kinds)
-
-    def _has_heads(self, card: Card) -> bool:
-        return card.features > 0 and self._own(card.project).head == "on"
-
-    def _on_damage(self, project: int, version: str | None) -> list[Notice]:
-        """What to say when the promoted version is not the active one."""
-        promoted = self._registry.promoted(project)
-        if promoted in ("", version) or self._registry.current(project) != version:  # promoted since
-            return []
-        why = self._registry.damage(project, promoted) or "its card is gone or cannot be read"
-        return [notices.version_damaged(promoted, why, version, project)]
-
     def forget(self, project: int, task_ids: Sequence[int]) -> None:
         """Drop those of the tasks that Label Studio deleted; the event that says so could be anybody's."""
         path = pool_path(self._settings.model_dir, project)
@@ -778,7 +662,7 @@ class Controller:
         """Say how the project is. `follows`: what the queue does now, if that was switched since it was asked."""
         project, decision = found.project, found.decision
         ordered_by = (follows or project.model_version or "") if project.sampling == UNCERTAINTY else ""
-        words, before = told(self._notices(pool, found)), self._board.queue(project.id)
+        words, before = told(self._noticer.notices(pool, self._seen(pool, found))), self._board.queue(project.id)
         if before.state in ("failed", "refused"):
             log.info("project %d: works again", project.id)
         known = {_without_numbers(sentence) for sentence in (before.first, *before.warnings)}
@@ -816,6 +700,12 @@ class Controller:
         judged = self._judge.look(pool, project.id, found.config, order, card)
         in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
         self._history.look(pool, project.id, found.config, in_force, anew=judged)
+
+    def _seen(self, pool: Pool, found: _Found) -> Seen:
+        project, ours = found.project, found.version or pool.state(StartState).name
+        certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
+        chosen = bool(ours) and self._chosen_by_a_person(pool, project, ours)
+        return Seen(project, found.config, found.version, ours, len(certified), chosen)
 
     def _paused(self, project: int) -> str:
         """Why nothing is fitted though nothing else is asked for; empty when fits go on or an audit runs."""

@@ -9,6 +9,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.carrying import Rows, rows_for
 from nextlabel.learning.heads import EVERY, NO_LIGHTER, Head, make_head
 from nextlabel.loop.orders import keep
+from nextlabel.settings import ProjectSettings
 from nextlabel.store.pool import EXACT, FEATURES, Pool
 from nextlabel.values.arrays import Features, Ints
 from nextlabel.values.layout import asks
@@ -20,6 +21,11 @@ from nextlabel.versions.registry import Registry
 log = logging.getLogger(__name__)
 
 AT_A_TIME = 512  # labelled texts without features of which some are computed on the spot
+
+
+def has_heads(card: Card, own: ProjectSettings) -> bool:
+    """Whether the order of a version is renewed by heads."""
+    return card.features > 0 and own.head == "on"
 
 
 class HeadMaker:
