@@ -1,6 +1,7 @@
 """Replays of a project with a control set: what comes out is fair, kept, and told on the committed page."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.judging import BY_ALL, FIGURES, LEFT, MACRO_F1, NEW, RECALL, Cell, JudgingPlan, Played
 from nextlabel.simulation.project import Project, Source
 from nextlabel.simulation.starts import Frozen
+from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 
 REPORTS = ROOT / "reports" / "coverage"
@@ -111,10 +113,50 @@ def test_hard_texts_are_skipped_more_often_and_as_many_in_all() -> None:
     assert played._skips_N.mean() == pytest.approx(project.SKIPS, abs=0.002)
 
 
+class Oracle:
+    """Versions that know every text."""
+
+    def __init__(self, source: Source):
+        self._points, self.learnt = source.points, list[list[int]]()
+
+    def fit(self, known: Sequence[int], seed: int) -> tuple[Array, Array]:
+        self.learnt.append(list(known))
+        return 0.01 + 0.98 * np.eye(2)[self._points.targets_N], self._points.points_ND
+
+
+def test_versions_are_judged_in_turn_with_heads_and_learn_no_text_of_the_control_set() -> None:
+    source = blurred(900)
+    versions = Oracle(source)
+    played = Project(source, 3, import_at=100, versions=versions)
+    looks = played.looks([64, 65, 73, 129])
+    assert [looks[labels].new.accuracy == 1.0 for labels in (64, 65, 73, 129)] == [False, True, False, True]
+    assert looks[65].left == 1.0
+    control = set(played._order_N[played._control].tolist())
+    judging_N = np.array([64, 128]) - list(map(len, versions.learnt))
+    assert all((judging_N >= 4) & (judging_N <= 16)), "about one in ten of them"
+    assert not control & set(versions.learnt[0] + versions.learnt[1])
+    assert set(versions.learnt[0]) < set(versions.learnt[1])
+
+
+def test_real_fits_are_played_and_kept_one_by_one(
+    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "FIT_EVERY", 32)
+    plan = JudgingPlan((32, 34), fits=True)
+    once = judging.play(corpus, plan, 2, str(tiny), tmp_path)
+    assert {cell.replays for cell in once.cells if cell.figure == NEW} == {2}
+    assert judging.play(corpus, plan, 2, str(tiny), tmp_path) == once
+    heads = judging.play(corpus, PLAN, 2, str(tiny), tmp_path.parent)
+    assert heads.cells[0] == once.cells[0], "at 32 labels there is no version yet"
+    assert heads.cells[1] != once.cells[1]
+    assert "versions are fitted" in plan.about
+    assert "versions are fitted" not in PLAN.about
+
+
 @pytest.mark.usefixtures("patience")
 def test_labels_without_a_mark_are_fair_to_what_is_left_and_all_of_them_are_not() -> None:
     played = Played("blurred", 0, [Cell(80, figure) for figure in FIGURES])
-    further = judging._further(blurred(400), JudgingPlan((80,)), played, 100)
+    further = judging._further(blurred(400), JudgingPlan((80,)), None, played, 100)
     cells = {cell.figure: cell for cell in further.cells}
     assert all(abs(cells[figure].bias) < 3 * cells[figure].standard_error for figure in (NEW, LEFT))
     assert cells[BY_ALL].bias < -4 * cells[BY_ALL].standard_error

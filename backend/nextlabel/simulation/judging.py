@@ -1,13 +1,14 @@
 """What the control set says of heads while people label by their orders, against what is so: replays of whole projects.
 
-In a replay two annotators label a pool that grows, by logistic regressions on frozen embeddings, with the composer, the
-draw, the marks and the judgement of the live loop. Knows no fits of a transformer and no Label Studio.
+In a replay two annotators label a pool that grows, by logistic regressions on frozen embeddings or on the features of
+versions that are fitted, with the composer, the draw, the marks and the judgement of the live loop. Knows no Label
+Studio.
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,19 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.simulation import baselines, records
 from nextlabel.simulation.cells import setting_of
 from nextlabel.simulation.datasets import fetched
-from nextlabel.simulation.project import EVERY, IMPORTED, SHARE, SKIPS, Look, Project, Source, source_of
+from nextlabel.simulation.project import (
+    EVERY,
+    FIT_EVERY,
+    IMPORTED,
+    SHARE,
+    SKIPS,
+    FittedVersions,
+    Look,
+    Project,
+    Source,
+    Versions,
+    source_of,
+)
 from nextlabel.simulation.renewals import START, START_LABELS
 from nextlabel.store.files import replace_file
 from nextlabel.values import markdown
@@ -54,12 +67,26 @@ are all there are, also such as would be skipped: the figures are about texts th
 high."""
 
 
+FITTED_TRAIN, FITTED_TEST = 1_200, 300  # texts of a corpus where versions are fitted
+FITTED = f"""\
+Here versions are fitted: after every {FIT_EVERY} labels the checkpoint learns all labels so far, by the recipe of new
+projects, and heads are fitted on what its last layer reads of a text. So the pool is smaller: the texts are the first
+{FITTED_TRAIN:,} of the training part and the first {FITTED_TEST} of test."""
+
+
 @dataclass(frozen=True)
 class JudgingPlan:
-    """Rising label counts at which the head in force is judged; whether hard texts are skipped rather than any."""
+    """Rising label counts at which the head or version in force is judged; whether hard texts are skipped rather than
+    any; whether versions are fitted."""
 
     labels: Sequence[int]
     hard_skips: bool = False
+    fits: bool = False
+
+    @property
+    def about(self) -> str:
+        """How it was played, in words."""
+        return "\n\n".join([ABOUT, *([HARD] if self.hard_skips else []), *([FITTED] if self.fits else [])])
 
 
 @dataclass(frozen=True)
@@ -134,10 +161,15 @@ def play(directory: Path, plan: JudgingPlan, replays: int, base_model: str, out:
     now = _kept(path, directory.name, plan, setting)
     if now.replays >= replays:
         return now
-    source = source_of(directory.name, data, Recipe(base_model, 0, 0.0, 1, word_pieces, 0))
+    base = Recipe(base_model, 0, 0.0, 1, word_pieces, 0)
+    if plan.fits:
+        data = replace(data, train=data.train[:FITTED_TRAIN], test=data.test[:FITTED_TEST])
+    source = source_of(directory.name, data, base)
     _check(source, plan)
+    versions = FittedVersions(source, base) if plan.fits else None
+    kept_each = 1 if plan.fits else KEPT
     while now.replays < replays:
-        now = _further(source, plan, now, min(KEPT, replays - now.replays))
+        now = _further(source, plan, versions, now, min(kept_each, replays - now.replays))
         kept = {"setting": setting, "replays": now.replays, "cells": [asdict(cell) for cell in now.cells]}
         replace_file(path, json.dumps(kept, indent=1) + "\n")
     return now
@@ -162,10 +194,10 @@ def _check(source: Source, plan: JudgingPlan) -> None:
         )
 
 
-def _further(source: Source, plan: JudgingPlan, played: Played, replays: int) -> Played:
+def _further(source: Source, plan: JudgingPlan, versions: Versions | None, played: Played, replays: int) -> Played:
     cells, first = played.cells, played.replays
     for replay in range(first, first + replays):
-        looks = Project(source, replay, plan.labels[-1] // 2, plan.hard_skips).looks(plan.labels)
+        looks = Project(source, replay, plan.labels[-1] // 2, plan.hard_skips, versions).looks(plan.labels)
         found = {labels: _pairs(look) for labels, look in looks.items()}
         cells = [cell.plus(found[cell.labels][cell.figure]) if cell.labels in found else cell for cell in cells]
     return Played(source.name, first + replays, cells)

@@ -1,31 +1,37 @@
 """A project that two annotators label by a model's order, with a control set in between: one replay, on frozen
-embeddings. The draw, the composer, the marks and the judgement are those of the live loop."""
+embeddings or with versions that are fitted. The draw, the composer, the marks and the judgement are those of the live
+loop."""
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
+from nextlabel.learning import auto_recipe
 from nextlabel.learning.composer import CONTROL, INFORMATIVE, compose
 from nextlabel.learning.control import asked_for, control_set, places
 from nextlabel.learning.judging import ANSWERED, OPEN, SKIPPED, ControlText, Said, judge, judged_to
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import acquire, most_informative_first
+from nextlabel.model import training
+from nextlabel.model.checkpoints import width
 from nextlabel.model.classifier import Recipe
 from nextlabel.problems import quality
 from nextlabel.problems.judgement import Judgement
 from nextlabel.simulation.confusion_tables import ConfusionTable
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.renewals import START, START_LABELS, Fitted, fitted
+from nextlabel.simulation.renewals import START, START_LABELS, fitted
 from nextlabel.simulation.starts import Frozen, frozen_parts
 from nextlabel.values.arrays import Array, Ints
-from nextlabel.values.examples import Key, key_of
+from nextlabel.values.examples import Example, Key, key_of
 from nextlabel.values.queue import Ranked
 
 SHARE = 0.1  # of the pool that is the control set
 EVERY = 8  # labels after which the head is fitted again
+FIT_EVERY = 64  # labels after which a version is, where there are any
 DEPTH = 13  # of the queue, as the live loop publishes it of a head for two annotators
 SKIPS = 0.05  # of what the second annotator is served; where hard texts are skipped, on average over all texts
 IMPORTED = 1 / 3  # of the pool, which comes later
@@ -33,12 +39,14 @@ IMPORTED = 1 / 3  # of the pool, which comes later
 
 @dataclass(frozen=True)
 class Source:
-    """The texts of a corpus, of copies one: keys and embeddings with right classes, by position; the classes' names."""
+    """The texts of a corpus, of copies one: keys and embeddings with right classes, by position; the classes' names;
+    the texts themselves, where versions are to be fitted."""
 
     name: str
     keys: Sequence[Key]
     points: Frozen
     labels: tuple[str, ...]
+    examples: Sequence[Example] = ()
 
 
 def source_of(name: str, data: TextSet, recipe: Recipe) -> Source:
@@ -52,12 +60,44 @@ def source_of(name: str, data: TextSet, recipe: Recipe) -> Source:
     for place, (example, _) in enumerate(rows):
         first.setdefault(key_of(example), place)
     chosen = list(first.values())
-    return Source(name, list(first), Frozen(points_ND[chosen], targets_N[chosen]), data.labels)
+    examples = [replace(rows[place][0], id=number) for number, place in enumerate(chosen)]
+    return Source(name, list(first), Frozen(points_ND[chosen], targets_N[chosen]), data.labels, examples)
+
+
+class Versions(Protocol):
+    """What makes a version of the labels of texts at `known` places of a source."""
+
+    def fit(self, known: Sequence[int], seed: int) -> tuple[Array, Array]:
+        """Of all texts what it says, (N, C), and what its last layer reads, (N, D), of unit length."""
+
+
+class FittedVersions:
+    """Versions that are fitted as those of a new project."""
+
+    def __init__(self, source: Source, base: Recipe):
+        self._source, self._base = source, base
+
+    def fit(self, known: Sequence[int], seed: int) -> tuple[Array, Array]:
+        """By the automatic recipe. Raises as `training.fit` does."""
+        recipe = replace(
+            self._base,
+            steps=auto_recipe.steps(len(known)),
+            learning_rate=auto_recipe.learning_rate(width(self._base.base_model)),
+            batch_size=auto_recipe.BATCH,
+            seed=seed,
+            **auto_recipe.FIXED,
+        )
+        source, places_M = self._source, list(known)
+        learnt = [source.examples[place] for place in places_M]
+        version = training.fit(recipe, source.labels, learnt, source.points.targets_N[places_M])
+        probs_NC, features_ND = version.predict_with_features(source.examples, exact=False)
+        lengths_N1 = np.linalg.norm(features_ND.astype(np.float64), axis=1, keepdims=True)
+        return probs_NC, features_ND / np.maximum(lengths_N1, 1e-12)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the control set says of the head in force, and what is so: how it takes new texts, and the share of the
+    """What the control set says of the head or version in force, and what is so: how it takes new texts, and the share of the
     pool's tasks without a label, of those that the figures are about, of which it is right."""
 
     judgement: Judgement
@@ -68,9 +108,20 @@ class Look:
 class Project:
     """One replay. Tasks are numbered as they are imported; after the pool's come those that are never imported."""
 
-    def __init__(self, source: Source, replay: int, import_at: int, hard_skips: bool = False):
-        self._rng = np.random.default_rng([replay, *source.name.encode()])
-        order_N = self._rng.permutation(len(source.keys))
+    def __init__(
+        self,
+        source: Source,
+        replay: int,
+        import_at: int,
+        hard_skips: bool = False,
+        versions: Versions | None = None,
+    ):
+        self._rng, self._replay, self._versions = (
+            np.random.default_rng([replay, *source.name.encode()]),
+            replay,
+            versions,
+        )
+        self._order_N = order_N = self._rng.permutation(len(source.keys))
         self._points = Frozen(source.points.points_ND[order_N], source.points.targets_N[order_N])
         self._labels, self._pool, self._import_at = source.labels, 2 * len(order_N) // 3, import_at
         self._there = self._pool - int(IMPORTED * self._pool)  # tasks that are imported so far
@@ -82,7 +133,7 @@ class Project:
         self._held: list[int | None] = [None, None]
         self._marked: set[int] = set()
         self._judged_to = self._there - 1
-        self._head: Fitted | None = None
+        self._probs_NC: Array = np.empty((0, 0))  # what the head or version in force says of all texts, if there is one
         self._skips_N = self._hard_skips() if hard_skips else np.full(self._pool, SKIPS)
         self._start(replay)
 
@@ -105,14 +156,25 @@ class Project:
         self._begin_order()
 
     def _fit(self) -> None:
-        """Fit a head to all labels but those of the control set, as soon as two classes have one."""
+        """Fit a head, or a version if it is time, to all labels but those of the control set, as soon as two classes
+        have one."""
         learnt = [task for task in self._given if self._of_pool_N[task]]
         if len(np.unique(self._points.targets_N[learnt])) < 2:
             return
-        self._head, self._learnt = fitted(self._points, learnt), learnt
-        self._probs_NC = self._head.probabilities(self._points.points_ND)
-        self._values_N = acquire("margin", self._probs_NC[: self._pool, None, :], np.zeros(self._pool))
+        probs_NC = self._version(learnt) if self._versions and len(self._given) % FIT_EVERY == 0 else self._head(learnt)
+        self._learnt, self._probs_NC = learnt, probs_NC
+        self._values_N = acquire("margin", probs_NC[: self._pool, None, :], np.zeros(self._pool))
         self._begin_order()
+
+    def _head(self, learnt: Sequence[int]) -> Array:
+        return fitted(self._points, learnt).probabilities(self._points.points_ND)
+
+    def _version(self, learnt: Sequence[int]) -> Array:
+        """Heads are fitted on what it makes of the texts from now on."""
+        assert self._versions is not None
+        probs_NC, features_ND = self._versions.fit(self._order_N[list(learnt)].tolist(), self._replay)
+        self._points = replace(self._points, points_ND=features_ND[self._order_N])
+        return probs_NC[self._order_N]
 
     def _begin_order(self) -> None:
         self._best_first = most_informative_first(self._values_N)
@@ -145,7 +207,7 @@ class Project:
         while len(self._given) < max(counts):
             self._compose()
             if self._answer():
-                if len(self._given) in counts and self._head is not None:
+                if len(self._given) in counts and len(self._probs_NC):
                     found[len(self._given)] = self._look()
                 self._learn()
         return found
@@ -173,7 +235,7 @@ class Project:
 
     def _mark(self, task: int) -> None:
         """The texts of the control set that this order would have asked for by now."""
-        if self._head is None or task not in self._published or self._values_N[task] >= self._lowest:
+        if not len(self._probs_NC) or task not in self._published or self._values_N[task] >= self._lowest:
             return
         self._lowest = float(self._values_N[task])
         control_N: Ints = np.array([task for task in self._control if task < self._there], dtype=np.int64)
