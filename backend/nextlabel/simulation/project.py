@@ -97,8 +97,8 @@ class FittedVersions:
 
 @dataclass(frozen=True)
 class Look:
-    """What the control set says of the head or version in force, and what is so: how it takes new texts, and the share of the
-    pool's tasks without a label, of those that the figures are about, of which it is right."""
+    """What the control set says of the head or version in force, and what is so: how it takes new texts, and the share
+    of the pool's tasks without a label, of those that the figures are about, of which it is right."""
 
     judgement: Judgement
     new: ConfusionTable
