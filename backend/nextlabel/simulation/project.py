@@ -116,11 +116,8 @@ class Project:
         hard_skips: bool = False,
         versions: Versions | None = None,
     ):
-        self._rng, self._replay, self._versions = (
-            np.random.default_rng([replay, *source.name.encode()]),
-            replay,
-            versions,
-        )
+        self._replay, self._versions = replay, versions
+        self._rng = np.random.default_rng([replay, *source.name.encode()])
         self._order_N = order_N = self._rng.permutation(len(source.keys))
         self._points = Frozen(source.points.points_ND[order_N], source.points.targets_N[order_N])
         self._labels, self._pool, self._import_at = source.labels, 2 * len(order_N) // 3, import_at
