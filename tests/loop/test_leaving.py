@@ -376,7 +376,7 @@ with whole(Path(sys.argv[1])) as beside:
 )
 def test_the_hours_are_told_where_they_are_nobodys_own(givers: str, shown: bool, hours: float | None) -> None:
     given = [{"completed_by": int(giver), "lead_time": 30.0, "result": []} for giver in givers]
-    imported = {"completed_by": 9, "lead_time": None, "result": []}
+    imported: dict[str, Any] = {"completed_by": 9, "lead_time": None, "result": []}
     studio = cast(LabelStudioClient, SimpleNamespace(annotated_tasks=lambda _: [[{"annotations": [*given, imported]}]]))
     found = effort_of(studio, 1, shown)
     assert (found.people, found.answers, found.imported) == (len(set(givers)), len(givers), 1)

@@ -65,8 +65,9 @@ def _measured(found: Measured) -> Iterator[str]:
 
 
 def _more(found: Measured) -> str:
-    known = found.gain is not None
-    so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})" if known else ""
+    so_far = ""
+    if found.gain is not None:
+        so_far = f" (so far {_points(found.gain)}, standard error {_points(found.error or 0.0)})"
     if found.more is None:
         return f"{so_far}, and more control labels are unlikely to settle it."
     if found.left is not None and found.more > found.left:

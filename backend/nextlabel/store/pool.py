@@ -122,6 +122,7 @@ _UNUSABLE = "The copy of the project in {} cannot be used ({}): stop what has lo
 FIRST = 4  # times as many tasks as are wanted are looked at before all are
 LAST = 2**63 - 1  # SQLite's highest id
 AMONG = "id IN (SELECT value FROM json_each(?))"
+NO_NOTES = "[]"
 TEXTS = "text, pair, more"
 VOTES = "SELECT task_id, label, ground_truth, given, accepted, account, weight, why, seconds, first"
 FIRST_GIVEN = "CASE WHEN first = '' THEN given ELSE first END"
@@ -281,15 +282,16 @@ class Pool:
         """Take over tasks as they are now; returns how many differ from before. A changed text loses its scores."""
         with self.transaction():
             numbers = count(int(self._word("numbers") or 1))
-            changed = [row for row in rows if self._upsert(row, numbers)]
+            again = self._count("SELECT count(*) FROM read_before") > 0
+            changed = [row for row in rows if self._upsert(row, numbers, again)]
             if changed:
                 self._put_word("numbers", str(next(numbers)))
             if any(row.open or row.draw for row in changed):
                 self._put_all_scored_by("")
         return len(changed)
 
-    def _upsert(self, row: TaskRow, numbers: Iterator[int]) -> bool:
-        notes = json.dumps([[note.kind, note.detail] for note in row.notes])
+    def _upsert(self, row: TaskRow, numbers: Iterator[int], again: bool) -> bool:
+        notes = json.dumps([[note.kind, note.detail] for note in row.notes]) if row.notes else NO_NOTES
         states = (int(row.voted), int(row.open), int(row.closed))
         new = (*_columns(row.example), int(row.holdout), row.draw, int(row.skipped), row.annotations, notes, *states)
         old = self._db.execute(
@@ -301,18 +303,21 @@ class Pool:
             return False
         if row.by_hand and old is not None and _untouched(*old):
             self._db.execute("INSERT OR IGNORE INTO newly_answered VALUES (?)", (row.id,))
-        known_text = (
-            old or self._db.execute(f"SELECT {TEXTS}, number FROM read_before WHERE id = ?", (row.id,)).fetchone()
-        )
+        known_text = old
+        if old is None and again:
+            before = f"SELECT {TEXTS}, number FROM read_before WHERE id = ?"
+            known_text = self._db.execute(before, (row.id,)).fetchone()
         number = known_text[-1] if known_text is not None and known_text[:3] == new[:3] else next(numbers)
         known = (row.id, *new, _digest(row.example), number)
         self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
-        self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
+        if old is not None:
+            self._db.execute("DELETE FROM vote WHERE task_id = ?", (row.id,))
         votes = [
             (row.id, place, v.label, v.ground_truth, v.when, v.accepted, v.account, v.weight, v.why, v.seconds, v.first)
             for place, v in enumerate(row.votes)
         ]
-        self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
+        if votes:
+            self._db.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", votes)
         return True
 
     def _votes_of(self, task_id: int) -> tuple[Vote, ...]:

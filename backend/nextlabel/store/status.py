@@ -296,7 +296,7 @@ class StatusBoard:
             path.unlink(missing_ok=True)
         return _OwnTraffic(name, before, mine)
 
-    def _read(self, name: str, kind: type[Status]) -> dict[str, Any]:
+    def _read(self, name: str, kind: type[Any]) -> dict[str, Any]:
         # It is only a status: one that another release wrote, or a damaged one, is as good as none.
         try:
             raw = json.loads((self._root / f"{name}.json").read_text(encoding="utf-8"))
