@@ -75,7 +75,7 @@ def test_whoever_may_not_see_texts_cannot_tell_a_task_that_judges_from_others(tm
     page = client.get(f"/projects/{PROJECT}", environ_base=elsewhere).get_data(as_text=True)
     for told in (document, page):
         assert not any(word in told for word in ("it is torn", "drawn at random", 'class="kind"', '"kind":"control"'))
-    assert "Why each comes is shown to who may see texts" in page
+    assert "Only those who may see texts are told why each comes" in page
     assert "it is torn" in client.get(f"/projects/{PROJECT}").get_data(as_text=True)
 
 

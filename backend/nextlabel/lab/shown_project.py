@@ -26,7 +26,7 @@ from nextlabel.learning.rounds import Scored
 from nextlabel.learning.strategies import acquire, draws
 from nextlabel.loop import helping
 from nextlabel.loop.controlling import control_side
-from nextlabel.loop.fitting import FITTED_ON, label_counts, worse
+from nextlabel.loop.fitting import FITTED_ON, label_counts, next_step, until_the_next, worse
 from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.look_again import SHOWN, Again, Labelled
@@ -40,7 +40,7 @@ from nextlabel.loop.wanted import WantedTasks, wants_of
 from nextlabel.problems.advice import NO_ADVICE, advise
 from nextlabel.problems.helping import Helping
 from nextlabel.problems.look_again import LookAgain
-from nextlabel.settings import Settings, control_of
+from nextlabel.settings import Settings, control_of, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
 from nextlabel.store.state import AgainState, SyncState
 from nextlabel.store.status import StatusBoard
@@ -417,12 +417,14 @@ class ShownProject:
         """Say how the project is, who labels it, and what to do next."""
         at, labels = self._now.timestamp(), pool.labels(self._config.question, holdout=False)
         wants = wants_of(self._options, self._config, labels)
-        words = notices.told([notices.open_again(OPEN, self._id)])
+        words, pending = notices.told([notices.open_again(OPEN, self._id)]), len(labels) - active.examples
+        step = next_step(for_project(self.settings, self._options), active.examples)
         self.board.put_queue(
-            self._id, at, state="published", title=title, tasks=pool.size(), pool=pool.open_size(),
+            self._id, at, state="published", message=until_the_next(pending, step), title=title,
+            tasks=pool.size(), pool=pool.open_size(),
             left=pool.left_size(), window=pool.published_size(active.version), labels=len(labels),
             by_class=label_counts(self._config.question, list(labels.values())), control=pool.control_labels(),
-            pending=len(labels) - active.examples, version=active.version, order=active.version, known=active.examples,
+            pending=pending, version=active.version, order=active.version, known=active.examples,
             how_to_find=notices.how_to_find(self._config.asked[0]), warnings=words.warnings, remarks=words.remarks,
             wanted={want.label: want.progress() for want in wants}, reconciles=len(labels),
         )  # fmt: skip
