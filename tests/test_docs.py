@@ -189,7 +189,7 @@ def test_what_a_lead_would_have_been_told_is_what_the_records_say() -> None:
     assert page == told_report.to_markdown([told for run in runs for told in told_report.read(ROOT / run)])
 
 
-@pytest.mark.parametrize("corpus", ["comments", "tweets"])
+@pytest.mark.parametrize("corpus", ["comments", "r8", "tweets"])
 def test_what_the_page_says_of_label_counts_is_what_the_records_say(corpus: str) -> None:
     found = said_of(corpus)
     known = over_corpora()[0].studies

@@ -1,5 +1,6 @@
 """The package as pip installs it: what it declares, what is in it, and that it runs from anywhere."""
 
+import errno
 import os
 import re
 import shutil
@@ -199,6 +200,34 @@ def test_every_command_has_a_help_under_its_name(name: str, capsys: pytest.Captu
         main([name, "--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: nextlabel {name} ")
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out/a.md"),
+            "out/a.md: Permission denied. Correct that, or ",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "The disk: No space left on device. Correct that, or name an",
+        ),
+    ],
+)
+def test_what_the_disk_refuses_is_one_sentence(
+    refused: OSError, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raising(_: object) -> None:
+        raise refused
+
+    monkeypatch.setattr("nextlabel.commands.report_told.main", raising)
+    assert main(["report-told", "run"]) == 1
+    assert capsys.readouterr().err.startswith(said)
+    monkeypatch.setattr(refused, "errno", errno.ECONNREFUSED)
+    monkeypatch.setattr(refused, "filename", None)
+    with pytest.raises(OSError, match=r"denied|device"):
+        main(["report-told", "run"])
 
 
 def test_the_help_fits_a_terminal() -> None:

@@ -1,5 +1,6 @@
 """The command line: `nextlabel COMMAND ...`, the same as `python -m nextlabel COMMAND ...`."""
 
+import errno
 import os
 import re
 import select
@@ -85,12 +86,13 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "faults": "tell what the fault tests did, as a table",
     },
 }
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk says so of no file
 SAME_MODULE = {"web": "serve", "trainer": "serve"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 1 with one message for an error raised on purpose or a
-    missing package, 130 for Ctrl-C, 141 when whoever reads the output, such as `head`, closes it early."""
+    """Run one command; returns the exit code: 1 with one message for an error raised on purpose, a missing package or
+    what the disk refuses, 130 for Ctrl-C, 141 when whoever reads the output, such as `head`, closes it early."""
     try:
         try:
             return _run(arguments)
@@ -102,6 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise  # another pipe, such as that of a process of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it at its end
         return 141
+    except OSError as error:
+        if error.filename is None and error.errno not in NO_ROOM:
+            raise  # of a connection
+        what = f"{error.filename or 'The disk'}: {error.strerror}."
+        print(what, "Correct that, or name another place, and give the command again.", file=sys.stderr)
+        return 1
 
 
 def _nobody_reads() -> bool:

@@ -20,7 +20,7 @@ COMMAND = re.compile(rf"nextlabel ({NAMES})\b")
 # What stands in the place of what is known only when it is said, or what a person has to put in.
 URL = "http://localhost:9090"
 SAMPLES = {"project": "7", "number": "5", "needed": "90", "wanted": "30", "url": URL, "here": URL, "there": URL}
-SAMPLES |= {"CONNECTS[name]": "--fields A,B", "question": " --question q", "changes": "head=off", "ID": "7"}
+SAMPLES |= {"CONNECTS[name]": "--fields A,B", "question": " --question q", "changes": "head=off", "ID": "7", "N": "30"}
 # Not advised, but spoken of: what wrote a file, is at work, or is named in the help of another command.
 SPOKEN_OF = re.compile(
     rf"nextlabel ({NAMES})"
@@ -47,7 +47,7 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
 def is_read(line: str) -> bool:
     """Whether the command line is one that its command takes."""
     line = re.sub(r" (&&?|>) .*|\$\(.*?\)", "", line.removesuffix(" &"))  # the rest is the shell's
-    given = [SAMPLES["ID"] if word == "ID" else word for word in shlex.split(line, comments=True)]
+    given = [SAMPLES[word] if word in ("ID", "N") else word for word in shlex.split(line, comments=True)]
     try:
         code = main(given[1:])
     except _ParsedError:
@@ -124,6 +124,22 @@ def test_so_can_those_of_the_documents() -> None:
             for line in block.replace("\\\n", " ").splitlines():
                 if COMMAND.match(line.strip()) and not re.search(r"\$\w", line):
                     assert is_read(line.strip()), f"{document.name}: {line}"
+
+
+# A command with one of its options or parts, which is spoken of; a line that goes on with dots.
+NAMED = re.compile(rf"nextlabel ({NAMES})( --[a-z-]+| [a-z]+)?$|.* \.\.\.$")
+
+
+@pytest.mark.usefixtures("only_parsing")
+def test_so_can_those_in_their_sentences() -> None:
+    wrong = []
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for quoted in re.findall(r"`(nextlabel\s[^`]+)`", text):
+            command = " ".join(quoted.split())
+            if not NAMED.match(command) and not is_read(command):
+                wrong.append(f"{document.name}: {command}")
+    assert wrong == []
 
 
 def test_a_command_that_is_refused_says_the_number_that_it_was_given(

@@ -49,5 +49,6 @@ def test_two_directories_of_one_name_are_refused(
 def test_a_file_that_cannot_be_written_is_named(
     two_runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", str(two_runs[0]), "--out", str(tmp_path / "none" / "out.json")]) == 1
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["compare", str(two_runs[0]), "--out", str(tmp_path / "file" / "out.json")]) == 1
     assert "Give another --out." in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
+from nextlabel.errors import BadRunError
 from nextlabel.learning import auto_recipe
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
@@ -166,7 +167,7 @@ def test_what_weakens_a_run_is_said_before_it(quick: tuple[object, ...], tmp_pat
     columns = ("--text", "sentence", "--label", "topic", "--seeds", "1,", "--batch", 1000, "--out", tmp_path / "out")
     said = run("simulate.py", "--train", train, "--dev", train, "--test", test, *quick, *columns)
     assert f"{train}: 400 of 400 rows used." in said
-    assert "Warning: a leak: 400 dev examples are also in train, word for word" in said
+    assert "Warning: a leak: 400 dev examples are also in train, word for word but for case and blanks" in said
     assert "Warning: test has no example of river" in said or "Warning: test has no example of goal" in said
     assert "Warning: an arm has 2 rounds at most: a crossing needs 3" in said
 
@@ -187,6 +188,7 @@ def test_what_cannot_be_played_is_refused_in_one_clear_message(quick: tuple[obje
     assert "no annotation answers a control named 'topic'; they answer 'mood' (1 annotations)" in refused(*export)
     assert "The device 'foo' is unknown" in refused("--own-pairs", *quick, "--device", "foo", "--out", tmp_path / "out")
     assert "--stop-at goes with --reproduce-tutorial" in refused("--own-pairs", "--stop-at", 0.5)
+    assert "--full-seeds goes with --labels-at: in fixed" in refused("--own-pairs", "--full-seeds", 3)
     assert not (tmp_path / "out").exists()
 
 
@@ -204,8 +206,8 @@ def test_rows_that_are_left_out_and_texts_that_contradict_are_told(
         capsys,
         [
             f"{train}: 62 of 63 rows used; not used: 1 without a label (the first: line 63).",
-            "Warning: 12 test examples are also in dev, word for word",
-            "Warning: 2 train examples repeat an earlier one, word for word",
+            "Warning: 12 test examples are also in dev, word for word but for case and blanks",
+            "Warning: 2 train examples repeat an earlier one, word for word but for case and blanks",
             f"Warning: 1 text stands under different labels (3 examples), such as '{repeat}' as 'river' (train, id 2) "
             "and 'goal' (train, id 62) and 'River' (train, id 64)",
             "Warning: 'River' and 'river' are taken as different classes; write them alike if they are one",
@@ -299,8 +301,27 @@ def test_an_impossible_option_is_named_with_its_value(
     [
         (["--train", "a.tsv"], "--train needs --dev FILE, --text COLUMN and --label COLUMN"),
         (["--dataset", "nyu-mll/glue"], "--dataset needs --text COLUMN and --label COLUMN"),
-        (["--dataset", "a/b", "--text", "t", "--label", "l", "--any-of", "l"], "--dataset takes one --label, of which"),
-        (["--own-pairs", "--mrpc-dir", "x"], "give only one of"),
+        (["--dataset", "a/b", "--text", "t", *["--label", "l"] * 2], "--dataset takes one --label, of which"),
+        (["--own-pairs", "--mrpc-dir", "x"], "give only one of --corpus, --mrpc-dir, --train, --dataset, --own-pairs"),
+        (
+            ["--dev", "d.csv", "--test", "t.csv", "--text", "t", "--label", "l"],
+            "--text, --label, --dev, --test would not be heeded: the data is MRPC from the hub. Leave that out, or give"
+            " --train",
+        ),
+        (["--corpus", "c", "--positive", "ham"], "--positive would not be heeded: the data is read from --corpus."),
+        (["--corpus", "c", "--label-separator", ";"], "Leave that out, or give --train"),
+        (["--mrpc-dir", "c", "--test", "t.tsv"], "--test would not be heeded"),
+        (
+            ["--own-pairs", "--more", "c"],
+            "--more would not be heeded: the data is read from --own-pairs. Leave that out",
+        ),
+        (["--dataset", "a/b", "--text", "t", "--label", "l", "--id", "n"], "--id would not be heeded"),
+        (["--dataset", "a/b", "--text", "t", "--label", "l", "--any-of", "l"], "--any-of would not be heeded"),
+        (
+            ["--splits", "a,b,c"],
+            "--splits would not be heeded: the data is MRPC from the hub. Leave that out, or give --da",
+        ),
+        (["--config", "sst2", "--own-pairs"], "--config would not be heeded"),
     ],
 )
 def test_data_options_that_do_not_go_together_are_refused(
@@ -344,6 +365,8 @@ def test_auto_steps_follow_the_labels_and_come_with_a_recipe_of_their_own(script
     given = protocol_of("--steps", "auto", "--lr", "1e-4", "--batch-size", "8", "--warmup", "0")
     assert (given.recipe.learning_rate, given.recipe.batch_size, given.recipe.warmup) == (1e-4, 8, 0)
     assert given.steps(1000) == auto_recipe.steps(1000, 8)
+    with pytest.raises(BadRunError, match="--epochs 15 would not be heeded: with --steps auto a fit is as long as its"):
+        protocol_of("--steps", "auto", "--epochs", "15")
     fixed = protocol_of("--steps", "20")
     assert (fixed.steps(1000), fixed.recipe.stop_loss) == (20, 0)
     assert "stop_loss" not in setting_of(data, fixed, None)["recipe"]

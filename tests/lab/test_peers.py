@@ -1,5 +1,6 @@
 """Other tools play by our rules: same start, same label counts, same records; who breaks them is told so."""
 
+import json
 import random
 import sys
 from collections.abc import Callable
@@ -11,9 +12,11 @@ import torch
 from helpers.paths import ROOT
 from nextlabel.__main__ import main
 from nextlabel.errors import BadRunError
-from nextlabel.lab.peers import environment
+from nextlabel.lab.peers import environment, process
 from nextlabel.lab.peers.play import play
 from nextlabel.lab.peers.process import Peer
+from nextlabel.learning import auto_recipe
+from nextlabel.model import checkpoints
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import probabilities, records
 from nextlabel.simulation.datasets import fetched
@@ -167,6 +170,40 @@ def test_a_peer_that_breaks_the_rules_leaves_no_record(
     with pytest.raises(BadRunError, match=complaint):
         played(tmp_path / "run", data, protocol, stand_in(old=old, new=new))
     assert records.read_rounds(tmp_path / "run" / "rounds.jsonl") == []
+
+
+def test_a_peer_is_played_as_a_file_froze_and_reported_beside_what_was_played_so(
+    tmp_path: Path,
+    data: TextSet,
+    tiny: Path,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fetched.write(tmp_path / "things", data, {"title": "things", "package": "none", "word_pieces": 16, "removed": {}})
+    told = json.loads((ROOT / "reports" / "frozen-default.json").read_text(encoding="utf-8"))
+    played = {
+        "strategy": ["margin"],
+        "seeds": [0, 1],
+        "full_seeds": 1,
+        "labels_at": [8, 16],
+        "steps": "auto",
+        "lr": "auto",
+    }
+    file = tmp_path / "frozen.json"
+    file.write_text(
+        json.dumps({**told, "base_model": checkpoints.identity(str(tiny)), "played": played}), encoding="utf-8"
+    )
+    monkeypatch.setattr(auto_recipe, "FEWEST", 64)
+    monkeypatch.setattr(process, "installed", lambda *_: stand_in())
+    given = ["--frozen", file, "--corpus", tmp_path / "things", "--base-model", tiny, "--seeds", "0,", "--threads", "1"]
+    ours, theirs = ([*map(str, given), "--out", str(tmp_path / name)] for name in ("ours", "theirs"))
+    assert main(["simulate", *ours, "--device", "cpu"]) == 0
+    assert main(["play-peer", "small-text", *theirs]) == 0
+    runs = {name: records.read_run(tmp_path / name) for name in ("ours", "theirs")}
+    assert {r.strategy for r in records.merge(runs).rounds} == {"full", "random", "margin", "small-text"}
+    assert main(["play-peer", "small-text", *theirs, "--steps", "20"]) == 1
+    assert f"--steps 20 contradicts {file}, which plays auto" in capsys.readouterr().err
 
 
 def test_pairs_are_refused(tmp_path: Path, protocol: RunProtocol) -> None:

@@ -166,6 +166,57 @@ def test_rounds_of_another_setting_are_not_mixed_in(
         play(unbroken, data, replace(protocol, **change))  # type: ignore[arg-type]
 
 
+def test_a_run_that_goes_on_where_the_same_data_lies_elsewhere_is_one_run(
+    tmp_path: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    plan = ExperimentPlan(arms(["random"], [0], full_seeds=0), rounds=1)
+    play(tmp_path, data, protocol, replace(plan, rounds=0))
+    new, _ = play(tmp_path, replace(data, source="the same, in another directory"), protocol, plan)
+    assert len(new) == 1
+    run = records.read_run(tmp_path)
+    assert (len(run.rounds), run.setting["data"]["source"]) == (2, data.source)
+
+
+def test_without_its_setting_a_directory_takes_no_other_rounds(
+    tmp_path: Path, unbroken: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(unbroken, out)
+    (out / records.SETTING).unlink()
+    with pytest.raises(
+        BadRunError, match=r"rounds of the setting \w{12}, and setting\.json there is missing\. Restore"
+    ):
+        play(out, data, replace(protocol, batch=11))
+    with pytest.raises(BadRunError, match=r"made on cpu \(1 thread\), this is cpu \(2 threads\)"):
+        play(out, data, protocol, replace(PLAN, threads=2))
+    assert play(out, data, protocol) == ([], [])
+    assert (out / records.SETTING).read_bytes() == (unbroken / records.SETTING).read_bytes()
+    told = (out / records.ROUNDS).read_text(encoding="utf-8")
+    (out / records.ROUNDS).write_text(told.replace(records.read_run(out).rounds[0].setting, "123"), encoding="utf-8")
+    with pytest.raises(BadRunError, match=r"rounds of the setting 123, and setting\.json there tells another"):
+        play(out, data, protocol)
+
+
+def test_epochs_of_fixed_batches_are_part_of_their_setting(
+    tmp_path: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    plan = ExperimentPlan(arms(["random"], [0], full_seeds=0), rounds=0)
+    play(tmp_path, data, replace(protocol, epochs=2.0), plan)
+    assert records.read_run(tmp_path).setting["epochs"] == 2
+    with pytest.raises(BadRunError, match=r"epochs: 2\.0, not 3\.0"):
+        play(tmp_path, data, replace(protocol, epochs=3.0), plan)
+    with pytest.raises(BadRunError, match=r"epochs: 2\.0, not nothing"):
+        play(tmp_path, data, protocol, plan)
+
+
+def test_what_was_planned_is_the_baseline_of_its_own_seeds_alone(
+    tmp_path: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    play(tmp_path, data, protocol, ExperimentPlan(arms(["random"], [0, 1], full_seeds=1), rounds=0))
+    run = records.read_run(tmp_path)
+    assert set(run.planned) == {record.arm for record in run.rounds} == {(0, "full"), (0, "random"), (1, "random")}
+
+
 def test_other_data_and_another_number_of_threads_are_refused(
     unbroken: Path, data: TextSet, protocol: RunProtocol
 ) -> None:
@@ -424,3 +475,51 @@ def test_arms_that_another_processor_left_unfinished_are_begun_anew_and_it_is_sa
     assert [r.round for r in seen if r.arm == (begun["seed"], begun["strategy"])] == [0, 1, 2]
     for record in found:
         assert probabilities.read(moved, record.seed, record.strategy, record.round)
+
+
+@pytest.fixture
+def moved(tmp_path: Path, data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of two arms in fixed batches that another processor has begun."""
+    monkeypatch.setattr(replay, "processor", lambda: "another processor")
+    play(tmp_path / "moved", data, protocol, BEGUN)
+    monkeypatch.undo()
+    return tmp_path / "moved"
+
+
+BEGUN = ExperimentPlan(arms(["random", "tfidf:random"], [0], full_seeds=0), rounds=1)
+
+
+def test_arms_that_are_not_asked_for_stay_whoever_began_them(moved: Path, data: TextSet, protocol: RunProtocol) -> None:
+    before = lines(moved)
+    play(moved, data, protocol, replace(BEGUN, arms=[Arm(1, "tfidf:random")], rounds=2))
+    assert [record for record in lines(moved) if record.seed == 0] == before
+    assert "begun_anew" not in records.read_run(moved).invocations[-1]
+
+
+def test_what_is_begun_anew_is_kept_aside_as_a_run_of_its_own(
+    moved: Path, data: TextSet, protocol: RunProtocol
+) -> None:
+    before = lines(moved)
+    more = replace(BEGUN, arms=[Arm(0, "tfidf:random")], rounds=2)
+    new, _ = play(moved, data, protocol, more)
+    assert len(new) == 3, "all of that arm, and none of the other"
+    (start,) = [start for start in records.read_run(moved).invocations if "begun_anew" in start]
+    aside = records.read_run(moved / start["kept_aside"])
+    assert [replace(record, seconds={}) for record in aside.rounds] == before
+    assert len(aside.invocations) == 1
+    assert play(moved, data, protocol, more) == ([], [])
+    assert len([path for path in moved.iterdir() if path.is_dir()]) == 1
+
+
+def test_nothing_is_taken_out_before_it_is_noted(
+    moved: Path, data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noted(*_: object) -> None:
+        assert "begun_anew" in records.read_run(moved).invocations[-1]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = lines(moved)
+    monkeypatch.setattr(records, "write_rounds", noted)
+    with pytest.raises(BadRunError, match="No space left on device"):
+        play(moved, data, protocol, replace(BEGUN, rounds=2))
+    assert lines(moved) == before

@@ -106,7 +106,9 @@ def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
     [
         (("--lr", "1e-4"), r"--lr 0\.0001 contradicts .*file\.json, which plays auto\. Leave it out, or --frozen"),
         (("--labels-at", "8,32"), "--labels-at 8,32 contradicts .*, which plays 8,16"),
+        (("--warmup", "0"), "--warmup 0.0 contradicts .*, which leaves that to the default"),
         (("--seeds", "3"), "--seeds 0,1,2 contradicts .*, which plays 0,1"),
+        (("--seeds", "3", "--strategy", "tfidf:margin", "--strategy", "live"), "--seeds 0,1,2 contradicts"),
         (("--strategy", "bald"), "--strategy bald contradicts .*, which plays live"),
         (("--control-share", "0.2"), "--control-share 0.2 contradicts .*, which leaves that to the default"),
         (("--max-length", "64"), "--max-length 64 contradicts"),
@@ -120,6 +122,21 @@ def test_an_option_that_contradicts_is_refused_by_name(
     with pytest.raises(BadRunError, match=said):
         simulate.main(["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", *option])
     assert not out.exists()
+
+
+def test_baselines_are_played_beside_it_and_with_more_seeds(corpus: Path, tiny: Path, tmp_path: Path) -> None:
+    file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
+    options = ["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", "--out", f"{out}"]
+    arms = ["tfidf:random", "frozen:margin"]
+    more = [part for arm in arms for part in ("--strategy", arm)]
+    assert simulate.main([*options, *more, "--seeds", "3", "--threads", "1", "--device", "cpu"]) == 0
+    run = records.read_run(out)
+    assert {record.arm for record in run.rounds} == {(seed, arm) for seed in range(3) for arm in arms}
+    assert run.setting["frozen"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    parser = simulate.make_parser()
+    beside = parser.parse_args([*options, "--strategy", "live", "--strategy", "tfidf:margin"])
+    simulate.take_frozen(beside)
+    assert simulate.choose_arms(beside) == (["random", "live", "tfidf:margin"], [0, 1])
 
 
 def test_a_part_of_what_it_plays_is_taken_random_sampling_too(tiny: Path, tmp_path: Path) -> None:

@@ -68,6 +68,35 @@ def test_a_damaged_file_is_named_and_never_written_over(tmp_path: Path) -> None:
     assert not zipfile.is_zipfile(path)
 
 
+def test_whatever_byte_is_another_a_file_is_read_as_it_was_or_named(tmp_path: Path) -> None:
+    probabilities.write(tmp_path, 3, "margin", 0, {"dev": PROBS})
+    path = tmp_path / "probabilities" / "seed-3.zip"
+    whole = path.read_bytes()
+
+    def refusal() -> str:
+        try:
+            assert probabilities.read(tmp_path, 3, "margin", 0)["dev"].classes_N.tolist() == [0, 2]
+            probabilities.forget(tmp_path, 3, "entropy")
+        except BadRunError as error:
+            return str(error)
+        return ""
+
+    found = []
+    for place, byte in enumerate(whole):
+        path.write_bytes(whole[:place] + bytes([byte ^ 0xFF]) + whole[place + 1 :])
+        found.append(refusal())
+    assert all("seed-3.zip" in said for said in found if said)
+    assert len(list(filter(None, found))) > len(whole) / 3
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"dev": 3}', '{"dev": {"ids": [1]}}', '{"dev": {}, "questions": 3}'])
+def test_right_answers_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "targets.json").write_text(content, encoding="utf-8")
+    for read in (probabilities.read_targets, probabilities.read_question):
+        with pytest.raises(BadRunError, match=r"targets\.json cannot be read"):
+            read(tmp_path)
+
+
 def test_right_answers_come_back_and_their_loss_is_named(tmp_path: Path) -> None:
     targets = Targets(np.array([7, 9]), np.array([0, 2]))
     nothing = Targets(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))

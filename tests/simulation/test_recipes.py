@@ -38,6 +38,16 @@ def written(directory: Path, **changes: Any) -> Path:
         ({"recipes": {"a": {"depth": 3}}}, "changes 'depth'; it can change steps"),
         ({"recipes": {"a": {"steps": "many"}}}, 'has steps "many"'),
         ({"recipes": {"a": {"batch_size": "auto"}}}, 'has batch_size "auto"'),
+        ({"recipes": {"a": {"batch_size": 0}}}, "'a' has batch_size 0; give a whole number from 1 on"),
+        ({"recipes": {"a": {"steps": 150.5}}}, r"has steps 150\.5; give auto or a whole number"),
+        ({"recipes": {"a": {"steps": True}}}, "has steps true"),
+        ({"recipes": {"a": {"learning_rate": 2}}}, "has learning_rate 2; give auto or a number between 0 and 1"),
+        ({"recipes": {"a": {"warmup": 5}}}, "has warmup 5; give a share"),
+        ({"recipes": {"a": {"max_length": 7}}}, "has max_length 7; give a whole number from 8 on"),
+        ({"recipes": {"a": {"precision": "foo"}}}, 'has precision "foo"; give auto, bf16 or fp32'),
+        ({"recipes": {"a": {"epochs": float("inf")}}}, "has epochs Infinity"),
+        ({"recipes": {"a": {"steps": "auto", "epochs": 15}}}, "'a' has epochs beside steps of auto"),
+        ({"recipes": {"../a": {"steps": 3}}}, "recipe '../a' has a name that no directory can have"),
         ({"recipes": {"a": 3}}, "recipe 'a' is 3"),
         ({"corpora": []}, r"corpora is \[\]"),
         ({"colour": "red"}, "expected the keys corpora, labels, recipes, seeds, found .*colour"),
@@ -73,6 +83,18 @@ def test_recipes_are_played_on_the_same_labels_and_compared_with_the_first(tmp_p
     long = {r.seed: r.dev["macro_f1"] for r in runs["long"].rounds if r.labels == 16}
     assert cells[3].score.mean == pytest.approx((long[0] + long[1]) / 2)
     assert recipes.to_markdown(cells).count("| 16 | long | 2 |") == 1
+    for other, said in (
+        (
+            {"recipes": {"short": {"steps": 3}}},
+            r"short was not played as the table has 'short' \(recipe\.steps: 2, not 3",
+        ),
+        ({"recipes": {"short": {}}}, r"recipe\.steps: 2, not 343"),
+        ({"recipes": {"short": {"steps": "auto"}}}, r"recipe\.steps: 2, not \"auto: "),
+        ({"recipes": {"long": {"steps": 2}}}, r"epochs: 3\.0, not 0\.0; recipe\.learning_rate: 0\.001, not 2e-05"),
+        ({"labels": [8, 20]}, r"at: \[8, 16\], not \[8, 20\]"),
+    ):
+        with pytest.raises(BadRunError, match=said):
+            recipes.compared(recipes.read_table(written(tmp_path, **other)), out)
     before = (out / "small" / "long" / "rounds.jsonl").read_bytes()
     recipes.play(table, str(tiny), out, "the command", workers=1, threads=1)
     assert (out / "small" / "long" / "rounds.jsonl").read_bytes() == before

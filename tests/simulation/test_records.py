@@ -193,6 +193,13 @@ def test_settings_are_compared_as_they_are_written() -> None:
     assert records.differences({"a": 1}, {"a": 1.5}) == ["a: 1, not 1.5"]
 
 
+def test_of_the_same_texts_it_does_not_matter_where_they_lie_and_how_their_copies_were_counted() -> None:
+    one, other = (
+        {"data": {"fingerprint": "a", "source": s, "shared": n}} for s, n in (("x", {}), ("y", {"copies": 3}))
+    )
+    assert records.differences(one, other) == []
+
+
 def test_what_was_planned_and_what_failed_is_read_of_all_starts(tmp_path: Path) -> None:
     directory = a_run(tmp_path / "run", FIRST)
     assert (read_run(directory).planned, read_run(directory).failures) == ({}, {})

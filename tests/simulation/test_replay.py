@@ -35,6 +35,7 @@ from nextlabel.simulation.replay import (
     as_served,
     check,
     rounds_in,
+    start_of,
     start_set,
 )
 from nextlabel.values.examples import Example, key_of
@@ -221,6 +222,53 @@ def test_a_start_with_one_class_is_refused_before_the_first_fit(data: TextSet, p
     check(lopsided, protocol, [seed for seed in range(20) if seed not in seeds])  # raises nothing
 
 
+RARE = 37  # the row of the only example of its class
+
+
+@pytest.fixture
+def unbalanced(data: TextSet) -> TextSet:
+    """One example of the second class."""
+    rows = enumerate(data.train)
+    return replace(data, train=tuple((e, data.labels[row == RARE]) for row, (e, _) in rows))
+
+
+@pytest.mark.parametrize("start_by", ["random", "coverage"])
+def test_at_a_label_count_the_last_drawn_is_exchanged_where_all_drawn_have_one_class(
+    unbalanced: TextSet, data: TextSet, protocol: RunProtocol, start_by: str
+) -> None:
+    counted, rare = replace(protocol, at=(8, 20), start_by=start_by), unbalanced.train[RARE][0].id
+    check(unbalanced, counted, range(8))  # raises nothing
+    for seed in range(8):
+        drawn = start_set(data, replace(counted, at=None, start=8), seed)
+        start = start_of(unbalanced, counted, seed)
+        assert start == start_of(unbalanced, counted, seed)
+        assert rare in start.ids
+        assert len(start.ids) == 8
+        assert start.exchanged == (None if rare in drawn else rare)
+        assert len(start.ids - drawn) == (rare not in drawn)
+    with pytest.raises(BadRunError, match=r"Seed \d starts .* Give a larger --start than 8, or leave out this seed"):
+        check(unbalanced, replace(counted, at=None, start=8), range(8))
+
+
+def test_the_first_record_of_an_arm_tells_what_was_exchanged(
+    unbalanced: TextSet, protocol: RunProtocol, tmp_path: Path
+) -> None:
+    counted, rare = replace(protocol, at=(8, 20)), unbalanced.train[RARE][0].id
+    seed = next(seed for seed in range(8) if start_of(unbalanced, counted, seed).exchanged)
+    records = played(unbalanced, counted, Arm(seed, "tfidf:random"))
+    assert [record.exchanged for record in records] == [rare, None]
+    write_rounds(tmp_path / "rounds.jsonl", records)
+    assert read_rounds(tmp_path / "rounds.jsonl") == records
+
+
+def test_examples_of_one_class_alone_are_refused_at_label_counts_too(data: TextSet, protocol: RunProtocol) -> None:
+    one = replace(data, train=tuple((example, data.labels[0]) for example, _ in data.train))
+    with pytest.raises(
+        BadRunError, match=r"Seed 0 starts with examples of one class .*Give training examples of another"
+    ):
+        check(one, replace(protocol, at=(8, 20)), [0])
+
+
 COUNTS = (8, 12, 20)
 
 
@@ -390,6 +438,11 @@ def test_near_copies_are_counted_against_all_that_was_labelled_before(data: Text
 def test_label_counts_beyond_the_data_are_refused(data: TextSet, counted: RunProtocol) -> None:
     with pytest.raises(BadRunError, match="--labels-at ends at 41, and there are 40 training examples"):
         check(data, replace(counted, at=(8, 41)), [0])
+
+
+def test_a_first_label_count_of_one_is_refused_by_its_name(data: TextSet, counted: RunProtocol) -> None:
+    with pytest.raises(BadRunError, match=r"--labels-at begins with 1\. Give counts from 2 on"):
+        check(data, replace(counted, at=(1, 32)), [0])
 
 
 def test_label_counts_without_a_test_part_are_refused(data: TextSet, counted: RunProtocol) -> None:

@@ -274,6 +274,10 @@ def test_the_protocol_says_how_long_models_are_fitted(tmp_path: Path) -> None:
         assert said in summary
     enough = play(tmp_path / "enough", range(2), {"random": 0.0}, **{**setting, "full_steps": 149})
     assert "undertrained" not in summary_of(enough)
+    long = play(tmp_path / "long", range(2), {"random": 0.0}, **{**setting, "epochs": 4.0})
+    said = "60 steps of 10 examples or 4 epochs, if that is more, learning rate 5e-05, warm-up 10 % of the steps, "
+    took = "6.0 epochs in the first round (100 labels) and 4.0 epochs in the last (350 labels)"
+    assert f"- Fit of a round: {said}precision fp32; that is {took}." in summary_of(long)
     rule = {**recipe, "steps": "auto: more for more labels"}
     summary = summary_of(play(tmp_path / "rule", range(2), {"random": 0.0}, **{**setting, "recipe": rule}))
     assert "- Fit of a round: auto: more for more labels, 10 examples a step, learning rate 5e-05, warm-up" in summary

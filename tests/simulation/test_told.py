@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.count_runs import AT, play
+from nextlabel.__main__ import main
 from nextlabel.learning import forecast
 from nextlabel.learning.forecast import World
 from nextlabel.learning.fresh_heads import Known
@@ -92,6 +93,19 @@ def test_audits_certify_versions_that_are_right_and_no_others(run: Path) -> None
     assert "| letters | margin | 64 | 1 | +0." in page
     assert "No record has control labels yet." in page
     assert "| no control set |" in page
+
+
+def test_the_page_is_written_where_no_directory_is_yet_and_fixed_batches_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "reports" / "told.md"
+    assert main(["report-told", str(run), "--out", str(page)]) == 0
+    assert "Made by `nextlabel report-told " in page.read_text(encoding="utf-8")
+    (tmp_path / "batches").mkdir()
+    (tmp_path / "batches" / "setting.json").write_text('{"batch": 64}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["report-told", str(tmp_path / "batches")])
+    assert "batches holds no run with label counts (--labels-at)" in capsys.readouterr().err
 
 
 def test_of_the_live_arms_last_round_it_is_said_that_nothing_was_asked() -> None:

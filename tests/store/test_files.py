@@ -1,5 +1,6 @@
 """A file is replaced at once, whoever reads or writes meanwhile."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_readers_see_the_whole_of_one_of_several_writers_texts(tmp_path: Path) -
 def test_a_place_that_cannot_be_written_is_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.mkdir()
-    with pytest.raises(OSError, match=r"a\.json"):
-        replace_file(path, "text")
+    for place in (path, tmp_path / "none" / "b.json"):
+        with pytest.raises(OSError, match=re.escape(f"'{place}'")):  # and not the file beside it
+            replace_file(place, "text")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]

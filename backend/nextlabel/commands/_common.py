@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextlabel.errors import BadSettingError
+from nextlabel.store.files import replace_file
 
 if TYPE_CHECKING:
     from nextlabel.labelstudio.client import LabelStudioClient
@@ -62,8 +63,14 @@ def owner_of(options: argparse.Namespace) -> "Owner":
 
 def write_json(out: Path | None, result: object) -> None:
     """All numbers, into the file that --out names, if it names one."""
+    write_text(out, json.dumps(result, indent=1) + "\n")
+
+
+def write_text(out: Path | None, text: str) -> None:
+    """Into the file that --out names, if it names one; its directory is made. Raises `OSError`."""
     if out is not None:
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(out, text)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -7,7 +7,7 @@ classifier says with plain transformers, one text at a time. Prints a Markdown t
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser, show
+from nextlabel.commands._common import new_parser, show, write_text
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,6 +24,5 @@ def main(arguments: Sequence[str]) -> int:
 
     page, right = check_all(options.only, options.precision, options.steps, show)
     print(page)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
+    write_text(options.out, page)
     return 0 if right else 1

@@ -6,7 +6,7 @@ Prints a Markdown table with a row for each check; exit code 1 if any does not h
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser, show
+from nextlabel.commands._common import new_parser, show, write_text
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -19,6 +19,5 @@ def main(arguments: Sequence[str]) -> int:
 
     page, failed = check_all(options.base_model, show)
     print(page)
-    if options.out:
-        options.out.write_text(page + "\n\n```sh\nnextlabel check-gpu\n```\n", encoding="utf-8")
+    write_text(options.out, page + "\n\n```sh\nnextlabel check-gpu\n```\n")
     return 1 if failed else 0

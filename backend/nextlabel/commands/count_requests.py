@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser, positive
+from nextlabel.commands._common import new_parser, positive, write_json
 from nextlabel.simulation.datasets.corpora import corpus_without_hub
 
 
@@ -33,6 +33,5 @@ def main(arguments: Sequence[str]) -> None:
     for one in count(corpus_without_hub(options.mrpc_dir), plan):
         counts.append(one)
         print(json.dumps(asdict(one)), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps([asdict(one) for one in counts], indent=1) + "\n", encoding="utf-8")
+    write_json(options.out, [asdict(one) for one in counts])
     print(table(counts))

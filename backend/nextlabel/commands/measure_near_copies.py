@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser
+from nextlabel.commands._common import new_parser, write_text
 from nextlabel.simulation import near_copy_curve
 from nextlabel.simulation.datasets.corpora import read_mrpc
-from nextlabel.store.files import replace_file
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,6 +23,5 @@ def main(arguments: Sequence[str]) -> None:
     points = near_copy_curve.measure(read_mrpc(options.mrpc_dir), options.base_model)
     made_by = f"Made by `{shlex.join(['nextlabel', 'measure-near-copies', *arguments])}`."
     text = f"# From where on texts are near-copies\n\n{near_copy_curve.to_markdown(points)}\n\n{made_by}\n"
-    if options.out:
-        replace_file(options.out, text)
+    write_text(options.out, text)
     print(text)

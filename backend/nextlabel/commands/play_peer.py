@@ -12,17 +12,22 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, show
-from nextlabel.commands.simulate import counts, epochs, learning_rate, length, only_given, seeds, share
+from nextlabel.commands.simulate import counts, epochs, length, only_given, rate, seeds, settle, share, steps
 from nextlabel.learning.start_set import START_BY
-from nextlabel.simulation import session
+from nextlabel.model import checkpoints
+from nextlabel.simulation import frozen_default, session
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.replay import RunProtocol
 
 PEERS = ("small-text", "potato")
+LABELS_AT = (32, 64, 128, 256, 512)
+# What a frozen default settles of a peer's run; which seeds a peer plays, and how, is its own.
+SETTLED = ("labels_at", "start_by", "steps", "epochs", "full_steps", "lr", "batch_size", "max_length", "warmup")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,11 +38,15 @@ def main(arguments: Sequence[str]) -> None:
         parser.error("--batch is for small-text: Potato serves one text at a time, and decides itself when to reorder")
     if not options.base_model.is_dir():
         parser.error(f"--base-model {options.base_model} is no directory, and peers load none from the hub")
+    frozen = frozen_default.read(options.frozen) if options.frozen else None
+    if frozen:
+        frozen.require_checkpoint(checkpoints.identity(str(options.base_model)))
+        settle(options, frozen, SETTLED)
     # Here, so that --help answers at once.
     from nextlabel.lab.peers import environment, play, process
 
     data, word_pieces = fetched.read_single(options.corpus)
-    protocol = make_protocol(options, data, word_pieces)
+    protocol = replace(make_protocol(options, data, word_pieces), frozen=frozen.sha256 if frozen else "")
     experiment = session.open_experiment(options.out, data, protocol, [], options.seeds)
     peer = process.installed(
         options.peer, options.cache or environment.default_cache(), options.defaults, options.batch
@@ -59,7 +68,7 @@ def make_protocol(options: argparse.Namespace, data: TextSet, word_pieces: int) 
         "warmup": options.warmup,
         "device": "cpu",
     }
-    changes = {"at": options.labels_at, "epochs": options.epochs, "start_by": options.start_by}
+    changes = {"at": options.labels_at or LABELS_AT, "epochs": options.epochs, "start_by": options.start_by}
     return session.make_protocol(data, only_given(recipe), only_given(changes), options.full_steps)
 
 
@@ -73,8 +82,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--defaults", action="store_true", help="the tool as it is out of the box")
     parser.add_argument("--seeds", type=seeds, default=[0, 1, 2, 3, 4], help="as of nextlabel simulate (5)")
+    parser.add_argument("--labels-at", type=counts, metavar="N,N,...", help="(32,64,128,256,512)")
     parser.add_argument(
-        "--labels-at", type=counts, default=(32, 64, 128, 256, 512), metavar="N,N,...", help="(32,64,128,256,512)"
+        "--frozen", type=Path, metavar="FILE", help="counts and recipe of a frozen default, as of nextlabel simulate"
     )
     parser.add_argument("--batch", type=positive, help="labels that small-text queries at once (up to the next count)")
     parser.add_argument("--start-by", choices=START_BY, help="how the start set is drawn (random)")
@@ -87,10 +97,10 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group("our recipe (defaults and meaning as of nextlabel simulate)")
     recipe.add_argument("--base-model", type=Path, required=True, metavar="DIR", help="checkpoint")
-    recipe.add_argument("--steps", type=positive)
+    recipe.add_argument("--steps", type=steps)
     recipe.add_argument("--epochs", type=epochs)
     recipe.add_argument("--full-steps", type=positive)
-    recipe.add_argument("--lr", type=learning_rate)
+    recipe.add_argument("--lr", type=rate)
     recipe.add_argument("--batch-size", type=positive)
     recipe.add_argument("--max-length", type=length)
     recipe.add_argument("--warmup", type=share)

@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nextlabel.commands._common import new_parser
+from nextlabel.commands._common import new_parser, write_text
 from nextlabel.errors import of_extra
-from nextlabel.store.files import replace_file
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,9 +18,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("reports/told.md"), metavar="FILE", help="(%(default)s)")
     options = parser.parse_args(arguments)
     with of_extra("simulation", "nextlabel report-told"):
-        from nextlabel.simulation import told_report
+        from nextlabel.simulation import count_report, told_report
 
+    for directory in options.runs:
+        if not count_report.plays_counts(directory):
+            parser.error(f"{directory} holds no run with label counts (--labels-at), as this report needs them")
     told = [one for directory in options.runs for one in told_report.read(directory)]
     command = shlex.join(["nextlabel", "report-told", *arguments])
-    replace_file(options.out, f"{told_report.to_markdown(told)}\nMade by `{command}`.\n")
+    write_text(options.out, f"{told_report.to_markdown(told)}\nMade by `{command}`.\n")
     print(f"Report: {options.out}")

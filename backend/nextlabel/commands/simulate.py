@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,16 @@ SETTLED = (
     *("start", "start_by", "batch", "stop_at", "epochs", "control_share", "rounds", "reproduce_tutorial"),
     *("batch_size", "warmup", "full_steps"),
 )
-SHORTEST = 8  # word pieces, as in the settings
+# What each source of data is read with; MRPC and our own pairs come as they are.
+COLUMNS = ("text", "pair", "more", "label", "positive")
+READ_WITH: Mapping[str, Sequence[str]] = {
+    "corpus": (),
+    "mrpc_dir": (),
+    "train": (*COLUMNS, "dev", "test", "label_separator", "any_of", "ordered", "id"),
+    "dataset": (*COLUMNS, "config", "splits"),
+    "own_pairs": (),
+}
+SPLITS = "train,validation,test"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,13 +56,16 @@ def main(arguments: Sequence[str]) -> int:
     if options.labels_at and (options.start or options.batch or options.stop_at):
         parser.error("--labels-at goes without --start, --batch and --stop-at: its first count is the start")
     frozen = take_frozen(options) if options.frozen else None
+    if options.full_seeds and not options.labels_at:
+        parser.error("--full-seeds goes with --labels-at: in fixed batches each seed is compared with its own baseline")
     data = read_data(options, parser)
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     if frozen:
         frozen.require_checkpoint(checkpoints.identity(protocol.recipe.base_model))
         protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
-    amounts = (options.rounds, options.workers, options.threads, options.full_seeds)
+    full_seeds = 0 if only_baselines(options) and frozen else options.full_seeds
+    amounts = (options.rounds, options.workers, options.threads, full_seeds)
     plan = session.make_plan(*chosen, *amounts, options.cluster)
     introduce(data, protocol, plan)
     try:
@@ -86,20 +98,34 @@ def introduce(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan) -> Non
 
 
 def take_frozen(options: argparse.Namespace) -> FrozenDefault:
-    """Play what a file froze, on the data and checkpoint given. Raises `BadRunError` for an option that contradicts."""
+    """Play what a file froze, on the data and checkpoint given, and baselines beside it with as many seeds as are
+    wanted. Raises `BadRunError` for an option that contradicts."""
     frozen = frozen_default.read(options.frozen)
-    for name in (*frozen.played, *SETTLED):
-        setattr(options, name, frozen.settled(name, getattr(options, name) or None))
+    free = ["seeds"] if only_baselines(options) and options.seeds else []
+    settle(options, frozen, [name for name in (*frozen.played, *SETTLED) if name not in free])
     if options.corpus:
         frozen.settled("max_length", options.max_length)
     return frozen
 
 
+def settle(options: argparse.Namespace, frozen: FrozenDefault, names: Sequence[str]) -> None:
+    """Give options the values that a file froze. Raises `BadRunError` for one that was given another."""
+    for name in names:
+        given = getattr(options, name)
+        setattr(options, name, frozen.settled(name, None if given is False else given))  # a flag that is not there
+
+
+def only_baselines(options: argparse.Namespace) -> bool:
+    """Whether nothing is asked for that fits the transformer."""
+    return bool(options.strategy) and all(map(baselines.kind_of, options.strategy))
+
+
 def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> TextSet:
     """The data set that the options name."""
-    given = [options.corpus, options.mrpc_dir, options.train, options.dataset, options.own_pairs or None]
-    if sum(source is not None for source in given) > 1:
-        parser.error("give only one of --corpus, --mrpc-dir, --train, --dataset, --own-pairs")
+    sources = [name for name in READ_WITH if getattr(options, name)]
+    if len(sources) > 1:
+        parser.error(f"give only one of {as_options(READ_WITH)}")
+    require_read(options, parser, *sources)
     if options.corpus:
         data, word_pieces = fetched.read(options.corpus)
         options.max_length = options.max_length or word_pieces
@@ -117,12 +143,31 @@ def read_data(options: argparse.Namespace, parser: argparse.ArgumentParser) -> T
     if options.dataset:
         if not options.text or not options.label:
             parser.error("--dataset needs --text COLUMN and --label COLUMN")
-        if len(options.label) > 1 or options.label_separator or options.any_of or options.ordered:
+        if len(options.label) > 1:
             parser.error(
                 "--dataset takes one --label, of which each text has one: save the data set as .jsonl for more"
             )
         return _of_hub(options)
     return textsets.of_pairs(corpora.download_mrpc())
+
+
+def require_read(options: argparse.Namespace, parser: argparse.ArgumentParser, source: str = "") -> None:
+    """End with an error for what the source of the data would not be read with."""
+    every = dict.fromkeys(name for names in READ_WITH.values() for name in names)
+    given = [name for name in every if getattr(options, name) not in (None, [])]
+    unread = [name for name in given if name not in READ_WITH.get(source, ())]
+    if unread:
+        fit = [name for name, names in READ_WITH.items() if set(unread) <= set(names)]
+        read = f"the data is read from {as_options([source])}" if source else "the data is MRPC from the hub"
+        parser.error(
+            f"{as_options(unread)} would not be heeded: {read}. Leave that out, or give "
+            f"{as_options(fit or ['train', 'dataset'], ' or ')}"
+        )
+
+
+def as_options(names: Iterable[str], between: str = ", ") -> str:
+    """As they are written on the command line."""
+    return between.join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _of_files(options: argparse.Namespace) -> TextSet:
@@ -140,7 +185,7 @@ def _of_hub(options: argparse.Namespace) -> TextSet:
     return textsets.download(
         *(options.dataset, options.config),
         *(options.text, options.pair, options.label[0]),
-        splits=tuple(options.splits.split(",")),
+        splits=tuple((options.splits or SPLITS).split(",")),
         positive=options.positive,
         more=options.more,
     )
@@ -178,9 +223,12 @@ def only_given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose_arms(options: argparse.Namespace) -> tuple[list[str], list[int]]:
-    """Strategies and seeds. Random sampling is always among the strategies, but for the tutorial, which had none."""
+    """Strategies and seeds. Random sampling is always among the strategies, but for the tutorial, which had none, and
+    for baselines beside a frozen default, which has it with its own seeds."""
     if options.reproduce_tutorial:
         return options.strategy or ["entropy"], options.seeds or [TUTORIAL_SEED]
+    if options.frozen and only_baselines(options):
+        return options.strategy, options.seeds or list(range(10))
     return ["random", *(options.strategy or ["entropy"])], options.seeds or list(range(10))
 
 
@@ -225,7 +273,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--test", type=Path, metavar="FILE", help="examples that nothing is decided by")
     data.add_argument("--dataset", metavar="NAME", help="a data set on the Hugging Face hub, e.g. nyu-mll/glue")
     data.add_argument("--config", metavar="NAME", help="its configuration, e.g. sst2")
-    data.add_argument("--splits", default="train,validation,test", help="its splits (default: %(default)s)")
+    data.add_argument("--splits", help=f"its splits (default: {SPLITS})")
     data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel: to try it out")
     data.add_argument("--text", metavar="COLUMN", help="column (in an export: key of the data) with the text")
     data.add_argument("--pair", metavar="COLUMN", help="column with the second text of a pair")
@@ -293,7 +341,9 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of the examples: drawn for each seed, asked in between, and never learnt from (0)",
     )
-    play.add_argument("--full-seeds", type=positive, metavar="N", help="seeds with the full-data baseline (all)")
+    play.add_argument(
+        "--full-seeds", type=positive, metavar="N", help="with --labels-at: seeds with the full-data baseline (all)"
+    )
     play.add_argument("--rounds", type=positive, metavar="N", help="rounds of labelling (default: until none is left)")
     play.add_argument("--stop-at", type=share, metavar="SCORE", help="of a reproduction (0.8568)")
     play.add_argument(
@@ -315,8 +365,8 @@ STRATEGY_HELP = f"may be given several times; one of {', '.join(ARMS)} (random a
 
 def length(text: str) -> int:
     """A whole number of word pieces that leaves room for some words."""
-    if positive(text) < SHORTEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is less than {SHORTEST} word pieces")
+    if positive(text) < session.SHORTEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than {session.SHORTEST} word pieces")
     return int(text)
 
 

@@ -25,8 +25,9 @@ def main(arguments: Sequence[str]) -> None:
     """Parse the command line, play, compare."""
     parser = new_parser("nextlabel simulate-live", __doc__)
     parser.add_argument("project", metavar="PROJECT_URL", help="such as http://localhost:8080/projects/7")
-    parser.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: the hub)")
-    parser.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel")
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument("--mrpc-dir", type=Path, metavar="DIR", help="the official MRPC files (default: the hub)")
+    data.add_argument("--own-pairs", action="store_true", help="the 640 pairs that come with Nextlabel")
     parser.add_argument(
         "--rounds", type=positive, metavar="N", help="batches to label (default: until the queue is empty)"
     )

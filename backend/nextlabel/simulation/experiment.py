@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import platform
 import queue
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ from nextlabel.simulation import probabilities, records
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.probabilities import Targets
 from nextlabel.simulation.records import (
+    FULL,
     INVOCATIONS,
     LIVE,
     ROUNDS,
@@ -46,6 +48,7 @@ from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProto
 from nextlabel.store.files import forget_unfinished
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
+ASIDE = "before-anew"  # a copy of the run, made before arms of another processor are begun anew
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Experiment:
             self._known = records.read_json(out / SETTING) if records.read_rounds(out / ROUNDS) else None
         self.protocol = _pinned(protocol, self._known)
         self.setting = setting_of(data, self.protocol, deviations)
+        if self._known is not None and not records.differences(self._known, self.setting):
+            self.setting = self._known  # the digest of its rounds is of where the data lay then
         self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
         self._lock = FileLock(out / "run.lock", timeout=0)
 
@@ -145,16 +150,12 @@ class Experiment:
     def begin(self, command: str, plan: ExperimentPlan) -> None:
         """Repair what a killed process left, check that this is the same setting and device, note this start.
 
-        Arms that another processor has begun and not ended are begun anew: its last bits may differ from this one's.
-        Not so on a cluster, where this processor plays nothing.
+        Arms of the plan that another processor has begun and not ended are begun anew: its last bits may differ from
+        this one's. Not so on a cluster, where this processor plays nothing.
         """
-        differing = records.differences(self._known, self.setting) if self._known is not None else []
-        if differing:
-            raise BadRunError(
-                f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
-                "same options, or another --out."
-            )
-        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if self._known else []
+        done = self.done()
+        self._require_same_setting(done)
+        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if done else []
         now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
         if before and before[0]["device"] != now["device"]:
             raise BadRunError(
@@ -165,33 +166,61 @@ class Experiment:
             records.repair(self.out / ROUNDS)
             for directory in (self.out, self.out / probabilities.DIRECTORY):
                 forget_unfinished(directory)
-            anew = self._begin_anew(plan)
+            elsewhere = {} if plan.cluster else self._begun_elsewhere(plan)
+            anew = self._kept_aside(elsewhere) if elsewhere else {}
             if self.protocol.at:
                 layout = self.data.question.layout
                 probabilities.write_targets(self.out, self.data.labels, _targets(self.data), layout)
             records.write_json(self.out / SETTING, self.setting)
             records.write_json(self.out / INVOCATIONS, {"invocations": [*before, {**now, **anew}]})
+            if elsewhere:  # only now that it is noted
+                self._take_out(elsewhere)
 
-    def _begin_anew(self, plan: ExperimentPlan) -> dict[str, Any]:
-        """Take out the rounds of unfinished arms that another processor made; what a start notes about them."""
-        done, here = self.done(), processor()
-        elsewhere = {
+    def _require_same_setting(self, done: Mapping[Arm, Sequence[Record]]) -> None:
+        differing = records.differences(self._known, self.setting) if self._known is not None else []
+        if differing:
+            raise BadRunError(
+                f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
+                "same options, or another --out."
+            )
+        digests = {record.setting for made in done.values() for record in made} - {self.digest}
+        if digests:
+            raise BadRunError(
+                f"{self.out / ROUNDS} holds rounds of the setting {', '.join(sorted(digests))}, and {SETTING} there "
+                f"{'is missing' if self._known is None else 'tells another'}. Restore that file, or give another --out."
+            )
+
+    def _begun_elsewhere(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
+        """The unfinished arms of the plan that another processor has begun, with their rounds."""
+        here = ("", processor())
+        return {
             arm: made
-            for arm, made in done.items()
-            if made[-1].machine not in ("", here) and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+            for arm, made in self.done().items()
+            if arm in plan.arms
+            and made[-1].machine not in here
+            and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
         }
-        if not elsewhere or plan.cluster:
-            return {}
-        kept = [record for arm, made in done.items() if arm not in elsewhere for record in made]
+
+    def _kept_aside(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> dict[str, Any]:
+        """What a start notes about arms that are begun anew; the run as it was is copied, to be read as any other."""
+        aside = self.out / f"{ASIDE}-{1 + len(list(self.out.glob(f'{ASIDE}-*')))}"
+        beside = aside.with_name(f".{aside.name}")
+        shutil.rmtree(beside, ignore_errors=True)  # of a start that was killed
+        (beside / probabilities.DIRECTORY).mkdir(parents=True)
+        for path in (*self.out.glob("*.json*"), *self.out.glob(f"{probabilities.DIRECTORY}/*.zip")):
+            shutil.copy2(path, beside / path.relative_to(self.out))
+        beside.rename(aside)
+        anew = [
+            {"seed": arm.seed, "strategy": arm.strategy, "rounds": len(made), "machine": made[-1].machine}
+            for arm, made in elsewhere.items()
+        ]
+        return {"begun_anew": anew, "kept_aside": aside.name}
+
+    def _take_out(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> None:
+        kept = [record for arm, made in self.done().items() if arm not in elsewhere for record in made]
         records.write_rounds(self.out / ROUNDS, sorted(kept, key=lambda record: (record.seed, record.round)))
         for arm in elsewhere:
             probabilities.forget(self.out, arm.seed, arm.strategy)
-        return {
-            "begun_anew": [
-                {"seed": arm.seed, "strategy": arm.strategy, "rounds": len(made), "machine": made[-1].machine}
-                for arm, made in elsewhere.items()
-            ]
-        }
 
     def write(self, played: Played) -> Record:
         """Add a finished round; returns its record as written. What its version said is there before the record is."""
@@ -373,9 +402,10 @@ def setting_of(data: TextSet, protocol: RunProtocol, deviations: Sequence[str] |
 
 
 def _by_counts(protocol: RunProtocol) -> dict[str, Any]:
-    """What a run with label counts is compared by; nothing with fixed batches, whose settings are as they ever were."""
+    """What a run with label counts is compared by; with fixed batches the epochs of a fit, where any are asked for, so
+    that the other settings are as they ever were."""
     if not protocol.at:
-        return {}
+        return {"epochs": protocol.epochs} if protocol.epochs else {}
     return {"at": list(protocol.at), "epochs": protocol.epochs, "measure": protocol.measure}
 
 
@@ -388,6 +418,7 @@ def _place(protocol: RunProtocol, plan: ExperimentPlan) -> dict[str, Any]:
     return {
         "seeds": list(dict.fromkeys(arm.seed for arm in plan.arms)),
         "strategies": list(dict.fromkeys(arm.strategy for arm in plan.arms)),
+        "full_seeds": [arm.seed for arm in plan.arms if arm.strategy == FULL],
         "rounds": plan.rounds,
         **({"cluster": plan.cluster} if plan.cluster else {}),
         **({"live": SERVED_AS} if any(arm.strategy == LIVE for arm in plan.arms) else {}),

@@ -16,6 +16,7 @@ from nextlabel.learning.control import SERVED_SHARE
 from nextlabel.learning.near_copies import Alike
 from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.strategies import SERVED
+from nextlabel.simulation import baselines
 from nextlabel.simulation.records import RANDOM
 
 SERVED_HERE: Mapping[str, object] = {
@@ -93,11 +94,12 @@ def _content(identity: str) -> str:
 
 
 def _is_part(given: object, frozen: object) -> bool:
+    """Random sampling is an arm of every run, and baselines do not depend on what was frozen."""
     if isinstance(given, int) and isinstance(frozen, int):
         return given <= frozen
-    return (
-        isinstance(given, list) and isinstance(frozen, list) and set(given) <= {*frozen, RANDOM}
-    )  # an arm of every run
+    if not isinstance(given, list) or not isinstance(frozen, list):
+        return False
+    return all(one in (*frozen, RANDOM) or baselines.kind_of(str(one)) for one in given)
 
 
 def _shown(value: object) -> str:

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ DIRECTORY, TARGETS = "probabilities", "targets.json"
 PARTS = ("dev", "test")
 LEVELS = 255
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same probabilities make the same bytes whenever they are written
+DAMAGE = (zipfile.BadZipFile, zlib.error, LookupError, ValueError, EOFError, RuntimeError)  # what it shows as
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read(out: Path, seed: int, strategy: str, number: int) -> dict[str, Said]:
                         for what in ("classes", "probs")
                     )
                     found[part] = Said(classes_N.astype(np.int64), levels_NC / LEVELS)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (OSError, *DAMAGE) as error:
         raise BadRunError(f"{path} cannot be read: {error}. Restore the file, or play seed {seed} again.") from None
     if not found:
         raise BadRunError(f"{path} holds nothing of round {number} of {strategy}. Restore it, or play it again.")
@@ -150,8 +152,11 @@ def read_targets(out: Path) -> dict[str, Targets]:
 def _targets_of(out: Path) -> Iterator[dict[str, Any]]:
     """What the file tells; says what is wrong with it when it cannot be read, or not as it should be."""
     try:
-        yield json.loads((out / TARGETS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        told = json.loads((out / TARGETS).read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("it holds no JSON object")
+        yield told
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadRunError(
             f"{out / TARGETS} cannot be read: {error}. Restore the file, or give the run again."
         ) from None
@@ -172,7 +177,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
             yield from [(name, archive.read(name)) for name in archive.namelist()]
     except FileNotFoundError:
         return
-    except zipfile.BadZipFile as error:
+    except DAMAGE as error:
         raise BadRunError(f"{path} cannot be read: {error}. Restore it, or remove it with its seed's rounds.") from None
 
 

@@ -5,7 +5,8 @@ are the same for all recipes of a seed.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
@@ -14,16 +15,26 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import BadRunError
+from nextlabel.learning import auto_recipe
 from nextlabel.simulation import records, session
 from nextlabel.simulation.curves import Estimate, estimate, resample
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.records import MACRO_F1, RANDOM, Record
-from nextlabel.simulation.replay import RunProtocol
+from nextlabel.simulation.replay import TUTORIAL, RunProtocol
+from nextlabel.simulation.session import AUTO, SHORTEST
 from nextlabel.values import markdown
 
-# Of `Recipe`, what a table can vary, steps and rate to auto, too; `epochs` is the fewest of a fit.
-VARIED = ("steps", "learning_rate", "batch_size", "max_length", "warmup", "precision", "epochs")
+# Of `Recipe`, what a table can vary, and to what; `epochs` is the fewest of a fit.
+VARIED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "steps": ("auto or a whole number from 1 on", lambda value: value == AUTO or _is_whole(value, 1)),
+    "learning_rate": ("auto or a number between 0 and 1", lambda value: value == AUTO or 0 < _number(value) < 1),
+    "batch_size": ("a whole number from 1 on", lambda value: _is_whole(value, 1)),
+    "max_length": (f"a whole number from {SHORTEST} on", lambda value: _is_whole(value, SHORTEST)),
+    "warmup": ("a share from 0 to 1", lambda value: 0 <= _number(value) <= 1),
+    "precision": ("auto, bf16 or fp32", lambda value: value in (AUTO, "bf16", "fp32")),
+    "epochs": ("a number from 0 on", lambda value: 0 <= _number(value) < math.inf),
+}
 
 
 @dataclass(frozen=True)
@@ -86,17 +97,25 @@ def _rising(labels: object) -> bool:
 def _require_known(path: Path, name: str, changes: object) -> None:
     if not isinstance(changes, dict):
         raise BadRunError(f"{path}: recipe {name!r} is {json.dumps(changes)}; give an object of what it changes.")
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise BadRunError(f"{path}: recipe {name!r} has a name that no directory can have. Give it another one.")
     for key, value in changes.items():
         if key not in VARIED:
             raise BadRunError(f"{path}: recipe {name!r} changes {key!r}; it can change {', '.join(VARIED)}.")
-        if not _is_amount(key, value):
-            raise BadRunError(f"{path}: recipe {name!r} has {key} {json.dumps(value)}, which is no amount of it.")
+        words, fits = VARIED[key]
+        if not fits(value):
+            raise BadRunError(f"{path}: recipe {name!r} has {key} {json.dumps(value)}; give {words}.")
+    if changes.get("steps") == AUTO and changes.get("epochs"):
+        raise BadRunError(f"{path}: recipe {name!r} has epochs beside steps of auto, which settle them. Leave out one.")
 
 
-def _is_amount(key: str, value: object) -> bool:
-    if key == "precision" or (key in ("steps", "learning_rate") and value == session.AUTO):
-        return isinstance(value, str)
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+def _is_whole(value: object, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _number(value: object) -> float:
+    """Not a number for what is none."""
+    return float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
 
 
 def play(
@@ -124,13 +143,17 @@ def _protocol(table: RecipeTable, data: TextSet, base_model: str, changes: Mappi
 
 
 def compared(table: RecipeTable, out: Path) -> list[Cell]:
-    """The cells that all recipes of a corpus have, over the seeds that all have. Raises `BadRunError` as `read_run`."""
+    """The cells that all recipes of a corpus have, over the seeds that all have. Raises `BadRunError` as `read_run`,
+    and for runs that were played with other counts or recipes than the table's."""
     return [cell for corpus in table.corpora for cell in _compared(table, corpus.name, out / corpus.name)]
 
 
 def _compared(table: RecipeTable, corpus: str, directory: Path) -> Iterator[Cell]:
+    runs = {name: records.read_run(directory / name) for name in table.recipes}
+    for name, run in runs.items():
+        _require_same(table, name, directory / name, run.setting)
     found: dict[str, dict[tuple[int, int], Record]] = {
-        name: {(r.labels, r.seed): r for r in records.read_run(directory / name).rounds} for name in table.recipes
+        name: {(r.labels, r.seed): r for r in run.rounds} for name, run in runs.items()
     }
     for labels in table.labels:
         seeds = [seed for seed in table.seeds if all((labels, seed) in of_recipe for of_recipe in found.values())]
@@ -150,6 +173,25 @@ def _compared(table: RecipeTable, corpus: str, directory: Path) -> Iterator[Cell
                 float(np.mean([record.seconds["fit"] for record in made])),
                 float(np.mean([record.train_accuracy or 0.0 for record in made])),
             )
+
+
+def _require_same(table: RecipeTable, name: str, directory: Path, setting: Mapping[str, Any]) -> None:
+    """As far as the table alone tells what was to be played: not the rate of auto, nor a corpus' length."""
+    changes = dict(table.recipes[name])
+    told = {**vars(TUTORIAL.recipe), "max_length": AUTO}
+    if changes.get("steps") == AUTO:
+        told |= session.without_auto({"steps": AUTO})
+        changes["steps"] = auto_recipe.RULE
+    told |= changes
+    recipe = {key: told[key] for key in VARIED if key != "epochs" and told[key] != AUTO}
+    asked = {"at": list(table.labels), "epochs": float(changes.get("epochs", 0)), "recipe": recipe}
+    played = {**setting, "recipe": {key: setting["recipe"].get(key) for key in recipe}}
+    differing = records.differences({key: played.get(key) for key in asked}, asked)
+    if differing:
+        raise BadRunError(
+            f"{directory} was not played as the table has {name!r} ({'; '.join(differing)}). Give the table that it "
+            "was played with, or another --out."
+        )
 
 
 def to_markdown(cells: Sequence[Cell]) -> str:

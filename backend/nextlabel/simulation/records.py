@@ -21,6 +21,7 @@ BATCHED = "entropy:64"  # the arm that is served as a project of release 0.1.0 w
 ROUNDS, SETTING, INVOCATIONS = "rounds.jsonl", "setting.json", "run.json"
 
 SOURCE = "data.source"
+SHARED = "data.shared"  # counted of texts that the fingerprint is of, and not always in the same way
 SCORES = ("accuracy", "f1", "combined")
 COMBINED, MACRO_F1 = "combined", "macro_f1"  # the measures that arms can be compared by
 
@@ -36,7 +37,8 @@ class Record:
     says that the fit was too short. `head` tells of an arm that heads order how they were fitted, and the macro-F1 on
     dev of one that knows the chosen too. `control` says what control labels say of the version, and with which limits,
     from the first one on, and `told` what a project's page would say of the order of the live arm, as `told.told` has
-    it. `questions` of a form has each one's measures, by part. Under the same seed all strategies
+    it. `questions` of a form has each one's measures, by part. `exchanged` of a first round is the id in the start that
+    was exchanged for the last drawn, as all drawn had one class. Under the same seed all strategies
     start from the same labels. `setting` is a digest of the setting it was made under.
     """
 
@@ -59,6 +61,7 @@ class Record:
     control: Mapping[str, Any] | None = None
     questions: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None
     told: Mapping[str, Any] | None = None
+    exchanged: int | None = None
 
     @property
     def arm(self) -> tuple[int, str]:
@@ -89,6 +92,7 @@ class Run:
             for start in self.invocations
             for seed in start.get("seeds") or []
             for strategy in start.get("strategies") or []
+            if strategy != FULL or seed in start.get("full_seeds", [seed])
         }
 
     @property
@@ -169,7 +173,7 @@ def write_rounds(path: Path, rounds: Iterable[Record]) -> None:
 
 def _line(record: Record) -> str:
     fields = asdict(record)
-    for later in ("head", "control", "questions", "told"):  # lines of all other arms are as they ever were
+    for later in ("head", "control", "questions", "told", "exchanged"):  # lines of all other arms are as they ever were
         if fields[later] is None:
             del fields[later]
     return json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
@@ -201,7 +205,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     The same data may lie elsewhere: its fingerprint decides.
     """
     ours, theirs = dict(_leaves(one)), dict(_leaves(other))
-    keys = [key for key in dict.fromkeys([*ours, *theirs]) if key != SOURCE]
+    keys = [key for key in dict.fromkeys([*ours, *theirs]) if key != SOURCE and not key.startswith(SHARED)]
     shown = [(key, _shown(ours, key), _shown(theirs, key)) for key in keys]
     return [f"{key}: {mine}, not {others}" for key, mine, others in shown if mine != others]
 
@@ -273,6 +277,7 @@ def _parse(line: bytes, where: str) -> Record:
             control=fields.get("control"),
             questions=fields.get("questions"),
             told=fields.get("told"),
+            exchanged=fields.get("exchanged"),
         )
     except KeyError as error:
         raise BadRunError(f"{where}: a record without {error}.") from None

@@ -150,6 +150,8 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
             f"--labels-at ends at {protocol.at[-1]}, and there are {available} training examples. Give counts up to "
             "that."
         )
+    if protocol.at and size < 2:
+        raise BadRunError(f"--labels-at begins with {size}. Give counts from 2 on, as a fit needs two classes.")
     if protocol.at and not data.test:
         raise BadRunError("--labels-at needs a test part, for arms are compared on it: give --test.")
     if not 2 <= size < available:
@@ -162,9 +164,9 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
         complaint = data.question.missing_labels([label for example, label in data.train if example.id in start])
         if complaint:
             only = "answer" if data.form else "class"
+            remedy = f"Give {'training examples of another one' if protocol.at else f'a larger --start than {size}'}"
             raise BadRunError(
-                f"Seed {seed} starts with examples of one {only} only. {complaint} Give a larger --start than {size}, "
-                "or leave out this seed."
+                f"Seed {seed} starts with examples of one {only} only. {complaint} {remedy}, or leave out this seed."
             )
 
 
@@ -249,19 +251,19 @@ class Player:
 
     def play(self, arm: Arm, done: Sequence[Record], rounds: int | None = None) -> Iterator[Played]:
         """The rounds of an arm that are not among its `done` ones, in order; `rounds` of labelling after the start."""
-        everything = set(self._labels)
-        start = everything if arm.strategy == FULL else start_set(self._data, self._protocol_of(arm), arm.seed)
-        asked = [*sorted(start), *(number for record in done for number in record.chosen)]
+        everything = Start(set(self._labels))
+        start = everything if arm.strategy == FULL else start_of(self._data, self._protocol_of(arm), arm.seed)
+        asked = [*sorted(start.ids), *(number for record in done for number in record.chosen)]
         number = len(done)
         goes_on = number == 0 or bool(done[-1].chosen)
         while goes_on and number < rounds_in(self._data, self._protocol, arm, rounds):
-            played = self._play_round(arm, number, asked)
+            played = self._play_round(arm, number, asked, None if number else start.exchanged)
             yield played
             asked += played.record.chosen
             number += 1
             goes_on = bool(played.record.chosen)
 
-    def _play_round(self, arm: Arm, number: int, asked: Sequence[int]) -> Played:
+    def _play_round(self, arm: Arm, number: int, asked: Sequence[int], exchanged: int | None) -> Played:
         """The round after the labels that were `asked` for, in their order."""
         protocol, control = self._protocol, self._control(arm)
         judging = [example for example in asked if example in control.reserved]
@@ -306,6 +308,7 @@ class Player:
                 control=self._judged(version, control.share, judging),
                 questions=self._by_question(version),
                 told=self._told(version, arm, asked, control.reserved) if chosen and arm.strategy == LIVE else None,
+                exchanged=exchanged,
             ),
             {"dev": version.dev_NC, **({"test": version.test_NC} if test else {})},
             version.layout,
@@ -561,8 +564,41 @@ def _recipe(protocol: RunProtocol, arm: Arm, number: int, labels: int) -> Recipe
     return replace(protocol.recipe, seed=seed, steps=steps)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Ids of the examples that are labelled before the first fit, and the one of them that was `exchanged`."""
+
+    ids: set[int]
+    exchanged: int | None = None
+
+
 def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     """Ids of the examples that are labelled before the first fit: the same for every strategy."""
+    return start_of(data, protocol, seed).ids
+
+
+def start_of(data: TextSet, protocol: RunProtocol, seed: int) -> Start:
+    """What an arm begins with. Where all that is drawn for the first label count has one class, of which nothing can be
+    learnt, the last drawn is exchanged for one of another class, by chance: to leave out such seeds would be to compare
+    with random sampling that is always lucky. With fixed batches nothing is."""
+    ids = _first_drawn(data, protocol, seed)
+    answers = {example.id: answer for example, answer in data.train}
+
+    def cannot_be_learnt(some: Sequence[int]) -> bool:
+        return bool(data.question.missing_labels([answers[id] for id in some]))
+
+    if not protocol.at or not cannot_be_learnt(ids):
+        return Start(set(ids))
+    reserved = drawn(data.train, protocol.control_share, seed).reserved | set(ids)
+    by_chance = (data.train[i][0].id for i in seed_positions(len(data.train), len(data.train), seed))
+    for other in by_chance:
+        if other not in reserved and not cannot_be_learnt([*ids[:-1], other]):
+            return Start({*ids[:-1], other}, other)
+    return Start(set(ids))
+
+
+def _first_drawn(data: TextSet, protocol: RunProtocol, seed: int) -> list[int]:
+    """Ids in the order in which they are drawn."""
     reserved = drawn(data.train, protocol.control_share, seed).reserved
     rows_N = np.array([row for row, (example, _) in enumerate(data.train) if example.id not in reserved])
     size = protocol.start_size(len(rows_N))
@@ -571,7 +607,7 @@ def start_set(data: TextSet, protocol: RunProtocol, seed: int) -> set[int]:
     else:
         embedded_ND = _embedded(_encoder(protocol.recipe), tuple(example for example, _ in data.train))
         positions = start_positions(protocol.start_by, embedded_ND[rows_N], size, seed)
-    return {data.train[i][0].id for i in rows_N[positions]}
+    return [data.train[i][0].id for i in rows_N[positions]]
 
 
 def _encoder(recipe: Recipe) -> Recipe:

@@ -1,6 +1,7 @@
 """The report of a simulation: figures, tables and what they support, written to files. Computes nothing itself."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -307,9 +308,12 @@ def _fitting_rules(study: Study) -> Iterator[str]:
         if isinstance(steps, str):  # a rule, by the number of labels
             yield f"Fit of a round: {', '.join([f'{steps}, {size} examples a step', *more])}."
         else:
-            first, last = (_epochs(steps * size / labels) for labels in (study.fewest, study.most))
+            least = setting.get("epochs") or 0.0
+            taken = [(max(steps, math.ceil(least * n / size)), n) for n in (study.fewest, study.most)]
+            first, last = (_epochs(of_fit * size / labels) for of_fit, labels in taken)
+            fit = f"{steps} steps of {size} examples" + (f" or {least:g} epochs, if that is more" if least else "")
             yield (
-                f"Fit of a round: {', '.join([f'{steps} steps of {size} examples', *more])}; that is {first} in the "
+                f"Fit of a round: {', '.join([fit, *more])}; that is {first} in the "
                 f"first round ({study.fewest} labels) and {last} in the last ({study.most} labels)."
             )
     epochs = _full_epochs(study)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nextlabel.errors import BadRunError
 from nextlabel.learning import auto_recipe
 from nextlabel.learning.start_set import seed_size
 from nextlabel.learning.strategies import rank_alike
@@ -33,6 +34,8 @@ from nextlabel.simulation.replay import (
 )
 
 AUTO = "auto"
+SHORTEST = 8  # word pieces, as in the settings
+ALIKE = "word for word but for case and blanks"
 FULL_EPOCHS = 3  # of the baseline at least: an undertrained one would be an easy target
 
 
@@ -46,8 +49,14 @@ def make_protocol(
     """The tutorial's protocol with `changes`, and its recipe with those of `recipe`, of which steps and learning_rate
     may be auto; only a reproduction stops at the tutorial's target.
 
-    Without `full_steps` the baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps.
+    Without `full_steps` the baseline takes at least three epochs, which on MRPC are the tutorial's 343 steps. Raises
+    `BadRunError` for epochs with auto steps, which settle them.
     """
+    if recipe.get("steps") == AUTO and changes.get("epochs"):
+        raise BadRunError(
+            f"--epochs {changes['epochs']:g} would not be heeded: with --steps auto a fit is as long as its labels "
+            "need. Leave out --epochs, or give a number of --steps."
+        )
     base = TUTORIAL if reproduce_tutorial else replace(TUTORIAL, training_seed=None, stop_at=None)
     settled, auto_steps = replace(base.recipe, **without_auto(recipe)), recipe.get("steps") == AUTO
     protocol = replace(base, recipe=settled, auto_steps=auto_steps, **changes)
@@ -172,9 +181,9 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
 def dependent(data: TextSet) -> Iterator[str]:
     """Examples that are not independent of each other; a leak is what is learnt from and judged by."""
     for words, count in data.leaks().items():
-        yield f"a leak: {count} {words}, word for word"
+        yield f"a leak: {count} {words}, {ALIKE}"
     for words, count in data.repeats().items():
-        yield f"{count} {words}, word for word"
+        yield f"{count} {words}, {ALIKE}"
     torn = overlaps.contradictions(data.parts())
     if torn:
         texts = "1 text stands" if torn.texts == 1 else f"{torn.texts} texts stand"

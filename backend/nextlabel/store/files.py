@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,9 +21,10 @@ def replace_file(path: Path, content: str | bytes, durable: bool = False) -> Non
                 file.flush()
                 os.fsync(file.fileno())
         beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None  # of the other file nobody knows
 
 
 def forget_unfinished(directory: Path) -> None:

@@ -43,6 +43,14 @@ def test_a_leak_is_what_is_learnt_from_and_judged_by() -> None:
     assert repeats(data) == {"test examples are also in dev": 2, "train examples repeat an earlier one": 1}
 
 
+def test_copies_may_differ_in_case_and_blanks() -> None:
+    data = parts([("A  text", "1"), ("a text ", "1")], [("a text", "1")], [("A TEXT", "0"), ("a texts", "1")])
+    assert leaks(data) == {"dev examples are also in train": 1, "test examples are also in train": 1}
+    assert repeats(data) == {"test examples are also in dev": 1, "train examples repeat an earlier one": 1}
+    torn = contradictions(data)
+    assert torn == (1, 4, "'A  text' as '1' (train, id 2) and '0' (test, id 5)")
+
+
 def test_texts_with_nearly_the_same_words_are_counted() -> None:
     ten = [f"word{n}" for n in range(10)]
     data = parts(

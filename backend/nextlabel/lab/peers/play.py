@@ -21,7 +21,7 @@ from nextlabel.simulation import probabilities, records
 from nextlabel.simulation.datasets.textsets import Labelled, TextSet
 from nextlabel.simulation.experiment import Experiment, ExperimentPlan
 from nextlabel.simulation.records import MACRO_F1, RANDOM, ROUNDS, Record
-from nextlabel.simulation.replay import Arm, Played, start_set
+from nextlabel.simulation.replay import Arm, Played, start_of, start_set
 from nextlabel.values.arrays import Array
 
 LEARNT = "learnt"  # beside dev and test: the labelled texts, in the order in which they were asked for
@@ -152,6 +152,7 @@ def _round(
         machine=processor(),
         mix=dict(Counter(label for _, label in chosen)),
         train_accuracy=_scores(data, learnt, said[LEARNT])["accuracy"],
+        exchanged=None if number else start_of(data, experiment.protocol, arm.seed).exchanged,
     )
     return Played(record, {name: said[name] for name in scores})
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nextlabel.errors import of_extra
-from nextlabel.values.examples import Example
+from nextlabel.values.examples import Example, Key, key_of
 
 Parts = Mapping[str, Sequence[tuple[Example, str]]]  # train, dev, test: examples with their labels
 
@@ -36,7 +36,8 @@ class Joined(NamedTuple):
 
 
 def leaks(parts: Parts) -> dict[str, int]:
-    """How many examples to judge by are also examples to learn from, word for word, in words; only what there is."""
+    """How many examples to judge by are also examples to learn from, in words; only what there is. Copies may differ in
+    case and blanks."""
     return _shared(parts, [("dev", "train"), ("test", "train")])
 
 
@@ -58,36 +59,36 @@ def near_leaks(parts: Parts) -> dict[str, int]:
 
 def repeats(parts: Parts) -> dict[str, int]:
     """How many examples are there more than once without being leaks, in words; only what there is."""
-    texts = [example.texts for example, _ in parts["train"]]
+    texts = [key_of(example) for example, _ in parts["train"]]
     again = len(texts) - len(set(texts))
     found = _shared(parts, [("test", "dev")])
     return {**found, "train examples repeat an earlier one": again} if again else found
 
 
 def _shared(parts: Parts, pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
-    known = {name: {example.texts for example, _ in part} for name, part in parts.items()}
+    keys = {name: [key_of(example) for example, _ in part] for name, part in parts.items()}
     counts = {
-        f"{name} examples are also in {other}": sum(e.texts in known[other] for e, _ in parts[name])
+        f"{name} examples are also in {other}": sum(map(set(keys[other]).__contains__, keys[name]))
         for name, other in pairs
     }
     return {words: count for words, count in counts.items() if count}
 
 
 def contradictions(parts: Parts) -> Contradictions | None:
-    """Texts (or pairs) that stand under different labels, word for word, within a part or across; None without any."""
-    found: dict[tuple[str, ...], list[tuple[str, int, str]]] = {}
+    """Texts (or pairs) that stand under different labels, within a part or across; None without any. Copies may differ
+    in case and blanks."""
+    found: dict[Key, list[tuple[str, Example, str]]] = {}
     for name, part in parts.items():
         for example, label in part:
-            found.setdefault(example.texts, []).append((name, example.id, label))
-    torn = {text: places for text, places in found.items() if len({label for *_, label in places}) > 1}
+            found.setdefault(key_of(example), []).append((name, example, label))
+    torn = [places for places in found.values() if len({label for *_, label in places}) > 1]
     if not torn:
         return None
-    (text, *_), places = next(iter(torn.items()))
     by_label: dict[str, str] = {}
-    for name, id, label in places:
-        by_label.setdefault(label, f"{label!r} ({name}, id {id})")
-    one = f"{excerpt(text)} as {' and '.join(by_label.values())}"
-    return Contradictions(len(torn), sum(map(len, torn.values())), one)
+    for name, example, label in torn[0]:
+        by_label.setdefault(label, f"{label!r} ({name}, id {example.id})")
+    one = f"{excerpt(torn[0][0][1].text)} as {' and '.join(by_label.values())}"
+    return Contradictions(len(torn), sum(map(len, torn)), one)
 
 
 def excerpt(text: str) -> str:
