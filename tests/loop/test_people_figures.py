@@ -40,7 +40,9 @@ def test_what_was_given_in_the_editor_counts_and_what_was_imported_does_not(pool
     pool.upsert([row(20, vote("8", when=YESTERDAY)), row(21, vote("9", seconds=None))])
     found = figures(pool, SINGLE, None, NOON)
     assert (found.today, found.pace_s, found.names_shown, found.people) == (Today(9, 1), 4.0, False, ())
-    assert (found.agreement, found.why, found.paced) == (None, NONE_SHARED, 2)
+    assert (found.agreement, found.why, found.paced) == (None, NONE_SHARED, 1), "more than half of them are of one"
+    pool.upsert([row(task, vote("8")) for task in range(30, 38)])
+    assert figures(pool, SINGLE, None, NOON).paced == 2, "what was imported is of nobody's speed"
 
 
 def test_only_tasks_that_were_drawn_at_random_tell_how_far_people_agree(pool: Pool) -> None:
