@@ -20,7 +20,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with of_extra("simulation", "nextlabel report-told"):
         from nextlabel.simulation import told_report
+        from nextlabel.simulation.comparisons import require_different
 
+    require_different(options.runs)
     told = [one for directory in options.runs for one in told_report.read(directory)]
     command = shlex.join(["nextlabel", "report-told", *arguments])
     replace_file(options.out, f"{told_report.to_markdown(told)}\nMade by `{command}`.\n")
