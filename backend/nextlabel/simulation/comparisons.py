@@ -42,8 +42,8 @@ bootstrap too narrow, p is the chance of Student's t with S - 1 degrees of freed
 standard normal's upper q quantile: the correction of T. Hesterberg's expanded percentile interval ("What teachers
 should know about the bootstrap", The American Statistician 69, 2015). 0 where q is 0, None with fewer than
 `FEWEST_SEEDS`. A saving is *claimed* for the last target alone, with at least `SEEDS_FOR_A_CLAIM` seeds, and where
-Holm's adjusted p (`verdicts`) is below 0.025: adjusted over the arms of a corpus' headline, and in a report over
-corpora over all of theirs together.
+Holm's adjusted p (`verdicts`) is below 0.025: adjusted over the arms of a corpus' headline; in a report over corpora
+over all arms of all of them but baselines, those included that order alike.
 """
 
 import math
