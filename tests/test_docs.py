@@ -14,7 +14,7 @@ from helpers.sentences import quoted_in, said_in, unsaid
 from nextlabel.lab.benchmark.report import markers, to_markdown
 from nextlabel.simulation import corpora_report, count_study, told_report
 from nextlabel.simulation.blocks import Paragraph, block_md
-from nextlabel.simulation.corpora_report import CorporaReport
+from nextlabel.simulation.corpora_study import CorporaStudy
 from nextlabel.simulation.count_report import read_count_study
 from nextlabel.simulation.study import headlines, read_study
 from nextlabel.store.summary import STATES
@@ -150,13 +150,13 @@ def said_of(block: str, page: Path = Path("docs/simulation.md")) -> str:
 
 
 @cache
-def over_corpora() -> tuple[CorporaReport, list[Path]]:
+def over_corpora() -> tuple[CorporaStudy, list[Path]]:
     """The records of the runs that the page over corpora names in its command, and where they are."""
     command = re.findall(
         r"^nextlabel report-corpora (.+) --out reports$", said_of("corpora", OVER_CORPORA), re.MULTILINE
     )
-    runs = [Path(run) for run in shlex.split(command[0])]
-    return corpora_report.read_report([ROOT / run for run in runs]), runs
+    runs, *frozen = (list(map(Path, shlex.split(part))) for part in command[0].split(" --frozen "))
+    return corpora_report.read_report([ROOT / run for run in runs], [ROOT / file for (file,) in frozen]), runs
 
 
 def test_what_is_said_over_corpora_is_what_the_records_say() -> None:

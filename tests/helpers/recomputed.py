@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 Numbers = Sequence[float]
 Rows = list[list[int]]
 
-RESAMPLES, FEWEST = 10_000, 5
+RESAMPLES, FEWEST, CLAIM = 10_000, 5, 10
 
 
 def mean(values: Iterable[float]) -> float:
@@ -159,11 +159,10 @@ class Recomputed:
     ) -> Iterator[dict[str, Any]]:
         full, last = self.full_scores("dev"), self.counts[-1]
         rows = rows_of(len(ours["dev"]))
-        full_rows = rows_of(len(full), 1) if full else [[]]
-        if len(full_rows) < len(rows) and full:  # full data's few seeds are drawn all the same
-            full_rows += np.random.default_rng(1).integers(0, len(full), size=(RESAMPLES, len(full))).tolist()
         curves = [[mean_curve(of["dev"], row) for row in rows] for of in (ours, theirs)]
-        wholes = [mean(full[i] for i in row) for row in full_rows[: len(rows)]] if full else []
+        few = len(full) < FEWEST  # of which nothing is drawn
+        full_rows = [range(len(full))] * len(rows) if few else rows_of(len(full), 1)[: len(rows)]
+        wholes = [mean(full[i] for i in row) for row in full_rows] if full else []
         goals: dict[str, list[float]] = {
             **{
                 way: [c[0] + int(way) / 100 * (f - c[0]) for c, f in zip(curves[1], wholes, strict=True)]
@@ -181,7 +180,7 @@ class Recomputed:
                 "labels": labels[0][0],
                 "labels_random": labels[1][0],
                 "test": between(found[0][0], mean_curve(ours["test"], rows[0])),
-                "saving": None if name == "random" else saving(labels[0], labels[1], last),
+                "saving": None if name == "random" else saving(labels[0], labels[1], last, len(ours["dev"])),
             }
 
     def at_last_count(self) -> dict[str, Any]:
@@ -216,9 +215,12 @@ class Recomputed:
             label: sum(r["mix"].get(label, 0) for r in choices) / len(seeds) for label in self.setting["data"]["labels"]
         }
         all_chosen = sum(len(r["chosen"]) for r in choices) / len(seeds)
+        ends = [self.rounds[name, s, len(self.counts) - 1] for s in seeds]
+        control = sum((r.get("control") or {"labels": 0})["labels"] for r in ends) / len(seeds)
         return {
             "by_class": by_class,
             "all": all_chosen,
+            "ordered": all_chosen - control,
             "near_copies": sum(r["near_copies"] for r in choices) / len(seeds),
         }
 
@@ -267,7 +269,7 @@ def between(place: tuple[int, int, float] | None, curve: Numbers) -> float | Non
     return curve[k - 1] + way * (curve[k] - curve[k - 1]) if k else curve[0]
 
 
-def saving(ours: Sequence[int | None], theirs: Sequence[int | None], last: int) -> dict[str, float | None]:
+def saving(ours: Sequence[int | None], theirs: Sequence[int | None], last: int, seeds: int) -> dict[str, float | None]:
     lows, highs = [], []
     for one, other in zip(ours[1:], theirs[1:], strict=True):
         lows.append(-math.inf if one is None else 1 - one / (last if other is None else other))
@@ -276,7 +278,11 @@ def saving(ours: Sequence[int | None], theirs: Sequence[int | None], last: int) 
     one, other = ours[0], theirs[0]
     share = None if one is None or other is None else 1 - one / other
     low, high = (None if math.isinf(end) else end for end in ends)
-    return {"share": share, "low": low, "high": high}
+    p = None
+    if lows:
+        z = stats.norm.isf(sum(end <= 0 for end in lows) / RESAMPLES)  # without end where no resample is so low
+        p = float(stats.t(seeds - 1).sf(z * math.sqrt((seeds - 1) / seeds)))
+    return {"share": share, "low": low, "high": high, "p": p}
 
 
 def difference(by_seed: Numbers) -> dict[str, Any]:
@@ -295,23 +301,35 @@ def difference(by_seed: Numbers) -> dict[str, Any]:
 
 
 def verdict(d: float, s: float | None, n: int, margin: float) -> dict[str, Any]:
+    """In a corpus alone."""
     if n < FEWEST or s is None:
-        return {"margin": margin, "p": None, "adjusted_p": None, "verdict": "not shown", "seeds_needed": None}
+        return {"margin": margin, "p": None, "adjusted_p": None, "verdict": "too few seeds", "seeds_needed": None}
     p = float(stats.t(n - 1).sf((d + margin) * math.sqrt(n) / s)) if s else float(d + margin <= 0)
-    enough = (k for k in range(5, 1001) if float(stats.t(k - 1).ppf(0.975)) * s / math.sqrt(k) <= abs(d + margin))
-    return {
-        "margin": margin,
-        "p": p,
-        "adjusted_p": p,
-        "verdict": "shown" if p < 0.025 else "not shown",
-        "seeds_needed": next(enough, None),
-    }
+    return judged({"margin": margin, "p": p}, p, d, s, n, u=1)
+
+
+def judged(of: Mapping[str, Any], adjusted: float, d: float, s: float | None, n: int, u: int) -> dict[str, Any]:
+    """With the verdict of an adjusted p, and the seeds needed at the level of one of `u` corpora."""
+    if of["p"] is None or s is None:
+        return {**of, "adjusted_p": adjusted}
+    is_shown, above = adjusted < 0.025, abs(d + of["margin"])
+    fewest = CLAIM if is_shown else max(CLAIM, n + 1)
+    enough = (k for k in range(fewest, 1001) if float(stats.t(k - 1).ppf(1 - 0.025 / u)) * s / math.sqrt(k) <= above)
+    said = "too few seeds" if n < CLAIM else "shown" if is_shown else "not shown"
+    return {**of, "adjusted_p": adjusted, "verdict": said, "seeds_needed": next(enough, None)}
 
 
 def holm(ps: Sequence[float | None]) -> list[float]:
     """By its definition: the largest, over all p no larger than this one, of p times how many are no smaller."""
     known = [1.0 if p is None else p for p in ps]
     return [max(min(1.0, sum(q >= o for q in known) * o) for o in known if o <= p) for p in known]
+
+
+def claimed(arms: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Of which arms, of one corpus or of several, a saving is claimed."""
+    savings = [arm["needs"][-1]["saving"] for arm in arms]
+    ps = holm([None if of["share"] is None else of["p"] for of in savings])
+    return [p < 0.025 and len(arm["seeds"]) >= CLAIM for arm, p in zip(arms, ps, strict=True)]
 
 
 def over_corpora(compared: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -329,8 +347,9 @@ def _over(name: str, found: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, A
     adjusted = {}
     for question in ("non_inferiority", "superiority"):
         ps = holm([final[question]["p"] for final in finals])
+        left = max(1, sum(p >= 0.025 for p in ps))
         adjusted[question] = [
-            {**final[question], "adjusted_p": p, "verdict": "shown" if p < 0.025 else "not shown"}
+            judged(final[question], p, final["mean"], final["sd"], len(final["by_seed"]), left)
             for final, p in zip(finals, ps, strict=True)
         ]
     rows = [

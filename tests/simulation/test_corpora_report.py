@@ -1,18 +1,25 @@
 """The report over several corpora as its readers get it, and what it may say."""
 
+import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.count_runs import play
 from helpers.pages import parse
 from helpers.scripts import run
+from nextlabel.__main__ import main
 from nextlabel.errors import BadRunError
+from nextlabel.simulation.blocks import Table
 from nextlabel.simulation.comparisons import InCorpus, OverCorpora
-from nextlabel.simulation.corpora_report import doubts, headlines, read_report, verdict, write_report
+from nextlabel.simulation.corpora_report import read_report, short, write_report
+from nextlabel.simulation.corpora_study import doubts, headlines, verdict
+from nextlabel.simulation.corpora_tables import hours_section
+from nextlabel.simulation.datasets import public
 from nextlabel.simulation.verdicts import adjust, difference
 
 pytestmark = pytest.mark.usefixtures("patience")  # runs of many seeds are written and read
@@ -54,13 +61,21 @@ def test_the_headline_counts_corpora_and_what_they_say_together(out: Path, readm
     first, second = json.loads((out / "corpora.json").read_text())["sentences"]
     assert first.startswith("3 corpora, against random sampling at the last label count: entropy is better in 1 (")
     assert re.search(r"margin is better in 2 \(.*\), not judged for want of seeds in 1 .* labels in 2 of 3", first)
-    assert second.startswith("In a corpus like these, the probabilities that an arm is better than random by more than")
-    assert re.search(
-        r" are \d\.\d\d, \d\.\d\d and \d\.\d\d for margin \(mean difference \+0\.\d+, 3 corpora\); ", second
-    )
-    assert second.endswith("; corpora with fewer than 10 paired seeds count, too.")
-    assert "entropy" not in second
+    assert second.startswith("No arm has been compared on 5 corpora or more, so no general statement")
+    assert "| margin | 3 | +0." in readme.partition("## Over corpora")[2]
     assert readme.partition("![")[0].count("**") == 4
+
+
+def test_of_five_corpora_the_headline_says_where_the_typical_difference_lies(tmp_path: Path) -> None:
+    arms = {"random": 0.0, "margin": 0.5}
+    five = [play(tmp_path / f"corpus-{i}", range(1), arms) for i in range(5)]
+    _, second = headlines(read_report(five))
+    assert re.fullmatch(
+        r"Over corpora like these, the probabilities that the typical difference to random is above 0\.01, within "
+        r"0\.01 of 0, or below -0\.01 are \d\.\d\d, \d\.\d\d and \d\.\d\d for margin \(mean difference [+-]0\.\d+, 5 "
+        r"corpora\); corpora with fewer than 10 paired seeds count, too\.",
+        second,
+    )
 
 
 def test_unfinished_runs_are_named_with_their_missing_seeds(readme: str) -> None:
@@ -72,7 +87,7 @@ def test_every_arm_of_every_corpus_has_a_row(readme: str) -> None:
     compared, judged = ["margin", "entropy", "margin", "margin"], ["margin", "entropy", "margin"]
     qualities = [name for arm in judged for name in (arm, "random", "full data")]
     assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", *compared, *judged, *qualities]
-    hours = next(row for row in rows if row.count(" h |") == 3).split(" | ")
+    hours = next(row for row in rows if row.count(" h |") == 2 and " h \\[" in row).split(" | ")
     assert hours[2] == "0.2 h", "64 labels of 10 s"
     assert "| 3 | 400 | 33.3 %, 33.3 % | 64 | 0." in readme
     assert "| better | decided |" in readme
@@ -82,9 +97,12 @@ def test_every_arm_of_every_corpus_has_a_row(readme: str) -> None:
 def test_what_to_distrust_is_listed(readme: str) -> None:
     told = readme.partition("## What to distrust")[2]
     assert "3 corpora are few" in told
-    assert "Two classes, where entropy and margin are one arm under two names: " in told
+    assert "Two classes, where entropy and margin are one arm under several names: Letters " in told
+    assert "Corpora were chosen, not drawn at random" in told
+    assert "English" not in told
+    assert "Savings are claimed from a bootstrap over few seeds." in told
     assert "Fewer than 10 paired seeds: " in told
-    assert "tweets: Left out, unfinished or not played: margin, seed 2." in told
+    assert "tweets: Unfinished or not played: margin, seed 2." in told
 
 
 def test_figures_and_page_load_nothing(out: Path) -> None:
@@ -105,10 +123,12 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     first.parent.mkdir()
     first.write_text("<!-- results:corpora -->\n<!-- /results -->\n", encoding="utf-8")
     write_report(runs[:1], tmp_path, first)
-    short = first.read_text(encoding="utf-8")
-    assert "Labels for the same macro-F1, at random and by margin alone, for the default itself is not played" in short
-    assert re.search(r"^\| Letters .*\|3, 33\.3 %\|64\|\d+\|\d+ % .*\|shown\|0\.\d{3} \|$", short, re.MULTILINE)
-    assert short.endswith("[All arms, curves, and what to distrust](../README.md).\n<!-- /results -->\n")
+    table = first.read_text(encoding="utf-8")
+    assert "Labels for the same macro-F1 over 10 paired seeds; margin, as the default is not played yet." in table
+    assert "|saved|at most 0.01 worse|full data |" in table
+    row = r"^\| Letters .*\|3, 33\.3 %\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
+    assert re.search(row, table, re.MULTILINE)
+    assert table.endswith("[All arms, curves, and what to distrust](../README.md).\n<!-- /results -->\n")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("# Ours\n\n<!-- results:corpora -->\n**1 corpus, against random sampling ")
     assert "**One corpus says nothing about others.**" in text
@@ -120,8 +140,11 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
 
 
 def test_corpora_of_one_name_or_played_otherwise_are_told(runs: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(BadRunError, match="Several directories are called letters, and each is one corpus"):
-        write_report([runs[0], runs[0]], tmp_path)
+    (twin := tmp_path / "twins" / "letters").mkdir(parents=True)
+    with pytest.raises(
+        BadRunError, match=r"/letters and .*/letters are both called letters, and a name stands for one"
+    ):
+        write_report([runs[0], twin], tmp_path)
     other = play(tmp_path / "r8", range(3), {"random": 0.0}, epochs=9.0)
     again = play(tmp_path / "r52", range(3), {"random": 0.0})
     report = read_report([other, again])
@@ -171,6 +194,7 @@ def test_the_script_writes_and_says_it(runs: list[Path], tmp_path: Path) -> None
         (0.0, 0.002, 10, "not worse by more than 0.01"),
         (-0.03, 0.002, 10, "worse"),
         (0.0, 0.05, 10, "undecided"),
+        (-0.005, 0.002, 10, "worse by at most 0.01"),
         (0.03, 0.002, 9, "not judged for want of seeds"),
     ],
 )
@@ -182,7 +206,7 @@ def test_a_corpus_has_one_verdict(mean: float, spread: float, seeds: int, said: 
 
 def test_what_one_corpus_shows_alone_may_be_lost_among_many() -> None:
     shown, none = difference([0.012, -0.001] * 5), difference([0.02, -0.02] * 5)
-    among = adjust([shown.superiority, *[none.superiority] * 8])[0]
+    among = adjust([shown, *[none] * 8])[0].superiority
     row = InCorpus("letters", 10, shown.mean, shown.low, shown.high, shown.non_inferiority, among)
     assert shown.superiority.shown
     assert verdict(row) == "not worse by more than 0.01"
@@ -193,3 +217,112 @@ def test_arms_are_told_over_the_corpora_that_have_them(runs: list[Path]) -> None
     assert isinstance(over["margin"], OverCorpora)
     assert [row.corpus for row in over["entropy"].corpora] == ["mail"]
     assert [row.corpus for row in over["margin"].corpora] == ["letters", "mail"]
+
+
+def of_data(directory: Path, fingerprint: str) -> Path:
+    """A run of the data with this fingerprint."""
+    setting = json.loads((directory / "setting.json").read_text(encoding="utf-8"))
+    setting["data"]["fingerprint"] = fingerprint
+    (directory / "setting.json").write_text(json.dumps(setting), encoding="utf-8")
+    return directory
+
+
+def test_the_same_data_count_once_whatever_their_directories_are_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = {"random": 0.0, "margin": 0.5}
+    r8, again, tweets = (
+        of_data(play(tmp_path / name, range(1), arms), data)
+        for name, data in (("r8", "abc"), ("r8-live", "abc"), ("tweets", "def"))
+    )
+    for command in ("report-corpora", "compare", "report-told"):
+        assert main([command, str(r8), str(again), "--out", str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert (
+            f"{r8} and {again} are runs of the same data (fingerprint abc), which would count as two corpora." in said
+        )
+    assert not (tmp_path / "out").exists()
+    titles = [study.title for study in read_report([r8, tweets]).studies.values()]
+    assert titles == ["Letters <b>&</b> | more (r8)", "Letters <b>&</b> | more (tweets)"]
+
+
+def test_a_first_page_names_the_corpora_that_have_no_row(runs: list[Path], tmp_path: Path) -> None:
+    live = play(tmp_path / "bbc", range(2), {"random": 0.0, "live": 0.7}, frozen="abc")
+    page = short(read_report([*runs[:2], live]), tmp_path, tmp_path / "first.md")
+    assert "Labels for the same macro-F1 over 2 paired seeds; live, as new projects are served." in page
+    assert page.count("\n| Letters") == 1
+    assert re.search(
+        r"\n\nLeft out, as live is not compared there yet: Letters .*letters\) and Letters .*mail\)\.", page
+    )
+    other = play(tmp_path / "spam", range(2), {"random": 0.0, "live": 0.7})
+    assert "; live.\n" in short(read_report([other]), tmp_path, tmp_path / "first.md"), "by a recipe of its own"
+
+
+def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:
+    report = read_report(runs)
+    assert report.claims == {("letters", "margin"), ("mail", "entropy"), ("mail", "margin")}
+    _, table = hours_section(report.studies, report.claims)
+    assert isinstance(table, Table)
+    saved = {(row[0].rpartition("(")[2], row[1]): row[4] for row in table.rows}
+    assert re.fullmatch(r"0\.\d h \[0\.\d to 0\.\d\]", saved["letters)", "margin"])
+    assert saved["tweets)", "margin"] == "not shown"
+    assert "some arms order texts alike, and one of them is shown (Letters" in table.caption
+    assert "mail): entropy also stands for margin)." in table.caption
+
+
+def frozen_file(path: Path, **corpora: Any) -> tuple[Path, str]:
+    """A file that froze a default on the last day of November, and its checksum."""
+    chosen = {"confirming": ["spam", "bbc"], "chosen_on": {"start_order": ["bbc", "r8"], "query_strategy": ["r8"]}}
+    path.write_text(json.dumps({"frozen_on": "2026-11-30", "corpora": {**chosen, **corpora}}), encoding="utf-8")
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_a_frozen_file_says_of_a_corpus_tells_whether_it_confirms(tmp_path: Path) -> None:
+    file, checksum = frozen_file(tmp_path / "frozen.json")
+    arms = {"random": 0.0, "live": 0.5}
+    names = ("spam", "bbc", "r8", "kept-back", "late")
+    runs = [play(tmp_path / name, range(1), arms, frozen=checksum) for name in names]
+    runs += [play(tmp_path / "by-another", range(1), arms, frozen="0" * 64), play(tmp_path / "tweets", range(1), arms)]
+    started = json.loads((runs[4] / "run.json").read_text(encoding="utf-8"))
+    started["invocations"][0]["started"] = "2026-11-29T23:00:00+00:00"
+    (runs[4] / "run.json").write_text(json.dumps(started), encoding="utf-8")
+    said = doubts(read_report(runs, [file]))
+    for line in (
+        "Not played with a default that was frozen before, hence to explore, not to confirm: tweets.",
+        "Begun before frozen.json was frozen on 2026-11-30, hence not to confirm: late.",
+        "Used to choose options of frozen.json, hence to explore, not to confirm: r8 (start_order and query_strategy).",
+        "Named in frozen.json as confirming corpora: spam; bbc (though start_order was chosen on it).",
+        "frozen.json does not name these corpora, as it would not name one that was kept back: kept-back.",
+        "Only the commit of frozen.json, not these records, shows that it was written before the runs.",
+    ):
+        assert line in said
+    [untold] = [line for line in said if "whose file was not given (--frozen)" in line]
+    assert untold.endswith("is unknown, and they do not count as confirming: by-another.")
+    assert any(line.startswith("by-another was played otherwise than spam: frozen: ") for line in said)
+    without = doubts(read_report(runs[:2]))
+    assert any(line.endswith("do not count as confirming: spam and bbc.") for line in without), "there is no file"
+
+
+def test_a_known_corpus_is_known_by_its_title_too(tmp_path: Path) -> None:
+    file, checksum = frozen_file(tmp_path / "frozen.json")
+    run = play(tmp_path / "another-name", range(1), {"random": 0.0, "live": 0.5}, frozen=checksum)
+    setting = json.loads((run / "setting.json").read_text(encoding="utf-8"))
+    setting["data"]["source"] = f"{public.CORPORA['r8'].title} (package==1)"
+    (run / "setting.json").write_text(json.dumps(setting), encoding="utf-8")
+    assert any(
+        line == "Used to choose options of frozen.json, hence to explore, not to confirm: another-name (start_order "
+        "and query_strategy)."
+        for line in doubts(read_report([run], [file]))
+    )
+
+
+def test_a_file_that_froze_nothing_is_refused(runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("[]", encoding="utf-8")
+    for name in ("none.json", "gone.json"):
+        with pytest.raises(BadRunError, match=rf"--frozen .*{name} cannot be read as a frozen default"):
+            read_report(runs[:1], [tmp_path / name])
+
+
+def test_full_data_fitted_for_fewer_epochs_is_played_otherwise(tmp_path: Path) -> None:
+    one, other = (play(tmp_path / name, range(1), {"random": 0.0}, full_steps=n) for name, n in (("a", 150), ("b", 50)))
+    assert "b was played otherwise than a: epochs on all data: 2.0, not 6.0." in doubts(read_report([one, other]))

@@ -51,6 +51,12 @@ def beyond_the_axes(figure: Figure) -> Iterator[Text]:
         yield from (tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high)
 
 
+def test_every_kind_of_arm_has_a_look_of_its_own() -> None:
+    looks = [look(f"{kind}margin") for kind in ("", "head:", "tfidf:", "frozen:")]
+    assert len({dashes for _, _, dashes in looks}) == 4
+    assert len({colour for colour, _, _ in looks}) == 1
+
+
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("arms", [1, 2, 4, 8])
 def test_names_at_the_ends_of_lines_do_not_meet(arms: int) -> None:

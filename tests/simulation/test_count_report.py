@@ -185,6 +185,43 @@ def test_seeds_of_two_directories_are_put_together(tmp_path: Path) -> None:
     assert report.qualities[0].seeds == (0, 1, 2, 3)
 
 
+def leave_out(archive: Path, words: str) -> None:
+    """Take what has these words in its name out of an archive."""
+    with zipfile.ZipFile(archive) as old:
+        kept = {name: old.read(name) for name in old.namelist() if words not in name}
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, content in kept.items():
+            new.writestr(name, content)
+
+
+def test_an_older_copy_of_a_run_takes_nothing_from_it(tmp_path: Path) -> None:
+    whole = play(tmp_path / "whole", range(2), {"random": 0.0, "margin": 0.3})
+    older = play(tmp_path / "older", range(2), {"random": 0.0, "margin": 0.3})
+    lines = [json.loads(line) for line in (older / "rounds.jsonl").read_text().splitlines()]
+    first = [line for line in lines if line["strategy"] == "full" or line["round"] < 2]
+    (older / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in first))
+    for seed in range(2):
+        leave_out(older / "probabilities" / f"seed-{seed}.zip", "/2/")
+    qualities = write_report([whole, older], tmp_path / "out").qualities
+    assert qualities == read_report([whole]).qualities
+
+
+def test_near_copies_and_fits_of_an_arm_with_control_labels_are_told_of_what_it_learnt(tmp_path: Path) -> None:
+    directory = play(tmp_path / "run", range(2), {"random": 0.0, "live": 0.3})
+    lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["strategy"] == "live" and line["round"]:
+            line["control"] = {"labels": {32: 2, 64: 6}[line["labels"]]}
+    (directory / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_report([directory], directory)
+    summary = (directory / "summary.md").read_text(encoding="utf-8")
+    assert "| live | 48 | 6.0 (14.3 %) |" in summary, "of 42 that its order chose"
+    assert "| random | 48 | 6.0 (12.5 %) |" in summary
+    assert "shares are of what the order chose, control tasks left out" in summary
+    assert "| 64 | 100 | 16 | 25.0 | 100.0 % |" in summary
+    assert "| 58 of 64 (live, without control tasks) | 100 | 16 | 27.6 | 100.0 % |" in summary
+
+
 def broken(directory: Path, name: str) -> Path:
     """A run of two seeds in which one thing is not as it was written."""
     play(directory, range(2), {"random": 0.0, "margin": 0.3})
@@ -192,11 +229,7 @@ def broken(directory: Path, name: str) -> Path:
     if name == "seed":
         seed.unlink()
     elif name == "round":
-        kept = [m for m in zipfile.ZipFile(seed).namelist() if not m.startswith("margin/2/")]
-        contents = {member: zipfile.ZipFile(seed).read(member) for member in kept}
-        with zipfile.ZipFile(seed, "w") as archive:
-            for member, content in contents.items():
-                archive.writestr(member, content)
+        leave_out(seed, "margin/2/")
     elif name == "targets":
         (directory / "targets.json").unlink()
     else:

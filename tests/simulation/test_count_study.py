@@ -32,7 +32,7 @@ def arm(
     name: str,
     more: float | None,
     spread: float = 0.002,
-    needs: tuple[int | None, Saving] = (256, Saving(0.5, 0.4, 0.6)),
+    needs: tuple[int | None, Saving] = (256, Saving(0.5, 0.4, 0.6, 0.0)),
     seeds: int = 10,
     start: float = 0.4,
     on_the_way: float = 0.0,
@@ -85,6 +85,7 @@ BEGIN = "10 paired seeds: against random sampling's test macro-F1 of 0.7000 with
     [
         (arm("margin", 0.03), "margin is better (+0.0300 [95 % CI +0.0285 to +0.0315])."),
         (arm("margin", -0.03), "margin is worse (-0.0300 [95 % CI -0.0315 to -0.0285])."),
+        (arm("margin", -0.005), "margin is worse by at most 0.01 (-0.0050 [95 % CI -0.0065 to -0.0035])."),
         (
             arm("margin", 0.0),
             "margin is not worse by more than 0.01, and not shown to be better (+0.0000 [95 % CI -0.0015 to +0.0015]).",
@@ -103,13 +104,24 @@ def test_the_first_sentence_says_what_the_seeds_support(one: Arm, said: str) -> 
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        ((256, Saving(0.5, 0.4, 0.6)), "margin needs 256 labels, 50 % [95 % CI 40 to 60] fewer than random's 512."),
-        ((256, Saving(0.5, 0.4, None)), "margin needs 256 labels, 50 % [95 % CI 40 to open] fewer than random's 512."),
         (
-            (256, Saving(0.5, None, 0.6)),
+            (256, Saving(0.5, 0.4, 0.6, 0.0)),
+            "margin needs 256 labels, 50 % [95 % CI 40 to 60] fewer than random's 512.",
+        ),
+        (
+            (256, Saving(0.5, 0.4, None, 0.0)),
+            "margin needs 256 labels, 50 % [95 % CI 40 to open] fewer than random's 512.",
+        ),
+        (
+            (256, Saving(0.5, None, 0.6, 0.2)),
             "margin needs 256 labels and random 512, 50 % [95 % CI open to 60] saved: no saving is shown.",
         ),
-        ((None, Saving(None, None, 0.1)), "margin does not get there within 512 labels: no saving is claimed."),
+        (
+            (256, Saving(0.5, 0.1, 0.6, 0.03)),
+            "margin needs 256 labels and random 512, 50 % [95 % CI 10 to 60] saved: no saving is shown at the stricter "
+            "level of a claim.",
+        ),
+        ((None, Saving(None, None, 0.1, 1.0)), "margin does not get there within 512 labels: no saving is claimed."),
     ],
 )
 def test_the_second_sentence_says_what_is_saved(needs: tuple[int | None, Saving], said: str) -> None:
@@ -191,7 +203,7 @@ def told(of: CountStudy) -> str:
 def test_seeds_that_do_not_decide_are_told_with_how_many_would() -> None:
     said = told(study(arm("margin", 0.0, spread=0.02)))
     assert "margin is undecided, which counts as not shown: 20 seeds would decide at today's spread." in said
-    assert "Full data has 3 seeds: a band takes 5." in said
+    assert "Full data has 3 seeds: a band takes 5, and targets on the way to it take its mean as known." in said
     few = told(study(arm("margin", 0.0, seeds=4)))
     assert "margin is undecided, which counts as not shown: too few seeds to tell how many would decide" in few
     assert "Fewer than 10 paired seeds: margin and random." in told(study(arm("margin", 0.0, seeds=9)))
@@ -199,13 +211,33 @@ def test_seeds_that_do_not_decide_are_told_with_how_many_would() -> None:
 
 def test_what_was_left_out_is_told() -> None:
     one = study(arm("margin", 0.0), start={"seeds": [*range(11)], "strategies": ["full", "random", "margin"]})
-    assert "Left out, unfinished or not played: margin, seed 10; random, seed 10." in told(one)
+    assert "Unfinished or not played: margin, seed 10; random, seed 10. The same command finishes them." in told(one)
     records = [record for record in one.run.rounds if record.arm != (9, "random")]
     failed = {"failures": [{"seed": 9, "strategy": "random", "why": "the loss is not finite"}]}
     without = replace(one.comparison.arms[0], seeds=tuple(range(9)))
     other = study(without, records=tuple(records), start=failed)
     assert "Left out, because random has not all counts of the seed: margin, seed 9." in told(other)
     assert "Failed: random, seed 9 (the loss is not finite)." in told(other)
+    assert "Unfinished" not in told(other), "the same command would fail again"
+
+
+def test_a_run_of_as_many_rounds_as_were_asked_for_is_not_unfinished() -> None:
+    asked = {"seeds": [*range(10)], "strategies": ["random", "margin"], "rounds": 1}
+    whole = study(arm("margin", 0.0), start=asked)
+    longer = replace(whole, run=replace(whole.run, setting={**whole.run.setting, "at": [*COUNTS, 1024]}))
+    assert not longer.missing
+    assert "Unfinished" not in told(longer)
+    assert "Left out" not in told(longer)
+    assert "Random sampling got to 512 of 1,024 labels" in told(longer)
+    fewer = replace(longer, run=replace(longer.run, rounds=[r for r in longer.run.rounds if r.arm != (9, "margin")]))
+    assert fewer.missing == {(9, "margin")}
+    start_only = replace(longer.run, invocations=[{**asked, "rounds": 0}], rounds=[r for r in longer.run.rounds
+                         if r.strategy == "random" or r.labels == COUNTS[0]])  # fmt: skip
+    short = replace(longer, run=start_only)
+    assert not short.missing
+    assert "Left out, because fewer than the 2 label counts that are compared were asked for: margin, seeds 0" in told(
+        short
+    )
 
 
 def test_fits_that_were_too_short_are_told() -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from helpers.recomputed import Recomputed, over_corpora
+from helpers.recomputed import Recomputed, claimed, over_corpora
 from nextlabel.commands import compare
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -61,6 +62,27 @@ def test_several_corpora_together_are_those_of_the_records(tmp_path: Path) -> No
     out = tmp_path / "corpora.json"
     compare.main([*map(str, RUNS), "--out", str(out)])
     assert json.loads(out.read_text(encoding="utf-8")) == over_corpora([comparison(run) for run in RUNS])
+
+
+def test_savings_are_claimed_where_the_rules_allow_it(kept: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    arms = [arm for arm in found["arms"] if arm["strategy"] != "random" and ":" not in arm["strategy"]]
+    said = {
+        arm["strategy"]
+        for arm in arms
+        if re.search(rf"\b{arm['strategy']} needs [^;]* fewer than", kept["sentences"][1])
+    }
+    assert said == {arm["strategy"] for arm, of in zip(arms, claimed(arms), strict=True) if of}
+
+
+def test_hours_are_saved_over_corpora_where_the_rules_allow_it() -> None:
+    """In the committed page, of the corpora that it names."""
+    page = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    runs = [run for run in RUNS if f"[{run.name}]({run.name}/summary.md)" in page.partition("own report:")[2]]
+    arms = [(run, arm) for run in runs for arm in comparison(run)["arms"] if arm["strategy"] != "random"]
+    rows = re.findall(r"^\| .* \| (\w+) \| [\d.]+ h \| .* \| (.*) \|$", page, re.MULTILINE)
+    assert [(arm["strategy"], of) for (_, arm), of in zip(arms, claimed([a for _, a in arms]), strict=True)] == [
+        (name, saved != "not shown") for name, saved in rows
+    ]
 
 
 # ---- tables of the page
@@ -125,7 +147,7 @@ def test_choices_in_the_page_are_those_of_the_records(run: Recomputed) -> None:
     rows, pool = table(run, "Up to "), run.setting["data"]["counts"]["train"]
     for name in set(run.seeds) - {"full"}:
         of = run.chosen(name)
-        copies = f"{of['near_copies']:.1f} ({100 * of['near_copies'] / of['all']:.1f} %)"
+        copies = f"{of['near_copies']:.1f} ({100 * of['near_copies'] / of['ordered']:.1f} %)"
         assert rows[name][:2] == [f"{of['all']:.0f}", copies]
         for cell, pick in zip(rows[name][3:], (max, min), strict=True):
             label = pick(pool, key=pool.__getitem__)

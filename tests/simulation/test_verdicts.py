@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from nextlabel.simulation.curves import FEWEST_SEEDS
+from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.verdicts import (
     DRAWS,
     LEVEL,
@@ -20,10 +20,11 @@ from nextlabel.simulation.verdicts import (
     most_probable,
     seeds_needed,
     signed_rank,
+    student_p,
 )
 
 laws = settings(derandomize=True, deadline=None, max_examples=80)
-differences = st.lists(st.integers(-60, 60).map(lambda n: n / 1000), min_size=5, max_size=12)
+differences = st.lists(st.integers(-60, 60).map(lambda n: n / 1000), min_size=10, max_size=12)
 ps = st.lists(st.floats(0, 1), min_size=1, max_size=9)
 means = st.lists(st.integers(-50, 50).map(lambda n: n / 1000), min_size=1, max_size=6)
 
@@ -71,15 +72,24 @@ def test_fewer_than_five_seeds_show_nothing() -> None:
         found = difference(by_seed)
         assert found.low is None
         assert found.superiority.p is None
-        assert found.superiority.verdict == "not shown"
+        assert found.superiority.verdict == "too few seeds"
         assert found.superiority.needed == "unknown"
     assert difference([0.5]).sd is None
+
+
+def test_nothing_is_shown_below_the_seeds_that_a_claim_takes() -> None:
+    for seeds, said in ((9, "too few seeds"), (10, "shown")):
+        found = difference([0.05 + (-1) ** seed * 0.001 for seed in range(seeds)])
+        assert (found.superiority.verdict, found.superiority.shown) == (said, said == "shown")
+        assert found.superiority.p is not None
+        assert found.superiority.p < LEVEL
+        assert found.superiority.seeds_needed == SEEDS_FOR_A_CLAIM == 10
 
 
 def test_half_a_point_takes_some_36_seeds_at_a_spread_of_one_and_a_half() -> None:
     assert seeds_needed(0.005, 0.015) == 38  # by the normal quantile 1.96 it would be 35
     assert seeds_needed(-0.005, 0.015) == 38
-    assert seeds_needed(0.005, 0.0) == FEWEST_SEEDS == 5
+    assert seeds_needed(0.005, 0.0) == SEEDS_FOR_A_CLAIM
     assert seeds_needed(0.0, 0.015) is None
     assert seeds_needed(0.0009, 0.015) is None
     assert difference([0.1, -0.1, 0.0, 0.1, -0.1]).superiority.needed == "more than 1,000"
@@ -95,14 +105,42 @@ def test_the_seeds_needed_are_the_first_that_decide(by_seed: list[float]) -> Non
     def half(n: int) -> float:
         return float(stats.t.ppf(0.975, n - 1)) * (found.sd or 0.0) / math.sqrt(n)
 
+    fewest = SEEDS_FOR_A_CLAIM if found.non_inferiority.shown else len(by_seed) + 1
     if needed is None:
         assert half(1000) > above
     else:
         assert half(needed) <= above
-        assert needed == FEWEST_SEEDS or half(needed - 1) > above
+        assert needed == fewest or half(needed - 1) > above
+        assert needed >= fewest
     if found.non_inferiority.shown and found.sd > 0:
         assert needed is not None
         assert needed <= len(by_seed)
+
+
+def test_what_only_holm_leaves_undecided_takes_more_seeds_than_there_are() -> None:
+    """Alone this corpus shows it, with p = .0143, beside another that does not it does not, and takes more seeds."""
+    spread = [0.017 * z for z in (1.4, -1.4, 0.9, -0.9, 0.6, -0.6, 1.2, -1.2, 0.3, -0.3)]
+    one, other = difference([0.004 + d for d in spread]), difference([-0.02, 0.02] * 5)
+    assert one.non_inferiority.shown
+    assert one.non_inferiority.seeds_needed == SEEDS_FOR_A_CLAIM
+    found = adjust([one, other])[0]
+    assert found.non_inferiority.verdict == "not shown"
+    needed = found.non_inferiority.seeds_needed
+    assert needed is not None
+    assert needed > len(one.by_seed)
+    assert found.sd is not None
+    for n, enough in ((needed, True), (needed - 1, False)):
+        half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * found.sd / math.sqrt(n)
+        assert (half <= found.mean + 0.01) is enough
+
+
+def test_a_share_of_resamples_is_no_p_yet() -> None:
+    """A mean so far above 0 that a bootstrap's resamples just leave 0 out, but Student's interval does not."""
+    share = float(stats.norm.sf(2.0 / math.sqrt(0.9)))  # t = 2.0, with 9 degrees of freedom
+    assert share < LEVEL
+    assert student_p(share, 10) == pytest.approx(stats.t.sf(2.0, 9))
+    assert student_p(share, 10) > LEVEL
+    assert (student_p(0.0, 10), student_p(1.0, 10)) == (0.0, 1.0)
 
 
 def test_holm_by_hand() -> None:
@@ -126,12 +164,12 @@ def test_holm_raises_keeps_the_order_and_is_the_slow_one(given_ps: list[float]) 
 
 
 def test_more_corpora_make_a_verdict_harder() -> None:
-    one = difference(TEN).non_inferiority
-    assert one.p is not None
+    one, p = difference(TEN), difference(TEN).non_inferiority.p
+    assert p is not None
     assert adjust([one])[0] == one
-    many = adjust([one] * 9)
-    assert {verdict.adjusted_p for verdict in many} == {9 * one.p}
-    assert {verdict.shown for verdict in many} == {9 * one.p < LEVEL}
+    many = [found.non_inferiority for found in adjust([one] * 9)]
+    assert {verdict.adjusted_p for verdict in many} == {9 * p}
+    assert {verdict.shown for verdict in many} == {9 * p < LEVEL}
 
 
 def test_the_signed_rank_test_is_baycomps() -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser, write_json
 from nextlabel.errors import BadRunError
-from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Corpora, over_corpora, read_comparison
+from nextlabel.simulation.comparisons import (
+    RANDOM_FINAL,
+    Arm,
+    Comparison,
+    Corpora,
+    InCorpus,
+    over_corpora,
+    read_comparison,
+    require_different,
+)
 from nextlabel.simulation.verdicts import MARGIN, Verdict
 
 ROW = "{:<16} {:<16} {:>5} {:>28} {:>33} {:>33} {:>24} {:>24}"
@@ -30,12 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="directory of one corpus")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="file for all numbers")
     options = parser.parse_args(arguments)
-    names = [run.resolve().name for run in options.runs]
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise BadRunError(
-            f"Several directories are called {', '.join(double)}, and each stands for one corpus. Rename."
-        )
+    require_different(options.runs)
     comparisons = [read_comparison(run) for run in options.runs]
     corpora = over_corpora(comparisons)
     print("\n".join(table(corpora, comparisons)))
@@ -52,18 +56,23 @@ def table(corpora: Corpora, comparisons: Sequence[Comparison]) -> Iterator[str]:
     for over in corpora.arms:
         for row in over.corpora:
             end = "" if row.low is None or row.high is None else f" [{row.low:+.4f} to {row.high:+.4f}]"
-            verdicts = (_said(row.non_inferiority), _said(row.superiority))
+            verdicts = (_said(row, row.non_inferiority), _said(row, row.superiority))
             needed = _to_random_end(arms[row.corpus, over.strategy])
             yield ROW.format(over.strategy, row.corpus, row.seeds, f"{row.mean:+.4f}{end}", *verdicts, *needed).rstrip()
         said = over.summary
+        rope = f"{said.rope:g}"
         yield (
-            f"{over.strategy} over {said.corpora} corpora: worse than random with probability {said.worse:.3f}, "
-            f"equivalent within {said.rope:g} with {said.equivalent:.3f}, better with {said.better:.3f}"
+            f"{over.strategy} over {said.corpora} corpora: typical difference to random below -{rope} with probability "
+            f"{said.worse:.3f}, within {rope} of 0 with {said.equivalent:.3f}, above {rope} with {said.better:.3f}"
         )
 
 
-def _said(verdict: Verdict) -> str:
-    return verdict.verdict if verdict.shown else f"not shown ({verdict.needed} seeds)"
+def _said(row: InCorpus, verdict: Verdict) -> str:
+    if verdict.shown or verdict.p is None:
+        return verdict.verdict
+    if row.high is not None and row.high < -verdict.margin:
+        return f"{verdict.verdict}: interval below"
+    return f"{verdict.verdict} ({verdict.needed} needed)"
 
 
 def _to_random_end(arm: Arm) -> tuple[str, str]:

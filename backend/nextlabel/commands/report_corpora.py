@@ -20,9 +20,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--readme", type=Path, metavar="FILE", help="page whose block for corpora gets a table, a row for each corpus"
     )
+    parser.add_argument(
+        "--frozen", type=Path, action="append", default=[], metavar="FILE",
+        help="file that froze the default that was played: it tells which corpora may confirm it (several times)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     with of_extra("simulation", "nextlabel report-corpora"):
-        from nextlabel.simulation.corpora_report import headlines, write_report
+        from nextlabel.simulation.corpora_report import write_report
+        from nextlabel.simulation.corpora_study import headlines
 
-    print("\n".join(headlines(write_report(options.runs, options.out, options.readme))))
+    print("\n".join(headlines(write_report(options.runs, options.out, options.readme, options.frozen))))
     print(f"Report: {options.out / 'overview.html'}, {options.out / 'README.md'}")

@@ -19,10 +19,12 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with of_extra("simulation", "nextlabel report-told"):
         from nextlabel.simulation import count_report, told_report
+        from nextlabel.simulation.comparisons import require_different
 
     for directory in options.runs:
         if not count_report.plays_counts(directory):
             parser.error(f"{directory} holds no run with label counts (--labels-at), as this report needs them")
+    require_different(options.runs)
     told = [one for directory in options.runs for one in told_report.read(directory)]
     command = shlex.join(["nextlabel", "report-told", *arguments])
     write_text(options.out, f"{told_report.to_markdown(told)}\nMade by `{command}`.\n")

@@ -29,12 +29,21 @@ reached it.
 
 Interval of a saving. The same rows, so that a seed takes its arms along; full data's F seeds are drawn on their own,
 `numpy.random.default_rng(1).integers(0, F, size=(10000, F))`, as a fit on all the data has nothing in common with the
-arms of its seed. In each resample the mean curves, the target and with it both counts of labels are made anew. What
+arms of its seed. Of fewer than `FEWEST_SEEDS` of these nothing is drawn: their mean is taken as known in each resample,
+and so is f. In each resample the mean curves, the target and with it both counts of labels are made anew. What
 is not reached takes more than c_K labels, so that a resample knows a saving only within bounds: exact where both reach
 the target; at least 1 - labels / c_K where random alone does not; at most 1 - c_K / random's labels where the arm alone
 does not; and anything where neither does. The interval goes from the 250th smallest lower bound to the 250th largest
 upper bound. An end without a bound is open: None. With fewer than `FEWEST_SEEDS` both are. Like every bootstrap
-interval over ten seeds it is somewhat too narrow, and no verdict rests on it.
+interval over ten seeds it is somewhat too narrow.
+
+p of a saving, one-sided. Let q be the share of the resamples whose lower bound is not above 0. As S seeds make the
+bootstrap too narrow, p is the chance of Student's t with S - 1 degrees of freedom above z sqrt((S - 1) / S), with z the
+standard normal's upper q quantile: the correction of T. Hesterberg's expanded percentile interval ("What teachers
+should know about the bootstrap", The American Statistician 69, 2015). 0 where q is 0, None with fewer than
+`FEWEST_SEEDS`. A saving is *claimed* for the last target alone, with at least `SEEDS_FOR_A_CLAIM` seeds, and where
+Holm's adjusted p (`verdicts`) is below 0.025: adjusted over the arms of a corpus' headline; in a report over corpora
+over all arms of all of them but baselines, those included that order alike.
 """
 
 import math
@@ -52,11 +61,22 @@ from nextlabel.simulation.curves import (
     SEEDS_FOR_A_CLAIM,
     Estimate,
     estimate,
+    mean,
     means_by_resample,
     resample,
 )
-from nextlabel.simulation.records import FULL, MACRO_F1, RANDOM, Record, Run, read_run
-from nextlabel.simulation.verdicts import Difference, SignedRank, Verdict, adjust, difference, signed_rank
+from nextlabel.simulation.records import FULL, MACRO_F1, RANDOM, SETTING, Record, Run, read_json, read_run
+from nextlabel.simulation.verdicts import (
+    LEVEL,
+    Difference,
+    SignedRank,
+    Verdict,
+    adjust,
+    difference,
+    holm,
+    signed_rank,
+    student_p,
+)
 from nextlabel.values.arrays import Array, Ints
 
 Counts = tuple[int, ...]  # of labels, rising
@@ -89,12 +109,13 @@ class Saving:
     """The share of random's labels that an arm does without, at most 1, below 0 where it needs more.
 
     `share` is None where the arm or random does not reach the target; `low` and `high`, the ends of the 95 % interval,
-    are None where that end is open.
+    are None where that end is open. `p` is one-sided, not adjusted; None with fewer than `FEWEST_SEEDS`.
     """
 
     share: float | None
     low: float | None
     high: float | None
+    p: float | None = None
 
     @property
     def said(self) -> str:
@@ -271,14 +292,45 @@ def labels_needed(counts: Sequence[int], scores: Sequence[float], target: float)
     return round(counts[k - 1] * (counts[k] / counts[k - 1]) ** share) if k else counts[0]
 
 
-def saving(ours: Sequence[int | None], theirs: Sequence[int | None], last: int) -> Saving:
+def saving(ours: Sequence[int | None], theirs: Sequence[int | None], last: int, seeds: int) -> Saving:
     """From the labels of an arm and of random: those of all the seeds, then of each resample, if there are any."""
     bounds = [_bounds(one, other, last) for one, other in zip(ours, theirs, strict=True)]
     share = bounds[0][0] if ours[0] is not None and theirs[0] is not None else None
     if len(bounds) == 1:
         return Saving(share, None, None)
     low, high = (sorted(ends) for ends in zip(*bounds[1:], strict=True))
-    return Saving(share, _finite(low[OUTSIDE - 1]), _finite(high[-OUTSIDE]))
+    p = student_p(sum(end <= 0 for end in low) / len(low), seeds)
+    return Saving(share, _finite(low[OUTSIDE - 1]), _finite(high[-OUTSIDE]), p)
+
+
+def claimed(arms: Sequence[Arm]) -> list[bool]:
+    """Whether each of several arms, of one corpus or of several, is claimed to reach random's last score with fewer
+    labels than random: adjusted for each other."""
+    needs = [arm.need(RANDOM_FINAL) for arm in arms]
+    savings = [need.saving for need in needs if need]
+    ps = holm([saving.p if saving and saving.share is not None else None for saving in savings])
+    return [arm.supports_claim and p < LEVEL for arm, p in zip(arms, ps, strict=True)]
+
+
+def require_different(directories: Sequence[Path]) -> None:
+    """Raises `BadRunError` when two directories have one name, or the same data, as each is to count as one corpus."""
+    names: dict[str, Path] = {}
+    prints: dict[str, Path] = {}
+    for directory in directories:
+        data = (read_json(directory / SETTING) or {}).get("data")
+        fingerprint = data.get("fingerprint") if isinstance(data, dict) else None
+        twin = names.setdefault(directory.resolve().name, directory)
+        if twin is not directory:
+            raise BadRunError(
+                f"{twin} and {directory} are both called {directory.resolve().name}, and a name stands for one corpus. "
+                "Rename one of them, or leave it out."
+            )
+        same = prints.setdefault(fingerprint, directory) if fingerprint else directory
+        if same is not directory:
+            raise BadRunError(
+                f"{same} and {directory} are runs of the same data (fingerprint {fingerprint}), which would count as "
+                "two corpora. Leave one of them out."
+            )
 
 
 def log_area(counts: Sequence[int], scores: Sequence[float]) -> float:
@@ -297,13 +349,14 @@ def _over_corpora(strategy: str, comparisons: Sequence[Comparison]) -> OverCorpo
         for arm in one.arms
         if arm.strategy == strategy and arm.against_random
     ]
-    non_inferiority = adjust([final.non_inferiority for *_, final in found])
-    superiority = adjust([final.superiority for *_, final in found])
-    rows = zip(found, non_inferiority, superiority, strict=True)
+    adjusted = adjust([final for *_, final in found])
     return OverCorpora(
         strategy,
-        tuple(InCorpus(name, n, final.mean, final.low, final.high, *both) for (name, n, final), *both in rows),
-        signed_rank([final.mean for *_, final in found]),
+        tuple(
+            InCorpus(name, n, of.mean, of.low, of.high, of.non_inferiority, of.superiority)
+            for (name, n, _), of in zip(found, adjusted, strict=True)
+        ),
+        signed_rank([of.mean for of in adjusted]),
     )
 
 
@@ -362,7 +415,7 @@ def _needs(
             labels=labels[0],
             labels_random=labels_random[0],
             test=_score_at(_place(ours[0], targets[0]), tests),
-            saving=None if is_random else saving(labels, labels_random, counts[-1]),
+            saving=None if is_random else saving(labels, labels_random, counts[-1], len(ours_SK2)),
         )
 
 
@@ -373,10 +426,12 @@ def _mean_curves(scores_SK: Array, rows_BS: Ints) -> list[list[float]]:
 
 
 def _full_means(full: Mapping[int, Array], resamples: int) -> list[float]:
-    """Full data's mean dev score in each resample, none without full data."""
+    """Full data's mean dev score in each resample, the same in all with few seeds; none without full data."""
     if not full:
         return []
     scores_F = np.array([full[seed][0] for seed in sorted(full)])
+    if len(full) < FEWEST_SEEDS:
+        return [mean(scores_F)] * resamples
     means: list[float] = means_by_resample(scores_F, resample(len(full), generator=1)[:resamples]).tolist()
     return means
 

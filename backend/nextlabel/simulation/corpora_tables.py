@@ -1,9 +1,9 @@
 """Tables of the report over corpora that go beyond scores: hours of work, calibration, rare classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nextlabel.simulation.blocks import Block, Heading, Paragraph, Table
-from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm
+from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Need
 from nextlabel.simulation.count_quality import Quality
 from nextlabel.simulation.count_study import FEW_EXAMPLES, CountStudy
 from nextlabel.simulation.records import FULL, RANDOM
@@ -12,22 +12,46 @@ A_LABEL_S = 10  # seconds of a person's work
 Qualities = Mapping[str, Sequence[Quality]]  # of each corpus, by its directory's name
 
 
-def hours_section(studies: Mapping[str, CountStudy]) -> Iterator[Block]:
-    """What the labels for the same score take one person."""
-    yield Heading("Hours of work")
-    yield Table(
-        f"For the same dev macro-F1, that of random at the last count, at {A_LABEL_S} s a label.",
-        ["corpus", "arm", "random", "arm's", "saved"],
-        [_hours_row(study, arm) for study in studies.values() for arm in study.judged],
+def said_alike(studies: Mapping[str, CountStudy]) -> str:
+    """Behind a table or a figure with one arm of each group that is alike: which arm stands for which others."""
+    said = [words for study in studies.values() if (words := study.alike_in_words)]
+    return (
+        f" With two classes some arms order texts alike, and one of them is shown ({'; '.join(said)})." if said else ""
     )
 
 
-def _hours_row(study: CountStudy, arm: Arm) -> list[str]:
+def hours_section(studies: Mapping[str, CountStudy], claims: Collection[tuple[str, str]]) -> Iterator[Block]:
+    """What the labels for the same score take one person; `claims` are the arms that save labels, by directory."""
+    yield Heading("Hours of work")
+    yield Table(
+        f"For the same dev macro-F1, that of random at the last count, at {A_LABEL_S} s a label. Hours saved are "
+        f"given, with their 95 % interval, only where a saving of labels is shown.{said_alike(studies)}",
+        ["corpus", "arm", "random", "arm's", "saved"],
+        [
+            _hours_row(study, arm, (name, arm.strategy) in claims)
+            for name, study in studies.items()
+            for arm in study.judged
+        ],
+    )
+
+
+def _hours_row(study: CountStudy, arm: Arm, is_claimed: bool) -> list[str]:
     need = arm.need(RANDOM_FINAL)
     assert need is not None
-    both = [need.labels_random, need.labels]
-    saved = None if None in both else (need.labels_random or 0) - (need.labels or 0)
-    return [study.title, arm.strategy, *map(_hours, both), _hours(saved)]
+    saved = _hours_saved(need) if is_claimed else "not shown"
+    return [study.title, arm.strategy, _hours(need.labels_random), _hours(need.labels), saved]
+
+
+def _hours_saved(need: Need) -> str:
+    """Of a saving that is claimed."""
+    saving, of_random = need.saving, need.labels_random
+    assert saving is not None
+    assert saving.share is not None
+    assert of_random is not None
+    low, high = (
+        "open" if end is None else f"{end * of_random * A_LABEL_S / 3600:.1f}" for end in (saving.low, saving.high)
+    )
+    return f"{_hours(round(saving.share * of_random))} [{low} to {high}]"
 
 
 def _hours(labels: int | None) -> str:
@@ -39,7 +63,8 @@ def quality_section(studies: Mapping[str, CountStudy], qualities: Qualities) -> 
     yield Heading("Calibration and rare classes")
     yield Table(
         "On test, at the last label count, means over seeds; behind an arm's figure its difference to random's. F1 is "
-        "that of the class with the fewest texts in the pool; in brackets how many of them test has.",
+        "that of the class with the fewest texts in the pool; in brackets how many of them test has."
+        f"{said_alike(studies)}",
         ["corpus", "arm", "seeds", "ECE", "Brier score", "rarest class", "its F1"],
         [row for name, study in studies.items() for row in _quality_rows(study, qualities[name])],
     )

@@ -30,7 +30,8 @@ from nextlabel.simulation.records import FULL, RANDOM
 from nextlabel.values.arrays import Array
 
 KNOWN = ("entropy", "margin", "live", "bald", "least_confidence")  # each has a colour of its own everywhere
-DASHES = {"": "-", "tfidf": (0, (1, 1.2)), "frozen": (0, (4, 1.5))}  # what is fitted: the transformer, or a baseline
+# What is fitted, the transformer or a baseline, and whether its last layer alone is fitted in between.
+DASHES = {"": "-", "tfidf": (0, (1, 1.2)), "frozen": (0, (4, 1.5)), "head": (0, (6, 1.2, 1, 1.2))}
 ROW_IN, SMALL = 0.27, 8.5  # a row's height in inches, and the size of words beside points
 COLUMNS = 3  # of small panels
 
@@ -151,7 +152,7 @@ def reliability(panels: Sequence[ReliabilityPanel]) -> Figure:
 
 
 def look(name: str) -> tuple[str, str, object]:
-    """Colour, marker and dashes of an arm; baselines have those of their strategy, with other dashes."""
+    """Colour, marker and dashes of an arm; baselines and heads have those of their strategy, with other dashes."""
     kind, _, strategy = name.rpartition(":")
     dashes = DASHES.get(kind, "-")
     if strategy == RANDOM:

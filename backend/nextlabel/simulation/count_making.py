@@ -6,7 +6,15 @@ from nextlabel.simulation import baselines
 from nextlabel.simulation.asked import rules
 from nextlabel.simulation.blocks import Block, Code, Heading, Items, Table
 from nextlabel.simulation.comparisons import Arm
-from nextlabel.simulation.count_study import CountStudy, at_most, begun_anew, machines_by_seed, steps_of_fits
+from nextlabel.simulation.count_study import (
+    CountStudy,
+    at_most,
+    begun_anew,
+    control_labels,
+    machines_by_seed,
+    steps_of_fit,
+    steps_of_fits,
+)
 from nextlabel.simulation.head_order import EVERY, is_head
 from nextlabel.simulation.provenance import balance, commands, listing, starts
 from nextlabel.simulation.records import BATCHED, LIVE, Record
@@ -37,7 +45,7 @@ def chosen_section(study: CountStudy) -> Iterator[Block]:
     yield Table(
         f"Up to {study.last:,} labels, without the {study.comparison.counts[0]:,} of the start, which all arms"
         f"{_but_live(study)} share; means over seeds. A near-copy's embedding by the base model has a cosine of 0.95 "
-        "or more with one labelled before.",
+        f"or more with one labelled before{_but_control(study)}.",
         head,
         [_chosen_row(study, arm) for arm in study.comparison.arms],
     )
@@ -47,6 +55,7 @@ def _chosen_row(study: CountStudy, arm: Arm) -> list[str]:
     records, seeds = _choosing(study, arm.strategy, arm.seeds), len(arm.seeds)
     chosen = sum(len(record.chosen) for record in records) or 1
     known = [record.near_copies for record in records if record.near_copies is not None]
+    control = [control_labels(_at_last(study, arm.strategy, seed)) for seed in arm.seeds]
     by_label = chosen_by_label(study, arm.strategy, arm.seeds)
     met = [sum(n > 0 for n in chosen_by_label(study, arm.strategy, [seed]).values()) for seed in arm.seeds]
     pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
@@ -54,10 +63,26 @@ def _chosen_row(study: CountStudy, arm: Arm) -> list[str]:
     return [
         arm.strategy,
         f"{chosen / seeds:.0f}",
-        f"{sum(known) / seeds:.1f} ({100 * sum(known) / chosen:.1f} %)" if known else "not recorded",
+        f"{sum(known) / seeds:.1f}{_share_of_ordered(sum(known), chosen, control)}" if known else "not recorded",
         f"{sum(met) / seeds:.1f} of {len(study.comparison.labels)}",
         *(_share_chosen(label, by_label, pool, chosen / seeds, study.texts(pool)) for label in extremes),
     ]
+
+
+def _at_last(study: CountStudy, strategy: str, seed: int) -> Record:
+    return next(record for record in study.by_arm[strategy][seed] if record.labels == study.last)
+
+
+def _share_of_ordered(copies: int, chosen: int, control: Sequence[int | None]) -> str:
+    """In percent of those that the arm's order chose: control tasks are drawn, and not looked at for near-copies."""
+    if None in control:
+        return ""
+    return f" ({100 * copies / (chosen - sum(of or 0 for of in control)):.1f} %)"
+
+
+def _but_control(study: CountStudy) -> str:
+    asked = any(record.control for record in study.run.rounds)
+    return "; shares are of what the order chose, control tasks left out" if asked else ""
 
 
 def _share_chosen(
@@ -154,14 +179,28 @@ def _fits(study: CountStudy) -> Iterator[Table]:
     """How long models were fitted; nothing where the setting does not tell."""
     size, most = (study.run.setting.get("recipe") or {}).get("batch_size") or 0, at_most(study)
     head = ["labels", f"steps{most}", "examples a step", f"epochs{most}", "of its own labels known afterwards"]
-    rows = [
-        [f"{count:,}", f"{n:,}", str(size), f"{n * size / count:.1f}", _known(study, count)]
-        for count, n in steps_of_fits(study).items()
-    ]
+    rows = []
+    for count, n in steps_of_fits(study).items():
+        records = [record for record in study.run.rounds if record.labels == count]
+        judged = [record for record in records if control_labels(record)]
+        others = [record for record in records if not control_labels(record)]
+        if others or not judged:
+            rows.append([f"{count:,}", f"{n:,}", str(size), f"{n * size / count:.1f}", _known(others)])
+        if judged:
+            rows.append(_fit_beside_control(study, count, size, judged))
     if rows:
         yield Table("Fits of the model; mean over all arms of the accuracy on the labels of the fit.", head, rows)
 
 
-def _known(study: CountStudy, count: int) -> str:
-    known = [r.train_accuracy for r in study.run.rounds if r.labels == count and r.train_accuracy is not None]
+def _fit_beside_control(study: CountStudy, count: int, size: int, records: Sequence[Record]) -> list[str]:
+    """The fits at a label count of arms that do not learn from all their labels."""
+    learnt = round(sum(count - (control_labels(record) or 0) for record in records) / len(records))
+    n = steps_of_fit(study, learnt) or 0
+    names = listing(sorted({record.strategy for record in records}))
+    cell = f"{learnt:,} of {count:,} ({names}, without control tasks)"
+    return [cell, f"{n:,}", str(size), f"{n * size / learnt:.1f}", _known(records)]
+
+
+def _known(records: Sequence[Record]) -> str:
+    known = [record.train_accuracy for record in records if record.train_accuracy is not None]
     return f"{100 * sum(known) / len(known):.1f} %" if known else "not recorded"

@@ -54,7 +54,7 @@ def qualities(study: CountStudy, directories: Sequence[Path]) -> list[Quality]:
     said.
     """
     places = _places(directories)
-    targets = {name: probabilities.read_targets(where) for name, where in places.items()}
+    targets = {where: probabilities.read_targets(where) for where in directories}
     arms = [(arm.strategy, arm.seeds) for arm in study.comparison.arms]
     full = [(FULL, study.comparison.full.seeds)] if study.comparison.full else []
     layout = asked.layout_of(study.run)
@@ -62,21 +62,29 @@ def qualities(study: CountStudy, directories: Sequence[Path]) -> list[Quality]:
     for name, seeds in [*arms, *full]:
         for seed in seeds:
             record = last_record(study, name, seed)
-            where, right = places[record.arm], targets[record.arm]
+            where = places[_round(record)]
+            right = targets[where]
             said = probabilities.read(where, seed, name, record.round)[TEST]
             found.setdefault(name, {})[seed] = measures.measured(where, record, right)[TEST], said, right[TEST]
     return [_quality(name, by_seed, found.get(RANDOM, {}), layout) for name, by_seed in found.items()]
 
 
-def _places(directories: Sequence[Path]) -> dict[tuple[int, str], Path]:
-    """Where each arm's rounds are, of directories whose scores are those of what was said."""
-    places: dict[tuple[int, str], Path] = {}
+Round = tuple[int, str, int]  # seed, strategy, number
+
+
+def _round(record: Record) -> Round:
+    return *record.arm, record.round
+
+
+def _places(directories: Sequence[Path]) -> dict[Round, Path]:
+    """Where each round is, of directories whose scores are those of what was said."""
+    places: dict[Round, Path] = {}
     for directory in directories:
         run = read_run(directory)
         if not run.setting["data"].get(TEST):
             raise BadRunError(f"{directory} has no test part. Play it with one: its report is about test scores.")
         measures.check(directory, run)
-        places.update({record.arm: directory for record in run.rounds})
+        places.update({_round(record): directory for record in run.rounds})
     return places
 
 

@@ -39,11 +39,12 @@ from nextlabel.simulation.count_study import (
     is_decided,
     percent,
 )
-from nextlabel.simulation.curves import Estimate
+from nextlabel.simulation.curves import FEWEST_SEEDS, Estimate
 from nextlabel.simulation.figures import Line
 from nextlabel.simulation.provenance import commands, listing, settled
 from nextlabel.simulation.records import FULL, RANDOM, SETTING, Record, merge, read_json, read_run
 from nextlabel.simulation.study import interval
+from nextlabel.simulation.verdicts import LEVEL
 
 FEWEST_IN_BIN = 20  # examples of all seeds together, for a point of the reliability figure
 SCORE = "macro-F1"
@@ -221,8 +222,18 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
         "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev "
         "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same "
         "labels. Intervals are a bootstrap over seeds, which take all their arms along; an end is open where too many "
-        "resamples do not reach the target."
+        f"resamples do not reach the target.{_full_is_known(study)} Savings are claimed only for random's score, and "
+        "only where the bootstrap's p-value, corrected for few seeds and by Holm for the number of arms, is below "
+        f"{LEVEL:g}."
     )
+
+
+def _full_is_known(study: CountStudy) -> str:
+    full = study.comparison.full
+    if full is None or len(full.seeds) >= FEWEST_SEEDS:
+        return ""
+    seeds = "1 seed" if len(full.seeds) == 1 else f"{len(full.seeds)} seeds"
+    return f" Full data has {seeds}, too few to resample: its mean is taken as known."
 
 
 def _savings_picture(groups: Mapping[str, Sequence[Bar]], ends: str, out: Path) -> Picture:
@@ -326,8 +337,8 @@ def _verdict_row(arm: Arm) -> list[str]:
         str(len(arm.seeds)),
         _scored(arm.final.test),
         difference(of).replace("95 % CI ", ""),
-        _verdict(arm, of.non_inferiority.verdict),
-        _verdict(arm, of.superiority.verdict),
+        of.non_inferiority.verdict,
+        of.superiority.verdict,
         "decided" if decided else of.non_inferiority.needed,
     ]
 
@@ -340,10 +351,6 @@ def _area_row(arm: Arm) -> list[str]:
 
 def _more(of: Estimate) -> str:
     return f"{of.mean:+.4f} {interval(of, signed=True)}".rstrip()
-
-
-def _verdict(arm: Arm, said: str) -> str:
-    return said if arm.supports_claim else "too few seeds"
 
 
 def _curve_tables(study: CountStudy) -> Iterator[Table]:

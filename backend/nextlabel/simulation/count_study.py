@@ -10,7 +10,7 @@ import numpy as np
 from nextlabel.learning import auto_recipe
 from nextlabel.learning.strategies import rank_alike
 from nextlabel.simulation import asked, baselines
-from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving
+from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Comparison, Need, Saving, claimed
 from nextlabel.simulation.curves import FEWEST_SEEDS, SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import by_strategy, differing_versions, listing
 from nextlabel.simulation.records import FULL, RANDOM, Record, Run
@@ -25,15 +25,21 @@ FEW_EXAMPLES = 10  # of a class in a part: its F1 moves by steps of a tenth
 
 @dataclass(frozen=True)
 class CountStudy:
-    """A run with its statistics against random sampling."""
+    """A run with its statistics against random sampling. `directory` is named where another one has its title."""
 
     run: Run
     comparison: Comparison
+    directory: str = ""
+
+    @property
+    def named(self) -> str:
+        """What the corpus is called, without the package that it comes from."""
+        return str(self.run.setting["data"]["source"]).partition(" (")[0]
 
     @property
     def title(self) -> str:
-        """What the corpus is called, without the package that it comes from."""
-        return str(self.run.setting["data"]["source"]).partition(" (")[0]
+        """The same, told apart from others of that name."""
+        return f"{self.named} ({self.directory})" if self.directory else self.named
 
     @property
     def last(self) -> int:
@@ -62,6 +68,12 @@ class CountStudy:
         return [
             group for group in rank_alike(names, 0 if self.layout else len(self.comparison.labels)) if len(group) > 1
         ]
+
+    @property
+    def alike_in_words(self) -> str:
+        """Which arm stands for which others where one of each group is shown; nothing where all are."""
+        said = ", ".join(f"{first} also stands for {listing(others)}" for first, *others in self.alike)
+        return f"{self.title}: {said}" if said else ""
 
     @property
     def judged(self) -> list[Arm]:
@@ -102,14 +114,33 @@ class CountStudy:
         return found
 
     @property
+    def claims(self) -> set[str]:
+        """The arms that are claimed to save labels, in this corpus, adjusted for each other."""
+        return {arm.strategy for arm, shown in zip(self.judged, claimed(self.judged), strict=True) if shown}
+
+    @property
     def missing(self) -> set[tuple[int, str]]:
-        """Seed and strategy of what was planned or begun, and has not all the label counts.
+        """Seed and strategy of what was planned or begun, has fewer rounds than were asked for, and did not fail.
 
         Without full data, which mostly has fewer seeds than the arms; of how many were planned nothing is noted.
         """
-        counts = len(self.run.setting["at"])
         known = {arm for arm in (*self.run.planned, *(r.arm for r in self.run.rounds)) if arm[1] != FULL}
-        return {(seed, name) for seed, name in known if len(self.by_arm.get(name, {}).get(seed, ())) < counts}
+        return {arm for arm in known - set(self.run.failures) if self._played(arm) < self._asked(arm)}
+
+    @property
+    def short(self) -> set[tuple[int, str]]:
+        """Seed and strategy of what has all rounds that were asked for, but not all that are compared."""
+        few = {arm for arm in self.run.planned if self._played(arm) < len(self.comparison.counts) and arm[1] != FULL}
+        return few - self.missing - set(self.run.failures)
+
+    def _played(self, arm: tuple[int, str]) -> int:
+        seed, name = arm
+        return len(self.by_arm.get(name, {}).get(seed, ()))
+
+    def _asked(self, arm: tuple[int, str]) -> int:
+        """The rounds that the last start asked for; all label counts where none is noted."""
+        counts, rounds = len(self.run.setting["at"]), self.run.planned.get(arm)
+        return counts if rounds is None else min(1 + rounds, counts)
 
 
 def headlines(study: CountStudy) -> list[str]:
@@ -148,7 +179,8 @@ def verdict(arm: Arm) -> str:
     if of.superiority.shown:
         return f"{name} is better ({shown})"
     if of.high is not None and of.high < 0:
-        return f"{name} is worse ({shown})"
+        bounded = f" by at most {MARGIN:g}" if of.non_inferiority.shown else ""
+        return f"{name} is worse{bounded} ({shown})"
     if of.non_inferiority.shown:
         return f"{name} is not worse by more than {MARGIN:g}, and not shown to be better ({shown})"
     return (
@@ -166,13 +198,13 @@ def difference(of: Difference) -> str:
 
 def _second(study: CountStudy) -> str:
     needs = [(arm, need) for arm in study.judged if (need := arm.need(RANDOM_FINAL))]
-    said = "; ".join(saved(arm, need) for arm, need in needs)
+    said = "; ".join(saved(arm, need, arm.strategy in study.claims) for arm, need in needs)
     scores = sorted(need.score for _, need in needs)
     target = " to ".join(dict.fromkeys(f"{score:.4f}" for score in (scores[0], scores[-1])))
     return f"To reach random's dev macro-F1 with {study.last:,} labels ({target}), {said}."
 
 
-def saved(arm: Arm, need: Need) -> str:
+def saved(arm: Arm, need: Need, is_claimed: bool) -> str:
     """What an arm saves on the way to a target, as a clause."""
     name, saving = arm.strategy, need.saving
     if need.labels is None:
@@ -182,11 +214,12 @@ def saved(arm: Arm, need: Need) -> str:
     assert saving is not None
     assert saving.share is not None
     both = f"{name} needs {need.labels:,} labels"
-    if arm.supports_claim and saving.low is not None and saving.low > 0:
+    if is_claimed:
         return f"{both}, {percent(saving)} fewer than random's {need.labels_random:,}"
     if arm.supports_claim and saving.high is not None and saving.high < 0:
         return f"{both}, {percent(_negative(saving))} more than random's {need.labels_random:,}"
-    why = "no saving is shown" if arm.supports_claim else "no saving is claimed"
+    strict = " at the stricter level of a claim" if (saving.low or 0) > 0 else ""
+    why = f"no saving is shown{strict}" if arm.supports_claim else "no saving is claimed"
     return f"{both} and random {need.labels_random:,}, {percent(saving)} saved: {why}"
 
 
@@ -243,10 +276,13 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
         yield "There is no full data: how far the arms are from what all labels give cannot be told."
     elif len(full.seeds) < SEEDS_FOR_A_CLAIM:
         seeds = "1 seed" if len(full.seeds) == 1 else f"{len(full.seeds)} seeds"
-        band = "its band is rough" if len(full.seeds) >= FEWEST_SEEDS else f"a band takes {FEWEST_SEEDS}"
-        yield f"Full data has {seeds}: {band}."
+        known = f"a band takes {FEWEST_SEEDS}, and targets on the way to it take its mean as known"
+        yield f"Full data has {seeds}: {'its band is rough' if len(full.seeds) >= FEWEST_SEEDS else known}."
     if len(study.judged) > 1:
-        yield f"{len(study.judged)} arms are compared; verdicts and intervals are for each alone, in this corpus alone."
+        yield (
+            f"{len(study.judged)} arms are compared. Claims of savings are adjusted for that; verdicts and intervals "
+            "are for each arm alone, in this corpus alone."
+        )
 
 
 def _of_curves(study: CountStudy) -> Iterator[str]:
@@ -268,19 +304,19 @@ def is_decided(of: Difference) -> bool:
 
 def _left_out(study: CountStudy) -> Iterator[str]:
     if study.missing:
-        yield f"Left out, unfinished or not played: {by_strategy(study.missing)}. The same command finishes them."
-    failed = [f"{name}, seed {seed} ({why})" for (seed, name), why in sorted(study.run.failures.items())]
+        yield f"Unfinished or not played: {by_strategy(study.missing)}. The same command finishes them."
+    if study.short:
+        counts = f"the {len(study.comparison.counts)} label counts that are compared"
+        yield f"Left out, because fewer than {counts} were asked for: {by_strategy(study.short)}."
+    failures = study.run.failures
+    failed = [f"{name}, seed {seed} ({why})" for (seed, name), why in sorted(failures.items())]
     if failed:
         yield f"Failed: {'; '.join(failed)}. What is compared depends on which fits went well."
-    unpaired = {
-        (seed, name)
-        for name, by_seed in study.by_arm.items()
-        if name != FULL
-        for seed in by_seed
-        if seed not in next((arm.seeds for arm in study.comparison.arms if arm.strategy == name), ())
-    }
-    if unpaired - study.missing:
-        yield f"Left out, because random has not all counts of the seed: {by_strategy(unpaired - study.missing)}."
+    paired = {(seed, arm.strategy) for arm in study.comparison.arms for seed in arm.seeds}
+    played = {(seed, name) for name, by_seed in study.by_arm.items() if name != FULL for seed in by_seed}
+    unpaired = played - paired - study.missing - study.short - set(failures)
+    if unpaired:
+        yield f"Left out, because random has not all counts of the seed: {by_strategy(unpaired)}."
     most = max(study.run.setting["at"])
     if study.last < most:
         yield f"Random sampling got to {study.last:,} of {most:,} labels; what other arms did beyond is left out."
@@ -289,19 +325,27 @@ def _left_out(study: CountStudy) -> Iterator[str]:
 def steps_of_fits(study: CountStudy) -> dict[int, int]:
     """The steps of a fit by its label count, full data's last; nothing where the setting does not tell. Fits that end
     once they have converged take as many at most."""
+    steps = {count: n for count in study.comparison.counts if (n := steps_of_fit(study, count))}
+    full = {study.comparison.train: study.run.setting["full_steps"]} if steps and study.comparison.full else {}
+    return {**steps, **full}
+
+
+def steps_of_fit(study: CountStudy, labels: int) -> int | None:
+    """The steps of a fit that learns from so many labels; None where the setting does not tell."""
     setting, recipe = study.run.setting, study.run.setting.get("recipe") or {}
     least, size = recipe.get("steps"), recipe.get("batch_size")
-    is_other_rule = isinstance(least, str) and least != auto_recipe.RULE
-    if not least or not size or is_other_rule:
-        return {}
-    epochs = setting.get("epochs") or 0.0
-    steps = {
-        count: auto_recipe.steps(count, size)
-        if isinstance(least, str)
-        else max(least, math.ceil(epochs * count / size))
-        for count in study.comparison.counts
-    }
-    return {**steps, **({study.comparison.train: setting["full_steps"]} if study.comparison.full else {})}
+    if not least or not size:
+        return None
+    if isinstance(least, str):
+        return auto_recipe.steps(labels, size) if least == auto_recipe.RULE else None
+    by_epochs = math.ceil((setting.get("epochs") or 0.0) * labels / size)
+    return by_epochs if by_epochs > least else int(least)
+
+
+def control_labels(record: Record) -> int | None:
+    """How many of a round's labels are its control set's, which nothing is learnt from; None where a form's records do
+    not tell."""
+    return 0 if record.control is None else record.control.get("labels")
 
 
 def at_most(study: CountStudy) -> str:
@@ -438,7 +482,8 @@ def _of_design(study: CountStudy) -> Iterator[str]:
     )
     yield (
         "Bootstrap intervals (curves, areas, savings) are somewhat too narrow with few seeds: with 10 they leave the "
-        "truth out in nearly 10 % of cases, not in 5 %."
+        "truth out in nearly 10 % of cases, not in 5 %. A claim of savings needs more than an interval above 0: its "
+        "p-value is corrected for few seeds and, by Holm, for the number of arms."
     )
     yield (
         "Labels needed lie between two counts by interpolation; versions were fitted at "

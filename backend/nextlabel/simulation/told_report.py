@@ -78,7 +78,7 @@ def _of_arm(
         certified, false = _audits(of.probs_NC.max(axis=1), of.classes_N != right_N, record)
         changed = changed_share(said[place - 1].classes_N, of.classes_N) if place else None
         next_gain = _accuracy(records[place + 1]) - accuracy if place + 1 < len(records) else None
-        yield Told(directory.name, record, accuracy, gain, certified, false, changed, next_gain)
+        yield Told(directory.resolve().name, record, accuracy, gain, certified, false, changed, next_gain)
 
 
 def _audits(confidences_N: Array, wrong_N: Bools, record: Record) -> tuple[tuple[float, ...], int]:

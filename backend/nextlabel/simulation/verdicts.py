@@ -10,13 +10,17 @@ the truth out in about 9.6 % of cases, not in 5 %). Fewer than `FEWEST_SEEDS` ha
 Verdict. Non-inferior: the truth is above -0.01. Superior: it is above 0. With the margin m of 0.01 or 0, the one-sided
 p is the chance of Student's t with n - 1 degrees of freedom above (d + m) sqrt(n) / s; it is below 0.025 exactly when
 the interval's lower end is above -m. Where s is 0 (all differences are equal), p is 0 when d + m is above 0, else 1.
+With at least `SEEDS_FOR_A_CLAIM` seeds it is *shown* where the adjusted p (below; in a corpus alone, p) is below 0.025,
+else *not shown*; with fewer seeds the verdict is *too few seeds*, whatever p is.
 
 Over corpora. For each arm and each of the two questions Holm's step-down over the corpora that have the arm: with the
 k p-values ascending, the adjusted i-th (from 0) is the largest of min(1, (k - j) p_j) over j <= i. No p counts as 1.
-*Shown* means an adjusted p below 0.025, anything else is *not shown*. Nothing is adjusted for the number of arms.
+Corpora with too few seeds for a verdict count among the k. Nothing is adjusted for the number of arms.
 
-Seeds needed. The smallest n from 3 to 1,000 with t(.975, n - 1) s / sqrt(n) <= |d + m|: where spread and mean stay as
-they are, so many seeds decide, for or against, in this corpus alone (before Holm). None: more than 1,000.
+Seeds needed. The smallest n up to 1,000 with t(1 - 0.025 / u, n - 1) s / sqrt(n) <= |d + m|: so many seeds decide, for
+or against, where spread and mean stay as they are. It is at least `SEEDS_FOR_A_CLAIM` and, where it is not shown yet,
+more than there are. In a corpus alone u is 1. Over corpora u is how many of the k have not an adjusted p below 0.025,
+at least 1: the level that Holm leaves to the next of them, where the others stay as they are. None: more than 1,000.
 
 Summary over corpora. The Bayesian signed-rank test (Benavoli et al., "A Bayesian Wilcoxon signed-rank test based on the
 Dirichlet process", ICML 2014; "Time for a change", JMLR 18, 2017) with -0.01 to 0.01 as the region of practical
@@ -24,8 +28,9 @@ equivalence. The corpora's mean differences z_1 .. z_k in the order given, and b
 prior. `numpy.random.default_rng(0).dirichlet([0.5, 1, .., 1], 50000)` are draws of their weights w. In each draw
 *better* has the sum of w_i w_j over all i and j (both orders, i = j too) with z_i + z_j above 0.02, *worse* of those
 below -0.02, half of what is on the edge, and *equivalent* the rest. A probability is the share of draws in which its
-name has most; equals go to equivalent, then to worse. It is about corpora like these: each counts as one, and its mean
-as known.
+name has most; equals go to equivalent, then to worse. It is about the *typical difference* over corpora like these: in
+which of the three ranges the mean of two of them, drawn at random, lies most often. It is no forecast for one further
+corpus. Each corpus counts as one, and its mean as known.
 """
 
 import functools
@@ -37,7 +42,7 @@ from typing import Any
 import numpy as np
 
 from nextlabel.errors import of_extra
-from nextlabel.simulation.curves import FEWEST_SEEDS
+from nextlabel.simulation.curves import FEWEST_SEEDS, SEEDS_FOR_A_CLAIM
 from nextlabel.values.arrays import Array
 
 MARGIN = 0.01  # of macro-F1: what may be lost and still count as no loss, and the region of practical equivalence
@@ -45,7 +50,7 @@ LEVEL = 0.025  # one-sided, which is the lower end of a 95 % interval
 MOST_SEEDS = 1_000
 PRIOR = 0.5
 DRAWS = 50_000
-SHOWN, NOT_SHOWN = "shown", "not shown"
+SHOWN, NOT_SHOWN, TOO_FEW = "shown", "not shown", "too few seeds"
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Verdict:
     """Whether the true difference is shown to be above -`margin`.
 
     `p` is one-sided, and None with fewer than `FEWEST_SEEDS`; `adjusted_p` by Holm over corpora, and `p` in a corpus
-    alone. `verdict` is "shown" or "not shown". `seeds_needed` would decide at today's spread and mean, in a corpus
-    alone; None where that is more than 1,000, or where `p` is None.
+    alone. `verdict` is "shown", "not shown" or "too few seeds". `seeds_needed` would decide at today's spread and mean;
+    None where that is more than 1,000, or where `p` is None.
     """
 
     margin: float
@@ -94,9 +99,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class SignedRank:
-    """How probable it is that, over corpora like these, an arm is worse than random, equivalent to it, or better.
+    """How probable it is that an arm is, over corpora like these, typically worse than random, equivalent, or better.
 
-    The three add up to 1. Worse and better mean by more than `rope` of macro-F1. `mean` is that of the `corpora`.
+    The three add up to 1, and are about the typical difference: worse is below -`rope` of macro-F1, better above it.
+    `mean` is that of the `corpora`.
     """
 
     worse: float
@@ -123,25 +129,41 @@ def difference(by_seed: Sequence[float]) -> Difference:
     )
 
 
-def _verdict(mean: float, sd: float | None, seeds: int, margin: float) -> Verdict:
+def _verdict(
+    mean: float, sd: float | None, seeds: int, margin: float, adjusted_p: float | None = None, among: int = 1
+) -> Verdict:
+    """With `adjusted_p`, and as one of `among` corpora in which it is not shown; else of a corpus alone."""
     if sd is None or seeds < FEWEST_SEEDS:
-        return Verdict(margin, None, None, NOT_SHOWN, None)
+        return Verdict(margin, None, adjusted_p, TOO_FEW, None)
     above = mean + margin
     p = float(_student(seeds - 1).sf(above * math.sqrt(seeds) / sd)) if sd else float(above <= 0)
-    return Verdict(margin, p, p, SHOWN if p < LEVEL else NOT_SHOWN, seeds_needed(above, sd))
+    adjusted = p if adjusted_p is None else adjusted_p
+    least = max(SEEDS_FOR_A_CLAIM, 0 if adjusted < LEVEL else seeds + 1)
+    verdict = TOO_FEW if seeds < SEEDS_FOR_A_CLAIM else SHOWN if adjusted < LEVEL else NOT_SHOWN
+    return Verdict(margin, p, adjusted, verdict, seeds_needed(above, sd, least, among))
 
 
-def seeds_needed(above: float, sd: float) -> int | None:
-    """The smallest n at which an interval around a mean so far `above` its bound leaves it out; None beyond 1,000."""
-    for n in range(FEWEST_SEEDS, MOST_SEEDS + 1):
-        if _quantile(n - 1) * sd / math.sqrt(n) <= abs(above):
+def seeds_needed(above: float, sd: float, least: int = SEEDS_FOR_A_CLAIM, among: int = 1) -> int | None:
+    """The smallest n from `least` on at which an interval around a mean so far `above` its bound leaves it out, at the
+    level of the first of `among` corpora; None beyond 1,000."""
+    for n in range(least, MOST_SEEDS + 1):
+        if _quantile(n - 1, among) * sd / math.sqrt(n) <= abs(above):
             return n
     return None
 
 
 @functools.cache
-def _quantile(freedom: int) -> float:
-    return float(_student(freedom).ppf(1 - LEVEL))
+def _quantile(freedom: int, among: int = 1) -> float:
+    return float(_student(freedom).ppf(1 - LEVEL / among))
+
+
+def student_p(share: float, seeds: int) -> float:
+    """The one-sided p of a share of a bootstrap's resamples over so many seeds, which is too small as it stands."""
+    if not share:
+        return 0.0
+    with of_extra("simulation", "A verdict"):
+        from scipy import stats
+    return float(_student(seeds - 1).sf(stats.norm.isf(share) * math.sqrt((seeds - 1) / seeds)))
 
 
 def _student(freedom: int) -> Any:
@@ -160,12 +182,20 @@ def holm(ps: Sequence[float | None]) -> list[float]:
     return adjusted
 
 
-def adjust(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts of several corpora on one question, adjusted for each other."""
-    adjusted = holm([verdict.p for verdict in verdicts])
+def adjust(of: Sequence[Difference]) -> list[Difference]:
+    """The differences of several corpora, with verdicts adjusted for each other on either question."""
+    non_inferiority = _adjusted(of, [one.non_inferiority for one in of])
+    superiority = _adjusted(of, [one.superiority for one in of])
+    both = zip(of, non_inferiority, superiority, strict=True)
+    return [replace(one, non_inferiority=loss, superiority=gain) for one, loss, gain in both]
+
+
+def _adjusted(of: Sequence[Difference], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    ps = holm([verdict.p for verdict in verdicts])
+    among = max(1, sum(p >= LEVEL for p in ps))
     return [
-        replace(verdict, adjusted_p=p, verdict=SHOWN if p < LEVEL else NOT_SHOWN)
-        for verdict, p in zip(verdicts, adjusted, strict=True)
+        _verdict(one.mean, one.sd, len(one.by_seed), verdict.margin, p, among)
+        for one, verdict, p in zip(of, verdicts, ps, strict=True)
     ]
 
 
