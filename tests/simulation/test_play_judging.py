@@ -24,10 +24,19 @@ from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
 
 REPORTS = ROOT / "reports" / "coverage"
-KEPT = {path.stem.removeprefix("judging-"): json.loads(path.read_text()) for path in REPORTS.glob("judging-*.json")}
-PLAYED = {
-    corpus: Played(corpus, kept["replays"], [Cell(**cell) for cell in kept["cells"]]) for corpus, kept in KEPT.items()
-}
+
+
+def played_in(directory: Path) -> dict[str, Played]:
+    """By corpus, what a directory of records holds."""
+    found = {
+        path.stem.removeprefix("judging-"): json.loads(path.read_text()) for path in directory.glob("judging-*.json")
+    }
+    return {
+        name: Played(name, kept["replays"], [Cell(**cell) for cell in kept["cells"]]) for name, kept in found.items()
+    }
+
+
+PLAYED = played_in(REPORTS)
 PLAN = JudgingPlan((32, 34))
 
 
@@ -232,9 +241,21 @@ def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
     assert macro_f1["reviews-even", 300].coverage == 0
 
 
-def test_the_committed_page_is_made_of_the_committed_numbers() -> None:
-    text = (REPORTS / "judging.md").read_text()
+@pytest.mark.parametrize("directory", [REPORTS, REPORTS / "fits"], ids=["heads", "fits"])
+def test_the_committed_page_is_made_of_the_committed_numbers(directory: Path) -> None:
+    text = (directory / "judging.md").read_text()
     # What it says above them is how these were played: a record is not made anew when the code changes.
-    sections = [judging.to_markdown([played]) for played in PLAYED.values()]
+    sections = [judging.to_markdown([one]) for one in played_in(directory).values()]
+    assert sections
     assert all(section in text for section in sections)
     assert "nextlabel play-judging" in text
+
+
+def test_with_real_fits_no_figure_is_off_by_more_than_chance() -> None:
+    [played] = played_in(REPORTS / "fits").values()
+    cells = [cell for cell in played.cells if cell.figure in (NEW, LEFT, RECALL)]
+    assert {cell.replays for cell in cells} == {played.replays}
+    for cell in cells:
+        assert abs(cell.bias) <= 3 * cell.standard_error
+        missed = cell.intervals - cell.covered
+        assert stats.binom.sf(missed - 1, cell.intervals, 0.05) > 0.001, "so many misses are not chance"
