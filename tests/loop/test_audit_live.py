@@ -137,7 +137,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     code, said = certificate("verify", file)
     assert (code, "All of it is so, and in force." in said) == (0, True), said
     leave_to_the_machine(project)
-    assert "cannot be written" in certificate("issue", "--out", tmp_path / "nowhere" / "certificate.json")[1]
+    assert "cannot be written" in certificate("issue", "--out", file / "in-no-directory.json")[1]
     contradict(project, certificate, file)
     another = import_corpus(project.studio, few_pairs, "another", 10, seed=0)
     told = f"Of another project or audit: audit is 2, and project {another} has begun 0.\n"

@@ -133,10 +133,13 @@ def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
     try:
         write_json(out, certificate)
         if labels_file:
+            labels_file.parent.mkdir(parents=True, exist_ok=True)
             with labels_file.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([Certified._fields, *labels])
     except OSError as error:
-        raise BadAuditError(f"It cannot be written ({error}). Name files in a directory that is there.") from None
+        raise BadAuditError(
+            f"It cannot be written ({error}). Name files where you may write, outside of other files."
+        ) from None
     print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
 
 
