@@ -1,8 +1,12 @@
 """The control set: a rule of seed and text that knows no order of import, no ids and no other task."""
 
+from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
+from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,19 +87,48 @@ def test_what_is_drawn_sorts_as_the_draws_do_and_says_nothing_of_other_tasks() -
     assert not any(NO_CONTROL.drawn(example) or Control("a seed", 0.0).drawn(example) for example in some)
 
 
-def test_one_label_in_ten_is_of_the_control_set_and_what_is_overdue_comes_once_for_each_annotator() -> None:
-    assert places(0.1, since=0, tasks=3, others=0) == [9, 19, 29]
-    assert places(0.1, since=9, tasks=2, others=0) == [0, 10]
-    assert places(0.1, since=500, tasks=3, others=0) == [0, 10, 20], "many labels before the set began"
-    assert places(0.1, since=500, tasks=4, others=2) == [0, 1, 2, 10]
-    assert places(0.25, since=0, tasks=2, others=0) == [3, 7]
-    assert places(0.1, since=0, tasks=4, others=0, first=2) == [0, 1, 29, 39]
-    assert places(0.1, since=0, tasks=0, others=0) == []
+def drawn(lengths: Iterable[float]) -> list[str]:
+    """Draws whose last digits say steps of so much more than half of their mean."""
+    return [f"{number:032x}{0:016x}{int(length * 2**64):016x}" for number, length in enumerate(lengths)]
 
 
-def test_annotators_who_label_what_comes_first_give_one_label_in_ten_to_the_set() -> None:
-    given: list[bool] = []
-    while len(given) < 200:
+def test_tasks_of_the_set_come_after_ten_labels_on_average_and_the_overdue_once_for_each_annotator() -> None:
+    assert places(0.1, 0, drawn([0.5, 0.5, 0.5]), others=0) == [9, 19, 29]
+    assert places(0.1, 0, drawn([0, 0.75, 0.25]), others=0) == [4, 16, 23]
+    assert places(0.1, 9, drawn([0.5, 0.5]), others=0) == [0, 10]
+    assert places(0.1, 500, drawn([0.5, 0.5, 0.25]), others=0) == [0, 10, 17], "many labels before the set began"
+    assert places(0.1, 500, drawn([0.5] * 4), others=2) == [0, 1, 2, 10]
+    assert places(0.25, 0, drawn([0.5, 0.5]), others=0) == [3, 7]
+    assert places(0.1, 0, drawn([0.5] * 4), others=0, first=2) == [0, 1, 29, 39]
+    assert places(0.1, 0, [], others=0) == []
+
+
+@laws
+@given(st.floats(0.001, 1), st.integers(0, 50), st.integers(0, 5), st.integers(0, 5))
+def test_no_place_is_given_twice(share: float, since: int, others: int, first: int) -> None:
+    found = places(share, since, some_draws(20), others, first)
+    assert len(set(found)) == 20
+    assert found == sorted(found)
+
+
+def some_draws(count: int) -> list[str]:
+    """Those of a control set, in its order."""
+    rule = Control("a seed", 1.0)
+    return sorted(rule.drawn(Example(number, f"text {number}")) for number in range(count))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.15, 0.3, 0.5])
+def test_the_share_is_kept_whole_or_not(share: float) -> None:
+    assert places(share, 0, some_draws(4000), others=0)[-1] / 4000 == pytest.approx(1 / share, rel=0.02)
+
+
+def test_whoever_counts_cannot_tell_them_and_two_people_at_one_pace_share_them() -> None:
+    draws, given = some_draws(200), list[bool]()
+    while sum(given) < 200:
         since = given[::-1].index(True) if True in given else len(given)
-        given.append(0 in places(0.1, since, tasks=5, others=0))
-    assert [place for place, control in enumerate(given) if control] == list(range(9, 200, 10))
+        given.append(0 in places(0.1, since, draws[sum(given) :], others=0))
+    of_set = [place for place, control in enumerate(given) if control]
+    steps = Counter(after - before for before, after in pairwise(of_set))
+    assert set(steps) == set(range(5, 16))
+    assert max(steps.values()) < 0.25 * 200
+    assert 80 < sum(place % 2 for place in of_set) < 120

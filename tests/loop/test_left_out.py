@@ -124,12 +124,12 @@ def test_a_control_task_is_none_to_judge_by_where_only_labels_stand_that_are_lef
     counting = Counting((LeftOut(ANNA),), GUIDELINE, 0.25)
     pool.upsert(
         [
-            row(1, vote("pos", ANNA), draw="a"),
-            row(2, vote("pos", ANNA), draw="b", closed=False),
-            row(3, vote("pos", ANNA), vote("neg", BEN), draw="c"),
-            row(4, vote("pos", BEN, OLD), draw="d"),
-            row(5, draw="e", skipped=True),
-            row(6, draw="f"),
+            row(1, vote("pos", ANNA), draw="a" * 64),
+            row(2, vote("pos", ANNA), draw="b" * 64, closed=False),
+            row(3, vote("pos", ANNA), vote("neg", BEN), draw="c" * 64),
+            row(4, vote("pos", BEN, OLD), draw="d" * 64),
+            row(5, draw="e" * 64, skipped=True),
+            row(6, draw="f" * 64),
         ]
     )
     states = [(text.state, text.answer) for text in control_texts(pool, QUESTION)]

@@ -140,7 +140,7 @@ def test_versions_are_judged_in_turn_with_heads_and_learn_no_text_of_the_control
     looks = played.looks([64, 65, 73, 129])
     assert [looks[labels].new.accuracy == 1.0 for labels in (64, 65, 73, 129)] == [False, True, False, True]
     assert looks[65].left == 1.0
-    control = set(played._order_N[played._control].tolist())
+    control = set(played._order_N[list(played._control)].tolist())
     judging_N = np.array([64, 128]) - list(map(len, versions.learnt))
     assert all((judging_N >= 4) & (judging_N <= 16)), "about one in ten of them"
     assert not control & set(versions.learnt[0] + versions.learnt[1])

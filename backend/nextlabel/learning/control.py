@@ -4,10 +4,10 @@ So it can be made again from the tasks alone, grows with the pool, and nobody ca
 """
 
 import json
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 
 from nextlabel.values.arrays import Array, Ints
 from nextlabel.values.counting import NOTHING_HELD_OUT, HeldOut
@@ -16,6 +16,7 @@ from nextlabel.values.labels import Vote
 
 SERVED_SHARE = 0.1  # of a new project
 DRAWS = 2**256  # how many draws there are
+STEPS = 2**64  # so many numbers 16 hexadecimal digits write
 
 
 def draw(seed: str, key: Key) -> int:
@@ -47,9 +48,13 @@ class Control:
     def drawn(self, example: Example) -> str:
         """The place of a reserved task in the order, as 64 hexadecimal digits, which sort as the draws do; empty for a
         task that is not reserved."""
+        return self.drawn_key(key_of(example))
+
+    def drawn_key(self, key: Key) -> str:
+        """The same of a text."""
         if not self.seed or not self.share:
             return ""
-        place = draw(self.seed, key_of(example))
+        place = draw(self.seed, key)
         return f"{place:064x}" if place < self.share * DRAWS else ""
 
 
@@ -76,16 +81,29 @@ class HoldOut:
 NO_HOLD_OUT = HoldOut()
 
 
-def places(share: float, since: int, tasks: int, others: int, first: int = 0) -> list[int]:
-    """The places of the queue's head, counted from 0, in which the next `tasks` of the control set stand.
+def places(share: float, since: int, draws: Sequence[str], others: int, first: int = 0) -> list[int]:
+    """The places of the queue's head, counted from 0, in which the next tasks of the control set stand, by their draws
+    as `Control.drawn` writes them.
 
-    One label in so many as `share` says is of the set; `since` labels have been given after the last such one. What is
-    overdue comes first, but only as many as there are annotators, of whom each may have one in hand: a project that has
-    many labels when its set begins does not make up for them all. The `first` ones fill the head.
+    One label in so many as `share` says is of the set, on average; `since` labels have been given after the last such
+    one. What is overdue comes first, but only as many as there are annotators, of whom each may have one in hand: a
+    project that has many labels when its set begins does not make up for them all. The `first` ones fill the head.
     """
-    every = 1 / share
-    due = (max(math.ceil(every * (k + 1)) - 1 - since, math.ceil(every * max(0, k - others))) for k in range(tasks))
+    steps = [_step(share, drawn) for drawn in draws]
+    made_up = accumulate([0] * (others + 1) + steps[others + 1 :])
+    due = [max(place - 1 - since, late) for place, late in zip(accumulate(steps), made_up, strict=False)]
     return [k if k < first else max(place, k) for k, place in enumerate(due)]
+
+
+def _step(share: float, draw: str) -> int:
+    """How many labels after the one before it a task of the set comes: from half of 1/`share` to half as much again, at
+    least 1.
+
+    By the last digits of its draw, which say nothing of its place in the order: were each step as long, whoever counts
+    could tell these tasks, and of two people at one pace always the same one would get them.
+    """
+    length, rounding = (int(digits, 16) / STEPS for digits in (draw[-16:], draw[-32:-16]))
+    return max(1, int((0.5 + length) / share + rounding))  # 1/share on average, whole or not
 
 
 def asked_for(ids_N: Ints, values_N: Array, lowest: float) -> list[int]:

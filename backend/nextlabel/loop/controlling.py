@@ -14,11 +14,18 @@ from nextlabel.values.labels import Vote
 def control_side(pool: Pool, control: Control, first: int, others: int) -> Side:
     """The tasks of the set that nobody has answered or skipped, of copies one, in the places that they are due."""
     texts = pool.control() if control.share else []
-    done = [any(task.labelled or task.passed for task in copies) for copies in texts]
-    served = [[task.task_id for task in copies if not task.closed] for copies in texts]
-    tasks = [ids[0] for ids, is_done in zip(served, done, strict=True) if ids and not is_done]
-    due = places(control.share, pool.labels_since_control(), len(tasks), others, first - sum(done)) if tasks else []
-    return Side(CONTROL, tasks, due, hidden=True)
+    done = sum(_is_done(copies) for copies in texts)
+    waiting = [(copies[0].draw, ids) for copies in texts if (ids := _served(copies)) and not _is_done(copies)]
+    due = places(control.share, pool.labels_since_control(), [draw for draw, _ in waiting], others, first - done)
+    return Side(CONTROL, [ids[0] for _, ids in waiting], due, hidden=True)
+
+
+def _is_done(copies: Sequence[ControlTask]) -> bool:
+    return any(task.labelled or task.passed for task in copies)
+
+
+def _served(copies: Sequence[ControlTask]) -> list[int]:
+    return [task.task_id for task in copies if not task.closed]
 
 
 def control_texts(pool: Pool, question: Measured) -> list[ControlText]:

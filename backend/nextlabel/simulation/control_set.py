@@ -4,44 +4,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.learning.control import control_set, places
+from nextlabel.learning.control import Control, places
 from nextlabel.learning.judging import ANSWERED, ControlText, Said, judge
 from nextlabel.problems.form import Form, answer_to
 from nextlabel.simulation.datasets.textsets import Labelled
 from nextlabel.values.arrays import Array
-from nextlabel.values.examples import key_of
 from nextlabel.values.layout import ONE_OF, Layout
 
 
 @dataclass(frozen=True)
 class ControlSet:
-    """The `texts` that are reserved, in the order of their draws, each with the ids of its copies."""
+    """The `texts` that are reserved, by their draws in the order of these, each with the ids of its copies."""
 
     share: float
-    texts: tuple[tuple[int, ...], ...]
+    texts: Mapping[str, Sequence[int]]
 
     @property
     def reserved(self) -> set[int]:
         """The ids of all of them."""
-        return {number for copies in self.texts for number in copies}
+        return {number for copies in self.texts.values() for number in copies}
 
     def due(self, asked: Sequence[int], since: int, count: int) -> dict[int, int]:
         """Those that come among the next `count` labels, by their place there, as in the live queue; `asked` were asked
         before, and `since` labels were given after the last of them."""
-        left = [copies[0] for copies in self.texts if copies[0] not in set(asked)]
-        turns = places(self.share, since, len(left), others=0) if left else []
-        return {place: number for place, number in zip(turns, left, strict=True) if place < count}
+        left = {draw: copies[0] for draw, copies in self.texts.items() if copies[0] not in set(asked)}
+        turns = places(self.share, since, list(left), others=0)
+        return {place: number for place, number in zip(turns, left.values(), strict=True) if place < count}
 
 
 def drawn(train: Sequence[Labelled], share: float, seed: int) -> ControlSet:
     """The control set of a run with that seed."""
-    if not share:
-        return ControlSet(0.0, ())
-    copies: dict[object, list[int]] = {}
+    rule, texts = Control(str(seed), share), dict[str, list[int]]()
     for example, _ in train:
-        copies.setdefault(key_of(example), []).append(example.id)
-    keys = control_set(str(seed), (key_of(example) for example, _ in train), share)
-    return ControlSet(share, tuple(tuple(copies[key]) for key in keys))
+        if draw := rule.drawn(example):
+            texts.setdefault(draw, []).append(example.id)
+    return ControlSet(share, dict(sorted(texts.items())))
 
 
 def interleaved(informative: Sequence[int], control: Mapping[int, int]) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nextlabel.learning import auto_recipe
 from nextlabel.learning.composer import CONTROL, INFORMATIVE, compose
-from nextlabel.learning.control import asked_for, control_set, places
+from nextlabel.learning.control import Control, asked_for, control_set, places
 from nextlabel.learning.judging import ANSWERED, OPEN, SKIPPED, ControlText, Said, judge, judged_to
 from nextlabel.learning.start_order import start_order
 from nextlabel.learning.strategies import acquire, most_informative_first
@@ -123,8 +123,9 @@ class Project:
         self._labels, self._pool, self._import_at = source.labels, 2 * len(order_N) // 3, import_at
         self._there = self._pool - int(IMPORTED * self._pool)  # tasks that are imported so far
         number_of = {source.keys[place]: number for number, place in enumerate(order_N[: self._pool].tolist())}
-        self._control = [number_of[key] for key in control_set(f"{source.name} {replay}", number_of, SHARE)]
-        self._of_pool_N = ~np.isin(np.arange(self._pool), self._control)
+        rule = Control(f"{source.name} {replay}", SHARE)  # tasks in their order, with their draws
+        self._control = {number_of[key]: rule.drawn_key(key) for key in control_set(rule.seed, number_of, SHARE)}
+        self._of_pool_N = ~np.isin(np.arange(self._pool), list(self._control))
         self._given: list[int] = []  # tasks in the order of their labels
         self._skipped: list[int] = []  # by the second annotator
         self._held: list[int | None] = [None, None]
@@ -186,7 +187,7 @@ class Project:
         fresh = list(islice((task for task in waiting if task not in done), DEPTH + 1))
         again = [task for task in self._skipped if self._of_pool_N[task] and task not in given]
         control = [task for task in self._control if task < self._there and task not in done][:DEPTH]
-        due = places(SHARE, self._since_control(), len(control), others=1)
+        due = places(SHARE, self._since_control(), [self._control[task] for task in control], others=1)
         ranked = {INFORMATIVE: self._ranked(fresh), CONTROL: [Ranked(task, 0.0) for task in control]}
         placed = compose(ranked, lambda at: CONTROL if at in due else INFORMATIVE, DEPTH, self._ranked(again))
         self._queue = [place.task_id for place in placed]

@@ -323,7 +323,7 @@ class Player:
     def _control(self, arm: Arm) -> ControlSet:
         """What the arm does not learn from."""
         if arm.strategy == FULL:
-            return ControlSet(0.0, ())
+            return ControlSet(0.0, {})
         return drawn(self._data.train, self._protocol_of(arm).control_share, arm.seed)
 
     def _learnable(self, arm: Arm) -> list[Labelled]:

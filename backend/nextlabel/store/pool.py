@@ -14,7 +14,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count, groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -140,13 +140,14 @@ SCORED = "(open OR draw != '')"  # tasks that a version scores: the pool, and th
 class ControlTask:
     """A task of the control set. `labelled`, whether the label counts or not; `passed`: without one, and somebody has
     skipped it, or submitted it without an answer until nobody is served it. `closed`: nobody is served it any more.
-    `marked`: a model would have asked for its text by now."""
+    `marked`: a model would have asked for its text by now. `draw`: its place in the order of the set."""
 
     task_id: int
     labelled: bool
     passed: bool
     closed: bool = False
     marked: bool = False
+    draw: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +485,10 @@ class Pool:
             f"FROM (SELECT *, {ANSWERED} AS answered FROM task WHERE draw != '') ORDER BY draw, id"
         )
         return [
-            [ControlTask(task_id, *map(bool, states)) for _, task_id, *states in copies]
+            [
+                ControlTask(task_id, bool(labelled), bool(passed), bool(closed), bool(marked), draw)
+                for draw, task_id, labelled, passed, closed, marked in copies
+            ]
             for _, copies in groupby(rows, itemgetter(0))
         ]
 
