@@ -10,7 +10,7 @@ import pytest
 
 from nextlabel.errors import BadRunError
 from nextlabel.learning import heads
-from nextlabel.learning.control import control_set
+from nextlabel.learning.control import Control, control_set, places
 from nextlabel.learning.diversity import typical
 from nextlabel.learning.rounds import round_seed, run_round, select
 from nextlabel.learning.start_order import start_order
@@ -507,8 +507,11 @@ def test_a_control_set_is_asked_in_between_judges_each_version_and_is_never_lear
     assert control == reserved[: len(control)], "in the order of their draws"
     assert not start & set(reserved)
     assert all(not known & set(reserved) for known in learnt)
-    places = [place for place, number in enumerate(asked) if number in reserved]
-    assert places == list(range(0, 4 * len(places), 4)), "the first is due at once, as so many were labelled before"
+    turns = [place for place, number in enumerate(asked) if number in reserved]
+    rule, keys = Control("5", SHARE), {example.id: key_of(example) for example, _ in data.train}
+    due = places(SHARE, len(start), [rule.drawn_key(keys[number]) for number in reserved], others=0)
+    assert due[0] == 0, "the first is due at once, as so many were labelled before"
+    assert turns == due[: len(turns)]
     assert len(asked) == len(set(asked))
     for record in records:
         before = len(start) + sum(len(other.chosen) for other in records[: record.round])
