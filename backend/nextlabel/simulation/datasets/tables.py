@@ -270,7 +270,7 @@ def _wrong_header(header: Sequence[str], name: str) -> str:
 def _header_remedy(header: Sequence[str], name: str) -> str:
     if not any(header):
         return "The file is empty, or begins with an empty line: give one with a header and rows."
-    if header[0] == "sep=":
+    if header[0].startswith("sep="):
         return "The first line is for spreadsheets: take it out."
     if len(header) == 1 and name in header[0].split("|"):
         return "Fields between | are not read: save them with commas, as .csv."
