@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
@@ -149,30 +150,39 @@ def said_of(block: str, page: Path = Path("docs/simulation.md")) -> str:
     return text.partition(f"<!-- results:{block} -->\n")[2].partition("\n<!-- /results -->")[0]
 
 
+def command_over_corpora() -> tuple[str, list[Path]]:
+    """What stands between its name and --out, and the pages that it renews."""
+    said = said_of("corpora", OVER_CORPORA)
+    [(before, after)] = re.findall(r"^nextlabel report-corpora (.+) --out reports( .+)?$", said, re.MULTILINE)
+    return before, [Path(page) for page in after.split(" --readme ")[1:]]
+
+
 @cache
 def over_corpora() -> tuple[CorporaStudy, list[Path]]:
     """The records of the runs that the page over corpora names in its command, and where they are."""
-    command = re.findall(
-        r"^nextlabel report-corpora (.+) --out reports$", said_of("corpora", OVER_CORPORA), re.MULTILINE
-    )
-    runs, *frozen = (list(map(Path, shlex.split(part))) for part in command[0].split(" --frozen "))
-    return corpora_report.read_report([ROOT / run for run in runs], [ROOT / file for (file,) in frozen]), runs
+    runs, *frozen = (list(map(Path, shlex.split(part))) for part in command_over_corpora()[0].split(" --frozen "))
+    report = corpora_report.read_report([ROOT / run for run in runs], [ROOT / file for (file,) in frozen])
+    named = [replace(file, path=file.path.relative_to(ROOT)) for file in report.frozen]  # as the command has them
+    return replace(report, frozen=named), runs
 
 
 def test_what_is_said_over_corpora_is_what_the_records_say() -> None:
     report, runs = over_corpora()
-    assert said_of("corpora", OVER_CORPORA) == corpora_report.block(report, runs, REPORTS)
+    assert said_of("corpora", OVER_CORPORA) == corpora_report.block(report, runs, REPORTS, command_over_corpora()[1])
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        page
-        for page in PAGES
-        if page != ROOT / OVER_CORPORA and "<!-- results:corpora -->\n" in page.read_text(encoding="utf-8")
-    ],
-    ids=lambda page: str(page.relative_to(ROOT)),
-)
+SHORT = [
+    page
+    for page in PAGES
+    if page != ROOT / OVER_CORPORA and "<!-- results:corpora -->\n" in page.read_text(encoding="utf-8")
+]
+
+
+def test_the_command_over_corpora_renews_every_page_that_has_its_table() -> None:
+    assert sorted(ROOT / page for page in command_over_corpora()[1]) == sorted(SHORT)
+
+
+@pytest.mark.parametrize("page", SHORT, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_table_of_corpora_is_what_the_records_say(page: Path) -> None:
     assert said_of("corpora", page) == corpora_report.short(over_corpora()[0], ROOT / REPORTS, page)
 

@@ -52,7 +52,6 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "report": "write the report of one or several simulations",
         "report-corpora": "write the report of simulations of several corpora",
         "report-told": "write what a lead would have been told in simulations, and what was true",
-        "compare": "compare simulations of several corpora with random sampling",
         "play-recipes": "compare ways to fit on the same labels of several corpora",
         "play-starts": "compare orders to label in before there is any model",
         "play-renewals": "compare how often the order is renewed between two fits",

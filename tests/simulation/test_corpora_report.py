@@ -16,7 +16,7 @@ from nextlabel.__main__ import main
 from nextlabel.errors import BadRunError
 from nextlabel.simulation.blocks import Table
 from nextlabel.simulation.comparisons import InCorpus, OverCorpora
-from nextlabel.simulation.corpora_report import read_report, short, write_report
+from nextlabel.simulation.corpora_report import block, read_report, short, write_report
 from nextlabel.simulation.corpora_study import doubts, headlines, verdict
 from nextlabel.simulation.corpora_tables import hours_section
 from nextlabel.simulation.datasets import public
@@ -62,14 +62,16 @@ def test_the_headline_counts_corpora_and_what_they_say_together(out: Path, readm
     assert first.startswith("3 corpora, against random sampling at the last label count: entropy is better in 1 (")
     assert re.search(r"margin is better in 2 \(.*\), not judged for want of seeds in 1 .* labels in 2 of 3", first)
     assert second.startswith("No arm has been compared on 5 corpora or more, so no general statement")
-    assert "| margin | 3 | +0." in readme.partition("## Over corpora")[2]
+    assert "## Over corpora" not in readme, "where three corpora say little more than the prior"
     assert readme.partition("![")[0].count("**") == 4
 
 
 def test_of_five_corpora_the_headline_says_where_the_typical_difference_lies(tmp_path: Path) -> None:
     arms = {"random": 0.0, "margin": 0.5}
     five = [play(tmp_path / f"corpus-{i}", range(1), arms) for i in range(5)]
-    _, second = headlines(read_report(five))
+    report = read_report(five)
+    assert "| margin | 5 | +0." in block(report, five, tmp_path).partition("## Over corpora")[2]
+    _, second = headlines(report)
     assert re.fullmatch(
         r"Over corpora like these, the probabilities that the typical difference to random is above 0\.01, within "
         r"0\.01 of 0, or below -0\.01 are \d\.\d\d, \d\.\d\d and \d\.\d\d for margin \(mean difference [+-]0\.\d+, 5 "
@@ -89,9 +91,9 @@ def test_every_arm_of_every_corpus_has_a_row(readme: str) -> None:
     assert [row.split(" | ")[1] for row in rows] == ["3", "2", "3", *compared, *judged, *qualities]
     hours = next(row for row in rows if row.count(" h |") == 2 and " h \\[" in row).split(" | ")
     assert hours[2] == "0.2 h", "64 labels of 10 s"
-    assert "| 3 | 400 | 33.3 %, 33.3 % | 64 | 0." in readme
+    assert re.search(r"\| 3 \| 400 \| 33\.3 %, 33\.3 % \| 64 \| 0\.[^|]* \| 0\.[^|]* \| 0\.1 \|\n", readme)
     assert "| better | decided |" in readme
-    assert "| too few seeds | " in readme
+    assert "| saved | whole curve | last count | verdict |" in readme.replace(" ---: |", "")
 
 
 def test_what_to_distrust_is_listed(readme: str) -> None:
@@ -122,14 +124,21 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     first = tmp_path / "docs" / "first.md"
     first.parent.mkdir()
     first.write_text("<!-- results:corpora -->\n<!-- /results -->\n", encoding="utf-8")
-    write_report(runs[:1], tmp_path, first)
+    again = first.with_name("again.md")
+    again.write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
+    write_report(runs[:1], tmp_path, [first, again])
     table = first.read_text(encoding="utf-8")
-    assert "Labels for the same macro-F1 over 10 paired seeds; margin, as the default is not played yet." in table
-    assert "|saved|at most 0.01 worse|full data |" in table
-    row = r"^\| Letters .*\|3, 33\.3 %\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
-    assert re.search(row, table, re.MULTILINE)
+    assert again.read_text(encoding="utf-8") == table
+    caption = "Labels for random's last macro-F1, 10 paired seeds; margin, as the default is not played yet. Explored"
+    assert f"{caption}, not confirmed." in table
+    assert "|macro-F1 to reach|random's labels|margin's|saved|at most 0.01 worse|full data |" in table
+    row = r"^\| Letters .*\|3, 33\.3 %\|(0\.\d{3})\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
+    [target] = re.findall(row, table, re.MULTILINE)
+    [random] = [arm for arm in read_report(runs[:1]).studies["letters"].comparison.arms if arm.strategy == "random"]
+    assert target == f"{random.final.test.mean:.3f}"
     assert table.endswith("[All arms, curves, and what to distrust](../README.md).\n<!-- /results -->\n")
     text = page.read_text(encoding="utf-8")
+    assert f" --out {tmp_path} --readme {first} --readme {again}\n" in text
     assert text.startswith("# Ours\n\n<!-- results:corpora -->\n**1 corpus, against random sampling ")
     assert "**One corpus says nothing about others.**" in text
     assert "Each corpus has its own report: [letters](../" in text
@@ -150,7 +159,7 @@ def test_corpora_of_one_name_or_played_otherwise_are_told(runs: list[Path], tmp_
     report = read_report([other, again])
     assert headlines(report) == ["Only random sampling has been played to an end: nothing is compared."]
     assert "r52 was played otherwise than r8: epochs: 6.0, not 9.0." in doubts(report)
-    assert "r8 and r52 are made of the same texts, and count as two." in doubts(report)
+    assert "r8 and r52 are made of the same texts, and count as several." in doubts(report)
     write_report([other, again], tmp_path / "out")
     assert not (tmp_path / "out" / "corpora-savings.svg").exists()
 
@@ -235,7 +244,7 @@ def test_the_same_data_count_once_whatever_their_directories_are_called(
         of_data(play(tmp_path / name, range(1), arms), data)
         for name, data in (("r8", "abc"), ("r8-live", "abc"), ("tweets", "def"))
     )
-    for command in ("report-corpora", "compare", "report-told"):
+    for command in ("report-corpora", "report-told"):
         assert main([command, str(r8), str(again), "--out", str(tmp_path / "out")]) == 1
         said = capsys.readouterr().err
         assert (
@@ -249,13 +258,15 @@ def test_the_same_data_count_once_whatever_their_directories_are_called(
 def test_a_first_page_names_the_corpora_that_have_no_row(runs: list[Path], tmp_path: Path) -> None:
     live = play(tmp_path / "bbc", range(2), {"random": 0.0, "live": 0.7}, frozen="abc")
     page = short(read_report([*runs[:2], live]), tmp_path, tmp_path / "first.md")
-    assert "Labels for the same macro-F1 over 2 paired seeds; live, as new projects are served." in page
+    assert "2 paired seeds; live, as new projects are served. Explored, not confirmed." in page
     assert page.count("\n| Letters") == 1
     assert re.search(
         r"\n\nLeft out, as live is not compared there yet: Letters .*letters\) and Letters .*mail\)\.", page
     )
     other = play(tmp_path / "spam", range(2), {"random": 0.0, "live": 0.7})
-    assert "; live.\n" in short(read_report([other]), tmp_path, tmp_path / "first.md"), "by a recipe of its own"
+    assert "; live. Explored, not confirmed.\n" in short(read_report([other]), tmp_path, tmp_path / "first.md"), (
+        "by a recipe of its own"
+    )
 
 
 def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:
@@ -270,10 +281,11 @@ def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:
     assert "mail): entropy also stands for margin)." in table.caption
 
 
-def frozen_file(path: Path, **corpora: Any) -> tuple[Path, str]:
+def frozen_file(path: Path, frozen_on: str = "2026-11-30", **corpora: Any) -> tuple[Path, str]:
     """A file that froze a default on the last day of November, and its checksum."""
     chosen = {"confirming": ["spam", "bbc"], "chosen_on": {"start_order": ["bbc", "r8"], "query_strategy": ["r8"]}}
-    path.write_text(json.dumps({"frozen_on": "2026-11-30", "corpora": {**chosen, **corpora}}), encoding="utf-8")
+    told = {"frozen_on": frozen_on, "corpora": {**chosen, **corpora}}
+    path.write_text(json.dumps(told), encoding="utf-8")
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -309,11 +321,26 @@ def test_a_known_corpus_is_known_by_its_title_too(tmp_path: Path) -> None:
     setting = json.loads((run / "setting.json").read_text(encoding="utf-8"))
     setting["data"]["source"] = f"{public.CORPORA['r8'].title} (package==1)"
     (run / "setting.json").write_text(json.dumps(setting), encoding="utf-8")
+    same = play(tmp_path / "r52", range(1), {"random": 0.0, "live": 0.5})
+    assert "another-name and r52 are made of the same texts, and count as several." in doubts(read_report([run, same]))
     assert any(
         line == "Used to choose options of frozen.json, hence to explore, not to confirm: another-name (start_order "
         "and query_strategy)."
         for line in doubts(read_report([run], [file]))
     )
+
+
+def test_a_run_of_the_morning_before_the_file_was_frozen_does_not_confirm(tmp_path: Path) -> None:
+    file, checksum = frozen_file(tmp_path / "frozen.json", frozen_on="2026-11-30T06:56")
+    begun = {"spam": "06:55:59", "bbc": "06:56:00"}
+    runs = [play(tmp_path / name, range(1), {"random": 0.0, "live": 0.5}, frozen=checksum) for name in begun]
+    for directory in runs:
+        started = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        started["invocations"][0]["started"] = f"2026-11-30T{begun[directory.name]}+00:00"
+        (directory / "run.json").write_text(json.dumps(started), encoding="utf-8")
+    report = read_report(runs, [file])
+    assert "Begun before frozen.json was frozen on 2026-11-30T06:56, hence not to confirm: spam." in doubts(report)
+    assert re.search(r" Explored, not confirmed: Letters .*spam\)\.\n", short(report, tmp_path, tmp_path / "a.md"))
 
 
 def test_a_file_that_froze_nothing_is_refused(runs: list[Path], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from helpers.pages import parse
 from helpers.scripts import run
 from nextlabel.errors import BadRunError
 from nextlabel.problems.metrics import evaluate, f1_of_class, macro_f1
-from nextlabel.simulation import probabilities
+from nextlabel.simulation import corpora_report, probabilities
+from nextlabel.simulation.corpora_study import doubts
+from nextlabel.simulation.count_quality import of_versions
 from nextlabel.simulation.count_report import plays_counts, read_report, update_readme, write_report
 from nextlabel.simulation.count_study import headlines
 from nextlabel.simulation.probabilities import read_targets as targets_of
+from nextlabel.simulation.provenance import needed_commands
 from nextlabel.simulation.records import read_run
 
 pytestmark = pytest.mark.usefixtures("patience")  # each report has its figures
@@ -177,6 +181,40 @@ def test_versions_that_answer_one_class_are_told(tmp_path: Path) -> None:
     assert "- 1 of 2 versions of margin answer one class for every test example: these fits have failed." in summary
 
 
+def test_a_difference_that_is_one_class_is_told_with_what_is_left_of_it(tmp_path: Path) -> None:
+    """Versions of margin say what random's say, and know all texts of the last class besides."""
+    directory = play(tmp_path / "run", range(10), {"random": 0.0, "margin": 0.0})
+    right = targets_of(directory)
+    lines = [json.loads(line) for line in (directory / "rounds.jsonl").read_text().splitlines()]
+    for line in lines:
+        if (line["strategy"], line["round"]) != ("margin", 2):
+            continue
+        said = {}
+        for part, of in right.items():
+            probs_NC = probabilities.read(directory, line["seed"], "random", 2)[part].probs_NC.copy()
+            probs_NC[of.classes_N == 2] = (0.0, 0.0, 1.0)
+            classes_N, said[part] = probs_NC.argmax(axis=1), probs_NC
+            scores = evaluate(of.classes_N, classes_N, 3).as_dict()
+            line[part] = {**scores, "macro_f1": macro_f1(of.classes_N, classes_N)}
+        probabilities.write(directory, line["seed"], "margin", 2, said)
+    (directory / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = read_report([directory])
+    [quality] = [quality for quality in report.qualities if quality.strategy == "margin"]
+    assert quality.without is not None
+    assert quality.more_C is not None
+    assert quality.without.label == 2
+    assert quality.without.share == pytest.approx(quality.more_C[2] / sum(quality.more_C))
+    assert quality.without.mean == pytest.approx((quality.more_C[0] + quality.more_C[1]) / 2)
+    [said_of] = list(of_versions(report.study, report.qualities))
+    assert said_of.startswith(
+        f"{100 * quality.without.share:.0f} % of margin's difference to random is that of one class, news, with 30 "
+        f"test examples; over the other classes the difference is {quality.without.mean:+.4f} [95 % CI "
+    )
+    over = corpora_report.read_report([directory])
+    assert f"run: {said_of}" in doubts(over)
+    assert "| better, mostly by news |" in corpora_report.block(over, [directory], tmp_path)
+
+
 def test_seeds_of_two_directories_are_put_together(tmp_path: Path) -> None:
     one = play(tmp_path / "one", range(2), {"random": 0.0, "margin": 0.3})
     two = play(tmp_path / "two", range(2, 4), {"random": 0.0, "margin": 0.3})
@@ -264,6 +302,19 @@ def test_the_block_of_a_page_is_renewed_and_then_stays(reported: Path, tmp_path:
     assert text.startswith("# Name\n\n<!-- results:letters -->\n**10 paired seeds: against ")
     assert "](docs/letters/learning-curves.svg)" in text
     assert "nextlabel simulate --out letters\nnextlabel report x\n" in text
+
+
+def test_commands_that_a_later_one_takes_up_again_are_not_asked_for(reported: Path) -> None:
+    run = read_run(reported)
+    plans = {
+        "a": ([0, 1], ["random"]),
+        "b": ([0], ["random"]),
+        "c": ([0, 1], ["random", "margin"]),
+        "d": ([2], ["random"]),
+    }
+    starts = [{"command": name, "seeds": seeds, "strategies": arms} for name, (seeds, arms) in plans.items()]
+    assert needed_commands(replace(run, invocations=starts)) == ["c", "d"]
+    assert needed_commands(replace(run, invocations=[{"command": "of old"}, *starts])) == ["of old", "c", "d"]
 
 
 def test_the_command_tells_runs_with_label_counts_from_others(reported: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from nextlabel.simulation.comparisons import (
     Point,
     Saving,
 )
-from nextlabel.simulation.count_study import CountStudy, doubts, headlines, steps_of_fits
+from nextlabel.simulation.count_study import CountStudy, doubts, headlines, pressing, saved_in_words, steps_of_fits
 from nextlabel.simulation.curves import Estimate
 from nextlabel.simulation.records import Record, Run
 from nextlabel.simulation.verdicts import difference
@@ -92,8 +92,8 @@ BEGIN = "10 paired seeds: against random sampling's test macro-F1 of 0.7000 with
         ),
         (
             arm("margin", 0.0, spread=0.02),
-            "no difference is shown for margin (+0.0000 [95 % CI -0.0151 to +0.0151]; to tell whether it is worse by "
-            "more than 0.01 would take 20 seeds).",
+            "no difference is shown for margin (+0.0000 [95 % CI -0.0151 to +0.0151]; 20 seeds would tell whether it "
+            "is worse by more than 0.01 in half of such studies).",
         ),
     ],
 )
@@ -127,6 +127,21 @@ def test_the_first_sentence_says_what_the_seeds_support(one: Arm, said: str) -> 
 def test_the_second_sentence_says_what_is_saved(needs: tuple[int | None, Saving], said: str) -> None:
     second = headlines(study(arm("margin", 0.0, needs=needs)))[1]
     assert second == "To reach random's dev macro-F1 with 512 labels (0.7000), " + said
+
+
+@pytest.mark.parametrize(
+    ("labels", "of_random", "saving", "said"),
+    [
+        (144, 512, Saving(0.72, 0.6, 0.8), "72 % [60 to 80]"),
+        (144, None, Saving(None, 0.64, None), "at least 71 % [64 to open]"),
+        (386, None, Saving(None, None, None), "at least 24 % (no interval)"),
+        (None, 512, Saving(None, None, 0.04), "not reached [open to 4]"),
+    ],
+)
+def test_what_random_does_not_reach_is_saved_at_least(
+    labels: int | None, of_random: int | None, saving: Saving, said: str
+) -> None:
+    assert saved_in_words(Need("90", 0.8, 512, labels, of_random, 0.8, saving)) == said
 
 
 def test_an_arm_that_needs_more_labels_than_random_is_said_to() -> None:
@@ -202,7 +217,7 @@ def told(of: CountStudy) -> str:
 
 def test_seeds_that_do_not_decide_are_told_with_how_many_would() -> None:
     said = told(study(arm("margin", 0.0, spread=0.02)))
-    assert "margin is undecided, which counts as not shown: 20 seeds would decide at today's spread." in said
+    assert "margin is undecided, which counts as not shown: 20 seeds would decide in half of such studies, at" in said
     assert "Full data has 3 seeds: a band takes 5, and targets on the way to it take its mean as known." in said
     few = told(study(arm("margin", 0.0, seeds=4)))
     assert "margin is undecided, which counts as not shown: too few seeds to tell how many would decide" in few
@@ -240,6 +255,15 @@ def test_a_run_of_as_many_rounds_as_were_asked_for_is_not_unfinished() -> None:
     )
 
 
+def test_full_data_that_was_planned_and_not_played_is_told() -> None:
+    records = [Record(0, "full", 0, 3000, {}, {}, (), {"fit": 1.0})]
+    played = study(arm("margin", 0.0)).run.rounds
+    planned = {"seeds": [*range(10)], "strategies": ["full", "random", "margin"], "full_seeds": [0, 1, 2]}
+    begun = study(arm("margin", 0.0), records=(*played, *records), start=planned)
+    assert begun.missing == {(1, "full"), (2, "full")}
+    assert "Unfinished or not played: full, seeds 1, 2." in told(begun)
+
+
 def test_fits_that_were_too_short_are_told() -> None:
     one = study(arm("margin", 0.03), full=0.71)
     short = [replace(r, train_accuracy=0.8 if r.labels == 512 else 1.0) for r in one.run.rounds]
@@ -261,6 +285,8 @@ def test_an_arm_that_catches_up_only_at_the_end_is_told() -> None:
         "about 512 labels alone." in said
     )
     assert "margin is behind" not in said
+    assert any("entropy is behind random on the way" in doubt for doubt in pressing(study(arm("entropy", 0.0,
+               on_the_way=-0.02)))), "in a report over corpora, too"  # fmt: skip
 
 
 def test_a_shorter_fit_on_all_the_data_is_told() -> None:
@@ -297,9 +323,9 @@ def test_seconds_that_other_work_spoilt_are_told() -> None:
 
 
 def test_classes_that_decide_much_on_little_are_told() -> None:
-    counts = {"dev": {"a": 40, "b": 9, "c": 30}, "test": {"a": 100, "b": 50, "c": 0}}
+    counts = {"dev": {"a": 40, "b": 10, "c": 30}, "test": {"a": 100, "b": 50, "c": 0}}
     said = told(study(arm("margin", 0.03), data={"counts": counts}))
-    assert "1 class has fewer than 10 dev examples (b 9), and as much weight in macro-F1 as the largest." in said
+    assert "1 class has 10 dev examples or fewer (b 10), and as much weight in macro-F1 as the largest." in said
     assert "Without test examples, hence in no test score: c." in said
 
 

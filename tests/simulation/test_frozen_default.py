@@ -43,14 +43,14 @@ def test_five_corpora_confirm_it_and_the_page_says_which_part_each_played() -> N
     corpora = json.loads(COMMITTED.read_text(encoding="utf-8"))["corpora"]
     confirming, chosen_on = corpora["confirming"], corpora["chosen_on"]
     assert len(set(confirming)) >= 5
-    with_fits = [chosen_on[name] for name in ("query_strategy", "fit_steps", "learning_rate")]
+    with_fits = [chosen_on[name] for name in ("fit_steps", "learning_rate")]
     assert not set(confirming) & {corpus for of in with_fits for corpus in of}, "no fit on them chose anything"
     page = (ROOT / "docs" / "frozen.md").read_text(encoding="utf-8")
     for corpus in {corpus for of in chosen_on.values() for corpus in of}:
         parts = [name for name, of in chosen_on.items() if corpus in of]
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {corpus} |")]
         assert [name for name in chosen_on if f"`{name}`" in row] == parts, corpus
-        assert row.endswith("| yes |") == (corpus in confirming), corpus
+        assert row.endswith("| in part |") == (corpus in confirming), corpus
 
 
 # By command line
@@ -83,8 +83,9 @@ def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
     monkeypatch.setattr(auto_recipe, "FEWEST", 64)
     file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
     options = ["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", "--out", f"{out}"]
-    assert simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"]) == 0
+    assert simulate.main([*options, "--seeds", "0,", "--device", "cpu"]) == 0
     run = records.read_run(out)
+    assert run.invocations[0]["device"] == "cpu (1 thread)", "however many workers share the cores"
     assert {(r.seed, r.strategy, r.labels) for r in run.rounds} == {
         (0, "full", 60),
         *((0, name, labels) for name in ("random", "live") for labels in (8, 16)),
@@ -144,6 +145,7 @@ def test_a_part_of_what_it_plays_is_taken_random_sampling_too(tiny: Path, tmp_pa
     assert plan.settled("strategy", ["random"]) == ["random"]
     assert plan.settled("seeds", [1]) == [1]
     assert plan.settled("full_seeds", 1) == 1
+    assert plan.settled("labels_at", (8,)) == (8,), "of a corpus that has fewer texts than the last count"
 
 
 def test_another_checkpoint_another_default_and_no_such_file_are_refused(

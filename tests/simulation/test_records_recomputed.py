@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from helpers.recomputed import Recomputed, claimed, over_corpora
-from nextlabel.commands import compare
+from helpers.recomputed import Recomputed, claimed, is_baseline, judged_arms, over_corpora
 
 pytestmark = pytest.mark.usefixtures("patience")
 
@@ -58,31 +57,51 @@ def test_statistics_are_those_of_the_records(
     assert kept["at_last_count"] == last
 
 
-def test_several_corpora_together_are_those_of_the_records(tmp_path: Path) -> None:
-    out = tmp_path / "corpora.json"
-    compare.main([*map(str, RUNS), "--out", str(out)])
-    assert json.loads(out.read_text(encoding="utf-8")) == over_corpora([comparison(run) for run in RUNS])
+def in_the_page() -> tuple[str, list[Path]]:
+    """The committed page over corpora, and the runs that it names."""
+    page = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    return page, [run for run in RUNS if f"[{run.name}]({run.name}/summary.md)" in page.partition("own report:")[2]]
+
+
+def test_several_corpora_together_are_those_of_the_records() -> None:
+    kept = json.loads((ROOT / "reports" / "corpora.json").read_text(encoding="utf-8"))["corpora"]
+    assert kept == over_corpora([comparison(run) for run in in_the_page()[1]])
 
 
 def test_savings_are_claimed_where_the_rules_allow_it(kept: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    arms = [arm for arm in found["arms"] if arm["strategy"] != "random" and ":" not in arm["strategy"]]
+    arms = judged_arms(found)
     said = {
         arm["strategy"]
         for arm in arms
-        if re.search(rf"\b{arm['strategy']} needs [^;]* fewer than", kept["sentences"][1])
+        if re.search(rf"(^|[ ;,]){re.escape(arm['strategy'])} needs [^;]* fewer than", kept["sentences"][1])
     }
     assert said == {arm["strategy"] for arm, of in zip(arms, claimed(arms), strict=True) if of}
 
 
 def test_hours_are_saved_over_corpora_where_the_rules_allow_it() -> None:
     """In the committed page, of the corpora that it names."""
-    page = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
-    runs = [run for run in RUNS if f"[{run.name}]({run.name}/summary.md)" in page.partition("own report:")[2]]
-    arms = [(run, arm) for run in runs for arm in comparison(run)["arms"] if arm["strategy"] != "random"]
-    rows = re.findall(r"^\| .* \| (\w+) \| [\d.]+ h \| .* \| (.*) \|$", page, re.MULTILINE)
-    assert [(arm["strategy"], of) for (_, arm), of in zip(arms, claimed([a for _, a in arms]), strict=True)] == [
+    page, runs = in_the_page()
+    arms = [arm for run in runs for arm in judged_arms(comparison(run))]
+    rows = re.findall(r"^\| .* \| ([\w:]+) \| [\d.]+ h \| .* \| (.*) \|$", page, re.MULTILINE)
+    assert [(arm["strategy"], of) for arm, of in zip(arms, claimed(arms), strict=True)] == [
         (name, saved != "not shown") for name, saved in rows
     ]
+
+
+def test_the_default_is_a_family_of_its_own_and_baselines_are_in_none() -> None:
+    """As there are no committed runs of these arms yet."""
+    names = ("entropy:64", "frozen:margin", "live", "margin", "random", "tfidf:margin")
+    arms = {
+        name: {
+            "strategy": name, "seeds": [*range(10)], "needs": [{"saving": {"share": 0.5, "p": p}}]
+        }
+        for name, p in zip(names, (0.02, 0.9, 0.02, 0.012, 1.0, 0.9), strict=True)
+    }  # fmt: skip
+    judged = judged_arms({"arms": [*arms.values()]})
+    assert [arm["strategy"] for arm in judged] == ["entropy:64", "live", "margin"]
+    assert claimed(judged) == [True, True, True]
+    assert claimed([*judged, arms["live"]]) == [True, False, True, False], "of two corpora"
+    assert claimed([*judged, arms["margin"]]) == [False, True, False, False]
 
 
 # ---- tables of the page
@@ -126,7 +145,7 @@ def test_curves_in_the_page_are_those_of_the_records(run: Recomputed, found: Map
 
 def test_classes_in_the_page_are_those_of_the_records(run: Recomputed, last: Mapping[str, Any]) -> None:
     counts = run.setting["data"]["counts"]
-    arms = [name for name in last if name not in ("random", "full") and not name.startswith(("tfidf:", "frozen:"))]
+    arms = [name for name in last if name not in ("random", "full") and not is_baseline(name)]
     for i, label in enumerate(run.setting["data"]["labels"]):
         cells = [str(counts["train"][label]), str(counts["test"][label])]
         for name in ("random", "full", *arms):
@@ -164,7 +183,7 @@ def test_labels_needed_in_the_page_are_those_of_the_records(run: Recomputed, fou
                 beyond if need[what] is None else f"{need[what]:,}" for what in ("labels", "labels_random")
             )
             test = "" if need["test"] is None else f"{need['test']:.4f}"
-            ends = ["", ""] if (labels, of_random) == (beyond, beyond) else [saved(need["saving"]), test]
+            ends = ["", ""] if (labels, of_random) == (beyond, beyond) else [saved(need), test]
             score = f"{need['score']:.4f}"
             rows = [
                 f"| {' | '.join([score, name, labels, of_random, *ends])} |" for name in (arm["strategy"], "every arm")
@@ -172,7 +191,13 @@ def test_labels_needed_in_the_page_are_those_of_the_records(run: Recomputed, fou
             assert any(row in text for row in rows), rows
 
 
-def saved(of: Mapping[str, float | None]) -> str:
+def saved(need: Mapping[str, Any]) -> str:
+    of = need["saving"]
+    if need["labels"] is not None and need["labels_random"] is None:
+        least = 100 * (need["last"] - need["labels"]) // need["last"]
+        return f"at least {least} % " + (
+            "(no interval)" if of["low"] is None else f"[{round(100 * of['low'])} to open]"
+        )
     share = "not reached" if of["share"] is None else f"{round(100 * of['share'])} %"
     if of["low"] is None and of["high"] is None:
         return share if of["share"] is None else f"{share} (no interval)"

@@ -438,6 +438,8 @@ def test_near_copies_are_counted_against_all_that_was_labelled_before(data: Text
 def test_label_counts_beyond_the_data_are_refused(data: TextSet, counted: RunProtocol) -> None:
     with pytest.raises(BadRunError, match="--labels-at ends at 41, and there are 40 training examples"):
         check(data, replace(counted, at=(8, 41)), [0])
+    with pytest.raises(BadRunError, match=r"40 training examples\. Give counts up to that, such as 8,16\."):
+        check(data, replace(counted, at=(8, 16, 41)), [0])
 
 
 def test_a_first_label_count_of_one_is_refused_by_its_name(data: TextSet, counted: RunProtocol) -> None:

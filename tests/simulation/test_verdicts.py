@@ -140,7 +140,7 @@ def test_a_share_of_resamples_is_no_p_yet() -> None:
     assert share < LEVEL
     assert student_p(share, 10) == pytest.approx(stats.t.sf(2.0, 9))
     assert student_p(share, 10) > LEVEL
-    assert (student_p(0.0, 10), student_p(1.0, 10)) == (0.0, 1.0)
+    assert student_p(1.0, 10) == 1.0
 
 
 def test_holm_by_hand() -> None:

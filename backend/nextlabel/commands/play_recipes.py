@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--corpora", type=Path, metavar="DIR", help="where its corpora are (its own folder)")
     parser.add_argument("--out", type=Path, default=Path("runs/recipes"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="seeds played side by side (1)")
-    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (default: all cores shared)")
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="CPU threads of each (1)")
     parser.add_argument("--only-tell", action="store_true", help="play nothing; tell what OUT holds")
     options = parser.parse_args(arguments)
     table = recipes.read_table(options.table, options.corpora)

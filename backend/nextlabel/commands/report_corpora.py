@@ -18,8 +18,9 @@ def main(arguments: Sequence[str]) -> None:
         "--out", type=Path, default=Path("reports"), help="directory of overview.html, README.md and figures (reports)"
     )
     parser.add_argument(
-        "--readme", type=Path, metavar="FILE", help="page whose block for corpora gets a table, a row for each corpus"
-    )
+        "--readme", type=Path, action="append", default=[], metavar="FILE",
+        help="page whose block for corpora gets a table, a row for each corpus (several times)",
+    )  # fmt: skip
     parser.add_argument(
         "--frozen", type=Path, action="append", default=[], metavar="FILE",
         help="file that froze the default that was played: it tells which corpora may confirm it (several times)",

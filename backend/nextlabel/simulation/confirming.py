@@ -33,6 +33,25 @@ class FrozenFile:
         return [option for option, corpora in self.chosen_on.items() if corpus in corpora]
 
 
+def corpus_of(name: str, study: CountStudy) -> str:
+    """What files that froze call the corpus of a run: by its title, or else by its directory's name."""
+    return NAMES.get(study.named, name)
+
+
+def confirmed(studies: Mapping[str, CountStudy], files: Sequence[FrozenFile]) -> list[str]:
+    """The runs, by their directories' names, that a file names as confirming, and that began after it was frozen."""
+    known = {file.sha256: file for file in files}
+    return [
+        name
+        for name, study in studies.items()
+        if (file := known.get(str(study.run.setting.get("frozen")))) and _confirms(file, name, study)
+    ]
+
+
+def _confirms(file: FrozenFile, name: str, study: CountStudy) -> bool:
+    return corpus_of(name, study) in file.confirming and not _begun_before(study, file.frozen_on)
+
+
 def read(path: Path) -> FrozenFile:
     """Raises `BadRunError` when it is no such file."""
     try:
@@ -72,10 +91,10 @@ def doubts(studies: Mapping[str, CountStudy], files: Sequence[FrozenFile]) -> It
 
 
 def _by_file(file: FrozenFile, studies: Mapping[str, CountStudy]) -> Iterator[str]:
-    corpora = {name: NAMES.get(study.named, name) for name, study in studies.items()}
+    corpora = {name: corpus_of(name, study) for name, study in studies.items()}
     before = [name for name, study in studies.items() if _begun_before(study, file.frozen_on)]
     chosen = {name: file.chosen(corpus) for name, corpus in corpora.items()}
-    confirming = [name for name in corpora if corpora[name] in file.confirming and name not in before]
+    confirming = [name for name, study in studies.items() if _confirms(file, name, study)]
     others = [name for name in corpora if name not in (*before, *confirming)]
     exploring, unnamed = ([name for name in others if bool(chosen[name]) is some] for some in (True, False))
     if before:
@@ -97,6 +116,7 @@ def _were(options: Sequence[str]) -> str:
     return "was" if len(options) == 1 else "were"
 
 
-def _begun_before(study: CountStudy, day: str) -> bool:
-    """By the days of its starts, both as in 2026-11-30."""
-    return any(str(start.get("started") or day)[: len(day)] < day for start in study.run.invocations)
+def _begun_before(study: CountStudy, frozen_on: str) -> bool:
+    """By its starts, as far as the file tells the time: 2026-11-30, or 2026-11-30T06:56 of UTC."""
+    started = [str(start.get("started") or frozen_on) for start in study.run.invocations]
+    return any(moment[: len(frozen_on)] < frozen_on for moment in started)

@@ -25,6 +25,7 @@ from nextlabel.simulation.blocks import (
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, InCorpus, OverCorpora, Saving
 from nextlabel.simulation.corpora_study import (
     BETTER,
+    FEW_CORPORA,
     SLIGHTLY_WORSE,
     TOO_FEW,
     UNDECIDED,
@@ -37,6 +38,7 @@ from nextlabel.simulation.corpora_study import (
 )
 from nextlabel.simulation.corpora_tables import hours_section, quality_section, said_alike
 from nextlabel.simulation.count_figures import Bar, BarPanel
+from nextlabel.simulation.count_making import hours_spent
 from nextlabel.simulation.count_quality import qualities
 from nextlabel.simulation.count_report import curve_panel, read_count_study, saving_bar
 from nextlabel.simulation.count_study import CountStudy, ends_of
@@ -60,18 +62,18 @@ SHORT = {  # what a column says whose head is that an arm is at most so much wor
 
 
 def write_report(
-    directories: Sequence[Path], out: Path, first_page: Path | None = None, frozen: Sequence[Path] = ()
+    directories: Sequence[Path], out: Path, pages: Sequence[Path] = (), frozen: Sequence[Path] = ()
 ) -> CorporaStudy:
     """Write figures, `overview.html`, `corpora.json` and `README.md`, or its block for corpora, into `out`; and a short
-    form into the block of a first page, if there is one. `frozen` are the files of defaults that were played.
+    form into the block of other pages. `frozen` are the files of defaults that were played.
 
     Raises `BadRunError` when a run cannot be read or compared, or two directories have one name or the same data.
     """
     report = read_report(directories, frozen)
     try:
-        _write_files(report, directories, out)
-        if first_page is not None:
-            renew_block(first_page, START, END, "the results over corpora", short(report, out, first_page))
+        _write_files(report, directories, out, pages)
+        for page in pages:
+            renew_block(page, START, END, "the results over corpora", short(report, out, page))
     except OSError as error:
         raise BadRunError(f"Cannot write the report to {out}: {error.strerror}. Give another --out.") from None
     return report
@@ -107,9 +109,9 @@ def _has_begun(directory: Path) -> bool:
     return any(record.strategy == RANDOM for record in read_rounds(directory / ROUNDS))
 
 
-def _write_files(report: CorporaStudy, directories: Sequence[Path], out: Path) -> None:
+def _write_files(report: CorporaStudy, directories: Sequence[Path], out: Path, pages: Sequence[Path]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    blocks = list(_blocks(report, _command(report, directories, out), out))
+    blocks = list(_blocks(report, _command(report, directories, out, pages), out))
     (out / "overview.html").write_text(to_html(TITLE, blocks), encoding="utf-8")
     numbers = {"sentences": headlines(report), "doubts": doubts(report), "corpora": report.corpora.as_dict()}
     (out / "corpora.json").write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -119,18 +121,19 @@ def _write_files(report: CorporaStudy, directories: Sequence[Path], out: Path) -
     renew_block(readme, START, END, "the results over corpora", _text(blocks, directories, out))
 
 
-def block(report: CorporaStudy, directories: Sequence[Path], out: Path) -> str:
+def block(report: CorporaStudy, directories: Sequence[Path], out: Path, pages: Sequence[Path] = ()) -> str:
     """What `README.md` says in its block for corpora. Writes nothing."""
-    return _text(list(_blocks(report, _command(report, directories, out), None)), directories, out)
+    return _text(list(_blocks(report, _command(report, directories, out, pages), None)), directories, out)
 
 
 def _text(blocks: Sequence[Block], directories: Sequence[Path], out: Path) -> str:
     return "\n\n".join([*map(block_md, blocks), *_links(directories, out)])
 
 
-def _command(report: CorporaStudy, directories: Sequence[Path], out: Path) -> str:
+def _command(report: CorporaStudy, directories: Sequence[Path], out: Path, pages: Sequence[Path]) -> str:
     frozen = "".join(f" --frozen {file.path}" for file in report.frozen)
-    return f"nextlabel report-corpora {' '.join(map(str, directories))}{frozen} --out {out}"
+    other = "".join(f" --readme {page}" for page in pages)
+    return f"nextlabel report-corpora {' '.join(map(str, directories))}{frozen} --out {out}{other}"
 
 
 def short(report: CorporaStudy, out: Path, page: Path) -> str:
@@ -144,9 +147,13 @@ def short(report: CorporaStudy, out: Path, page: Path) -> str:
     seeds = [row.seeds for *_, row in rows]
     frozen = all(study.run.setting.get("frozen") for _, study, *_ in rows)
     said = ", as new projects are served" if name == LIVE and frozen else NEAREST[name]
-    head = ["corpus", "classes, smallest", "random", name, "saved", f"at most {MARGIN:g} worse", "full data"]
+    confirmed = confirming.confirmed({row[0]: row[1] for row in rows}, report.frozen)
+    others = [study.title for other, study, *_ in rows if other not in confirmed]
+    explored = f" Explored, not confirmed{f': {listing(others)}' if confirmed else ''}." if others else ""
+    target, worse = "macro-F1 to reach", f"at most {MARGIN:g} worse"
+    head = ["corpus", "classes, smallest", target, "random's labels", f"{name}'s", "saved", worse, "full data"]
     table = Table(
-        f"Labels for the same macro-F1 over {from_to(seeds)} paired seed{'s' * (max(seeds) > 1)}; {name}{said}.",
+        f"Labels for random's last macro-F1, {_seeds_in_words(seeds)}; {name}{said}.{explored}",
         head,
         [_short_row(report, *row) for row in rows],
     )
@@ -157,13 +164,29 @@ def short(report: CorporaStudy, out: Path, page: Path) -> str:
     return f"{text}{left_out}\n\n[All arms, curves, and what to distrust]({here}/README.md)."
 
 
+def _seeds_in_words(seeds: Sequence[int]) -> str:
+    return f"{from_to(seeds)} paired seed{'s' * (max(seeds) > 1)}"
+
+
 def _short_row(report: CorporaStudy, name: str, study: CountStudy, arm: Arm, row: InCorpus) -> list[str]:
     pool = (study.run.setting["data"].get("counts") or {}).get("train") or {}
     smallest = f", {100 * min(pool.values()) / study.texts(pool):.1f} %" if pool else ""
     of, full = _arm_row(report, name, study, arm, row), study.comparison.full
     classes = f"{_classes_in_words(study).removesuffix(' classes')}{smallest}"
-    shown = SHORT.get(verdict(row), "shown")
-    return [study.title, classes, of[4], of[3], of[5], shown, f"{full.test.mean:.3f}" if full else "none"]
+    target = study.random.need(RANDOM_FINAL)
+    assert target is not None
+    assert target.test is not None  # random gets to its own last score
+    saved = of[5] if (name, arm.strategy) in report.claims else "not shown"
+    score, whole = f"{target.test:.3f}", f"{full.test.mean:.3f}" if full else "none"
+    return [study.title, classes, score, of[4], of[3], saved, _short_verdict(report, name, arm, row), whole]
+
+
+def _short_verdict(report: CorporaStudy, name: str, arm: Arm, row: InCorpus) -> str:
+    """An arm that is better by one class alone is not called better."""
+    led = report.led(name, arm.strategy)
+    if verdict(row) == BETTER and led and (led[1].low or 0) <= 0:
+        return "shown"
+    return SHORT.get(verdict(row), "shown")
 
 
 def _links(directories: Sequence[Path], out: Path) -> Iterator[str]:
@@ -262,15 +285,22 @@ def _plus(value: float) -> str:
 
 def _table_section(report: CorporaStudy) -> Iterator[Block]:
     yield Heading("Corpus by corpus")
-    head = ["corpus", "classes", "pool", "largest, smallest class", "labels", "random, test", "full data, test"]
-    yield Table("Macro-F1 on test, at the last label count.", head,
-                [_corpus_row(study) for study in report.studies.values()])  # fmt: skip
-    head = ["corpus", "arm", "seeds", "labels", "random's labels", "saved", "difference", "verdict", "seeds to decide"]
     yield Table(
-        "Labels for the same dev macro-F1, that of random at the last count, the share saved in % [95 % interval], and "
-        "the difference of the final test score, with its verdict adjusted by Holm over corpora. Intervals are not "
-        f"adjusted. Seeds to decide whether a loss is above {MARGIN:g}: at the level that Holm leaves to the next "
-        "corpus, where spread and mean stay as they are.",
+        "Macro-F1 on test, at the last label count; hours that all rounds of all arms took together, one after the "
+        "other, whatever ran beside them.",
+        ["corpus", "classes", "pool", "largest, smallest class", "labels", "random, test", "full data, test", "hours"],
+        [_corpus_row(study) for study in report.studies.values()],
+    )
+    head = [
+        *("corpus", "arm", "seeds", "labels", "random's labels", "saved", "whole curve", "last count", "verdict"),
+        "seeds for even odds",
+    ]
+    yield Table(
+        "Labels for the same dev macro-F1, that of random at the last count, the share saved in % [95 % interval; open "
+        "where the run cannot tell], and the difference to random in test macro-F1: its mean over the whole curve, and "
+        "that at the last count with its verdict, adjusted by Holm over corpora. Intervals are not adjusted. With the "
+        f"seeds for even odds half of such studies would tell whether a loss is above {MARGIN:g}: at the level that "
+        "Holm leaves to the next corpus, where spread and mean are what they seem.",
         head,
         [_arm_row(report, *row) for row in report.rows],
     )
@@ -293,6 +323,7 @@ def _corpus_row(study: CountStudy) -> list[str]:
         f"{study.last:,}",
         _over(study.random.final.test),
         _over(full.test) if full else "none",
+        f"{hours_spent(study.run.rounds):.1f}",
     ]
 
 
@@ -311,10 +342,23 @@ def _arm_row(report: CorporaStudy, name: str, study: CountStudy, arm: Arm, row: 
         "not reached" if need.labels is None else f"{need.labels:,}",
         "not reached" if need.labels_random is None else f"{need.labels_random:,}",
         _saved_in_words(need.saving, (name, arm.strategy) in report.claims, row),
+        _area_in_words(arm),
         _difference_bar(name, row).words,
-        "too few seeds" if said == TOO_FEW else said,
+        _verdict_in_words(report, name, arm, said),
         row.non_inferiority.needed if said in (UNDECIDED, TOO_FEW) else "decided",
     ]
+
+
+def _area_in_words(arm: Arm) -> str:
+    assert arm.against_random is not None
+    area = arm.against_random.area.test
+    ends = "" if area.low is None or area.high is None else f" [{_plus(area.low)} to {_plus(area.high)}]"
+    return _plus(area.mean) + ends
+
+
+def _verdict_in_words(report: CorporaStudy, name: str, arm: Arm, said: str) -> str:
+    led = report.led(name, arm.strategy)
+    return "too few seeds" if said == TOO_FEW else f"{said}, mostly by {led[0]}" if led else said
 
 
 def _saved_in_words(saving: Saving | None, is_claimed: bool, row: InCorpus) -> str:
@@ -327,14 +371,15 @@ def _saved_in_words(saving: Saving | None, is_claimed: bool, row: InCorpus) -> s
 
 
 def _summary_section(report: CorporaStudy) -> Iterator[Block]:
-    if all(len(over.corpora) < 2 for over in report.corpora.arms):
+    several = [over for over in report.corpora.arms if len(over.corpora) >= FEW_CORPORA]
+    if not several:
         return
     yield Heading("Over corpora")
     yield Table(
         "Probability that the typical difference between an arm and random, over corpora like these, is below "
         f"-{MARGIN:g} (worse), within {MARGIN:g} of 0 (equivalent), or above {MARGIN:g} (better).",
         ["arm", "corpora", "mean difference", "worse", "equivalent", "better"],
-        [_summary_row(over) for over in report.corpora.arms if len(over.corpora) > 1],
+        [_summary_row(over) for over in several],
     )
     yield Paragraph(
         "By the Bayesian signed-rank test (Benavoli et al., ICML 2014 and JMLR 18, 2017) of the corpora's mean "

@@ -8,6 +8,7 @@ from nextlabel.simulation import baselines, confirming
 from nextlabel.simulation.comparisons import RANDOM_FINAL, Arm, Corpora, InCorpus, OverCorpora, claimed
 from nextlabel.simulation.confirming import FrozenFile
 from nextlabel.simulation.corpora_tables import Qualities
+from nextlabel.simulation.count_quality import Without, led_by_one_class, of_versions
 from nextlabel.simulation.count_study import CountStudy, pressing
 from nextlabel.simulation.curves import SEEDS_FOR_A_CLAIM
 from nextlabel.simulation.provenance import listing
@@ -16,7 +17,7 @@ from nextlabel.simulation.study import from_to
 from nextlabel.simulation.verdicts import MARGIN
 
 FEW_CORPORA, MOST_NAMED = 5, 3
-SAME_TEXTS = (("r8", "r52"), ("reviews-even", "reviews-rare"))
+SAME_TEXTS = ({"r8", "r52"}, {"reviews-even", "reviews-rare"})  # corpora, whatever their directories are called
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ class CorporaStudy:
             for name, study in self.studies.items()
             for arm in study.rivals
         ]
+
+    def led(self, name: str, strategy: str) -> tuple[str, Without] | None:
+        """Of an arm whose difference to random is shown, and more than half of it that of one class: which, and what is
+        left without it."""
+        [of] = [quality for quality in self.qualities[name] if quality.strategy == strategy]
+        without = led_by_one_class(self.studies[name], of)
+        return (self.studies[name].comparison.labels[without.label], without) if without else None
 
     @cached_property
     def claims(self) -> set[tuple[str, str]]:
@@ -145,9 +153,11 @@ def _of_corpora(report: CorporaStudy) -> Iterator[str]:
     forms = [study.title for study in report.studies.values() if study.layout]
     if forms and len(forms) < many:
         yield f"Unlike the others, these ask several questions or allow several labels a text: {listing(forms)}."
-    for pair in SAME_TEXTS:
-        if set(pair) <= set(report.studies):
-            yield f"{listing(list(pair))} are made of the same texts, and count as two."
+    corpora = {name: confirming.corpus_of(name, study) for name, study in report.studies.items()}
+    for same in SAME_TEXTS:
+        if same <= set(corpora.values()):
+            names = listing([name for name, corpus in corpora.items() if corpus in same])
+            yield f"{names} are made of the same texts, and count as several."
     alike: dict[str, list[str]] = {}
     for study in report.studies.values():
         for group in study.alike:
@@ -159,7 +169,8 @@ def _of_corpora(report: CorporaStudy) -> Iterator[str]:
     if report.claims:
         yield (
             "Savings are claimed from a bootstrap over few seeds. Its p-values are corrected for that and, by Holm, "
-            "for all arms and corpora together; the intervals beside savings are not, and are somewhat too narrow."
+            "for all arms and corpora together, but those of live, the default, for corpora alone; the intervals "
+            "beside savings are not, and are somewhat too narrow."
         )
     few = {report.studies[row.corpus].title for over in report.judged for row in over.corpora if has_few(row)}
     if few:
@@ -196,6 +207,6 @@ def _played_by(study: CountStudy) -> dict[str, object]:
 
 def _of_runs(report: CorporaStudy) -> Iterator[str]:
     for name, study in report.studies.items():
-        for doubt in pressing(study):
+        for doubt in (*of_versions(study, report.qualities[name]), *pressing(study)):
             yield f"{name}: {doubt}"
     yield "One split a corpus; each corpus's own report has more to distrust."

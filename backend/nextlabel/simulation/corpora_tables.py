@@ -71,7 +71,7 @@ def quality_section(studies: Mapping[str, CountStudy], qualities: Qualities) -> 
     yield Paragraph(
         "ECE (0 to 1) and the Brier score (0 to 2) are lower the better. Nothing was calibrated after the fit. "
         "Of ECE and Brier score each arm has all its seeds, of F1 differences are paired. "
-        f"Differences have no interval; of a class with fewer than {FEW_EXAMPLES} test texts they say little."
+        f"Differences have no interval; of a class with {FEW_EXAMPLES} test texts or fewer they say little."
     )
 
 

@@ -108,11 +108,17 @@ def times_section(study: CountStudy) -> Iterator[Block]:
     )
 
 
+def hours_spent(records: Sequence[Record]) -> float:
+    """By all stages of these rounds, what was shared between arms once."""
+    stages = sum(seconds for record in records for stage, seconds in record.seconds.items() if stage != "shared")
+    return (stages - sum(record.seconds.get("shared", 0.0) for record in records)) / 3600
+
+
 def _time_row(name: str, machine: str, records: Sequence[Record], stages: Sequence[str]) -> list[str]:
     by_stage = [sum(record.seconds.get(stage, 0.0) for record in records) for stage in stages]
     shared = sum(record.seconds.get("shared", 0.0) for record in records)
     means = [f"{seconds / len(records):.2f}" for seconds in (*by_stage, sum(by_stage), shared)]
-    return [name, machine, str(len(records)), *means, f"{(sum(by_stage) - shared) / 3600:.2f}"]
+    return [name, machine, str(len(records)), *means, f"{hours_spent(records):.2f}"]
 
 
 def making_section(study: CountStudy, command: str) -> Iterator[Block]:

@@ -28,7 +28,7 @@ from nextlabel.simulation.blocks import (
 from nextlabel.simulation.comparisons import RANDOM_FINAL, WAYS, Arm, Need
 from nextlabel.simulation.count_figures import Bar, BarPanel, CurvePanel, ReliabilityPanel
 from nextlabel.simulation.count_making import chosen_by_label, chosen_section, making_section, times_section
-from nextlabel.simulation.count_quality import Quality, last_record, qualities
+from nextlabel.simulation.count_quality import Quality, last_record, of_versions, qualities
 from nextlabel.simulation.count_study import (
     FEW_EXAMPLES,
     CountStudy,
@@ -37,11 +37,11 @@ from nextlabel.simulation.count_study import (
     ends_of,
     headlines,
     is_decided,
-    percent,
+    saved_in_words,
 )
 from nextlabel.simulation.curves import FEWEST_SEEDS, Estimate
 from nextlabel.simulation.figures import Line
-from nextlabel.simulation.provenance import commands, listing, settled
+from nextlabel.simulation.provenance import listing, needed_commands, settled
 from nextlabel.simulation.records import FULL, RANDOM, SETTING, Record, merge, read_json, read_run
 from nextlabel.simulation.study import interval
 from nextlabel.simulation.verdicts import LEVEL
@@ -97,7 +97,7 @@ def update_readme(readme: Path, name: str, report: CountReport, out: Path, comma
     """
     here = Path(os.path.relpath(out, readme.parent)).as_posix()
     said = [block_md(Paragraph(line, strong=True)) for line in headlines(report.study)]
-    made = block_md(Code("\n".join([*commands(report.study.run), command])))
+    made = block_md(Code("\n".join([*needed_commands(report.study.run), command])))
     figure = f"![{curves_alt(report.study)}]({here}/learning-curves.svg)"
     text = "\n\n".join([*said, figure, f"[All tables and numbers]({here}/summary.md). Made by:", made])
     return renew_block(readme, f"<!-- results:{name} -->", "<!-- /results -->", "the results", text)
@@ -122,7 +122,7 @@ def _statistics(report: CountReport) -> dict[str, Any]:
     return {
         "setting": study.run.setting,
         "sentences": headlines(study),
-        "doubts": doubts(study),
+        "doubts": [*of_versions(study, report.qualities), *doubts(study)],
         "comparison": study.comparison.as_dict(),
         **({"questions": _of_questions(report)} if study.layout else {}),
         "at_last_count": {quality.strategy: asdict(quality) for quality in report.qualities},
@@ -151,19 +151,9 @@ def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
     yield from times_section(study)
     yield from making_section(study, command)
     yield Heading("What a sceptic should distrust")
-    yield Items([*_of_versions(report), *doubts(study)])
+    yield Items([*of_versions(study, report.qualities), *doubts(study)])
     yield Heading("Setting")
     yield from settled(study.run)
-
-
-def _of_versions(report: CountReport) -> Iterator[str]:
-    for quality in report.qualities:
-        if quality.one_class:
-            same = "the same" if report.study.layout else "one class"
-            yield (
-                f"{quality.one_class} of {len(quality.seeds)} versions of {quality.strategy} answer {same} for "
-                "every test example: these fits have failed."
-            )
 
 
 def _if_any(study: CountStudy, words: str) -> str:
@@ -212,7 +202,7 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
     if groups:
         yield _savings_picture(groups, _if_any(study, ", with its 95 % interval"), out)
     else:
-        yield Paragraph(f"No target is reached by an arm and by random within {study.last:,} labels.")
+        yield Paragraph(f"No target is reached by an arm within {study.last:,} labels.")
     head = ["target", "dev score", "arm", "labels", "random's labels", "saved", "test there"]
     rows = [row for name in TARGETS for row in _need_rows(study, name)]
     yield Table(
@@ -222,9 +212,10 @@ def _savings_section(study: CountStudy, out: Path) -> Iterator[Block]:
         "The targets: 90, 95 and 98 % of the way on dev from the first label count to full data, and random's dev "
         "score at the last count. Targets are found on dev; the test score is that of the arm's curve at the same "
         "labels. Intervals are a bootstrap over seeds, which take all their arms along; an end is open where too many "
-        f"resamples do not reach the target.{_full_is_known(study)} Savings are claimed only for random's score, and "
-        "only where the bootstrap's p-value, corrected for few seeds and by Holm for the number of arms, is below "
-        f"{LEVEL:g}."
+        "resamples do not reach the target. Where random alone does not, it takes more than the last count, and the "
+        f"saving is at least what that comes to.{_full_is_known(study)} Savings are claimed only for random's score, "
+        "and only where the bootstrap's p-value, corrected for few seeds and by Holm for the number of arms (live, the "
+        f"default, stands for itself), is below {LEVEL:g}."
     )
 
 
@@ -246,7 +237,7 @@ def _savings_picture(groups: Mapping[str, Sequence[Bar]], ends: str, out: Path) 
         alt,
         f"Share of random sampling's labels that an arm does without on the way to a target{ends}. An arrow: "
         "the interval leaves the axis, or is open, as the run cannot tell how far it goes. Hollow: the share itself "
-        "leaves the axis. Targets that are not drawn are reached by no arm together with random.",
+        "leaves the axis. Targets that are not drawn are reached by no arm.",
     )
 
 
@@ -261,7 +252,7 @@ def _saving_groups(study: CountStudy) -> Iterator[tuple[str, list[Bar]]]:
     shown = {arm.strategy for arm in study.drawn}
     for name in TARGETS:
         needs = [(arm, need) for arm, need in _needs(study, name) if arm.strategy in shown]
-        if any(need.saving and need.saving.share is not None for _, need in needs):
+        if any(need.labels is not None for _, need in needs):
             yield _target(study, name), [saving_bar(arm.strategy, need) for arm, need in needs]
 
 
@@ -277,8 +268,7 @@ def saving_bar(name: str, need: Need) -> Bar:
     assert saving is not None  # of an arm that is not random
     low, high = (None if end is None else 100 * end for end in (saving.low, saving.high))
     if saving.share is None:
-        ends = "" if low is None and high is None else " " + ends_of(saving)
-        return Bar(name, None, low, high, _unreached(need) + ends)
+        return Bar(name, None, low, high, _unreached(need))
     known = low is not None or high is not None
     words = f"{round(100 * saving.share)} %" + (f" {ends_of(saving)}" if known else " (no interval)")
     return Bar(name, 100 * saving.share, low, high, words, known and high is None, known and low is None)
@@ -287,7 +277,7 @@ def saving_bar(name: str, need: Need) -> Bar:
 def _unreached(need: Need) -> str:
     if need.labels is None and need.labels_random is None:
         return "neither gets there"
-    return "not reached" if need.labels is None else "random does not"
+    return saved_in_words(need)
 
 
 def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
@@ -300,14 +290,14 @@ def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
         return
     for arm, need in needs:
         labels, random = (beyond if count is None else f"{count:,}" for count in (need.labels, need.labels_random))
-        saved = percent(need.saving).replace("95 % CI ", "") if need.saving else ""
+        saved = saved_in_words(need)
         test = "" if need.test is None else f"{need.test:.4f}"
         yield [_target(study, target), f"{need.score:.4f}", arm.strategy, labels, random, saved, test]
 
 
 def _arms_section(study: CountStudy) -> Iterator[Block]:
     yield Heading("Results by arm")
-    head = ["arm", "paired seeds", "test", "minus random", "at most 0.01 worse", "better", "seeds to decide"]
+    head = ["arm", "paired seeds", "test", "minus random", "at most 0.01 worse", "better", "seeds for even odds"]
     rows = [_verdict_row(arm) for arm in study.comparison.arms]
     full = study.comparison.full
     if full:
@@ -316,8 +306,10 @@ def _arms_section(study: CountStudy) -> Iterator[Block]:
     yield Table(f"Mean test {SCORE} with {study.last:,} labels over paired seeds{ends}.", head, rows)
     yield Paragraph(
         "Differences are paired by seed. Minus random has Student's interval; a verdict is shown when its lower end is "
-        "above -0.01, or above 0. Anything else counts as not shown, which is no proof of the contrary. Verdicts are "
-        "for this corpus alone. All other intervals are percentile bootstraps over seeds (10,000 resamples)."
+        "above -0.01, or above 0. Anything else counts as not shown, which is no proof of the contrary; with the seeds "
+        "for even odds half of such studies would tell whether a loss is above 0.01, at today's spread and difference. "
+        "Verdicts are for this corpus alone. All other intervals are percentile bootstraps over seeds (10,000 "
+        "resamples)."
     )
     head = ["arm", "dev", "minus random", "area (test)", "minus random"]
     rows = [_area_row(arm) for arm in study.comparison.arms]
@@ -401,7 +393,7 @@ def _classes_section(report: CountReport) -> Iterator[Block]:
     yield Table(
         f"Mean F1 on test over seeds, its difference to random, and how many examples of the {one} were chosen after "
         "the start, mean over seeds. Without intervals: "
-        f"of a {one} with fewer than {FEW_EXAMPLES} test examples a difference says little.",
+        f"of a {one} with {FEW_EXAMPLES} test examples or fewer a difference says little.",
         head,
         rows,
     )

@@ -20,7 +20,7 @@ from nextlabel.values.layout import Layout
 
 WELL_FITTED = 0.95  # of its own labels a fit should know at least so many; the field's fits know nearly all
 UNEVEN = 1.25  # times as many seconds for the same fits: something else ran, too
-FEW_EXAMPLES = 10  # of a class in a part: its F1 moves by steps of a tenth
+FEW_EXAMPLES = 10  # of a class in a part, or fewer: its F1 moves by steps of a tenth
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,10 @@ class CountStudy:
     def missing(self) -> set[tuple[int, str]]:
         """Seed and strategy of what was planned or begun, has fewer rounds than were asked for, and did not fail.
 
-        Without full data, which mostly has fewer seeds than the arms; of how many were planned nothing is noted.
+        Of full data the seeds that a start noted; older ones noted none.
         """
         known = {arm for arm in (*self.run.planned, *(r.arm for r in self.run.rounds)) if arm[1] != FULL}
+        known |= {(seed, FULL) for start in self.run.invocations for seed in start.get("full_seeds") or []}
         return {arm for arm in known - set(self.run.failures) if self._played(arm) < self._asked(arm)}
 
     @property
@@ -138,7 +139,9 @@ class CountStudy:
         return len(self.by_arm.get(name, {}).get(seed, ()))
 
     def _asked(self, arm: tuple[int, str]) -> int:
-        """The rounds that the last start asked for; all label counts where none is noted."""
+        """The rounds that the last start asked for; all label counts where none is noted. Full data has one."""
+        if arm[1] == FULL:
+            return 1
         counts, rounds = len(self.run.setting["at"]), self.run.planned.get(arm)
         return counts if rounds is None else min(1 + rounds, counts)
 
@@ -184,8 +187,8 @@ def verdict(arm: Arm) -> str:
     if of.non_inferiority.shown:
         return f"{name} is not worse by more than {MARGIN:g}, and not shown to be better ({shown})"
     return (
-        f"no difference is shown for {name} ({shown}; to tell whether it is worse by more than {MARGIN:g} "
-        f"would take {of.non_inferiority.needed} seeds)"
+        f"no difference is shown for {name} ({shown}; {of.non_inferiority.needed} seeds would tell whether it is worse "
+        f"by more than {MARGIN:g} in half of such studies)"
     )
 
 
@@ -236,6 +239,18 @@ def percent(saving: Saving) -> str:
     return f"{share} {ends_of(saving, '95 % CI ')}"
 
 
+def saved_in_words(need: Need) -> str:
+    """What an arm saves on the way to a target, in percent, as a cell of a table. Random that does not get there takes
+    more than the last count."""
+    saving = need.saving
+    if saving is None:
+        return ""
+    if need.labels is not None and need.labels_random is None:
+        ends = " (no interval)" if saving.low is None else f" {ends_of(saving)}"
+        return f"at least {math.floor(100 * (1 - need.labels / need.last))} %{ends}"
+    return percent(saving).replace("95 % CI ", "")
+
+
 def ends_of(saving: Saving, name: str = "") -> str:
     """The interval of a saving in percent; an end that the run cannot tell is open."""
     low, high = ("open" if end is None else f"{round(100 * end)}" for end in (saving.low, saving.high))
@@ -258,7 +273,7 @@ def doubts(study: CountStudy) -> list[str]:
 
 def pressing(study: CountStudy) -> list[str]:
     """The doubts that concern what was played, not how all such runs are designed."""
-    return [*_left_out(study), *_of_fits(study), *_of_making(study)]
+    return [*_of_curves(study), *_left_out(study), *_of_fits(study), *_of_making(study)]
 
 
 def _of_seeds(study: CountStudy) -> Iterator[str]:
@@ -270,7 +285,10 @@ def _of_seeds(study: CountStudy) -> Iterator[str]:
         assert arm.against_random is not None
         of = arm.against_random.final_test.non_inferiority
         when = "too few seeds to tell how many" if of.p is None else f"{of.needed} seeds"
-        yield f"{arm.strategy} is undecided, which counts as not shown: {when} would decide at today's spread."
+        yield (
+            f"{arm.strategy} is undecided, which counts as not shown: {when} would decide in half of such studies, at "
+            "today's spread and difference."
+        )
     full = study.comparison.full
     if full is None:
         yield "There is no full data: how far the arms are from what all labels give cannot be told."
@@ -401,7 +419,7 @@ def _of_classes(study: CountStudy) -> Iterator[str]:
     for part in ("dev", "test"):
         by_label = counts.get(part) or {}
         absent = [label for label in study.comparison.labels if not by_label.get(label)]
-        few = {label: n for label, n in by_label.items() if 0 < n < FEW_EXAMPLES}
+        few = {label: n for label, n in by_label.items() if 0 < n <= FEW_EXAMPLES}
         hence = ", hence in no score of a question with one answer" if study.layout else f", hence in no {part} score"
         if by_label and absent:
             yield f"Without {part} examples{hence}: {_some(absent)}."
@@ -410,7 +428,7 @@ def _of_classes(study: CountStudy) -> Iterator[str]:
             one, many = ("label", "labels") if study.layout else ("class", "classes")
             have = f"{one} has" if len(few) == 1 else f"{many} have"
             yield (
-                f"{len(few)} {have} fewer than {FEW_EXAMPLES} {part} examples ({names}), and as much weight in "
+                f"{len(few)} {have} {FEW_EXAMPLES} {part} examples or fewer ({names}), and as much weight in "
                 "macro-F1 as the largest."
             )
 
@@ -483,7 +501,8 @@ def _of_design(study: CountStudy) -> Iterator[str]:
     yield (
         "Bootstrap intervals (curves, areas, savings) are somewhat too narrow with few seeds: with 10 they leave the "
         "truth out in nearly 10 % of cases, not in 5 %. A claim of savings needs more than an interval above 0: its "
-        "p-value is corrected for few seeds and, by Holm, for the number of arms."
+        "p-value is corrected for few seeds and, by Holm, for the number of arms (live, the default, stands for "
+        "itself)."
     )
     yield (
         "Labels needed lie between two counts by interpolation; versions were fitted at "

@@ -30,7 +30,7 @@ SERVED_HERE: Mapping[str, object] = {
     "auto_batch_size": auto_recipe.BATCH,
     **{f"auto_{name}": value for name, value in auto_recipe.FIXED.items()},
 }
-PARTS = ("strategy", "seeds", "full_seeds")  # of which a part may be played, and the rest later
+PARTS = ("strategy", "seeds", "full_seeds", "labels_at")  # of which a part may be played, and the rest later
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ def _content(identity: str) -> str:
 
 
 def _is_part(given: object, frozen: object) -> bool:
-    """Random sampling is an arm of every run, and baselines do not depend on what was frozen."""
+    """Random sampling is an arm of every run, baselines do not depend on what was frozen, and a corpus may have fewer
+    texts than the last label count."""
+    if isinstance(given, tuple) and isinstance(frozen, tuple):
+        return given == frozen[: len(given)]
     if isinstance(given, int) and isinstance(frozen, int):
         return given <= frozen
     if not isinstance(given, list) or not isinstance(frozen, list):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from nextlabel.simulation.blocks import Block, Code, Paragraph, Table
 from nextlabel.simulation.records import FULL, Record, Run
@@ -10,6 +11,17 @@ from nextlabel.simulation.records import FULL, Record, Run
 def commands(run: Run) -> list[str]:
     """The different commands that played it, in order."""
     return list(dict.fromkeys(str(i["command"]) for i in run.invocations if "command" in i))
+
+
+def needed_commands(run: Run) -> list[str]:
+    """The same without those whose seeds and arms a later start takes up again, all of them: with these it is made."""
+    plans = [
+        {(seed, name) for seed in i.get("seeds") or [] for name in i.get("strategies") or []} for i in run.invocations
+    ]
+    again = [any(plan and plan <= later for later in plans[n + 1 :]) for n, plan in enumerate(plans)]
+    return commands(
+        replace(run, invocations=[i for i, is_again in zip(run.invocations, again, strict=True) if not is_again])
+    )
 
 
 def starts(run: Run) -> Table:

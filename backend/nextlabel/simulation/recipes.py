@@ -118,9 +118,7 @@ def _number(value: object) -> float:
     return float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
 
 
-def play(
-    table: RecipeTable, base_model: str, out: Path, command: str, workers: int, threads: int | None
-) -> Sequence[str]:
+def play(table: RecipeTable, base_model: str, out: Path, command: str, workers: int, threads: int) -> Sequence[str]:
     """Play what OUT does not hold yet; why arms failed, in sentences."""
     failed: list[str] = []
     for corpus in table.corpora:

@@ -146,9 +146,10 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
     classifiers.load_base(protocol.recipe)
     size, available = protocol.start_size(len(data.train)), len(data.train)
     if protocol.at and protocol.at[-1] > available:
+        fitting = ",".join(str(count) for count in protocol.at if count <= available)
         raise BadRunError(
             f"--labels-at ends at {protocol.at[-1]}, and there are {available} training examples. Give counts up to "
-            "that."
+            f"that{f', such as {fitting}' if ',' in fitting else ''}."
         )
     if protocol.at and size < 2:
         raise BadRunError(f"--labels-at begins with {size}. Give counts from 2 on, as a fit needs two classes.")

@@ -158,6 +158,8 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
     yield from dependent(data)
     for group in textsets.alike(data.labels):
         yield f"{' and '.join(map(repr, group))} are taken as different classes; write them alike if they are one"
+    if not data.form:
+        yield from textsets.doubtful(data.counts()["train"])
     for part, counts in data.counts().items():
         missing = [label for label, count in counts.items() if not count]
         if missing:

@@ -18,9 +18,10 @@ k p-values ascending, the adjusted i-th (from 0) is the largest of min(1, (k - j
 Corpora with too few seeds for a verdict count among the k. Nothing is adjusted for the number of arms.
 
 Seeds needed. The smallest n up to 1,000 with t(1 - 0.025 / u, n - 1) s / sqrt(n) <= |d + m|: so many seeds decide, for
-or against, where spread and mean stay as they are. It is at least `SEEDS_FOR_A_CLAIM` and, where it is not shown yet,
-more than there are. In a corpus alone u is 1. Over corpora u is how many of the k have not an adjusted p below 0.025,
-at least 1: the level that Holm leaves to the next of them, where the others stay as they are. None: more than 1,000.
+or against, in half of such studies, where spread and mean are what they seem. It is at least `SEEDS_FOR_A_CLAIM` and,
+where it is not shown yet, more than there are. In a corpus alone u is 1. Over corpora u is how many of the k have not
+an adjusted p below 0.025, at least 1: the level that Holm leaves to the next of them, where the others stay as they
+are. None: more than 1,000.
 
 Summary over corpora. The Bayesian signed-rank test (Benavoli et al., "A Bayesian Wilcoxon signed-rank test based on the
 Dirichlet process", ICML 2014; "Time for a change", JMLR 18, 2017) with -0.01 to 0.01 as the region of practical
@@ -58,8 +59,8 @@ class Verdict:
     """Whether the true difference is shown to be above -`margin`.
 
     `p` is one-sided, and None with fewer than `FEWEST_SEEDS`; `adjusted_p` by Holm over corpora, and `p` in a corpus
-    alone. `verdict` is "shown", "not shown" or "too few seeds". `seeds_needed` would decide at today's spread and mean;
-    None where that is more than 1,000, or where `p` is None.
+    alone. `verdict` is "shown", "not shown" or "too few seeds". `seeds_needed` would decide in half of such studies, if
+    spread and mean are those of today; None where that is more than 1,000, or where `p` is None.
     """
 
     margin: float
@@ -75,7 +76,7 @@ class Verdict:
 
     @property
     def needed(self) -> str:
-        """How many seeds would decide, in words."""
+        """How many seeds would decide in half of such studies, in words."""
         if self.p is None:
             return "unknown"
         return f"more than {MOST_SEEDS:,}" if self.seeds_needed is None else str(self.seeds_needed)
@@ -101,7 +102,7 @@ class Difference:
 class SignedRank:
     """How probable it is that an arm is, over corpora like these, typically worse than random, equivalent, or better.
 
-    The three add up to 1, and are about the typical difference: worse is below -`rope` of macro-F1, better above it.
+    The three add up to 1, and are about the typical difference: worse is below -`MARGIN` of macro-F1, better above it.
     `mean` is that of the `corpora`.
     """
 
@@ -110,7 +111,6 @@ class SignedRank:
     better: float
     mean: float
     corpora: int
-    rope: float = MARGIN
 
 
 def difference(by_seed: Sequence[float]) -> Difference:
@@ -158,9 +158,8 @@ def _quantile(freedom: int, among: int = 1) -> float:
 
 
 def student_p(share: float, seeds: int) -> float:
-    """The one-sided p of a share of a bootstrap's resamples over so many seeds, which is too small as it stands."""
-    if not share:
-        return 0.0
+    """The one-sided p of a share above 0 of a bootstrap's resamples over so many seeds, which is too small as it
+    stands."""
     with of_extra("simulation", "A verdict"):
         from scipy import stats
     return float(_student(seeds - 1).sf(stats.norm.isf(share) * math.sqrt((seeds - 1) / seeds)))

@@ -126,7 +126,7 @@ def test_the_limit_of_pythons_own_reader_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", "\r\r\n", "\n\n"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\ufeff\ufeff"])
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl"])
 def test_line_ends_of_every_system_and_marks_do_not_matter(name: str, mark: str, ends: str) -> None:
     lines = {

@@ -26,6 +26,7 @@ from nextlabel.simulation.datasets.corpora import (
 from nextlabel.simulation.datasets.textsets import (
     TextSet,
     alike,
+    doubtful,
     download,
     of_pairs,
     read_files,
@@ -255,7 +256,10 @@ def test_the_lines_of_a_doubled_id_are_both_named(tmp_path: Path) -> None:
         ("t.tsv", "text\ttext\tlabel\na\ta\t1\n", "expected a header with one column 'text', found 2 of that name"),
         ("t.csv", "text,label,label\na,1,1\n", "expected a header with one column 'label', found 2 of that name"),
         ("t.tsv", "text,label\na,1\n", "If commas or semicolons separate the fields, name the file .csv"),
-        ("t.csv", "", ", line 1: expected a header with one column 'text', found the columns none"),
+        ("t.csv", "", "'text', found the columns none. The file is empty, or begins with an empty line: give one with"),
+        ("t.csv", "Text,Label\na,1\n", "found the columns 'Text', 'Label'. Capitals count: give the name as it is"),
+        ("t.csv", "text|label\na|1\n", "Fields between | are not read: save them with commas, as .csv."),
+        ("t.csv", "sep=;\ntext;label\na;1\n", "The first line is for spreadsheets: take it out."),
         ("t.tsv", b"text\tlabel\na\t1\ncaf\xe9\t0\n", ", line 3: the bytes e9 are not UTF-8"),
         ("t.csv", b"text,label\na,1\ncaf\xe9,0\n", ", line 3: the bytes e9 are not UTF-8"),
         ("t.jsonl", b'{"text": "caf\xe9", "label": 1}\n', ", line 1: the bytes e9 are not UTF-8"),
@@ -555,7 +559,29 @@ def test_the_positive_class_may_be_given_in_any_form(tmp_path: Path) -> None:
 def test_classes_that_may_be_one_are_found() -> None:
     assert alike(["pos", "POS", "neg", "so so", "So  so", "neutral"]) == [("pos", "POS"), ("so so", "So  so")]
     assert alike(["1", "1.0", "2"]) == [("1", "1.0")]
+    assert alike(["1", "true", "false"]) == [("1", "true")]
     assert alike(["a", "b"]) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["NA", "nan", "neg", "pos"], "'NA', 'nan' is taken as a class; if that stands for 'no label', leave these"),
+        (["0.143", "0.286", "2"], "numbers such as 0.143 are taken as names of classes; is --label the right column?"),
+        (["x;y", "x", "y"], "'x;y' is taken as a class of its own, beside those that it consists of; where any labels"),
+        (["a and b", "a", "b", "1.0", "c/d"], ""),
+    ],
+)
+def test_classes_that_may_be_none_are_doubted(classes: Sequence[str], said: str) -> None:
+    found = list(doubtful(dict.fromkeys(classes, 2)))
+    assert [line[: len(said)] for line in found] == [said] * bool(said)
+
+
+def test_classes_of_one_example_each_are_doubted(tmp_path: Path) -> None:
+    ids = labelled(tmp_path, "ids.csv", [str(i) for i in range(30)])
+    assert list(doubtful(read_labelled(ids, ids).counts()["train"])) == [
+        "30 of 30 classes have one example to learn from, such as '0'; is --label the right column?"
+    ]
 
 
 def test_a_class_that_is_only_judged_by_is_named_and_counted(tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def _decoded(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadCorpusError(_not_utf8(path, content.removeprefix(b"\xef\xbb\xbf"), error)) from None
+    text = text.lstrip("\ufeff")  # some programs write a mark before the one that is there
     return text if "\n" in text else text.replace("\r", "\n")
 
 
@@ -262,9 +263,22 @@ def _wrong_header(header: Sequence[str], name: str) -> str:
         return f"{expected}{header.count(name)} of that name: {listed(header)}. Rename the others."
     if len(header) == 1 and any(name in header[0].split(sep) for sep in ",;"):
         return f"{expected}{listed(header)}. If commas or semicolons separate the fields, name the file .csv."
+    found = f"{expected}the columns {listed(header) or 'none'}."
+    return f"{found} {_header_remedy(header, name)}"
+
+
+def _header_remedy(header: Sequence[str], name: str) -> str:
+    if not any(header):
+        return "The file is empty, or begins with an empty line: give one with a header and rows."
+    if header[0].startswith("sep="):
+        return "The first line is for spreadsheets: take it out."
+    if len(header) == 1 and name in header[0].split("|"):
+        return "Fields between | are not read: save them with commas, as .csv."
+    if any(column.casefold() == name.casefold() for column in header):
+        return "Capitals count: give the name as it is written there."
     return (
-        f"{expected}the columns {listed(header) or 'none'}. The first line is taken as the header: if it is an example "
-        "already, put a line with the columns' names before it."
+        "The first line is taken as the header: if it is an example already, put a line with the columns' names before "
+        "it."
     )
 
 

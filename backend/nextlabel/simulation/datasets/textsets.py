@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,8 @@ POSITIVE = (
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 WHOLE_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]{0,17})\.0+", re.ASCII)  # as tables write the number 1 among others: 1.0
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)  # within int64, also after ids of two more files
+DECIMAL = re.compile(r"-?[0-9]*[.,][0-9]+", re.ASCII)
+SEPARATORS = (";", "|", ",", "/")  # of several labels in one field
 WITHHELD = ("-1", "?", "none", "null", "nan", "n/a", "na", "unknown", "unlabeled", "unlabelled")
 
 
@@ -341,11 +343,39 @@ def _renamed(title: str, names: Mapping[str, str]) -> list[str]:
 
 
 def alike(labels: Sequence[str]) -> list[tuple[str, ...]]:
-    """Classes that may be one by mistake: they differ in case, in blanks, or as 1 and 1.0 do."""
+    """Classes that may be one by mistake: they differ in case, in blanks, or as 1, 1.0 and true do."""
     groups: dict[str, list[str]] = {}
     for label in labels:
-        groups.setdefault(" ".join(_usual(label).casefold().split()), []).append(label)
+        name = " ".join(_usual(label).casefold().split())
+        groups.setdefault({"true": "1", "false": "0"}.get(name, name), []).append(label)
     return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def doubtful(examples: Mapping[str, int]) -> Iterator[str]:
+    """What speaks against the classes of a training set being classes, by how many examples each has."""
+    withheld = [label for label in examples if label.casefold() in WITHHELD]
+    if withheld:
+        yield f"{listed(withheld)} is taken as a class; if that stands for 'no label', leave these rows out"
+    decimals = [label for label in examples if DECIMAL.fullmatch(label) and label == _usual(label)]
+    if decimals:
+        yield f"numbers such as {decimals[0]} are taken as names of classes; is --label the right column?"
+    single = [label for label, count in examples.items() if count == 1]
+    if 2 * len(single) > len(examples):
+        yield (
+            f"{len(single)} of {len(examples)} classes have one example to learn from, such as {single[0]!r}; is "
+            "--label the right column?"
+        )
+    for label in examples:
+        separator = next((sep for sep in SEPARATORS if _consists_of(label.split(sep), examples)), None)
+        if separator:
+            yield (
+                f"{label!r} is taken as a class of its own, beside those that it consists of; where any labels may be "
+                f"given, say --label-separator {separator!r}"
+            )
+
+
+def _consists_of(parts: Sequence[str], labels: Collection[str]) -> bool:
+    return len(parts) > 1 and all(part.strip() in labels for part in parts)
 
 
 def _known(source: _Source, labels: Collection[str], column: str) -> dict[str, str]:
