@@ -20,7 +20,7 @@ from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting, until
-from nextlabel.learning.stability import changed_share
+from nextlabel.learning.stability import STEP, changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
@@ -283,25 +283,24 @@ def _temperature(asked: Asked, registry: Registry) -> float:
 
 
 def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Sequence[_Label]) -> NextLabels:
-    """How many answers the last fit changed on what is left."""
-    parent = asked.card.parent
-    if parent is None or parent not in registry.versions(asked.card.project):
-        return NextLabels(why="there is no version before the active one to compare it with")
-    before, rng = registry.card(asked.card.project, parent), np.random.default_rng(asked.seed)
+    """How many answers the last labels changed on what is left: beside the newest version that knows so many less."""
+    known, cards = asked.card.examples, registry.cards(asked.card.project)
+    before = next((card for card in cards if not card.refused and known - card.examples >= STEP), None)
+    if before is None:
+        return NextLabels(why=f"no version is kept that knows {STEP} labels less than the active one")
+    rng = np.random.default_rng(asked.seed)
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]
     examples = asked.pool.examples(drawn)
     forms = {asks(layout) for layout in (before.layout, asked.card.layout, asked.config.question.layout)}
     if not examples or before.labels != asked.card.labels or len(forms) > 1:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
-    labels = asked.card.examples - before.examples
-    if labels <= 0:  # some were left out, deleted or held out since
-        return NextLabels(why="the active version knows no more labels than the one before it")
     try:
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
     seconds, people = _work(given)
+    labels = known - before.examples
     return NextLabels(labels, changed_share(*said), len(examples), seconds, left=len(open_ids), people=people)
 
 

@@ -513,6 +513,11 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
+    def labelled_since(self, at: str) -> bool:
+        """Whether a task of the pool's was answered after that ISO time; not where that is empty."""
+        sql = f"FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout AND {FIRST_GIVEN} > ?"
+        return bool(at) and bool(self._count(f"SELECT EXISTS (SELECT 1 {sql})", at))
+
     def labelled_scores(self, but: Collection[int] = ()) -> dict[str, dict[int, float]]:
         """Of each order the scores with which labelled tasks of the pool's were published, by task: they were asked
         for, whether the labels count or not. Tasks `but` those, which were published anew after they were labelled."""

@@ -173,7 +173,7 @@ class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
     `unknown_words` are of the sample that `sample` names. The backend was at `backend_url` when it was last found to be
-    ours, empty when that is not known.
+    ours, and has been registered `since` that ISO time; empty when that is not known.
     """
 
     connected: bool = False
@@ -181,6 +181,7 @@ class ProjectState(Record):
     sample: str = ""
     unknown_words: UnknownWords = field(default_factory=UnknownWords)
     backend_url: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True)
