@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from nextlabel.learning.heads import EVERY
 from nextlabel.settings import load_settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import CertificateStatus
 from nextlabel.versions.audits import Audits
 
 StartBackend = Callable[..., LocalBackend]
@@ -119,7 +121,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
 
     served = list[int]()
     wait_until(lambda: "nextlabel-audit-2-" in followed(project), "the queue to hold the audit")
-    wait_until(lambda: project.board.quality(project.id).order == head, "figures of what is audited")
+    look_at_the_figures(project, head)
     for place in range(needed):
         served.append(answer(project, audit, served))
         if place == 3:
@@ -130,7 +132,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert served == audit.ids_N[:needed].tolist(), "nothing but the audit's tasks, in the order of the draw"
     wait_until(lambda: followed(project) == head, "the queue to follow the head again")
     assert "ended, as all tasks are certified" in certificate("status")[1]
-    wait_until(lambda: project.board.certificate(project.id).claim, "the claim to be told on the page")
+    look_at_the_board(project, audit, needed)
 
     file = tmp_path / "certificate.json"
     assert certificate("issue", "--out", file, "--labels", tmp_path / "labels.csv")[0] == 0
@@ -181,6 +183,18 @@ def leave_to_the_machine(project: LiveProject) -> None:
     wait_until(lambda: "nobody is asked for" in str(project.board.queue(project.id).remarks), "the page to say so")
     change(project.studio, load_settings(), project.id, {"after_certificate": ""})
     wait_until(asked_for, "tasks of the pool in the queue again")
+
+
+def look_at_the_figures(project: LiveProject, head: str) -> None:
+    """They are of what is audited."""
+    wait_until(lambda: project.board.quality(project.id).order == head, "figures of what is audited")
+
+
+def look_at_the_board(project: LiveProject, audit: Audit, labels: int) -> None:
+    """All is certified, without an error."""
+    wait_until(lambda: project.board.certificate(project.id).claim, "the claim to be told on the page")
+    told = replace(project.board.certificate(project.id), claim="")
+    assert told == CertificateStatus(2, "", labels, audit.asked_for, 0, 0, len(audit.ids_N))
 
 
 def edit_a_certified_text(project: LiveProject, certificate: Certificate, directory: Path) -> None:

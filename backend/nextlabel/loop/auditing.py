@@ -3,7 +3,7 @@
 Nothing is fitted meanwhile, neither a version nor a head, so that the audited one stays in force.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ from nextlabel.values.layout import ANY_OF, Cut, Layout, decoded, encoded, unask
 from nextlabel.values.queue import Ranked, to_score
 from nextlabel.values.versions import Card, audit_name, version_of
 from nextlabel.versions import heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 AHEAD = 64  # tasks beyond the last that counts: nobody is told that there are none while the last answers come
@@ -198,6 +199,17 @@ class Progress:
         return passed(self.audit, self.counted)
 
     @property
+    def skipped(self) -> int:
+        """How many of them are of tasks without one."""
+        return sum(answer.label is None for answer in self.counted)
+
+    @property
+    def wrong(self) -> int:
+        """How many of them are others than the machine's."""
+        rows = zip(self.counted, self.audit.said, strict=False)
+        return sum(answer.label not in (None, said) for answer, said in rows)
+
+    @property
     def over(self) -> str:
         """Why no more labels are needed; empty while they are."""
         if self.part == self.audit.plan.parts[-1]:
@@ -291,6 +303,17 @@ def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
 def claim_of(pool: Pool, config: LabelConfig, audit: Audit) -> str:
     """What its certificate says, by the labels of now; empty without one."""
     return claim(audit, progress(pool, config, audit).counted)
+
+
+def said_since(pool: Pool, config: LabelConfig, audits: Audits, audit: Audit) -> Iterator[str]:
+    """What later audits of the same version say, which may be less."""
+    for number in range(audit.number + 1, audits.next_number(audit.project)):
+        try:
+            later = audits.load(audit.project, number)
+        except BadAuditError:  # that one's certificates cannot be verified, and this one's can
+            continue
+        if later.version == audit.version:
+            yield f"The same version was audited again since. {progress(pool, config, later).message}."
 
 
 def certified_questions(pool: Pool, config: LabelConfig, audit: Audit) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.project_options import audits_begun, note_audits
 from nextlabel.learning.certificate import Audit, Certified, Records, Verdict, certified_labels, digest, issue, verdict
-from nextlabel.loop.auditing import InForce, Progress, freeze_pool, hopeless, in_force, progress, records_of
+from nextlabel.loop.auditing import InForce, Progress, freeze_pool, hopeless, in_force, progress, records_of, said_since
 from nextlabel.loop.sync import sync
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, control_of
@@ -109,7 +109,8 @@ class Auditor:
             return Verdict([other], [])
         with self._opened() as opened:
             audit = self._audits.load(self._project, number) if isinstance(number, int) else self._last()
-            return verdict(found, self._records(opened, audit))
+            wrong, to_know = verdict(found, self._records(opened, audit))
+            return Verdict(wrong, [*to_know, *said_since(opened.pool, opened.config, self._audits, audit)])
 
     def _records(self, opened: _Opened, audit: Audit) -> Records:
         followed = opened.project.model_version or ""
