@@ -27,6 +27,7 @@ from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import Answers, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
+from nextlabel.versions.history import FILE
 
 SHARE = 0.25
 FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 89), range(1001, 1193), range(2001, 2101)
@@ -97,6 +98,12 @@ def test_at_a_planned_look_the_gain_is_measured_by_control_labels(house: House) 
     assert -1 <= measured.gain <= 1
     assert measured.error > 0
     assert asked(house).measured == measured, "the same when asked again"
+    some = [row(task, 5 + task - CONTROL[0], control=True) for task in CONTROL[::4]]
+    house.pool.upsert([replace(one, votes=(replace(one.votes[0], label="pos"),)) for one in some])
+    again = asked(house).measured
+    assert (again.gain, again.error) == (measured.gain, measured.error), "a look is taken once, whatever is relabelled"
+    (house.registry.home(PROJECT) / FILE).unlink()
+    assert asked(house).measured.gain != measured.gain, "that is kept beside the versions, which a backup has"
     assert [point.labels for point in measured.at_random] == [16, 32, 64]
     assert all(0 <= point.low <= point.value <= point.high <= 1 for point in measured.at_random)
 

@@ -17,8 +17,7 @@ right.
 
 "Helps" is said when gain / error passes the one-sided 1 % point at one of four planned looks, and at no other number
 of labels: in 3 % of the projects with up to eight classes whose order gains nothing, in 13 % of those with twenty
-(reports/helping). The first look is at three blocks,
-as the spread of two heads is a single difference.
+(reports/helping). The first look is at three blocks, as the spread of two heads is a single difference.
 """
 
 import math

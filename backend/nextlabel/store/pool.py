@@ -29,7 +29,6 @@ from nextlabel.store.arrays import AT_A_TIME, Latest, RecordFiles, Records, Valu
 from nextlabel.store.state import (
     AgainState,
     ControlState,
-    LooksState,
     MarkState,
     QueueState,
     Record,
@@ -109,7 +108,7 @@ READ_AGAIN = (
     "newly_answered",
 )  # tables of any release, not `marked`
 # Of `meta`, the same in any release: nobody else knows it.
-NOTED = (ControlState, MarkState, LooksState, QueueState, AgainState, ToldState)
+NOTED = (ControlState, MarkState, QueueState, AgainState, ToldState)
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision

@@ -143,14 +143,6 @@ class MarkState(Record):
 
 
 @dataclass(frozen=True)
-class LooksState(Record):
-    """Planned looks at whether the order helps, by what was compared: of each the number of control labels, the gain,
-    its error and the luck in it. None is taken twice. `loop.helping` writes it."""
-
-    taken: Mapping[str, tuple[tuple[int, float, float, float], ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class AgainState(Record):
     """What was asked about again. `loop.look_again` writes it.
 
@@ -199,7 +191,6 @@ _KINDS: tuple[type[Record], ...] = (
     StartState,
     ControlState,
     MarkState,
-    LooksState,
     AgainState,
     ProjectState,
     ToldState,
