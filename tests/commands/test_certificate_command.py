@@ -1,6 +1,7 @@
 """What `nextlabel certificate` says before an audit, of pools of any size, and that it takes turns. The whole way is
 played in tests/loop/test_audit_live.py."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.audits import AUDIT
-from nextlabel.commands.certificate import takes
+from nextlabel.commands.certificate import _verify, takes
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.learning.audit import allowed, labels_without_error, spent
@@ -37,7 +38,7 @@ def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -
     assert f"It takes {most} labels at most." in about
     size = audit.plan.parts[0].size
     needed = -(-labels_without_error(size, audit.plan.level) * tasks // size)
-    assert f"about {needed} " in without_error
+    assert (f"about {needed} " in without_error) == (needed < tasks)
     assert without_error.startswith("Not possible") == (needed > most)
     assert needed <= tasks
     said = " ".join(others).replace(",", "")
@@ -47,7 +48,7 @@ def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -
 
 
 def test_of_so_few_tasks_that_all_are_to_be_labelled_that_is_said() -> None:
-    *_, few, at_most = takes(audit_of(6, 200))
+    _, few, at_most = takes(audit_of(6, 200))
     assert few == "So few tasks are certified only by labelling them all: nothing is left to the machine."
     assert at_most == "Not possible if any of them is wrong."
 
@@ -58,6 +59,33 @@ def test_where_too_few_labels_are_given_that_is_said_with_how_many_it_takes() ->
         said[1] == "Not possible with 50 labels: even if none is wrong, about 70 are needed. Give --labels 70 or more."
     )
     assert all(line.endswith("with 50 the chance is less than one half") for line in said[3:-1])
+
+
+def test_of_one_task_it_is_not_said_that_it_is_several() -> None:
+    assert "gives to 1 task, or" in next(takes(audit_of(1, 200)))
+    assert "takes 1 label at most" in next(takes(audit_of(216, 1)))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "labels", "why"), [(216, 50, "Not possible with 50 labels"), (6, 200, "So few tasks")]
+)
+def test_an_audit_that_cannot_succeed_is_not_begun_and_spends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: int, labels: int, why: str
+) -> None:
+    """Whatever would be frozen; nothing else is asked, least of all Label Studio to count it."""
+    nobody = LabelStudioClient("http://127.0.0.1:9", "token")
+    auditor = Auditor(Settings(_env_file=None, model_dir=tmp_path), Registry(tmp_path), nobody, JobQueue(tmp_path), 7)
+    monkeypatch.setattr(auditor, "_opened", nullcontext)
+    monkeypatch.setattr(auditor, "_frozen", lambda *_: (audit_of(tasks, labels), None))
+    with pytest.raises(BadAuditError, match=f"No audit of project 7 was begun. {why}"):
+        auditor.start(labels, 0.05)
+    assert Audits(tmp_path).next_number(7) == 1
+
+
+def test_brackets_in_brackets_are_no_certificate(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    with pytest.raises(BadAuditError, match="holds no certificate"):
+        _verify(None, tmp_path / "deep.json")  # type: ignore[arg-type]  # nobody is asked
 
 
 def test_what_wrong_labels_cost_is_as_computed_for_a_pool_without_end_and_less_in_a_small_one() -> None:

@@ -213,6 +213,8 @@ def test_a_mistyped_option_that_was_saved_in_label_studio_is_said_and_connecting
     [row] = studio.ml_backends(project.id)
     mistyped = {"nextlabel": {**row.extra_params["nextlabel"], "window": "many", "fit_every": 7}}
     studio.update_ml_backend(row.id, project.id, row.url, row.title, "", "", mistyped)
+    [changed] = studio.ml_backends(project.id)
+    assert changed.since == row.since > "2020", "since when it is connected tells whether marks may be lost"
     said = "nextlabel.window='many'; expected a whole number of tasks, at least 1."
     wait_until(lambda: said in project.board.queue(project.id).message, "it to be said")
     assert project.board.queue(project.id).state == "refused"

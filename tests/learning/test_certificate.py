@@ -97,7 +97,10 @@ def test_a_certificate_says_what_it_is_about_and_the_records_have_nothing_agains
 def test_the_labels_that_it_is_about_are_people_s_where_they_gave_one() -> None:
     found = certified_labels(AUDIT, answered(AUDIT, KNOWN.answers))
     surest_N = issued(KNOWN)["result"]["threshold"] <= SURE_N
-    assert [one.task for one in found] == sorted(AUDIT.ids_N[surest_N].tolist())
+    skipped = {int(task) for task, label in zip(AUDIT.ids_N, GIVEN, strict=False) if label is None}
+    surest = AUDIT.ids_N[surest_N].tolist()
+    assert skipped & set(surest)
+    assert [one.task for one in found] == sorted(set(surest) - skipped), "the claim leaves out what was skipped"
     by_people = {int(task): label for task, label in zip(AUDIT.ids_N, GIVEN, strict=False) if label}
     said = dict(zip(AUDIT.ids_N.tolist(), SAID, strict=True))
     for task, label, by in found:
@@ -128,6 +131,14 @@ def test_the_first_answers_alone_are_outdated_once_all_of_them_certify_nothing()
     found = verdict(first, records_of(audit, [*["good"] * 140, *["bad"] * 60]))
     words = "114 more labels since, of which 60 are wrong: by all of them nothing is certified."
     assert found.wrong == [f"Outdated: {words}"]
+
+
+def test_more_labels_than_there_are_tasks_are_forged() -> None:
+    small = records_of(audit_of(np.random.default_rng(0).normal(3, 1, 60), SAID[:60]), SAID[:60])
+    found = issued(small)
+    assert problems(found, small) == []
+    found["labels"].append({**found["labels"][0], "task": 61})
+    assert "Forged: labels is a list of 61, and the records give a list of 60." in problems(found, small)
 
 
 def test_what_was_not_issued_is_forged_though_the_records_have_nothing_else_against_it() -> None:
@@ -293,7 +304,7 @@ def test_what_has_changed_since_makes_a_certificate_outdated_and_not_forged() ->
     ]
     edited = {**KNOWN.keys, tasks[500]: ("another text", None)}
     assert problems(found, replace(KNOWN, keys=edited)) == [
-        f"Outdated: pool has 1 tasks that were edited or deleted since, task {tasks[500]} first."
+        f"Outdated: pool has 1 task that was edited or deleted since, task {tasks[500]} first."
     ]
     renamed = replace(KNOWN, labels=("bad", "good", "Other"))
     assert [sentence.split(" of ")[0] for sentence in problems(found, renamed)] == ["Outdated: result.classes are"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from nextlabel.learning.heads import EVERY
 from nextlabel.settings import load_settings
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import CertificateStatus
 from nextlabel.versions.audits import Audits
 
 StartBackend = Callable[..., LocalBackend]
@@ -119,6 +121,7 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
 
     served = list[int]()
     wait_until(lambda: "nextlabel-audit-2-" in followed(project), "the queue to hold the audit")
+    look_at_the_figures(project, head)
     for place in range(needed):
         served.append(answer(project, audit, served))
         if place == 3:
@@ -129,13 +132,14 @@ def test_an_audit_is_begun_labelled_and_certified_though_the_trainer_is_killed(
     assert served == audit.ids_N[:needed].tolist(), "nothing but the audit's tasks, in the order of the draw"
     wait_until(lambda: followed(project) == head, "the queue to follow the head again")
     assert "ended, as all tasks are certified" in certificate("status")[1]
-    wait_until(lambda: project.board.certificate(project.id).claim, "the claim to be told on the page")
+    look_at_the_board(project, audit, needed)
 
     file = tmp_path / "certificate.json"
     assert certificate("issue", "--out", file, "--labels", tmp_path / "labels.csv")[0] == 0
     assert len((tmp_path / "labels.csv").read_text().splitlines()) == 1 + len(audit.ids_N)
     code, said = certificate("verify", file)
     assert (code, "All of it is so, and in force." in said) == (0, True), said
+    edit_a_certified_text(project, certificate, tmp_path)
     leave_to_the_machine(project)
     assert "cannot be written" in certificate("issue", "--out", file / "in-no-directory.json")[1]
     contradict(project, certificate, file)
@@ -179,6 +183,32 @@ def leave_to_the_machine(project: LiveProject) -> None:
     wait_until(lambda: "nobody is asked for" in str(project.board.queue(project.id).remarks), "the page to say so")
     change(project.studio, load_settings(), project.id, {"after_certificate": ""})
     wait_until(asked_for, "tasks of the pool in the queue again")
+
+
+def look_at_the_figures(project: LiveProject, head: str) -> None:
+    """They are of what is audited."""
+    wait_until(lambda: project.board.quality(project.id).order == head, "figures of what is audited")
+
+
+def look_at_the_board(project: LiveProject, audit: Audit, labels: int) -> None:
+    """All is certified, without an error."""
+    wait_until(lambda: project.board.certificate(project.id).claim, "the claim to be told on the page")
+    told = replace(project.board.certificate(project.id), claim="")
+    assert told == CertificateStatus(2, "", labels, audit.asked_for, 0, 0, len(audit.ids_N))
+
+
+def edit_a_certified_text(project: LiveProject, certificate: Certificate, directory: Path) -> None:
+    """Of a task that is left to the machine, and back: the machine's label was of the text as it was."""
+    with Pool(pool_path(project.backend.model_dir, project.id)) as pool:
+        task = min(pool.open_ids())
+    data = project.studio.task(task)["data"]
+    project.studio._call("PATCH", f"api/tasks/{task}/", json={"data": {**data, "sentence1": "What it was not"}})
+    code, said = certificate("issue", "--out", directory / "edited.json", "--labels", directory / "fewer.csv")
+    assert (code, f"1 task that was edited or deleted since, task {task} first" in said) == (0, True), said
+    whole, fewer = ((directory / name).read_text().splitlines() for name in ("labels.csv", "fewer.csv"))
+    [gone] = set(whole).difference(fewer)
+    assert gone.startswith(f"{task},")
+    project.studio._call("PATCH", f"api/tasks/{task}/", json={"data": data})
 
 
 def contradict(project: LiveProject, certificate: Certificate, file: Path) -> None:

@@ -26,6 +26,7 @@ from nextlabel.loop.auditing import (
     in_force,
     progress,
     records_of,
+    said_since,
 )
 from nextlabel.loop.fitting import AUDITED
 from nextlabel.loop.heading import HeadMaker, features_of
@@ -120,6 +121,21 @@ def test_an_audit_is_of_what_the_queue_follows_and_of_a_scored_pool(house: House
             empty.upsert([row(task, text_of(task)) for task in range(300, 300 + tasks)])
             with pytest.raises(BadAuditError, match=f"has scored 0 of the {tasks} tasks"):
                 freeze_pool(empty, house.registry, READING, SEED, version, 1, "2026-01-01T00:00:00+00:00", 20, 0.2)
+
+
+def test_what_a_later_audit_of_the_same_version_says_is_to_be_known(house: House, head: str, tmp_path: Path) -> None:
+    first, audits = frozen(house, head), Audits(tmp_path)
+    assert list(said_since(house.pool, READING, audits, first)) == []
+    for number, version in ((1, head), (2, "nextlabel-9"), (3, head), (4, head)):
+        audits.begin(replace(first, number=number, version=version), None)
+    cut = tmp_path / "audits" / str(PROJECT) / "4" / "pool.npz"
+    cut.write_bytes(b"")
+    said = f"The same version was audited again since. Audit 3 of {head}: 0 of 20, certifies nothing."
+    assert list(said_since(house.pool, READING, audits, first)) == [said]
+
+
+def test_no_more_labels_are_planned_than_there_are_tasks(house: House, head: str) -> None:
+    assert frozen(house, head, most=200).most_labels == len(frozen(house, head).ids_N) < 200
 
 
 def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: House, head: str, tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import Answers, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
+from nextlabel.versions.history import FILE
 
 SHARE = 0.25
-FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 81), range(1001, 1193), range(2001, 2101)
+FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 89), range(1001, 1193), range(2001, 2101)
 
 
 def row(task_id: int, minute: int | None, control: bool = False) -> TaskRow:
@@ -97,6 +98,12 @@ def test_at_a_planned_look_the_gain_is_measured_by_control_labels(house: House) 
     assert -1 <= measured.gain <= 1
     assert measured.error > 0
     assert asked(house).measured == measured, "the same when asked again"
+    some = [row(task, 5 + task - CONTROL[0], control=True) for task in CONTROL[::4]]
+    house.pool.upsert([replace(one, votes=(replace(one.votes[0], label="pos"),)) for one in some])
+    again = asked(house).measured
+    assert (again.gain, again.error) == (measured.gain, measured.error), "a look is taken once, whatever is relabelled"
+    (house.registry.home(PROJECT) / FILE).unlink()
+    assert asked(house).measured.gain != measured.gain, "that is kept beside the versions, which a backup has"
     assert [point.labels for point in measured.at_random] == [16, 32, 64]
     assert all(0 <= point.low <= point.value <= point.high <= 1 for point in measured.at_random)
 
@@ -127,20 +134,23 @@ def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_lef
     cards = house.registry.cards(PROJECT)[:2]
     now, before = ([probs_C.argmax() for probs_C in house.resident.score(c, left, exact=False).probs_NC] for c in cards)
     assert (found.labels, found.tasks, found.seconds, found.people) == (len(LATER), len(left), 20.0, 1)
-    assert "They are about 19 minutes of people's work" in " ".join(sentences(asked(house)))
+    assert "They are about 21 minutes of people's work" in " ".join(sentences(asked(house)))
     quick = replace(asked(house), next_labels=replace(found, seconds=1.0))
-    assert "They are about 56 seconds of people's work" in " ".join(sentences(quick))
+    assert "They are about 64 seconds of people's work" in " ".join(sentences(quick))
     assert found.changed == sum(a != b for a, b in zip(now, before, strict=True)) / len(left)
 
 
-def test_where_the_active_version_knows_no_more_than_the_last_one_nothing_is_said_of_the_next(house: House) -> None:
-    newest, parent = house.registry.cards(PROJECT)[:2]
-    own = for_project(house.settings, ProjectOptions(defaults=LATEST))
-    config, fewer = replace(parse_label_config(CONFIG), control=Control("seed", SHARE)), parent.examples - 3
-    about = Asked(house.pool, config, own, replace(newest, known=fewer), newest.version, 0)
-    found = look(about, house.registry, house.resident, embedder_of(house)).next_labels
+def test_a_step_of_a_few_labels_says_nothing_of_the_next_and_is_added_to_those_before(house: House) -> None:
+    version, known = house.active_version, len(FIRST) + len(LATER)
+    labelled(house, range(89, 109), 300)
+    house.fit()
+    assert house.active_version != version
+    assert asked(house).next_labels.labels == known + 20 - len(FIRST), "since the version before the last one"
+    house.registry.discard(PROJECT, house.registry.cards(PROJECT)[2].version)
+    found = asked(house).next_labels
     assert (found.labels, found.changed) == (0, None)
-    assert "knows no more labels" in " ".join(sentences(Helping(at=1.0, next_labels=found)))
+    said = " ".join(sentences(Helping(at=1.0, next_labels=found)))
+    assert "cannot be told: no version is kept that knows 64 labels less than the active one." in said
 
 
 def test_a_label_that_is_edited_stays_among_the_first(house: House) -> None:
@@ -156,15 +166,15 @@ def test_a_label_that_is_edited_stays_among_the_first(house: House) -> None:
 def test_what_cannot_be_told_says_why(house: House) -> None:
     assert asked(house, share=0.0).measured.why == "the project has no control set"
     labelled(house, CONTROL[:8], 200, control=True)
-    assert asked(house).measured.why.startswith("80 labels were there before the first one of the control set")
+    assert asked(house).measured.why.startswith("88 labels were there before the first one of the control set")
     assert asked(house, strategy="random").forecast.why == "the order is random"
     left = house.pool.open_ids()
     for gone in (left[:-8], left[-8:]):  # eight tasks are left to choose from, then none
         house.pool.forget(gone)
-        assert asked(house).forecast.why == "too few tasks are left to replay 80 labels"
+        assert asked(house).forecast.why == "too few tasks are left to replay 88 labels"
     assert asked(house).next_labels.why == "no task is left"
     house.registry.discard(PROJECT, house.registry.cards(PROJECT)[1].version)
-    assert asked(house).next_labels.why == "there is no version before the active one to compare it with"
+    assert asked(house).next_labels.why == "no version is kept that knows 64 labels less than the active one"
     assert sentences(Helping()) == [], "nobody has asked"
 
 
@@ -244,7 +254,7 @@ def asker(house: House, patience: int = 10**9) -> Asker:
 
 
 def wanted(house: House, last: Helping, control: int = 0, **changes: Any) -> bool:
-    """Whether it is wanted, of an active version that knows 80 labels."""
+    """Whether it is wanted, of an active version that knows 88 labels."""
     share, fits, card = changes.pop("share", SHARE), changes.pop("fits", False), active_card(house, **changes)
     house.board.put_helping(PROJECT, last)
     house.board.put_quality(PROJECT, Judgement(control_share=share, sample=Sample(answered=control)))

@@ -9,11 +9,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from helpers.audits import AUDIT
 from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.learning.heads import EVERY
 from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, NO_VERSION, OPEN, SKIPPED, counting
+from nextlabel.loop.auditing import name_of, speaks_for
 from nextlabel.loop.controlling import control_side, control_texts
 from nextlabel.loop.heading import HeadMaker
 from nextlabel.loop.judging import Judge
@@ -123,6 +125,17 @@ def test_the_board_has_the_figures_of_the_version_and_then_of_its_head(house: Ho
     path.unlink()
     look(house, Judge(house.registry, house.board), name)
     assert house.board.quality(PROJECT).figures is None, "a head that is gone cannot be judged"
+
+
+def test_in_an_audit_the_board_has_the_figures_of_the_version_that_is_audited(house: House) -> None:
+    answer(house, CONTROL)
+    score(house)
+    audit = replace(AUDIT, version=house.active_version)
+    look(house, Judge(house.registry, house.board), speaks_for(audit, name_of(audit)))
+    assert figures(house).accuracy.value == pytest.approx(by_hand(house, CONTROL)[0])
+    assert house.board.quality(PROJECT).order == house.active_version
+    assert speaks_for(audit, "nextlabel-2") == "nextlabel-2"
+    assert speaks_for(None, "nextlabel-2") == "nextlabel-2"
 
 
 def renewed_head(house: House) -> str:

@@ -14,7 +14,7 @@ from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.learning.control import DRAWS, Control
 from nextlabel.loop.marks import Marks, begin
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.state import ControlState
+from nextlabel.store.state import ControlState, ProjectState
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published
@@ -160,6 +160,35 @@ def test_marks_are_complete_in_a_new_project_and_not_where_they_were_lost(tmp_pa
             assert noted(fresh) == complete, number
             Marks(registry).look(fresh, PROJECT, READING, V1)
             assert noted(fresh) == complete, "as was found at the first look"
+
+
+@pytest.mark.parametrize(
+    "followed", [V1, "nextlabel-audit-1-20260101T000000", "machine-labels-7", "my-own-model", "Nextlabel", ""]
+)
+def test_whatever_the_queue_follows_marks_may_be_lost_where_labels_were_given_since_the_connection(
+    tmp_path: Path, followed: str
+) -> None:
+    """As Label Studio names none or another one, when somebody deleted the version or chose otherwise."""
+    connected, before, after = "2026-01-01T12:00:00.5Z", "2026-01-01T11:00:00Z", "2026-01-01T12:00:01Z"
+    by_name = followed in (V1, "nextlabel-audit-1-20260101T000000")
+    for name, at, control, complete in (
+        ("before", before, False, not by_name),
+        ("after", after, False, False),
+        ("of the set alone", after, True, not by_name),
+    ):
+        with Pool(tmp_path / f"{name}.sqlite") as fresh:
+            fresh.update(ProjectState, lambda state: replace(state, since=connected))
+            fresh.upsert([replace(row(1, "pos", control=control), votes=(Vote("pos", False, at),)), row(2)])
+            Marks(Registry(tmp_path / "new")).look(fresh, PROJECT, READING, followed)
+            assert noted(fresh) == complete, name
+
+
+def test_the_start_order_s_labels_are_no_models(tmp_path: Path) -> None:
+    with Pool(tmp_path / "copy.sqlite") as fresh:
+        fresh.update(ProjectState, lambda state: replace(state, since="2026-01-01T12:00:00Z"))
+        fresh.upsert([replace(row(1, "pos"), votes=(Vote("pos", False, "2026-01-02T12:00:00Z"),))])
+        Marks(Registry(tmp_path / "new")).look(fresh, PROJECT, READING, "nextlabel-start-20261124T063000")
+        assert noted(fresh)
 
 
 def test_a_set_that_is_drawn_later_or_anew_begins_with_what_is_labelled_marked(pool: Pool) -> None:

@@ -64,6 +64,20 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
     few, many, wrong = TOLD, Estimate(49 / 50, Interval(0.89, 0.99), 50), Estimate(48 / 50, Interval(0.86, 0.99), 50)
     told = [few, replace(TOLD, left=many), replace(TOLD, left=wrong), replace(TOLD, left=None, why_left="it was lost")]
     assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
+    said = " ".join(sentences(replace(TOLD, left=many)))
+    assert (
+        "; a first one takes 86 if no label that it tests is wrong, and 306 or 671 (with a chance of one half" in said
+    )
+    assert "if 2 % are, as of what is left." in said
+
+
+@pytest.mark.parametrize(
+    ("right", "takes"),
+    [(1.0, "is wrong"), (0.991, "150 or 306"), (0.97, "809 or 1835"), (0.95, "thousands or more")],
+)
+def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(right: float, takes: str) -> None:
+    told = replace(TOLD, left=Estimate(right, Interval(0.9, 1.0), 1000))
+    assert takes in quality_words.worth_an_audit(told, 7, least=0.95)
 
 
 def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:

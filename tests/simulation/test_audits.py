@@ -9,6 +9,7 @@ import pytest
 from helpers.paths import ROOT
 from nextlabel.__main__ import main
 from nextlabel.learning import audit
+from nextlabel.problems import quality_words
 from nextlabel.simulation import audits
 
 # By the share wrong: labels for a chance of 50 and of 90 %, of a first and a second audit, as leads are to be told.
@@ -20,6 +21,9 @@ def test_audits_cost_what_leads_are_told() -> None:
     costs = iter(audits.costs())
     found = {share: tuple(next(costs).labels for _ in range(4)) for share in audits.TRUE_SHARES}
     assert found == TOLD
+    of_first = {round(100 * share): labels[:2] for share, labels in TOLD.items()}
+    without = quality_words.WITHOUT_ERROR
+    assert {0: (without, without), **quality_words.TAKES} == of_first, "as the page tells them"
 
 
 @pytest.mark.parametrize(

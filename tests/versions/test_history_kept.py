@@ -9,7 +9,7 @@ import pytest
 from helpers.versions import make_card, write_weights
 from nextlabel.versions.archive import differing, restore, write
 from nextlabel.versions.archive import read as read_archive
-from nextlabel.versions.history import FILE, Said, changed, note_fits, note_said, read
+from nextlabel.versions.history import FILE, Looks, Said, changed, note_fits, note_looks, note_said, read
 from nextlabel.versions.registry import Registry
 
 PROJECT = 1
@@ -37,6 +37,17 @@ def test_each_finished_fit_has_a_line_that_outlives_its_version(registry: Regist
     assert list(lines.fits) == [card.version for card in CARDS], "in the order in which they were made, each once"
     assert [fit.refused for fit in lines.fits.values()] == ["", "it was worse", ""]
     assert lines.said == {SAID.order: SAID}
+
+
+def test_of_looks_at_one_comparison_the_newest_line_has_all(registry: Registry) -> None:
+    first, other = Looks("ab" * 32, ((192, 0.01, 0.02, 0.001),)), Looks("cd" * 32, ())
+    more = Looks(first.compared, (*first.taken, (256, 0.03, 0.02, 0.002)))
+    for looks in (first, other, more):
+        note_looks(registry, PROJECT, looks)
+    note_said(registry, PROJECT, SAID)
+    lines = read(registry, PROJECT)
+    assert lines.looks == {first.compared: more, other.compared: other}
+    assert (lines.fits, lines.said) == ({}, {SAID.order: SAID})
 
 
 def test_a_version_whose_fit_has_not_ended_has_none_yet(registry: Registry) -> None:

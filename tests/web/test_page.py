@@ -359,7 +359,16 @@ def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, t
     board.put_certificate(PROJECT, CertificateStatus(2, "Of the labels of another audit."))
     tell()
     assert said[3] == said[2]
-    board.put_certificate(PROJECT, CertificateStatus(1, "Of the labels that nextlabel-5.12-20260101T000000 gives."))
+    claim = "Of the labels that nextlabel-5.12-20260101T000000 gives."
+    address = f"/api/projects/{PROJECT}/audit"
+    assert [client.get(address).get_json()["audit"][key] for key in ("labels", "claim")] == [0, ""]
+    board.put_certificate(PROJECT, CertificateStatus(1, claim, labels=40, most=200, wrong=2, skipped=1, certified=3))
+    found = client.get(address).get_json()["audit"]
+    told = {"claim": claim, "labels": 40, "most": 200, "wrong": 2, "skipped": 1, "certified": 3, "runs": False}
+    assert found.items() >= told.items()
+    scraped = client.get("/metrics").text
+    for name, value in (("labels", 40), ("wrong", 2), ("certified", 3)):
+        assert f'nextlabel_audit_{name}{{project="{PROJECT}"}} {value}.0' in scraped
     tell()
     assert "its certificate says: Of the labels that version 5.12 gives. nextlabel certificate issue" in said[4]
     assert "tells what it certifies" not in said[4]

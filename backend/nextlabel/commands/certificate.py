@@ -10,14 +10,14 @@ stop    let fits go on, after a certificate or instead of one; what the audit ha
 import argparse
 import csv
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser, positive, studio_from_settings, write_json
 from nextlabel.errors import BadAuditError
-from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, labels_without_error
+from nextlabel.learning.audit import MOST_LABELS, RISK, allowed
 from nextlabel.learning.certificate import Audit, Certified
+from nextlabel.loop.auditing import hopeless
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
 from nextlabel.simulation.audits import LOOKED_AT, labels_for
@@ -89,24 +89,16 @@ def _start(auditor: Auditor, options: argparse.Namespace) -> None:
 def takes(audit: Audit) -> Iterator[str]:
     """What the audit is about, and how many labels it takes; what cannot be had of so few tasks, or with so few labels,
     is said."""
-    level, risk, tasks = audit.plan.level, audit.risk, len(audit.ids_N)
+    level, risk, tasks, needed = audit.plan.level, audit.risk, len(audit.ids_N), audit.needed
     given = f"answers to {' and '.join(audit.asks)}" if audit.asks else "labels"
-    most, first = min(audit.most_labels, tasks), audit.plan.parts[0].size
+    most, first = audit.asked_for, audit.plan.parts[0].size
     yield (
         f"Audit {audit.number} of project {audit.project} asks whether at most {100 * risk:g} % of the {given} that "
-        f"{audit.version} gives to {tasks} tasks, or to the surest of them, are wrong. It takes {most} labels at most."
+        f"{audit.version} gives to {_many(tasks, 'task')}, or to the surest of them, are wrong. It takes "
+        f"{_many(most, 'label')} at most."
     )
-    needed = math.ceil(labels_without_error(first, level, risk) * tasks / first)  # not of this order: it stays unknown
-    if needed > most:
-        yield (
-            f"Not possible with {most} labels: even if none is wrong, about {needed} are needed. Give --labels "
-            f"{needed} or more."
-        )
-    else:
-        yield f"If none is wrong, about {needed} are enough. The {first} surest tasks are tested first."
-    if needed == tasks:
-        yield "So few tasks are certified only by labelling them all: nothing is left to the machine."
-    elif may_be := _wrong_of_interest(first, risk):
+    yield hopeless(audit) or f"If none is wrong, about {needed} are enough. {_tested_first(first)}."
+    if needed < tasks and (may_be := _wrong_of_interest(first, risk)):
         yield f"By how many of these {first} are wrong it takes, with a chance of one half or of nine tenths:"
         for wrong in may_be:
             half, nine_tenths = labels_for(tasks, first, wrong, level, risk, CHANCES)
@@ -114,6 +106,14 @@ def takes(audit: Audit) -> Iterator[str]:
             yield f"  {wrong} wrong ({100 * wrong / first:.2g} %): {labels}"
     at_most = allowed(first, risk)
     yield f"Not possible if {f'more than {at_most} of them are' if at_most else 'any of them is'} wrong."
+
+
+def _tested_first(first: int) -> str:
+    return "The surest task is tested first" if first == 1 else f"The {first} surest tasks are tested first"
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _too_many(half: int | None, nine_tenths: int | None, most: int) -> str:
@@ -129,7 +129,7 @@ def _wrong_of_interest(size: int, risk: float) -> list[int]:
 
 
 def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
-    certificate, labels = auditor.issue()
+    certificate, labels, (wrong, to_know) = auditor.issue()
     try:
         write_json(out, certificate)
         if labels_file:
@@ -140,13 +140,14 @@ def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
         raise BadAuditError(
             f"It cannot be written ({error}). Name files where you may write, outside of other files."
         ) from None
-    print(certificate["claim"], certificate["result"]["unknown"], f"Written to {out}.", sep="\n")
+    written = f"Written to {out}."
+    print(certificate["claim"], certificate["result"]["unknown"], written, *wrong, *to_know, sep="\n")
 
 
 def _verify(auditor: Auditor, file: Path) -> int:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last one of brackets in brackets in ..
         raise BadAuditError(f"{file} holds no certificate ({error}). Name a file that `issue` wrote.") from None
     wrong, to_know = auditor.verify(found)
     for sentence in [*(wrong or [f"All of it is so, and in force. {found['claim']}"]), *to_know]:

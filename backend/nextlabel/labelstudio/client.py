@@ -94,7 +94,8 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True)
 class MLBackend:
-    """A backend registered with a project. `model_version` is what its /setup last answered."""
+    """A backend registered with a project. `model_version` is what its /setup last answered; `since` the ISO time from
+    which on it is there."""
 
     id: int
     url: str
@@ -103,6 +104,7 @@ class MLBackend:
     state: str
     error: str
     extra_params: Mapping[str, Any]
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -632,6 +634,7 @@ def _ml_backend(raw: Any) -> MLBackend:
         state=raw["readable_state"] or "",
         error=raw["error_message"] or "",
         extra_params=raw["extra_params"] or {},
+        since=raw.get("created_at") or "",
     )
 
 

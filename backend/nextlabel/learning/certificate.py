@@ -1,6 +1,6 @@
 """What an audit found, as a plain document that a project's records give again. Pure.
 
-`issue` makes it. `problems` tells, in a sentence each, which of its fields the records contradict: it is of another
+`issue` makes it. `verdict` tells, in a sentence each, which of its fields the records contradict: it is of another
 project, or forged, or outdated, when it was right and something has changed since.
 
 The pool's hash is the SHA-256 of the JSON list of its rows [task id, hash of the text, label, confidence], in the order
@@ -28,6 +28,7 @@ from nextlabel.learning.audit import (
     allowed,
     certified,
     freeze,
+    labels_without_error,
     log_e,
     many_skipped,
 )
@@ -78,6 +79,17 @@ class Audit:
         """The parts to be tested, and how."""
         return freeze(self.confidences_N, self.number, self.most_labels, self.risk, self.delta)
 
+    @property
+    def asked_for(self) -> int:
+        """How many tasks it asks for at most."""
+        return min(self.most_labels, len(self.ids_N))
+
+    @cached_property
+    def needed(self) -> int:
+        """About how many labels certify its first part if none is wrong. Not of this order: that stays unknown."""
+        size = self.plan.parts[0].size
+        return math.ceil(labels_without_error(size, self.plan.level, self.risk) * len(self.ids_N) / size)
+
     @cached_property
     def pool_hash(self) -> str:
         """As the module says."""
@@ -112,6 +124,14 @@ class Records:
     now: datetime
     issued: Collection[str] = ()
     recorded: bool = False
+
+    @cached_property
+    def kept(self) -> dict[int, Key]:
+        """Of the audit's tasks, in their order, those whose text is as it was frozen."""
+        texts = zip(self.audit.ids_N.tolist(), self.audit.texts, strict=True)
+        return {
+            task: self.keys[task] for task, text in texts if task in self.keys and text_hash(self.keys[task]) == text
+        }
 
 
 def key_hash(key: str) -> str:
@@ -180,13 +200,14 @@ class Certified(NamedTuple):
 
 
 def certified_labels(audit: Audit, answers: Sequence[Answer]) -> list[Certified]:
-    """Those that a certificate is about, by task: people's where they gave one. None without a certificate."""
-    part, given = passed(audit, answers), [answer.label for answer in answers]
-    rows = zip_longest(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), given)
+    """Those that a certificate is about, by task: people's where they gave one; not of what they skipped. None without
+    a certificate."""
+    part = passed(audit, answers)
+    rows = zip_longest(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), answers)
     found = [
-        Certified(task, label or said, "people" if label else "machine")
-        for task, said, confidence, label in rows
-        if part and confidence >= part.threshold
+        Certified(task, label, "people" if answer else "machine")
+        for task, said, confidence, answer in rows
+        if part and confidence >= part.threshold and (label := answer.label if answer else said) is not None
     ]
     return sorted(found)
 
@@ -338,7 +359,7 @@ def verdict(found: object, records: Records) -> Verdict:
     if other or answers is None:
         return Verdict(other or ["Forged: labels is no list of entries with task, label, annotators and given."], [])
     is_issued = digest(found) in records.issued
-    since, still = _since(audit, answers[: audit.most_labels], records.answers)
+    since, still = _since(audit, answers[: audit.asked_for], records.answers)
     wrong = [
         *(_not_issued(records) if records.recorded and not is_issued else ()),
         *_forged(found, audit, answers),
@@ -390,7 +411,7 @@ def _answer(row: object) -> Answer | None:
 
 def _forged(found: Mapping[str, Any], audit: Audit, answers: Sequence[Answer]) -> Iterator[str]:
     """What does not follow from the audit and the certificate's own labels."""
-    made = _document(audit, answers[: audit.most_labels], str(found.get("issued_at")))
+    made = _document(audit, answers[: audit.asked_for], str(found.get("issued_at")))
     for field in {**made, **found}:
         if field not in made:
             yield f"Forged: {field} is no field of a certificate."
@@ -478,12 +499,10 @@ def _outdated(records: Records) -> Iterator[str]:
         yield f"Outdated: result.classes are of {list(audit.labels)}, and the labels are {list(records.labels)} now."
     if key_hash(records.key) != audit.key_hash:
         yield "Outdated: key_hash is that of another control key than the project has now."
-    texts = zip(audit.ids_N.tolist(), audit.texts, strict=True)
-    kept = [task for task, text in texts if task in records.keys and text_hash(records.keys[task]) == text]
-    if changed := len(audit.ids_N) - len(kept):
-        first = next(task for task in audit.ids_N.tolist() if task not in set(kept))
-        yield f"Outdated: pool has {changed} tasks that were edited or deleted since, task {first} first."
+    if changed := [task for task in audit.ids_N.tolist() if task not in records.kept]:
+        tasks = "1 task that was" if len(changed) == 1 else f"{len(changed)} tasks that were"
+        yield f"Outdated: pool has {tasks} edited or deleted since, task {changed[0]} first."
     seed = seed_of(records.key, audit.number)
-    draws = [draw(seed, records.keys[task]) for task in kept]
+    draws = [draw(seed, key) for key in records.kept.values()]
     if key_hash(records.key) == audit.key_hash and draws != sorted(draws):
         yield "Forged: pool is not in the order of the draw."

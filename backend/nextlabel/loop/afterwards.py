@@ -10,7 +10,7 @@ from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop.asking import Asker
-from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of
+from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of, progress
 from nextlabel.loop.look_again import Again, Labelled
 from nextlabel.loop.people import figures, names_of
 from nextlabel.loop.telling import Teller
@@ -68,9 +68,7 @@ class Afterwards:
         over, last = self._audits.over(project), self._board.advice(project)
         certified = self._certified(pool, checked, over) if over else None
         done = certified_questions(pool, checked.config, over) if over else ()
-        claims = CertificateStatus(over.number, claim_of(pool, checked.config, over)) if over else CertificateStatus()
-        if claims != self._board.certificate(project):
-            self._board.put_certificate(project, claims)
+        self._put_certificate(pool, checked, self._audits.running(project) or over, claimed=over is not None)
         judgement, helping = self._board.quality(project), self._board.helping(project)
         runs = self._audits.runs(project)
         left = pool.left_size()
@@ -78,6 +76,17 @@ class Afterwards:
         if advice != last:
             self._board.put_advice(project, advice)
         self._teller.look(pool, project, advice, self._now())
+
+    def _put_certificate(self, pool: Pool, checked: Checked, audit: Audit | None, claimed: bool) -> None:
+        """How far the audit is; what its certificate would say is only `claimed` once it has come to its end."""
+        now = CertificateStatus()
+        if audit:
+            found = progress(pool, checked.config, audit)
+            labels, certified = len(found.counted) - found.skipped, found.part.size if found.part else 0
+            claim = claim_of(pool, checked.config, audit) if claimed else ""
+            now = CertificateStatus(audit.number, claim, labels, audit.asked_for, found.wrong, found.skipped, certified)
+        if now != self._board.certificate(checked.project.id):
+            self._board.put_certificate(checked.project.id, now)
 
     def _certified(self, pool: Pool, checked: Checked, over: Audit) -> Certified | None:
         """Nothing once the queue follows another version or head, of which nothing is certified."""

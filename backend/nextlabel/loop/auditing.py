@@ -3,7 +3,7 @@
 Nothing is fitted meanwhile, neither a version nor a head, so that the audited one stays in force.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ from nextlabel.values.layout import ANY_OF, Cut, Layout, decoded, encoded, unask
 from nextlabel.values.queue import Ranked, to_score
 from nextlabel.values.versions import Card, audit_name, version_of
 from nextlabel.versions import heads
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 AHEAD = 64  # tasks beyond the last that counts: nobody is told that there are none while the last answers come
@@ -79,6 +80,7 @@ def freeze_pool(
     version says of each; of a form, to the questions that it `asks`. Raises `BadAuditError` when there is none, not all
     are scored, or the version answers other questions."""
     keys = {example.id: key_of(example) for example in pool.unanswered()}
+    most_labels = min(most_labels, len(keys))  # more cannot be given, and what can be tested first depends on it
     seed = seed_of(key, number)
     order = sorted(keys, key=lambda task: draw(seed, keys[task]))
     known = _probabilities(pool, registry, version, order)
@@ -197,25 +199,31 @@ class Progress:
         return passed(self.audit, self.counted)
 
     @property
+    def skipped(self) -> int:
+        """How many of them are of tasks without one."""
+        return sum(answer.label is None for answer in self.counted)
+
+    @property
+    def wrong(self) -> int:
+        """How many of them are others than the machine's."""
+        rows = zip(self.counted, self.audit.said, strict=False)
+        return sum(answer.label not in (None, said) for answer, said in rows)
+
+    @property
     def over(self) -> str:
         """Why no more labels are needed; empty while they are."""
         if self.part == self.audit.plan.parts[-1]:
             return "all tasks are certified"
-        if len(self.counted) >= self.last:
-            return f"{self.last} tasks were asked for"
+        if len(self.counted) >= self.audit.asked_for:
+            return f"{self.audit.asked_for} tasks were asked for"
         return ""
-
-    @property
-    def last(self) -> int:
-        """How many tasks are asked for at most."""
-        return min(self.audit.most_labels, len(self.audit.ids_N))
 
     @property
     def message(self) -> str:
         """In words for a person."""
         sure = f"{self.part.size} of {len(self.audit.ids_N)} tasks" if self.part else "nothing"
         asks = f", {' and '.join(self.audit.asks)}" if self.audit.asks else ""
-        how_far = f"{len(self.counted)} of {self.last}, certifies {sure}"
+        how_far = f"{len(self.counted)} of {self.audit.asked_for}, certifies {sure}"
         return f"Audit {self.audit.number} of {self.audit.version}{asks}: {how_far}"
 
 
@@ -258,6 +266,18 @@ def _consensus(config: LabelConfig, audit: Audit) -> Consensus:
     return consensus
 
 
+def hopeless(audit: Audit) -> str:
+    """Why it cannot succeed, or leaves nothing to the machine, though no label be wrong; empty where that may be."""
+    if audit.needed >= len(audit.ids_N):
+        return "So few tasks are certified only by labelling them all: nothing is left to the machine."
+    if audit.needed > audit.asked_for:
+        return (
+            f"Not possible with {audit.asked_for} labels: even if none is wrong, about {audit.needed} are needed. "
+            f"Give --labels {audit.needed} or more."
+        )
+    return ""
+
+
 def is_of_all(audit: Audit, config: LabelConfig) -> bool:
     """Whether it is about all that is asked of a task now."""
     return not audit.asks or set(audit.asks) == {control.name for control in config.asked}
@@ -266,6 +286,11 @@ def is_of_all(audit: Audit, config: LabelConfig) -> bool:
 def name_of(audit: Audit) -> str:
     """Under which the queue holds its tasks; no version has it."""
     return audit_name(audit.number, datetime.fromisoformat(audit.begun_at))
+
+
+def speaks_for(audit: Audit | None, followed: str) -> str:
+    """Whose labels they are while the queue follows that order: the audited version's while it holds an audit's."""
+    return audit.version if audit and followed == name_of(audit) else followed
 
 
 def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
@@ -278,6 +303,17 @@ def certified_tasks(pool: Pool, config: LabelConfig, audit: Audit) -> list[int]:
 def claim_of(pool: Pool, config: LabelConfig, audit: Audit) -> str:
     """What its certificate says, by the labels of now; empty without one."""
     return claim(audit, progress(pool, config, audit).counted)
+
+
+def said_since(pool: Pool, config: LabelConfig, audits: Audits, audit: Audit) -> Iterator[str]:
+    """What later audits of the same version say, which may be less."""
+    for number in range(audit.number + 1, audits.next_number(audit.project)):
+        try:
+            later = audits.load(audit.project, number)
+        except BadAuditError:  # that one's certificates cannot be verified, and this one's can
+            continue
+        if later.version == audit.version:
+            yield f"The same version was audited again since. {progress(pool, config, later).message}."
 
 
 def certified_questions(pool: Pool, config: LabelConfig, audit: Audit) -> tuple[str, ...]:
@@ -332,7 +368,6 @@ class AuditOrder:
 def records_of(pool: Pool, config: LabelConfig, key: str, audit: Audit, followed: str, now: datetime) -> Records:
     """What the project knows by `now`, of which `followed` is in force; that of the audit is while it runs."""
     keys = {example.id: key_of(example) for example in pool.examples(audit.ids_N.tolist())}
-    answers = progress(pool, config, audit).answers
-    name = audit.version if followed == name_of(audit) else followed
+    answers, name = progress(pool, config, audit).answers, speaks_for(audit, followed)
     labels = _labels_of(config, audit.asks) if audit.asks else with_labels(config.question, audit.labels).labels
     return Records(audit, key, answers, keys, labels, name, now)

@@ -13,8 +13,8 @@ from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.project_options import audits_begun, note_audits
-from nextlabel.learning.certificate import Audit, Certified, Verdict, certified_labels, digest, issue, verdict
-from nextlabel.loop.auditing import InForce, Progress, freeze_pool, in_force, progress, records_of
+from nextlabel.learning.certificate import Audit, Certified, Records, Verdict, certified_labels, digest, issue, verdict
+from nextlabel.loop.auditing import InForce, Progress, freeze_pool, hopeless, in_force, progress, records_of, said_since
 from nextlabel.loop.sync import sync
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, control_of
@@ -62,9 +62,11 @@ class Auditor:
 
     def start(self, most_labels: int, risk: float, question: str = "") -> Audit:
         """Begin an audit of what the queue follows: of a form of one question, else of all. Its number is spent,
-        whatever becomes of it."""
+        whatever becomes of it, so one that is `hopeless` is refused."""
         with self._opened() as opened, self._turn(f"fit.{self._project}", "a version is being fitted"):
             audit, version = self._frozen(opened, most_labels, risk, question)
+            if why := hopeless(audit):
+                raise BadAuditError(f"No audit of project {self._project} was begun. {why}")
             note_audits(self._studio, self._settings, self._project, audit.number)  # first: never twice the same
             self._audits.begin(audit, version.head)
         self._jobs.hint(self._project)
@@ -86,13 +88,17 @@ class Auditor:
             self._audits.give_up(self._project)
         self._jobs.hint(self._project)
 
-    def issue(self) -> tuple[dict[str, Any], list[Certified]]:
-        """The certificate of the last audit, of the labels given so far, and the labels that it is about."""
+    def issue(self) -> tuple[dict[str, Any], list[Certified], Verdict]:
+        """The certificate of the last audit, of the labels given so far; the labels that it is about, but for tasks
+        that were edited or deleted since the audit began; and what the records say of it at once."""
         with self._opened() as opened:
-            found = progress(opened.pool, opened.config, self._last())
-            made = issue(found.audit, found.counted, self._now().isoformat(timespec="seconds"))
-            self._audits.note_issued(self._project, found.audit.number, digest(made))
-            return made, certified_labels(found.audit, found.counted)
+            audit = self._last()
+            counted = progress(opened.pool, opened.config, audit).counted
+            made = issue(audit, counted, self._now().isoformat(timespec="seconds"))
+            self._audits.note_issued(self._project, audit.number, digest(made))
+            records = self._records(opened, audit)
+            labels = [one for one in certified_labels(audit, counted) if one.task in records.kept]
+            return made, labels, verdict(made, records)
 
     def verify(self, found: object) -> Verdict:
         """What the records have against a certificate, and what else is to be known of it."""
@@ -103,10 +109,14 @@ class Auditor:
             return Verdict([other], [])
         with self._opened() as opened:
             audit = self._audits.load(self._project, number) if isinstance(number, int) else self._last()
-            followed = opened.project.model_version or ""
-            records = records_of(opened.pool, opened.config, opened.key, audit, followed, self._now())
-            issued, recorded = self._audits.issued(self._project, audit.number)
-            return verdict(found, replace(records, issued=issued, recorded=recorded))
+            wrong, to_know = verdict(found, self._records(opened, audit))
+            return Verdict(wrong, [*to_know, *said_since(opened.pool, opened.config, self._audits, audit)])
+
+    def _records(self, opened: _Opened, audit: Audit) -> Records:
+        followed = opened.project.model_version or ""
+        records = records_of(opened.pool, opened.config, opened.key, audit, followed, self._now())
+        issued, recorded = self._audits.issued(self._project, audit.number)
+        return replace(records, issued=issued, recorded=recorded)
 
     def _frozen(self, opened: _Opened, most_labels: int, risk: float, question: str) -> tuple[Audit, InForce]:
         if not opened.key:

@@ -39,7 +39,7 @@ from nextlabel.labelstudio.registration import (
 from nextlabel.learning.heads import Head
 from nextlabel.loop.afterwards import Afterwards, Checked
 from nextlabel.loop.asking import Asker
-from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress
+from nextlabel.loop.auditing import AuditOrder, Progress, certified_tasks, progress, speaks_for
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.base_model import BaseModel
 from nextlabel.loop.compute_gate import ComputeGate
@@ -381,7 +381,9 @@ class Controller:
             log.warning("project %d: %s", project_id, without_password(what))
         pool.update(
             ProjectState,
-            lambda state: replace(state, connected=True, backend_title=backend.title, backend_url=backend.url),
+            lambda state: replace(
+                state, connected=True, backend_title=backend.title, backend_url=backend.url, since=backend.since
+            ),
         )
 
     def _our_backend(self, pool: Pool, project_id: int) -> MLBackend:
@@ -696,7 +698,8 @@ class Controller:
         if changes["state"] in ("waiting", "overruled"):
             self._next.forget(project.id)
         card = self._registry.card(project.id, found.version) if found.version else None
-        order = str(changes.get("order", found.version or ""))
+        follows_now = str(changes.get("order", found.version or ""))
+        order = speaks_for(self._audits.running(project.id), follows_now)
         judged = self._judge.look(pool, project.id, found.config, order, card)
         in_force = InForce(order, card, int(str(changes.get("known", 0)))) if card else None
         self._history.look(pool, project.id, found.config, in_force, anew=judged)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
 from statistics import median
 
@@ -20,7 +21,7 @@ from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
 from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting, until
-from nextlabel.learning.stability import changed_share
+from nextlabel.learning.stability import STEP, changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.embedding import Embedder
@@ -32,14 +33,14 @@ from nextlabel.problems.helping import MEASURED, Forecast, Helping, Measured, Ne
 from nextlabel.problems.people import crowd, is_work
 from nextlabel.settings import ProjectSettings, Settings, for_project
 from nextlabel.store.pool import EMBEDDINGS, Pool
-from nextlabel.store.state import LooksState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Features, Ints, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import Layout, asks, decoded, encoded, unasked
 from nextlabel.values.versions import Card
-from nextlabel.versions import heads
+from nextlabel.versions import heads, history
+from nextlabel.versions.history import Looks
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -113,7 +114,7 @@ def asked_of(
 def look(asked: Asked, registry: Registry, resident: LoadedVersions, embedder: Embedder) -> Helping:
     """All that can be told now."""
     given = _given(asked)
-    measured = _measured(asked, embedder, given)
+    measured = _measured(asked, registry, embedder, given)
     found = measured, _forecast(asked, registry, embedder, given), _next(asked, registry, resident, given)
     about = tuple(cut.name for cut in asked.layout.cuts) if asked.layout else ()
     return Helping(asked.order, time.time(), *found, asked.card.examples, asked.control, about)
@@ -162,7 +163,7 @@ def _control(asked: Asked) -> dict[int, str]:
     return {text.task_ids[0]: text.answer for text in sample if text.state == ANSWERED}
 
 
-def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Measured:
+def _measured(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> Measured:
     control, own = _control(asked), given[: helping.BUDGET]
     why = _not_measured(asked, given)
     if why:
@@ -172,7 +173,7 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
         of_loop = _known(asked, embedder, {one.example.id: one.label for one in own})
     except NoModelError as error:
         return Measured(why=str(error).rstrip("."))
-    answer = _answer(asked, embedder, known, of_loop)
+    answer = _answer(asked, registry, embedder, known, of_loop)
     last = answer.looks[-1] if answer.looks else None
     at_random = () if asked.layout else helping.at_random(known)
     return Measured(
@@ -186,15 +187,18 @@ def _measured(asked: Asked, embedder: Embedder, given: Sequence[_Label]) -> Meas
     )
 
 
-def _answer(asked: Asked, embedder: Embedder, known: helping.Known, of_loop: helping.Known) -> helping.Answer:
+def _answer(
+    asked: Asked, registry: Registry, embedder: Embedder, known: helping.Known, of_loop: helping.Known
+) -> helping.Answer:
     """By the planned looks, each of which is taken once."""
     compared = (asked.config.control.seed, embedder.name, asked.config.question.labels, asked.question)
-    about = json.dumps(compared, ensure_ascii=False)
-    before = [helping.Look(*look) for look in asked.pool.state(LooksState).taken.get(about, ())]
+    about, project = sha256(json.dumps(compared).encode()).hexdigest(), asked.card.project
+    kept = history.read(registry, project).looks.get(about)
+    before = [helping.Look(*look) for look in kept.taken] if kept else []
     answer = helping.answer(known, of_loop, before)
     taken = tuple((look.labels, look.gain, look.error, look.luck) for look in answer.looks)
     if len(taken) > len(before):
-        asked.pool.update(LooksState, lambda state: LooksState({**state.taken, about: taken}))
+        history.note_looks(registry, project, Looks(about, taken))
     return answer
 
 
@@ -283,25 +287,24 @@ def _temperature(asked: Asked, registry: Registry) -> float:
 
 
 def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Sequence[_Label]) -> NextLabels:
-    """How many answers the last fit changed on what is left."""
-    parent = asked.card.parent
-    if parent is None or parent not in registry.versions(asked.card.project):
-        return NextLabels(why="there is no version before the active one to compare it with")
-    before, rng = registry.card(asked.card.project, parent), np.random.default_rng(asked.seed)
+    """How many answers the last labels changed on what is left: beside the newest version that knows so many less."""
+    known, cards = asked.card.examples, registry.cards(asked.card.project)
+    before = next((card for card in cards if not card.refused and known - card.examples >= STEP), None)
+    if before is None:
+        return NextLabels(why=f"no version is kept that knows {STEP} labels less than the active one")
+    rng = np.random.default_rng(asked.seed)
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]
     examples = asked.pool.examples(drawn)
     forms = {asks(layout) for layout in (before.layout, asked.card.layout, asked.config.question.layout)}
     if not examples or before.labels != asked.card.labels or len(forms) > 1:
         return NextLabels(why="the classes have changed" if examples else "no task is left")
-    labels = asked.card.examples - before.examples
-    if labels <= 0:  # some were left out, deleted or held out since
-        return NextLabels(why="the active version knows no more labels than the one before it")
     try:
         said = [_predicted(asked, resident, card, examples) for card in (before, asked.card)]
     except NoModelError as error:
         return NextLabels(why=str(error).rstrip("."))
     seconds, people = _work(given)
+    labels = known - before.examples
     return NextLabels(labels, changed_share(*said), len(examples), seconds, left=len(open_ids), people=people)
 
 

@@ -14,8 +14,8 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.learning.control import DRAWS, NO_CONTROL, asked_for
 from nextlabel.loop.said import scores_of
 from nextlabel.store.pool import Pool
-from nextlabel.store.state import AgainState, ControlState, MarkState
-from nextlabel.values.versions import version_number, version_of
+from nextlabel.store.state import AgainState, ControlState, MarkState, ProjectState
+from nextlabel.values.versions import is_audit, is_start, version_number, version_of
 from nextlabel.versions.registry import Registry
 
 
@@ -30,7 +30,7 @@ class Marks:
     ) -> None:
         """Note what was labelled since the last look, before anything else is published. `followed` is the order that
         Label Studio follows; tasks that are `certified` are left to the machine."""
-        begin(pool, config, bool(self._registry.versions(project)) or version_number(version_of(followed)) > 0)
+        begin(pool, config, self._asked_before(pool, project, followed))
         if not config.control.share:
             return
         labelled = pool.labelled_scores(but=pool.state(AgainState).asked)
@@ -44,6 +44,13 @@ class Marks:
         }
         self._mark(pool, project, {order: 1 - max(scores) for order, scores in news.items() if scores}, set(certified))
         pool.update(MarkState, lambda _: MarkState(passed))
+
+    def _asked_before(self, pool: Pool, project: int, followed: str) -> bool:
+        """Whether a model may have asked for tasks. Where MODEL_DIR was lost, the name that the queue follows may tell,
+        and need not: so does a label that was given since the project is connected, unless by the start order."""
+        if self._registry.versions(project) or version_number(version_of(followed)) or is_audit(followed):
+            return True
+        return not is_start(followed) and pool.labelled_since(pool.state(ProjectState).since)
 
     def _mark(self, pool: Pool, project: int, lowest: Mapping[str, float], certified: set[int]) -> None:
         texts = [[task.task_id for task in copies] for copies in pool.control() if not copies[0].marked]

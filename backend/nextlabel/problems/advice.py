@@ -13,9 +13,7 @@ TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
 AUDIT_WORTH_IT, AUDITING, CERTIFIED = "audit_worth_it", "auditing", "certified"
 HARDLY_CHANGES = "hardly_changes"
 KEYS = (TOO_EARLY, GO_ON, AUDIT_WORTH_IT, AUDITING, CERTIFIED, HARDLY_CHANGES, CANNOT_TELL)
-STILL = (
-    PAYS - 0.02
-)  # of what is left, that are to be right for an audit to stay worth it: a label more or less is chance
+STILL = PAYS - 0.02  # right of what is left, for an audit to stay worth it: a label more or less is chance
 LITTLE = 0.01  # of the accuracy, by which the next labels will hardly change it
 
 
@@ -81,7 +79,7 @@ def _advice(
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
     if worth_it := worth_an_audit(judgement, project, STILL if last == AUDIT_WORTH_IT else PAYS, done):
-        return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it} says how many labels it takes."
+        return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it}."
     key, sentence = _of_next_labels(replace(helping.next_labels, left=left))
     of_another = "" if is_of(helping, judgement.order) else f" That was found for version {short_name(helping.order)}."
     return key, f"{sentence}{of_another}"

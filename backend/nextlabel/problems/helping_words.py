@@ -55,10 +55,11 @@ def _measured(found: Measured) -> Iterator[str]:
         yield f"Whether the order helps cannot be measured: {found.why}."
     elif found.helps and found.gain is not None:
         yield (
-            f"Measured: the order helps. A head on the base encoder that knows the first 64 labels it asked for is "
+            f"Measured: the order helps. A head on the base encoder that knows the project's first 64 labels is "
             f"{_points(found.gain)} more accurate than heads that know 64 random ones, with a standard error of "
             f"{_points(found.error or 0.0)}, judged by {found.labels} control labels. That is neither the accuracy of "
-            "this version nor said of a strategy that was chosen later."
+            "this version nor said of a strategy that was chosen later. In simulations of orders that gain nothing it "
+            "was said in 3 % of the projects with two to eight classes, and in 13 % of those with twenty."
         )
     else:
         yield f"Measured: cannot tell yet whether the order helps{_more(found)}"

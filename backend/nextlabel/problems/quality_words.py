@@ -15,10 +15,12 @@ NAMED = 5  # classes in one sentence
 PATTERN = 2  # times a class is taken for another, from which on that is told
 JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
-PAYS, LABELS = (
-    0.97,
-    30,
-)  # with less on what is left an audit for 95 % takes thousands of labels; so many tell about that
+PAYS = 0.97  # with less on what is left an audit for 95 % takes thousands of labels
+JUDGED_BY = 30  # labels that tell about how much is right of what is left
+# Labels of the part that it tests that a project's first audit takes, with a chance of one half and of nine tenths, by
+# the percent that are wrong (docs/certificate.md).
+TAKES = {1: (150, 306), 2: (306, 671), 3: (809, 1835)}
+WITHOUT_ERROR = 86
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
@@ -108,7 +110,7 @@ def _of_version(judgement: Judgement, first: int, project: int) -> Iterator[str]
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
     if worth_it := worth_an_audit(judgement, project):
-        yield f"So much may be certified by an audit: {worth_it} says how many labels that takes."
+        yield f"So much may be certified by an audit: {worth_it}."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
         yield f"Mean error: {_error(figures.error, len(figures.classes))}."
@@ -171,14 +173,24 @@ def _left(judgement: Judgement) -> str:
 
 
 def worth_an_audit(judgement: Judgement, project: int, least: float = PAYS, done: Collection[str] = ()) -> str:
-    """The command that says what an audit takes, of a form of the first question that is worth it: the `least` share or
-    more is right of what is left, and it is none of those `done`. Empty where there is none."""
+    """What an audit takes, and the command that says it of these tasks; of a form of the first question that is worth
+    it: the `least` share or more is right of what is left, and it is none of those `done`. Empty where there is
+    none."""
     for one in each(judgement):
         left = None if one.question in done else one.left
-        if left is not None and left.value is not None and left.value >= least and left.examples >= LABELS:
+        if left is not None and left.value is not None and left.value >= least and left.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
-            return f"`nextlabel certificate start --project {project} --dry-run{question}`"
+            command = f"`nextlabel certificate start --project {project} --dry-run{question}`"
+            return f"{command} says how many labels it takes; {_takes(left.value)}"
     return ""
+
+
+def _takes(right: float) -> str:
+    """What a first audit of many tasks takes, if no label that it tests is wrong, or as many as of what is left."""
+    wrong = math.ceil(round(100 * (1 - right), 6))
+    half, most = TAKES.get(wrong, ("thousands", "more"))
+    as_here = f", and {half} or {most} (with a chance of one half or nine tenths) if {wrong} % are, as of what is left"
+    return f"a first one takes {WITHOUT_ERROR} if no label that it tests is wrong{as_here if wrong else ''}"
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:

@@ -29,7 +29,6 @@ from nextlabel.store.arrays import AT_A_TIME, Latest, RecordFiles, Records, Valu
 from nextlabel.store.state import (
     AgainState,
     ControlState,
-    LooksState,
     MarkState,
     QueueState,
     Record,
@@ -109,7 +108,7 @@ READ_AGAIN = (
     "newly_answered",
 )  # tables of any release, not `marked`
 # Of `meta`, the same in any release: nobody else knows it.
-NOTED = (ControlState, MarkState, LooksState, QueueState, AgainState, ToldState)
+NOTED = (ControlState, MarkState, QueueState, AgainState, ToldState)
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision
@@ -516,6 +515,11 @@ class Pool:
     def unmark_all(self) -> None:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
+
+    def labelled_since(self, at: str) -> bool:
+        """Whether a task of the pool's was answered after that ISO time; not where that is empty."""
+        sql = f"FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout AND {FIRST_GIVEN} > ?"
+        return bool(at) and bool(self._count(f"SELECT EXISTS (SELECT 1 {sql})", at))
 
     def labelled_scores(self, but: Collection[int] = ()) -> dict[str, dict[int, float]]:
         """Of each order the scores with which labelled tasks of the pool's were published, by task: they were asked

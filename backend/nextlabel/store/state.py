@@ -143,14 +143,6 @@ class MarkState(Record):
 
 
 @dataclass(frozen=True)
-class LooksState(Record):
-    """Planned looks at whether the order helps, by what was compared: of each the number of control labels, the gain,
-    its error and the luck in it. None is taken twice. `loop.helping` writes it."""
-
-    taken: Mapping[str, tuple[tuple[int, float, float, float], ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class AgainState(Record):
     """What was asked about again. `loop.look_again` writes it.
 
@@ -173,7 +165,7 @@ class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
     `unknown_words` are of the sample that `sample` names. The backend was at `backend_url` when it was last found to be
-    ours, empty when that is not known.
+    ours, and has been registered `since` that ISO time; empty when that is not known.
     """
 
     connected: bool = False
@@ -181,6 +173,7 @@ class ProjectState(Record):
     sample: str = ""
     unknown_words: UnknownWords = field(default_factory=UnknownWords)
     backend_url: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +191,6 @@ _KINDS: tuple[type[Record], ...] = (
     StartState,
     ControlState,
     MarkState,
-    LooksState,
     AgainState,
     ProjectState,
     ToldState,

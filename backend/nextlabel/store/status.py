@@ -119,11 +119,17 @@ class BaseModelStatus:
 
 @dataclass(frozen=True)
 class CertificateStatus:
-    """What the certificate of the `audit` of this number says by the labels of now; empty where it certifies nothing,
-    or there is none that has ended."""
+    """How far the `audit` of this number is by the labels of now: of `most` tasks that it asks for so many `labels`
+    count, of which so many are `wrong`, and so many more tasks were `skipped`; `certified` are the tasks that its
+    certificate is about. The `claim` is what that says; empty where it certifies nothing, or the audit still runs."""
 
     audit: int = 0
     claim: str = ""
+    labels: int = 0
+    most: int = 0
+    wrong: int = 0
+    skipped: int = 0
+    certified: int = 0
 
 
 Status: TypeAlias = (

@@ -28,6 +28,11 @@ def start_name(now: datetime) -> str:
     return f"{PREFIX}start-{now:%Y%m%dT%H%M%S}"
 
 
+def is_start(name: str) -> bool:
+    """Whether an order of that name is a start order."""
+    return name.startswith(f"{PREFIX}start-")
+
+
 def audit_name(number: int, begun: datetime) -> str:
     """The name of the order that the queue follows during an audit."""
     return f"{PREFIX}audit-{number}-{begun:%Y%m%dT%H%M%S}"

@@ -135,10 +135,11 @@ class Audits:
         try:
             return _loaded((directory, (directory / PLAN).stat().st_mtime_ns))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            give_up = f", or give the audit up with `nextlabel certificate stop --project {project}`"
             raise BadAuditError(
                 f"Audit {number} of project {project} cannot be read from {directory} ({error}). Restore that "
-                "directory from a copy, without which neither the audit nor its certificate can be judged, or give the "
-                f"audit up with `nextlabel certificate stop --project {project}`."
+                "directory from a copy, without which neither the audit nor its certificate can be judged"
+                f"{give_up if self.holds(project) else ''}."
             ) from None
 
     def _last_number(self, project: int) -> int:

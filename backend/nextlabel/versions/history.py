@@ -1,8 +1,9 @@
-"""What was fitted and what it said of the control set, kept when the versions themselves are deleted.
+"""What was fitted, what it said of the control set, and what was found of the order, kept when all else is deleted.
 
-`models/<project>/history.jsonl` has a line for each finished fit, and one for what a version or head says of the texts
-of the control set, by their draws. Lines are only added. As what was said is kept and not how good it was, everything
-can be judged by the labels of today. Knows no labels of the control set.
+`models/<project>/history.jsonl` has a line for each finished fit, one for what a version or head says of the texts of
+the control set, by their draws, and one for each planned look at whether the order helps. Lines are only added. As it
+is kept what was said and not how good it was, everything can be judged by the labels of today. Knows no labels of the
+control set.
 """
 
 import json
@@ -50,31 +51,46 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """All planned looks at whether the order helps that were taken of what is `compared`, as its digest: of each the
+    number of control labels, the gain, its error and the luck in it."""
+
+    compared: str
+    taken: tuple[tuple[int, float, float, float], ...]
+
+
+@dataclass(frozen=True)
 class Lines:
-    """All that is kept, in the order in which it was written: fits by version, and what was said by order."""
+    """All that is kept, in the order in which it was written: fits by version, what was said by order, and the newest
+    looks by what was compared."""
 
     fits: Mapping[str, Fit]
     said: Mapping[str, Said]
+    looks: Mapping[str, Looks]
 
 
-_FIT, _SAID = TypeAdapter(Fit), TypeAdapter(Said)
+_FIT, _SAID, _LOOKS = TypeAdapter(Fit), TypeAdapter(Said), TypeAdapter(Looks)
 
 
 def read(registry: Registry, project: int) -> Lines:
     """What is kept of a project; lines that cannot be read, such as one that was cut by a kill, count as none."""
     fits: dict[str, Fit] = {}
     said: dict[str, Said] = {}
+    looks: dict[str, Looks] = {}
     for raw in _raw_lines(registry.home(project) / FILE):
         try:
             if "order" in raw:
                 found = _SAID.validate_python(raw)
                 said.setdefault(found.order, found)
+            elif "compared" in raw:
+                taken = _LOOKS.validate_python(raw)
+                looks[taken.compared] = taken
             else:
                 fit = _FIT.validate_python(raw)
                 fits.setdefault(fit.version, fit)
         except ValidationError:
             continue
-    return Lines(fits, said)
+    return Lines(fits, said, looks)
 
 
 def changed(registry: Registry, project: int) -> tuple[int, int]:
@@ -97,6 +113,11 @@ def note_fits(registry: Registry, project: int) -> None:
 def note_said(registry: Registry, project: int, said: Said) -> None:
     """Keep what a version or head says."""
     _append(registry, project, asdict(said))
+
+
+def note_looks(registry: Registry, project: int, looks: Looks) -> None:
+    """Keep that these were taken, so that none is taken twice."""
+    _append(registry, project, asdict(looks))
 
 
 def _fit(card: Card) -> Fit:

@@ -45,6 +45,9 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "fit_due": "1 while a fit is due, else 0",
         "fit_failures_in_a_row": "Failed fits since the last one that came to its end",
         "audit_running": "1 while an audit has the queue for itself, else 0",
+        "audit_labels": "Labels of the last audit that count, unless it was given up",
+        "audit_wrong": "Those of them that are others than the machine's",
+        "audit_certified": "Tasks that the last audit certifies by the labels of now",
         "switch_seconds": "From the start of publishing to the last switch of the queue",
         "trainer_timestamp_seconds": "When a trainer last said something of the project, in seconds since 1970",
         "version_timestamp_seconds": "When the active version was made, in seconds since 1970",
@@ -56,6 +59,7 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "label_seconds": "Seconds a label, the median of the last 200, where it is nobody's own speed",
     }
 )
+AUDIT = ("audit_labels", "audit_wrong", "audit_certified")
 # Shares with the limits of their 95 % intervals. A figure is told where the page tells it, the limits from the first
 # label on; as on the page, of a form they are about one question.
 ESTIMATES: Mapping[str, str] = MappingProxyType(
@@ -171,6 +175,8 @@ class _TrainerCollector(Collector):
         yield Sample("fit_due", bool(queue.due))
         yield Sample("fit_failures_in_a_row", fit.failures_in_a_row)
         yield Sample("audit_running", self._audits.runs(project))
+        audit = self._board.certificate(project)
+        yield from starmap(Sample, zip(AUDIT, (audit.labels, audit.wrong, audit.certified), strict=True))
         yield Sample("switch_seconds", queue.publish_seconds)
         if seen := max(queue.at, fit.at):
             yield Sample("trainer_timestamp_seconds", seen)

@@ -76,6 +76,13 @@ def quality(project: int) -> Response:
     return jsonify(id=project, **asdict(services().board.quality(project)))
 
 
+@pages.get("/api/projects/<int:project>/audit")
+def audit(project: int) -> Response:
+    """How far the last audit of a project is, and what it certifies."""
+    check_known(project)
+    return jsonify(id=project, audit=panels.audit_of(project))
+
+
 @pages.get("/api/projects/<int:project>/people")
 def people(project: int) -> Response:
     """Who labels, how fast and how much alike."""

@@ -22,6 +22,7 @@ from nextlabel.problems.random_line import random_line
 from nextlabel.settings import ProjectSettings, for_project, without_own
 from nextlabel.store import summary
 from nextlabel.store.presses import ASKED, REFUSED, Press, Presses
+from nextlabel.store.status import CertificateStatus
 from nextlabel.store.texts import texts_of
 from nextlabel.values.options import KEY, LATEST, NO_OPTIONS, OWN, ProjectOptions
 from nextlabel.values.versions import Card, short_name
@@ -82,7 +83,7 @@ def document(project: int, may_see: bool) -> Json:
         "classes": _classes(project, classes.tables(judgement, cards, queue)),
         "advice": _advice(project),
         "helping": _helping(project),
-        "audit": _audit(project),
+        "audit": audit_of(project),
         "history": history,
         "random": random_of(project),
         "next": _with_texts(next_of(project), project, may_see),
@@ -359,8 +360,8 @@ def _helping(project: int) -> Json | None:
     return {**about, "at": _time(found.at), "short": short, "sentences": said} if said else None
 
 
-def _audit(project: int) -> Json | None:
-    """What is known of the last audit without counting its labels, which the state's sentence does while it runs."""
+def audit_of(project: int) -> Json | None:
+    """What is known of the last audit, with its labels as the trainer counted them last."""
     audits = _audits_in(services().settings.model_dir)
     number = audits.next_number(project) - 1
     directory = audits.home(project) / str(number)
@@ -371,8 +372,15 @@ def _audit(project: int) -> Json | None:
     except BadAuditError as error:
         about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
     certificate = services().board.certificate(project)
-    about["claim"] = certificate.claim if certificate.audit == number else ""
-    return {**about, "runs": audits.runs(project), "ended": audits.ended(project), "holds": audits.holds(project)}
+    counted = asdict(certificate if certificate.audit == number else CertificateStatus())
+    del counted["audit"]
+    return {
+        **about,
+        **counted,
+        "runs": audits.runs(project),
+        "ended": audits.ended(project),
+        "holds": audits.holds(project),
+    }
 
 
 @cache
