@@ -735,6 +735,72 @@ def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
         parse_label_config(view(of_items), NEW)
 
 
+LOOKS = {
+    "Choices": (
+        'required="true" requiredMessage="!" hint="h" showInline="true" layout="select" readonly="true" '
+        'whenTagName="tones" style="color: red"'
+    ),
+    "Choice": 'hint="h" hotkey="1" html="&lt;b&gt;x&lt;/b&gt;" color="red" background="red" style="color: red"',
+    "Taxonomy": (
+        'required="true" placeholder="p" minWidth="1px" maxWidth="9px" showFullPath="true" pathSeparator=" > " '
+        'legacy="true"'
+    ),
+    "Rating": 'required="true" defaultValue="2" size="small" icon="heart" hotkey="r"',
+    "Number": 'required="true" defaultValue="2" slider="true" hotkey="n"',
+    "Text": (
+        'saveTextResult="no" granularity="word" highlightColor="red" selectionEnabled="false" showLabels="false" '
+        'inline="true" clickableLinks="true"'
+    ),
+}
+
+
+def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
+    number = tags("Number", 'name="n" min="0" max="4"')
+    plain = view(text("text"), TOPIC, TONES, TREE.format(""), tags("Rating", 'name="r"'), number)
+    config = parse_label_config(plain, NEW)
+    for tag, attributes in LOOKS.items():
+        changed = re.sub(f"<{tag} ", f"<{tag} {attributes} ", plain)
+        assert changed != plain
+        assert parse_label_config(changed, NEW) == config
+        assert (config.unlearned, config.odd) == ((), ())
+    around = (
+        f"<Style>.a {{color: red}}</Style><Collapse><Panel value='Read'>{plain}</Panel></Collapse>"
+        '<Filter name="f" toName="topic" minlength="0"/><Shortcut alias="s" value="so"/>'
+    )
+    shown = parse_label_config(view(around), NEW)
+    assert shown == config
+    assert (shown.unlearned, shown.odd) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("tag", "asks"),
+    {
+        "Relations": "ties regions together",
+        "TextArea": "asks for words",
+        "DateTime": "asks for a date",
+        "Ranker": "asks for an order",
+        "Labels": "marks regions",
+        "Brush": "marks regions",
+    }.items(),
+)
+def test_what_asks_for_something_else_is_named_for_what_it_asks(tag: str, asks: str) -> None:
+    assert config_of(TOPIC, f'<{tag} name="o" toName="text"/>').unlearned == (
+        f'<{tag} name="o"> {asks}: it is not learnt.',
+    )
+    with pytest.raises(RefusedConfigError, match=f'<{tag} name="o"> {asks}: it is not learnt. A control that asks'):
+        config_of(f'<{tag} name="o" toName="text"/>')
+
+
+def test_what_narrows_a_region_down_tells_no_more_of_who_saw_a_control() -> None:
+    for kind in ("region-selected", "no-region-selected"):
+        for narrowed in ("", 'whenLabelValue="P"', 'whenRole="user"', 'whenTagName="ner"'):
+            follow_up = tags("Choices", f'name="which" choice="multiple" visibleWhen="{kind}" {narrowed}', "a", "b")
+            config = config_of(TOPIC, tags("Labels", 'name="ner"'), follow_up)
+            assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+            assert answers_of(config, which={"choices": ["a"]}) == {"which": ("a",)}
+            assert (config.asked[1].guessable, config.odd) == (False, ())
+
+
 def test_what_marks_regions_is_named_whatever_it_marks() -> None:
     others = ("PolygonLabels", "TimeSeriesLabels", "VideoRectangle", "Brush")
     config = config_of(TOPIC, *(tags(tag, f'name="{tag}"') for tag in others), tags("Filter", 'name="f"'))
@@ -798,10 +864,11 @@ def test_each_row_of_the_guide_names_a_test_that_is_there() -> None:
     rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")][2:]
     named = [words for row in rows for words in row[-1].strip().rpartition(": ")[2].split(", ")]
     tests = [name.replace("_", " ") for name in globals() if name.startswith("test_")]
-    assert [words for words in named if words not in CONTROLS and not any(words in name for name in tests)] == []
-    assert len(rows) >= 15
+    told = {words: [words] if words in CONTROLS else [name for name in tests if words in name] for words in named}
+    assert {words: found for words, found in told.items() if len(found) != 1} == {}, "exactly one test each"
+    assert len(rows) >= 30
     # The JSON of a row is that of the first test that it names.
     shown = [(re.findall(r"`(\{.*?\})`", row[-2]), row[-1].strip().rpartition(": ")[2].split(", ")[0]) for row in rows]
-    told = {name: json.loads(found[0]) for found, name in shown if found and name in CONTROLS}
-    assert told == {name: CONTROLS[name][-1] for name in told}
-    assert len(told) >= 8
+    values = {name: json.loads(found[0]) for found, name in shown if found and name in CONTROLS}
+    assert values == {name: CONTROLS[name][-1] for name in values}
+    assert len(values) >= 8
