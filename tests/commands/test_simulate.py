@@ -14,12 +14,13 @@ import pytest
 from helpers.packages import SERVER_PACKAGES
 from helpers.paths import ROOT
 from nextlabel.commands import simulate
-from nextlabel.errors import BadRunError
+from nextlabel.errors import BadCorpusError, BadRunError, RefusedConfigError
 from nextlabel.learning import auto_recipe
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan, setting_of
 from nextlabel.simulation.replay import RunProtocol, arms, deviations
+from nextlabel.values.layout import decoded
 
 SCRIPTS = ROOT / "scripts"
 MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
@@ -226,6 +227,46 @@ def test_several_labels_are_several_questions(
     more = ["--label", "stars", "--label-separator", ";", "--ordered", "stars", "--seeds", "1,"]
     questions = ["topic: one of 2 (a, b)", "tags: any of 3 (p, q, qp)", "stars: one step of 4 (0, 1, 2, 3)"]
     introduced(script, [*options, *more], capsys, [f"Question {asked}" for asked in questions])
+
+
+def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
+    script: dict[str, Any], tmp_path: Path
+) -> None:
+    when = 'visibleWhen="choice-selected" whenTagName="topic" whenChoiceValue="a"'
+    config, path = tmp_path / "config.xml", tmp_path / "tasks.json"
+    config.write_text(
+        '<View><Text name="text" value="$text"/><Choices name="topic" toName="text"><Choice value="a"/>'
+        f'<Choice value="b"/></Choices><Choices name="why" toName="text" choice="multiple" {when}><Choice value="p"/>'
+        "</Choices></View>"
+    )
+
+    def given(**chosen: str) -> list[dict[str, object]]:
+        return [
+            {"from_name": name, "to_name": "text", "type": "choices", "value": {"choices": [label]}}
+            for name, label in chosen.items()
+        ]
+
+    said = [given(topic="a", why="p"), given(topic="a"), given(topic="b"), given(topic="b", why="p")]
+    tasks = [
+        {"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": result}]} for n, result in enumerate(said)
+    ]
+    path.write_text(json.dumps(tasks))
+
+    def answers(*more: object) -> list[dict[str, tuple[str, ...]]]:
+        options = ["--train", path, "--dev", path, "--text", "text", "--label", "topic", "--label", "why", *more]
+        parser = script["make_parser"]()
+        data = script["read_data"](parser.parse_args([str(option) for option in options]), parser)
+        return [dict(decoded(answer)) for _, answer in data.train]
+
+    with_config = [{"topic": ("a",), "why": ("p",)}, {"topic": ("a",), "why": ()}, {"topic": ("b",)}, {"topic": ("b",)}]
+    assert answers("--label-config", config) == with_config
+    assert answers("--any-of", "why")[2] == {"topic": ("b",), "why": ()}
+    path.write_text(json.dumps([{"text": "x", "topic": "a", "why": ["p"]}]))
+    with pytest.raises(BadCorpusError, match="a labelling config goes with Label Studio's JSON export alone"):
+        answers("--label-config", config)
+    config.write_text(config.read_text().replace("why", "reason"))
+    with pytest.raises(RefusedConfigError, match="asks no question 'why'; it asks topic, reason"):
+        answers("--label-config", config)
 
 
 def introduced(

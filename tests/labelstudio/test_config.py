@@ -80,7 +80,10 @@ REFUSED = {
     ),
     "no text": (view('<Image name="text" value="$image"/>', choices()), "<Image> is not classified"),
     "no label": (view(text("text"), choices(labels="")), "at least two different"),
-    "one label": (view(text("text"), choices(labels='<Choice value="pos"/>')), "at least two different"),
+    "one label": (
+        view(text("text"), choices('toName="text" choice="single-radio"', '<Choice value="pos"/>')),
+        "at least two different",
+    ),
     "the same label twice": (view(text("text"), choices(labels='<Choice value="a"/>' * 2)), "at least two different"),
     "the same alias twice": (
         view(text("text"), choices(labels='<Choice value="a" alias="x"/><Choice value="b" alias="x"/>')),

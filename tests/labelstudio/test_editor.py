@@ -27,7 +27,10 @@ SEEN = """() => {
     ]);
 }"""
 SUBMIT = "button:has-text('Submit') >> nth=0"
-DATA = {name: f"The words of {name}" for name in ("text", "left", "right")}
+DATA: Mapping[str, Any] = {
+    **{name: f"The words of {name}" for name in ("text", "left", "right")},
+    "docs": [{"id": "1", "title": "The words of an item"}],
+}
 Values = Mapping[str, Mapping[str, Any]]
 
 TOPIC = tags("Choices", 'name="topic"', "news", "sport")
@@ -183,3 +186,81 @@ def test_a_guess_that_nobody_sees_any_more_is_stored_and_no_answer(editor: Edito
     read = to_vote(config, stored)
     assert read is not None
     assert decoded(read.label).keys() == {"topic", "tones", "share", "always"}
+
+
+LEADING = view(
+    text("text"),
+    tags("Choices", 'name="rel"', "fits", "fits not"),
+    tags("Rating", 'name="stars"'),
+    tags("Choices", 'name="followed" visibleWhen="choice-selected" whenTagName="stars"', "never", "seen"),
+    tags(
+        "Choices",
+        'name="kind" choice="multiple" visibleWhen="choice-unselected" whenTagName="rel" whenChoiceValue="fits not"',
+        "own",
+    ),
+    tags("Choices", 'name="misspelt" choice="multiple" visibleWhen="choice_selected" whenTagName="nothing"', "always"),
+)
+
+
+def test_what_is_shown_goes_by_the_answers_that_are_read(editor: Editor) -> None:
+    config = parse_label_config(LEADING, NEW)
+    task = editor.open(LEADING)
+    boxes = "() => [...document.querySelectorAll('.lsf-choices input')].filter((one) => one.checkVisibility())"
+    there = f"(names) => JSON.stringify(({boxes})().map((one) => one.name)) === names"
+
+    def wait_for_boxes(*names: str) -> None:
+        editor.page.wait_for_function(there, arg=json.dumps(names, separators=(",", ":")))
+
+    wait_for_boxes("fits", "fits not", "own", "always")
+    editor.page.click("li.ant-rate-star >> nth=3")
+    editor.page.click("input[name='own']")
+    editor.page.click("input[name='fits not']")
+    wait_for_boxes("fits", "fits not", "always")
+    stored = editor.submit(task)
+    assert items(stored["result"]).keys() == {"rel", "stars"}
+    vote = to_vote(config, stored)
+    assert vote is not None
+    assert decoded(vote.label) == {"rel": ("fits not",), "stars": ("4",), "misspelt": ()}
+    seen = {"rel": True, "stars": True, "followed": None, "kind": False, "misspelt": True}
+    assert config.seen(decoded(vote.label)) == seen
+
+
+def test_a_guess_of_what_is_listed_twice_would_stop_submit(editor: Editor) -> None:
+    xml = view(text("text"), tags("Choices", 'name="q"', "a", "b", "a"))
+    item = parse_label_config(xml, NEW).asked[0].item(["a"])
+    editor.open(xml, {"result": [item], "score": 0.5, "model_version": "v"})
+    editor.wait_to_see(["a", "a"])
+    editor.page.click(SUBMIT)
+    editor.page.wait_for_selector("text=exceed the maximum allowed (1)")
+
+
+def test_a_tick_of_the_editor_is_set_only_where_it_shows_no_guess(editor: Editor) -> None:
+    ticked = '<Choices name="d" toName="text"><Choice value="z" selected="true"/><Choice value="y"/></Choices>'
+    xml = view(text("text"), tags("Choices", 'name="q"', "a", "b"), ticked)
+    editor.open(xml)
+    editor.wait_to_see(["z"])
+    item = parse_label_config(xml, NEW).asked[0].item(["a"])
+    task = editor.open(xml, {"result": [item], "score": 0.5, "model_version": "v"})
+    editor.wait_to_see(["a"])
+    assert items(editor.submit(task)["result"]).keys() == {"q"}
+
+
+def test_no_more_paths_are_submitted_than_there_may_be(editor: Editor) -> None:
+    xml = view(text("text"), tags("Taxonomy", 'name="q" maxUsages="2"', "A", "B", "C"))
+    item = parse_label_config(xml, NEW).asked[0].item(["A", "B", "C"])
+    editor.open(xml, {"result": [item], "score": 0.5, "model_version": "v"})
+    editor.wait_to_see(["A", "B", "C"])
+    editor.page.click(SUBMIT)
+    editor.page.wait_for_selector("text=exceed the maximum allowed (2)")
+
+
+def test_a_list_is_seen_with_a_ranker_alone(editor: Editor) -> None:
+    shown = text("text"), '<List name="docs" value="$docs"/>', tags("Choices", 'name="q"', "a", "b")
+    ranked = view(*shown, '<Ranker name="r" toName="docs"/>')
+    editor.open(ranked)
+    editor.page.wait_for_selector("text=The words of an item")
+    assert parse_label_config(ranked, NEW).fields == ("text", "docs")
+    editor.open(view(*shown))
+    editor.page.wait_for_selector("text=The words of text")
+    assert not editor.page.is_visible("text=The words of an item")
+    assert parse_label_config(view(*shown), NEW).fields == ("text",)

@@ -6,7 +6,9 @@ What is asked about them is not looked at here. Styles and the controls' labels 
 import pytest
 from defusedxml.ElementTree import fromstring
 
+from helpers.labelling_configs import choices, text, view
 from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.texts import texts_of
 
 READ = {
@@ -144,6 +146,18 @@ def test_fields_in_headings_are_named_as_not_read() -> None:
     texts = texts_of(fromstring(f"<View>{form}</View>"), ())
     [said] = texts.around
     assert said == '<Header value="$title"> is not read: show it in a <Text> with a name to have it learnt from.'
+
+
+def test_fields_in_what_stands_inside_of_a_heading_are_named_too() -> None:
+    inside = "<Header value='Read'>$title</Header><Markdown>**$summary** of $text</Markdown>"
+    panel = f'<Collapse><Panel value="$context">{text("text")}</Panel></Collapse>'
+    config = parse_label_config(view(inside, panel, choices()))
+    assert config.fields == ("text",)
+    assert [said.split(">")[0] for said in config.unlearned] == [
+        '<Header value="$title"',
+        '<Markdown value="**$summary** of $text"',
+        '<Panel value="$context"',
+    ]
 
 
 REFUSED = {

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.controls import CONTROLS, NEW, TREE, annotation, config_of, predicted, tags
+from helpers.controls import CONTROLS, NESTED, NEW, TREE, annotation, config_of, predicted, tags
 from helpers.labelling_configs import text, view
 from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, changed_labels, parse_label_config
+from nextlabel.labelstudio.connection import said_of
 from nextlabel.labelstudio.controls import results
 from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ONE_OF, decoded, encoded, unasked
+from nextlabel.values.layout import ANY_OF, ONE_OF, Layout, decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 
 
@@ -297,7 +298,7 @@ def test_a_follow_up_of_nested_choices_is_shown_where_all_below_a_label_is_ticke
         config = config_of(DEEP.format(kind), tags("Choices", f'name="why" {when.format(label)}', "x", "y"))
         vote = to_vote(config, annotation(config, q={"choices": given}))
         assert vote is not None
-        assert config.asked[1].asked(decoded(vote.label)) is asked
+        assert config.seen(decoded(vote.label))["why"] is asked
 
 
 def test_a_prediction_in_a_shape_that_the_editor_does_not_tick_is_not_shown() -> None:
@@ -316,6 +317,219 @@ def test_labels_of_each_task_are_no_fixed_set_unless_an_alias_is_stored_for_them
         config_of(shown.format(""))
     assert config_of(shown.format('alias="first"')).labels == ("first", "none")
     assert config_of(tags("Choices", 'name="q"', "$$$", "$")).labels == ("$$$", "$"), "as in prices"
+
+
+def test_what_follows_a_label_is_read_though_people_spelt_that_otherwise_or_it_had_another_name() -> None:
+    which = FOLLOW_UP.replace("sport,chess", "big sport")
+    xml = view(text("text"), TOPIC.replace("sport", "big sport"), which)
+    config = parse_label_config(xml, ProjectOptions(defaults=LATEST, label_map={"game": "big sport"}))
+    for topic in ("game", "big sport", "big\u00a0sport", "big  sport"):
+        asked = {"topic": ("big sport",), "which": ("run",)}
+        assert answers_of(config, topic={"choices": [topic]}, which={"choices": ["run"]}) == asked
+        assert answers_of(config, topic={"choices": [topic]}) == asked | {"which": ()}
+    # What was read before the label was mapped is read again, where something follows a label.
+    assert config.reading != parse_label_config(xml, NEW).reading
+    alone = ProjectOptions(defaults=LATEST, label_map={"game": "news"})
+    assert parse_label_config(view(text("text"), TOPIC, TONES), alone).reading == config_of(TOPIC, TONES).reading
+
+
+def test_what_is_shown_unless_something_is_chosen_is_hidden_with_that_alone() -> None:
+    unless = 'visibleWhen="choice-unselected" whenTagName="topic" whenChoiceValue="news"'
+    kind = tags("Choices", f'name="kind" {unless}', "own", "other")
+    for inner in (FOLLOW_UP.replace(WHEN, unless), f"<View {unless}>{FOLLOW_UP.replace(WHEN, '')}</View>"):
+        config = config_of(TOPIC, inner, kind)
+        assert answers_of(config, topic={"choices": ["sport"]}) == {"topic": ("sport",), "which": ()}
+        assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+        assert answers_of(config) == {"which": ()}
+        stale = {"which": {"choices": ["run"]}, "kind": {"choices": ["own"]}}
+        assert answers_of(config, topic={"choices": ["news"]}, **stale) == {"topic": ("news",)}
+        assert answers_of(config, topic={"choices": ["odd"]}, **stale) == {"which": ("run",), "kind": ("own",)}
+        for topic, shown in (([0.9, 0.1], ["topic"]), ([0.1, 0.9], ["topic", "which", "kind"])):
+            probs_C = np.array([*topic, 0.8, 0.1, 0.9, 0.1])
+            prediction = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)
+            assert [item["from_name"] for item in prediction["result"]] == shown
+
+
+def test_an_answer_to_what_is_hidden_itself_hides_and_shows_nothing() -> None:
+    unless = 'visibleWhen="choice-unselected" whenTagName="which" whenChoiceValue="run"'
+    config = config_of(TOPIC, FOLLOW_UP, tags("Choices", f'name="rest" choice="multiple" {unless}', "x"))
+    which = {"choices": ["run"]}
+    assert answers_of(config, topic={"choices": ["sport"]}, which=which).keys() == {"topic", "which"}
+    assert answers_of(config, topic={"choices": ["news"]}, which=which) == {"topic": ("news",), "rest": ()}
+    assert config.seen({"topic": ("news",)}) == {"topic": True, "which": False, "rest": True}
+    of_itself = config_of(FOLLOW_UP.replace('whenTagName="topic"', 'whenTagName="which"'))
+    assert of_itself.seen({}) == {"which": False}
+
+
+REGION = 'visibleWhen="region-selected"'
+
+
+def test_a_choice_alone_is_not_guessed_where_it_cannot_be_told_who_sees_it() -> None:
+    marks = tags("Labels", 'name="ner"')
+    plain = config_of(TOPIC, marks)
+    for hidden in (TOPIC.replace("<Choices", f"<Choices {REGION}"), f"<View {REGION}>{TOPIC}</View>"):
+        config = config_of(hidden, marks)
+        assert config.question == plain.question
+        assert to_prediction(config, config.labels, np.array([0.9, 0.1]), 0.5, "v")["result"] == []
+        assert can_show(plain, "news")
+        assert not can_show(config, "news"), "what was written before is taken back"
+        vote = to_vote(config, annotation(config, topic={"choices": ["news"]}))
+        assert vote is not None
+        assert vote.label == "news"
+
+
+def test_to_mark_an_answer_as_ground_truth_asks_nobody_anything() -> None:
+    since, later = "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z"
+    options = ProjectOptions(defaults=LATEST, asked_since={"tones": since}, label_changes={"which": {"ball": [since]}})
+    xml = view(text("text"), TOPIC, TONES, FOLLOW_UP.replace(WHEN, ""))
+    config = parse_label_config(xml, options)
+    given = annotation(config, topic={"choices": ["news"]}, which={"choices": ["run"]})
+    given |= {"created_at": "2026-05-01T00:00:00Z", "updated_at": later}
+    starred, edited = (to_vote(config, given | {"ground_truth": is_so}) for is_so in (True, False))
+    assert starred is not None
+    assert edited is not None
+    of_starred, of_edited = (config.question.consensus([vote]) or "" for vote in (starred, edited))
+    assert (dict(decoded(of_starred)), unasked(of_starred)) == (
+        {"topic": ("news",), "which": ("run",)},
+        {"which": ("ball",)},
+    )
+    assert dict(decoded(of_edited)) == {"topic": ("news",), "tones": (), "which": ("run",)}
+    assert unasked(of_edited) == {}
+    assert starred.when == later
+
+
+def test_what_ties_regions_or_is_of_a_text_itself_does_not_make_an_answer_doubtful() -> None:
+    config = config_of(TONES, tags("Labels", 'name="ner"'), "<Relations><Relation value='of'/></Relations>")
+    assert config.unlearned[1] == '<Relations name=""> ties regions together: it is not learnt.'
+    beside = [
+        {"id": "a", "from_name": "ner", "to_name": "text", "type": "labels", "value": {"start": 0, "end": 1}},
+        {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right"},
+        {"from_name": "text", "to_name": "text", "type": "chatmessage", "value": {}},
+    ]
+    vote = to_vote(config, {"result": beside, "created_at": "2026"})
+    assert vote is not None
+    assert dict(decoded(vote.label)) == {"tones": ()}
+    assert why_no_vote(config, {"result": beside}) == ""
+    assert why_no_vote(config_of(TOPIC), {"result": beside[:2]}) == "only other questions are answered: ner"
+
+
+def test_no_more_paths_are_guessed_than_may_be_submitted() -> None:
+    three = tags("Taxonomy", 'name="q" maxUsages="{}"', "A", "B", "C")
+    config, free = config_of(three.format(2)), config_of(three.format("any"))
+    assert config.asked[0].kind == free.asked[0].kind == ANY_OF
+    for of, shown in ((config, [["A"], ["C"]]), (free, [["A"], ["B"], ["C"]])):
+        layout = of.question.layout
+        assert layout is not None
+        result = to_prediction(of, of.labels, np.array([0.8, 0.7, 0.9]), 0.5, "v", layout=layout)["result"]
+        assert [item["value"]["taxonomy"] for item in result] == [shown]
+        assert Layout.of(layout.as_dict()) == layout
+    # Of a version from before the limit, what is more is not shown.
+    layout = free.question.layout
+    assert to_prediction(config, config.labels, np.array([0.8, 0.7, 0.9]), 0.5, "v", layout=layout)["result"] == []
+    assert not can_show(config, results.shown(result_of(free, encoded({"q": ("A", "B", "C")}))))
+
+
+def test_a_label_that_is_listed_twice_where_one_may_be_ticked_is_not_guessed() -> None:
+    for choice, shown in (("single", []), ("single-radio", []), ("multiple", [["a"]])):
+        config = config_of(tags("Choices", f'name="q" choice="{choice}"', "a", "b", "a"))
+        layout = config.question.layout
+        result = to_prediction(config, config.labels, np.array([0.9, 0.1]), 0.5, "v", layout=layout)["result"]
+        assert [item["value"]["choices"] for item in result] == shown
+        assert any("lists 'a' twice" in said for said in config.odd) == (not shown)
+        assert can_show(config, results.shown(result_of(config, encoded({"q": ("a",)}) if layout else "a"))) == bool(
+            shown
+        )
+    once = config_of(tags("Choices", 'name="q"', "a", "b", "a"))
+    assert to_prediction(once, once.labels, np.array([0.1, 0.9]), 0.5, "v")["result"] != []
+
+
+def test_what_follows_stars_is_never_shown_and_nobody_says_none_of_it() -> None:
+    stars, which = tags("Rating", 'name="topic"'), FOLLOW_UP.replace("sport,chess", "4")
+    for follow_up in (which, which.replace('whenChoiceValue="4"', "")):
+        config = config_of(stars, follow_up)
+        assert answers_of(config, topic={"rating": 4}) == {"topic": ("4",)}
+        assert [said.split(">")[1][:20] for said in config.odd] == [" is never shown: som"]
+        probs_C = np.array([0, 0, 0, 1, 0, 0.9, 0.9])
+        [item] = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
+        assert item["value"] == {"rating": 4}
+
+
+def test_a_sign_between_the_parts_of_a_path_may_stand_in_a_label() -> None:
+    flat = tags("Choices", 'name="topic"', "50k", "Income > 50k")
+    for value, asked in (("50k", "50k"), ("Income > 50k", "Income > 50k")):
+        config = config_of(flat, FOLLOW_UP.replace("sport,chess", value))
+        for topic in ("50k", "Income > 50k"):
+            assert ("which" in answers_of(config, topic={"choices": [topic]})) == (topic == asked)
+    tree = '<Taxonomy name="topic" toName="text"><Choice value="Age"><Choice value="Age > 65"/></Choice></Taxonomy>'
+    config = config_of(tree, FOLLOW_UP.replace("sport,chess", "Age > 65"))
+    assert answers_of(config, topic={"taxonomy": [["Age", "Age > 65"]]})["which"] == ()
+    for control in (TREE.format(""), NESTED.format("")):
+        alike = control.replace("<Choice ", '<Choice value="A > A1"/><Choice ', 1)
+        alike = alike.replace('value="Animal" alias="an"', 'value="A"').replace('"Dog"', '"A1"')
+        with pytest.raises(RefusedConfigError, match="two labels that are both 'A > A1'"):
+            config_of(alike)
+
+
+def test_a_condition_names_the_first_label_that_has_it_as_its_alias_or_its_value() -> None:
+    turned = " ".join(f'<Choice value="{value}" alias="{alias}"/>' for value, alias in ("12", "23", "31"))
+    config = config_of(f'<Choices name="topic" toName="text">{turned}</Choices>', FOLLOW_UP.replace("sport,chess", "2"))
+    assert [alias for alias in "123" if "which" in answers_of(config, topic={"choices": [alias]})] == ["2"]
+
+
+def test_a_condition_of_no_kind_that_the_editor_knows_hides_nothing() -> None:
+    config = config_of(TOPIC, FOLLOW_UP.replace("choice-selected", "choice_selected"))
+    assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",), "which": ()}
+    assert config.odd == (
+        '<Choices visibleWhen="choice_selected"> is always shown, as Label Studio knows choice-selected, '
+        "choice-unselected, region-selected, no-region-selected alone.",
+    )
+    shown = parse_label_config(view(f'<View visibleWhen="always">{text("text")}</View>', text("more"), TOPIC), NEW)
+    assert shown.fields == ("text", "more")
+
+
+def test_a_condition_that_waits_for_what_is_not_there_is_said() -> None:
+    for value in ("News", " news", "chess"):
+        said = config_of(TOPIC, FOLLOW_UP.replace("sport,chess", f"sport,{value}")).odd
+        assert [f"topic has no label {value!r}, to the letter." in one for one in said] == [True]
+    assert "and nowhere is none" in config_of(TOPIC, FOLLOW_UP.replace('"topic"', '"nowhere"')).odd[0]
+    assert config_of(TOPIC, FOLLOW_UP.replace(",chess", "")).odd == ()
+    dynamic = '<Choices name="topic" toName="text" value="$options"/>'
+    assert config_of(dynamic, FOLLOW_UP, TONES).odd == ()
+    repeated = f'<Repeater on="$x">{FOLLOW_UP}</Repeater>'
+    assert config_of(TOPIC, repeated).odd == ()
+
+
+def test_a_tick_that_the_editor_sets_itself_is_said_to_go_where_guesses_are_shown() -> None:
+    ticked = TOPIC.replace('<Choice value="news"', '<Choice value="news" selected="true"')
+    config = config_of(ticked, TONES)
+    assert [said.split(",")[0] for said in config.odd] == ['<Choices name="topic"> has a <Choice selected="true">']
+    assert "--show-predictions nobody finds it ticked" in said_of(config)
+
+
+def test_a_check_box_alone_is_ticked_or_not() -> None:
+    for choice in ("", 'choice="single"'):
+        config = config_of(tags("Choices", f'name="flag" {choice}', "spam"))
+        assert answers_of(config, flag={"choices": ["spam"]}) == {"flag": ("spam",)}
+        assert answers_of(config) == {"flag": ()}
+    with pytest.raises(RefusedConfigError, match='For one that is given or not, set choice="multiple"'):
+        config_of(tags("Choices", 'name="flag" choice="single-radio"', "spam"))
+
+
+def test_what_is_answered_is_written_in_the_order_of_the_form() -> None:
+    config = config_of(tags("Choices", 'name="q" choice="multiple"', "tie", "both bad", "a"))
+    [item] = result_of(config, encoded({"q": ("a", "both bad", "tie")}))
+    assert item["value"] == {"choices": ["tie", "both bad", "a"]}
+    tree = config_of(tags("Taxonomy", 'name="q"', "z", "b"))
+    assert result_of(tree, encoded({"q": ("b", "z")}))[0]["value"] == {"taxonomy": [["z"], ["b"]]}
+
+
+def test_a_config_that_nobody_wrote_is_refused_or_read() -> None:
+    deep = '<Choice value="a">' * 3000 + "</Choice>" * 3000
+    with pytest.raises(RefusedConfigError, match="tags in tags, more than 100 deep"):
+        config_of(f'<Taxonomy name="t" toName="text">{deep}</Taxonomy>')
+    nameless = view('<Text value="$text"/>', TOPIC.replace('toName="text"', 'toName="a,b"'))
+    with pytest.raises(RefusedConfigError, match="does not point to a text"):
+        parse_label_config(nameless, NEW)
 
 
 def test_a_condition_names_a_label_as_people_read_it() -> None:
@@ -389,15 +603,26 @@ REFUSED = {
     "numbers without bounds": (tags("Number", 'name="n"'), "Add a <Rating> or a <Choices> with few steps beside it"),
     "too many numbers": (
         tags("Number", 'name="n" min="0" max="100"'),
-        "101 steps from 0 to 100; a classifier learns from 2 to 21. Add a <Rating> or a <Choices>",
+        "goes from 0 to 100 in steps of 1, 101 in all; a classifier learns from 2 to 21. Add a <Rating> or a <Choices>",
     ),
     "no numbers": (tags("Number", 'name="n" min="zero" max="1"'), 'min="zero"> is no number'),
+    "any step": (tags("Number", 'name="n" min="0" max="1" step="any"'), "Add a <Rating> or a <Choices> with few steps"),
+    "stars of each task": (tags("Rating", 'name="r" maxRating="$max"'), "beside it to have it learnt"),
+    "one star": (tags("Rating", 'name="r" maxRating="1"'), "goes from 1 to 1 in steps of 1, 1 in all"),
+    "nested choices that may not be": (
+        NESTED.format("").replace('allowNested="true"', ""),
+        "give each <Choice> a value of its own, list the labels flat, or use <Taxonomy>",
+    ),
     "endless numbers": (tags("Number", 'name="n" min="0" max="Infinity"'), 'max="Infinity"> is no number'),
     "numbers too fine": (tags("Number", 'name="n" min="0" max="1" step="1e-99"'), 'step="1e-99"> is no number'),
     "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
     "a tree that marks regions": (TREE.format('labeling="true"'), "labels parts of a task"),
     "what nobody sees": (f'<View style="Display : none">{TOPIC}</View>', "take the style away"),
     "one text to compare": ('<Pairwise name="p" toName="text"/>', "compares no two texts"),
+    "pictures to compare": (
+        '<Image name="a" value="$a"/><Image name="b" value="$b"/><Pairwise name="p" toName="a,b"/>',
+        'in two more <Text> tags and name these, or add a <Choices toName="text"> with the labels left and right',
+    ),
     "regions alone": (tags("Labels", 'name="ner"'), '<Labels name="ner"> marks regions'),
     "other regions alone": (tags("RectangleLabels", 'name="box"'), '<RectangleLabels name="box"> marks regions'),
     "items of a list alone": (f"<Repeater on='$x'>{TOPIC}</Repeater>", "add one, such as <Choices"),
@@ -510,6 +735,72 @@ def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
         parse_label_config(view(of_items), NEW)
 
 
+LOOKS = {
+    "Choices": (
+        'required="true" requiredMessage="!" hint="h" showInline="true" layout="select" readonly="true" '
+        'whenTagName="tones" style="color: red"'
+    ),
+    "Choice": 'hint="h" hotkey="1" html="&lt;b&gt;x&lt;/b&gt;" color="red" background="red" style="color: red"',
+    "Taxonomy": (
+        'required="true" placeholder="p" minWidth="1px" maxWidth="9px" showFullPath="true" pathSeparator=" > " '
+        'legacy="true"'
+    ),
+    "Rating": 'required="true" defaultValue="2" size="small" icon="heart" hotkey="r"',
+    "Number": 'required="true" defaultValue="2" slider="true" hotkey="n"',
+    "Text": (
+        'saveTextResult="no" granularity="word" highlightColor="red" selectionEnabled="false" showLabels="false" '
+        'inline="true" clickableLinks="true"'
+    ),
+}
+
+
+def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
+    number = tags("Number", 'name="n" min="0" max="4"')
+    plain = view(text("text"), TOPIC, TONES, TREE.format(""), tags("Rating", 'name="r"'), number)
+    config = parse_label_config(plain, NEW)
+    for tag, attributes in LOOKS.items():
+        changed = re.sub(f"<{tag} ", f"<{tag} {attributes} ", plain)
+        assert changed != plain
+        assert parse_label_config(changed, NEW) == config
+        assert (config.unlearned, config.odd) == ((), ())
+    around = (
+        f"<Style>.a {{color: red}}</Style><Collapse><Panel value='Read'>{plain}</Panel></Collapse>"
+        '<Filter name="f" toName="topic" minlength="0"/><Shortcut alias="s" value="so"/>'
+    )
+    shown = parse_label_config(view(around), NEW)
+    assert shown == config
+    assert (shown.unlearned, shown.odd) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("tag", "asks"),
+    {
+        "Relations": "ties regions together",
+        "TextArea": "asks for words",
+        "DateTime": "asks for a date",
+        "Ranker": "asks for an order",
+        "Labels": "marks regions",
+        "Brush": "marks regions",
+    }.items(),
+)
+def test_what_asks_for_something_else_is_named_for_what_it_asks(tag: str, asks: str) -> None:
+    assert config_of(TOPIC, f'<{tag} name="o" toName="text"/>').unlearned == (
+        f'<{tag} name="o"> {asks}: it is not learnt.',
+    )
+    with pytest.raises(RefusedConfigError, match=f'<{tag} name="o"> {asks}: it is not learnt. A control that asks'):
+        config_of(f'<{tag} name="o" toName="text"/>')
+
+
+def test_what_narrows_a_region_down_tells_no_more_of_who_saw_a_control() -> None:
+    for kind in ("region-selected", "no-region-selected"):
+        for narrowed in ("", 'whenLabelValue="P"', 'whenRole="user"', 'whenTagName="ner"'):
+            follow_up = tags("Choices", f'name="which" choice="multiple" visibleWhen="{kind}" {narrowed}', "a", "b")
+            config = config_of(TOPIC, tags("Labels", 'name="ner"'), follow_up)
+            assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+            assert answers_of(config, which={"choices": ["a"]}) == {"which": ("a",)}
+            assert (config.asked[1].guessable, config.odd) == (False, ())
+
+
 def test_what_marks_regions_is_named_whatever_it_marks() -> None:
     others = ("PolygonLabels", "TimeSeriesLabels", "VideoRectangle", "Brush")
     config = config_of(TOPIC, *(tags(tag, f'name="{tag}"') for tag in others), tags("Filter", 'name="f"'))
@@ -573,10 +864,11 @@ def test_each_row_of_the_guide_names_a_test_that_is_there() -> None:
     rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")][2:]
     named = [words for row in rows for words in row[-1].strip().rpartition(": ")[2].split(", ")]
     tests = [name.replace("_", " ") for name in globals() if name.startswith("test_")]
-    assert [words for words in named if words not in CONTROLS and not any(words in name for name in tests)] == []
-    assert len(rows) >= 15
+    told = {words: [words] if words in CONTROLS else [name for name in tests if words in name] for words in named}
+    assert {words: found for words, found in told.items() if len(found) != 1} == {}, "exactly one test each"
+    assert len(rows) >= 30
     # The JSON of a row is that of the first test that it names.
     shown = [(re.findall(r"`(\{.*?\})`", row[-2]), row[-1].strip().rpartition(": ")[2].split(", ")[0]) for row in rows]
-    told = {name: json.loads(found[0]) for found, name in shown if found and name in CONTROLS}
-    assert told == {name: CONTROLS[name][-1] for name in told}
-    assert len(told) >= 8
+    values = {name: json.loads(found[0]) for found, name in shown if found and name in CONTROLS}
+    assert values == {name: CONTROLS[name][-1] for name in values}
+    assert len(values) >= 8

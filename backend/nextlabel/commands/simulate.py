@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from nextlabel.commands._common import new_parser, positive
 from nextlabel.compute.cluster import Cluster
+from nextlabel.errors import RefusedConfigError
 from nextlabel.learning.start_set import START_BY
 from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import checkpoints
@@ -29,6 +30,8 @@ from nextlabel.simulation.frozen_default import FrozenDefault
 from nextlabel.simulation.records import BATCHED, LIVE
 from nextlabel.simulation.replay import TUTORIAL, TUTORIAL_SEED, RunProtocol
 from nextlabel.values.addresses import RAY_ADDRESS
+from nextlabel.values.layout import ANY_OF, ORDERED, decoded
+from nextlabel.values.options import LATEST, ProjectOptions
 
 # What a frozen default leaves as it is without the option.
 SETTLED = (
@@ -40,7 +43,7 @@ COLUMNS = ("text", "pair", "more", "label", "positive")
 READ_WITH: Mapping[str, Sequence[str]] = {
     "corpus": (),
     "mrpc_dir": (),
-    "train": (*COLUMNS, "dev", "test", "label_separator", "any_of", "ordered", "id"),
+    "train": (*COLUMNS, "dev", "test", "label_separator", "any_of", "ordered", "label_config", "id"),
     "dataset": (*COLUMNS, "config", "splits"),
     "own_pairs": (),
 }
@@ -173,6 +176,8 @@ def as_options(names: Iterable[str], between: str = ", ") -> str:
 
 def _of_files(options: argparse.Namespace) -> TextSet:
     asked = Columns(tuple(options.label), options.label_separator, tuple(options.any_of), tuple(options.ordered))
+    if options.label_config:
+        asked = _as_configured(asked, options.label_config)
     return textsets.read_files(
         *(options.train, options.dev, options.test),
         *(options.text, options.pair, asked),
@@ -180,6 +185,28 @@ def _of_files(options: argparse.Namespace) -> TextSet:
         positive=options.positive,
         more=options.more,
     )
+
+
+def _as_configured(columns: Columns, path: Path) -> Columns:
+    """Questions of the kinds that a labelling config says, answered where it showed them."""
+    # Simulations run where what reads XML is not installed.
+    from nextlabel.labelstudio.config import parse_label_config
+    from nextlabel.labelstudio.tasks import to_vote
+
+    config = parse_label_config(path.read_text(encoding="utf-8"), ProjectOptions(defaults=LATEST))
+    kinds = {control.name: control.kind for control in config.asked if control.name in columns.names}
+    if unknown := [name for name in columns.names if name not in kinds]:
+        raise RefusedConfigError(
+            f"{path} asks no question {unknown[0]!r}; it asks {', '.join(control.name for control in config.asked)}. "
+            "Give one of these to --label."
+        )
+    any_of, ordered = (tuple(name for name in kinds if kinds[name] == kind) for kind in (ANY_OF, ORDERED))
+
+    def answered_in(annotation: Mapping[str, object]) -> Collection[str]:
+        vote = to_vote(config, annotation)
+        return () if vote is None else decoded(vote.label) if config.question.layout else kinds
+
+    return replace(columns, any_of=any_of, ordered=ordered, answered_in=answered_in)
 
 
 def _of_hub(options: argparse.Namespace) -> TextSet:
@@ -295,6 +322,12 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--ordered", action="append", default=[], metavar="COLUMN", help="column with numbers that are taken as steps"
+    )
+    data.add_argument(
+        "--label-config",
+        type=Path,
+        metavar="FILE",
+        help="with Label Studio's JSON: the project's labelling config, which tells follow-ups that were not shown",
     )
     data.add_argument("--id", metavar="COLUMN", help="column with whole-number ids (default: the row's number)")
     data.add_argument("--positive", metavar="LABEL", help="class that F1 is of, when there are two")

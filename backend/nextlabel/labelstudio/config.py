@@ -13,8 +13,9 @@ from defusedxml.ElementTree import fromstring
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls import reading
+from nextlabel.labelstudio.controls.oddities import odd
 from nextlabel.labelstudio.controls.results import CHOICES
-from nextlabel.labelstudio.controls.tag import ControlTag
+from nextlabel.labelstudio.controls.tag import ControlTag, Shown
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.labelstudio.texts import texts_of
 from nextlabel.learning.control import NO_CONTROL, NO_HOLD_OUT, Control, HoldOut
@@ -30,12 +31,15 @@ ATTRIBUTES = {name.lower(): name for name in (
     "toName", "perRegion", "perItem", "allowNested", "leafsOnly", "maxUsages", "maxRating", "apiUrl",
     "visibleWhen", "whenTagName", "whenChoiceValue",
 )}  # fmt: skip
+WORDS_INSIDE = ("Text", "Header", "Markdown")  # in the place of their values
 INDEX = re.compile(r"\{\{.*?\}\}")  # in the names of what is in a <Repeater>
+DEEPEST = 100  # tags in tags of a labelling config
 MAX_CONFIG = 2**20  # characters of a labelling config
 MOST_LABELS = 500  # of several questions: what is kept of a text must not fill more than a page of memory
 FROM_THE_BEGINNING = ""  # as a time, before all others
 NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
+OF_FORMS = 2  # the same, where anything but one plain choice is asked
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,12 @@ class LabelConfig:
     of `labels`, in the config or not. `control` says which tasks nothing is learnt from, `hold_out` which labels only
     judge versions, and `counting` whose labels count, and how much.
 
-    Where the config asks anything but one <Choices> with one answer, `controls` are what it asks and `labels` the names
-    of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why not,
-    and which fields around the texts are not read; `named` are all that the config has, `{{idx}}` and the like in the
-    names of those in a <Repeater> for the place of an item. `since`: when a question was
-    added to the form, by name. `changes`: when labels came and went, by question and label.
+    Where the config asks anything but one plain <Choices> with one answer, `controls` are what it asks and `labels` the
+    names of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why
+    not, and which fields around the texts are not read; `odd` what Label Studio's editor takes otherwise than it looks;
+    `named` are all that the config has, `{{idx}}` and the like in the names of what is in a <Repeater> for the place of
+    an item. `since`: when a question was added to the form, by name. `changes`: when labels came and went, by question
+    and label.
     """
 
     from_name: str
@@ -74,6 +79,7 @@ class LabelConfig:
     since: Mapping[str, str] = field(default_factory=dict)
     changes: LabelChanges = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
+    odd: tuple[str, ...] = field(default=(), compare=False)
     named: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -87,7 +93,8 @@ class LabelConfig:
         known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
         if self.controls:
             known += tuple((control.name, control.kind, control.key, control.conditions) for control in self.controls)
-            known += (sorted(self.since.items()),)
+            leading = [sorted(self.spellings[name].known.items()) for name in self._leading]
+            known += (OF_FORMS, sorted(self.since.items()), leading)
         if self.control != NO_CONTROL:
             known += (self.control,)
         if self.hold_out != NO_HOLD_OUT:
@@ -108,6 +115,12 @@ class LabelConfig:
             return {part.name: part.spellings for part in self.question.parts}
         return {self.asked[0].name: SingleChoice(self.labels, self.label_map, self.ignored)}
 
+    @property
+    def _leading(self) -> list[str]:
+        """The questions by whose answers others are shown."""
+        conditions = (condition for control in self.controls for condition in control.conditions)
+        return sorted({condition.name for condition in conditions if condition})
+
     def of_question(self, control: ControlTag) -> "LabelConfig":
         """As if nothing else were asked, and exactly one label were given."""
         return replace(
@@ -123,22 +136,40 @@ class LabelConfig:
     @cached_property
     def asked(self) -> tuple[ControlTag, ...]:
         """The controls by which the questions are asked."""
-        return self.controls or (ControlTag(self.from_name, self.to_name, ONE_OF, self.labels, shown_as=self.shown_as),)
+        return self.controls or (_plain(self.from_name, self.to_name, self.labels, self.shown_as),)
 
     def hidden(self, answers: Answers, unclear: Collection[str] = ()) -> set[str]:
-        """Of the questions answered those that a person with these answers is not asked, and what follows from that.
-        What depends on a question of which it is `unclear` how it is answered may be asked."""
-        left = dict(answers)
-        while more := [
-            control.name
-            for control in self.asked
-            if control.name in left and control.asked(_given(left), unclear) is False
-        ]:
-            left = {name: labels for name, labels in left.items() if name not in more}
-        return answers.keys() - left.keys()
+        """Of the questions answered those that a person with these answers is not asked."""
+        seen = self.seen(answers, unclear)
+        return {name for name in answers if seen.get(name) is False}
+
+    def seen(self, answers: Answers, unclear: Collection[str] = ()) -> dict[str, bool | None]:
+        """Of each question whether a person who gives these answers is asked it. An answer to one that is not shown
+        shows nothing either. None where it cannot be told, as of what depends on a question of which it is `unclear`
+        how it is answered. Labels are those of the config."""
+        of, found = {control.name: control for control in self.asked}, dict[str, bool | None]()
+
+        def holds(condition: Shown | None) -> bool | None:
+            if condition is None:
+                return None
+            hidden = look(condition.name) is False
+            if condition.name in unclear and not hidden:
+                return None
+            given = () if hidden else answers.get(condition.name, ())
+            chosen = bool(set(given) & set(condition.labels)) if condition.labels else bool(given)
+            return chosen != condition.unless
+
+        def look(name: str) -> bool | None:
+            if name not in found:
+                found[name] = None  # as it is of what depends on itself
+                each = [holds(condition) for condition in of[name].conditions]
+                found[name] = False if False in each else None if None in each else True
+            return found[name]
+
+        return {name: look(name) for name in of}
 
     def strange(self, names: Iterable[object]) -> set[str]:
-        """Those that no control of the config has."""
+        """Those that nothing in the config has."""
         return {str(name) for name in names if not self._any_name.fullmatch(str(name))}
 
     @cached_property
@@ -154,10 +185,6 @@ class LabelConfig:
     def ignores(self, given: str) -> bool:
         """Whether an annotation's text stands for an ignored label, where there is one question."""
         return self.spellings[self.from_name].answer_of(given) in self.ignored
-
-
-def _given(answers: Answers) -> Answers:
-    return {name: labels for name, labels in answers.items() if labels}
 
 
 def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelConfig:
@@ -182,13 +209,16 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         left_out=texts.left_out,
         chosen=bool(options.fields),
         ignored=ignored,
-        controls=() if len(controls) == 1 and _is_plain(first) else controls,
+        controls=()
+        if len(controls) == 1 and first == _plain(first.name, first.to_name, first.labels, first.shown_as)
+        else controls,
         weights=options.question_weights,
         combine=options.combine_questions,
         since=options.asked_since,
         changes=options.label_changes,
         unlearned=(*others, *texts.around),
-        named=tuple(element.get("name", "") for element in root.iter() if element.get("toName")),
+        odd=tuple(odd(root)),
+        named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
         counting=options.counting,
     )
@@ -203,6 +233,11 @@ def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[
     """A project that was connected when one plain choice was all that was served goes on with it alone."""
     plain = tuple(filter(_is_plain, controls))
     return plain if options.defaults == OF_0_1_0 and len(plain) == 1 else controls
+
+
+def _plain(name: str, to_name: str, labels: tuple[str, ...], shown_as: Mapping[str, str]) -> ControlTag:
+    """A <Choices> of which one label may be given, and nothing else is to be known."""
+    return ControlTag(name, to_name, ONE_OF, labels, shown_as=shown_as)
 
 
 def _is_plain(control: ControlTag) -> bool:
@@ -266,7 +301,8 @@ def form_of(
         labels = _learnt(control.labels, ignored, least=1 if control.kind == ANY_OF else 2)
         spellings = SingleChoice(labels, label_map, ignored)
         own = changes.get(control.name, {}) if control.kind == ANY_OF else {}
-        parts.append(Part(control.name, control.kind, spellings, weights.get(control.name, 1.0), own))
+        weight = weights.get(control.name, 1.0)
+        parts.append(Part(control.name, control.kind, spellings, weight, own, control.most))
     form = Form(tuple(parts), combine)
     if len(form.labels) > MOST_LABELS:
         raise RefusedConfigError(
@@ -296,9 +332,18 @@ def _parse_xml(xml: str) -> Element:
         raise RefusedConfigError(f"The labelling config is not well-formed XML ({error}). Correct it.") from None
     except DefusedXmlException:
         raise RefusedConfigError("The labelling config has a DTD or entities of its own. Remove them.") from None
+    _require_shallow(root)
     for element in list(root.iter()):
         _as_the_editor_reads(element)
     return root
+
+
+def _require_shallow(root: Element) -> None:
+    level, depth = [root], 0
+    while level := [child for element in level for child in element]:
+        depth += 1
+        if depth > DEEPEST:
+            raise RefusedConfigError(f"The labelling config has tags in tags, more than {DEEPEST} deep. Flatten it.")
 
 
 def _as_the_editor_reads(element: Element) -> None:
@@ -306,7 +351,7 @@ def _as_the_editor_reads(element: Element) -> None:
     given = {ATTRIBUTES.get(name.lower(), name.lower()): value for name, value in element.items()}
     element.attrib.clear()
     element.attrib.update(given)
-    if element.tag == "HyperText" or (element.tag == "Text" and not len(element)):
+    if element.tag == "HyperText" or (element.tag in WORDS_INSIDE and not len(element)):
         inside = escape(element.text or "") + "".join(tostring(child, encoding="unicode") for child in element)
         if inside.strip():
             element[:] = []

@@ -359,7 +359,7 @@ def said_of(config: LabelConfig) -> str:
     }
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
-    others = "".join(f"; {why}" for why in config.unlearned)
+    others = "".join(f"; {why}" for why in (*config.unlearned, *config.odd))
     return f"{kind} {fields}; {_asked(config)}{mapped}{ignored}{others}"
 
 

@@ -82,13 +82,10 @@ def _items(
     of = {
         control.name: tuple(_in_force(config, control, guesses[control.name][0]))
         for control in config.asked
-        if control.name in guesses
+        if control.name in guesses and control.guessable
     }
-    answers = {name: labels for name, labels in of.items() if labels}
-    while hidden := [
-        control.name for control in config.asked if control.name in answers and not control.asked(answers)
-    ]:
-        answers = {name: labels for name, labels in answers.items() if name not in hidden}
+    seen = config.seen(of)
+    answers = {name: labels for name, labels in of.items() if labels and seen[name]}
     items: list[dict[str, Any]] = []
     for control in config.asked:
         if control.name in answers:
@@ -99,11 +96,10 @@ def _items(
 
 
 def _in_force(config: LabelConfig, control: ControlTag, labels: Sequence[str]) -> list[str]:
-    """Labels of a version as the config has them now; none where it has not all of them, or asks for one alone."""
+    """Labels of a version as the config has them now; none where it has not all of them, or takes fewer."""
     found = dict.fromkeys(config.label_of(label, control.name) for label in labels)
-    if control.kind != ANY_OF and len(found) > 1:
-        return []
-    return [] if None in found else [label for label in found if label is not None]
+    labels = [label for label in found if label is not None]
+    return labels if len(labels) == len(found) and control.takes(labels) else []
 
 
 def can_show(config: LabelConfig, shown: str) -> bool:
@@ -111,15 +107,20 @@ def can_show(config: LabelConfig, shown: str) -> bool:
     items = _read(shown)
     if items is None:
         alone = {results.CHOICES: [shown]}  # of a version of a single question
-        return any(shown in control.labels and control.item([shown])["value"] == alone for control in config.asked)
+        able = (control for control in config.asked if control.guessable and control.takes([shown]))
+        return any(shown in control.labels and control.item([shown])["value"] == alone for control in able)
     by_name = {control.name: control for control in config.asked}
     return all(item["from_name"] in by_name and _is_shown(by_name[item["from_name"]], item) for item in items)
 
 
 def _is_shown(control: ControlTag, item: Mapping[str, Any]) -> bool:
     given = [str(label) for label in results.given_to(control, [item])]
-    possible = control.kind == ANY_OF or len(given) == 1
-    known = possible and control.item_type == item["type"] and set(given) <= set(control.labels)
+    known = (
+        control.guessable
+        and control.takes(given)
+        and control.item_type == item["type"]
+        and set(given) <= set(control.labels)
+    )
     return known and control.item(given)["value"] == item["value"]
 
 

@@ -69,14 +69,13 @@ def to_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> Vote | None:
     """The label that an annotation gives, or None when it does not count: `why_no_vote` says why."""
     if annotation.get("was_cancelled"):
         return None
-    when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
-    given = _given(config, annotation, when)
-    if given is None:
-        return None
+    first = str(annotation.get("created_at") or "")
     ours = (item for control in config.asked for item in _items(control, annotation))
     accepted = any(item.get("origin") == "prediction" for item in ours)
-    first = str(annotation.get("created_at") or "")
-    return Vote(given, bool(annotation.get("ground_truth")), when, accepted, first=first)
+    when = str(annotation.get("updated_at") or first)
+    vote = Vote("", bool(annotation.get("ground_truth")), when, accepted, first=first)
+    given = _given(config, annotation, vote.asked_at)
+    return None if given is None else replace(vote, label=given)
 
 
 def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str | None:
@@ -93,16 +92,19 @@ def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> A
     is answered with none where there is nothing: Label Studio stores no item for that. But where there is something
     that cannot be read, or that answers another form, nothing ticked says nothing. What the person did not see is not
     answered: of some controls Label Studio stores a guess or a default value even then."""
-    given = _given_to(config, annotation)
-    found = {item.get("from_name") for item in results.items_of(annotation.get("result"))}
+    given, found = _given_to(config, annotation), results.names_of(annotation.get("result"))
     unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name, ()))}
-    unseen = config.hidden(given, unclear)
-    answers = {name: labels for name, labels in given.items() if name not in unseen}
+    seen = config.seen({name: _meant(config, name, labels) for name, labels in given.items()}, unclear)
+    answers = {name: labels for name, labels in given.items() if seen[name] is not False}
     if config.strange(found):
         return answers
-    unmarked = (control for control in config.asked if control.kind == ANY_OF and control.name not in found)
-    seen = (control for control in unmarked if control.asked(answers, unclear))
-    return {**answers, **{one.name: () for one in seen if when >= config.since.get(one.name, "")}}
+    unmarked = (control.name for control in config.asked if control.kind == ANY_OF and control.name not in found)
+    return {**answers, **{name: () for name in unmarked if seen[name] and when >= config.since.get(name, "")}}
+
+
+def _meant(config: LabelConfig, question: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels in anybody's spelling as the form has them now, as far as it has."""
+    return tuple(config.spellings[question].answer_of(label) or label for label in labels)
 
 
 def _given_to(config: LabelConfig, annotation: Mapping[str, Any]) -> Answers:
@@ -133,7 +135,7 @@ def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
     ours = [item for item in items if item.get("from_name") == control.name]
     if ours:
         return _why_no_label(config, control, annotation, ours)
-    others = ", ".join(sorted({str(item.get("from_name")) for item in items}))
+    others = ", ".join(sorted(results.names_of(items)))
     renamed = any(item.get("type") == control.item_type for item in items)  # for there is one of that type
     name = f"the name of the question is {others}, in the labelling config it is {control.name}"
     return name if renamed else f"{OTHER_QUESTION} {others}"
@@ -147,7 +149,7 @@ def _why_unread(config: LabelConfig, annotation: Mapping[str, Any]) -> str:
         ours = [item for item in items if item.get("from_name") == control.name]
         if ours and control.name not in given:
             return f"to the question {control.name}, {_why_no_label(config, control, annotation, ours)}"
-    others = sorted(config.strange(item.get("from_name") for item in items))
+    others = sorted(config.strange(results.names_of(items)))
     if others:
         return f"the labelling config has no question {', '.join(others)}"
     return "" if _answers(config, annotation, "") else results.NOTHING_CHOSEN

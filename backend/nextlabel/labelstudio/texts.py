@@ -7,12 +7,13 @@ from shlex import quote
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import is_hidden, may_hide, repeated
+from nextlabel.labelstudio.controls.conditions import may_hide
+from nextlabel.labelstudio.controls.tag import is_hidden, repeated
 from nextlabel.labelstudio.objects.fields import Refusal, TextField, variables
 from nextlabel.labelstudio.objects.kinds import KINDS, TAGS, WITHOUT_WORDS, field_of
 
 MOST = 8  # texts of a task that are read together
-AROUND = ("Header", "Markdown", "Dialog")  # tags that show words and that no control can point to
+AROUND = ("Header", "Markdown", "Dialog", "Panel")  # tags that show words and that no control can point to
 IN_A_REPEATER = (
     'A <Repeater> shows items of a list, one by one. Show what makes the whole text in a <Text name="words" '
     'value="$words"/> outside of it, and add a control about that; all else can stay.'

@@ -25,13 +25,14 @@ Given = tuple[tuple[str, ...], tuple[str, ...]]
 @dataclass(frozen=True)
 class Part:
     """One question of a form: its name, its kind, and which spellings its labels have. `weight` as of `Cut`. `changes`
-    are the ISO times at which labels came and went, in turn."""
+    are the ISO times at which labels came and went, in turn; `most` as of `Cut`."""
 
     name: str
     kind: str
     spellings: SingleChoice
     weight: float = 1.0
     changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    most: int = 0
 
     def understood(self, labels: Sequence[str], left: Collection[str], when: str) -> Given | None:
         """What an answer of that time gives, and what it says nothing of, besides what is `left`.
@@ -68,13 +69,13 @@ class Form:
     @classmethod
     def of_layout(cls, layout: Layout) -> "Form":
         """The questions that a layout divides numbers among, each label in one spelling."""
-        parts = (Part(cut.name, cut.kind, SingleChoice(cut.labels), cut.weight) for cut in layout.cuts)
+        parts = (Part(cut.name, cut.kind, SingleChoice(cut.labels), cut.weight, most=cut.most) for cut in layout.cuts)
         return cls(tuple(parts), layout.combine)
 
     @cached_property
     def layout(self) -> Layout:
         """A number for each label of each question."""
-        cuts = (Cut(part.name, part.kind, part.spellings.labels, part.weight) for part in self.parts)
+        cuts = (Cut(one.name, one.kind, one.spellings.labels, one.weight, most=one.most) for one in self.parts)
         return Layout(tuple(cuts), self.combine)
 
     @property
@@ -108,9 +109,9 @@ class Form:
         of steps it is the one in the middle.
         """
         if len(votes) == 1:
-            return _written(self._understood(votes[0].label, votes[0].when))
+            return _written(self._understood(votes[0].label, votes[0].asked_at))
         in_time = sorted(votes, key=lambda vote: (vote.casting, vote.when))
-        understood = [(vote, self._understood(vote.label, vote.when)) for vote in in_time]
+        understood = [(vote, self._understood(vote.label, vote.asked_at)) for vote in in_time]
         agreed: dict[str, Given] = {}
         for part in self.parts:
             given = [(vote, answers[part.name]) for vote, answers in understood if part.name in answers]

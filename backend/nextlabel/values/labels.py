@@ -28,6 +28,12 @@ class Vote:
     casting: bool = False
     first: str = ""
 
+    @property
+    def asked_at(self) -> str:
+        """When its account was surely before the form. To mark an answer as ground truth moves `when`, though nobody is
+        asked anything then."""
+        return self.first if self.ground_truth and self.first else self.when
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:

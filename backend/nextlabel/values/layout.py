@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nextlabel.values.arrays import Array, Bools
+from nextlabel.values.arrays import Array, Bools, Ints
 
 ONE_OF, ANY_OF, ORDERED = "one_of", "any_of", "ordered"  # kinds of questions; classes that are ordered are steps
 GUESSED = (
@@ -24,18 +24,21 @@ NOTHING: Answers = {}
 class Cut:
     """The part of the numbers that is about one question: one for each of `labels`, in their order. `weight`, at least
     0, is what the question counts for in the order of the queue; `thresholds` are the probabilities from which on each
-    label is given where any may be, `GUESSED` where there are none."""
+    label is given where any may be, `GUESSED` where there are none; of these the `most` likeliest, if that is not 0."""
 
     name: str
     kind: str
     labels: tuple[str, ...]
     weight: float = 1.0
     thresholds: tuple[float, ...] = ()
+    most: int = 0
 
     def guessed(self, probs_NC: Array) -> Bools:
-        """Which labels its probabilities (N, C) come to: the likeliest one, or all that reach their thresholds."""
+        """Which labels its probabilities (N, C) come to: the likeliest one, or all that reach their thresholds, as far
+        as so many may be given."""
         if self.kind == ANY_OF:
-            return probs_NC >= np.array(self.thresholds or [GUESSED] * len(self.labels))
+            found_NC = probs_NC >= np.array(self.thresholds or [GUESSED] * len(self.labels))
+            return found_NC & (_ranks(np.where(found_NC, probs_NC, -1)) < self.most) if self.most else found_NC
         return np.asarray(np.arange(len(self.labels)) == probs_NC.argmax(axis=1)[:, None])
 
 
@@ -112,11 +115,11 @@ class Layout:
         return np.concatenate([cut.guessed(probs_NC[:, at]) for cut, at in self.parts], axis=1).astype(np.float64)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON of it, for a card or a checkpoint's config; without thresholds where there are none."""
+        """The JSON of it, for a card or a checkpoint's config; without thresholds and limits where there are none."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         for cut in plain["cuts"]:
-            if not cut["thresholds"]:
-                del cut["thresholds"]
+            for absent in [name for name in ("thresholds", "most") if not cut[name]]:
+                del cut[absent]
         return plain
 
     @classmethod
@@ -193,6 +196,12 @@ def _read(answer: str) -> tuple[Answers, Answers]:
 
 def _tuples(plain: Mapping[str, Sequence[str]]) -> Answers:
     return {name: tuple(labels) for name, labels in plain.items()}
+
+
+def _ranks(numbers_NC: Array) -> Ints:
+    """Of each number its place among those of its row, 0 for the largest."""
+    ranks_NC: Ints = (-numbers_NC).argsort(axis=1, kind="stable").argsort(axis=1)
+    return ranks_NC
 
 
 def softmax(logits_NC: Array) -> Array:

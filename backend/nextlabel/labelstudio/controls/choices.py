@@ -1,13 +1,15 @@
-"""`<Choices>`: one of its labels or, with `choice="multiple"`, any number of them."""
+"""`<Choices>`: one of its labels or, with `choice="multiple"` or as a check box alone, any number of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, different_paths, paths, require_whole_task, target
 from nextlabel.labelstudio.objects.fields import VARIABLE
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
+ALONE = ' For one that is given or not, set choice="multiple".'
 Path = tuple[str, ...]  # of a label through a tree, from the top
 
 
@@ -26,7 +28,8 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
             "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that does."
         )
     _require_fixed(control)
-    kind, tree = ANY_OF if choice == "multiple" else ONE_OF, _tree(control)
+    tree = _tree(control)
+    kind = ANY_OF if choice == "multiple" or _is_box(control, choice) else ONE_OF
     return ControlTag(
         name,
         target(control, texts),
@@ -35,7 +38,19 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         shown_as={c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")},
         stored={PATH.join(path): list(path) for path in tree},
         leaves={PATH.join(path): tuple(PATH.join(leaf) for leaf in below) for path, below in tree.items()},
+        unguessed=() if choice == "multiple" else listed_twice(control),
     )
+
+
+def _is_box(control: Element, choice: str) -> bool:
+    """Whether it is a check box alone, which may be ticked or not."""
+    return choice == "single" and len(list(paths(control))) == 1
+
+
+def listed_twice(control: Element) -> tuple[str, ...]:
+    """Labels of which one guess ticks several boxes, and where one alone may be ticked the editor submits none."""
+    counts = Counter(PATH.join(path) for path, _ in paths(control))
+    return tuple(label for label, count in counts.items() if count > 1)
 
 
 def _require_fixed(control: Element) -> None:
@@ -55,13 +70,14 @@ def _tree(control: Element) -> dict[Path, tuple[Path, ...]]:
     With `allowNested` the editor stores paths, whether any label is nested or not.
     """
     if control.get("allowNested", "false").lower() == "true":
-        found = dict(paths(control))
+        found = dict(different_paths(control))
         leaves = [path for path, is_leaf in found.items() if is_leaf]
         return {path: tuple(leaf for leaf in leaves if leaf[: len(path)] == path) for path in found}
     if any(choice.find("Choice") is not None for choice in control.iter("Choice")):
         raise RefusedConfigError(
             f'<Choices name="{control.get("name", "")}"> has <Choice> tags in <Choice> tags, which make a tree of '
-            'labels. Set allowNested="true" and name each, list the labels flat, or use <Taxonomy>.'
+            'labels. Set allowNested="true" and give each <Choice> a value of its own, list the labels flat, or use '
+            "<Taxonomy>."
         )
     return {}
 
@@ -83,5 +99,6 @@ def _labels(control: Element, kind: str, tree: Mapping[Path, tuple[Path, ...]]) 
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least '
             f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty, is'} needed.{instead}"
+            f"{ALONE if kind == ONE_OF and len(labels) == 1 else ''}"
         )
     return labels

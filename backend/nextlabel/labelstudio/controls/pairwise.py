@@ -16,8 +16,18 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if len(compared) != 2 or not set(compared) <= set(texts):
         raise RefusedConfigError(
             f'<Pairwise name="{control.get("name", "")}" toName="{control.get("toName", "")}"> compares no two texts; '
-            f"the texts are {list(texts)}. Name two of them."
+            f"the texts are {list(texts)}. {_instead(texts)}"
         )
     # Label Studio's editor names the control itself as what its items are about, which an import of predictions drops.
     # The first text does for both.
     return ControlTag(control.get("name", ""), compared[0], ONE_OF, (LEFT, RIGHT), "pairwise", "selected", listed=False)
+
+
+def _instead(texts: Sequence[str]) -> str:
+    if len(texts) >= 2:
+        return "Name two of them; a third answer, such as a tie, is for a <Choices> beside it."
+    return (
+        "What is no text, such as an image, cannot be compared here: show words about each, such as captions, in two "
+        f'more <Text> tags and name these, or add a <Choices toName="{texts[0] if texts else "text"}"> with the labels '
+        "left and right beside it. It can stay as it is."
+    )

@@ -5,8 +5,9 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
+from nextlabel.labelstudio.controls.conditions import conditions, in_stored_labels
 from nextlabel.labelstudio.controls.kinds import KINDS, NO_QUESTIONS, OTHERS, REGIONS
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, Shown, conditions, is_hidden, repeated
+from nextlabel.labelstudio.controls.tag import ControlTag, is_hidden, repeated
 
 UNSEEN = (
     '<{} name="{}"> is hidden by a style: nobody answers it, and it is not learnt. To have it learnt, take the style '
@@ -49,7 +50,7 @@ def read(
     names = [control.name for control in served]
     if len(set(names)) < len(names):
         raise RefusedConfigError(f"The controls of the labelling config are named {names}; give each its own name.")
-    return tuple(_in_stored_labels(control, served) for control in served), tuple(others)
+    return tuple(in_stored_labels(control, served) for control in served), tuple(others)
 
 
 def _nothing_to_serve(others: Sequence[str], texts: Sequence[str]) -> str:
@@ -60,32 +61,3 @@ def _nothing_to_serve(others: Sequence[str], texts: Sequence[str]) -> str:
     return (
         " ".join([*others, needed, "All else can stay."]) if others else f"The labelling config asks nothing. {needed}"
     )
-
-
-def _in_stored_labels(control: ControlTag, controls: Sequence[ControlTag]) -> ControlTag:
-    """Conditions name labels as people read them; answers hold what is stored, of trees whole paths. One that depends
-    on a control that is not served cannot be told, nor does one that has several labels of a tree at once."""
-    of = {other.name: other for other in controls}
-    conditions = (when and _in_labels(when, of.get(when.name)) for when in control.conditions)
-    return replace(control, conditions=tuple(conditions))
-
-
-def _in_labels(when: Shown, of: ControlTag | None) -> Shown | None:
-    if of is None:
-        return None
-    found = [_holding(of, label) for label in when.labels]
-    return None if None in found else Shown(when.name, tuple(label for labels in found for label in labels or ()))
-
-
-def _holding(control: ControlTag, shown: str) -> list[str] | None:
-    """The labels with which the editor takes the one of that name for chosen; None where it takes several together."""
-    last = next((label for label, read in control.shown_as.items() if read == shown), shown)
-    if not control.leaves:
-        return [path for path in control.labels if path.split(PATH)[-1] == last] or [last]
-    named = [path for path in control.leaves if control.stored[path][-1] == last]
-    found = [
-        label
-        for label in control.labels
-        if any(set(control.leaves[path]) <= set(control.leaves[label]) for path in named)
-    ]
-    return found or (None if named else [last])

@@ -15,6 +15,11 @@ def items_of(result: object) -> list[Mapping[str, Any]]:
     return [item for item in result if isinstance(item, Mapping)] if isinstance(result, list) else []
 
 
+def names_of(result: object) -> set[str]:
+    """The names of all that anybody's result has items of; what ties regions together has none."""
+    return {str(item["from_name"]) for item in items_of(result) if "from_name" in item}
+
+
 def given(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> list[object]:
     """Each label in these items, whatever it is."""
     values = [item.get("value") for item in items]

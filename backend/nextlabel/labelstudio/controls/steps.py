@@ -42,7 +42,7 @@ def _number(control: Element, attribute: str, otherwise: str = "") -> Decimal:
         pass
     raise RefusedConfigError(
         f'<{control.tag} name="{control.get("name", "")}" {attribute}="{given}"> is no number of at most {LARGEST} and '
-        f"{DIGITS} decimals, of which steps could be made. Correct it."
+        f"{DIGITS} decimals, of which steps could be made. {BESIDE}"
     )
 
 
@@ -52,8 +52,8 @@ def _steps(
     count = int((highest - lowest) // apart) + 1 if lowest <= highest else 0
     if not 2 <= count <= MOST:
         raise RefusedConfigError(
-            f'<{control.tag} name="{control.get("name", "")}"> has {count} steps from {lowest} to {highest}; a '
-            f"classifier learns from 2 to {MOST}. {BESIDE}"
+            f'<{control.tag} name="{control.get("name", "")}"> goes from {lowest} to {highest} in steps of {apart}, '
+            f"{count or 'none'} in all; a classifier learns from 2 to {MOST}. {BESIDE}"
         )
     numbers = [lowest + apart * place for place in range(count)]
     stored = {_written(number): int(number) if number == int(number) else float(number) for number in numbers}

@@ -1,25 +1,27 @@
-"""What the kinds of controls have in common: what is known of one, and when people see it."""
+"""What the kinds of controls have in common: what is known of one, and what it is about."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.values.layout import ONE_OF, Answers
+from nextlabel.values.layout import ANY_OF, ONE_OF
 
 PATH = " > "  # between the parts of a label that is a path through a tree
 DIGITS = 8  # after the decimal point of a step, as in the editor: 0.1 and 0.2 make 0.3
-# Tags that Label Studio's editor hides by their own `visibleWhen`; it always shows others that have one.
-HIDING = ("View", "Choices", "Taxonomy")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A control is shown only where of the control `name` one of the `labels` is chosen; without labels: any."""
+    """A control is shown only where of the control `name` one of the `labels` is chosen; without labels: any. `unless`:
+    it is shown only where none is."""
 
     name: str
     labels: tuple[str, ...] = ()
+    unless: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class ControlTag:
     label as Label Studio stores it or, where it is `listed`, a list of them: `stored` says how, where that is not the
     label itself. `shown_as` is what people read in the place of some labels. `conditions`: it is shown only where all
     of them hold; None among them stands for one that cannot be told. `leaves` are, in a tree of which the editor ticks
-    a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself.
+    a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself. Of labels of which
+    any may be given the editor takes `most`, where that is not 0. `unguessed` are those with which it would tick more
+    than it takes.
     """
 
     name: str
@@ -44,12 +48,25 @@ class ControlTag:
     stored: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Shown | None, ...] = ()
     leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    most: int = 0
+    unguessed: tuple[str, ...] = ()
 
     def item(self, labels: Sequence[str], **more: Any) -> dict[str, Any]:
         """The item of a result that gives these labels, as Label Studio's editor makes it."""
-        stored = [self.stored.get(label, label) for label in self._ticked(labels)]
+        in_order = sorted(self._ticked(labels), key=self._place)
+        stored = [self.stored.get(label, label) for label in in_order]
         value = {self.key: stored if self.listed else stored[0]}
         return {"from_name": self.name, "to_name": self.to_name, "type": self.item_type, "value": value, **more}
+
+    @property
+    def guessable(self) -> bool:
+        """Whether it can be told who sees it. What nobody may see is stored all the same."""
+        return None not in self.conditions
+
+    def takes(self, labels: Sequence[str]) -> bool:
+        """Whether the editor ticks these as they are, and submits them."""
+        most = self.most if self.kind == ANY_OF else 1
+        return (not most or len(labels) <= most) and not set(labels) & set(self.unguessed)
 
     def _ticked(self, labels: Sequence[str]) -> Sequence[str]:
         """All paths of a tree that the editor ticks with these labels."""
@@ -64,19 +81,13 @@ class ControlTag:
         whole = next((path for path, below in self.leaves.items() if set(below) == set(given)), None)
         return [*([whole] if whole and self.kind == ONE_OF else given), *alone]
 
-    def asked(self, answers: Answers, unclear: Collection[str] = ()) -> bool | None:
-        """Whether a person who gives these answers sees it; None when that cannot be told, as where it depends on
-        questions of which it is `unclear` how they are answered."""
-        seen: list[bool | None] = [
-            None if condition is None or condition.name in unclear else _holds(condition, answers)
-            for condition in self.conditions
-        ]
-        return False if False in seen else None if None in seen else True
+    def _place(self, label: str) -> int:
+        """Where it stands in the config; what is not there any more comes last."""
+        return self._places.get(label, len(self._places))
 
-
-def _holds(condition: Shown, answers: Answers) -> bool:
-    given = answers.get(condition.name, ())
-    return bool(set(given) & set(condition.labels)) if condition.labels else bool(given)
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {label: place for place, label in enumerate(self.leaves or self.labels)}
 
 
 def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
@@ -90,6 +101,19 @@ def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple
         yield from below
 
 
+def different_paths(control: Element) -> list[tuple[tuple[str, ...], bool]]:
+    """All `paths` of a control, each once. Raises `RefusedConfigError` where two of them would be one label."""
+    found = dict(paths(control))
+    written = Counter(PATH.join(path) for path in found)
+    if twice := next((label for label, count in written.items() if count > 1), None):
+        raise RefusedConfigError(
+            f'<{control.tag} name="{control.get("name", "")}"> has two labels that are both {twice!r}, as "{PATH}" '
+            f'stands between the parts of a path. Give the <Choice> with "{PATH.strip()}" in its value an alias '
+            "without it."
+        )
+    return list(found.items())
+
+
 def is_hidden(element: Element) -> bool:
     """Whether its style keeps people from seeing it, with all that is in it."""
     style = element.get("style", "").replace(" ", "").lower()
@@ -99,11 +123,6 @@ def is_hidden(element: Element) -> bool:
 def repeated(root: Element) -> set[Element]:
     """What stands for an item of a list, with names and values of its own for each."""
     return {element for repeater in root.iter("Repeater") for element in repeater.iter()}
-
-
-def may_hide(element: Element) -> bool:
-    """Whether it depends on answers or regions if people see it."""
-    return element.tag in HIDING and bool(element.get("visibleWhen") or element.get("whenChoiceValue"))
 
 
 def require_whole_task(control: Element) -> None:
@@ -119,7 +138,7 @@ def require_whole_task(control: Element) -> None:
 def target(control: Element, names: Sequence[str]) -> str:
     """The text that it is about. Raises `RefusedConfigError`."""
     to_name = control.get("toName", "")
-    if "," in to_name:
+    if "," in to_name and names:
         raise RefusedConfigError(
             f'<{control.tag} name="{control.get("name", "")}" toName="{to_name}"> names two texts: Label Studio\'s '
             f'editor then submits empty results and the labels are lost. Set toName="{names[0]}"; both texts are '
@@ -131,24 +150,6 @@ def target(control: Element, names: Sequence[str]) -> str:
             f"are {list(names)}. Set toName to one of them."
         )
     return to_name
-
-
-def conditions(control: Element, parents: Mapping[Element, Element]) -> tuple[Shown | None, ...]:
-    """What must hold for people to see it, by its own attributes and those of what it stands in."""
-    found: list[Shown | None] = []
-    element: Element | None = control
-    while element is not None:
-        if may_hide(element):
-            found.append(_condition(element))
-        element = parents.get(element)
-    return tuple(found)
-
-
-def _condition(element: Element) -> Shown | None:
-    name, values = element.get("whenTagName", ""), element.get("whenChoiceValue")
-    if element.get("visibleWhen") != "choice-selected" or not name:
-        return None
-    return Shown(name, () if values is None else tuple(values.split(",")))
 
 
 Read = Callable[[Element, Sequence[str]], ControlTag]  # an element of a config, and the names of its texts

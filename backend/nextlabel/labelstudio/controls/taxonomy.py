@@ -1,10 +1,10 @@
-"""`<Taxonomy>`: paths through a tree; exactly one of them where `maxUsages` is 1, else any number."""
+"""`<Taxonomy>`: paths through a tree; exactly one of them where `maxUsages` is 1, else any number, or so many."""
 
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, paths, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import PATH, ControlTag, different_paths, require_whole_task, target
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
 MOST = 1000  # labels; each is a row of numbers
@@ -22,13 +22,27 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
                 "classifier needs one fixed set. List them as <Choice> tags."
             )
     leaves = control.get("leafsOnly", "false").lower() == "true"
-    labels = {PATH.join(path): list(path) for path, is_leaf in paths(control) if is_leaf or not leaves}
+    labels = {PATH.join(path): list(path) for path, is_leaf in different_paths(control) if is_leaf or not leaves}
     if not 2 <= len(labels) <= MOST or not all(part.strip() for path in labels.values() for part in path):
         raise RefusedConfigError(
             f'<Taxonomy name="{name}"> has {len(labels)} labels that can be given; 2 to {MOST} with names are needed.'
         )
     shown_as = {c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")}
-    kind = ONE_OF if control.get("maxUsages") == "1" else ANY_OF
+    most = _most(control)
     return ControlTag(
-        name, target(control, texts), kind, tuple(labels), "taxonomy", "taxonomy", shown_as=shown_as, stored=labels
+        name,
+        target(control, texts),
+        ONE_OF if most == 1 else ANY_OF,
+        tuple(labels),
+        "taxonomy",
+        "taxonomy",
+        shown_as=shown_as,
+        stored=labels,
+        most=most if most > 1 else 0,
     )
+
+
+def _most(control: Element) -> int:
+    """How many paths Label Studio's editor submits; 0 for any number, as also where it is no number."""
+    given = control.get("maxUsages", "")
+    return int(given) if given.isdecimal() else 0

@@ -3,12 +3,12 @@
 A question is a column, or a control of Label Studio. Where one label is to be given, an empty cell says that it was not
 answered; where any may be given it says: none of them. There JSON tells both apart: an empty list is none, null or no
 value at all is no answer. Label Studio's exports do not: whoever annotated a task without a label of such a question
-counts as having said none, also where the question was not shown.
+counts as having said none, also where the question was not shown, unless the labelling config is at hand to tell.
 """
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,12 +34,14 @@ Labels = Mapping[str, tuple[str, ...]]  # by question; one that is absent was no
 class Columns:
     """The questions, by the columns or controls that hold their labels. Cells are split at the `separator`, but not of
     those that are `ordered`: their labels are numbers, in whose order they are steps. Of `any_of` any number may be
-    given."""
+    given. `answered_in` tells which questions an annotation in Label Studio's JSON answers; without it that is each one
+    that has a label, and each of which any may be given."""
 
     names: tuple[str, ...]
     separator: str | None = None
     any_of: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
+    answered_in: Callable[[Values], Collection[str]] | None = None
 
     @property
     def ask_form(self) -> bool:
@@ -100,6 +102,11 @@ def read(table: Table, text: str, columns: Columns) -> Read:
     kind = exports.kind_of(table, columns.names[0])
     if kind == exports.TASKS:
         return _of_tasks(table, columns)
+    if columns.answered_in is not None:
+        raise BadCorpusError(
+            f"{table.place.rpartition(',')[0]}: a labelling config goes with Label Studio's JSON export alone. Export "
+            "as JSON, or leave the config out."
+        )
     if kind == exports.ANNOTATIONS:
         return Read(table, kind, "task", list(_of_annotations(table, text, columns)))
     return Read(table, kind, "row", [_of_row(table, number, row, columns) for number, row in table.rows])
@@ -231,7 +238,8 @@ def _of_tasks(table: Table, columns: Columns) -> Read:
 
 def _annotator(table: Table, number: int, annotation: Values, columns: Columns) -> Given:
     items = exports.items_of(annotation)
-    labels = {name: _of_control(table, number, items, name) for name in columns.names}
+    answered = columns.names if columns.answered_in is None else columns.answered_in(annotation)
+    labels = {name: _of_control(table, number, items, name) for name in columns.names if name in answered}
     return Given(labels, bool(annotation.get("ground_truth")), exports.when(annotation))
 
 
