@@ -143,6 +143,8 @@ POOL = (
         ("where is my invoice", "where is my invoice for the garage", False),
         ("where is room 12", "where is room 13", False),
         ("where is my invoice", "where is my parcel", False),
+        ("where is my invoice", "hello 4711: where is my invoice", True),
+        ("hello 123456: where is my invoice", "Hello no. 7890123 - where is my invoice", True),
         ("?!", "...", False),
     ],
 )
@@ -160,6 +162,35 @@ def embedded(minilm: Path) -> Array:
 def test_of_100_questions_in_four_variants_the_first_40_served_are_different(embedded: Array) -> None:
     assert near_copy_curve.distinct_served(embedded, Alike()) >= 38
     assert near_copy_curve.distinct_served(embedded, Alike(embedded=2.0, common=-np.inf)) == 10, "nothing held back"
+
+
+@pytest.mark.parametrize("variants", ["numbers", "orders"])
+def test_words_alone_tell_variants_with_a_number_of_their_own(variants: str) -> None:
+    asked = questions.questions(variants)
+    waiting = held_back(asked, np.zeros((len(asked), 1)), [], np.zeros((0, 1)), vocabulary(asked), 40)
+    served = [example.id for example in asked if example.id not in waiting][:40]
+    assert len({id // questions.VARIANTS for id in served}) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("i am satisfied with it", "i am not satisfied with it"),
+        ("it does work", "it doesn't work"),
+        ("this can be cancelled", "this cannot be cancelled"),
+        ("das ist gut", "das ist nicht gut"),
+        ("not good but cheap", "good but not cheap"),
+        ("the food was bad not good", "the food was good not bad"),
+        ("Anna owes Bernd 5 euro", "Bernd owes Anna 5 euro"),
+        ("it has 3 stars", "it has 1 stars"),
+    ],
+)
+def test_opposites_never_wait_however_alike_their_embeddings_are(text: str, other: str) -> None:
+    examples = [Example(1, text), Example(2, other), *(Example(3 + i, f"it is not {i}") for i in range(20))]
+    rows_2D = np.ones((2, 1))
+    assert held_back(examples[1:2], rows_2D[1:], examples[:1], rows_2D[:1], vocabulary(examples), 1) == {}
+    same = [Example(99, f"{text}!")]
+    assert held_back(same, rows_2D[1:], examples[:1], rows_2D[:1], vocabulary(examples), 1) == {99: 1}
 
 
 def test_they_are_different_in_any_order(embedded: Array) -> None:

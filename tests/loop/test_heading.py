@@ -12,6 +12,7 @@ from helpers.house import CHOICES, CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, H
 from nextlabel.errors import NotPossibleError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.heads import EVERY, Head
+from nextlabel.loop.copies import HOLD, learnt_from
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
 from nextlabel.loop.heading import HeadMaker, differing
@@ -19,6 +20,8 @@ from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
 from nextlabel.store.state import FitState
+from nextlabel.values.examples import Example
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import ONE_OF, Cut, Layout, encoded
 from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.versions import Card, head_name, version_of
@@ -27,6 +30,7 @@ from nextlabel.versions.download import zipped
 from nextlabel.versions.judging import card_of as card_of_order
 
 READING = parse_label_config(CONFIG)
+COPIES = range(601, 601 + 2 * EVERY)
 
 
 @pytest.fixture
@@ -327,12 +331,55 @@ def test_only_the_newest_heads_are_kept_and_a_damaged_one_is_stood_in_for(house:
         house.label(range(201, 201 + EVERY * last), RIGHT)
         assert newest(house) is not None
     path = house.registry.path(PROJECT, house.active_version)
-    assert sorted(file.name for file in (path / "heads").iterdir()) == ["3.npz", "4.npz", "5.npz"]
+    assert sorted(file.name for file in (path / "heads").glob("*.npz")) == ["3.npz", "4.npz", "5.npz"]
     (path / "heads" / "5.npz").write_bytes(b"no head")
     found = heads.newest(path)
     assert found is not None
     assert found[0] == head_name(house.active_version, 4)
     assert not house.registry.damage(PROJECT, house.active_version)
+
+
+def test_the_name_of_a_head_that_was_deleted_is_not_given_again(house: House) -> None:
+    house.label(range(201, 201 + EVERY), RIGHT)
+    assert newest(house) is not None
+    for file in (house.registry.path(PROJECT, house.active_version) / "heads").glob("*.npz"):
+        file.unlink()
+    found = newest(house)
+    assert found is not None
+    assert found[0] == head_name(house.active_version, 2)
+
+
+def test_values_are_those_of_the_head_itself_whatever_its_name(house: House) -> None:
+    house.label(range(201, 201 + EVERY), RIGHT)
+    name, right = newest(house) or ("", None)
+    house.label(range(201, 201 + 2 * EVERY), WRONG)
+    _, wrong = newest(house) or ("", None)
+    assert right is not None
+    assert wrong is not None
+    valued, card = Valued(), card_of(house)
+
+    def values(head: Head, known: Valued) -> dict[int, float]:
+        order = HeadOrder(house.pool, READING, card, name, head, lambda e: house.resident.predict(card, e), known)
+        return order.values(house.pool.open_ids())
+
+    assert values(right, valued) != values(wrong, valued)
+    assert values(wrong, valued) == values(wrong, Valued())
+
+
+def test_a_version_of_labelled_copies_gets_no_head_without_a_new_label(house: House) -> None:
+    same = [TaskRow(i, Example(i, "yes, the same"), False, True, False, 1, (Vote("pos", False, ""),)) for i in COPIES]
+    house.pool.upsert(same)
+    house.fit()
+
+    def newest_of_fitted() -> tuple[str, Head] | None:
+        fitted = {example.id: label for example, label in learnt_from(house.pool, READING.question, HOLD).to_fit}
+        maker = HeadMaker(house.registry, house.resident)
+        return maker.newest(house.pool, card_of(house), READING, fitted, 0)
+
+    assert house.registry.fitted_labels(PROJECT, house.active_version).keys() >= set(COPIES)
+    assert newest_of_fitted() is None
+    house.label(range(201, 201 + EVERY), RIGHT)
+    assert newest_of_fitted() is not None
 
 
 def test_a_version_is_exported_with_the_rows_of_its_newest_head(house: House, tmp_path: Path) -> None:

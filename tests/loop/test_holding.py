@@ -20,7 +20,8 @@ from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.project_options import change
 from nextlabel.loop.controller import Controller
-from nextlabel.loop.near_copies import Holding, Words, in_queue
+from nextlabel.loop.near_copies import Holding, Words, in_queue, not_yet_known
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.settings import Settings
 from nextlabel.simulation.datasets.questions import VARIANTS, questions
 from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
@@ -39,12 +40,13 @@ class Axes:
 
     name = "axes"
 
-    def __init__(self) -> None:
+    def __init__(self, modulo: int = 16) -> None:
         self.embedded: list[int] = []
+        self._modulo = modulo
 
     def embed(self, pool: Pool, project: int, examples: Sequence[Example]) -> None:
         self.embedded += [example.id for example in examples]
-        rows_ND = np.eye(16, dtype=np.float16)[[example.id for example in examples]]
+        rows_ND = np.eye(16, dtype=np.float16)[[example.id % self._modulo for example in examples]]
         pool.put_vectors(EMBEDDINGS, self.name, examples, rows_ND)
 
 
@@ -57,6 +59,7 @@ TEXTS = {
     6: "hello, may dogs come in please",
     7: "hello, what is open on sunday please",
 }
+DIFFERENT = [1, 2, 4, 5, 6, 7]
 
 
 @pytest.fixture
@@ -76,6 +79,10 @@ def free(
     return [task.task_id for task in holding([Ranked(i, 1 - i / 10) for i in TEXTS], depth=9, least=least)]
 
 
+def holding_of(pool: Pool, embedder: Any, enough: int = 1) -> Holding:
+    return Holding(pool, PROJECT, Words(), embedder, [], [], lambda limit: [], enough)
+
+
 def test_of_near_copies_the_best_one_is_free_and_after_it_was_labelled_none_until_a_version_knows_it(
     pool: Pool,
 ) -> None:
@@ -86,7 +93,7 @@ def test_of_near_copies_the_best_one_is_free_and_after_it_was_labelled_none_unti
 
 
 def test_somebody_is_always_served_something(pool: Pool) -> None:
-    assert free(pool, least=6) == [1, 2, 3, 4, 6, 7], "the best of those that are held back"
+    assert free(pool, least=6) == [1, 2, 4, 5, 6, 7], "of those that are held back the best, and no copy before it"
     assert free(pool, least=99) == list(TEXTS)
 
 
@@ -95,7 +102,7 @@ def test_a_second_look_embeds_nothing_and_counts_no_words(pool: Pool) -> None:
     free(pool, embedder=embedder, words=words)
     first = words.known[PROJECT][1]
     free(pool, embedder=embedder, words=words)
-    assert embedder.embedded == list(TEXTS)
+    assert embedder.embedded == DIFFERENT
     assert words.known[PROJECT][1] is first
     pool.upsert([TaskRow(i, Example(i, f"and {i}"), False, False, False, 0, ()) for i in (8, 9)])
     free(pool, embedder=embedder, words=words)
@@ -114,7 +121,7 @@ def test_those_that_may_follow_are_embedded_with_them_the_best_first(
         return [1, 12, 4, 9, 8]
 
     free(pool, embedder=embedder, best=best)
-    assert embedder.embedded == [*TEXTS, 9, 12]
+    assert embedder.embedded == [*DIFFERENT, 9, 12]
     free(pool, embedder=embedder, best=best)
     assert len(asked) == 1, "nothing is missing"
 
@@ -125,6 +132,64 @@ def test_where_the_checkpoint_cannot_embed_words_are_compared_all_the_same(pool:
             raise NoModelError("no hidden states")
 
     assert free(pool, embedder=Unable()) == [1, 4, 6, 7]
+
+
+def test_copies_are_dropped_before_their_texts_are_read_or_embedded(pool: Pool) -> None:
+    ids = range(112, 112 + 50)
+    pool.upsert(
+        TaskRow(i, Example(i, ("One and the same", "one and  the same")[i % 2]), False, False, False, 0, ())
+        for i in ids
+    )
+    embedder = Axes(modulo=16)
+    holding = holding_of(pool, embedder)
+    ranked = [Ranked(i, 1.0) for i in (*ids, 4)]
+    assert [task.task_id for task in holding(ranked, 9, 0)] == [112, 4]
+    assert embedder.embedded == [4, 112]
+    assert [task.task_id for task in holding(ranked, 9, 3)] == [112, 113, 4], "where the pool has nothing else"
+
+
+def test_no_more_than_so_many_different_texts_are_looked_at(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.loop.near_copies.MOST_COMPARED", 5)
+    ids = range(100, 130)
+    pool.upsert(TaskRow(i, Example(i, f"hello {'?' * i}"), False, False, False, 0, ()) for i in ids)
+    embedder = Axes(modulo=1)
+    holding = holding_of(pool, embedder, enough=3)
+    ranked = [Ranked(i, 1.0) for i in ids]
+    assert [task.task_id for task in holding(ranked, 9, 0)] == [100, 101, 102], "enough, the best of those that wait"
+    assert embedder.embedded == [100, 101, 102, 103, 104]
+
+
+@pytest.mark.parametrize("when", ["2026-11-30T10:00:00.5Z", "2026-11-30T08:00:00.5Z"], ids=["since", "before"])
+def test_near_copies_of_what_somebody_was_unsure_of_wait_for_the_next_version(pool: Pool, when: str) -> None:
+    unsure = Vote("Unsure", False, when)
+    pool.upsert([TaskRow(1, Example(1, TEXTS[1]), False, True, False, 1, (unsure,))])
+    made = SimpleNamespace(created_at="2026-11-30T09:00:00+00:00")
+    registry: Any = SimpleNamespace(
+        newest=lambda project: BEFORE, card=lambda project, version: made, fitted_labels=lambda project, version: {}
+    )
+    question = SingleChoice(("open", "closed"), ignored=("Unsure",))
+    unknown = not_yet_known(pool, question, [], registry, PROJECT, BEFORE)
+    assert unknown == ([1] if when > made.created_at else [])
+
+
+def test_of_answers_that_no_version_knows_the_latest_are_looked_at(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.loop.near_copies.MOST_LABELLED", 1)
+    days = {1: "2026-11-30", 4: "2026-11-29"}
+    pool.upsert(
+        TaskRow(i, Example(i, TEXTS[i]), False, True, False, 1, (Vote("open", False, day),)) for i, day in days.items()
+    )
+    registry: Any = SimpleNamespace(newest=lambda project: None, fitted_labels=lambda project, version: {})
+    unknown = not_yet_known(pool, SingleChoice(("open", "closed")), days, registry, PROJECT, None)
+    assert unknown == [4, 1]
+    holding = Holding(pool, PROJECT, Words(), Axes(), [], unknown, lambda limit: [])
+    left = [Ranked(i, 1.0) for i in (2, 3, 5)]
+    assert [task.task_id for task in holding(left, 9, 0)] == [5], "which waits for an older one no more"
+
+
+def test_of_long_texts_fewer_are_counted(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.loop.near_copies.MOST_WORDS", 12)
+    words = {word for text in TEXTS.values() for word in text.casefold().replace(",", "").split()}
+    assert Words().of(pool, PROJECT).weights.keys() < words
 
 
 def test_of_pairs_only_copies_wait_and_none_is_embedded(pool: Pool) -> None:

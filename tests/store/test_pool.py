@@ -12,6 +12,7 @@ import pytest
 from nextlabel.errors import PoolError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.objects.fields import TextField
+from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.store.pool import ControlTask, Pool, pool_path
 from nextlabel.store.state import ControlState, QueueState, SyncState
 from nextlabel.values.examples import Example, of_texts
@@ -521,6 +522,13 @@ def test_open_copies_of_labelled_texts_are_known_and_those_of_what_does_not_coun
     assert pool.copies_of_labelled(CONFIG.question) == {2, 5}
     pool.upsert([replace(rows[1], closed=True)])
     assert pool.copies_of_labelled(CONFIG.question) == {5}
+
+
+def test_tasks_answered_with_an_ignored_label_are_asked_no_more_and_neither_are_their_copies(pool: Pool) -> None:
+    question = SingleChoice(("pos", "neg"), ignored=("Unsure",))
+    pool.upsert([task(1, "Unsure", text="one"), task(2, text="ONE"), task(3, "pos", text="two"), task(4, text="three")])
+    assert pool.copies_of_labelled(question) == {2}
+    assert pool.left_out(question).keys() == {1}
 
 
 def test_copies_that_are_closed_without_an_answer_are_told_from_others(pool: Pool) -> None:

@@ -1,10 +1,12 @@
 """Which texts say nearly the same, so that one of them at a time stands at the head of the queue. Knows no models.
 
 Two texts are near-copies when they are alike but for case and blanks; when the cosine of their base embeddings is at
-least .98; or when one has all words of the other and adds only words that are common in the pool, such as
-"hello" and "please"; a slip counts as the word that was meant. Embeddings alone cannot tell: a slip in a short question
-moves it further than another fact moves a sentence of a newspaper (reports/near-copies.md). Of a pair of texts only
-copies are held back: there, a single word may be what the question is about.
+least .98; or when one has all words of the other in their order and adds only words that are common in the pool, such
+as "hello" and "please"; a slip counts as the word that was meant. Embeddings alone cannot tell: a slip in a short
+question moves it further than another fact moves a sentence of a newspaper (reports/near-copies.md). What always tells
+texts apart is a negation, other numbers of up to three digits, and another order of the same words, but for two parts
+that have changed places. Longer numbers, such as a ticket's, say nothing. Of a pair of texts only copies are held
+back: there, a single word may be what the question is about.
 """
 
 import math
@@ -12,6 +14,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +24,13 @@ from nextlabel.values.examples import Example, Key, key_of
 LONG = 5  # letters that a word has at least for a slip in it to be seen as one
 TINY = 1e-9  # keeps a word that all texts have from dividing by 0
 SURER = 2  # times as many texts must have the word that was meant
+NEGATIONS = frozenset(
+    {"not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "dont", "cant", "wont", "isnt"}
+    | {"nicht", "kein", "keine", "keinen", "nie", "niemals", "ohne", "pas", "jamais", "sans", "aucun", "aucune"}
+    | {"nunca", "sin", "ninguno", "ninguna"}
+)
+SHORT_FOR_NOT = re.compile(r"n't\b|(?<=\bcan)not\b")
+NAME_IN_NUMBERS = re.compile(r"\b(?:no\W+)?\d{4,}\b")  # a ticket's, an order's, a year's
 
 
 @dataclass(frozen=True)
@@ -43,15 +53,26 @@ class Vocabulary:
     weights: Mapping[str, float]
     unknown: float
 
-    def weigh(self, text: str) -> dict[str, float]:
-        """The weight of each word of a text."""
-        words = {self.meant.get(word, word) for word in _words(text)}
-        return {word: self.weights.get(word, self.unknown) for word in words}
+    def read(self, text: str) -> "Read":
+        """A text as its words."""
+        words = tuple(self.meant.get(word, word) for word in _words(text))
+        weights = {word: self.weights.get(word, self.unknown) for word in words}
+        return Read(words, weights, Counter(_negations(words)), Counter(filter(str.isdecimal, words)))
+
+
+@dataclass(frozen=True)
+class Read:
+    """A text as its words in their order, and what each weighs; its negations, and its numbers, with how often."""
+
+    words: tuple[str, ...]
+    weights: Mapping[str, float]
+    negations: Mapping[str, int]
+    numbers: Mapping[str, int]
 
 
 def vocabulary(examples: Collection[Example]) -> Vocabulary:
     """The words of the pool's single texts. Costs grow with the texts and the letters of different words."""
-    texts = [_words(example.text) for example in examples if example.pair is None]
+    texts = [set(_words(example.text)) for example in examples if example.pair is None]
     meant = _slips(Counter(word for words in texts for word in words))
     found = Counter(word for words in texts for word in {meant.get(word, word) for word in words})
     weights = {word: math.log(len(texts) / count) for word, count in found.items()}
@@ -100,7 +121,7 @@ class _Known:
         self._room = room
         self._ids: list[int] = []
         self._by_key: dict[Key, int] = {}
-        self._weights: list[dict[str, float]] = []
+        self._texts: list[Read] = []
         self._embeddings_KD = np.zeros((room, dimensions), dtype=np.float32)
         self._having: defaultdict[str, list[int]] = defaultdict(list)
 
@@ -113,8 +134,8 @@ class _Known:
         self._ids.append(example.id)
         self._by_key.setdefault(key_of(example), example.id)
         single = example.pair is None
-        self._weights.append(self._words.weigh(example.text) if single else {})
-        for word in self._weights[-1]:
+        self._texts.append(self._words.read(example.text if single else ""))
+        for word in self._texts[-1].weights:
             self._having[word].append(place)
         if single:  # the row of a pair stays 0, which is alike to none
             self._embeddings_KD[place] = embedding_D
@@ -125,16 +146,20 @@ class _Known:
         if copy is not None or example.pair is not None:
             return copy
         embedded_K = self._embeddings_KD[: len(self._ids)] @ np.asarray(embedding_D, dtype=np.float32)
-        weights = self._words.weigh(example.text)
-        shared = Counter(place for word in weights for place in self._having.get(word, ()))
-        near = set(np.flatnonzero(embedded_K >= self._alike.embedded).tolist())
-        near |= {
-            place
-            for place, count in shared.items()
-            if count == min(len(weights), len(self._weights[place]))
-            and _added(weights, self._weights[place]) < self._alike.common
+        text = self._words.read(example.text)
+        shared = Counter(place for word in text.weights for place in self._having.get(word, ()))
+        within = {
+            place for place, count in shared.items() if count == min(len(text.weights), len(self._texts[place].weights))
         }
-        return self._ids[min(near)] if near else None
+        near = set(np.flatnonzero(embedded_K >= self._alike.embedded).tolist())
+        near |= {place for place in within if _added(text.weights, self._texts[place].weights) < self._alike.common}
+        same = (
+            place
+            for place in sorted(near)
+            if not _told_apart(text, self._texts[place])
+            and not (place in within and _in_another_order(text.words, self._texts[place].words))
+        )
+        return next((self._ids[place] for place in same), None)
 
 
 def _added(one: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -144,14 +169,39 @@ def _added(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     return added / max(*(either[word] for word in both), TINY)
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+def _in_another_order(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the longer one does not have the words of the shorter one in their order, as they are or after two parts
+    of it have changed places."""
+    shorter, longer = sorted((one, other), key=len)
+    turned = (tuple(shorter[cut:]) + tuple(shorter[:cut]) for cut in range(len(shorter)))
+    return not any(_follow(words, longer) for words in turned)
+
+
+def _follow(words: Iterable[str], among: Iterable[str]) -> bool:
+    """Whether the words stand in that order among others."""
+    left = iter(among)
+    return all(word in left for word in words)
+
+
+def _told_apart(one: Read, other: Read) -> bool:
+    """Whether they negate something else, or both have numbers and these are others."""
+    return one.negations != other.negations or bool(one.numbers and other.numbers and one.numbers != other.numbers)
+
+
+def _negations(words: Sequence[str]) -> Iterator[str]:
+    """Each with the word after it."""
+    return (f"{word} {following}" for word, following in pairwise((*words, "")) if word in NEGATIONS)
+
+
+def _words(text: str) -> list[str]:
+    plain = SHORT_FOR_NOT.sub(" not", text.casefold().replace("\u2019", "'"))
+    return re.findall(r"\w+", NAME_IN_NUMBERS.sub(" ", plain))
 
 
 def _slips(texts_with: Mapping[str, int]) -> dict[str, str]:
     """For each word that is a slip the word that was meant: one slip away, and in at least twice as many texts."""
     alike = defaultdict(list)
-    for word in _long(texts_with):
+    for word in _long(word for word, count in texts_with.items() if count >= SURER):
         for rest in _with_one_less(word):
             alike[rest].append(word)
     meant = {}

@@ -54,7 +54,7 @@ from nextlabel.loop.history import Historian, InForce
 from nextlabel.loop.judging import Judge
 from nextlabel.loop.look_again import Again
 from nextlabel.loop.marks import Marks
-from nextlabel.loop.near_copies import Holding, Words, in_queue, known_labels
+from nextlabel.loop.near_copies import Holding, Words, in_queue, not_yet_known
 from nextlabel.loop.next_tasks import NextTasksTeller, Served
 from nextlabel.loop.noticing import Noticer, Seen
 from nextlabel.loop.orders import Order, VersionOrder
@@ -604,14 +604,15 @@ class Controller:
         certified = pool.open_copies_of(self._certified(pool, project.id, found.config))
         if self._own(project.id).near_copies != HOLD:
             return certified, all_free
-        known = known_labels(self._registry, project.id, found.version)
         labelled = {example.id for example, _ in learnt_from(pool, question, HOLD).to_fit}
-        published = in_queue(pool, order.name, project.model_version or "", ON_SCREEN * (1 + _others_at_work(pool)))
+        unknown = not_yet_known(pool, question, labelled, self._registry, project.id, found.version)
+        others = _others_at_work(pool)
+        published = in_queue(pool, order.name, project.model_version or "", ON_SCREEN * (1 + others))
 
         def best(limit: int) -> Sequence[int]:
             return [task.task_id for task in order.ranked(limit, skipped=False)]
 
-        holding = Holding(pool, project.id, self._words, self._embedder, published, labelled - known, best)
+        holding = Holding(pool, project.id, self._words, self._embedder, published, unknown, best, HEAD + others)
         return pool.copies_of_labelled(question) | certified, holding
 
     def _certified(self, pool: Pool, project: int, config: LabelConfig) -> list[int]:

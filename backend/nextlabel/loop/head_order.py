@@ -22,7 +22,7 @@ SLICE = 8192  # texts at a time: 25 MB in 384 dimensions
 @dataclass
 class Valued:
     """The last values that a head gave, by the number of the text, NaN where there is none; kept from one look at a
-    project to the next. `of` names the head and how much was known then."""
+    project to the next. `of` tells the head by its rows, and how much was known then."""
 
     of: tuple[object, ...] = ()
     values_T: Array = field(default_factory=lambda: np.empty(0))
@@ -104,7 +104,9 @@ class HeadOrder:
     def _values_of(self, ids_N: Ints, numbers_N: Ints) -> Array:
         """NaN of a text without features."""
         rough, exact = (self._pool.latest_vectors(kind, self._card.version) for kind in (FEATURES, EXACT))
-        state = (self._name, rough.records, exact.records)
+        layer = self._head.layer
+        rows = hash((layer.weights_CD.tobytes(), None if layer.bias_C is None else layer.bias_C.tobytes()))
+        state = (self._card.version, rows, self._head.layout, rough.records, exact.records)
         if self._valued.of != state:
             self._valued.of, self._valued.values_T = state, np.full(0, np.nan)
         missing_T = np.full(max(0, int(numbers_N.max(initial=0)) + 1 - len(self._valued.values_T)), np.nan)

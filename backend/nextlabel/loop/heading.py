@@ -51,9 +51,8 @@ class HeadMaker:
         rows than the form asks for, or would forget a label that the order which the queue has `followed` knows.
         `lighter` are the weights of labels that count less than others.
         """
-        path = self._registry.path(card.project, card.version)
-        found = heads.newest(path)
-        known = found[1].known if found else self._registry.fitted_labels(card.project, card.version)
+        found = heads.newest(self._registry.path(card.project, card.version))
+        known = found[1].known if found else self._known_by_version(pool, card, config, labels)
         rows = rows_of(card, config, set(labels.values()))
         known_as = {label: rows.known_as(label) for label in set(labels.values())} if rows else {}
         usable = {task: known_as[label] for task, label in labels.items() if known_as.get(label)}
@@ -85,6 +84,14 @@ class HeadMaker:
         name = heads.save_next(self._registry.path(card.project, card.version), head)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
+
+    def _known_by_version(
+        self, pool: Pool, card: Card, config: LabelConfig, labels: Mapping[int, str]
+    ) -> Mapping[int, str]:
+        """The labels that the version was fitted on, without those of tasks whose `labels` count with a copy's."""
+        counted_with_others = pool.labels(config.question, holdout=False).keys() - labels.keys()
+        fitted = self._registry.fitted_labels(card.project, card.version)
+        return {task: label for task, label in fitted.items() if task not in counted_with_others}
 
     def _forgets(self, card: Card, known: Mapping[int, str], labels: Mapping[int, str], followed: str) -> bool:
         """Whether the last head of another version, which the queue has followed, knows one of the labels and this one

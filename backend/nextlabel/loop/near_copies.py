@@ -12,6 +12,7 @@ import numpy as np
 from nextlabel.errors import NextlabelError
 from nextlabel.learning.near_copies import Vocabulary, held_back, vocabulary
 from nextlabel.loop.embedding import Embedder
+from nextlabel.problems.question import Question
 from nextlabel.store.pool import EMBEDDINGS, Pool
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
@@ -20,10 +21,12 @@ from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
-SAMPLE = 20_000  # texts of a project that say which words are common
+SAMPLE = 20_000  # texts of a project that say which words are common,
+MOST_WORDS = 100_000  # and fewer of longer ones: counting these words takes a second
 MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
 AHEAD = 64  # texts that are embedded with those that are looked at
 MOST_AHEAD = 1024  # so far down the order they are looked for
+MOST_COMPARED = 1024  # different texts that are looked at, before the best of those that wait are freed
 MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
 
 
@@ -37,7 +40,9 @@ class Words:
         """The words of the project's texts, of a sample of them if they are many."""
         size, known = pool.size(), self.known.get(project)
         if known is None or abs(size - known[0]) > MOVED * known[0]:
-            known = self.known[project] = size, vocabulary(pool.sample(SAMPLE))
+            some = pool.sample(SAMPLE)
+            too_many = sum(len(example.text.split()) for example in some) // MOST_WORDS
+            known = self.known[project] = size, vocabulary(some[:: 1 + too_many])
         return known[1]
 
 
@@ -59,12 +64,27 @@ def known_labels(registry: Registry, project: int, active: str | None) -> set[in
     return {task for version in versions for task in registry.fitted_labels(project, version)}
 
 
+def not_yet_known(
+    pool: Pool, question: Question, labels: Collection[int], registry: Registry, project: int, active: str | None
+) -> list[int]:
+    """Tasks whose answer no version knows, the latest last: of those to fit on, and of those that were answered with an
+    ignored label since the newest version, which no version ever learns."""
+    newest = registry.newest(project)
+    made_at = registry.card(project, newest).created_at if newest else ""
+    # Both are in UTC, and alike to the second.
+    passed = {task for task, when in pool.left_out(question).items() if when[:19] > made_at[:19] or not newest}
+    return pool.last_answered((set(labels) - known_labels(registry, project, active)) | passed)
+
+
 class Holding:
     """A filter of the queue, for one look at a project.
 
     Of near-copies the best one is free, unless there is one among the `published` and `unknown` tasks: the first are in
-    the queue and without a label, or on somebody's screen; the others are labelled, and the version does not know that.
-    With tasks that have to be embedded go those that may follow: `best(n)` are the n most informative ones.
+    the queue and without a label, or on somebody's screen; the others are answered, the latest last, and no version
+    knows that.
+    With tasks that have to be embedded go those that may follow: `best(n)` are the n most informative ones. Where many
+    texts are alike, no more than `MOST_COMPARED` are looked at: then the best of those that wait are freed until there
+    are `enough`.
     """
 
     def __init__(
@@ -74,25 +94,41 @@ class Holding:
         words: Words,
         embedder: Embedder,
         published: Collection[int],
-        unknown: Collection[int],
+        unknown: Sequence[int],
         best: Callable[[int], Sequence[int]],
+        enough: int = 1,
     ):
         self._pool, self._project, self._words, self._embedder, self._best = pool, project, words, embedder, best
-        self._before = sorted({*published, *sorted(unknown)[-MOST_LABELLED:]})
+        self._enough = enough
+        self._before = sorted({*published, *unknown[-MOST_LABELLED:]})
 
     def __call__(self, ranked: Sequence[Ranked], depth: int, least: int) -> list[Ranked]:
         """Those of the ranked tasks that are free, looked at until `depth` are; the best of the others, too, as far as
-        they make up `least`."""
-        ids = [task.task_id for task in ranked]
+        they make up `least`, near-copies before copies."""
+        different, copies = self._without_copies([task.task_id for task in ranked])
+        ids, unseen = different[:MOST_COMPARED], set(different[MOST_COMPARED:])
         examples = {example.id: example for example in self._pool.examples([*self._before, *ids])}
         before = [examples[task_id] for task_id in self._before if task_id in examples]
         candidates = [examples[task_id] for task_id in ids if task_id in examples]
         rows = self._embedded([*before, *candidates])
         words = self._words.of(self._pool, self._project)
         held = held_back(candidates, rows[len(before) :], before, rows[: len(before)], words, depth)
-        short = max(0, least - (len(ranked) - len(held)))
-        waiting = set(list(held)[short:])
+        kept = [*held, *copies]
+        least = max(least, self._enough) if unseen else least
+        short = max(0, least - (len(ranked) - len(kept) - len(unseen)))
+        waiting = {*kept[short:], *unseen}
         return [task for task in ranked if task.task_id not in waiting]
+
+    def _without_copies(self, task_ids: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The tasks without copies of what was there before and of better ones; and these copies."""
+        key_of = self._pool.copy_keys([*self._before, *task_ids])
+        seen = {key_of[task_id] for task_id in self._before if task_id in key_of}
+        different, copies, before = list[int](), list[int](), set(self._before)
+        for task_id in task_ids:
+            key = key_of.get(task_id, str(task_id))
+            (copies if key in seen and task_id not in before else different).append(task_id)
+            seen.add(key)
+        return different, copies
 
     def _embedded(self, examples: Sequence[Example]) -> Array:
         """Rows of unit length; of pairs, which need none, and where the checkpoint cannot embed, of length 0."""

@@ -1,7 +1,7 @@
 """Where near-copies begin: which texts are held back though they differ, and which questions are served twice."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from nextlabel.values.examples import Example
 
 SERVED = 40
 COSINES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+COMMON = (0.7, 0.8, 0.85, 0.88, 0.9, 0.95)
 NEVER = 2.0  # no cosine reaches it
 RULES = {
     **{f"cosine from {cosine}": Alike(cosine, -math.inf) for cosine in COSINES},
-    "words alone": Alike(embedded=NEVER),
+    **{f"words alone, common below {common}": Alike(NEVER, common) for common in COMMON},
     "both, as held back": Alike(),
 }
 
@@ -30,13 +31,13 @@ class Point:
     """What a rule does.
 
     The shares of the pairs of sentences of either kind that it calls near-copies, and how many different questions are
-    among the first 40 served when all variants of a question rank in a row.
+    among the first 40 served when all variants of a question rank in a row, by set of variants.
     """
 
     rule: str
     different: float
     same: float
-    distinct: int
+    distinct: Mapping[str, int]
 
 
 def measure(corpus: Corpus, base_model: str) -> list[Point]:
@@ -47,18 +48,18 @@ def measure(corpus: Corpus, base_model: str) -> list[Point]:
     seconds = [Example(2 * i + 1, pair.sentence2) for i, pair in enumerate(pairs)]
     sentences = (firsts, encoder.embed(firsts), seconds, encoder.embed(seconds))
     same_N = np.array([pair.label == LABELS[0] for pair in pairs])
-    asked_MD = encoder.embed(questions.questions())
+    asked = {name: encoder.embed(questions.questions(name)) for name in questions.SETS}
     found = []
-    for name, alike in RULES.items():
+    for rule, alike in RULES.items():
         held_N = _held(*sentences, alike)
-        distinct = distinct_served(asked_MD, alike)
-        found.append(Point(name, float(held_N[~same_N].mean()), float(held_N[same_N].mean()), distinct))
+        distinct = {name: distinct_served(asked_MD, alike, name) for name, asked_MD in asked.items()}
+        found.append(Point(rule, float(held_N[~same_N].mean()), float(held_N[same_N].mean()), distinct))
     return found
 
 
-def distinct_served(embeddings_MD: Array, alike: Alike) -> int:
+def distinct_served(embeddings_MD: Array, alike: Alike, variants: str = "polite") -> int:
     """How many of the first 40 questions served are different, when the four variants of each rank in a row."""
-    asked = questions.questions()
+    asked = questions.questions(variants)
     held = held_back(asked, embeddings_MD, [], embeddings_MD[:0], vocabulary(asked), SERVED, alike)
     served = [example.id for example in asked if example.id not in held][:SERVED]
     return len({id // questions.VARIANTS for id in served})
@@ -75,6 +76,9 @@ def _held(
 
 def to_markdown(points: Sequence[Point]) -> str:
     """A line for each rule."""
-    head = ["near-copies by", "pairs that differ", "pairs that say the same", f"different questions of {SERVED}"]
-    rows = ([point.rule, f"{point.different:.2%}", f"{point.same:.2%}", str(point.distinct)] for point in points)
+    head = ["near-copies by", "pairs that differ", "pairs that say the same", *points[0].distinct]
+    rows = (
+        [point.rule, f"{point.different:.2%}", f"{point.same:.2%}", *map(str, point.distinct.values())]
+        for point in points
+    )
     return markdown.table(head, rows)

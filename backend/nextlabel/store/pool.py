@@ -449,6 +449,13 @@ class Pool:
         tasks = (list(votes) for _, votes in groupby(rows, itemgetter(0)))
         return [(_example(votes[0][0], *votes[0][-3:]), [_vote(vote, casting) for vote in votes]) for votes in tasks]
 
+    def left_out(self, question: Question) -> dict[int, str]:
+        """Readable tasks that are neither held out nor of the control set and whose answers come to an ignored label,
+        each with the time of its last answer."""
+        rows, casting = self._db.execute(f"{VOTES} {VOTED}", (0,)), self._casting()
+        tasks = ((task_id, [_vote(vote, casting) for vote in votes]) for task_id, votes in groupby(rows, itemgetter(0)))
+        return {task_id: max(vote.when for vote in votes) for task_id, votes in tasks if question.leaves_out(votes)}
+
     def labelled_ids(self) -> set[int]:
         """Readable tasks with answers that count, but for the holdout's and those of the control set."""
         sql = "SELECT id FROM task WHERE voted AND NOT holdout AND draw = '' AND text IS NOT NULL"
@@ -458,6 +465,11 @@ class Pool:
         """The accounts whose answers to these count."""
         voted = "FROM counted CROSS JOIN task ON id = task_id WHERE NOT holdout AND draw = '' AND text IS NOT NULL"
         return {row[0] for row in self._db.execute(f"SELECT DISTINCT account {voted}")}
+
+    def last_answered(self, task_ids: Collection[int]) -> list[int]:
+        """Those of the tasks whose answers count, by the time of their last one."""
+        sql = f"SELECT task_id FROM counted WHERE task_{AMONG} GROUP BY task_id ORDER BY MAX(given), task_id"
+        return [row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))]
 
     def counted_votes(self, task_ids: Collection[int]) -> dict[int, list[Vote]]:
         """The answers to those of the tasks that have any, in Label Studio's order, as far as they count."""
@@ -597,9 +609,15 @@ class Pool:
         groups = ([task_id for _, task_id in group] for _, group in groupby(rows, itemgetter(0)))
         return [group for group in groups if len(group) > 1]
 
+    def copy_keys(self, task_ids: Collection[int]) -> dict[int, str]:
+        """Of those of the tasks that can be read what copies have in common, by id."""
+        sql = f"SELECT id, copy FROM task WHERE {AMONG} AND copy IS NOT NULL"
+        return dict(self._db.execute(sql, (json.dumps(list(task_ids)),)))
+
     def copies_of_labelled(self, question: Question) -> set[int]:
-        """Tasks of the pool that are copies of labelled ones, held out or not."""
+        """Tasks of the pool that are copies of labelled ones, held out or not, or of those that were `left_out`."""
         labelled = self.labels(question, holdout=False).keys() | self.labels(question, holdout=True).keys()
+        labelled |= self.left_out(question).keys()
         sql = (
             "SELECT task.id FROM json_each(?) CROSS JOIN task AS other ON other.id = value "
             "CROSS JOIN task ON task.copy = other.copy WHERE task.open"

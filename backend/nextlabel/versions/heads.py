@@ -10,9 +10,11 @@ from pathlib import Path
 
 from nextlabel.errors import NoModelError
 from nextlabel.learning.heads import Head, load, save
+from nextlabel.store.files import replace_file
 from nextlabel.values.versions import Card, head_name
 
 KEPT = 3
+LAST = "last"  # the file that holds the number of the last one
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,8 @@ def save_next(version: Path, head: Head) -> str:
     directory = version / "heads"
     directory.mkdir(exist_ok=True)
     numbers = _numbers(directory)
-    number = max(numbers, default=0) + 1
+    number = max([*numbers, _last(directory)]) + 1
+    replace_file(directory / LAST, str(number).encode())  # first: a name is not given twice, though a file is deleted
     save(head, directory / f"{number}.npz")
     for old in sorted(numbers)[: 1 - KEPT]:
         (directory / f"{old}.npz").unlink(missing_ok=True)
@@ -64,6 +67,14 @@ def as_of(card: Card, head: Head | None) -> Card:
 def _loaded(file: tuple[Path, int]) -> Head:
     """Of a file and the time at which it was written: another one may come to have its name."""
     return load(file[0])
+
+
+def _last(directory: Path) -> int:
+    """The number of the last head; 0 where nobody noted it."""
+    try:
+        return int((directory / LAST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _numbers(directory: Path) -> list[int]:
