@@ -160,7 +160,8 @@ def test_a_new_installation_is_on_postgresql_and_stays_there(tmp_path: Path) -> 
     assert kept_data(tmp_path).returncode == 0
     shadowing = kept_data(tmp_path, "sqlite")
     assert shadowing.returncode == 1
-    assert "its labels are in PostgreSQL. Take LABEL_STUDIO_DB=sqlite out of .env: docs/docker.md" in shadowing.stderr
+    assert "its labels are in PostgreSQL. Take LABEL_STUDIO_DB=sqlite out of .env or" in shadowing.stderr
+    assert "docker compose down -v: docs/docker.md" in shadowing.stderr
 
 
 def test_labels_in_sqlite_are_never_hidden_by_an_empty_data_base(tmp_path: Path) -> None:
@@ -203,7 +204,9 @@ def test_label_studio_waits_for_that_look_and_for_its_server() -> None:
     assert "profiles" not in SERVICES["kept-data"]
 
 
-def moved(volume: Path, tmp_path: Path, runs: bool = False, copies: bool = True) -> "subprocess.CompletedProcess[str]":
+def moved(
+    volume: Path, tmp_path: Path, runs: bool = False, copies: bool = True, wanted: str = "postgresql"
+) -> "subprocess.CompletedProcess[str]":
     """Run what the move runs, on such a volume, with a stand-in for Python: whether Label Studio `runs`, and whether
     the rows could be copied."""
     [script] = SERVICES["move"]["command"]
@@ -211,7 +214,7 @@ def moved(volume: Path, tmp_path: Path, runs: bool = False, copies: bool = True)
     python = tmp_path / "bin" / "python"
     python.write_text(f'#!/bin/sh\n[ "$1" != -c ] || exit {int(not runs)}\necho "$@"\nexit {int(not copies)}\n')
     python.chmod(0o700)
-    told = {"TO": "postgresql://there", "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    told = {"TO": "postgresql://there", "WANTED": wanted, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     here = script.replace("$$", "$").replace("/label-studio/data", str(volume))
     command = [*SERVICES["move"]["entrypoint"], here]
     return subprocess.run(command, check=False, env=told, capture_output=True, text=True)
@@ -238,6 +241,12 @@ def test_a_move_that_failed_leaves_label_studio_where_it_was(volume: Path, tmp_p
     assert kept_data(volume, "sqlite", "cpu").returncode == 0
 
 
+def test_nothing_is_moved_while_label_studio_is_to_go_on_with_sqlite(volume: Path, tmp_path: Path) -> None:
+    refused = moved(volume, tmp_path, wanted="sqlite")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "LABEL_STUDIO_DB=sqlite is in .env" in refused.stderr
+
+
 def test_nothing_is_moved_where_that_could_not_be_noted_or_labels_still_come(volume: Path, tmp_path: Path) -> None:
     running = moved(volume, tmp_path, runs=True)
     assert (running.returncode, running.stdout) == (1, "")
@@ -255,5 +264,6 @@ def test_the_move_may_write_into_the_volume_of_another_user() -> None:
 
 def test_the_move_goes_where_label_studio_looks() -> None:
     told = {key: environment("label-studio")[key] for key in ("POSTGRE_USER", "POSTGRE_PASSWORD", "POSTGRE_HOST")}
-    url = "postgresql://{POSTGRE_USER}:{POSTGRE_PASSWORD}@{POSTGRE_HOST}:5432/labelstudio"
+    url = "postgresql://{POSTGRE_USER}@{POSTGRE_HOST}:5432/labelstudio"
     assert environment("move")["TO"] == url.format(**told)
+    assert environment("move")["PGPASSWORD"] == told["POSTGRE_PASSWORD"], "as it is: @, / and % would change the URL"

@@ -312,7 +312,7 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         description="a whole number of fits from 1 to 64",
-        title="that a trainer has made on that cluster at a time, of different projects",
+        title="of different projects that each trainer has that cluster make at a time",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="a whole number from 0 to 2**32 - 1", title="of fits and draws")
     promote_margin: float = Field(

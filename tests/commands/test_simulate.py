@@ -23,7 +23,7 @@ from nextlabel.simulation.replay import RunProtocol, arms, deviations
 from nextlabel.values.layout import decoded
 
 SCRIPTS = ROOT / "scripts"
-MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil")
+MISSING = (*SERVER_PACKAGES, "pydantic", "label_studio", "sklearn", "scipy", "small_text", "psutil", "ray", "grpc")
 
 # Runs a script as if the packages of the server had never been installed.
 WALLED = f"""
@@ -314,6 +314,18 @@ def script() -> dict[str, Any]:
     return vars(simulate)
 
 
+def test_what_the_environment_says_of_a_cluster_that_is_away_is_read_as_the_trainer_reads_it(
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for said, away in (("", "local"), ("wait", "wait")):
+        monkeypatch.setenv("COMPUTE_AWAY", said)
+        assert script["make_parser"]().parse_args([]).cluster_away == away
+    monkeypatch.setenv("COMPUTE_AWAY", "remote")
+    with pytest.raises(SystemExit):
+        script["make_parser"]().parse_args([])
+    assert "'remote' (COMPUTE_AWAY, if it was not given) is neither local nor wait" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -326,6 +338,7 @@ def script() -> dict[str, Any]:
         (["--max-length", "7"], "'7' is less than 8 word pieces"),
         (["--lr", "2"], "'2' is not above 0 and below 1"),
         (["--strategy", "magic"], "invalid choice: 'magic'"),
+        (["--cluster-away", "never"], "'never' (COMPUTE_AWAY, if it was not given) is neither local nor wait"),
     ],
 )
 def test_an_impossible_option_is_named_with_its_value(

@@ -54,6 +54,17 @@ def test_a_silent_task_begins_again_and_what_its_first_attempt_says_later_is_not
     assert hand_in(connected(scripted_cluster.silent_task), "a task").result(timeout=SOON_S) == "second"
 
 
+def test_a_task_that_lives_and_gets_no_further_begins_again(connected: Any) -> None:
+    task = Task("a task", ray_jobs.double, (1,), still_s=0.5)
+    assert connected(scripted_cluster.stuck).submit(task).result(timeout=SOON_S) == "second"
+
+
+def test_what_a_node_cannot_fetch_is_no_failure_of_the_task(connected: Any) -> None:
+    shared = Shared("a checkpoint", ray_jobs.three_bytes, bytes)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="unfetched"))
+    assert cluster.submit(Task("a task", ray_jobs.added, (1,), (shared,))).result(timeout=SOON_S) == 4
+
+
 def test_a_connection_that_is_away_for_a_while_has_no_task_begun_again(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +74,11 @@ def test_a_connection_that_is_away_for_a_while_has_no_task_begun_again(
 
 @pytest.mark.parametrize(
     ("serve", "limit", "why"),
-    [(scripted_cluster.full, "BEGIN_S", "no room"), (scripted_cluster.silent, "SILENT_S", "nothing was heard")],
+    [
+        (scripted_cluster.full, "BEGIN_S", "full: .* no room"),
+        (scripted_cluster.no_nodes, "BEGIN_S", "too small: .* no nodes"),
+        (scripted_cluster.silent, "SILENT_S", "nothing was heard for"),
+    ],
 )
 def test_a_full_or_silent_cluster_gives_tasks_back(
     connected: Any, monkeypatch: pytest.MonkeyPatch, serve: Serve, limit: str, why: str
@@ -71,6 +86,14 @@ def test_a_full_or_silent_cluster_gives_tasks_back(
     monkeypatch.setattr(clusters, limit, 0.5)
     with pytest.raises(ClusterAwayError, match=why):
         hand_in(connected(serve), "a task").result(timeout=SOON_S)
+
+
+def test_a_cluster_that_tells_nothing_of_its_tasks_gives_them_back(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", -clusters.SILENT_S)
+    with pytest.raises(ClusterAwayError, match="nothing was heard of tasks"):
+        hand_in(connected(scripted_cluster.unreadable_board), "a task").result(timeout=SOON_S)
 
 
 def test_our_own_long_task_does_not_make_the_cluster_full(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +119,7 @@ def test_gpus_are_handed_out_where_they_are_scarcer_than_cores(connected: Any) -
     cluster = connected(functools.partial(scripted_cluster.quiet, nodes=[(8.0, 1.0)]))
     tasks = [cluster.submit(Task(f"part {i}", ray_jobs.double, gpus=1.0)) for i in range(5)]
     assert max(task.result(timeout=SOON_S) for task in tasks) <= 2
-    assert "1 nodes with 8 cores and 1 GPUs" in cluster.words
+    assert "1 node with 8 cores and 1 GPU at" in cluster.words
     assert (cluster.room(4, 0.0), cluster.room(4, 0.5), cluster.room(9, 1.0), cluster.room(1, 2.0)) == (5, 5, 3, 1)
 
 
@@ -112,7 +135,7 @@ def test_while_an_object_moves_the_connection_gives_signs_of_life(connected: Any
     cluster = connected(functools.partial(scripted_cluster.through_ray, fault="slow"))
     tasks = [cluster.submit(Task(f"part {i}", ray_jobs.added, (i,), (shared,))) for i in range(3)]
     assert [task.result(timeout=SOON_S) for task in tasks] == [3, 4, 5]
-    assert "1 nodes with 4 cores and 1 GPUs" in cluster.words
+    assert "1 node with 4 cores and 1 GPU at" in cluster.words
 
 
 def test_while_an_object_moves_no_task_waits_for_room(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,8 +178,20 @@ def test_a_lost_cluster_is_not_asked_again_at_once_and_whoever_waits_goes_on_wai
     with pytest.raises(ClusterAwayError, match="away at ray://nowhere:1"):
         hand_in(local, "another").result(timeout=SOON_S)
     assert time.monotonic() - start < clusters.AGAIN_S / 2
-    wait_until(lambda: patient.is_away, "it was lost", SOON_S)
+    wait_until(lambda: patient.rests, "it was lost", SOON_S)
     assert not waiting.done()
+
+
+def test_it_stays_away_in_words_until_it_is_back_also_when_it_may_be_asked_again(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "AGAIN_S", 0.0)
+    cluster = connected(scripted_cluster.nobody)
+    assert (cluster.is_away, cluster.words) == (False, "ray://nowhere:1, not asked yet")
+    with pytest.raises(ClusterAwayError):
+        hand_in(cluster, "a task").result(timeout=SOON_S)
+    assert (cluster.is_away, cluster.rests) == (True, False)
+    assert cluster.words == "away at ray://nowhere:1 (ConnectionRefusedError: nobody listens)"
 
 
 def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:

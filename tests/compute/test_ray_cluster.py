@@ -1,11 +1,14 @@
 """On a real Ray cluster: values and failures come back, what is lost begins again, simulations have equal records."""
 
+import logging
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -22,7 +25,7 @@ from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.loop.backlog import Backlog
 from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.model.classifier import Recipe
-from nextlabel.simulation import records
+from nextlabel.simulation import probabilities, records
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import Event, Experiment, ExperimentPlan, Show
@@ -60,7 +63,8 @@ def before(cluster: Cluster) -> Running:
 def nodes(before: Running, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
     """A head and three nodes, none of which sees what tests write."""
     started = RayNodes(port, 3, tmp_path_factory.getbasetemp(), [ROOT / "tests"])
-    yield started
+    with patch.dict(os.environ, started.for_client):
+        yield started
     started.end()
 
 
@@ -177,6 +181,22 @@ def test_three_nodes_give_the_records_of_one_machine(
     assert start["cluster"] == "a cluster"
 
 
+def test_they_do_so_at_label_counts_too_with_all_that_figures_are_computed_from(
+    tmp_path: Path, cluster: Cluster, data: TextSet, protocol: RunProtocol
+) -> None:
+    counted = replace(protocol, at=(12, 20, 32))
+    few = ExperimentPlan(arms(["random", "entropy"], [0]))
+    for name, plan, make in (("one", few, None), ("three", replace(few, cluster="a cluster"), on_cluster(cluster))):
+        with Experiment(tmp_path / name, data, counted) as experiment:
+            assert experiment.play(plan, "the command", lambda event: None, make) == []
+    assert played(tmp_path / "three") == played(tmp_path / "one")
+    for strategy, number in (("random", 0), ("entropy", 2), ("full", 0)):
+        ours, theirs = (probabilities.read(tmp_path / name, 0, strategy, number) for name in ("one", "three"))
+        assert {part: said.probs_NC.tolist() for part, said in ours.items()} == {
+            part: said.probs_NC.tolist() for part, said in theirs.items()
+        }
+
+
 def test_fits_and_parts_of_pools_that_no_node_can_read_are_those_of_this_machine(
     tmp_path: Path, nodes: RayNodes, cluster: Cluster, tiny: Path
 ) -> None:
@@ -200,11 +220,17 @@ def test_fits_and_parts_of_pools_that_no_node_can_read_are_those_of_this_machine
 
 
 def test_a_simulation_that_loses_workers_nodes_and_the_head_has_the_same_records(
-    tmp_path: Path, nodes: RayNodes, data: TextSet, protocol: RunProtocol, of_one_machine: list[Record]
+    tmp_path: Path,
+    nodes: RayNodes,
+    data: TextSet,
+    protocol: RunProtocol,
+    of_one_machine: list[Record],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The last test of this cluster."""
+    caplog.set_level(logging.WARNING)
     worker = threading.Thread(target=nodes.kill_worker, daemon=True)
-    kills = {2: worker.start, 5: lambda: nodes.kill_node(0), 11: nodes.kill_head}
+    kills = {2: worker.start, 5: nodes.kill_node, 11: nodes.kill_head}
     seen: list[Event] = []
 
     def show(event: Event) -> None:
@@ -215,5 +241,7 @@ def test_a_simulation_that_loses_workers_nodes_and_the_head_has_the_same_records
         play(tmp_path, data, protocol, local_when_away, show)
         assert "away" in local_when_away.words
         assert not worker.is_alive()
+    assert "a task was lost and begins again" in caplog.text
+    assert "what it gives back is played here" in caplog.text
     assert len(seen) == len(records.read_rounds(tmp_path / records.ROUNDS)) == ROUNDS
     assert played(tmp_path) == of_one_machine

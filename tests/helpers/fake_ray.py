@@ -12,7 +12,7 @@ BEATS = 3
 
 class FakeRay:
     """Does what it is told to at once. With the fault `slow` an object does not move before signs of life were given;
-    with `once` the first one does not move at all."""
+    with `once` the first one does not move at all, with `unfetched` it does not come to the node the first time."""
 
     def __init__(self, pipe: Connection, fault: str):
         self._fault, self._beats, self._known = fault, 0, list[Any]()
@@ -30,7 +30,7 @@ class FakeRay:
         """What can be called elsewhere. Each only once, as whatever Ray makes of it is kept by the cluster."""
         assert what not in self._known, what
         self._known.append(what)
-        return _Remote(lambda *args: _Actor(what()) if isinstance(what, type) else _Held(what(*args)))
+        return _Remote(lambda *args: _Actor(what()) if isinstance(what, type) else _result(what, args))
 
     def put(self, value: Any) -> "_Held":
         if self._fault == "once":
@@ -40,8 +40,13 @@ class FakeRay:
         return _Held(value)
 
     def get(self, held: "_Held", timeout: float = 0.0) -> Any:
-        if timeout and isinstance(held.value, bytes):  # a result on its way here
+        if held.is_result:  # on its way here
             self._wait_for_beats()
+        elif self._fault == "unfetched" and isinstance(held.value, bytes):
+            self._fault = ""
+            raise TimeoutError(f"not here after {timeout:.0f} s")
+        if isinstance(held.value, Exception):
+            raise held.value
         return held.value
 
     def _wait_for_beats(self) -> None:
@@ -61,8 +66,15 @@ class FakeRay:
 
 
 class _Held:
-    def __init__(self, value: Any):
-        self.value = value
+    def __init__(self, value: Any, is_result: bool = False):
+        self.value, self.is_result = value, is_result
+
+
+def _result(what: Callable[..., Any], args: tuple[Any, ...]) -> _Held:
+    try:
+        return _Held(what(*args), is_result=True)
+    except Exception as error:  # noqa: BLE001  raised where it is asked for
+        return _Held(error, is_result=True)
 
 
 class _Remote:

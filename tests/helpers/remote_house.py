@@ -22,7 +22,7 @@ class RemoteHouse(House):
     def __init__(self, model_dir: Path, tiny: Path, cluster: Cluster):
         super().__init__(model_dir, tiny, fit_schedule="8,16")
         self.cluster, self.elsewhere = cluster, Elsewhere(self.settings, cluster)
-        gate, jobs = ComputeGate(), self.jobs
+        gate, jobs, self.fitter_here = ComputeGate(), self.jobs, self.fitter
         self.fitter = Fitter(
             self.settings, self.registry, self.board, jobs, self.resident, gate, lambda project: None,
             lambda: self.now, self.elsewhere,

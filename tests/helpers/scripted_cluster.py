@@ -17,13 +17,17 @@ from nextlabel.compute.tasks import Outcome
 PAUSE_S = 0.05
 
 
-def _orders(pipe: Connection) -> Any:
-    """Whatever is asked for, and signs of life of a cluster of one core in between."""
+def _orders_or_none(pipe: Connection, nodes: Sequence[tuple[float, float]] = ((1.0, 0.0),)) -> Any:
+    """What is asked for, or None for a while, and signs of life of a cluster of one core in between."""
     while True:
-        pipe.send(("nodes", [(1.0, 0.0)]))
+        pipe.send(("nodes", nodes))
         pipe.send(("beats", {}))
-        if pipe.poll(PAUSE_S):
-            yield pipe.recv()
+        yield pipe.recv() if pipe.poll(PAUSE_S) else None
+
+
+def _orders(pipe: Connection) -> Any:
+    """Whatever is asked for."""
+    return filter(None, _orders_or_none(pipe))
 
 
 def _done(pipe: Connection, order: Any, value: object) -> None:
@@ -171,6 +175,54 @@ def slow_fit(supervisor: int, address: str, pipe: Connection) -> None:
         for step in range(100 if order[0] == "submit" else 0):
             _tell(pipe, order[1], "fit", step, 100)
             time.sleep(PAUSE_S)
+
+
+def slow_fit_then_gone(supervisor: int, address: str, pipe: Connection) -> None:
+    """Begins the first task, and ends in the middle of it."""
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            for step in range(5):
+                _tell(pipe, order[1], "fit", step, 100)
+            pipe.send(("away", "the head is gone"))
+            return
+
+
+def unreadable_board(supervisor: int, address: str, pipe: Connection) -> None:
+    """Stands, and never hears of tasks."""
+    while True:
+        pipe.send(("nodes", [(1.0, 0.0)]))
+        if pipe.poll(PAUSE_S):
+            pipe.recv()
+
+
+def stuck(supervisor: int, address: str, pipe: Connection) -> None:
+    """The first attempt lives and gets no further; the second one ends."""
+    handed_out: list[Any] = []
+    for count, order in enumerate(_orders_or_none(pipe), 1):
+        if order and order[0] == "submit":
+            handed_out.append(order)
+        if handed_out:
+            pipe.send(("beats", {handed_out[0][1]: (count, ("fit", 1, 2))}))
+        if len(handed_out) == 2:
+            _done(pipe, handed_out[1], "second")
+
+
+def no_nodes(supervisor: int, address: str, pipe: Connection) -> None:
+    """Stands, and has no nodes."""
+    for _ in _orders_or_none(pipe, nodes=()):
+        pass
+
+
+def failing(supervisor: int, address: str, pipe: Connection) -> None:
+    """Says of each task that it failed."""
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            pipe.send(("failed", order[1], "No module named 'nextlabel'"))
+
+
+def nobody(supervisor: int, address: str, pipe: Connection) -> None:
+    """No connection comes about."""
+    pipe.send(("away", "ConnectionRefusedError: nobody listens"))
 
 
 def gone(supervisor: int, address: str, pipe: Connection) -> None:

@@ -84,6 +84,16 @@ def test_what_was_written_while_rows_were_copied_is_not_left_behind(
     assert projects(url) == [(7, "pairs")]
 
 
+def test_a_value_that_postgresql_cannot_hold_is_named_with_what_to_do(file: Path, url: str) -> None:
+    with closing(sqlite3.connect(file)) as made, made:
+        made.execute("INSERT INTO project VALUES (8, 'pa' || char(0) || 'irs')")
+    with pytest.raises(
+        NextlabelError, match=r"cannot hold a value .* nothing was copied: .* change the value in Label"
+    ):
+        move(file, url)
+    assert projects(url) == []
+
+
 def test_tables_that_somebody_else_uses_are_not_waited_for(
     file: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

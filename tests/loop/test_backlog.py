@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,14 +12,18 @@ import pytest
 
 from helpers.versions import EXAMPLES, make_card
 from helpers.waiting import wait_until
+from nextlabel.compute import rounds
+from nextlabel.compute.tasks import TaskLostError
 from nextlabel.errors import NoModelError
 from nextlabel.learning.rounds import Scored
 from nextlabel.loop import backlog as backlogs
-from nextlabel.loop.backlog import FEW, PART, TO_KEEP, Backlog
+from nextlabel.loop.backlog import FEW, PART, TO_KEEP, TRIES, Backlog
 from nextlabel.loop.compute_gate import ComputeGate
+from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.model.training import fit
 from nextlabel.settings import Settings
+from nextlabel.store.arrays import record
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
@@ -165,6 +170,111 @@ def test_a_cluster_that_is_faster_than_the_disk_does_not_fill_the_memory(
     assert house.waiting() == 1, "the last one is asked for again"
     disk.set()
     wait_until(lambda: backlog.has_room and len(kept) == TO_KEEP, "the others are on the disk")
+
+
+class SlowCluster:
+    """Answers when it is told to."""
+
+    takes_tasks = has_room = True
+
+    def __init__(self) -> None:
+        self.out: list[tuple[Sequence[Example], Future[Scored]]] = []
+
+    def score(self, card: Card, version: Path, examples: Sequence[Example]) -> "Future[Scored]":
+        self.out.append((examples, Future()))
+        return self.out[-1][1]
+
+    def answer(self) -> None:
+        for examples, ended in self.out:
+            ended.set_result(Scored((), np.full((len(examples), 2), 0.5), np.full(len(examples), 0.5)))
+
+
+def records_of(model_dir: Path) -> int:
+    """How many there are in the file: a text that is there twice counts twice."""
+    [file] = pool_path(model_dir, PROJECT).with_suffix(".values").glob(f"*/{VERSION}")
+    return file.stat().st_size // record(2).itemsize
+
+
+def test_what_is_under_way_is_not_scored_here_whoever_asks_for_it(house: House) -> None:
+    there: Any = SlowCluster()
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(*range(1, 11))
+    backlog.score(PROJECT, VERSION, 0, PART - 1)
+    house.add(PART + 1)
+    assert backlog.look(house.pool, make_card(1)) == 10, "the new one alone was scored on the spot"
+    there.takes_tasks = False  # it is full, or away
+    backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert len(house.pool.unscored(VERSION)) == 10
+    there.answer()
+    wait_until(lambda: not house.pool.has_unscored(VERSION), "the part came back")
+    assert records_of(house.settings.model_dir) == 11
+
+
+def test_what_two_trainers_have_scored_is_in_the_record_once(house: House) -> None:
+    there: list[Any] = [SlowCluster(), SlowCluster()]
+    trainers = [
+        Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, cluster) for cluster in there
+    ]
+    house.add(*range(1, 11))
+    for trainer in trainers:
+        trainer.score(PROJECT, VERSION, 0, PART - 1)
+    house.backlog.score(PROJECT, VERSION, 0, 5)
+    threads = [threading.Thread(target=cluster.answer) for cluster in there]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: not any(trainer._under_way for trainer in trainers), "both came back")
+    assert not house.pool.has_unscored(VERSION)
+    assert records_of(house.settings.model_dir) == 10
+
+
+def test_a_part_that_fails_again_and_again_is_scored_here(house: House) -> None:
+    class Failing(InstantCluster):
+        def score(self, card: Card, version: Path, examples: Sequence[Example]) -> "Future[Scored]":
+            asked.append(len(examples))
+            ended = Future[Scored]()
+            ended.set_exception(TaskLostError("the nodes have another release"))
+            return ended
+
+    asked, there = list[int](), cast(Any, Failing())
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(1, 2)
+    for _ in range(TRIES):
+        backlog.score(PROJECT, VERSION, 0, PART - 1)
+        wait_until(lambda: not backlog._under_way, "it is over")
+    backlog.score(PROJECT, VERSION, 0, PART - 1)
+    assert asked == [2] * TRIES
+    assert not house.pool.has_unscored(VERSION)
+
+
+def test_of_a_part_that_took_too_long_the_rest_is_asked_for(house: House) -> None:
+    class CutsShort(InstantCluster):
+        def score(self, card: Card, version: Path, examples: Sequence[Example]) -> "Future[Scored]":
+            asked.append([example.id for example in examples])
+            return super().score(card, version, examples[:3])
+
+    asked, there = list[list[int]](), cast(Any, CutsShort())
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(1, 2, 3, 4, 5)
+    backlog.score(PROJECT, VERSION, 0, PART - 1)
+    wait_until(lambda: house.waiting() == 1, "the rest is asked for")
+    house.jobs.assign(cast(Any, SimpleNamespace(score=backlog.score, reconcile=house.worker.reconcile)))
+    house.work()
+    wait_until(lambda: not house.pool.has_unscored(VERSION), "it came back")
+    assert asked == [[1, 2, 3, 4, 5], [4, 5]]
+    assert records_of(house.settings.model_dir) == 5
+
+
+def test_a_node_ends_a_part_that_takes_long_after_a_slice(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = classifiers.load(house.registry.path(PROJECT, VERSION), "cpu", "fp32")
+    examples = [Example(i, f"text {i}") for i in range(1, 6)]
+
+    def scored(long_s: float) -> Scored:
+        monkeypatch.setattr(rounds, "LONG_S", long_s)
+        return rounds.score_part(lambda stage, done, total: None, opened, examples, "entropy", 0, False, 2)
+
+    whole, begun = scored(600.0), scored(-1.0)
+    assert (len(whole.values_N), len(begun.values_N)) == (5, 2)
+    assert begun.probs_NC.tolist() == whole.probs_NC[:2].tolist()
 
 
 def test_a_part_that_could_not_be_handed_in_is_handed_in_when_it_is_asked_for_again(house: House) -> None:

@@ -1,6 +1,7 @@
 """Fits and parts of a pool that another process computes, as a node of a cluster does: the same to the bit, or here."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from helpers import scripted_cluster
 from helpers.house import PROJECT, RIGHT, TRAIN, House
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
 from helpers.waiting import wait_until
+from nextlabel.compute import cluster as clusters
 from nextlabel.compute import local
 from nextlabel.compute.cluster import Cluster, Serve
 from nextlabel.loop import backlog as backlogs
@@ -71,7 +73,7 @@ def test_a_fit_elsewhere_is_the_one_here_to_the_bit_and_its_card_says_where(
     card = there.registry.card(PROJECT, version)
     assert (card.node, card.device, house.registry.card(PROJECT, version).node) == ("a node", "cpu", "")
     assert there.active_version == version
-    assert "computed on a cluster: 1 nodes with 1 cores" in there.elsewhere.words
+    assert "computed on a cluster: 1 node with 1 core at" in there.elsewhere.words
 
 
 def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_labels(
@@ -95,16 +97,67 @@ def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_label
     wait_until(lambda: house.cluster.room(1, 0.0) == 3, "nothing is under way")
 
 
-def test_when_the_cluster_is_away_the_fit_that_was_begun_is_made_here(
+FAULTS = {
+    "away at the start": (scripted_cluster.nobody, "away at .* nobody listens"),
+    "full": (scripted_cluster.full, "full: .* no room"),
+    "no nodes": (scripted_cluster.no_nodes, "too small: .* no nodes"),
+    "lost while under way": (scripted_cluster.slow_fit_then_gone, "away at .* the head is gone"),
+}
+
+
+@pytest.fixture(params=FAULTS)
+def faulty_house(
+    request: pytest.FixtureRequest,
     remote_house: Callable[[Serve], RemoteHouse],
-) -> None:
-    house = labelled(remote_house(scripted_cluster.gone))
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[RemoteHouse]:
+    """Whose cluster has a fault, which it says in the end, and as something that somebody should know."""
+    monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
+    monkeypatch.setattr(clusters, "AGAIN_S", 3600.0)  # it is not asked again in this test
+    serve, said = FAULTS[request.param]
+    house = labelled(remote_house(serve))
+    assert "not asked yet" in house.elsewhere.words
+    assert not house.elsewhere.is_amiss
+    yield house
+    assert re.search(f"The cluster is {said}.*; this machine computes until it is back", house.elsewhere.words)
+    assert house.elsewhere.is_amiss
+
+
+def test_a_fit_that_the_cluster_gives_back_is_made_here(faulty_house: RemoteHouse) -> None:
+    house = faulty_house
     assert house.fit() == ""
     assert house.jobs.waiting() == 1, "the fit is asked for again"
     assert house.board.fit(PROJECT).failures_in_a_row == 0
-    assert "this machine computes until it is back" in house.elsewhere.words
     version = house.fit()
     assert house.registry.card(PROJECT, version).node == ""
+
+
+def test_a_part_that_the_cluster_gives_back_is_scored_here_and_nothing_twice(faulty_house: RemoteHouse) -> None:
+    house = faulty_house
+    house.fitter = house.fitter_here
+    version = house.fit()
+    waiting, size = house.jobs.waiting(), with_many(house, version)
+    known = house.pool.scored_records(version)
+    part = parts_of(house, version)[0]
+    house.backlog.score(PROJECT, version, *part)
+    wait_until(lambda: house.jobs.waiting() == waiting + 1, "it is asked for again")
+    for each in parts_of(house, version):
+        house.backlog.score(PROJECT, version, *each)
+    assert not house.pool.has_unscored(version)
+    assert house.pool.scored_records(version) == known + size
+
+
+def test_what_keeps_failing_there_is_said_until_something_does_not(
+    remote_house: Callable[[Serve], RemoteHouse],
+) -> None:
+    house = labelled(remote_house(scripted_cluster.failing))
+    house.fitter = house.fitter_here
+    version = house.fit()
+    with_many(house, version)
+    house.backlog.score(PROJECT, version, *parts_of(house, version)[0])
+    wait_until(lambda: house.elsewhere.is_amiss, "it failed")
+    assert "Parts of a pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in house.elsewhere.words
+    assert "No module named 'nextlabel'" in house.elsewhere.words
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(
@@ -162,13 +215,3 @@ def test_parts_scored_elsewhere_are_the_record_of_here_and_none_is_in_it_twice(
     house.pool.upsert([TaskRow(edited, Example(edited, "another text"), False, False, False, 0, ())])
     here.score(PROJECT, version, edited, edited)
     assert_same_version(house, there, version)
-
-
-def test_parts_of_a_lost_cluster_are_scored_here(remote_house: Callable[[Serve], RemoteHouse], house: House) -> None:
-    there = remote_house(scripted_cluster.gone)
-    labelled(there).fit()
-    version = there.fit()
-    with_many(there, version)
-    for part in parts_of(there, version):
-        there.backlog.score(PROJECT, version, *part)
-    assert not there.pool.has_unscored(version)

@@ -23,6 +23,8 @@ from nextlabel.lab.annotators import gold_of, sign_up
 from nextlabel.lab.importing import result_of
 from nextlabel.lab.sandbox import LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.connection import Credentials, connect
+from nextlabel.labelstudio.doctor import examine
 from nextlabel.labelstudio.to_postgresql import move
 from nextlabel.learning.heads import EVERY
 from nextlabel.simulation.datasets.corpora import Corpus
@@ -112,6 +114,7 @@ def test_a_project_moves_and_its_loop_goes_on(
         on_postgresql.start()
         try:
             goes_on(project, on_postgresql, people, before)
+            is_fitted_and_switched(project, on_postgresql)
             assert project.studio.project(project.id).sampling == registered.sampling
         finally:
             on_postgresql.stop()
@@ -138,6 +141,19 @@ def goes_on(project: LiveProject, server: LocalStudio, people: list[str], before
             person.annotate(task["id"], result_of(gold_of(project.corpus)(task)), lead_time_s=4.2)
         project.label(EVERY)  # with theirs enough for five people at work
         wait_until(partial(renewed, project, name), "an order that knows the labels")
+
+
+def is_fitted_and_switched(project: LiveProject, server: LocalStudio) -> None:
+    """A version that was fitted there becomes the one that is served, and every link of a new connection holds."""
+    connect(project.studio, project.id, project.backend.url, Credentials(), show_predictions=False)
+    version = project.version()
+    project.studio.start_training(project.id)
+    fitted = project.wait(newer_than=version)
+    assert project.lost(fitted) == set()
+    assert project.published()
+    found = list(examine(project.studio, server.login.token, project.backend.url, Credentials(), project.id))
+    assert [finding.answer for finding in found if not finding.ok] == []
+    assert len(found) > 3, "it went as far as the queue"
 
 
 def renewed(project: LiveProject, after: str) -> bool:

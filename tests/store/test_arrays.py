@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nextlabel.errors import PoolError
-from nextlabel.store.arrays import RecordFiles, record
+from nextlabel.store.arrays import RecordFiles, Records, record
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
@@ -40,7 +40,7 @@ def task(task_id: int) -> TaskRow:
     return TaskRow(task_id, example(task_id), False, False, False, 0, ())
 
 
-def score(pool: Pool, version: str, values: dict[int, float], exact: bool = False) -> None:
+def score(pool: Pool, version: str, values: dict[int, float], exact: bool = True) -> None:
     values_N = np.array(list(values.values()))
     pool.put_scores(version, [example(i) for i in values], values_N, np.stack([1 - values_N, values_N], 1), exact)
 
@@ -200,6 +200,42 @@ def test_threads_that_write_take_turns_and_one_that_reads_sees_whole_scores(path
     assert wrong == []
     with Pool(path) as pool:
         assert scored(pool, V1) == {i: i / 512 for i in ids}
+
+
+def test_of_what_two_score_at_once_the_first_is_kept_and_only_exact_values_take_its_place(path: Path) -> None:
+    with Pool(path) as one, Pool(path) as other:
+        one.upsert(map(task, range(1, 5)))
+        for pool, ids, value in (
+            (one, (1, 2), 0.5),
+            (other, (2, 3), 0.25),
+            (one, (1, 3, 4), 0.125),
+            (other, (4,), 0.0),
+        ):
+            score(pool, V1, dict.fromkeys(ids, value), exact=False)
+        assert scored(one, V1) == scored(other, V1) == {1: 0.5, 2: 0.5, 3: 0.25, 4: 0.125}
+        assert file_of(path, V1).stat().st_size == 4 * record(2).itemsize
+        score(other, V1, {2: 0.75})
+        score(one, V1, {2: 0.5}, exact=False)
+        assert scored(one, V1)[2] == 0.75
+
+
+def test_what_was_not_written_after_all_is_not_known(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool.upsert([task(1), task(2)])
+    score(pool, V1, {1: 0.5})
+    assert pool.unscored(V1) == [example(2)]
+    real = pool._append
+
+    def fails_late(version: str, records_N: Records) -> None:
+        real(version, records_N)
+        raise InterruptedError
+
+    with monkeypatch.context() as failing:
+        failing.setattr(pool, "_append", fails_late)
+        with pytest.raises(InterruptedError):
+            score(pool, V1, {2: 0.5})
+    assert pool.unscored(V1) == [example(2)]
+    score(pool, V1, {1: 0.25})
+    assert pool.unscored(V1) == [example(2)]
 
 
 def test_files_go_with_the_versions_and_with_the_copy(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Measures fits and large pools on nodes of a Ray cluster that it starts on this machine, without Label Studio.
 
 Times tell of as many nodes as the machine has idle cores; what is counted tells of any number. With --out, what is
-measured is kept at once, and the same command goes on with the rest. Linux only; needs the extra ray.
+measured is kept at once, and the same command goes on with the rest. Linux only; needs the extra ray. Until it ends,
+Ray's ports are open to the networks of this machine, and ask for a token that is made for the run.
 """
 
 from collections.abc import Sequence

@@ -280,8 +280,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cluster-away",
-        choices=("local", "wait"),
-        default=os.environ.get("COMPUTE_AWAY", "local"),
+        type=local_or_wait,
+        default=os.environ.get("COMPUTE_AWAY") or "local",
+        metavar="local|wait",
         help="when it cannot be had: play here, or wait for it (COMPUTE_AWAY, or local)",
     )
     return parser
@@ -435,6 +436,13 @@ def cluster_address(text: str) -> str:
     """Nothing, or the address of a Ray cluster's client port."""
     if text and not re.fullmatch(RAY_ADDRESS, text):
         raise argparse.ArgumentTypeError(f"{text!r} is not ray://HOST:PORT, the client port of a cluster's head")
+    return text
+
+
+def local_or_wait(text: str) -> str:
+    """One of the two; argparse compares what is given with its choices, and not what the environment says."""
+    if text not in ("local", "wait"):
+        raise argparse.ArgumentTypeError(f"{text!r} (COMPUTE_AWAY, if it was not given) is neither local nor wait")
     return text
 
 

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from nextlabel.compute import node
-from nextlabel.compute.resources import ONE_CORE, Resources, crowded_out, holds, on_a_node
+from nextlabel.compute.resources import ONE_CORE, Resources, crowded_out, holds, in_words, on_a_node
 from nextlabel.compute.tasks import ClusterAwayError, Outcome, Running, Shared, Task, TaskLostError, Tell
 from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
 
@@ -47,7 +47,8 @@ Serve = Callable[[int, str, Connection], None]  # supervisor, address, pipe
 @dataclass
 class _Entry:
     """A task and what has become of it so far. `number` is of its last attempt, which needs so much; times are of a
-    monotonic clock. It `could_begin` from when it was handed out and nothing of ours was in its way."""
+    monotonic clock. It `could_begin` from when it was handed out and nothing of ours was in its way; `news_at` it
+    began, or told something new."""
 
     running: Running
     place: tuple[int, int]
@@ -55,6 +56,7 @@ class _Entry:
     needs: Resources = ONE_CORE
     could_begin: float = 0.0
     heard_at: float | None = None
+    news_at: float = 0.0
     count: int = 0
     lost: int = 0
     alone: bool = False
@@ -74,6 +76,7 @@ class _Connection:
     nodes: Sequence[Resources] = ()
     stands: bool = False
     beats_at: float = float("-inf")  # when signs of life of tasks could be seen last
+    read_at: float = 0.0  # the same, or why not was known: something moved
     shared: dict[str, None] = field(default_factory=dict)
 
 
@@ -88,7 +91,7 @@ class Cluster:
     def __init__(self, address: str, away: str = "local", serve: Serve | None = None):
         if serve is None:
             with of_extra("ray", f"RAY_ADDRESS={address}"):
-                _require_ray()
+                require_ray()
         self._address, self._away, self._serve, self._now = address, away, serve, time.monotonic
         self._turn, self._wake = threading.Lock(), threading.Event()
         self._waiting: list[_Entry] = []
@@ -100,19 +103,30 @@ class Cluster:
         self._again_at, self._full_until, self._failures = float("-inf"), float("-inf"), 0
         self.moved = (0, 0)  # bytes of tasks that were handed out, and of what came back; without shared objects
         self.computed = Counter[str]()  # tasks of each node
-        self._closed, self._words = False, "not asked yet"
+        self._closed, self._words = False, f"{address}, not asked yet"
         self._thread: threading.Thread | None = None
 
     @property
     def words(self) -> str:
         """How it stands, in words."""
-        lost = self._failures > 0 and self._connection is None and not self.is_away
-        return f"{self._words}, to be tried again" if lost else self._words
+        return self._words
 
     @property
     def is_away(self) -> bool:
-        """Whether the last attempt to use it failed, or it was full, and it is not time for another."""
+        """Whether it was lost, or full, when it was last asked."""
+        return self._failures > 0 or self._now() < self._full_until
+
+    @property
+    def rests(self) -> bool:
+        """Whether it was, and it is not time to ask again."""
         return self._now() < (self._again_at if self._connection is None else self._full_until)
+
+    def lacks(self, threads: int, gpus: float) -> str:
+        """What no node has that a task with so many threads and GPUs needs, in words; empty while that is not known."""
+        connection = self._connection
+        if connection is None or not connection.stands:
+            return ""
+        return _lacks(connection.nodes, on_a_node(connection.nodes, threads, gpus))
 
     def room(self, threads: int, gpus: float) -> int:
         """How many more tasks with so many threads and GPUs are welcome: two for each that runs at a time and one are
@@ -130,7 +144,7 @@ class Cluster:
             if task.key in self._known:
                 return self._known[task.key]
             running = Running(task)
-            if self._closed or (self._away == "local" and self.is_away):
+            if self._closed or (self._away == "local" and self.rests):
                 running.set_exception(ClusterAwayError(f"The cluster is {self._words}."))
                 return running
             self._known[task.key] = running
@@ -207,7 +221,8 @@ class Cluster:
         )
         process.start()
         theirs.close()
-        self._words = f"being connected to at {self._address}"
+        if not self._failures:
+            self._words = f"{self._address}, which is being connected to"
         self._connection = _Connection(process, ours, self._now(), self._now())
 
     def _listen(self, connection: _Connection) -> None:
@@ -226,6 +241,8 @@ class Cluster:
         longest_s = SILENT_S if connection.stands else CONNECT_S
         if self._now() - connection.heard_at > longest_s:
             self._lose(f"nothing was heard for {longest_s:.0f} s")
+        elif self._out and self._now() - connection.read_at > SILENT_S + BEATS_S:
+            self._lose(f"nothing was heard of tasks for {SILENT_S + BEATS_S:.0f} s")
         return None
 
     def _take(self, connection: _Connection, kind: str, said: list[Any]) -> None:
@@ -235,21 +252,23 @@ class Cluster:
         elif kind == "unshared":
             connection.shared.pop(said[0], None)
         elif kind == "moves":  # what tasks need is on its way to the cluster, or a result from there
+            connection.read_at = self._now()
             for waiting in self._out.values():
                 waiting.could_begin = self._now()
         elif kind == "beats":
             for number, (count, told) in said[0].items():
                 self._hear(number, count, told)
-            connection.beats_at = self._now()
+            connection.beats_at = connection.read_at = self._now()
         elif kind != "tries" and (entry := self._out.pop(said[0], None)) is not None:
             self._end(entry, kind, said[1])
 
     def _say_it_stands(self, connection: _Connection) -> None:
-        nodes, gpus = connection.nodes, sum(node.gpus for node in connection.nodes)
-        cores = f"{sum(node.cores for node in nodes):g} cores{f' and {gpus:g} GPUs' if gpus else ''}"
-        words = f"{len(nodes)} nodes with {cores} at {self._address}"
+        nodes = connection.nodes
+        whole = Resources(sum(node.cores for node in nodes), sum(node.gpus for node in nodes))
+        words = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'} with {in_words(whole)} at {self._address}"
         if not connection.stands:
             log.info("cluster: %s", words)
+            connection.read_at = self._now()
         connection.stands, self._failures = True, 0
         if self._now() >= self._full_until:
             self._words = words
@@ -257,6 +276,8 @@ class Cluster:
     def _hear(self, number: int, count: int, told: tuple[str, int, int] | None) -> None:
         entry = self._out.get(number)
         if entry is not None and count > entry.count:
+            if entry.heard_at is None or told != entry.running.told:
+                entry.news_at = self._now()
             entry.count, entry.heard_at = count, self._now()
             entry.running.told = told
 
@@ -332,10 +353,14 @@ class Cluster:
             if entry.heard_at is not None:
                 if connection.beats_at - entry.heard_at > BEATS_S:
                     self._take_back(number, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
+                elif connection.beats_at - entry.news_at > entry.running.task.still_s:
+                    self._take_back(number, "lost", f"it got no further in {entry.running.task.still_s:.0f} s")
             elif begun and crowded_out(entry.needs, begun) >= holds(connection.nodes, entry.needs):
                 entry.could_begin = connection.beats_at
             elif self._away == "local" and connection.beats_at - entry.could_begin > BEGIN_S:
-                self._words = f"full: {self._address} has had no room for {BEGIN_S:.0f} s"
+                lacks = _lacks(connection.nodes, entry.needs)
+                kind = "too small" if lacks else "full"
+                self._words = f"{kind}: {self._address} has had {lacks or 'no room'} for {BEGIN_S:.0f} s"
                 self._full_until = self._now() + LONGEST_AGAIN_S
                 self._take_back(number, "full", "")
 
@@ -422,6 +447,12 @@ class Cluster:
             self._settle(entry, error)
 
 
+def _lacks(nodes: Sequence[Resources], needs: Resources) -> str:
+    if holds(nodes, needs):
+        return ""
+    return f"no node with {in_words(needs)}" if nodes else "no nodes"
+
+
 @contextmanager
 def _watched(connection: _Connection) -> Iterator[None]:
     """A child that has stopped, so that a full pipe stays full or half a word half, is killed: then the pipe breaks."""
@@ -441,7 +472,8 @@ def _speak_ray(supervisor: int, address: str, pipe: Connection) -> None:
     ray.serve(supervisor, address, pipe)
 
 
-def _require_ray() -> None:
+def require_ray() -> None:
+    """Raises `ModuleNotFoundError` where it could not be spoken to."""
     for package in ("ray", "grpc"):
         if importlib.util.find_spec(package) is None:
             raise ModuleNotFoundError(name=package)

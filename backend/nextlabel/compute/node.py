@@ -11,6 +11,11 @@ from nextlabel.errors import NextlabelError, NoMemoryError
 
 HELD = 4  # shared objects that a process keeps open
 
+
+class FetchError(Exception):
+    """What a task needs did not come to its node. That says nothing of the task."""
+
+
 Fetch = Callable[[], Any]
 
 _held: dict[str, Any] = {}
@@ -19,7 +24,8 @@ _held: dict[str, Any] = {}
 def perform(
     node: str, packed: bytes, fetches: Sequence[Fetch], threads: int, libraries: Mapping[str, str], tell: Tell
 ) -> bytes:
-    """The pickled `Outcome` of a packed task: a failure is a value, too, as engines start again what raises.
+    """The pickled `Outcome` of a packed task: a failure is a value, too, as engines start again what raises. Raises
+    `FetchError`.
 
     Threads are set here for each task: a process keeps those of the task before, and the last bits depend on them.
     """
@@ -29,6 +35,8 @@ def perform(
         job, args, shared = pickle.loads(packed)
         objects = [_open(key, opener, fetch) for (key, opener), fetch in zip(shared, fetches, strict=True)]
         outcome = Outcome(node, job(tell, *objects, *args))
+    except FetchError:
+        raise
     except NextlabelError as error:
         outcome = Outcome(node, error=error)
     except MemoryError:

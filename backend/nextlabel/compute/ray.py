@@ -1,10 +1,12 @@
-"""A connection to a Ray cluster, in a process of its own: the only module that imports Ray.
+"""A connection to a Ray cluster, in a process of its own: the only module that imports Ray but the one that starts a
+cluster (`nextlabel.lab.ray_nodes`).
 
 Ray may abort its process, end it after a minute, wait for minutes or start a cluster by itself; all that happens here,
 and whoever asked hears of it, or of silence, through a pipe. What is asked and answered are tuples, whose first item
 names them.
 """
 
+import functools
 import os
 import queue
 import signal
@@ -30,12 +32,14 @@ REACH_S = 5.0  # until a port counts as closed
 TRIES = 3  # of a head that is there, and takes more than half a minute for its side of a connection
 WIDTH = 200  # characters of an error that are told
 MOVE_S = 600.0  # for an object to come here or to go there; bert-large takes 110 s at 100 Mbit/s
+INSTALL = "; head and nodes need pip install '.[ray]' in a checkout of this release of Nextlabel, too"
 LOST = (
     exceptions.WorkerCrashedError,
     exceptions.NodeDiedError,
     exceptions.LocalRayletDiedError,
     exceptions.ObjectLostError,
     exceptions.RaySystemError,
+    node.FetchError,
 )
 
 
@@ -80,7 +84,8 @@ def _connect(address: str, pipe: Connection) -> None:
 
 def _in_short(error: BaseException) -> str:
     """On one line; some of Ray's are pages."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", WIDTH)
+    told = f"{type(error).__name__}: {error}"
+    return textwrap.shorten(told, WIDTH) + INSTALL * ("No module named" in told)
 
 
 class _Driver:
@@ -210,7 +215,8 @@ def _ended(number: int, reference: Any) -> tuple[Any, ...]:
     except LOST as error:
         return "lost", number, _in_short(error)
     except Exception as error:  # noqa: BLE001  such as a node that has no Nextlabel
-        return "failed", number, str(error).strip().splitlines()[-1]
+        last = str(error).strip().splitlines()[-1]
+        return "failed", number, last + INSTALL * ("No module named" in last)
 
 
 class _Board:
@@ -227,6 +233,14 @@ class _Board:
         """The last sign of life of each; those of others are forgotten."""
         self._told = {number: self._told[number] for number in numbers if number in self._told}
         return self._told
+
+
+def _fetch(held: Sequence[Any]) -> Any:
+    """A shared object, on a node. Raises `FetchError`, also where it could be waited for without end."""
+    try:
+        return ray.get(held[0], timeout=MOVE_S)
+    except Exception as error:  # noqa: BLE001  such as of a node that is lost, or of a network between nodes
+        raise node.FetchError(_in_short(error)) from None
 
 
 def _perform(number: int, packed: bytes, references: Sequence[Any], threads: int, libraries: Any, board: Any) -> bytes:
@@ -247,7 +261,7 @@ def _perform(number: int, packed: bytes, references: Sequence[Any], threads: int
 
     threading.Thread(target=beat, daemon=True).start()
     try:
-        fetches = [lambda held=held: ray.get(held[0]) for held in references]
+        fetches = [functools.partial(_fetch, held) for held in references]
         here = f"{ray.util.get_node_ip_address()} ({ray.get_runtime_context().get_node_id()[:8]})"
         return node.perform(here, packed, fetches, threads, libraries, tell)
     finally:

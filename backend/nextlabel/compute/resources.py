@@ -18,6 +18,12 @@ class Resources:
 ONE_CORE = Resources(1.0)
 
 
+def in_words(of: Resources) -> str:
+    """Such as 2 cores and 1 GPU."""
+    cores = f"{of.cores:g} core{'' if of.cores == 1 else 's'}"
+    return f"{cores} and {of.gpus:g} GPU{'' if of.gpus == 1 else 's'}" if of.gpus else cores
+
+
 def holds(nodes: Iterable[Resources], needed: Resources) -> int:
     """How many tasks that need so much the nodes hold at a time."""
     return sum(int(min(_times(node, needed)) + ROUNDING) for node in nodes)

@@ -1,6 +1,7 @@
 """What nodes compute for the loop: a fit with all that is asked of its version, and a part of a pool."""
 
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from nextlabel.problems.metrics import Scores
 from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array
 from nextlabel.values.examples import Example
+
+LONG_S = 15.0  # for a part of a pool
 
 Labelled = Sequence[tuple[Example, str]]
 
@@ -99,10 +102,13 @@ def score_part(
     features: bool,
     at_a_time: int,
 ) -> Scored:
-    """What a version says of the examples, in slices of `at_a_time`; without the examples."""
-    parts = []
+    """What a version says of the examples, in slices of `at_a_time`; without the examples. Of the first ones alone, at
+    the end of a slice, once that took `LONG_S`: fits wait for it."""
+    parts, until = [], time.monotonic() + LONG_S
     for start in range(0, len(examples), at_a_time):
         some = examples[start : start + at_a_time]
         parts.append(score_pool(version, some, strategy, seed, exact=False, features=features))
         tell("score", start + len(some), len(examples))
+        if time.monotonic() > until:
+            break
     return replace(joined(parts), examples=())

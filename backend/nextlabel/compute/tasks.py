@@ -10,6 +10,7 @@ from nextlabel.errors import NextlabelError
 Tell = Callable[[str, int, int], None]  # stage, done, total
 
 FIT, ROUND, PART = 0, 1, 2  # ranks: labels first, backlogs last
+STILL_S = 1800.0  # without anything new from a job that tells how far it is: far more than a step, or a slice
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Task:
     """`job(tell, *shared, *args)` on some node, with so many CPU `threads` and GPUs (a fraction shares one).
 
     The job is a function at the top of a module, and gives the same for the same arguments. Two tasks of one `key` are
-    the same one. A lower `rank` goes first.
+    the same one. A lower `rank` goes first. One that tells nothing new for `still_s` seconds is begun elsewhere.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Task:
     threads: int = 1
     gpus: float = 0.0
     rank: int = ROUND
+    still_s: float = STILL_S
 
 
 @dataclass(frozen=True)

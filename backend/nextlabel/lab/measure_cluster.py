@@ -6,6 +6,8 @@ of any number: tasks of each node, texts in the record twice, bytes that moved. 
 
 import itertools
 import json
+import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
@@ -18,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import numpy as np
+import psutil
 
-from nextlabel.errors import NextlabelError
-from nextlabel.lab.measure_pool import LABELLED, PROJECT, RESET, fill, highest_mib, resident_mib, small_bert
+from nextlabel.errors import NextlabelError, of_extra
+from nextlabel.lab.measure_pool import LABELLED, PROJECT, fill, small_bert, status_mib
 from nextlabel.lab.ray_nodes import RayNodes
 from nextlabel.lab.sandbox import free_port
 from nextlabel.store.files import replace_file
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 STEPS = 50  # of each fit
 PAUSE_S = 0.02
+STILL_S = 1800.0  # without a part that comes back
 HEAD = (
     "nodes",
     "texts",
@@ -51,8 +54,9 @@ HEAD = (
 @dataclass(frozen=True)
 class Figures:
     """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; `twice` are
-    texts in the record more than once; bytes a text in both directions; of this process `driver_us` are the
-    microseconds of a core for each text, `driver_mib` what it held at most above what it held before the pool."""
+    texts in the record more than once; bytes a text in both directions, without checkpoints; `driver_us` are the
+    microseconds of a core for each text, `driver_mib` what was held at most above what was held before the pool: by
+    this process and the one that speaks to Ray."""
 
     nodes: int
     texts: int
@@ -129,11 +133,14 @@ def _row(of: Figures) -> str:
 
 
 def _measured(tasks: int, projects: int, nodes: int, mrpc_dir: Path | None) -> Figures:
-    from nextlabel.compute.cluster import Cluster
+    from nextlabel.compute.cluster import Cluster, require_ray
 
+    with of_extra("ray", "nextlabel measure-cluster"):
+        require_ray()
     cluster_of_nodes = RayNodes(free_port(24000), nodes)
     try:
         with (
+            patch.dict(os.environ, cluster_of_nodes.for_client),
             tempfile.TemporaryDirectory(prefix="nextlabel-cluster-") as home,
             closing(Cluster(cluster_of_nodes.address, "wait")) as cluster,
         ):
@@ -191,11 +198,11 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
     """What `Figures` say of a pool."""
     from nextlabel.lab.measure_pool import Trainer
     from nextlabel.loop import backlog as backlogs
-    from nextlabel.loop import orders
     from nextlabel.loop.compute_gate import ComputeGate
     from nextlabel.store.pool import Pool, pool_path
     from nextlabel.versions.loaded import LoadedVersions
 
+    ours = [str(os.getpid()), *(str(child.pid) for child in multiprocessing.active_children())]
     trainer = Trainer(settings.model_dir, settings.base_model, "cpu")
     trainer.fit(PROJECT)
     version = trainer.registry.current(PROJECT)
@@ -203,34 +210,46 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
     resident = LoadedVersions(settings, trainer.registry, 1)
     backlog = backlogs.Backlog(settings, trainer.registry, trainer.jobs, resident, ComputeGate(), elsewhere)
 
-    def keep(pool: Pool, version: str, scored: Any) -> None:
-        times_N[[example.id for example in scored.examples]] += 1
-        orders.keep(pool, version, scored)
-
-    with Pool(pool_path(settings.model_dir, PROJECT)) as pool, patch.object(backlogs, "keep", keep):
+    with Pool(pool_path(settings.model_dir, PROJECT)) as pool:
         texts, todo = pool.unscored_size(version), pool.unscored_parts(version, backlogs.PART)
-        times_N = np.zeros(todo[-1][1] + 1, dtype=np.uint8)  # a dictionary would be most of what is held
+        known = pool.scored_records(version)
         moved, nodes = cluster.moved, Counter(cluster.computed)
-        before = resident_mib()
-        RESET.write_text("5")  # the highest so far, forgotten: proc(5)
-        start, cpu_s = time.perf_counter(), time.process_time()
+        before = _reset(ours)
+        start, cpu_s = time.perf_counter(), _cpu_s(ours)
         while todo:  # what found no room after all is handed in again
             for part in todo:
+                until = time.monotonic() + STILL_S
                 while not backlog.has_room:
+                    if time.monotonic() > until:
+                        raise NextlabelError(f"No part came back in {STILL_S:.0f} s from {cluster.words}.")
                     time.sleep(PAUSE_S)
                 backlog.score(PROJECT, version, *part)
             time.sleep(PAUSE_S)
             todo = pool.unscored_parts(version, backlogs.PART)
         pool_s = time.perf_counter() - start
+        twice = pool.scored_records(version) - known - texts
     out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
     parts = Counter(cluster.computed) - nodes
     return {
         "texts": texts,
         "pool_s": pool_s,
-        "twice": int((times_N > 1).sum()),
+        "twice": twice,
         "bytes_out": out / texts,
         "bytes_back": back / texts,
-        "driver_us": 1e6 * (time.process_time() - cpu_s) / texts,
-        "driver_mib": highest_mib() - before,
+        "driver_us": 1e6 * (_cpu_s(ours) - cpu_s) / texts,
+        "driver_mib": sum(status_mib("VmHWM", process) for process in ours) - before,
         "parts_of_nodes": tuple(sorted(parts.values(), reverse=True)),
     }
+
+
+def _cpu_s(processes: Iterable[str]) -> float:
+    """What they have computed so far, in seconds of a core."""
+    times = [psutil.Process(int(process)).cpu_times() for process in processes]
+    return sum(one.user + one.system for one in times)
+
+
+def _reset(processes: Sequence[str]) -> float:
+    """Forget the most that they held so far; returns what they hold now, in MiB."""
+    for process in processes:
+        Path("/proc", process, "clear_refs").write_text("5")  # proc(5)
+    return sum(status_mib("VmRSS", process) for process in processes)

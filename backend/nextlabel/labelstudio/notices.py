@@ -623,9 +623,9 @@ def quick_version(version: str, labels: int, of_labels: int) -> Notice:
     )
 
 
-def on_cluster(words: str, away: bool) -> Notice:
+def on_cluster(words: str, amiss: bool) -> Notice:
     """Where RAY_ADDRESS names a cluster."""
-    return Notice("A cluster that computes", words, harmless=not away)
+    return Notice("A cluster that computes", words, harmless=not amiss)
 
 
 def not_judged(version: str, why: str, project: int) -> Notice:

@@ -57,6 +57,12 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
             f"PostgreSQL cannot be reached at {without_password(postgresql)} ({error}). Check the URL, "
             "postgresql://USER:PASSWORD@HOST:PORT/NAME, and whether the server runs."
         ) from None
+    except psycopg.DataError as error:
+        raise NextlabelError(
+            f"PostgreSQL cannot hold a value that SQLite holds, and nothing was copied: {error} Such are the character "
+            r"\u0000, and a text longer than its column. The line is the row's place in that table, in the order of "
+            "SQLite's rowid; change the value in Label Studio while it still runs on the file, and move it then."
+        ) from None
     except psycopg.Error as error:
         raise NextlabelError(f"PostgreSQL refused a row, and nothing was copied: {error}") from None
     except sqlite3.Error as error:

@@ -1,6 +1,7 @@
 """The pool tasks that the active version has not scored yet: a few at once, many in parts that trainers share."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -31,7 +32,10 @@ PART = 4096  # ids a part
 GATE_BUSY_S = 1.0  # when this process is at something else, or the cluster
 TO_KEEP = 4  # parts that came back and are not on the disk: a fast cluster must not fill the memory
 FAILED_S = 60.0  # until a part is tried again that failed on the cluster
+TRIES = 3  # of a part there; then it is scored here
 NICENESS = 5  # of keeping what comes from there: what keeps the queue full goes first
+
+Part = tuple[int, str, int, int]  # project, version, first and last id
 
 
 class Backlog:
@@ -49,8 +53,9 @@ class Backlog:
         """`elsewhere` is asked first, where there is such a place."""
         self._settings, self._registry, self._jobs = settings, registry, jobs
         self._resident, self._turn, self._elsewhere = resident, turn, elsewhere
-        self._under_way: set[tuple[int, str, int]] = set()
-        self._to_keep: set[tuple[int, str, int]] = set()
+        self._under_way: set[Part] = set()
+        self._to_keep: set[Part] = set()
+        self._failures = Counter[Part]()
         self._verified = ""
         self._keeper = ThreadPoolExecutor(1, "keep", initializer=lower_priority, initargs=(NICENESS,))
 
@@ -58,8 +63,12 @@ class Backlog:
         """How many tasks are without a score, after a few were given theirs, or the parts of many were asked for."""
         size = pool.unscored_size(card.version)
         if 0 < size <= FEW:
-            log.info("project %d: scoring %d tasks that %s has not seen", card.project, size, card.version)
-            self._score(pool, card, pool.unscored(card.version))
+            away = [part[2:] for part in list(self._under_way) if part[:2] == (card.project, card.version)]
+            left = pool.unscored(card.version)
+            here = [example for example in left if not any(first <= example.id <= last for first, last in away)]
+            if here:
+                log.info("project %d: scoring %d tasks that %s has not seen", card.project, len(here), card.version)
+                self._score(pool, card, here)
             return pool.unscored_size(card.version)
         if size:
             parts = pool.unscored_parts(card.version, PART)
@@ -69,10 +78,11 @@ class Backlog:
         return size
 
     def score(self, project: int, version: str, first: int, last: int) -> None:
-        """Score a part, unless another version is active by now."""
-        if self._registry.current(project) != version:
+        """Score a part, unless another version is active by now, or it is under way elsewhere."""
+        part = (project, version, first, last)
+        if self._registry.current(project) != version or part in self._under_way:
             return
-        if self._elsewhere is not None and self._elsewhere.takes_tasks:
+        if self._elsewhere is not None and self._elsewhere.takes_tasks and self._failures[part] < TRIES:
             self._hand_in(self._elsewhere, project, version, first, last)
         else:
             self._score_here(project, version, first, last)
@@ -97,9 +107,6 @@ class Backlog:
     def _hand_in(self, elsewhere: Elsewhere, project: int, version: str, first: int, last: int) -> None:
         """Have a part scored elsewhere, if there is room. What comes of it goes to `_keep_part`; if this process ends
         before, the next look asks for it again."""
-        part = (project, version, first)
-        if part in self._under_way:
-            return
         if not self.has_room:
             self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
             return
@@ -112,39 +119,46 @@ class Backlog:
             self._verified = version
         card, path = self._registry.card(project, version), self._registry.path(project, version)
         running = elsewhere.score(card, path, todo)
+        part = (project, version, first, last)
         self._under_way.add(part)
-        running.add_done_callback(lambda ended: self._come_back(part, last, todo, ended))
+        running.add_done_callback(lambda ended: self._come_back(part, todo, ended))
 
-    def _come_back(
-        self, part: tuple[int, str, int], last: int, asked: Sequence[Example], ended: "Future[Scored]"
-    ) -> None:
+    def _come_back(self, part: Part, asked: Sequence[Example], ended: "Future[Scored]") -> None:
         self._to_keep.add(part)
-        self._keeper.submit(self._keep_part, part, last, asked, ended)
+        self._keeper.submit(self._keep_part, part, asked, ended)
 
-    def _keep_part(
-        self, part: tuple[int, str, int], last: int, asked: Sequence[Example], ended: "Future[Scored]"
-    ) -> None:
-        """Into the record what has no score there yet; or ask again."""
-        project, version, first = part
+    def _keep_part(self, part: Part, asked: Sequence[Example], ended: "Future[Scored]") -> None:
+        """Into the record what has no score there yet; of what is missing then, ask again."""
+        project, version, first, last = part
+        again_s = None
         try:
-            scored = replace(ended.result(), examples=asked)
+            scored = ended.result()
+            scored = replace(scored, examples=asked[: len(scored.values_N)])
+            self._failures.pop(part, None)
             with shared(self._settings.model_dir, f"score.{project}"):
-                if self._registry.current(project) == version:
-                    self._keep_new(part, last, scored)
+                if self._registry.current(project) == version and not self._keep_new(part, scored):
+                    again_s = 0.0
         except LockHeld:  # it is being forgotten
             pass
         except NextlabelError as error:
             log.warning("project %d: a part of the pool is scored later: %s", project, error)
-            wait_s = GATE_BUSY_S if isinstance(error, ClusterAwayError) else FAILED_S
-            self._jobs.want_scores(project, version, first, last, delay_s=wait_s)
+            again_s = GATE_BUSY_S if isinstance(error, ClusterAwayError) else self._after_failure(part)
         except Exception:
             log.exception("project %d: what was scored elsewhere cannot be kept", project)
         finally:
             self._to_keep.discard(part)
             self._under_way.discard(part)
+        if again_s is not None:  # only now: while it is under way it is not begun
+            self._jobs.want_scores(project, version, first, last, delay_s=again_s)
 
-    def _keep_new(self, part: tuple[int, str, int], last: int, scored: Scored) -> None:
-        project, version, first = part
+    def _after_failure(self, part: Part) -> float:
+        """Seconds until it is tried again: the last time here, and soon."""
+        self._failures[part] += 1
+        return FAILED_S if self._failures[part] < TRIES else GATE_BUSY_S
+
+    def _keep_new(self, part: Part, scored: Scored) -> bool:
+        """Whether that was all of the part."""
+        project, version, first, last = part
         with Pool(pool_path(self._settings.model_dir, project)) as pool:
             left = set(pool.unscored(version, first, last))
             rows = [i for i, example in enumerate(scored.examples) if example in left]
@@ -152,6 +166,7 @@ class Backlog:
             if not pool.has_unscored(version):
                 trim_heap()
                 self._jobs.hint(project)
+            return len(rows) == len(left)
 
     def _score_part(self, pool: Pool, card: Card, first: int, last: int) -> bool:
         """Whether the part is done; not if a fit came."""

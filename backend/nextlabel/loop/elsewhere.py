@@ -8,6 +8,7 @@ import hashlib
 import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from nextlabel.compute import local, rounds
 from nextlabel.compute.cluster import Cluster
-from nextlabel.compute.tasks import FIT, PART, Running, Shared, Task
+from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Shared, Task
 from nextlabel.learning.rounds import Round, StageProgress
 from nextlabel.model import checkpoints, packed
 from nextlabel.model import classifier as classifiers
@@ -43,29 +44,40 @@ class Elsewhere:
         self._fits = threading.Semaphore(settings.compute_fits)
         # Of the thread that would fit here: each has a number of its own.
         self._threads = settings.compute_threads or local.run(threads)
+        self._failed = ""  # why the last part of a pool that came to its end did not come back
 
     @property
     def takes_tasks(self) -> bool:
         """Whether the cluster is to be asked, now."""
-        return self._settings.compute_away == "wait" or not self._cluster.is_away
+        return self._settings.compute_away == "wait" or not self._cluster.rests
 
     @property
     def has_room(self) -> bool:
         """Whether another part of a pool would not wait here for long."""
-        return self._cluster.room(self._threads, self._settings.compute_gpus) > 0
+        return self._cluster.room(*self._asked) > 0
 
     @property
     def words(self) -> str:
         """For people: where is computed, and what happens while that is not possible."""
-        if not self._cluster.is_away:
-            return f"Fits, and scores of large pools, are computed on a cluster: {self._cluster.words}."
-        until = "this machine computes" if self._settings.compute_away == "local" else "fits and scores wait"
-        return f"The cluster is {self._cluster.words}; {until} until it is back (COMPUTE_AWAY)."
+        here = self._settings.compute_away == "local"
+        until = "this machine computes" if here else "fits, and scores of large pools, wait"
+        if self._cluster.is_away:
+            return f"The cluster is {self._cluster.words}; {until} until it is back (COMPUTE_AWAY)."
+        if lacks := self._cluster.lacks(*self._asked):
+            return f"The cluster of {self._cluster.words} has {lacks}; {until} until it has (COMPUTE_AWAY)."
+        if self._failed:
+            return f"Parts of a pool failed on the cluster of {self._cluster.words}. The last one: {self._failed}"
+        return f"Fits, and scores of large pools, are computed on a cluster: {self._cluster.words}."
 
     @property
-    def is_away(self) -> bool:
-        """Whether the cluster could not be had when it was last asked."""
-        return self._cluster.is_away
+    def is_amiss(self) -> bool:
+        """Whether somebody should know: it cannot be had, does not suffice, or parts of pools fail there."""
+        return self._cluster.is_away or bool(self._failed or self._cluster.lacks(*self._asked))
+
+    @property
+    def _asked(self) -> tuple[int, float]:
+        """Threads and GPUs of each task."""
+        return self._threads, self._settings.compute_gpus
 
     @contextmanager
     def for_fit(self) -> Iterator[bool]:
@@ -104,7 +116,14 @@ class Elsewhere:
         there = self._there(Recipe("", 0, 0.0, 1, 0, 0, self._settings.device, self._settings.precision))
         opened = functools.partial(open_version, device=there.device, precision=there.precision)
         shared = Shared(f"version {packed.key(version)}", functools.partial(packed.pack, version), opened)
-        return self._cluster.submit(self._task("score", rounds.score_part, asked, shared, PART))
+        running = self._cluster.submit(self._task("score", rounds.score_part, asked, shared, PART))
+        running.add_done_callback(self._note_failure)
+        return running
+
+    def _note_failure(self, ended: "Future[Any]") -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if not isinstance(error, ClusterAwayError):
+            self._failed = str(error or "")
 
     def _there(self, recipe: Recipe) -> Recipe:
         """With what this machine makes of its settings, so that a node makes nothing else of them."""

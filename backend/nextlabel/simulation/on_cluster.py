@@ -5,6 +5,8 @@ Gives the records of one machine of the same kind with as many threads. Writes n
 
 import functools
 import hashlib
+import logging
+import math
 import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -15,17 +17,20 @@ from nextlabel.compute.cluster import Cluster
 from nextlabel.compute.tasks import ClusterAwayError, Running, Shared, Task, Tell
 from nextlabel.errors import DivergedError
 from nextlabel.model import checkpoints, packed
+from nextlabel.model.devices import use_threads
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.experiment import Event, ExperimentPlan, Job, Make, one_after_other
+from nextlabel.simulation.experiment import Event, ExperimentPlan, Job, Make
 from nextlabel.simulation.records import FULL, Record
 from nextlabel.simulation.replay import Arm, Player, RunProtocol, rounds_in
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # so often Ctrl-C is heeded
 
 
 def on_cluster(cluster: Cluster) -> Make:
-    """How an `Experiment` has its arms played there. What the cluster cannot do while it is away is done here, one arm
-    after the other, if it gives tasks back."""
+    """How an `Experiment` has its arms played there. What it gives back, as it is away or full, is played here, round
+    after round, until it can be had again."""
     return lambda data, protocol, jobs, plan: _Play(cluster, data, protocol, plan).play(jobs)
 
 
@@ -43,6 +48,8 @@ class _Play:
         )
         self._made: dict[Arm, list[Record]] = {}
         self._under_way: dict[Running, Job] = {}
+        self._refused: list[Job] = []
+        self._here = False
 
     def play(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """All rounds that are missing."""
@@ -50,14 +57,25 @@ class _Play:
         for arms in _begun_together(self._made):
             self._submit(arms)
         try:
-            while self._under_way:
+            while self._under_way or self._refused:
                 yield from self._ended()
-        except ClusterAwayError:
-            left = [arm for job in self._under_way.values() for arm, _ in job]
-            yield from one_after_other(self._data, self._protocol, [self._job(left)], self._plan)
+                if self._refused:
+                    yield from self._again(self._refused.pop(0))
         finally:
             for running in self._under_way:
                 self._cluster.cancel(running)
+
+    def _again(self, job: Job) -> Iterator[Event]:
+        """What was refused is handed in once more or, while the cluster is not to be asked, played here."""
+        if not self._cluster.rests:
+            self._submit([arm for arm, _ in job])
+            return
+        if not self._here:
+            log.warning("The cluster is %s; what it gives back is played here, a round at a time.", self._cluster.words)
+        self._here = True
+        use_threads(self._plan.threads)
+        player = _player(self._run, self._data, self._protocol)
+        yield from self._took([_next(player, arm, made, self._plan.rounds) for arm, made in job])
 
     def _job(self, arms: Sequence[Arm]) -> Job:
         return [(arm, self._made[arm]) for arm in arms if not self._is_over(arm)]
@@ -73,20 +91,37 @@ class _Play:
             return
         names = ", ".join(f"{arm.seed} {arm.strategy} {len(made)}" for arm, made in job)
         arguments = (self._run, job, self._plan.rounds)
-        task = Task(f"{self._run}: {names}", play_next, arguments, self._shared, self._plan.threads)
+        task = Task(
+            f"{self._run}: {names}", play_next, arguments, self._shared, self._plan.threads, still_s=math.inf
+        )  # a round tells nothing before it is over
         self._under_way[self._cluster.submit(task)] = job
 
     def _ended(self) -> Iterator[Event]:
         """What came of the rounds that ended, and the next ones handed in before."""
-        wait(self._under_way, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+        wait(self._under_way, timeout=0 if self._refused else LOOK_S, return_when=FIRST_COMPLETED)
         for running in [running for running in self._under_way if running.done()]:
-            events: Sequence[Event] = running.result()
+            job = self._under_way[running]
+            try:
+                events = running.result()
+            except ClusterAwayError:
+                events = []
+                self._refused.append(job)
+            else:
+                self._say_it_is_back()
             del self._under_way[running]
-            for event in events:
-                if event.record is not None:
-                    self._made[event.arm].append(event.record)
-                    self._submit([event.arm])
-            yield from events
+            yield from self._took(events)
+
+    def _took(self, events: Sequence[Event]) -> Sequence[Event]:
+        for event in events:
+            if event.record is not None:
+                self._made[event.arm].append(event.record)
+                self._submit([event.arm])
+        return events
+
+    def _say_it_is_back(self) -> None:
+        if self._here and not self._cluster.rests:
+            log.warning("Rounds are played on the cluster again.")
+            self._here = False
 
 
 def _begun_together(made: dict[Arm, list[Record]]) -> list[list[Arm]]:

@@ -44,6 +44,12 @@ class Latest:
             self._add(start, records_N[start : start + AT_A_TIME])
         self._latest[0] = -1
 
+    def grow(self, records_N: Records) -> None:
+        """Take in what was appended since; what was there before is not read again."""
+        start, self.records, self._records_N = self.records, len(records_N), records_N
+        self._add(start, records_N[start:])
+        self._latest[0] = -1
+
     def _add(self, start: int, records_M: Records) -> None:
         # When the machine stops, pages may be lost, and are zeros: of a record that lies on two, either end may be.
         texts_M = np.where(records_M["text"] == records_M["again"], records_M["text"], 0)

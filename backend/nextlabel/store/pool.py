@@ -240,6 +240,7 @@ class Pool:
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._mapped = None  # it may know what was not written after all
             raise
         self._db.execute("COMMIT")
 
@@ -722,6 +723,10 @@ class Pool:
             self._put_all_scored_by("" if size else version)
         return size
 
+    def scored_records(self, version: str) -> int:
+        """How many are in the record of the version; of a text there may be an exact one as well."""
+        return self._values(version).records
+
     def has_unscored(self, version: str) -> bool:
         """Whether there is such a task."""
         return any(len(ids_M) for ids_M in self._unscored_ids(version))
@@ -774,8 +779,9 @@ class Pool:
         exact: bool,
         truncated: Sequence[bool] = (),
     ) -> None:
-        """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. Other
-        versions' scores stay until `keep_scores_of`."""
+        """Remember what `version` says of these tasks, and, if it is known, of which it read only the beginning. What
+        is not `exact` is kept of texts alone of which nothing is known: whoever else scores them may have come first.
+        Other versions' scores stay until `keep_scores_of`."""
         if not examples:
             return
         records_N = np.zeros(len(examples), record(probs_NC.shape[1]))
@@ -784,7 +790,10 @@ class Pool:
         records_N["truncated"] = truncated or False
         with self.transaction():
             records_N["text"] = records_N["again"] = self._numbers_of(examples)
-            self._append(version, records_N[records_N["text"] > 0])
+            records_N = records_N[records_N["text"] > 0]
+            if not exact:
+                records_N = records_N[~self._values(version).knows(records_N["text"])]
+            self._append(version, records_N)
 
     def _numbers_of(self, examples: Sequence[Example]) -> list[int]:
         """The numbers of the texts; 0 for one that was edited in the meantime, which keeps no score of the old one."""
@@ -799,9 +808,13 @@ class Pool:
         sql = "SELECT records FROM scored WHERE version = ? AND classes = ?"
         (counted,) = self._db.execute(sql, (version, classes)).fetchone() or (0,)
         with self._usable():
-            counted = self._files.append(version, counted, records_N)
-        self._mapped = None
-        self._db.execute("INSERT OR REPLACE INTO scored VALUES (?, ?, ?)", (version, counted, classes))
+            total = self._files.append(version, counted, records_N)
+            if self._mapped is not None and (self._mapped[0], total) == ((version, counted), counted + len(records_N)):
+                self._mapped[1].grow(self._files.read(version, total, records_N.dtype))
+                self._mapped = (version, total), self._mapped[1]
+            else:
+                self._mapped = None
+        self._db.execute("INSERT OR REPLACE INTO scored VALUES (?, ?, ?)", (version, total, classes))
 
     def ranked(self, version: str, limit: int, skipped: bool) -> list[Ranked]:
         """The pool in the order of `version`, most informative first, equal values by task id; at most `limit`.
