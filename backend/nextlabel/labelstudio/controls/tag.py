@@ -147,7 +147,7 @@ def target(control: Element, names: Sequence[str]) -> str:
     if to_name not in names:
         raise RefusedConfigError(
             f'<{control.tag} name="{control.get("name", "")}" toName="{to_name}"> does not point to a text; the texts '
-            f"are {list(names)}. Set toName to one of them."
+            f"are {list(names)}. {'Set toName to one of them' if names else 'Give one a name, and set toName to it'}."
         )
     return to_name
 
