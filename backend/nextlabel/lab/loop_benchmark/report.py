@@ -18,6 +18,7 @@ ROWS = {
     "requests_per_label": "requests to Label Studio a label",
     "trainer_cpu_s_per_label": "processor seconds of the trainer a label, fits included",
     "trainer_rss_mib": "memory of the trainer at the end, MiB",
+    "web_rss_mib": "memory of the web process at the end, MiB",
 }
 
 

@@ -159,7 +159,7 @@ def _turn(
         with OrderWatch(database, directory, project) as watch:
             wait_until(lambda: _in_order(watch, board, backend, project))
             _until_quiet(board, project, 0)
-            trainer = _trainer(backend)
+            trainer = _process(backend, "trainer")
             start, before, labels = time.monotonic(), board.traffic(), board.queue(project).labels
             cpu_s = sum(trainer.cpu_times()[:2])
             work_side_by_side(people, clock.seconds(), plan.pace_s)
@@ -167,6 +167,7 @@ def _turn(
             _until_quiet(board, project, labels + len({one.task for person in people for one in person.given}))
             _in_order(watch, board, backend, project)
             cpu_s, rss_mib = sum(trainer.cpu_times()[:2]) - cpu_s, trainer.memory_info().rss / 2**20
+            web_rss_mib = _process(backend, "web").memory_info().rss / 2**20
     finally:
         backend.stop()
     return Turn(
@@ -179,11 +180,12 @@ def _turn(
         pool=board.queue(project).pool,
         cpu_s=cpu_s,
         rss_mib=rss_mib,
+        web_rss_mib=web_rss_mib,
     )
 
 
-def _trainer(backend: LocalBackend) -> psutil.Process:
-    return next(child for child in psutil.Process(backend.pid).children() if "trainer" in child.cmdline())
+def _process(backend: LocalBackend, name: str) -> psutil.Process:
+    return next(child for child in psutil.Process(backend.pid).children() if name in child.cmdline())
 
 
 def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, project: int) -> bool:
