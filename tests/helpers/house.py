@@ -30,9 +30,16 @@ class House:
     """A project whose texts say yes or no, and its fitter."""
 
     def __init__(self, model_dir: Path, tiny: Path, **settings: object):
-        quick = {"fit_every": FIT_EVERY, "fit_steps": 40, "learning_rate": 5e-3, "batch_size": 16, "max_length": 16}
+        quick: dict[str, object] = {
+            "fit_every": FIT_EVERY,
+            "fit_steps": 40,
+            "learning_rate": 5e-3,
+            "batch_size": 16,
+            "max_length": 16,
+            "precision": "fp32",
+        }
         self.settings = Settings(
-            _env_file=None, model_dir=model_dir, base_model=str(tiny), device="cpu", precision="fp32",
+            _env_file=None, model_dir=model_dir, base_model=str(tiny), device="cpu",
             **{**quick, **settings},  # type: ignore[arg-type]
         )  # fmt: skip
         self.registry, self.board = Registry(model_dir), StatusBoard(model_dir)

@@ -296,6 +296,24 @@ def test_the_order_of_a_head_is_that_of_its_own_probabilities(house: House) -> N
     assert order.ranked(3, skipped=True) == []
 
 
+def test_in_bf16_what_is_shown_is_what_the_rows_on_disk_say_of_it(tmp_path: Path, tiny: Path) -> None:
+    house = House(tmp_path, tiny, head="on", query_strategy="margin", precision="bf16")
+    house.label(TRAIN, RIGHT)
+    house.fit()
+    house.label(range(201, 201 + EVERY), WRONG)
+    name, _ = newest(house) or ("", None)
+    saved = heads.named(house.registry.path(PROJECT, house.active_version), name)
+    order, shown = order_of(house, name, saved), house.pool.open_ids()[:EVERY]
+    assert order.make_exact(shown)
+    weights_CD, bias_C = torch.tensor(saved.layer.weights_CD), torch.tensor(saved.layer.bias_C)
+    probs_NC = torch.softmax(features_by_hand(house, shown).double() @ weights_CD.T + bias_C, dim=1).numpy()
+    for task, probs_C in zip(shown, probs_NC, strict=True):
+        _, prediction = order.prediction(task) or (0.0, {})
+        said = prediction["result"][0]["meta"]["probabilities"]
+        assert list(said.values()) == pytest.approx(probs_C.tolist(), abs=1e-5)
+    house.pool.__exit__()
+
+
 def test_the_chances_of_a_version_are_those_that_it_was_scored_with_but_of_what_somebody_skipped(house: House) -> None:
     card = card_of(house)
     order = VersionOrder(house.pool, READING, card, lambda e: house.resident.predict(card, e, features=True))

@@ -181,7 +181,8 @@ def test_of_answers_that_no_version_knows_the_latest_are_looked_at(pool: Pool, m
     registry: Any = SimpleNamespace(newest=lambda project: None, fitted_labels=lambda project, version: {})
     unknown = not_yet_known(pool, SingleChoice(("open", "closed")), days, registry, PROJECT, None)
     assert unknown == [4, 1]
-    holding = Holding(pool, PROJECT, Words(), Axes(), [], unknown, lambda limit: [])
+    embedder: Any = Axes()
+    holding = Holding(pool, PROJECT, Words(), embedder, [], unknown, lambda limit: [])
     left = [Ranked(i, 1.0) for i in (2, 3, 5)]
     assert [task.task_id for task in holding(left, 9, 0)] == [5], "which waits for an older one no more"
 

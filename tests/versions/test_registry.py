@@ -366,6 +366,13 @@ def test_pruning_keeps_the_newest_and_the_current(registry: Registry) -> None:
     assert registry.prune(PROJECT, keep=2) == []
 
 
+def test_pruning_leaves_what_the_queue_follows(registry: Registry) -> None:
+    versions = save(registry, 1, 2, 3)
+    registry.promote(PROJECT, versions[2])
+    assert registry.prune(PROJECT, keep=1, followed=versions[1]) == [versions[0]]
+    assert registry.prune(PROJECT, keep=1, followed=versions[2]) == [versions[1]]
+
+
 def test_projects_are_known_with_or_without_versions(registry: Registry) -> None:
     assert registry.projects() == []
     assert registry.versions(3) == []

@@ -23,17 +23,16 @@ how many of the first 40 questions served are different, of 100 questions in fou
   somebody else's, tried on the rule of that day, which served 20 and 29 different ones. That long numbers say nothing
   was decided by them.
 - `orders` (an order's number, "anybody know", a signature) and `facts` ("#7", "waiting for 5 days"): written before
-  the rule was changed, and not used to set it but for one thing: that a number that only one text has is a word like
-  any other.
+  the rule was changed, which served 20 and 25 of them, and not used to set it but for one thing: that a number that
+  only one text has is a word like any other.
 
 What it mistakes. Another word in place of one ("our" for "my") makes another text, however common both are: to let it
 pass would hold back 4 % of the pairs that differ. A number of up to three digits that one text alone has makes
 another text unless it is common in the pool. Longer ones say nothing, so that "the report of 2023" waits for that of
 2024. Negations are known in English, German, French and Spanish; other opposites ("legal", "illegal") are other
 words, if they are rare. Words of which one is a slip away from another that twice as many texts have are taken for
-slips: "casual" for "causal". The cosines are
-those of the checkpoint below alone; another one's may lie elsewhere. Who waits, waits until a version knows the
-other's label, and comes back with a value of its own.
+slips: "casual" for "causal". The cosines are those of the checkpoint below alone; another one's may lie elsewhere. Who
+waits, waits until a version knows the other's label, and comes back with a value of its own.
 """
 
 

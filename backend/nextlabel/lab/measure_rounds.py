@@ -64,11 +64,14 @@ def provenance(ways: Sequence[Way], base_model: str, threads: int) -> dict[str, 
         "threads": threads,
         "base_model": checkpoints.identity(base_model),
         "versions": classifiers.package_versions(),
-        "ways": {way.name: {"options": " ".join(way.options), "commit": _commit(way.checkout or HERE)} for way in ways},
+        "ways": {
+            way.name: {"options": " ".join(way.options), "commit": commit_of(way.checkout or HERE)} for way in ways
+        },
     }
 
 
-def _commit(checkout: Path) -> str | None:
+def commit_of(checkout: Path) -> str | None:
+    """The commit of a checkout, or of a directory in it; None where git cannot tell it."""
     try:
         command = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

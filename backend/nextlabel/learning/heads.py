@@ -1,7 +1,8 @@
 """A version's head: its own last layer, fitted again to all labels known now. Knows numpy alone.
 
 Multinomial logistic regression with a Gaussian prior around the fitted layer. The same features and labels in the same
-order give the same head on the same machine.
+order give the same head on the same machine. Features are in fp32 of texts that were shown, of others as the fast pass
+kept them, in half precision: a head that is made again from version and labels is nearly the same, not to the digit.
 """
 
 import io
@@ -205,7 +206,7 @@ def load(path: Path) -> Head:
             Layout.of(json.loads(str(found["layout"]))) if "layout" in found else None,
         )
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise NoModelError(f"{path} holds no head ({error}). Delete it: version and labels make it again.") from None
+        raise NoModelError(f"{path} holds no head ({error}). Delete it: the next one is made anew.") from None
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import LockHeld, lock
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.presses import Presses
-from nextlabel.store.state import FitState, SyncState
+from nextlabel.store.state import FitState, QueueState, SyncState
 from nextlabel.store.status import StatusBoard
 from nextlabel.values.arrays import Array, Targets
 from nextlabel.values.examples import Example
 from nextlabel.values.layout import asks, asks_in_any_order, labels_in
 from nextlabel.values.options import OF_0_1_0
-from nextlabel.values.versions import Card, version_name, version_number
+from nextlabel.values.versions import Card, version_name, version_number, version_of
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.history import note_fits
 from nextlabel.versions.loaded import Caches, LoadedVersions
@@ -331,7 +331,8 @@ class Fitter:
         trim_heap()
         with suppress(OSError, LockHeld):  # the next look at the project keeps it
             note_fits(self._registry, project)
-        self._registry.prune(project, self._settings.keep_versions)
+        followed = version_of(pool.state(QueueState).after)
+        self._registry.prune(project, self._settings.keep_versions, followed)
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str, run: RunRound) -> Card:
         """The card of a version that is saved, and active unless it is refused."""

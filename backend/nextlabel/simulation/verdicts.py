@@ -181,6 +181,11 @@ def holm(ps: Sequence[float | None]) -> list[float]:
     return adjusted
 
 
+def shown_after_holm(of: Sequence[Difference]) -> int:
+    """In how many corpora the arm is shown to be better, as one claim about all of them."""
+    return sum(p < LEVEL for p in holm([one.superiority.p for one in of]))
+
+
 def adjust(of: Sequence[Difference]) -> list[Difference]:
     """The differences of several corpora, with verdicts adjusted for each other on either question."""
     non_inferiority = _adjusted(of, [one.non_inferiority for one in of])

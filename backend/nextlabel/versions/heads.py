@@ -1,6 +1,7 @@
 """The heads of a version on disk: `<version>/heads/12.npz`, of which only the newest few are kept.
 
-Readers find the newest whole one; each can be made again from version and labels. Knows files, not models.
+Readers find the newest whole one; each can be made again from version and labels, nearly
+the same but not to the digit. Knows files, not models.
 """
 
 import logging

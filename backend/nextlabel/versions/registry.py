@@ -263,11 +263,12 @@ class Registry:
         shutil.rmtree(self.path(project, version), ignore_errors=True)
         self._finish(project, version)
 
-    def prune(self, project: int, keep: int) -> list[str]:
-        """Delete all but the `keep` newest versions and the current one; returns the deleted names."""
+    def prune(self, project: int, keep: int, followed: str = "") -> list[str]:
+        """Delete all but the `keep` newest versions, the current one, and the one that the queue has `followed`, whose
+        last head may know labels that no other order knows yet; returns the deleted names."""
         with self._alone(project):
             current = self.current(project)
-            surplus = [v for v in self.versions(project)[keep:] if v != current]
+            surplus = [v for v in self.versions(project)[keep:] if v not in (current, followed)]
             for version in surplus:
                 # The card goes first: without it the directory is no version, even if the deletion is cut short.
                 (self.path(project, version) / CARD).unlink(missing_ok=True)

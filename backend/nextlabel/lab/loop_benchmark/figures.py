@@ -12,7 +12,8 @@ from nextlabel.lab.loop_benchmark.people import Given, Served
 @dataclass(frozen=True)
 class Turn:
     """What was noted of one build while people labelled. `requests` are those of its trainer; `waits` how often nobody
-    was served anything. `cpu_s` is what its trainer took meanwhile, fits included, `rss_mib` its memory at the end."""
+    was served anything. `cpu_s` is what its trainer took meanwhile, fits included, `rss_mib` its memory at the end,
+    `web_rss_mib` that of the web process."""
 
     switches: tuple[Switch, ...]
     served: tuple[Served, ...]
@@ -23,6 +24,7 @@ class Turn:
     pool: int
     cpu_s: float = 0.0
     rss_mib: float = 0.0
+    web_rss_mib: float = 0.0
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
@@ -87,6 +89,7 @@ def figures(turns: Sequence[Turn]) -> dict[str, Any]:
         "new_orders": len(waits),
         "trainer_cpu_s_per_label": _rounded(sum(turn.cpu_s for turn in turns) / labels if labels else None),
         "trainer_rss_mib": _rounded(max((turn.rss_mib for turn in turns), default=0.0)),
+        "web_rss_mib": _rounded(max((turn.web_rss_mib for turn in turns), default=0.0)),
         "seconds": _rounded(sum(turn.seconds for turn in turns)),
     }
 

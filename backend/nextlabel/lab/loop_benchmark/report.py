@@ -18,7 +18,12 @@ ROWS = {
     "requests_per_label": "requests to Label Studio a label",
     "trainer_cpu_s_per_label": "processor seconds of the trainer a label, fits included",
     "trainer_rss_mib": "memory of the trainer at the end, MiB",
+    "web_rss_mib": "memory of the web process at the end, MiB",
 }
+
+
+COUNTED = {"p95_s": "new_orders", "unknown_labels_p95": "served"}  # how many values a percentile is of
+ENOUGH = 20  # of which the 95th percentile is not the largest
 
 
 def to_markdown(result: Mapping[str, Any]) -> str:
@@ -26,7 +31,7 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     ours, theirs = result["label_to_order"], result.get("previous")
     head = ["", "this build", *(["older build"] if theirs else [])]
     found = [ours, *([theirs] if theirs else [])]
-    table = markdown.table(head, ([words, *(_cell(one[name]) for one in found)] for name, words in ROWS.items()))
+    table = markdown.table(head, ([words, *(_cell(one, name) for one in found)] for name, words in ROWS.items()))
     people = "1 annotator" if result["annotators"] == 1 else f"{result['annotators']} annotators"
     about = (
         f"{result['machine']}; Label Studio {result['label_studio']}; {result['data']}. {result['base_model']}, "
@@ -40,5 +45,9 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     )
 
 
-def _cell(value: float | None) -> str:
-    return "none" if value is None else f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+def _cell(figures: Mapping[str, Any], name: str) -> str:
+    value, count = figures[name], figures.get(COUNTED.get(name, ""))
+    if value is None:
+        return "none"
+    shown = f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+    return f"{shown} (the largest of {count})" if count is not None and count < ENOUGH else shown
