@@ -98,6 +98,14 @@ def test_the_web_process_starts_without_what_is_slow_to_import() -> None:
     assert slow & set(loaded) == set()
 
 
+@pytest.mark.usefixtures("patience")
+def test_whoever_names_no_cluster_never_imports_ray() -> None:
+    modules = "nextlabel.loop.trainer, nextlabel.loop.elsewhere, nextlabel.simulation.on_cluster"
+    loaded = python(f"import {modules}, sys; print(*sys.modules)").split()
+    assert "nextlabel.compute.cluster" in loaded
+    assert {"ray", "grpc"} & set(loaded) == set()
+
+
 def test_a_head_is_read_without_torch() -> None:
     loaded = python("import nextlabel.learning.heads, sys; print(*sys.modules)").split()
     assert {"torch", "transformers", "sklearn", "scipy"} & set(loaded) == set()

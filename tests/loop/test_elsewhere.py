@@ -98,10 +98,10 @@ def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_label
 
 
 FAULTS = {
-    "away at the start": (scripted_cluster.nobody, "away at .* nobody listens"),
+    "away at the start": (scripted_cluster.nobody, "away at .*nobody listens"),
     "full": (scripted_cluster.full, "full: .* no room"),
     "no nodes": (scripted_cluster.no_nodes, "too small: .* no nodes"),
-    "lost while under way": (scripted_cluster.slow_fit_then_gone, "away at .* the head is gone"),
+    "lost while under way": (scripted_cluster.slow_fit_then_gone, "away at .*the head is gone"),
 }
 
 
@@ -112,9 +112,10 @@ def faulty_house(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[RemoteHouse]:
     """Whose cluster has a fault, which it says in the end, and as something that somebody should know."""
-    monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
-    monkeypatch.setattr(clusters, "AGAIN_S", 3600.0)  # it is not asked again in this test
     serve, said = FAULTS[request.param]
+    limits = {"BEGIN_S": 3600.0 if said.startswith("away") else 0.5, "AGAIN_S": 3600.0, "LONGEST_AGAIN_S": 3600.0}
+    for name, seconds in limits.items():  # it is not asked again in this test
+        monkeypatch.setattr(clusters, name, seconds)
     house = labelled(remote_house(serve))
     assert "not asked yet" in house.elsewhere.words
     assert not house.elsewhere.is_amiss

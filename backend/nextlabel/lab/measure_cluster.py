@@ -245,7 +245,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
 def _cpu_s(processes: Iterable[str]) -> float:
     """What they have computed so far, in seconds of a core."""
     times = [psutil.Process(int(process)).cpu_times() for process in processes]
-    return sum(one.user + one.system for one in times)
+    return float(sum(one.user + one.system for one in times))
 
 
 def _reset(processes: Sequence[str]) -> float:

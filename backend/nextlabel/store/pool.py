@@ -784,7 +784,7 @@ class Pool:
         Other versions' scores stay until `keep_scores_of`."""
         if not examples:
             return
-        records_N = np.zeros(len(examples), record(probs_NC.shape[1]))
+        records_N: Records = np.zeros(len(examples), record(probs_NC.shape[1]))
         records_N["task"] = [example.id for example in examples]
         records_N["value"], records_N["probs"], records_N["exact"] = values_N, probs_NC, exact
         records_N["truncated"] = truncated or False
