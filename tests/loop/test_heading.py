@@ -24,6 +24,7 @@ from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.layout import ONE_OF, Cut, Layout, encoded
 from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
+from nextlabel.values.queue import Published
 from nextlabel.values.versions import Card, head_name, version_of
 from nextlabel.versions import heads
 from nextlabel.versions.download import zipped
@@ -349,7 +350,7 @@ def test_only_the_newest_heads_are_kept_and_a_damaged_one_is_stood_in_for(house:
         house.label(range(201, 201 + EVERY * last), RIGHT)
         assert newest(house) is not None
     path = house.registry.path(PROJECT, house.active_version)
-    assert sorted(file.name for file in (path / "heads").glob("*.npz")) == ["3.npz", "4.npz", "5.npz"]
+    assert sorted(file.name for file in (path / "heads").iterdir()) == ["3.npz", "4.npz", "5.npz"]
     (path / "heads" / "5.npz").write_bytes(b"no head")
     found = heads.newest(path)
     assert found is not None
@@ -359,7 +360,8 @@ def test_only_the_newest_heads_are_kept_and_a_damaged_one_is_stood_in_for(house:
 
 def test_the_name_of_a_head_that_was_deleted_is_not_given_again(house: House) -> None:
     house.label(range(201, 201 + EVERY), RIGHT)
-    assert newest(house) is not None
+    name, _ = newest(house) or ("", None)
+    house.pool.note_published(Published(1, 230, name, 0.5), Published(2, 229, "nextlabel-9.7-20260101T000000", 0.5))
     for file in (house.registry.path(PROJECT, house.active_version) / "heads").glob("*.npz"):
         file.unlink()
     found = newest(house)

@@ -81,7 +81,8 @@ class HeadMaker:
         fitted = rows.taken(self._resident.last_layer(card))
         near = last.layer if last and _asks(last) == _asks(rows) else None
         head = make_head(fitted, rows.labels, known, features_ND, near=near, layout=rows.layout, lighter=lighter)
-        name = heads.save_next(self._registry.path(card.project, card.version), head)
+        published = {prediction.version for prediction in pool.published()}
+        name = heads.save_next(self._registry.path(card.project, card.version), head, published)
         log.info("project %d: %s knows %d labels", card.project, name, len(known))
         return name, head
 

@@ -55,6 +55,12 @@ def head_name(version: str, number: int) -> str:
     return f"{PREFIX}{first}.{number}{dash}{rest}"
 
 
+def head_number(name: str) -> int:
+    """The number of a head by its name; 0 of a version's own."""
+    found = re.match(rf"^{PREFIX}\d+\.(\d+)(?=-|$)", name)
+    return int(found[1]) if found else 0
+
+
 def version_of(name: str) -> str:
     """The version that a head's name belongs to; a version's own name is its own."""
     return re.sub(rf"^({PREFIX}\d+)\.\d+(?=-|$)", r"\1", name)

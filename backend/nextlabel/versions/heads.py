@@ -5,29 +5,27 @@ the same but not to the digit. Knows files, not models.
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from nextlabel.errors import NoModelError
 from nextlabel.learning.heads import Head, load, save
-from nextlabel.store.files import replace_file
-from nextlabel.values.versions import Card, head_name
+from nextlabel.values.versions import Card, head_name, head_number, version_of
 
 KEPT = 3
-LAST = "last"  # the file that holds the number of the last one
 
 log = logging.getLogger(__name__)
 
 
-def save_next(version: Path, head: Head) -> str:
-    """Write a head beside a version's weights; returns the model version under which its predictions go. Raises
-    `OSError` when it cannot be written."""
+def save_next(version: Path, head: Head, names: Collection[str] = ()) -> str:
+    """Write a head beside a version's weights; returns the model version under which its predictions go: none of the
+    `names`, which heads had whose files may be gone. Raises `OSError` when it cannot be written."""
     directory = version / "heads"
     directory.mkdir(exist_ok=True)
     numbers = _numbers(directory)
-    number = max([*numbers, _last(directory)]) + 1
-    replace_file(directory / LAST, str(number).encode())  # first: a name is not given twice, though a file is deleted
+    number = max([0, *numbers, *(head_number(name) for name in names if version_of(name) == version.name)]) + 1
     save(head, directory / f"{number}.npz")
     for old in sorted(numbers)[: 1 - KEPT]:
         (directory / f"{old}.npz").unlink(missing_ok=True)
@@ -68,14 +66,6 @@ def as_of(card: Card, head: Head | None) -> Card:
 def _loaded(file: tuple[Path, int]) -> Head:
     """Of a file and the time at which it was written: another one may come to have its name."""
     return load(file[0])
-
-
-def _last(directory: Path) -> int:
-    """The number of the last head; 0 where nobody noted it."""
-    try:
-        return int((directory / LAST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
 
 
 def _numbers(directory: Path) -> list[int]:
