@@ -16,6 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--labels", type=positive, default=64, help="labels per round (default: %(default)s)")
     parser.add_argument("--steps", type=positive, default=60, help="optimiser steps per fit (default: %(default)s)")
+    parser.add_argument("--plain-order", action="store_true", help="release 0.1.0's: no heads, no start order")
     options = parser.parse_args(arguments)
     corpus = corpus_without_hub(options.mrpc_dir)
     if options.pool:
@@ -23,5 +24,5 @@ def main(arguments: Sequence[str]) -> None:
     from nextlabel.lab.measure_loop import measure
 
     print("| | |\n|---|---|")
-    for name, value in measure(corpus, options.labels, options.steps):
+    for name, value in measure(corpus, options.labels, options.steps, options.plain_order):
         print(f"| {name} | {value} |")

@@ -9,23 +9,29 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 
+from nextlabel import __version__
 from nextlabel.lab.annotators import Answer, annotate, gold_of
 from nextlabel.lab.demo import small_checkpoint
 from nextlabel.lab.importing import PAIR_CONFIG, import_corpus
+from nextlabel.lab.measure_rounds import commit_of
 from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio, free_port, wait_until
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.simulation.datasets.corpora import Corpus
 from nextlabel.store.status import QueueStatus, StatusBoard
+from nextlabel.values.versions import version_of
 from nextlabel.versions.registry import Registry
 
 Row = tuple[str, str]
+FEW, PACE_S = 10, 2.0  # labels that begin no fit, and seconds from one to the next
 HTTP = httpx.Client(timeout=60)  # one connection: making one takes longer than the answer
 
 
-def measure(corpus: Corpus, labels: int, steps: int) -> list[Row]:
-    """Name and value of everything, with so many labels a round and optimiser steps a fit. Starts its own servers."""
+def measure(corpus: Corpus, labels: int, steps: int, plain_order: bool = False) -> list[Row]:
+    """Name and value of everything, with so many labels a round and optimiser steps a fit, in a new project's order
+    without a control set, or the `PLAIN_ORDER`. Starts its own servers."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-measure-")))
         studio = LocalStudio(directory / "label-studio", free_port(18200))
@@ -39,11 +45,13 @@ def measure(corpus: Corpus, labels: int, steps: int) -> list[Row]:
             fit_every=labels,
             fit_steps=steps,
             learning_rate=1e-4,
-            **PLAIN_ORDER,
+            **(PLAIN_ORDER if plain_order else {"control_share": "0"}),  # whose labels begin no fit
             promote_margin=1,  # each fit is to give a new order
         )
         stack.callback(backend.stop)
-        return [("data", corpus.source), *_measure(studio.connect(), backend, corpus, labels)]
+        order = "plain, as of release 0.1.0" if plain_order else "that of a new project, without a control set"
+        about = [("build", f"{__version__}, commit {commit_of(Path(__file__).parent)}"), ("order", order)]
+        return [*about, ("data", corpus.source), *_measure(studio.connect(), backend, corpus, labels)]
 
 
 def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, labels: int) -> Iterator[Row]:
@@ -55,7 +63,7 @@ def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, l
     project = import_corpus(studio, corpus, "measured", 0.3, seed=0)
     connect(studio, project, backend.url, Credentials(), show_predictions=False)
     registry, board = Registry(backend.model_dir), StatusBoard(backend.model_dir)
-    before = _wait_for_change(studio, project, "")
+    before = _wait_for_change(studio, registry, project, "")
     wait_until(lambda: board.queue(project).state == "published")
     yield "/predict, the first (loads the model)", _latencies(lambda: _predict(backend, project), 2)
     yield "/predict, one pair, idle", _latencies(lambda: _predict(backend, project), 100)
@@ -66,7 +74,7 @@ def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, l
     yield "/webhook while a fit is running", _latencies(lambda: _webhook(backend, project), 200)
     # Label Studio is not asked before there is a new version: it would take the time from the fit.
     wait_until(lambda: registry.current(project) != before)
-    version = _wait_for_change(studio, project, before)
+    version = _wait_for_change(studio, registry, project, before)
     total = time.perf_counter() - labelled
     card = registry.card(project, version)
     wait_until(lambda: board.queue(project).version == version)
@@ -79,6 +87,27 @@ def _measure(studio: LabelStudioClient, backend: LocalBackend, corpus: Corpus, l
     yield "the same without the fit", f"{total - card.seconds['fit']:.1f} s"
     wait_until(lambda: _at_rest(board.queue(project)))
     yield from _memory(backend.pid)
+    yield _cost_of_labels(studio, backend, board, project, corpus)
+
+
+def _cost_of_labels(
+    studio: LabelStudioClient, backend: LocalBackend, board: StatusBoard, project: int, corpus: Corpus
+) -> Row:
+    """What labels take that begin no fit, with the orders that they renew."""
+    answers: Iterator[Answer] = annotate(studio, project, gold_of(corpus))
+    fits, labels, before = board.fit(project), board.queue(project).labels, _cpu_s(backend.pid)
+    for _ in range(FEW):
+        next(answers)
+        time.sleep(PACE_S)  # as a person: what labels at once would share is counted for each
+    wait_until(lambda: board.queue(project).labels >= labels + FEW and _at_rest(board.queue(project)))
+    seconds = (_cpu_s(backend.pid) - before) / FEW
+    beside = "" if board.fit(project) == fits else ", a fit included"
+    return "processor time of both processes a label without a fit", f"{seconds:.2f} s ({FEW} labels{beside})"
+
+
+def _cpu_s(supervisor: int) -> float:
+    processes = psutil.Process(supervisor).children(recursive=True)
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _at_rest(queue: QueueStatus) -> bool:
@@ -114,9 +143,14 @@ def _webhook(backend: LocalBackend, project: int) -> None:
     HTTP.post(f"{backend.url}/webhook", json={"action": "ANNOTATION_UPDATED", "project": {"id": project}})
 
 
-def _wait_for_change(studio: LabelStudioClient, project: int, version: str) -> str:
-    wait_until(lambda: studio.project(project).model_version not in (version, "", None))
-    return studio.project(project).model_version or ""
+def _wait_for_change(studio: LabelStudioClient, registry: Registry, project: int, version: str) -> str:
+    """Until the queue follows another version, or a head of it; returns the version."""
+
+    def followed() -> str:
+        return version_of(studio.project(project).model_version or "")
+
+    wait_until(lambda: registry.current(project) not in (version, None) and followed() == registry.current(project))
+    return followed()
 
 
 def _memory(supervisor: int) -> Iterator[Row]:
