@@ -55,6 +55,7 @@ def test_what_is_predicted_is_stored_as_the_editor_stores_it_and_read_again(
     assert to_vote(config, {**prediction, "created_at": "2026"}) == Vote(vote.label, False, "2026", first="2026")
     assert [shown["value"] for shown in result_of(config, answer)] == [value]
     assert can_show(config, results.shown(prediction["result"]))
+    assert can_show(config, results.shown([{**item, "value": {}}])) is False, "whoever wrote that"
     assert not can_show(config_of(tags("Choices", 'name="other"', "k", "l")), results.shown(prediction["result"]))
 
 
@@ -331,6 +332,10 @@ def test_what_follows_a_label_is_read_though_people_spelt_that_otherwise_or_it_h
     assert config.reading != parse_label_config(xml, NEW).reading
     alone = ProjectOptions(defaults=LATEST, label_map={"game": "news"})
     assert parse_label_config(view(text("text"), TOPIC, TONES), alone).reading == config_of(TOPIC, TONES).reading
+    # A label more, after which nothing follows, is no reason to.
+    more = parse_label_config(xml.replace("</Choices>", '<Choice value="art"/></Choices>', 1), NEW)
+    assert more.spellings["topic"].answer_of("art") == "art"
+    assert more.reading == parse_label_config(xml, NEW).reading
 
 
 def test_what_is_shown_unless_something_is_chosen_is_hidden_with_that_alone() -> None:
@@ -423,9 +428,12 @@ def test_no_more_paths_are_guessed_than_may_be_submitted() -> None:
         result = to_prediction(of, of.labels, np.array([0.8, 0.7, 0.9]), 0.5, "v", layout=layout)["result"]
         assert [item["value"]["taxonomy"] for item in result] == [shown]
         assert Layout.of(layout.as_dict()) == layout
-    # Of a version from before the limit, what is more is not shown.
-    layout = free.question.layout
-    assert to_prediction(config, config.labels, np.array([0.8, 0.7, 0.9]), 0.5, "v", layout=layout)["result"] == []
+    assert config_of(three.format("9" * 5_000)).question == free.question
+    # Of a version from before the limit, or with another one, no more is shown either.
+    for of in (free, config_of(three.format(3))):
+        layout = of.question.layout
+        result = to_prediction(config, config.labels, np.array([0.8, 0.7, 0.9]), 0.5, "v", layout=layout)["result"]
+        assert [item["value"]["taxonomy"] for item in result] == [[["A"], ["C"]]]
     assert not can_show(config, results.shown(result_of(free, encoded({"q": ("A", "B", "C")}))))
 
 
@@ -593,10 +601,33 @@ def test_what_a_style_hides_is_no_question_as_nobody_answers_it() -> None:
     )
 
 
+LEADS = 'visibleWhen="choice-selected" whenTagName="{}"'
+LED = tags("Choices", f'name="led" {LEADS}', "x", "y")
+
+
 def test_a_project_of_the_first_release_asks_what_it_asked_until_it_is_connected_again() -> None:
     xml = view(text("text"), TOPIC, tags("Rating", 'name="stars"'))
     assert parse_label_config(xml).labels == ("news", "sport")
     assert len(parse_label_config(xml, NEW).asked) == 2
+
+
+@pytest.mark.parametrize("leading", [TOPIC.replace("<Choices", '<Choices choice="multiple"'), TREE.format("")])
+def test_what_a_project_of_the_first_release_asks_may_depend_on_what_it_does_not_ask(leading: str) -> None:
+    config = parse_label_config(view(text("text"), leading, LED.format(config_of(leading).from_name)))
+    assert config.reading
+    assert config.seen({}) == {"led": None}, "as of what depends on a control that is not served"
+    vote = to_vote(config, annotation(config, led={"choices": ["x"]}))
+    assert vote is not None
+    assert vote.label == "x"
+
+
+def test_a_chain_of_follow_ups_may_be_long() -> None:
+    chain = [tags("Choices", f'name="n{n}" choice="multiple" {LEADS.format(f"n{n - 1}")}', "a") for n in range(1, 400)]
+    config = config_of(*reversed(chain), tags("Choices", 'name="n0" choice="multiple"', "a"))
+    answers = {f"n{n}": ("a",) for n in range(400)}
+    assert set(config.seen(answers).values()) == {True}
+    shown = [name for name, seen in config.seen({**answers, "n200": ()}).items() if seen]
+    assert len(shown) == 201
 
 
 REFUSED = {

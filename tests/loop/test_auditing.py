@@ -33,7 +33,7 @@ from nextlabel.loop.heading import HeadMaker, features_of
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example, key_of
 from nextlabel.values.labels import TaskRow, Vote
-from nextlabel.values.layout import Answers, decoded, encoded
+from nextlabel.values.layout import ANY_OF, Answers, decoded, encoded
 from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.versions.audits import Audits
 
@@ -278,6 +278,19 @@ def test_of_a_form_all_answers_are_frozen_or_those_to_one_question(form: House) 
     version = in_force(form.registry, PROJECT, form.active_version)
     with pytest.raises(BadAuditError, match="does not answer topic with the labels that the form has now"):
         freeze_pool(form.pool, form.registry, renamed, SEED, version, 1, "2026-01-01", 20, 0.2, ("topic",))
+
+
+def test_no_more_labels_are_frozen_than_the_form_takes_by_now(form: House) -> None:
+    version, day = in_force(form.registry, PROJECT, form.active_version), "2026-01-01T00:00:00+00:00"
+    [tags, *others] = OF_FORM.asked
+    eager = version.card.layout
+    assert eager is not None
+    cuts = tuple(replace(cut, thresholds=(0.0,) * len(cut.labels)) if cut.kind == ANY_OF else cut for cut in eager.cuts)
+    version = replace(version, card=replace(version.card, asked=replace(eager, cuts=cuts).as_dict()))
+    for most, count in ((0, 2), (1, 1)):
+        config = replace(OF_FORM, controls=(replace(tags, most=most), *others))
+        audit = freeze_pool(form.pool, form.registry, config, SEED, version, 1, day, 20, 0.4, ALL)
+        assert {len(decoded(said)["tags"]) for said in audit.said} == {count}
 
 
 @pytest.mark.parametrize("asks", [ALL, ("topic",), ("why",)])

@@ -23,7 +23,7 @@ from nextlabel.problems.form import Form, Part, is_there
 from nextlabel.problems.question import Question
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers
+from nextlabel.values.layout import ANY_OF, MEAN, ONE_OF, Answers, Layout
 from nextlabel.values.options import NO_OPTIONS, OF_0_1_0, LabelChanges, ProjectOptions
 
 # Those that have capitals here, by their names in small letters.
@@ -93,13 +93,17 @@ class LabelConfig:
         known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
         if self.controls:
             known += tuple((control.name, control.kind, control.key, control.conditions) for control in self.controls)
-            leading = [sorted(self.spellings[name].known.items()) for name in self._leading]
-            known += (OF_FORMS, sorted(self.since.items()), leading)
+            known += (OF_FORMS, sorted(self.since.items()), self._deciding)
         if self.control != NO_CONTROL:
             known += (self.control,)
         if self.hold_out != NO_HOLD_OUT:
             known += (self.hold_out,)
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+        return _digest(known)
+
+    @property
+    def read_texts(self) -> str:
+        """Digest of which texts are read. While it stands, so do the draws of the control set."""
+        return _digest((self.texts, self.chosen))
 
     @cached_property
     def question(self) -> Question:
@@ -116,10 +120,16 @@ class LabelConfig:
         return {self.asked[0].name: SingleChoice(self.labels, self.label_map, self.ignored)}
 
     @property
-    def _leading(self) -> list[str]:
-        """The questions by whose answers others are shown."""
-        conditions = (condition for control in self.controls for condition in control.conditions)
-        return sorted({condition.name for condition in conditions if condition})
+    def _deciding(self) -> list[tuple[str, str, str]]:
+        """The spellings of labels by which questions are shown, each with its question and label."""
+        conditions = filter(None, (condition for control in self.controls for condition in control.conditions))
+        named = {(condition.name, label) for condition in conditions for label in condition.labels}
+        return sorted(
+            (name, spelling, label)
+            for name in {name for name, _ in named}
+            for spelling, label in self.spellings[name].known.items()
+            if (name, spelling) in named or (name, label) in named
+        )
 
     def of_question(self, control: ControlTag) -> "LabelConfig":
         """As if nothing else were asked, and exactly one label were given."""
@@ -138,6 +148,12 @@ class LabelConfig:
         """The controls by which the questions are asked."""
         return self.controls or (_plain(self.from_name, self.to_name, self.labels, self.shown_as),)
 
+    def limited(self, layout: Layout) -> Layout:
+        """A version's questions, with as many labels to each as the form takes now."""
+        most = {control.name: control.most for control in self.asked}
+        cuts = tuple(replace(cut, most=most.get(cut.name, cut.most)) for cut in layout.cuts)
+        return layout if cuts == layout.cuts else replace(layout, cuts=cuts)
+
     def hidden(self, answers: Answers, unclear: Collection[str] = ()) -> set[str]:
         """Of the questions answered those that a person with these answers is not asked."""
         seen = self.seen(answers, unclear)
@@ -147,26 +163,37 @@ class LabelConfig:
         """Of each question whether a person who gives these answers is asked it. An answer to one that is not shown
         shows nothing either. None where it cannot be told, as of what depends on a question of which it is `unclear`
         how it is answered. Labels are those of the config."""
-        of, found = {control.name: control for control in self.asked}, dict[str, bool | None]()
+        found = dict[str, bool | None]()  # what depends on itself is not there yet when that is asked
 
         def holds(condition: Shown | None) -> bool | None:
             if condition is None:
                 return None
-            hidden = look(condition.name) is False
+            hidden = found.get(condition.name) is False
             if condition.name in unclear and not hidden:
                 return None
             given = () if hidden else answers.get(condition.name, ())
             chosen = bool(set(given) & set(condition.labels)) if condition.labels else bool(given)
             return chosen != condition.unless
 
-        def look(name: str) -> bool | None:
-            if name not in found:
-                found[name] = None  # as it is of what depends on itself
-                each = [holds(condition) for condition in of[name].conditions]
-                found[name] = False if False in each else None if None in each else True
-            return found[name]
+        for control in self._leading_first:
+            each = [holds(condition) for condition in control.conditions]
+            found[control.name] = False if False in each else None if None in each else True
+        return {control.name: found[control.name] for control in self.asked}
 
-        return {name: look(name) for name in of}
+    @cached_property
+    def _leading_first(self) -> list[ControlTag]:
+        """The controls asked, each after those by whose answers it is shown. Without recursion: a chain may be long."""
+        of = {control.name: control for control in self.asked}
+        found, begun, waiting = dict[str, ControlTag](), set[str](), list(reversed(of))
+        while waiting:
+            name = waiting[-1]
+            if name in begun:
+                found.setdefault(waiting.pop(), of[name])
+                continue
+            begun.add(name)
+            leading = [condition.name for condition in of[name].conditions if condition]
+            waiting += [other for other in reversed(leading) if other not in begun]
+        return list(found.values())
 
     def strange(self, names: Iterable[object]) -> set[str]:
         """Those that nothing in the config has."""
@@ -224,15 +251,24 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     )
 
 
+def _digest(known: tuple[object, ...]) -> str:
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
 def _hold_out_of(options: ProjectOptions) -> HoldOut:
     of = options.hold_out
     return HoldOut(options.control_seed, of, options.counting.since) if of else NO_HOLD_OUT
 
 
 def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[ControlTag, ...]:
-    """A project that was connected when one plain choice was all that was served goes on with it alone."""
+    """A project that was connected when one plain choice was all that was served goes on with it alone; whether it is
+    shown by answers to others cannot be told then."""
     plain = tuple(filter(_is_plain, controls))
-    return plain if options.defaults == OF_0_1_0 and len(plain) == 1 else controls
+    if options.defaults != OF_0_1_0 or len(plain) != 1:
+        return controls
+    [one] = plain
+    own = tuple(condition if condition and condition.name == one.name else None for condition in one.conditions)
+    return (replace(one, conditions=own),)
 
 
 def _plain(name: str, to_name: str, labels: tuple[str, ...], shown_as: Mapping[str, str]) -> ControlTag:

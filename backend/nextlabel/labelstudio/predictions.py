@@ -42,7 +42,7 @@ def to_prediction(
         meta = {"probabilities": _named(labels, probs_C), "entropy": float(entropy_nats(probs_C[None, :])[0])}
         shown = {control.name: ([labels[best]], float(probs_C[best])) for control in _of_single(config, labels)}
     else:
-        parts = [(cut, probs_C[at]) for cut, at in layout.parts]
+        parts = [(cut, probs_C[at]) for cut, at in config.limited(layout).parts]
         probabilities = {cut.name: _named(cut.labels, of_it_C) for cut, of_it_C in parts}
         meta = {"probabilities": probabilities, "entropy": float(sum(_entropy(*part) for part in parts))}
         shown = {cut.name: _guess(cut, of_it_C) for cut, of_it_C in parts}
@@ -96,7 +96,7 @@ def _items(
 
 
 def _in_force(config: LabelConfig, control: ControlTag, labels: Sequence[str]) -> list[str]:
-    """Labels of a version as the config has them now; none where it has not all of them, or takes fewer."""
+    """Labels of a version as the config has them now; none where it has not all of them, or does not take them."""
     found = dict.fromkeys(config.label_of(label, control.name) for label in labels)
     labels = [label for label in found if label is not None]
     return labels if len(labels) == len(found) and control.takes(labels) else []
@@ -116,7 +116,8 @@ def can_show(config: LabelConfig, shown: str) -> bool:
 def _is_shown(control: ControlTag, item: Mapping[str, Any]) -> bool:
     given = [str(label) for label in results.given_to(control, [item])]
     known = (
-        control.guessable
+        bool(given or control.kind == ANY_OF)
+        and control.guessable
         and control.takes(given)
         and control.item_type == item["type"]
         and set(given) <= set(control.labels)

@@ -145,7 +145,7 @@ def _layout_of(config: LabelConfig, version: InForce, asks: tuple[str, ...]) -> 
             f"{version.name} does not answer {' and '.join(asks)} with the labels that the form has now. Wait for the "
             "next version."
         )
-    return layout
+    return config.limited(layout)
 
 
 def _now(config: LabelConfig, cut: Cut) -> list[str]:

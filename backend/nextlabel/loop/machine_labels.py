@@ -78,9 +78,9 @@ class MachineLabels:
 
     @cached_property
     def questions(self) -> tuple[Cut, ...]:
-        """What the version was fitted to answer."""
+        """What the version was fitted to answer, with as many labels as the form takes now."""
         if self.source.layout is not None:
-            return self.source.layout.cuts
+            return self.config.limited(self.source.layout).cuts
         labels, asked = self.source.card.labels, self.config.asked
         control = next((one for one in asked if set(labels) <= set(one.labels)), asked[0])
         return (Cut(control.name, ONE_OF, labels),)

@@ -43,6 +43,6 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
 
 
 def _most(control: Element) -> int:
-    """How many paths Label Studio's editor submits; 0 for any number, as also where it is no number."""
+    """How many paths Label Studio's editor submits; 0 for any number, as also where it is no number, or a long one."""
     given = control.get("maxUsages", "")
-    return int(given) if given.isdecimal() else 0
+    return int(given) if given.isdecimal() and len(given) <= len(str(MOST)) else 0
