@@ -281,9 +281,21 @@ def test_a_task_that_was_closed_before_anybody_saw_it_ends_the_order_and_is_not_
     with Pool(tmp_path / "1.sqlite") as pool:
         pool.upsert([row(1, "pos"), row(2, closed=True), row(3, "neg"), row(4, closed=True), row(5, copy_of=4)])
         texts = control_texts(pool, READING.question)
-        side = control_side(pool, READING.control, first=9, others=0)
+        side = control_side(pool, READING.control, first=9, others=0, depth=9)
     assert [text.task_ids for text in counting(texts)] == [(1,)], "what lies behind the hard one does not count alone"
     assert list(side.tasks) == [5], "of copies one that is served"
+
+
+def test_labels_are_counted_for_the_places_of_the_set_only_where_one_of_its_tasks_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert([row(task) for task in range(1, 9)])
+        side = control_side(pool, READING.control, first=9, others=0, depth=3)
+        assert (len(side.tasks), list(side.places)) == (8, [0, 1, 2]), "no place lies before its own"
+        pool.upsert([row(task, "pos") for task in range(1, 9)])
+        monkeypatch.setattr(pool, "labels_since_control", None)
+        assert control_side(pool, READING.control, first=9, others=0, depth=3).places == []
 
 
 def test_deleted_and_imported_again_a_text_has_its_place_and_waits_for_a_label(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_control_task_is_none_to_judge_by_where_only_labels_stand_that_are_lef
     pool.count_votes(counting)
     states = [(text.state, text.answer) for text in control_texts(pool, QUESTION)]
     assert states == [(LEFT_OUT, ""), (IN_HAND, ""), (ANSWERED, "neg"), (LEFT_OUT, ""), (SKIPPED, ""), (OPEN, "")]
-    side = control_side(pool, Control("seed", 0.5), first=6, others=0)
+    side = control_side(pool, Control("seed", 0.5), first=6, others=0, depth=9)
     assert list(side.tasks) == [6], "nobody is asked again"
 
 

@@ -183,6 +183,16 @@ def test_whatever_the_queue_follows_marks_may_be_lost_where_labels_were_given_si
             assert noted(fresh) == complete, name
 
 
+def test_labels_that_people_give_while_a_new_project_is_read_for_the_first_time_lose_no_marks(tmp_path: Path) -> None:
+    connected, seen = "2026-01-01T12:00:00.5Z", "2026-01-01T12:00:03Z"
+    for name, at, complete in (("before", "2026-01-01T12:00:02Z", False), ("after", "2026-01-01T12:05:00Z", True)):
+        with Pool(tmp_path / f"{name}.sqlite") as fresh:
+            fresh.update(ProjectState, lambda state: replace(state, since=connected, seen=seen))
+            fresh.upsert([replace(row(1, "pos"), votes=(Vote("pos", False, at),)), row(2)])
+            Marks(Registry(tmp_path / "new")).look(fresh, PROJECT, READING, "Nextlabel")
+            assert noted(fresh) == complete, name
+
+
 def test_the_start_order_s_labels_are_no_models(tmp_path: Path) -> None:
     with Pool(tmp_path / "copy.sqlite") as fresh:
         fresh.update(ProjectState, lambda state: replace(state, since="2026-01-01T12:00:00Z"))
@@ -229,6 +239,13 @@ def test_texts_that_are_read_in_another_way_have_other_draws(pool: Pool) -> None
     begin(pool, replace(READING, texts=(TextField("$body"),)), asked_before=True)
     assert marked(pool) == set()
     assert noted(pool)
+
+
+def test_a_question_that_is_read_otherwise_leaves_the_draws_of_the_texts_as_they_are(pool: Pool) -> None:
+    begin(pool, READING, asked_before=False)
+    pool.upsert([row(11, "pos", control=True), row(12, control=True)])
+    begin(pool, replace(READING, from_name="renamed"), asked_before=True)
+    assert marked(pool) == set(), "no model has asked for the one that is labelled"
 
 
 def test_marks_stay_when_a_release_names_the_same_texts_otherwise(pool: Pool) -> None:

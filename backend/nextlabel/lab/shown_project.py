@@ -402,7 +402,7 @@ class ShownProject:
     def _sides(self, pool: Pool, order: VersionOrder) -> list[Side]:
         wants = wants_of(self._options, self._config, pool.labels(self._config.question, holdout=False))
         return [
-            control_side(pool, self._config.control, FIRST, others=1),
+            control_side(pool, self._config.control, FIRST, others=1, depth=WINDOW),
             self._again.side(pool, self._id, WINDOW),
             WantedTasks(self.stand_in).side(pool, order, wants, len(in_turn()), WINDOW),
         ]

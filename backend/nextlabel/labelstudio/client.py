@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -573,6 +573,11 @@ def newest(tasks: Sequence[Mapping[str, Any]], so_far: str) -> str:
 def moment(text: str) -> datetime:
     """A time as Label Studio writes it; long ago for an empty one."""
     return datetime.fromisoformat((text or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
+
+
+def iso(seconds: float) -> str:
+    """A time in seconds since 1970 as Label Studio writes it."""
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _filter(field: str, operator: str, value: Any, kind: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from nextlabel.labelstudio.client import (
     MLBackend,
     Project,
     StudioRefusedError,
+    iso,
 )
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.connection import Credentials
@@ -382,7 +383,12 @@ class Controller:
         pool.update(
             ProjectState,
             lambda state: replace(
-                state, connected=True, backend_title=backend.title, backend_url=backend.url, since=backend.since
+                state,
+                connected=True,
+                backend_title=backend.title,
+                backend_url=backend.url,
+                since=backend.since,
+                seen=state.seen or iso(self._now()),
             ),
         )
 
@@ -583,7 +589,7 @@ class Controller:
         """Tasks that come next for another reason than the order, the first kinds first."""
         control, options = found.config.control, self._registry.options(found.project.id)
         others, wants = _others_at_work(pool), self._wants(pool, found)
-        sides = [control_side(pool, control, options.control_first, others)]
+        sides = [control_side(pool, control, options.control_first, others, depth + others)]
         if found.version and any(want.texts and not want.tasks for want in wants):
             self._starts.look_for(pool, found.project.id)
         sides.append(self._again.side(pool, found.project.id, depth + others))

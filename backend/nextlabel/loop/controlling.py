@@ -11,12 +11,14 @@ from nextlabel.store.pool import ControlTask, Pool
 from nextlabel.values.labels import Vote
 
 
-def control_side(pool: Pool, control: Control, first: int, others: int) -> Side:
-    """The tasks of the set that nobody has answered or skipped, of copies one, in the places that they are due."""
+def control_side(pool: Pool, control: Control, first: int, others: int, depth: int) -> Side:
+    """The tasks of the set that nobody has answered or skipped, of copies one, in the places that they are due in a
+    queue of that depth."""
     texts = pool.control() if control.share else []
     done = sum(_is_done(copies) for copies in texts)
     waiting = [(copies[0].draw, ids) for copies in texts if (ids := _served(copies)) and not _is_done(copies)]
-    due = places(control.share, pool.labels_since_control(), [draw for draw, _ in waiting], others, first - done)
+    draws = [draw for draw, _ in waiting[:depth]]  # none has a place before its own
+    due = places(control.share, pool.labels_since_control(), draws, others, first - done) if draws else []
     return Side(CONTROL, [ids[0] for _, ids in waiting], due, hidden=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.control import DRAWS, NO_CONTROL, asked_for
+from nextlabel.learning.control import DRAWS, asked_for
 from nextlabel.loop.said import scores_of
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import AgainState, ControlState, MarkState, ProjectState
@@ -47,10 +47,12 @@ class Marks:
 
     def _asked_before(self, pool: Pool, project: int, followed: str) -> bool:
         """Whether a model may have asked for tasks. Where MODEL_DIR was lost, the name that the queue follows may tell,
-        and need not: so does a label that was given since the project is connected, unless by the start order."""
+        and need not: so does a label that was given since the project is connected and before this copy was begun,
+        unless by the start order."""
         if self._registry.versions(project) or version_number(version_of(followed)) or is_audit(followed):
             return True
-        return not is_start(followed) and pool.labelled_since(pool.state(ProjectState).since)
+        known = pool.state(ProjectState)
+        return not is_start(followed) and pool.labelled_between(known.since, known.seen)
 
     def _mark(self, pool: Pool, project: int, lowest: Mapping[str, float], certified: set[int]) -> None:
         texts = [[task.task_id for task in copies] for copies in pool.control() if not copies[0].marked]
@@ -70,7 +72,7 @@ def begin(pool: Pool, config: LabelConfig, asked_before: bool) -> None:
     `asked_before`: models asked for tasks before the first look of all, so that marks may be lost.
     """
     control, before = config.control, pool.state(ControlState)
-    texts = replace(config, control=NO_CONTROL).reading
+    texts = config.read_texts
     now = replace(before, texts=texts, seed=control.seed or before.seed, share=control.share)
     if now == before:
         return

@@ -1,9 +1,8 @@
 """Notices when questions and labels are added to a form in use: nobody is taken to have answered what was not asked."""
 
 from dataclasses import replace
-from datetime import datetime, timezone
 
-from nextlabel.labelstudio.client import LabelStudioClient, Project
+from nextlabel.labelstudio.client import LabelStudioClient, Project, iso
 from nextlabel.labelstudio.config import added_questions, changed_labels
 from nextlabel.labelstudio.project_options import note_asked
 from nextlabel.settings import Settings
@@ -22,7 +21,7 @@ def with_new_questions(
     before, options = pool.state(SyncState).label_config, registry.options(project.id)
     if before in ("", project.label_config):
         return options
-    when = f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"
+    when = iso(now)
     since = dict.fromkeys(added_questions(before, project.label_config, options), when)
     changes = changed_labels(before, project.label_config, options, when)
     if not since and changes == options.label_changes:

@@ -529,10 +529,12 @@ class Pool:
         """Take away all marks."""
         self._db.execute("DELETE FROM marked")
 
-    def labelled_since(self, at: str) -> bool:
-        """Whether a task of the pool's was answered after that ISO time; not where that is empty."""
-        sql = f"FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout AND {FIRST_GIVEN} > ?"
-        return bool(at) and bool(self._count(f"SELECT EXISTS (SELECT 1 {sql})", at))
+    def labelled_between(self, first: str, last: str) -> bool:
+        """Whether a task of the pool's was answered after the first of two ISO times and before the last one, or at any
+        time since where there is none; not where the first is empty."""
+        given = f"{FIRST_GIVEN} > ? AND (? = '' OR {FIRST_GIVEN} < ?)"
+        sql = f"FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout AND {given}"
+        return bool(first) and bool(self._count(f"SELECT EXISTS (SELECT 1 {sql})", first, last, last))
 
     def labelled_scores(self, but: Collection[int] = ()) -> dict[str, dict[int, float]]:
         """Of each order the scores with which labelled tasks of the pool's were published, by task: they were asked

@@ -122,7 +122,7 @@ class StartState(Record):
 class ControlState(Record):
     """How the control set is drawn, and what was noted of it. `loop.marks` writes it.
 
-    `texts` names the way in which the tasks were read, empty before the first look; `seed` is the last one, `share` 0
+    `texts` names those that were read of each task, empty before the first look; `seed` is the last one, `share` 0
     while none is drawn. `noted`: all that models asked for since the set was drawn was noted. The figures are about
     tasks up to the id `judged_to`: later ones were imported and have not been caught up with.
     """
@@ -165,7 +165,8 @@ class ProjectState(Record):
     """The project's connection with us, as it was found. `loop.controller` writes it.
 
     `unknown_words` are of the sample that `sample` names. The backend was at `backend_url` when it was last found to be
-    ours, and has been registered `since` that ISO time; empty when that is not known.
+    ours, and has been registered `since` that ISO time, which this copy was told first at the time `seen`; empty when
+    that is not known.
     """
 
     connected: bool = False
@@ -174,6 +175,7 @@ class ProjectState(Record):
     unknown_words: UnknownWords = field(default_factory=UnknownWords)
     backend_url: str = ""
     since: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)
