@@ -77,6 +77,18 @@ def test_labels_are_certified_while_the_audited_version_is_in_force_and_no_longe
         assert advised(pool, tmp_path, later).key != CERTIFIED
 
 
+def test_how_many_labels_are_others_than_the_machine_s_is_told_once_the_audit_has_ended(
+    pool: Pool, tmp_path: Path
+) -> None:
+    audits, board = Audits(tmp_path), StatusBoard(tmp_path)
+    audits.begin(replace(OF_100, said=("neg",) + ("pos",) * 99, most_labels=100), None)
+    advised(pool, tmp_path, OF_100.version)
+    assert (board.certificate(PROJECT).labels, board.certificate(PROJECT).wrong) == (ANSWERED, 0)
+    audits.end(PROJECT, "all tasks are certified")
+    advised(pool, tmp_path, OF_100.version)
+    assert (board.certificate(PROJECT).labels, board.certificate(PROJECT).wrong) == (ANSWERED, 1)
+
+
 def test_an_audit_that_was_given_up_certifies_nothing_and_one_that_had_ended_still_does(
     pool: Pool, tmp_path: Path
 ) -> None:

@@ -78,13 +78,14 @@ class Afterwards:
         self._teller.look(pool, project, advice, self._now())
 
     def _put_certificate(self, pool: Pool, checked: Checked, audit: Audit | None, claimed: bool) -> None:
-        """How far the audit is; what its certificate would say is only `claimed` once it has come to its end."""
+        """How far the audit is. What its certificate would say, and how many labels are others than the machine's, is
+        only `claimed` once it has come to its end: after each label that would tell people what the machine said."""
         now = CertificateStatus()
         if audit:
             found = progress(pool, checked.config, audit)
             labels, certified = len(found.counted) - found.skipped, found.part.size if found.part else 0
-            claim = claim_of(pool, checked.config, audit) if claimed else ""
-            now = CertificateStatus(audit.number, claim, labels, audit.asked_for, found.wrong, found.skipped, certified)
+            claim, wrong = (claim_of(pool, checked.config, audit), found.wrong) if claimed else ("", 0)
+            now = CertificateStatus(audit.number, claim, labels, audit.asked_for, wrong, found.skipped, certified)
         if now != self._board.certificate(checked.project.id):
             self._board.put_certificate(checked.project.id, now)
 

@@ -120,8 +120,8 @@ class BaseModelStatus:
 @dataclass(frozen=True)
 class CertificateStatus:
     """How far the `audit` of this number is by the labels of now: of `most` tasks that it asks for so many `labels`
-    count, of which so many are `wrong`, and so many more tasks were `skipped`; `certified` are the tasks that its
-    certificate is about. The `claim` is what that says; empty where it certifies nothing, or the audit still runs."""
+    count, and so many more tasks were `skipped`; `certified` are the tasks that its certificate is about. Once the
+    audit has ended, the `claim` is what that says, empty where it certifies nothing, and so many labels are `wrong`."""
 
     audit: int = 0
     claim: str = ""

@@ -46,7 +46,7 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "fit_failures_in_a_row": "Failed fits since the last one that came to its end",
         "audit_running": "1 while an audit has the queue for itself, else 0",
         "audit_labels": "Labels of the last audit that count, unless it was given up",
-        "audit_wrong": "Those of them that are others than the machine's",
+        "audit_wrong": "Those of them that are others than the machine's; 0 while the audit runs",
         "audit_certified": "Tasks that the last audit certifies by the labels of now",
         "switch_seconds": "From the start of publishing to the last switch of the queue",
         "trainer_timestamp_seconds": "When a trainer last said something of the project, in seconds since 1970",
