@@ -267,6 +267,9 @@ def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
     config.write_text(config.read_text().replace("why", "reason"))
     with pytest.raises(RefusedConfigError, match="asks no question 'why'; it asks topic, reason"):
         answers("--label-config", config)
+    config.write_text("<View><!-- Größe --></View>", encoding="latin-1")
+    with pytest.raises(RefusedConfigError, match=r"config\.xml is not UTF-8 \(byte 13\)\. Save it as UTF-8"):
+        answers("--label-config", config)
 
 
 def introduced(

@@ -139,6 +139,12 @@ def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
     assert said("tone", "topic").key == advice.HARDLY_CHANGES
 
 
+@pytest.mark.parametrize("left", [19, 39])
+def test_no_audit_is_worth_it_where_hardly_a_task_is_left(left: int) -> None:
+    assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE).key == advice.AUDIT_WORTH_IT
+    assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE, left=left).key == advice.HARDLY_CHANGES
+
+
 def test_what_an_older_version_was_found_to_gain_is_not_said_of_the_one_in_force() -> None:
     of_it, of_another = (replace(STILL, order=order) for order in ("nextlabel-2.7", "nextlabel-1.3"))
     said = advise(KNOWN, of_it, False, None, 9.0, NO_ADVICE)

@@ -12,7 +12,7 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.problems.quality_words import confusions, each, how_good, percent, rows, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
-sentences = partial(quality_words.sentences, project=7)
+sentences = partial(quality_words.sentences, project=7, left=900)
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
 
@@ -66,18 +66,28 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
     assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
     said = " ".join(sentences(replace(TOLD, left=many)))
     assert (
-        "; a first one takes 86 if no label that it tests is wrong, and 306 or 671 (with a chance of one half" in said
+        "; a project's first one takes 86 if no label that it tests is wrong, and 306 or 671 (with a chance of one"
+        in said
     )
     assert "if 2 % are, as of what is left." in said
+    assert f"{offer} says how many labels it takes." in sentences(replace(TOLD, left=many), left=60), "no figures"
+    assert offer not in " ".join(sentences(replace(TOLD, left=many), left=39)), (
+        "which would be refused, or save nothing"
+    )
 
 
 @pytest.mark.parametrize(
     ("right", "takes"),
-    [(1.0, "is wrong"), (0.991, "150 or 306"), (0.97, "809 or 1835"), (0.95, "thousands or more")],
+    [
+        (1.0, "is wrong"),
+        (0.991, "150 or 306"),
+        (0.97, "809 or 1835"),
+        (0.95, ", and thousands of labels, if it succeeds at all, if 5 % are, as of what is left"),
+    ],
 )
 def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(right: float, takes: str) -> None:
     told = replace(TOLD, left=Estimate(right, Interval(0.9, 1.0), 1000))
-    assert takes in quality_words.worth_an_audit(told, 7, least=0.95)
+    assert takes in quality_words.worth_an_audit(told, 7, 900, least=0.95)
 
 
 def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:

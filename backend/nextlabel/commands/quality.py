@@ -19,6 +19,7 @@ from nextlabel.problems.form import answered
 from nextlabel.problems.judgement import Judgement
 from nextlabel.settings import Settings, load_settings
 from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.status import StatusBoard
 from nextlabel.versions import promotion
 from nextlabel.versions.judging import said_of
 from nextlabel.versions.registry import Registry
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str]) -> None:
         return
     own = registry.options(options.project)
     none = notices.no_control_set(options.project, has_seed=bool(own.control_seed)).text
-    for sentence in quality_words.sentences(judgement, own.control_first, project=options.project) or [none]:
+    left = StatusBoard(settings.model_dir).queue(options.project).left
+    said = quality_words.sentences(judgement, own.control_first, project=options.project, left=left)
+    for sentence in said or [none]:
         print(sentence)
     for one in quality_words.each(judgement):
         if one.figures and one.sample.answered:

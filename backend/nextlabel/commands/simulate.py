@@ -193,7 +193,14 @@ def _as_configured(columns: Columns, path: Path) -> Columns:
     from nextlabel.labelstudio.config import parse_label_config
     from nextlabel.labelstudio.tasks import to_vote
 
-    config = parse_label_config(path.read_text(encoding="utf-8"), ProjectOptions(defaults=LATEST))
+    try:
+        xml = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedConfigError(
+            f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8, as Label Studio shows it under Settings, "
+            "Labeling Interface, Code."
+        ) from error
+    config = parse_label_config(xml, ProjectOptions(defaults=LATEST))
     kinds = {control.name: control.kind for control in config.asked if control.name in columns.names}
     if unknown := [name for name in columns.names if name not in kinds]:
         raise RefusedConfigError(

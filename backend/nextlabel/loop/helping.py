@@ -291,7 +291,10 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     known, cards = asked.card.examples, registry.cards(asked.card.project)
     before = next((card for card in cards if not card.refused and known - card.examples >= STEP), None)
     if before is None:
-        return NextLabels(why=f"no version is kept that knows {STEP} labels less than the active one")
+        fits = history.read(registry, asked.card.project).fits.values()
+        deleted = any(not fit.refused and known - fit.labels >= STEP for fit in fits)
+        remedy = f"; with fits so frequent, set KEEP_VERSIONS to more, or FIT_EVERY to {STEP}" if deleted else ""
+        return NextLabels(why=f"no version is kept that knows {STEP} labels less than the active one{remedy}")
     rng = np.random.default_rng(asked.seed)
     open_ids = sorted(asked.pool.open_ids())
     drawn = [open_ids[place] for place in rng.permutation(len(open_ids))[:COMPARED]]

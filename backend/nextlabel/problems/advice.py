@@ -78,7 +78,7 @@ def _advice(
         return CANNOT_TELL, why
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if worth_it := worth_an_audit(judgement, project, STILL if last == AUDIT_WORTH_IT else PAYS, done):
+    if worth_it := worth_an_audit(judgement, project, left, STILL if last == AUDIT_WORTH_IT else PAYS, done):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it}."
     key, sentence = _of_next_labels(replace(helping.next_labels, left=left))
     of_another = "" if is_of(helping, judgement.order) else f" That was found for version {short_name(helping.order)}."

@@ -21,17 +21,19 @@ JUDGED_BY = 30  # labels that tell about how much is right of what is left
 # the percent that are wrong (docs/certificate.md).
 TAKES = {1: (150, 306), 2: (306, 671), 3: (809, 1835)}
 WITHOUT_ERROR = 86
+FEWEST = 40  # tasks left, with fewer of which an audit leaves next to nothing to the machine
+MANY = 300  # tasks left, from which on an audit may take as many labels as that
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
-def sentences(judgement: Judgement, first: int = 0, *, project: int) -> list[str]:
+def sentences(judgement: Judgement, first: int = 0, *, project: int, left: int) -> list[str]:
     """What the control set of a project says of a version, the most important first; nothing without a control set. So
-    many `first` texts of the set are labelled before all else."""
+    many `first` texts of the set are labelled before all else, and so many tasks are `left` to label."""
     if not judgement.control_share:
         return []
     asked = each(judgement)
     # Why there is none is said once.
-    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project)) for one in asked)
+    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project, left)) for one in asked)
     return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first, project)]
 
 
@@ -98,7 +100,7 @@ def each(judgement: Judgement) -> tuple[Judgement, ...]:
     return judgement.questions or (judgement,)
 
 
-def _of_version(judgement: Judgement, first: int, project: int) -> Iterator[str]:
+def _of_version(judgement: Judgement, first: int, project: int, left: int) -> Iterator[str]:
     figures, sample = judgement.figures, judgement.sample
     if figures is None:
         yield f"Nothing can be said of a version yet: {judgement.why}."
@@ -109,7 +111,7 @@ def _of_version(judgement: Judgement, first: int, project: int) -> Iterator[str]
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if worth_it := worth_an_audit(judgement, project):
+    if worth_it := worth_an_audit(judgement, project, left):
         yield f"So much may be certified by an audit: {worth_it}."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
@@ -172,25 +174,30 @@ def _left(judgement: Judgement) -> str:
     return _right(judgement.left, "")
 
 
-def worth_an_audit(judgement: Judgement, project: int, least: float = PAYS, done: Collection[str] = ()) -> str:
-    """What an audit takes, and the command that says it of these tasks; of a form of the first question that is worth
-    it: the `least` share or more is right of what is left, and it is none of those `done`. Empty where there is
-    none."""
-    for one in each(judgement):
-        left = None if one.question in done else one.left
-        if left is not None and left.value is not None and left.value >= least and left.examples >= JUDGED_BY:
+def worth_an_audit(
+    judgement: Judgement, project: int, left: int, least: float = PAYS, done: Collection[str] = ()
+) -> str:
+    """What an audit takes, and the command that says it of the tasks that are `left`; of a form of the first question
+    that is worth it: the `least` share or more is right of what is left, and it is none of those `done`. Empty where
+    there is none, or too few tasks are left."""
+    for one in each(judgement) if left >= FEWEST else ():
+        right = None if one.question in done else one.left
+        if right is not None and right.value is not None and right.value >= least and right.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
             command = f"`nextlabel certificate start --project {project} --dry-run{question}`"
-            return f"{command} says how many labels it takes; {_takes(left.value)}"
+            return f"{command} says how many labels it takes{_takes(right.value) if left >= MANY else ''}"
     return ""
 
 
 def _takes(right: float) -> str:
     """What a first audit of many tasks takes, if no label that it tests is wrong, or as many as of what is left."""
     wrong = math.ceil(round(100 * (1 - right), 6))
-    half, most = TAKES.get(wrong, ("thousands", "more"))
-    as_here = f", and {half} or {most} (with a chance of one half or nine tenths) if {wrong} % are, as of what is left"
-    return f"a first one takes {WITHOUT_ERROR} if no label that it tests is wrong{as_here if wrong else ''}"
+    takes = "thousands of labels, if it succeeds at all,"
+    if wrong in TAKES:
+        half, most = TAKES[wrong]
+        takes = f"{half} or {most} (with a chance of one half or nine tenths)"
+    as_here = f", and {takes} if {wrong} % are, as of what is left" if wrong else ""
+    return f"; a project's first one takes {WITHOUT_ERROR} if no label that it tests is wrong{as_here}"
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:

@@ -285,7 +285,7 @@ def _needed(labels: int, judgement: Judgement, first: int) -> Json | None:
 
 
 def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
-    said = quality_words.sentences(judgement, first, project=project)
+    said = quality_words.sentences(judgement, first, project=project, left=services().board.queue(project).left)
     if not said:
         return None
     figures = judgement.figures
