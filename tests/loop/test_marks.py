@@ -3,18 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from helpers.house import CONFIG, PROJECT
+from helpers.told_studio import Studio, backend
 from helpers.versions import make_card, write_weights
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.learning.control import DRAWS, Control
+from nextlabel.loop import controller
 from nextlabel.loop.marks import Marks, begin
+from nextlabel.settings import Settings
+from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import ControlState, ProjectState
+from nextlabel.store.status import StatusBoard
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published
@@ -191,6 +197,17 @@ def test_labels_that_people_give_while_a_new_project_is_read_for_the_first_time_
             fresh.upsert([replace(row(1, "pos"), votes=(Vote("pos", False, at),)), row(2)])
             Marks(Registry(tmp_path / "new")).look(fresh, PROJECT, READING, "Nextlabel")
             assert noted(fresh) == complete, name
+
+
+def test_when_a_copy_first_hears_of_its_project_is_noted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter((1767268803.0, 1767269999.0))
+    settings = Settings(_env_file=None, model_dir=tmp_path, device="cpu")
+    rest: Any = (StatusBoard(tmp_path), Studio(backend({})), JobQueue(tmp_path), lambda: next(now))
+    monkeypatch.setattr(controller, "ensure_webhook", lambda *_, **__: [])
+    with Pool(pool_path(tmp_path, PROJECT)) as fresh:
+        for _ in range(2):
+            controller.Controller(settings, Registry(tmp_path), *rest)._find_connection(fresh, PROJECT)
+            assert fresh.state(ProjectState).seen == "2026-01-01T12:00:03.000000Z"
 
 
 def test_the_start_order_s_labels_are_no_models(tmp_path: Path) -> None:
