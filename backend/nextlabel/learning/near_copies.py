@@ -49,6 +49,13 @@ class Alike:
     common: float = 0.88
 
 
+RULE = (  # for words; changed with it, as frozen defaults are compared by it
+    "all words of the other text, in its order or two parts turned round, and none more that weighs "
+    f"{Alike().common} of the rarest shared one; slips from {LONG} letters and {SURER} times as many texts on; "
+    "negations and numbers of up to 3 digits tell apart"
+)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The words of a pool: the `meant` one for each slip, and `weights`, ln(texts / texts that have it), 0 or more."""
