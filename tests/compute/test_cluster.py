@@ -88,6 +88,19 @@ def test_a_full_or_silent_cluster_gives_tasks_back(
         hand_in(connected(serve), "a task").result(timeout=SOON_S)
 
 
+def test_whoever_waits_is_told_that_the_cluster_is_full_until_it_is_not(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
+    cluster = connected(scripted_cluster.full, "wait")
+    running = hand_in(cluster, "a task")
+    wait_until(lambda: cluster.is_away, "it is full", SOON_S)
+    assert cluster.words.startswith("full: ray://nowhere:1 has had no room")
+    assert not running.done()
+    cluster.cancel(running)
+    wait_until(lambda: cluster.words.startswith("1 node") and not cluster.is_away, "nothing waits there", SOON_S)
+
+
 def test_a_cluster_that_tells_nothing_of_its_tasks_gives_them_back(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,21 @@ def test_what_is_under_way_is_not_scored_here_whoever_asks_for_it(house: House) 
     assert records_of(house.settings.model_dir) == 11
 
 
+def test_a_task_that_is_new_or_edited_waits_for_no_part_whose_ids_are_around_its_own(house: House) -> None:
+    there: Any = SlowCluster()
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    house.add(1, 2, 4)
+    backlog.score(PROJECT, VERSION, 0, PART - 1)
+    house.add(3)
+    house.pool.upsert([TaskRow(2, Example(2, "another text"), False, False, False, 0, ())])
+    assert backlog.look(house.pool, make_card(1)) == 2
+    assert [example.id for example in house.pool.unscored(VERSION)] == [1, 4]
+    there.answer()
+    wait_until(lambda: not backlog._under_way, "the part came back")
+    assert not house.pool.has_unscored(VERSION)
+    assert records_of(house.settings.model_dir) == 4
+
+
 def test_what_two_trainers_have_scored_is_in_the_record_once(house: House) -> None:
     there: list[Any] = [SlowCluster(), SlowCluster()]
     trainers = [
@@ -235,15 +250,21 @@ def test_a_part_that_fails_again_and_again_is_scored_here(house: House) -> None:
             ended.set_exception(TaskLostError("the nodes have another release"))
             return ended
 
+        def forget_failure(self) -> None:
+            forgotten.append(True)
+
+    forgotten = list[bool]()
     asked, there = list[int](), cast(Any, Failing())
     backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
     house.add(1, 2)
     for _ in range(TRIES):
         backlog.score(PROJECT, VERSION, 0, PART - 1)
         wait_until(lambda: not backlog._under_way, "it is over")
+    assert not forgotten
     backlog.score(PROJECT, VERSION, 0, PART - 1)
     assert asked == [2] * TRIES
     assert not house.pool.has_unscored(VERSION)
+    assert forgotten == [True]
 
 
 def test_of_a_part_that_took_too_long_the_rest_is_asked_for(house: House) -> None:

@@ -159,6 +159,8 @@ def test_what_keeps_failing_there_is_said_until_something_does_not(
     wait_until(lambda: house.elsewhere.is_amiss, "it failed")
     assert "Parts of a pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in house.elsewhere.words
     assert "No module named 'nextlabel'" in house.elsewhere.words
+    house.elsewhere.forget_failure()
+    assert not house.elsewhere.is_amiss
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(

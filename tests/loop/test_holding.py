@@ -155,8 +155,17 @@ def test_no_more_than_so_many_different_texts_are_looked_at(pool: Pool, monkeypa
     embedder = Axes(modulo=1)
     holding = holding_of(pool, embedder, enough=3)
     ranked = [Ranked(i, 1.0) for i in ids]
-    assert [task.task_id for task in holding(ranked, 9, 0)] == [100, 101, 102], "enough, the best of those that wait"
+    assert [task.task_id for task in holding(ranked, 3, 0)] == [100, 101, 102], "enough, the best of those that wait"
     assert embedder.embedded == [100, 101, 102, 103, 104]
+
+
+def test_a_long_queue_is_filled_all_the_same(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlabel.loop.near_copies.MOST_COMPARED", 5)
+    ids = range(100, 130)
+    pool.upsert(TaskRow(i, Example(i, f"{chr(i)} other"), False, False, False, 0, ()) for i in ids)
+    ranked = [Ranked(i, 1.0) for i in ids]
+    unpublished = [task.task_id for task in holding_of(pool, Axes(modulo=16))(ranked, 12, 0)]
+    assert unpublished[:12] == list(ids)[:12]
 
 
 @pytest.mark.parametrize("when", ["2026-11-30T10:00:00.5Z", "2026-11-30T08:00:00.5Z"], ids=["since", "before"])

@@ -317,6 +317,19 @@ def test_commands_that_a_later_one_takes_up_again_are_not_asked_for(reported: Pa
     assert needed_commands(replace(run, invocations=[{"command": "of old"}, *starts])) == ["of old", "c", "d"]
 
 
+def test_a_command_that_alone_made_full_seeds_or_later_rounds_is_asked_for(reported: Path) -> None:
+    run, arms = read_run(reported), ["random", "full"]
+    wide = {"command": "wide", "seeds": [0, 1], "strategies": arms, "full_seeds": [0, 1], "rounds": None}
+    fewer_full = {**wide, "command": "fewer full", "full_seeds": [0]}
+    shorter = {**wide, "command": "shorter", "rounds": 3}
+    for later in (fewer_full, shorter):
+        assert needed_commands(replace(run, invocations=[wide, later])) == ["wide", later["command"]]
+        assert needed_commands(replace(run, invocations=[later, wide])) == ["wide"]
+    assert needed_commands(replace(run, invocations=[shorter, {**shorter, "command": "again", "rounds": 4}])) == [
+        "again"
+    ]
+
+
 def test_the_command_tells_runs_with_label_counts_from_others(reported: Path, tmp_path: Path) -> None:
     assert plays_counts(reported)
     assert not plays_counts(tmp_path)

@@ -33,7 +33,7 @@ def test_the_frozen_default_is_what_a_new_project_is_served_by() -> None:
         *("fit_schedule", "fit_every", "fit_steps", "learning_rate"),
     }
     assert served.keys() - settings.keys() == {
-        *("head_every", "head_precision", "near_copies_cosine"),
+        *("head_every", "head_precision", "near_copies_cosine", "near_copies_words", "control_spacing"),
         *("auto_recipe", "auto_batch_size", "auto_warmup", "auto_stop_loss"),
     }
     assert frozen_default.read(COMMITTED).played["steps"] == default["fit_steps"]
@@ -148,6 +148,22 @@ def test_a_part_of_what_it_plays_is_taken_random_sampling_too(tiny: Path, tmp_pa
     assert plan.settled("labels_at", (8,)) == (8,), "of a corpus that has fewer texts than the last count"
 
 
+@pytest.mark.parametrize(("frozen_at", "given"), [([8, 16, 32], "8,16"), ([8, 16, 99], "8,16,99"), ([8, 99], "8,9")])
+def test_a_run_ends_at_the_last_count_that_the_corpus_reaches(
+    frozen_at: list[int], given: str, corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["played"]["labels_at"] = frozen_at
+    file.write_text(json.dumps(told), encoding="utf-8")
+    options = ["--frozen", f"{file}", "--corpus", f"{corpus}", "--base-model", f"{tiny}", "--out", f"{out}"]
+    with pytest.raises(BadRunError, match=f"--labels-at {given} contradicts"):
+        simulate.main([*options, "--labels-at", given])
+    assert not out.exists()
+    reached = tuple(count for count in frozen_at if count <= 60)
+    frozen_default.read(file).require_counts(reached, 60)
+
+
 def test_another_checkpoint_another_default_and_no_such_file_are_refused(
     corpus: Path, tiny: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +172,8 @@ def test_another_checkpoint_another_default_and_no_such_file_are_refused(
         simulate.main(["--frozen", f"{COMMITTED}", "--corpus", f"{corpus}", "--base-model", f"{tiny}"])
     with pytest.raises(BadRunError, match=r"serves new projects otherwise .*: head_every is 5, not 8\. Play it with"):
         frozen_default.read(frozen(file, tiny, head_every=8))
+    with pytest.raises(BadRunError, match=r"serves new projects otherwise .*: control_spacing is "):
+        frozen_default.read(frozen(file, tiny, control_spacing="every tenth"))
     for content in ("", "[]", "{}"):
         file.write_text(content, encoding="utf-8")
         with pytest.raises(BadRunError, match=r"--frozen .*file\.json cannot be read as a frozen default"):

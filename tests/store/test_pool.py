@@ -1,7 +1,7 @@
 """The local copy of a project's tasks: increments, labels, scores, and what is published. On a real SQLite file."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -529,6 +529,22 @@ def test_tasks_answered_with_an_ignored_label_are_asked_no_more_and_neither_are_
     pool.upsert([task(1, "Unsure", text="one"), task(2, text="ONE"), task(3, "pos", text="two"), task(4, text="three")])
     assert pool.copies_of_labelled(question) == {2}
     assert pool.left_out(question).keys() == {1}
+
+
+def test_who_answered_with_an_ignored_label_is_found_without_a_look_at_the_others(pool: Pool) -> None:
+    class Counted(SingleChoice):
+        def leaves_out(self, votes: Sequence[Vote]) -> bool:
+            asked.append(len(votes))
+            return super().leaves_out(votes)
+
+    asked = list[int]()
+    question = Counted(("pos", "neg"), ignored=("Unsure",))
+    pool.upsert(task(i, ("pos", "neg")[i % 2]) for i in range(100, 200))
+    assert pool.left_out(question) == {}
+    held, control = replace(task(2, "Unsure"), holdout=True), drawn(task(3, "Unsure"), "3")
+    pool.upsert([task(1, "Unsure"), held, control])
+    assert pool.left_out(question).keys() == {1}
+    assert len(asked) == 2 + 3 + 1, "the labels that there are, and the task that has the ignored one"
 
 
 def test_copies_that_are_closed_without_an_answer_are_told_from_others(pool: Pool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nextlabel.store.arrays import RecordFiles, vector_record
-from nextlabel.store.pool import EMBEDDINGS, Pool, pool_path
+from nextlabel.store.pool import EMBEDDINGS, FEATURES, Pool, pool_path
 from nextlabel.store.state import SyncState
 from nextlabel.values.arrays import Features
 from nextlabel.values.examples import Example
@@ -77,6 +77,17 @@ def test_an_edited_text_has_none_and_a_labelled_one_keeps_its_own(pool: Pool) ->
     assert pool.vectors(EMBEDDINGS, ENCODER, [1, 2, 3])[0].tolist() == [1, 3]
     pool.put_vectors(EMBEDDINGS, ENCODER, [example(2)], vectors_of([2]))  # of the text as it was
     assert pool.without_vector(EMBEDDINGS, ENCODER, [1, 2, 3]) == [example(2, "another text")]
+
+
+def test_of_features_that_two_have_computed_the_first_are_kept(pool: Pool, path: Path) -> None:
+    for task_ids in ([1, 2], [2, 3]):
+        pool.put_vectors(FEATURES, ENCODER, [example(i) for i in task_ids], vectors_of(task_ids))
+    ids_N, vectors_ND = pool.vectors(FEATURES, ENCODER, [1, 2, 3])
+    assert (ids_N.tolist(), vectors_ND.tolist()) == ([1, 2, 3], vectors_of([1, 2, 3]).tolist())
+    [file] = path.with_suffix(".features").glob(f"*/{ENCODER}")
+    assert file.stat().st_size == 3 * vector_record(WIDTH, np.dtype(np.float16)).itemsize
+    pool.put_vectors(FEATURES, ENCODER, [example(1)], np.ones((1, WIDTH), dtype=np.float32))
+    assert pool.vectors(FEATURES, ENCODER, [1, 2, 3])[0].tolist() == [1], "in another precision"
 
 
 def test_each_encoder_has_its_own_and_what_others_made_can_be_dropped(pool: Pool) -> None:

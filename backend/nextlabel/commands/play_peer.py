@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     from nextlabel.lab.peers import environment, play, process
 
     data, word_pieces = fetched.read_single(options.corpus)
+    if frozen:
+        frozen.require_counts(options.labels_at, len(data.train))
     protocol = replace(make_protocol(options, data, word_pieces), frozen=frozen.sha256 if frozen else "")
     experiment = session.open_experiment(options.out, data, protocol, [], options.seeds)
     peer = process.installed(

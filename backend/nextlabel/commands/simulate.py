@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     if frozen:
         frozen.require_checkpoint(checkpoints.identity(protocol.recipe.base_model))
+        frozen.require_counts(options.labels_at, len(data.train))
         protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
     full_seeds = 0 if only_baselines(options) and frozen else options.full_seeds

@@ -347,7 +347,9 @@ class Cluster:
 
     def _look_at_times(self, connection: _Connection) -> None:
         """Tasks that are silent begin elsewhere; those that do not begin, though none of ours is in the way, show that
-        the cluster is full. A connection that is away for a while says nothing about tasks."""
+        the cluster is full: they are given back, or wait on, and that is full until they begin. A connection that is
+        away for a while says nothing about tasks."""
+        is_full = False
         begun = [entry.needs for entry in self._out.values() if entry.heard_at is not None]
         for number, entry in list(self._out.items()):
             if entry.heard_at is not None:
@@ -357,12 +359,15 @@ class Cluster:
                     self._take_back(number, "lost", f"it got no further in {entry.running.task.still_s:.0f} s")
             elif begun and crowded_out(entry.needs, begun) >= holds(connection.nodes, entry.needs):
                 entry.could_begin = connection.beats_at
-            elif self._away == "local" and connection.beats_at - entry.could_begin > BEGIN_S:
+            elif connection.beats_at - entry.could_begin > BEGIN_S:
                 lacks = _lacks(connection.nodes, entry.needs)
                 kind = "too small" if lacks else "full"
                 self._words = f"{kind}: {self._address} has had {lacks or 'no room'} for {BEGIN_S:.0f} s"
-                self._full_until = self._now() + LONGEST_AGAIN_S
-                self._take_back(number, "full", "")
+                self._full_until, is_full = self._now() + LONGEST_AGAIN_S, True
+                if self._away == "local":
+                    self._take_back(number, "full", "")
+        if self._away == "wait" and not is_full:
+            self._full_until = float("-inf")
 
     def _take_back(self, number: int, kind: str, why: str) -> None:
         """End an attempt of which nothing comes. First here: where nothing can be sent any more, nothing is lost."""

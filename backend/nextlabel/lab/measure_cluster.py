@@ -1,7 +1,7 @@
 """How much faster a pool is scored and projects are fitted on more nodes, without Label Studio.
 
 The nodes are processes of this machine, so that times tell of as many nodes as it has idle cores. What is counted tells
-of any number: tasks of each node, texts in the record twice, bytes that moved. Linux only.
+of any number: tasks of each node, bytes that moved. Linux only.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -40,7 +40,6 @@ HEAD = (
     "texts",
     "s",
     "texts/s",
-    "twice",
     "bytes a text out",
     "back",
     "driver us",
@@ -53,15 +52,14 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Figures:
-    """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; `twice` are
-    texts in the record more than once; bytes a text in both directions, without checkpoints; `driver_us` are the
+    """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; bytes a
+    text in both directions, without checkpoints; `driver_us` are the
     microseconds of a core for each text, `driver_mib` what was held at most above what was held before the pool: by
     this process and the one that speaks to Ray."""
 
     nodes: int
     texts: int
     pool_s: float
-    twice: int
     bytes_out: float
     bytes_back: float
     driver_us: float
@@ -104,7 +102,8 @@ def _done(out: Path | None, tasks: int, projects: int) -> dict[str, Figures]:
             f"{out} holds runs of {held['tasks']} tasks and {held['projects']} projects, not of {tasks} and "
             f"{projects}. Name another file with --out, or give those numbers."
         )
-    return {name: Figures(**figures) for name, figures in held["runs"].items()}
+    known = [field.name for field in fields(Figures)]  # an older file has one more
+    return {name: Figures(**{key: figures[key] for key in known}) for name, figures in held["runs"].items()}
 
 
 def of_linear(found: Iterable[Figures]) -> dict[int, tuple[float, float]]:
@@ -124,7 +123,7 @@ def of_linear(found: Iterable[Figures]) -> dict[int, tuple[float, float]]:
 
 def _row(of: Figures) -> str:
     cells: Iterable[object] = (
-        *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}", of.twice),
+        *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}"),
         *(round(of.bytes_out), round(of.bytes_back), round(of.driver_us), round(of.driver_mib)),
         *(of.fits, f"{of.fits_s:.1f}"),
         ", ".join(map(str, of.parts_of_nodes)),
@@ -212,7 +211,6 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
 
     with Pool(pool_path(settings.model_dir, PROJECT)) as pool:
         texts, todo = pool.unscored_size(version), pool.unscored_parts(version, backlogs.PART)
-        known = pool.scored_records(version)
         moved, nodes = cluster.moved, Counter(cluster.computed)
         before = _reset(ours)
         start, cpu_s = time.perf_counter(), _cpu_s(ours)
@@ -227,13 +225,11 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
             time.sleep(PAUSE_S)
             todo = pool.unscored_parts(version, backlogs.PART)
         pool_s = time.perf_counter() - start
-        twice = pool.scored_records(version) - known - texts
     out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
     parts = Counter(cluster.computed) - nodes
     return {
         "texts": texts,
         "pool_s": pool_s,
-        "twice": twice,
         "bytes_out": out / texts,
         "bytes_back": back / texts,
         "driver_us": 1e6 * (_cpu_s(ours) - cpu_s) / texts,

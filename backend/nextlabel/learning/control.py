@@ -17,6 +17,7 @@ from nextlabel.values.labels import Vote
 SERVED_SHARE = 0.1  # of a new project
 DRAWS = 2**256  # how many draws there are
 STEPS = 2**64  # so many numbers 16 hexadecimal digits write
+RULE = "spaced by the draw: half to one and a half of 1/share labels apart"  # changed with `places`, as it is frozen
 
 
 def draw(seed: str, key: Key) -> int:

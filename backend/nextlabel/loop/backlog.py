@@ -53,7 +53,7 @@ class Backlog:
         """`elsewhere` is asked first, where there is such a place."""
         self._settings, self._registry, self._jobs = settings, registry, jobs
         self._resident, self._turn, self._elsewhere = resident, turn, elsewhere
-        self._under_way: set[Part] = set()
+        self._under_way: dict[Part, frozenset[Example]] = {}
         self._to_keep: set[Part] = set()
         self._failures = Counter[Part]()
         self._verified = ""
@@ -63,9 +63,9 @@ class Backlog:
         """How many tasks are without a score, after a few were given theirs, or the parts of many were asked for."""
         size = pool.unscored_size(card.version)
         if 0 < size <= FEW:
-            away = [part[2:] for part in list(self._under_way) if part[:2] == (card.project, card.version)]
-            left = pool.unscored(card.version)
-            here = [example for example in left if not any(first <= example.id <= last for first, last in away)]
+            ours, of_parts = (card.project, card.version), list(self._under_way.items())
+            away = frozenset[Example]().union(*(examples for part, examples in of_parts if part[:2] == ours))
+            here = [example for example in pool.unscored(card.version) if example not in away]
             if here:
                 log.info("project %d: scoring %d tasks that %s has not seen", card.project, len(here), card.version)
                 self._score(pool, card, here)
@@ -95,7 +95,10 @@ class Backlog:
         ):
             if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
                 self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
-            elif not pool.has_unscored(version):
+                return
+            if self._failures.pop((project, version, first, last), 0) and self._elsewhere is not None:
+                self._elsewhere.forget_failure()
+            if not pool.has_unscored(version):
                 trim_heap()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
 
@@ -120,7 +123,7 @@ class Backlog:
         card, path = self._registry.card(project, version), self._registry.path(project, version)
         running = elsewhere.score(card, path, todo)
         part = (project, version, first, last)
-        self._under_way.add(part)
+        self._under_way[part] = frozenset(todo)
         running.add_done_callback(lambda ended: self._come_back(part, todo, ended))
 
     def _come_back(self, part: Part, asked: Sequence[Example], ended: "Future[Scored]") -> None:
@@ -147,7 +150,7 @@ class Backlog:
             log.exception("project %d: what was scored elsewhere cannot be kept", project)
         finally:
             self._to_keep.discard(part)
-            self._under_way.discard(part)
+            self._under_way.pop(part, None)
         if again_s is not None:  # only now: while it is under way it is not begun
             self._jobs.want_scores(project, version, first, last, delay_s=again_s)
 

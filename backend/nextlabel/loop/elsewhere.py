@@ -44,7 +44,7 @@ class Elsewhere:
         self._fits = threading.Semaphore(settings.compute_fits)
         # Of the thread that would fit here: each has a number of its own.
         self._threads = settings.compute_threads or local.run(threads)
-        self._failed = ""  # why the last part of a pool that came to its end did not come back
+        self._failed = ""  # why the last part of a pool did not come back, until something does or it is scored here
 
     @property
     def takes_tasks(self) -> bool:
@@ -108,6 +108,7 @@ class Elsewhere:
         shared = Shared(f"checkpoint {packed.key(base)}", functools.partial(packed.pack, base), packed.unpacked)
         running = self._cluster.submit(self._task("fit", rounds.fit_round, asked, shared, FIT))
         fitted: rounds.Fitted = self._cluster.wait_for(running, progress)
+        self.forget_failure()
         return fitted.as_round(labelled, pool, running.node, self._settings.device, self._settings.precision, cache)
 
     def score(self, card: Card, version: Path, examples: Sequence[Example]) -> Running:
@@ -119,6 +120,10 @@ class Elsewhere:
         running = self._cluster.submit(self._task("score", rounds.score_part, asked, shared, PART))
         running.add_done_callback(self._note_failure)
         return running
+
+    def forget_failure(self) -> None:
+        """Nothing is amiss any more: the part was scored here, or something has come back."""
+        self._failed = ""
 
     def _note_failure(self, ended: "Future[Any]") -> None:
         error = None if ended.cancelled() else ended.exception()

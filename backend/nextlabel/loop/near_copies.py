@@ -26,7 +26,8 @@ MOST_WORDS = 100_000  # and fewer of longer ones: counting these words takes a s
 MOVED = 0.1  # a part by which the number of texts changes before that is found out anew
 AHEAD = 64  # texts that are embedded with those that are looked at
 MOST_AHEAD = 1024  # so far down the order they are looked for
-MOST_COMPARED = 1024  # different texts that are looked at, before the best of those that wait are freed
+MOST_COMPARED = 1024  # different texts that are looked at, before the best of those that wait are freed; of a longer
+# queue as many as it has
 MOST_LABELLED = 512  # labelled tasks that the version does not know are looked at; more than that were imported
 
 
@@ -83,8 +84,8 @@ class Holding:
     the queue and without a label, or on somebody's screen; the others are answered, the latest last, and no version
     knows that.
     With tasks that have to be embedded go those that may follow: `best(n)` are the n most informative ones. Where many
-    texts are alike, no more than `MOST_COMPARED` are looked at: then the best of those that wait are freed until there
-    are `enough`.
+    texts are alike, no more than `MOST_COMPARED` are looked at, or as many as the queue is long: then the best of those
+    that wait are freed until there are `enough`.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ class Holding:
         """Those of the ranked tasks that are free, looked at until `depth` are; the best of the others, too, as far as
         they make up `least`, near-copies before copies."""
         different, copies = self._without_copies([task.task_id for task in ranked])
-        ids, unseen = different[:MOST_COMPARED], set(different[MOST_COMPARED:])
+        most = max(MOST_COMPARED, depth + len(self._before))  # the published ones are among those that are ranked
+        ids, unseen = different[:most], set(different[most:])
         examples = {example.id: example for example in self._pool.examples([*self._before, *ids])}
         before = [examples[task_id] for task_id in self._before if task_id in examples]
         candidates = [examples[task_id] for task_id in ids if task_id in examples]

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.errors import BadRunError
-from nextlabel.learning import auto_recipe, heads
-from nextlabel.learning.control import SERVED_SHARE
-from nextlabel.learning.near_copies import Alike
+from nextlabel.learning import auto_recipe, control, heads, near_copies
 from nextlabel.learning.start_order import SERVED_START
 from nextlabel.learning.strategies import SERVED
 from nextlabel.simulation import baselines
@@ -24,8 +22,10 @@ SERVED_HERE: Mapping[str, object] = {
     "start_order": SERVED_START,
     "head_every": heads.EVERY,
     "head_precision": heads.PRECISION,
-    "near_copies_cosine": Alike().embedded,
-    "control_share": SERVED_SHARE,
+    "near_copies_cosine": near_copies.Alike().embedded,
+    "near_copies_words": near_copies.RULE,
+    "control_share": control.SERVED_SHARE,
+    "control_spacing": control.RULE,
     "auto_recipe": auto_recipe.RULE,
     "auto_batch_size": auto_recipe.BATCH,
     **{f"auto_{name}": value for name, value in auto_recipe.FIXED.items()},
@@ -48,6 +48,16 @@ class FrozenDefault:
             raise BadRunError(
                 f"{self.path} was frozen with {self.base_model}, and --base-model is {identity}. Give that one, or "
                 "leave out --frozen."
+            )
+
+    def require_counts(self, given: object, available: int) -> None:
+        """Raises `BadRunError` unless it is played at all its label counts that so many training examples reach: who
+        chose among them might stop where an arm is ahead."""
+        reached = tuple(count for count in self.played.get("labels_at", ()) if count <= available)
+        if "labels_at" in self.played and given != reached:
+            raise BadRunError(
+                f"--labels-at {_shown(given)} contradicts {self.path}, which plays {_shown(reached)} on {available} "
+                "training examples. Give that, or leave out --frozen."
             )
 
     def settled(self, name: str, given: object) -> Any:

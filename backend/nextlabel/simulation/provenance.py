@@ -1,11 +1,12 @@
 """How a run was made, as reports tell it: commands, starts, versions, class balance. Knows no statistics."""
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nextlabel.simulation.blocks import Block, Code, Paragraph, Table
-from nextlabel.simulation.records import FULL, Record, Run
+from nextlabel.simulation.records import FULL, Record, Run, arms_of
 
 
 def commands(run: Run) -> list[str]:
@@ -14,11 +15,13 @@ def commands(run: Run) -> list[str]:
 
 
 def needed_commands(run: Run) -> list[str]:
-    """The same without those whose seeds and arms a later start takes up again, all of them: with these it is made."""
-    plans = [
-        {(seed, name) for seed in i.get("seeds") or [] for name in i.get("strategies") or []} for i in run.invocations
+    """The same without those whose seeds, arms and rounds a later start takes up again, all of them: with these it is
+    made."""
+    plans = [(set(arms_of(start)), start.get("rounds") or math.inf) for start in run.invocations]
+    again = [
+        any(arms and arms <= others and rounds <= most for others, most in plans[n + 1 :])
+        for n, (arms, rounds) in enumerate(plans)
     ]
-    again = [any(plan and plan <= later for later in plans[n + 1 :]) for n, plan in enumerate(plans)]
     return commands(
         replace(run, invocations=[i for i, is_again in zip(run.invocations, again, strict=True) if not is_again])
     )

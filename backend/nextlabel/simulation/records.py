@@ -87,13 +87,7 @@ class Run:
 
         Runs made before starts noted their plan have none.
         """
-        return {
-            (seed, strategy): start.get("rounds")
-            for start in self.invocations
-            for seed in start.get("seeds") or []
-            for strategy in start.get("strategies") or []
-            if strategy != FULL or seed in start.get("full_seeds", [seed])
-        }
+        return {arm: start.get("rounds") for start in self.invocations for arm in arms_of(start)}
 
     @property
     def failures(self) -> Mapping[tuple[int, str], str]:
@@ -103,6 +97,14 @@ class Run:
         failed = [failure for start in self.invocations for failure in start.get("failures") or []]
         why = {(failure["seed"], failure["strategy"]): str(failure.get("why", "")) for failure in failed}
         return {arm: reason for arm, reason in why.items() if arm not in ended}
+
+
+def arms_of(start: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The seeds and strategies that a start asked for; of the baseline on all data its own seeds."""
+    for seed in start.get("seeds") or []:
+        for strategy in start.get("strategies") or []:
+            if strategy != FULL or seed in start.get("full_seeds", [seed]):
+                yield seed, strategy
 
 
 def read_run(directory: Path) -> Run:
