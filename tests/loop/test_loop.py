@@ -253,8 +253,7 @@ def test_a_sampling_mode_that_a_person_chose_is_reported_and_left_alone(
     project = new_project()
     project.wait()
     studio.update_project(project.id, sampling="Sequential sampling")
-    wait_until(lambda: project.board.queue(project.id).warnings, "the warning")
-    assert "Sequential sampling" in project.board.queue(project.id).warnings[0]
+    wait_until(lambda: "Sequential sampling" in project.board.queue(project.id).first, "it to be said before all else")
     assert studio.project(project.id).sampling == "Sequential sampling"
 
 

@@ -231,9 +231,9 @@ def test_a_project_that_is_deleted_while_it_is_read_ends_without_an_error(
     controller = Controller(settings, Registry(tmp_path), board, fateful, JobQueue(tmp_path))
     controller.reconcile(project, thorough=False)
     status = board.queue(project)
-    assert (status.state, status.message, status.errors) == (
-        "disconnected", "the project does not exist any more", 0,
-    )  # fmt: skip
+    assert (status.state, status.errors) == ("disconnected", 0)
+    assert status.message.startswith("the project does not exist any more"), status.message
+    assert f"`nextlabel forget --project {project}`" in status.message
 
 
 @pytest.mark.parametrize("thorough", [True, False])
