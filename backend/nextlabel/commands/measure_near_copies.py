@@ -20,7 +20,7 @@ how many of the first 40 questions served are different, of 100 questions in fou
 
 - `polite`: greetings, a slip, halves turned round. The rule was set on these.
 - `numbers` (a ticket's number, other greetings) and `framed` (a sentence before and after, "urgent", "our" for "my"):
-  somebody else's, tried on the rule of that day, which served 20 and 29 different ones. That long numbers say nothing
+  made to break the rule of that day, which served 20 and 29 different ones. That long numbers say nothing
   was decided by them.
 - `orders` (an order's number, "anybody know", a signature) and `facts` ("#7", "waiting for 5 days"): written before
   the rule was changed, which served 20 and 25 of them, and not used to set it but for one thing: that a number that
