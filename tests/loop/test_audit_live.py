@@ -51,7 +51,7 @@ def project(
     }.items():
         monkeypatch.setenv(name, value)
     found.wait()
-    found.label(2 * EVERY)
+    found.label(4 * EVERY)  # of which about half are of the control set, in turns that nobody can tell
     wait_until(lambda: ".1-" in followed(found) and found.board.queue(found.id).state == "published", "a head")
     return found
 

@@ -56,7 +56,7 @@ def test_some_labels_are_of_the_control_set_in_turns_by_their_draws_and_nothing_
     control = control_of(project)
     first = project.wait()
     before, served = set(project.labelled()), list[int]()
-    for _ in range(3 * 5):
+    for _ in range(4 * 5):
         known = len(before) + len(served)
         wait_until(settled(project, known), "the queue to know the last label")
         served += project.label(1)
