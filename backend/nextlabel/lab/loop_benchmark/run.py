@@ -167,7 +167,7 @@ def _turn(
             _until_quiet(board, project, labels + len({one.task for person in people for one in person.given}))
             _in_order(watch, board, backend, project)
             cpu_s, rss_mib = sum(trainer.cpu_times()[:2]) - cpu_s, trainer.memory_info().rss / 2**20
-            web_rss_mib = _process(backend, "web").memory_info().rss / 2**20
+            web_rss_mib = _largest_rss_mib(_process(backend, "web"))
     finally:
         backend.stop()
     return Turn(
@@ -186,6 +186,12 @@ def _turn(
 
 def _process(backend: LocalBackend, name: str) -> psutil.Process:
     return next(child for child in psutil.Process(backend.pid).children() if name in child.cmdline())
+
+
+def _largest_rss_mib(process: psutil.Process) -> float:
+    """Resident memory of the largest among a process and its children, MiB: who answers requests is gunicorn's worker,
+    a child of the process that we start."""
+    return max(one.memory_info().rss for one in (process, *process.children(recursive=True))) / 2**20
 
 
 def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, project: int) -> bool:
