@@ -20,18 +20,26 @@ def drawn(seed: int, tasks: int, noise: float, classes: int = 3, width: int = 8)
 
 def plainly(control: Known, own: Known, labels: int) -> tuple[float, float, float]:
     """Gain, error and luck at so many control labels."""
-    by_own, *by_heads = (
-        (fresh_head(known).predictions(control.features_ND) == control.targets_N).tolist()
-        for known in (own.of(slice(64)), *(control.of(slice(start, start + 64)) for start in range(0, labels - 63, 64)))
-    )
-    accuracies = [fmean(right[i] for i in range(labels) if i // 64 != j) for j, right in enumerate(by_heads)]
-    gains = [by_own[i] - fmean(right[i] for j, right in enumerate(by_heads) if i // 64 != j) for i in range(labels)]
-    halves = []
-    for j, k in combinations(range(len(by_heads)), 2):
-        apart = [by_heads[j][i] - by_heads[k][i] for i in range(labels) if i // 64 not in (j, k)]
-        halves.append((fmean(apart) ** 2 - variance(apart) / len(apart)) / 2)
+
+    def right_of(known: Known) -> list[bool]:
+        return list(fresh_head(known).predictions(control.features_ND) == control.targets_N)
+
+    rng, by_own = np.random.default_rng(labels), right_of(own.of(slice(64)))
+    shares, spreads, halves = [], [], []
+    for _ in range(8):
+        order = rng.permutation(labels)
+        block_of = {int(i): place // 64 for place, i in enumerate(order)}
+        by_heads = [right_of(control.of(order[start : start + 64])) for start in range(0, labels, 64)]
+        spreads.append(
+            variance(fmean(right[i] for i in range(labels) if block_of[i] != j) for j, right in enumerate(by_heads))
+        )
+        shares.append([fmean(right[i] for j, right in enumerate(by_heads) if block_of[i] != j) for i in range(labels)])
+        for j, k in combinations(range(len(by_heads)), 2):
+            apart = [by_heads[j][i] - by_heads[k][i] for i in range(labels) if block_of[i] not in (j, k)]
+            halves.append((fmean(apart) ** 2 - variance(apart) / len(apart)) / 2)
+    gains = [by_own[i] - fmean(share[i] for share in shares) for i in range(labels)]
     luck = max(0.0, fmean(halves))
-    error = max(variance(gains), 1 / labels) / labels + variance(accuracies) / len(by_heads) + luck
+    error = max(variance(gains), 1 / labels) / labels + fmean(spreads) / (labels // 64) + luck
     return fmean(gains), error**0.5, luck**0.5
 
 
@@ -143,6 +151,19 @@ def test_an_answer_says_how_many_labels_more(seed: int) -> None:
         last = found.looks[-1]
         later = [planned - labels for planned in LOOKS if planned > labels and last.would_help(planned)]
         assert found.more == (None if last.helps or not later else later[0])
+
+
+def test_whoever_needs_the_machine_waits_for_one_division_at_most() -> None:
+    asked: list[int] = []
+
+    def give_way() -> None:
+        asked.append(1)
+        if len(asked) == 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        answer(drawn(0, 192, 0.5), drawn(1, 64, 0.5), (), give_way)
+    assert len(asked) == 5
 
 
 def test_few_labels_of_its_own_are_refused() -> None:

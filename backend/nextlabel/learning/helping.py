@@ -1,27 +1,29 @@
 """Whether the loop's choice of labels helps, measured on the control set. Pure.
 
-At a fixed small budget of b = 64 labels. The first m control labels make J = m // 64 blocks, on each of which a head is
-fitted: what 64 random labels are worth. Another is fitted on the loop's own first 64 labels. Each random head is judged
-on the control labels of the other blocks, the loop's head on all m. Then, over the control tasks i,
+At a fixed small budget of b = 64 labels. A division splits the first m control labels at random into J = m // 64
+blocks, on each of which a head is fitted: what 64 random labels are worth. Another is fitted on the loop's own first 64
+labels. Each random head is judged on the control labels of the other blocks, the loop's head on all m. Then, with means
+over 8 divisions, and over the control tasks i,
 
-    d_i = loop's head right at i - share of the random heads judged on i that are right there
-    gain = mean d,   error^2 = max(var d, 1 / m) / m + var(accuracies of the random heads) / J + luck^2
+    d_i = loop's head right at i - mean share of the random heads judged on i that are right there
+    gain = mean d,   error^2 = max(var d, 1 / m) / m + mean var(accuracies of the random heads) / J + luck^2
 
-where luck^2 is the true variance of the accuracy of heads of 64 random labels: over all pairs of heads the mean of
-((mean e)^2 - var(e) / n) / 2, of their differences e at the n tasks that both are judged on, but not below 0. It stands
-for the loop's own 64 labels, one draw of what its order could have asked for: else a lucky draw would count as an order
-that helps. The floor 1 / m is for samples in which nearly nothing differs.
+where luck^2 is the true variance of the accuracy of heads of 64 random labels: over the pairs of heads of each division
+the mean of ((mean e)^2 - var(e) / n) / 2, of their differences e at the n tasks that both are judged on, but not below
+0. It stands for the loop's own 64 labels, one draw of what its order could have asked for: else a lucky draw would
+count as an order that helps. A single division, of three heads at the first look, often finds no luck where there is.
+The floor 1 / m is for samples in which nearly nothing differs.
 
 Of several questions what is right at i is a share from 0 to 1: of the questions answered there, those of which all is
 right.
 
 "Helps" is said when gain / error passes the one-sided 1 % point at one of four planned looks, and at no other number
-of labels: in 3 % of the projects with up to eight classes whose order gains nothing, in 13 % of those with twenty
-(reports/helping). The first look is at three blocks, as the spread of two heads is a single difference.
+of labels (reports/helping says how often where nothing is gained). The first look is at three blocks, as the spread of
+two heads is a single difference.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -29,11 +31,13 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from nextlabel.values.arrays import Array, Bools
+from nextlabel.learning.forecast import no_pause
+from nextlabel.values.arrays import Array, Bools, Ints
 
 Labels = TypeVar("Labels", bound="Known")
 BUDGET = 64  # b
 LOOKS = (192, 256, 320, 448)  # control labels
+DIVISIONS = 8  # of them into blocks
 CERTAIN = NormalDist().inv_cdf(0.99)
 SIZES = (16, 32, 64, 128)  # random labels, of which the accuracy is told
 HEADS = 3  # that many of a size at least: the spread of two is a single difference
@@ -45,7 +49,7 @@ class Known(Protocol):
 
     def __len__(self) -> int: ...
 
-    def of(self: Labels, rows: slice, /) -> Labels:
+    def of(self: Labels, rows: slice | Ints, /) -> Labels:
         """Some of them."""
 
     def right(self: Labels, judges: Labels, /) -> Array:
@@ -101,14 +105,14 @@ class Answer:
         return bool(self.looks) and self.looks[-1].helps
 
 
-def answer(control: Labels, own: Labels, taken: Sequence[Look] = ()) -> Answer:
+def answer(control: Labels, own: Labels, taken: Sequence[Look] = (), pause: Callable[[], None] = no_pause) -> Answer:
     """From the control labels so far and the loop's own first ones, both in the order in which they came.
 
     Looks that were `taken` before are not taken again, for the first labels may be others by now: each planned look is
     one chance to say "helps". Raises as `looks` does.
     """
     before = {look.labels: look for look in taken}
-    new = looks(control, own, [labels for labels in LOOKS if labels not in before])
+    new = looks(control, own, [labels for labels in LOOKS if labels not in before], pause)
     looked = tuple(sorted((*taken, *new), key=lambda look: look.labels))
     found = next((place for place, look in enumerate(looked) if look.helps), None)
     if found is not None:
@@ -118,11 +122,14 @@ def answer(control: Labels, own: Labels, taken: Sequence[Look] = ()) -> Answer:
     return Answer(looked, enough[0] - len(control) if enough else None)
 
 
-def looks(control: Labels, own: Labels, at: Sequence[int] = LOOKS) -> tuple[Look, ...]:
+def looks(
+    control: Labels, own: Labels, at: Sequence[int] = LOOKS, pause: Callable[[], None] = no_pause
+) -> tuple[Look, ...]:
     """All looks that are planned `at` so many control labels, from the first on.
 
     Features must be the same at every look, hence of the base encoder: a version's are its own, and know the loop's
-    labels. Raises `ValueError` when the loop has fewer than 64 labels of its own.
+    labels. `pause` is made before each division, and may raise. Raises `ValueError` when the loop has fewer than 64
+    labels of its own.
     """
     if len(own) < BUDGET:
         raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
@@ -130,9 +137,7 @@ def looks(control: Labels, own: Labels, at: Sequence[int] = LOOKS) -> tuple[Look
     if not planned:
         return ()
     own_N = own.of(slice(BUDGET)).right(control)
-    starts = range(0, max(planned), BUDGET)
-    random_JN = np.array([control.of(slice(start, start + BUDGET)).right(control) for start in starts])
-    return tuple(_look(own_N[:labels], random_JN[: labels // BUDGET, :labels]) for labels in planned)
+    return tuple(_look(own_N[:labels], control.of(slice(labels)), pause) for labels in planned)
 
 
 def at_random(control: Known) -> tuple[AtRandom, ...]:
@@ -163,21 +168,33 @@ def _at_random(control: Known, size: int) -> AtRandom:
     return AtRandom(size, mean, max(0.0, mean - WIDTH * error), min(1.0, mean + WIDTH * error))
 
 
-def _look(own_N: Array, random_JN: Array) -> Look:
-    heads, labels = random_JN.shape
-    judges_JN = np.arange(labels) // BUDGET != np.arange(heads)[:, None]
-    weights_JN = judges_JN.astype(np.float64)
-    differences_N = own_N - np.average(random_JN, axis=0, weights=weights_JN)
+def _look(own_N: Array, control: Known, pause: Callable[[], None]) -> Look:
+    labels, heads = len(control), len(control) // BUDGET
+    rng = np.random.default_rng(labels)  # whoever looks again divides alike
+    divisions = []
+    for _ in range(DIVISIONS):
+        pause()
+        divisions.append(_divided(control, rng.permutation(labels)[: heads * BUDGET].reshape(heads, BUDGET)))
+    differences_N = own_N - np.mean([np.average(right, axis=0, weights=judges) for right, judges in divisions], axis=0)
+    accuracies_VJ = [np.average(right, axis=1, weights=judges) for right, judges in divisions]
     of_tasks = max(float(np.var(differences_N, ddof=1)), 1 / labels) / labels
-    of_heads = float(np.var(np.average(random_JN, axis=1, weights=weights_JN), ddof=1)) / heads
-    of_luck = max(0.0, _true_variance(random_JN, judges_JN))
+    of_heads = float(np.mean(np.var(accuracies_VJ, axis=1, ddof=1))) / heads
+    of_luck = max(0.0, float(np.mean([_true_variance(right, judges) for right, judges in divisions])))
     return Look(labels, float(differences_N.mean()), (of_tasks + of_heads + of_luck) ** 0.5, of_luck**0.5)
 
 
-def _true_variance(random_JN: Array, judges_JN: Bools) -> float:
+def _divided(control: Known, blocks_JB: Ints) -> tuple[Array, Bools]:
+    """Where the head of each block is right, and which tasks are not of its block, hence judge it."""
+    right_JN = np.array([control.of(block).right(control) for block in blocks_JB])
+    judges_JN = np.ones(right_JN.shape, dtype=bool)
+    np.put_along_axis(judges_JN, blocks_JB, False, axis=1)
+    return right_JN, judges_JN
+
+
+def _true_variance(right_JN: Array, judges_JN: Bools) -> float:
     """Of the random heads' accuracies, without what comes from judging them by a sample; may fall below 0."""
-    pairs = combinations(range(len(random_JN)), 2)
-    return float(np.mean([_half_square(random_JN[[j, k]][:, judges_JN[j] & judges_JN[k]]) for j, k in pairs]))
+    pairs = combinations(range(len(right_JN)), 2)
+    return float(np.mean([_half_square(right_JN[[j, k]][:, judges_JN[j] & judges_JN[k]]) for j, k in pairs]))
 
 
 def _half_square(right_2N: Array) -> float:

@@ -195,7 +195,7 @@ def _answer(
     about, project = sha256(json.dumps(compared).encode()).hexdigest(), asked.card.project
     kept = history.read(registry, project).looks.get(about)
     before = [helping.Look(*look) for look in kept.taken] if kept else []
-    answer = helping.answer(known, of_loop, before)
+    answer = helping.answer(known, of_loop, before, asked.pause)
     taken = tuple((look.labels, look.gain, look.error, look.luck) for look in answer.looks)
     if len(taken) > len(before):
         history.note_looks(registry, project, Looks(about, taken))

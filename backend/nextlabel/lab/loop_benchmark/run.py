@@ -191,7 +191,7 @@ def _process(backend: LocalBackend, name: str) -> psutil.Process:
 def _largest_rss_mib(process: psutil.Process) -> float:
     """Resident memory of the largest among a process and its children, MiB: who answers requests is gunicorn's worker,
     a child of the process that we start."""
-    return max(one.memory_info().rss for one in (process, *process.children(recursive=True))) / 2**20
+    return float(max(one.memory_info().rss for one in (process, *process.children(recursive=True)))) / 2**20
 
 
 def _in_order(watch: OrderWatch, board: StatusBoard, backend: LocalBackend, project: int) -> bool:
