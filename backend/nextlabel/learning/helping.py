@@ -42,6 +42,7 @@ CERTAIN = NormalDist().inv_cdf(0.99)
 SIZES = (16, 32, 64, 128)  # random labels, of which the accuracy is told
 HEADS = 3  # that many of a size at least: the spread of two is a single difference
 WIDTH = NormalDist().inv_cdf(0.975)  # standard errors on either side of what is told
+_Division = tuple[Array, Bools]  # where the head of each block is right, and which tasks judge it, (J, N)
 
 
 class Known(Protocol):
@@ -131,13 +132,23 @@ def looks(
     labels. `pause` is made before each division, and may raise. Raises `ValueError` when the loop has fewer than 64
     labels of its own.
     """
-    if len(own) < BUDGET:
-        raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
-    planned = [labels for labels in at if labels <= len(control)]
-    if not planned:
-        return ()
-    own_N = own.of(slice(BUDGET)).right(control)
-    return tuple(_look(own_N[:labels], control.of(slice(labels)), pause) for labels in planned)
+    return compared(control, [own], at, pause)[0]
+
+
+def compared(
+    control: Labels, owns: Sequence[Labels], at: Sequence[int] = LOOKS, pause: Callable[[], None] = no_pause
+) -> list[tuple[Look, ...]]:
+    """The looks of several loops at one control set, each as if it were alone. Raises as `looks` does."""
+    for own in owns:
+        if len(own) < BUDGET:
+            raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
+    found: list[list[Look]] = [[] for _ in owns]
+    for labels in (labels for labels in at if labels <= len(control)):
+        judges = control.of(slice(labels))
+        divisions = _divisions(judges, pause)
+        for own, so_far in zip(owns, found, strict=True):
+            so_far.append(_look(own.of(slice(BUDGET)).right(judges), divisions))
+    return [tuple(of_own) for of_own in found]
 
 
 def at_random(control: Known) -> tuple[AtRandom, ...]:
@@ -168,13 +179,8 @@ def _at_random(control: Known, size: int) -> AtRandom:
     return AtRandom(size, mean, max(0.0, mean - WIDTH * error), min(1.0, mean + WIDTH * error))
 
 
-def _look(own_N: Array, control: Known, pause: Callable[[], None]) -> Look:
-    labels, heads = len(control), len(control) // BUDGET
-    rng = np.random.default_rng(labels)  # whoever looks again divides alike
-    divisions = []
-    for _ in range(DIVISIONS):
-        pause()
-        divisions.append(_divided(control, rng.permutation(labels)[: heads * BUDGET].reshape(heads, BUDGET)))
+def _look(own_N: Array, divisions: Sequence[_Division]) -> Look:
+    labels, heads = len(own_N), len(own_N) // BUDGET
     differences_N = own_N - np.mean([np.average(right, axis=0, weights=judges) for right, judges in divisions], axis=0)
     accuracies_VJ = [np.average(right, axis=1, weights=judges) for right, judges in divisions]
     of_tasks = max(float(np.var(differences_N, ddof=1)), 1 / labels) / labels
@@ -183,7 +189,17 @@ def _look(own_N: Array, control: Known, pause: Callable[[], None]) -> Look:
     return Look(labels, float(differences_N.mean()), (of_tasks + of_heads + of_luck) ** 0.5, of_luck**0.5)
 
 
-def _divided(control: Known, blocks_JB: Ints) -> tuple[Array, Bools]:
+def _divisions(control: Known, pause: Callable[[], None]) -> list[_Division]:
+    """The same ones for whoever looks again."""
+    rng, found = np.random.default_rng(len(control)), []
+    for _ in range(DIVISIONS):
+        pause()
+        blocks_JB = rng.permutation(len(control))[: len(control) // BUDGET * BUDGET].reshape(-1, BUDGET)
+        found.append(_divided(control, blocks_JB))
+    return found
+
+
+def _divided(control: Known, blocks_JB: Ints) -> _Division:
     """Where the head of each block is right, and which tasks are not of its block, hence judge it."""
     right_JN = np.array([control.of(block).right(control) for block in blocks_JB])
     judges_JN = np.ones(right_JN.shape, dtype=bool)

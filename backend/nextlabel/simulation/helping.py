@@ -131,11 +131,11 @@ def _replay(corpus: str, texts: Known, size: int, seed: int) -> _Replay:
 def _measured(replay: _Replay) -> Iterator[Measured]:
     by_chance = replay.by_chance(BUDGET, TRUE_HEADS)
     by_random = [(RANDOM, replay.rng.permutation(len(replay.pool))) for _ in range(RANDOM_ORDERS)]
-    for name, order in [(SERVED, replay.order), *by_random]:
-        own = order[:BUDGET]
-        looks = helping.looks(replay.control, replay.pool.of(own))
+    orders = [(SERVED, replay.order), *by_random]
+    looked = helping.compared(replay.control, [replay.pool.of(order[:BUDGET]) for _, order in orders])
+    for (name, order), looks in zip(orders, looked, strict=True):
         gains, errors = ([round(getattr(look, name), 5) for look in looks] for name in ("gain", "error"))
-        truth = round(replay.accuracy(own) - by_chance, 5)
+        truth = round(replay.accuracy(order[:BUDGET]) - by_chance, 5)
         said_at = next((look.labels for look in looks if look.helps), None)
         yield Measured(replay.corpus, replay.seed, name, truth, tuple(gains), tuple(errors), said_at)
 
