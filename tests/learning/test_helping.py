@@ -22,7 +22,7 @@ def plainly(control: Known, own: Known, labels: int) -> tuple[float, float, floa
     """Gain, error and luck at so many control labels."""
 
     def right_of(known: Known) -> list[bool]:
-        return list(fresh_head(known).predictions(control.features_ND) == control.targets_N)
+        return [bool(right) for right in fresh_head(known).predictions(control.features_ND) == control.targets_N]
 
     rng, by_own = np.random.default_rng(labels), right_of(own.of(slice(64)))
     shares, spreads, halves = [], [], []
