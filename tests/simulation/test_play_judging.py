@@ -11,7 +11,7 @@ from scipy import stats
 from helpers.paths import ROOT
 from nextlabel.errors import BadRunError
 from nextlabel.learning.judging import SKIPPED
-from nextlabel.problems.intervals import Interval, clopper_pearson, wilson
+from nextlabel.problems.intervals import Interval, clopper_pearson
 from nextlabel.problems.judgement import WIDE
 from nextlabel.problems.quality import Estimate
 from nextlabel.simulation import judging, project
@@ -192,7 +192,7 @@ def committed(figure: str) -> dict[tuple[str, int], Cell]:
     }
 
 
-@pytest.mark.parametrize(("figure", "least"), [(NEW, 0.93), (LEFT, 0.93), (RECALL, 0.97)])
+@pytest.mark.parametrize(("figure", "least"), [(NEW, 0.96), (LEFT, 0.96), (RECALL, 0.97)])
 def test_the_committed_figures_have_no_bias_and_cover_what_the_page_says(figure: str, least: float) -> None:
     cells = committed(figure)
     assert {corpus for corpus, _ in cells} == {"r8", "reviews-even", "spam"}
@@ -200,19 +200,6 @@ def test_the_committed_figures_have_no_bias_and_cover_what_the_page_says(figure:
         assert cell.replays == 1000
         assert abs(cell.bias) <= 3 * cell.standard_error
         assert cell.coverage >= least
-
-
-def test_where_what_is_left_is_covered_less_wilsons_interval_does_that_of_any_sample() -> None:
-    for labels in (100, 200, 300):
-        cell = committed(LEFT)["r8", labels]
-        counts = range(7 * labels // 100, labels // 10 + 1)
-        exact = [wilson_covers(cell.truth / cell.replays, count) for count in counts]
-        assert 0.89 < min(exact) < cell.coverage < max(exact)
-
-
-def wilson_covers(truth: float, count: int) -> float:
-    weights: list[float] = stats.binom(count, truth).pmf(np.arange(count + 1)).tolist()
-    return sum(weight for right, weight in enumerate(weights) if wilson(right, count).covers(truth))
 
 
 @pytest.mark.parametrize(("count", "shown", "bias", "coverage"), [(40, 0.04, 0.14, 0.61), (60, 0.78, 0.02, 0.98)])
@@ -233,7 +220,7 @@ def test_marks_are_needed_and_what_is_hardly_shown_looks_too_good() -> None:
     for corpus in PLAYED:
         cell = by_all[corpus, 300]
         assert -0.03 < cell.bias < min(-0.01, -3 * cell.standard_error)
-    assert 0.7 < by_all["r8", 300].coverage < 0.8
+    assert 0.88 < by_all["r8", 300].coverage < 0.89
     assert 0.075 < macro_f1["spam", 200].replays / PLAYED["spam"].replays < 0.085
     assert 0.07 < macro_f1["spam", 200].bias < 0.09
     assert macro_f1["spam", 200].coverage == 1
