@@ -106,6 +106,12 @@ def test_the_tables_count(row: str) -> None:
     assert row in helping.to_markdown(CELLS)
 
 
+def test_without_forecasts_the_page_has_no_table_of_them() -> None:
+    text = helping.to_markdown([cell for cell in CELLS if not isinstance(cell, Forecasted)])
+    assert "## Forecast" not in text
+    assert "| a | 128 | 2 | 0.150 | -0.010 | 1.00 | 0.50 |" in text
+
+
 @pytest.fixture(scope="module")
 def kept() -> list[Cell]:
     """The cells of the committed replays, in the order of the table."""

@@ -7,7 +7,7 @@ not played again.
 
 from collections.abc import Sequence
 
-from nextlabel.commands._common import positive
+from nextlabel.commands._common import whole_number
 from nextlabel.commands._frozen import frozen_parser, write_page
 from nextlabel.simulation import helping
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     """Parse the command line, play, write OUT/helping.md, print it."""
     parser = frozen_parser("play-helping", __doc__, "runs/helping")
     parser.add_argument(
-        "--forecasts", type=positive, default=10, metavar="N", help="of how many seeds to forecast (%(default)s)"
+        "--forecasts", type=whole_number, default=10, metavar="N", help="of how many seeds to forecast (%(default)s)"
     )
     options = parser.parse_args(arguments)
     plan = helping.HelpingPlan(options.seeds, options.forecasts, options.pool)

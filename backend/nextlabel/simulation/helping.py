@@ -252,6 +252,20 @@ truth is within 1.96 errors.
 
 {_table(served, _error_row, at_looks)}
 
+{_of_forecasts(forecasts)}## The next 64 labels
+
+D, the share of the pool whose predicted class changed over the last 64 labels; by how much the next 64 changed
+accuracy; the share of replays in which that was at most D, and at most D / 2.
+
+{_table(steps, _step_row, ("replays", "D", "next gain", "at most D", "at most D / 2"))}
+"""
+
+
+def _of_forecasts(forecasts: Sequence[Forecasted]) -> str:
+    """Nothing where none was made."""
+    if not forecasts:
+        return ""
+    return f"""\
 ## Forecast
 
 Gains in accuracy over random sampling at equal labels; the mean distance of forecast and truth; the share of replays in
@@ -260,12 +274,6 @@ random sampling needs, and how often that was so.
 
 {_table(forecasts, _forecast_row, FORECAST_HEAD)}
 
-## The next 64 labels
-
-D, the share of the pool whose predicted class changed over the last 64 labels; by how much the next 64 changed
-accuracy; the share of replays in which that was at most D, and at most D / 2.
-
-{_table(steps, _step_row, ("replays", "D", "next gain", "at most D", "at most D / 2"))}
 """
 
 
