@@ -64,7 +64,8 @@ class LabelConfig:
     names of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why
     not, and which fields around the texts are not read; `odd` what Label Studio's editor takes otherwise than it looks;
     `named` are all that the config has, `{{idx}}` and the like in the names of what is in a <Repeater> for the place of
-    an item. `since`: when a question was added to the form, by name. `changes`: when labels came and went, by question
+    an item. `since`: when a question was added to the form, or shown
+    by other conditions, by name. `changes`: when labels came and went, by question
     and label.
     """
 
