@@ -262,9 +262,9 @@ def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
     with_config = [{"topic": ("a",), "why": ("p",)}, {"topic": ("a",), "why": ()}, {"topic": ("b",)}, {"topic": ("b",)}]
     assert answers("--label-config", config) == with_config
     assert answers("--any-of", "why")[2] == {"topic": ("b",), "why": ()}
-    tasks[0]["annotations"] = [{"result": given(topic="a\u00a0", why="gone"), "lead_time": 1.0}]
-    path.write_text(json.dumps(tasks))
-    assert answers("--label-config", config)[0] == {"topic": ("a",)}, "spelt otherwise, and a label that is gone"
+    odd = {"result": given(topic="a\u00a0", why="gone"), "lead_time": 1.0}
+    path.write_text(json.dumps([*tasks, {"id": 4, "data": {"text": "text 4"}, "annotations": [odd]}]))
+    assert answers("--label-config", config)[4] == {"topic": ("a",)}, "spelt otherwise, and a label that is gone"
     path.write_text(json.dumps([{"text": "x", "topic": "a", "why": ["p"]}]))
     with pytest.raises(BadCorpusError, match="a labelling config goes with Label Studio's JSON export alone"):
         answers("--label-config", config)
