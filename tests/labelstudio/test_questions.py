@@ -131,7 +131,7 @@ IMPORTED = {"lead_time": None}
 
 def test_what_an_import_does_not_hold_says_nothing_and_an_empty_list_is_none() -> None:
     config = config_of(TOPIC, TONES, TREE.format(""))
-    none = {"tones": {"choices": []}, "tree": {"taxonomy": []}}
+    none: dict[str, dict[str, Any]] = {"tones": {"choices": []}, "tree": {"taxonomy": []}}
     topic = annotation(config, topic={"choices": ["news"]})
     told = annotation(config, topic={"choices": ["news"]}, **none)
     said = {"topic": ("news",), "tones": (), "tree": ()}
@@ -181,7 +181,8 @@ def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
 
 def test_who_answered_before_a_question_was_shown_to_more_people_was_not_asked() -> None:
     def added(before: str, after: str) -> list[str]:
-        return added_questions(*(view(text("text"), TOPIC, TONES, of) for of in (before, after)), NEW)
+        was, is_now = (view(text("text"), TOPIC, TONES, of) for of in (before, after))
+        return added_questions(was, is_now, NEW)
 
     always, other = FOLLOW_UP.replace(WHEN, ""), FOLLOW_UP.replace("sport,chess", "news,sport")
     region = FOLLOW_UP.replace(WHEN, REGION)

@@ -67,10 +67,7 @@ class ControlTag:
     @property
     def when(self) -> frozenset[tuple[str, frozenset[str], bool] | None]:
         """The conditions, in whatever order and wherever they are written."""
-        return frozenset(
-            condition and (condition.name, frozenset(condition.labels), condition.unless)
-            for condition in self.conditions
-        )
+        return frozenset((when.name, frozenset(when.labels), when.unless) if when else None for when in self.conditions)
 
     def takes(self, labels: Sequence[str]) -> bool:
         """Whether the editor ticks these as they are, and submits them."""
