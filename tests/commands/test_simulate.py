@@ -248,7 +248,8 @@ def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
 
     said = [given(topic="a", why="p"), given(topic="a"), given(topic="b"), given(topic="b", why="p")]
     tasks = [
-        {"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": result}]} for n, result in enumerate(said)
+        {"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": result, "lead_time": 1.0}]}
+        for n, result in enumerate(said)
     ]
     path.write_text(json.dumps(tasks))
 
@@ -261,6 +262,9 @@ def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
     with_config = [{"topic": ("a",), "why": ("p",)}, {"topic": ("a",), "why": ()}, {"topic": ("b",)}, {"topic": ("b",)}]
     assert answers("--label-config", config) == with_config
     assert answers("--any-of", "why")[2] == {"topic": ("b",), "why": ()}
+    odd = {"result": given(topic="a\u00a0", why="gone"), "lead_time": 1.0}
+    path.write_text(json.dumps([*tasks, {"id": 4, "data": {"text": "text 4"}, "annotations": [odd]}]))
+    assert answers("--label-config", config)[4] == {"topic": ("a",)}, "spelt otherwise, and a label that is gone"
     path.write_text(json.dumps([{"text": "x", "topic": "a", "why": ["p"]}]))
     with pytest.raises(BadCorpusError, match="a labelling config goes with Label Studio's JSON export alone"):
         answers("--label-config", config)
@@ -270,6 +274,27 @@ def test_a_labelling_config_tells_a_follow_up_that_was_not_shown_from_none(
     config.write_text("<View><!-- Größe --></View>", encoding="latin-1")
     with pytest.raises(RefusedConfigError, match=r"config\.xml is not UTF-8 \(byte 13\)\. Save it as UTF-8"):
         answers("--label-config", config)
+
+
+def test_a_labelling_config_tells_a_parent_that_was_clicked_from_all_below_it(
+    script: dict[str, Any], tmp_path: Path
+) -> None:
+    config, path = tmp_path / "config.xml", tmp_path / "tasks.json"
+    config.write_text(
+        '<View><Text name="text" value="$text"/><Choices name="q" toName="text" allowNested="true"><Choice value="A">'
+        '<Choice value="A1"/><Choice value="A2"/></Choice><Choice value="B"/></Choices></View>'
+    )
+    ticked = [[["A"], ["A", "A1"], ["A", "A2"]], [["B"]], [["A", "A1"]]]
+    items = [{"from_name": "q", "to_name": "text", "type": "choices", "value": {"choices": of}} for of in ticked]
+    tasks = [{"id": n, "data": {"text": f"text {n}"}, "annotations": [{"result": [of]}]} for n, of in enumerate(items)]
+    path.write_text(json.dumps(tasks))
+    options = ["--train", path, "--dev", path, "--text", "text", "--label", "q", "--label-config", config]
+    parser = script["make_parser"]()
+    data = script["read_data"](parser.parse_args([str(option) for option in options]), parser)
+    assert [label for _, label in data.train] == ["A", "B", "A > A1"]
+    path.write_text(json.dumps([{"text": "x", "q": "A"}, {"text": "y", "q": "B"}]))
+    with pytest.raises(BadCorpusError, match="a labelling config goes with Label Studio's JSON export alone"):
+        script["read_data"](parser.parse_args([str(option) for option in options]), parser)
 
 
 def introduced(

@@ -108,7 +108,7 @@ def annotation(config: LabelConfig, **values: Mapping[str, Any]) -> dict[str, An
         }
         for name, value in values.items()
     ]
-    return {"result": items, "created_at": "2026"}
+    return {"result": items, "created_at": "2026", "lead_time": 1.0}
 
 
 def predicted(config: LabelConfig, answer: str) -> dict[str, Any]:

@@ -199,6 +199,7 @@ LEADING = view(
         "own",
     ),
     tags("Choices", 'name="misspelt" choice="multiple" visibleWhen="choice_selected" whenTagName="nothing"', "always"),
+    tags("Choices", 'name="unled" choice="multiple" visibleWhen="choice-unselected" whenTagName="stars"', "rest"),
 )
 
 
@@ -211,18 +212,46 @@ def test_what_is_shown_goes_by_the_answers_that_are_read(editor: Editor) -> None
     def wait_for_boxes(*names: str) -> None:
         editor.page.wait_for_function(there, arg=json.dumps(names, separators=(",", ":")))
 
-    wait_for_boxes("fits", "fits not", "own", "always")
+    wait_for_boxes("fits", "fits not", "own", "always", "rest")
     editor.page.click("li.ant-rate-star >> nth=3")
     editor.page.click("input[name='own']")
     editor.page.click("input[name='fits not']")
-    wait_for_boxes("fits", "fits not", "always")
+    wait_for_boxes("fits", "fits not", "always", "rest")
     stored = editor.submit(task)
     assert items(stored["result"]).keys() == {"rel", "stars"}
     vote = to_vote(config, stored)
     assert vote is not None
-    assert decoded(vote.label) == {"rel": ("fits not",), "stars": ("4",), "misspelt": ()}
-    seen = {"rel": True, "stars": True, "followed": None, "kind": False, "misspelt": True}
+    assert decoded(vote.label) == {"rel": ("fits not",), "stars": ("4",), "misspelt": (), "unled": ()}
+    seen = {"rel": True, "stars": True, "followed": None, "kind": False, "misspelt": True, "unled": True}
     assert config.seen(decoded(vote.label)) == seen
+
+
+TWINS = view(
+    text("text"),
+    """<Choices name="q" toName="text" allowNested="true">
+      <Choice value="A"><Choice value="A1"/><Choice value="Other"/></Choice>
+      <Choice value="B"><Choice value="B1"/><Choice value="Other"/></Choice></Choices>""",
+    tags(
+        "Choices",
+        'name="w" choice="multiple" visibleWhen="choice-selected" whenTagName="q" whenChoiceValue="Other"',
+        "odd",
+    ),
+)
+
+
+@pytest.mark.parametrize(("which", "answer"), [(0, {"q": ("A > Other",), "w": ()}), (1, {"q": ("B > Other",)})])
+def test_of_two_labels_with_one_name_a_follow_up_goes_by_the_first(
+    editor: Editor, which: int, answer: dict[str, tuple[str, ...]]
+) -> None:
+    task = editor.open(TWINS)
+    editor.page.click(f"input[name='Other'] >> nth={which}")
+    editor.page.wait_for_function(
+        "seen => [...document.querySelectorAll(\"input[name='odd']\")].some(one => one.checkVisibility()) === seen",
+        arg="w" in answer,
+    )
+    vote = to_vote(parse_label_config(TWINS, NEW), editor.submit(task))
+    assert vote is not None
+    assert decoded(vote.label) == answer
 
 
 def test_a_guess_of_what_is_listed_twice_would_stop_submit(editor: Editor) -> None:

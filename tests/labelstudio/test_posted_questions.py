@@ -151,6 +151,22 @@ POSTED: dict[str, Posted] = {
             ([chosen("what", ["Food", "Soup"])], {"what": {"Food > Soup"}}),
         ],
     ),
+    "a reason after one of two labels with the same name": (
+        f"""<View>{TEXT}<Choices name="what" toName="text" allowNested="true">
+          <Choice value="Bill"><Choice value="Late"/><Choice value="Other"/></Choice>
+          <Choice value="Login"><Choice value="Code"/><Choice value="Other"/></Choice></Choices>
+        <Choices name="words" toName="text" choice="multiple" visibleWhen="choice-selected" whenTagName="what"
+          whenChoiceValue="Other"><Choice value="odd"/></Choices></View>""",
+        {
+            "what": ("Bill", "Bill > Late", "Bill > Other", "Login", "Login > Code", "Login > Other"),
+            "words": ("odd",),
+        },
+        0,
+        [  # the editor looks at the first label of that name alone
+            ([chosen("what", ["Bill", "Other"])], {"what": {"Bill > Other"}, "words": set()}),
+            ([chosen("what", ["Login", "Other"])], {"what": {"Login > Other"}}),
+        ],
+    ),
     "a flat list that may be nested, and a follow-up in boxes": (
         f"""<View>{TEXT}<View style="padding: 1em"><Header value="Which team?"/>
         <Choices name="team" toName="text" choice="single" showInLine="true" allowNested="true">
@@ -183,7 +199,7 @@ def test_what_a_posted_form_asks_and_what_its_answers_say(form: Posted) -> None:
     assert {control.name: control.labels for control in config.asked} == asked
     assert len(config.unlearned) == unlearned
     for result, expected in results:
-        vote = to_vote(config, {"result": result, "created_at": "2026-05-01T00:00:00Z"})
+        vote = to_vote(config, {"result": result, "created_at": "2026-05-01T00:00:00Z", "lead_time": 1.0})
         answer = config.question.consensus([vote]) if vote else None
         said = decoded(answer or "") or ({config.asked[0].name: (answer,)} if answer else {})
         assert {name: set(labels) for name, labels in said.items()} == expected

@@ -13,9 +13,18 @@ from helpers.controls import CONTROLS, NESTED, NEW, TREE, annotation, config_of,
 from helpers.labelling_configs import text, view
 from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.config import MOST_LABELS, LabelConfig, added_questions, changed_labels, parse_label_config
+from nextlabel.labelstudio.config import (
+    MOST_LABELS,
+    TOO_MANY,
+    UNCLEAR,
+    LabelConfig,
+    added_questions,
+    changed_labels,
+    parse_label_config,
+)
 from nextlabel.labelstudio.connection import said_of
 from nextlabel.labelstudio.controls import results
+from nextlabel.labelstudio.controls.conditions import CHOSEN, NOT_CHOSEN
 from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
@@ -117,6 +126,40 @@ def test_nothing_ticked_is_an_answer_and_nothing_chosen_of_one_is_none() -> None
     assert to_vote(config, {"result": [], "was_cancelled": True}) is None
 
 
+IMPORTED = {"lead_time": None}
+
+
+def test_what_an_import_does_not_hold_says_nothing_and_an_empty_list_is_none() -> None:
+    config = config_of(TOPIC, TONES, TREE.format(""))
+    none: dict[str, dict[str, Any]] = {"tones": {"choices": []}, "tree": {"taxonomy": []}}
+    topic = annotation(config, topic={"choices": ["news"]})
+    told = annotation(config, topic={"choices": ["news"]}, **none)
+    said = {"topic": ("news",), "tones": (), "tree": ()}
+    for given, expected in ((topic | IMPORTED, {"topic": ("news",)}), (told | IMPORTED, said), (topic, said)):
+        vote = to_vote(config, given)
+        assert vote is not None
+        assert decoded(vote.label) == expected
+        assert why_no_vote(config, given) == ""
+    nothing = annotation(config) | IMPORTED
+    assert (to_vote(config, nothing), why_no_vote(config, nothing)) == (None, "nothing is chosen")
+    # Where nothing else is asked, who hands in nothing says none.
+    alone = config_of(TONES)
+    for given in (annotation(alone), annotation(alone, tones={"choices": []})):
+        vote = to_vote(alone, given | IMPORTED)
+        assert vote is not None
+        assert decoded(vote.label) == {"tones": ()}
+    one = config_of(TOPIC)
+    assert to_vote(one, annotation(one, topic={"choices": []})) is None
+
+
+def test_who_must_tick_something_has_not_said_none() -> None:
+    for required in (TONES.replace("choice=", 'required="true" choice='), TREE.format('required="true"')):
+        config = config_of(TOPIC, required)
+        assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
+        assert config.reading != config_of(TOPIC, required.replace('required="true"', "")).reading
+    assert answers_of(config_of(TOPIC, TONES), topic={"choices": ["news"]}) == {"topic": ("news",), "tones": ()}
+
+
 def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
     options = ProjectOptions(defaults=LATEST, asked_since={"tones": "2026-05-01T00:00:00Z"})
     config = parse_label_config(view(text("text"), TOPIC, TONES), options)
@@ -134,6 +177,29 @@ def test_who_answered_before_a_question_was_added_was_not_asked() -> None:
     # The field that was chosen since is none that the form had before.
     chosen = ProjectOptions(defaults=LATEST, fields=("body",))
     assert added_questions(view(text("text"), TONES), view(text("body"), TONES.replace("text", "body")), chosen) == []
+
+
+def test_who_answered_before_a_question_was_shown_to_more_people_was_not_asked() -> None:
+    def added(before: str, after: str) -> list[str]:
+        was, is_now = (view(text("text"), TOPIC, TONES, of) for of in (before, after))
+        return added_questions(was, is_now, NEW)
+
+    always, other = FOLLOW_UP.replace(WHEN, ""), FOLLOW_UP.replace("sport,chess", "news,sport")
+    region = FOLLOW_UP.replace(WHEN, REGION)
+    for before, after in ((FOLLOW_UP, always), (FOLLOW_UP, other), (region, always), (always, FOLLOW_UP)):
+        assert added(before, after) == ["which"]
+    moved = f"<View {WHEN.replace('sport,chess', 'chess,sport')}>{always}</View>"
+    assert added(FOLLOW_UP, moved) == added(always, always) == []
+    chained = FOLLOW_UP.replace("which", "rest").replace(WHEN, WHEN.replace("topic", "which").replace("sport", "run"))
+    assert added(FOLLOW_UP + chained, always + chained) == ["which", "rest"], "what follows it is seen by others, too"
+    options = ProjectOptions(defaults=LATEST, asked_since={"which": "2026-05-01T00:00:00Z"})
+    config = parse_label_config(view(text("text"), TOPIC, always), options)
+    given = annotation(config, topic={"choices": ["news"]})
+    answers = [to_vote(config, given | {"created_at": f"2026-0{month}-09T00:00:00Z"}) for month in (4, 5)]
+    assert [vote and dict(decoded(vote.label)) for vote in answers] == [
+        {"topic": ("news",)},
+        {"topic": ("news",), "which": ()},
+    ]
 
 
 def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_tasks_are_read() -> None:
@@ -312,6 +378,30 @@ def test_a_prediction_in_a_shape_that_the_editor_does_not_tick_is_not_shown() ->
     assert vote.label == "a", "what was stored of it is read"
 
 
+def test_a_parent_that_was_clicked_before_more_came_below_it_is_still_that_parent() -> None:
+    before, after = (
+        config_of(NESTED.format("").replace('"A2"/>', f'"A2"/>{more}')) for more in ("", '<Choice value="A3"/>')
+    )
+    given = annotation(before, q={"choices": [["A"], ["A", "A1"], ["A", "A2"]]})
+    assert before.reading != after.reading, "it is read again, and comes to the same"
+    for config in (before, after):
+        vote = to_vote(config, given)
+        assert vote is not None
+        assert vote.label == "A"
+
+
+def test_a_follow_up_of_nested_choices_goes_by_the_first_of_several_with_its_name_and_of_a_tree_by_all() -> None:
+    twice = """<{} toName="text"><Choice value="A"><Choice value="A1"/><Choice value="Other"/></Choice>
+      <Choice value="B"><Choice value="B1"/><Choice value="Other"/></Choice></{}>"""
+    choices = twice.format('Choices name="topic" allowNested="true"', "Choices")
+    tree = twice.format('Taxonomy name="topic"', "Taxonomy")
+    which = FOLLOW_UP.replace("sport,chess", "Other")
+    for control, key, seen in ((choices, "choices", {"A"}), (tree, "taxonomy", {"A", "B"})):
+        config = config_of(control, which)
+        asked = {of for of in "AB" if "which" in answers_of(config, topic={key: [[of, "Other"]]})}
+        assert asked == seen
+
+
 def test_labels_of_each_task_are_no_fixed_set_unless_an_alias_is_stored_for_them() -> None:
     shown = '<Choices name="q" toName="text"><Choice value="$first" {}/><Choice value="none"/></Choices>'
     with pytest.raises(RefusedConfigError, match=r"words of each task in the place of \$first.* alias"):
@@ -411,10 +501,10 @@ def test_what_ties_regions_or_is_of_a_text_itself_does_not_make_an_answer_doubtf
         {"from_id": "a", "to_id": "b", "type": "relation", "direction": "right"},
         {"from_name": "text", "to_name": "text", "type": "chatmessage", "value": {}},
     ]
-    vote = to_vote(config, {"result": beside, "created_at": "2026"})
+    vote = to_vote(config, {"result": beside, "created_at": "2026", "lead_time": 1.0})
     assert vote is not None
     assert dict(decoded(vote.label)) == {"tones": ()}
-    assert why_no_vote(config, {"result": beside}) == ""
+    assert why_no_vote(config, {"result": beside, "lead_time": 1.0}) == ""
     assert why_no_vote(config_of(TOPIC), {"result": beside[:2]}) == "only other questions are answered: ner"
 
 
@@ -456,10 +546,64 @@ def test_what_follows_stars_is_never_shown_and_nobody_says_none_of_it() -> None:
     for follow_up in (which, which.replace('whenChoiceValue="4"', "")):
         config = config_of(stars, follow_up)
         assert answers_of(config, topic={"rating": 4}) == {"topic": ("4",)}
-        assert [said.split(">")[1][:20] for said in config.odd] == [" is never shown: som"]
+        assert " is never shown: something may follow" in config.odd[0]
+        assert config.odd[1:] == (UNCLEAR.format("which"),)
         probs_C = np.array([0, 0, 0, 1, 0, 0.9, 0.9])
         [item] = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
         assert item["value"] == {"rating": 4}
+
+
+def test_what_waits_for_nothing_to_be_chosen_of_stars_is_always_shown() -> None:
+    unless = WHEN.replace(CHOSEN, NOT_CHOSEN).replace(' whenChoiceValue="sport,chess"', "")
+    for of, name in ((tags("Rating", 'name="topic"'), "topic"), (TOPIC, "nowhere")):
+        follow_up = FOLLOW_UP.replace(WHEN, unless.replace('"topic"', f'"{name}"'))
+        config = config_of(of, follow_up)
+        assert config.seen({})["which"] is True
+        assert answers_of(config) == {"which": ()}
+        assert [f'whenTagName="{name}"> is always shown: something may follow' in said for said in config.odd] == [True]
+    # With a value, and of choices that are not learnt, nobody can tell.
+    for follow_up in (FOLLOW_UP.replace(CHOSEN, NOT_CHOSEN), FOLLOW_UP.replace(WHEN, unless)):
+        first = tags("Rating", 'name="topic"') if "whenChoiceValue" in follow_up else DYNAMIC
+        assert config_of(first, follow_up, TONES).seen({})["which"] is None
+
+
+DYNAMIC = '<Choices name="topic" toName="text" value="$options"/>'
+
+
+def test_a_condition_without_the_name_of_what_it_follows_is_said() -> None:
+    config = config_of(TOPIC, FOLLOW_UP.replace('whenTagName="topic"', ""))
+    assert config.odd == (
+        f'<Choices visibleWhen="{CHOSEN}"> has no whenTagName: it goes by whatever is chosen in any <Choices>.',
+        UNCLEAR.format("which"),
+    )
+    assert UNCLEAR.format("which").removesuffix(".") in said_of(config)
+    assert ".;" not in said_of(config)
+
+
+def test_an_alias_against_a_sign_in_a_label_does_not_turn_older_answers_into_another_label() -> None:
+    tree = """<Taxonomy name="t" toName="text"><Choice value="A"><Choice value="B"/></Choice>
+      <Choice value="A > B" alias="ab"/></Taxonomy>"""
+    config = config_of(tree)
+    assert answers_of(config, t={"taxonomy": [["A", "B"]]}) == {"t": ("A > B",)}
+    assert answers_of(config, t={"taxonomy": [["ab"]]}) == {"t": ("ab",)}
+    assert answers_of(config, t={"taxonomy": [["A > B"]]}) == {}, "which of them that was is not known"
+
+
+def test_what_stands_inside_of_a_choice_in_the_place_of_its_value_is_said() -> None:
+    inside = TOPIC.replace('<Choice value="news"/>', '<Choice value="news" {}>News</Choice>')
+    [said] = config_of(inside.format("")).odd
+    assert said.startswith('<Choices name="topic"> has <Choice value="news">News</Choice>: Label Studio')
+    assert (
+        config_of(inside.format('alias="n"')).odd == config_of(inside.replace(">News<", ">news<").format("")).odd == ()
+    )
+
+
+def test_what_the_editor_cannot_give_is_no_label() -> None:
+    twin = '<Choice value="Dog"/><Choice value="Dog" alias="hound"><Choice value="Small"/></Choice>'
+    assert config_of(TREE.format("").replace('<Choice value="Dog"/>', twin)).labels == config_of(TREE.format("")).labels
+    for control in (TOPIC, TREE.format("")):
+        with pytest.raises(RefusedConfigError, match=r"empty|with names"):
+            config_of(control.replace("<Choice ", '<Choice alias="" ', 1).replace('alias="an"', ""))
 
 
 def test_a_sign_between_the_parts_of_a_path_may_stand_in_a_label() -> None:
@@ -499,10 +643,13 @@ def test_a_condition_that_waits_for_what_is_not_there_is_said() -> None:
     for value in ("News", " news", "chess"):
         said = config_of(TOPIC, FOLLOW_UP.replace("sport,chess", f"sport,{value}")).odd
         assert [f"topic has no label {value!r}, to the letter." in one for one in said] == [True]
+        unless = FOLLOW_UP.replace("sport,chess", value).replace(CHOSEN, NOT_CHOSEN)
+        [hidden] = config_of(TOPIC, unless).odd
+        assert f'whenChoiceValue="{value}"> is hidden by what nobody can choose' in hidden
     assert "and nowhere is none" in config_of(TOPIC, FOLLOW_UP.replace('"topic"', '"nowhere"')).odd[0]
     assert config_of(TOPIC, FOLLOW_UP.replace(",chess", "")).odd == ()
     dynamic = '<Choices name="topic" toName="text" value="$options"/>'
-    assert config_of(dynamic, FOLLOW_UP, TONES).odd == ()
+    assert config_of(dynamic, FOLLOW_UP, TONES).odd == (UNCLEAR.format("which"),)
     repeated = f'<Repeater on="$x">{FOLLOW_UP}</Repeater>'
     assert config_of(TOPIC, repeated).odd == ()
 
@@ -649,6 +796,11 @@ REFUSED = {
     "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
     "a tree that marks regions": (TREE.format('labeling="true"'), "labels parts of a task"),
     "what nobody sees": (f'<View style="Display : none">{TOPIC}</View>', "take the style away"),
+    "two texts to compare, with a blank": (
+        '<Text name="b" value="$b"/><Pairwise name="p" toName="text, b"/>',
+        "a blank",
+    ),
+    "a text to compare with itself": ('<Text name="b" value="$b"/><Pairwise name="p" toName="b,b"/>', "Name two"),
     "one text to compare": ('<Pairwise name="p" toName="text"/>', "compares no two texts"),
     "pictures to compare": (
         '<Image name="a" value="$a"/><Image name="b" value="$b"/><Pairwise name="p" toName="a,b"/>',
@@ -694,7 +846,7 @@ def test_what_cannot_be_read_is_no_answer_and_is_said() -> None:
 def test_what_is_not_learnt_beside_does_not_make_an_answer_doubtful() -> None:
     config = config_of(TONES, tags("TextArea", 'name="why"'))
     words = {"from_name": "why", "to_name": "text", "type": "textarea", "value": {"text": ["so"]}}
-    vote = to_vote(config, {"result": [words], "created_at": "2026"})
+    vote = to_vote(config, {"result": [words], "created_at": "2026", "lead_time": 1.0})
     assert vote is not None
     assert dict(decoded(vote.label)) == {"tones": ()}
 
@@ -755,10 +907,11 @@ def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
     assert config.unlearned == ("<Repeater> asks about each item of a list: it is not learnt.",)
     item = {"from_name": "q_0.a", "to_name": "turn_0", "type": "choices", "value": {"choices": ["a"]}}
     several = [{**item, "from_name": f"q_{number}.a"} for number in (0, 11)]
-    vote = to_vote(config, {"result": several, "created_at": "2026"})
+    submitted = {"result": several, "created_at": "2026", "lead_time": 1.0}
+    vote = to_vote(config, submitted)
     assert vote is not None
     assert decoded(vote.label) == {"tones": ()}, "nothing is ticked, and that is an answer"
-    assert why_no_vote(config, {"result": several}) == ""
+    assert why_no_vote(config, submitted) == ""
     for name in ("q_0_a", "q_x.a", "q_0.ab"):
         other = {"result": [{**item, "from_name": name}], "created_at": "2026"}
         assert why_no_vote(config, other) == f"the labelling config has no question {name}"
@@ -768,14 +921,11 @@ def test_what_is_repeated_is_not_learnt_and_a_control_beside_is() -> None:
 
 LOOKS = {
     "Choices": (
-        'required="true" requiredMessage="!" hint="h" showInline="true" layout="select" readonly="true" '
+        'requiredMessage="!" hint="h" showInline="true" layout="select" readonly="true" '
         'whenTagName="tones" style="color: red"'
     ),
     "Choice": 'hint="h" hotkey="1" html="&lt;b&gt;x&lt;/b&gt;" color="red" background="red" style="color: red"',
-    "Taxonomy": (
-        'required="true" placeholder="p" minWidth="1px" maxWidth="9px" showFullPath="true" pathSeparator=" > " '
-        'legacy="true"'
-    ),
+    "Taxonomy": ('placeholder="p" minWidth="1px" maxWidth="9px" showFullPath="true" pathSeparator=" > " legacy="true"'),
     "Rating": 'required="true" defaultValue="2" size="small" icon="heart" hotkey="r"',
     "Number": 'required="true" defaultValue="2" slider="true" hotkey="n"',
     "Text": (
@@ -810,6 +960,7 @@ def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
         "TextArea": "asks for words",
         "DateTime": "asks for a date",
         "Ranker": "asks for an order",
+        "ReactCode": "asks what its own code asks",
         "Labels": "marks regions",
         "Brush": "marks regions",
     }.items(),
@@ -829,7 +980,7 @@ def test_what_narrows_a_region_down_tells_no_more_of_who_saw_a_control() -> None
             config = config_of(TOPIC, tags("Labels", 'name="ner"'), follow_up)
             assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
             assert answers_of(config, which={"choices": ["a"]}) == {"which": ("a",)}
-            assert (config.asked[1].guessable, config.odd) == (False, ())
+            assert (config.asked[1].guessable, config.odd) == (False, (UNCLEAR.format("which"),))
 
 
 def test_what_marks_regions_is_named_whatever_it_marks() -> None:
@@ -867,10 +1018,21 @@ def test_a_follow_up_of_a_tree_goes_by_the_last_part_of_a_path_as_people_read_it
     assert answers_of(config, tree={"taxonomy": [["an", "Dog"]]}) == {"tree": ("an > Dog",)}
 
 
-def test_a_form_of_too_many_labels_is_refused_with_what_to_do() -> None:
-    many = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(MOST_LABELS)))
-    with pytest.raises(RefusedConfigError, match=f"have {MOST_LABELS + 2} labels, {MOST_LABELS} at most"):
-        config_of(TOPIC, many)
+def test_of_too_many_labels_the_largest_question_is_named_as_not_learnt_and_the_others_are_served() -> None:
+    leaves = "".join(f'<Choice value="leaf {i}"/>' for i in range(MOST_LABELS))
+    for most in ("", 'maxUsages="1"'):
+        tree = f'<Taxonomy name="tree" toName="text" {most}>{leaves}</Taxonomy>'
+        after = 'visibleWhen="choice-selected" whenTagName="tree"'
+        config = config_of(TOPIC, tree, TONES, FOLLOW_UP.replace(WHEN, after))
+        assert [control.name for control in config.asked] == ["topic", "tones", "which"]
+        assert config.unlearned == (TOO_MANY.format("tree", MOST_LABELS, MOST_LABELS),)
+        assert config.odd == (UNCLEAR.format("which"),), "nobody can tell what a tree that is not learnt shows"
+    assert len(config_of(tree).labels) == MOST_LABELS
+    few = parse_label_config(view(text("text"), TOPIC, tree), replace(NEW, ignored_labels=("leaf 1", "leaf 2")))
+    assert len(few.labels) == MOST_LABELS
+    many = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(MOST_LABELS + 1)))
+    with pytest.raises(RefusedConfigError, match=f"have {MOST_LABELS + 1} labels, {MOST_LABELS} at most"):
+        config_of(many)
 
 
 def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from nextlabel.learning.strategies import STRATEGIES
 from nextlabel.model import checkpoints
 from nextlabel.simulation import baselines, frozen_default, head_order, session
 from nextlabel.simulation.datasets import corpora, fetched, textsets
+from nextlabel.simulation.datasets.exports import Labels
 from nextlabel.simulation.datasets.forms import Columns
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.experiment import ExperimentPlan, Make
@@ -189,7 +190,7 @@ def _of_files(options: argparse.Namespace) -> TextSet:
 
 
 def _as_configured(columns: Columns, path: Path) -> Columns:
-    """Questions of the kinds that a labelling config says, answered where it showed them."""
+    """Questions of the kinds that a labelling config says, with answers as the live loop reads them."""
     # Simulations run where what reads XML is not installed.
     from nextlabel.labelstudio.config import parse_label_config
     from nextlabel.labelstudio.tasks import to_vote
@@ -210,11 +211,14 @@ def _as_configured(columns: Columns, path: Path) -> Columns:
         )
     any_of, ordered = (tuple(name for name in kinds if kinds[name] == kind) for kind in (ANY_OF, ORDERED))
 
-    def answered_in(annotation: Mapping[str, object]) -> Collection[str]:
+    def said(annotation: Mapping[str, object]) -> Labels:
         vote = to_vote(config, annotation)
-        return () if vote is None else decoded(vote.label) if config.question.layout else kinds
+        answer = config.question.consensus([vote]) if vote else None
+        if answer is None:
+            return {}
+        return decoded(answer) if config.question.layout else {config.from_name: (answer,)}
 
-    return replace(columns, any_of=any_of, ordered=ordered, answered_in=answered_in)
+    return replace(columns, any_of=any_of, ordered=ordered, said=said)
 
 
 def _of_hub(options: argparse.Namespace) -> TextSet:

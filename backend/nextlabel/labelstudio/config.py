@@ -36,10 +36,17 @@ INDEX = re.compile(r"\{\{.*?\}\}")  # in the names of what is in a <Repeater>
 DEEPEST = 100  # tags in tags of a labelling config
 MAX_CONFIG = 2**20  # characters of a labelling config
 MOST_LABELS = 500  # of several questions: what is kept of a text must not fill more than a page of memory
+TOO_MANY = (
+    "The question {} has {} labels, and those of a form have {} at most together: it is not learnt. To have it learnt, "
+    "ignore some with `nextlabel connect --project ID --ignore-label LABEL`; it can stay as it is."
+)
+UNCLEAR = (
+    "Who sees the question {} cannot be told from answers: no guess of it is shown, and nothing ticked says nothing."
+)
 FROM_THE_BEGINNING = ""  # as a time, before all others
 NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
-OF_FORMS = 2  # the same, where anything but one plain choice is asked
+OF_FORMS = 3  # the same, where anything but one plain choice is asked
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ class LabelConfig:
     names of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why
     not, and which fields around the texts are not read; `odd` what Label Studio's editor takes otherwise than it looks;
     `named` are all that the config has, `{{idx}}` and the like in the names of what is in a <Repeater> for the place of
-    an item. `since`: when a question was added to the form, by name. `changes`: when labels came and went, by question
+    an item. `since`: when a question was added to the form, or shown
+    by other conditions, by name. `changes`: when labels came and went, by question
     and label.
     """
 
@@ -92,7 +100,10 @@ class LabelConfig:
         """Digest of all that decides how a task is read. While it stands, a local copy of the tasks stands too."""
         known: tuple[object, ...] = (READING, self.from_name, self.texts, self.chosen)
         if self.controls:
-            known += tuple((control.name, control.kind, control.key, control.conditions) for control in self.controls)
+            known += tuple(
+                (control.name, control.kind, control.key, control.conditions, control.required, control.leaves)
+                for control in self.controls
+            )
             known += (OF_FORMS, sorted(self.since.items()), self._deciding)
         if self.control != NO_CONTROL:
             known += (self.control,)
@@ -175,13 +186,13 @@ class LabelConfig:
             chosen = bool(set(given) & set(condition.labels)) if condition.labels else bool(given)
             return chosen != condition.unless
 
-        for control in self._leading_first:
+        for control in self.leading_first:
             each = [holds(condition) for condition in control.conditions]
             found[control.name] = False if False in each else None if None in each else True
         return {control.name: found[control.name] for control in self.asked}
 
     @cached_property
-    def _leading_first(self) -> list[ControlTag]:
+    def leading_first(self) -> list[ControlTag]:
         """The controls asked, each after those by whose answers it is shown. Without recursion: a chain may be long."""
         of = {control.name: control for control in self.asked}
         found, begun, waiting = dict[str, ControlTag](), set[str](), list(reversed(of))
@@ -223,7 +234,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
     root = _parse_xml(xml)
     texts = texts_of(root, options.fields)
     found, others = reading.read(root, texts.names, texts.beside)
-    controls = _in_use(found, options)
+    controls, too_many = _in_use(found, options)
     first, ignored = controls[0], options.ignored_labels
     rules = (options.label_map, ignored, options.question_weights, options.combine_questions)
     return LabelConfig(
@@ -243,8 +254,8 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         combine=options.combine_questions,
         since=options.asked_since,
         changes=options.label_changes,
-        unlearned=(*others, *texts.around),
-        odd=tuple(odd(root)),
+        unlearned=(*others, *too_many, *texts.around),
+        odd=(*odd(root), *(UNCLEAR.format(control.name) for control in controls if not control.guessable)),
         named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
         counting=options.counting,
@@ -260,15 +271,30 @@ def _hold_out_of(options: ProjectOptions) -> HoldOut:
     return HoldOut(options.control_seed, of, options.counting.since) if of else NO_HOLD_OUT
 
 
-def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[ControlTag, ...]:
-    """A project that was connected when one plain choice was all that was served goes on with it alone; whether it is
-    shown by answers to others cannot be told then."""
+def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[tuple[ControlTag, ...], list[str]]:
+    """What is learnt, and a sentence on each control with too many labels for that. A project that was connected when
+    one plain choice was all that was served goes on with it alone. Whether what is left is shown by answers to others
+    cannot be told then."""
     plain = tuple(filter(_is_plain, controls))
-    if options.defaults != OF_0_1_0 or len(plain) != 1:
-        return controls
-    [one] = plain
-    own = tuple(condition if condition and condition.name == one.name else None for condition in one.conditions)
-    return (replace(one, conditions=own),)
+    if options.defaults == OF_0_1_0 and len(plain) == 1:
+        return _left_of(plain), []
+    count = {control.name: len({*control.labels} - {*options.ignored_labels}) for control in controls}
+    left = list(controls)
+    while len(left) > 1 and sum(count[control.name] for control in left) > MOST_LABELS:
+        left.remove(max(reversed(left), key=lambda control: count[control.name]))
+    too_many = (control.name for control in controls if control not in left)
+    return _left_of(left), [TOO_MANY.format(name, count[name], MOST_LABELS) for name in too_many]
+
+
+def _left_of(controls: Sequence[ControlTag]) -> tuple[ControlTag, ...]:
+    names = {control.name for control in controls}
+    return tuple(
+        replace(
+            control,
+            conditions=tuple(when if when and when.name in names else None for when in control.conditions),
+        )
+        for control in controls
+    )
 
 
 def _plain(name: str, to_name: str, labels: tuple[str, ...], shown_as: Mapping[str, str]) -> ControlTag:
@@ -286,13 +312,20 @@ def _is_form(controls: Sequence[ControlTag]) -> bool:
 
 
 def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
-    """Questions of which any labels may be given that a form has and had not before."""
+    """Questions of which any labels may be given that a form has and had not before, or that it shows by other
+    conditions since, their own or those of what they follow: who saw them before cannot be told any more."""
     try:  # the fields that were chosen since may be none of it
-        known = {control.name for control in parse_label_config(before, replace(options, fields=())).asked}
+        known = {
+            control.name: control.when for control in parse_label_config(before, replace(options, fields=())).asked
+        }
     except RefusedConfigError:
         return []
-    asked = parse_label_config(after, options).asked
-    return [control.name for control in asked if control.kind == ANY_OF and control.name not in known]
+    config, otherwise = parse_label_config(after, options), set[str]()
+    for control in config.leading_first:
+        leading = {condition.name for condition in control.conditions if condition}
+        if known.get(control.name) != control.when or leading & otherwise:
+            otherwise.add(control.name)
+    return [control.name for control in config.asked if control.kind == ANY_OF and control.name in otherwise]
 
 
 def changed_labels(before: str, after: str, options: ProjectOptions, when: str) -> LabelChanges:

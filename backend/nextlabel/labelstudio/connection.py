@@ -359,8 +359,8 @@ def said_of(config: LabelConfig) -> str:
     }
     mapped = "".join(f"; {old} counts as {new}" for old, new in meant.items() if new is not None)
     ignored = f"; ignored: {', '.join(config.ignored)}" if config.ignored else ""
-    others = "".join(f"; {why}" for why in (*config.unlearned, *config.odd))
-    return f"{kind} {fields}; {_asked(config)}{mapped}{ignored}{others}"
+    others = " ".join((*config.unlearned, *config.odd)).removesuffix(".")
+    return f"{kind} {fields}; {_asked(config)}{mapped}{ignored}" + (f". {others}" if others else "")
 
 
 HOW_MANY = {ONE_OF: "one of", ANY_OF: "any of", ORDERED: "a step from"}

@@ -89,16 +89,19 @@ def _given(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> str
 
 def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> Answers:
     """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
-    is answered with none where there is nothing: Label Studio stores no item for that. But where there is something
-    that cannot be read, or that answers another form, nothing ticked says nothing. What the person did not see is not
-    answered: of some controls Label Studio stores a guess or a default value even then."""
+    is answered with none where there is nothing: Label Studio's editor stores no item for that, and submits nothing
+    where something is required. But where there is something that cannot be read, or that answers another form, nothing
+    ticked says nothing, and nor does it in what was imported with answers to other questions: an empty list does. What
+    the person did not see is not answered: of some controls Label Studio stores a guess or a default value even
+    then."""
     given, found = _given_to(config, annotation), results.names_of(annotation.get("result"))
-    unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name, ()))}
+    unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name))}
     seen = config.seen({name: _meant(config, name, labels) for name, labels in given.items()}, unclear)
     answers = {name: labels for name, labels in given.items() if seen[name] is not False}
-    if config.strange(found):
+    if config.strange(found) or not (is_by_hand(annotation) or (len(config.asked) == 1 and not found)):
         return answers
-    unmarked = (control.name for control in config.asked if control.kind == ANY_OF and control.name not in found)
+    may_be_none = (control.name for control in config.asked if control.kind == ANY_OF and not control.required)
+    unmarked = (name for name in may_be_none if name not in found)
     return {**answers, **{name: () for name in unmarked if seen[name] and when >= config.since.get(name, "")}}
 
 
@@ -110,13 +113,15 @@ def _meant(config: LabelConfig, question: str, labels: Sequence[str]) -> tuple[s
 def _given_to(config: LabelConfig, annotation: Mapping[str, Any]) -> Answers:
     """What is given to each question, seen or not, where it is as many labels as may be given."""
     given = {control.name: tuple(_labels_in(config, control, _items(control, annotation))) for control in config.asked}
-    any_of = {control.name for control in config.asked if control.kind == ANY_OF}
-    return {name: labels for name, labels in given.items() if labels and (name in any_of or len(labels) == 1)}
+    any_of = {control.name: control for control in config.asked if control.kind == ANY_OF}
+    none = {name for name, of in any_of.items() if results.say_none(_items(of, annotation), of.key)}
+    read = {name for name, labels in given.items() if len(labels) == 1 or (labels and name in any_of)}
+    return {name: labels for name, labels in given.items() if name in read | none}
 
 
-def _is_known(config: LabelConfig, question: str, labels: Sequence[str]) -> bool:
+def _is_known(config: LabelConfig, question: str, labels: Sequence[str] | None) -> bool:
     """Whether there is an answer, in labels that the form has."""
-    return bool(labels) and None not in map(config.spellings[question].answer_of, labels)
+    return labels is not None and None not in map(config.spellings[question].answer_of, labels)
 
 
 def why_no_vote(config: LabelConfig, annotation: Mapping[str, Any]) -> str:

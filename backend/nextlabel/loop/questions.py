@@ -1,4 +1,7 @@
-"""Notices when questions and labels are added to a form in use: nobody is taken to have answered what was not asked."""
+"""Notices when questions and labels are added to a form in use: nobody is taken to have answered what was not asked.
+
+A question that is shown by another condition than before is as one that is added.
+"""
 
 from dataclasses import replace
 
@@ -15,9 +18,9 @@ from nextlabel.versions.registry import Registry
 def with_new_questions(
     studio: LabelStudioClient, settings: Settings, registry: Registry, pool: Pool, project: Project, now: float
 ) -> ProjectOptions:
-    """The project's options with `now`, in seconds since 1970, for each question that the form has and did not have at
-    the last look, and for each label that came or went. They are kept with the ML backend in Label Studio, as what they
-    say cannot be found out again."""
+    """The project's options with `now`, in seconds since 1970, for each question that the form did not have, or showed
+    by other conditions, at the last look, and for each label that came or went since. They are kept with the ML backend
+    in Label Studio, as what they say cannot be found out again."""
     before, options = pool.state(SyncState).label_config, registry.options(project.id)
     if before in ("", project.label_config):
         return options

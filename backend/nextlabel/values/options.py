@@ -65,7 +65,8 @@ class ProjectOptions:
     near the texts to `look_for`, by the class that they are of or `ANY`, and likely ones of a class with fewer labels
     than its target have slots in the queue. `question_weights` is what questions count for in the order of
     the queue, 1 where none is given, and `combine_questions` how one value is made of theirs. `asked_since` says from
-    when on questions are asked that were added to a form in use, as ISO times: who answered before was not asked. As of
+    when on questions are asked that were added to a form in use, or are shown by other conditions, as ISO times: whose
+    empty answer is older was not asked. As of
     those `label_changes` are, by question and label, the times at which labels of which any may be given came to the
     form and went from it, in turn; one that was there from the beginning came at the empty time.
     Labels to `leave_out` do not count, and those from before `guideline_since`, a day or empty, count by the weight

@@ -215,6 +215,10 @@ def test_answers_are_joined_as_in_the_live_loop(tmp_path: Path) -> None:
             "of 2 tasks, 1 open (the first: item 1, task 100), 1 skipped",
         ),
         (
+            [{"id": 5, "data": {"text": "a"}, "completions": [voted("b", 1)]}],
+            "item 1: this is a task of Label Studio from before 1.0. Rename completions to annotations",
+        ),
+        (
             [task(0, voted("b", 1)), {"id": 5}],
             "item 2: expected a task with data and annotations, as others in the file",
         ),
@@ -237,6 +241,26 @@ def test_tasks_without_a_way_to_read_them_are_named(tmp_path: Path, tasks: list[
     with pytest.raises(BadCorpusError) as refused:
         read(tasks_file(tmp_path, *tasks))
     assert words in str(refused.value)
+
+
+def given(kind: str, value: object, key: str = "") -> dict[str, object]:
+    return annotation({"from_name": "mood", "to_name": "text", "type": kind, "value": {key or kind: value}})
+
+
+@pytest.mark.parametrize(
+    ("answers", "labels"),
+    [
+        ([given("number", 0.5), given("number", 1)], ["0.5", "1"]),
+        ([given("pairwise", "left", "selected"), given("pairwise", "right", "selected")], ["left", "right"]),
+        ([given("taxonomy", [["A", "A1"]]), given("taxonomy", [["B"]])], ["A > A1", "B"]),
+        ([given("choices", [["A", "A1"]]), given("choices", [["B"]])], ["A > A1", "B"]),
+    ],
+)
+def test_one_control_of_any_kind_gives_labels(
+    answers: list[dict[str, object]], labels: list[str], tmp_path: Path
+) -> None:
+    data = read(tasks_file(tmp_path, *(task(number, answer) for number, answer in enumerate(answers))))
+    assert [label for _, label in data.train] == labels
 
 
 def test_a_number_counts_as_a_text_of_a_task(tmp_path: Path) -> None:
@@ -307,6 +331,11 @@ def test_an_answer_of_another_kind_is_a_column_like_others(tmp_path: Path) -> No
         ({"choices": ["pos"]}, ["pos"]),
         ('[{"rating":4}]', ["4"]),
         ([{"number": 4.0}], ["4"]),
+        ({"number": 0.1 + 0.2}, ["0.3"]),
+        ([{"taxonomy": [["A"], ["A", "A1"]]}], ["A", "A > A1"]),
+        ('[{"taxonomy": [["A"]]}]', ["A"]),
+        ({"choices": [["B", "B1"]]}, ["B > B1"]),
+        ([{"selected": "left"}], ["left"]),
         ("[unknown]", ["[unknown]"]),
         ("{x}", ["{x}"]),
         ("[", ["["]),
@@ -316,7 +345,19 @@ def test_labels_are_found_in_what_tools_write(value: object, labels: list[str]) 
     assert labels_in(value) == labels
 
 
-@pytest.mark.parametrize("value", [0.5, float("inf"), {"x": 1}, [["P", "L"]], [[0, 3, "pos"]], '[["P"]]'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.5,
+        float("inf"),
+        {"x": 1},
+        {"taxonomy": [[]]},
+        {"number": float("inf")},
+        [["P", "L"]],
+        [[0, 3, "pos"]],
+        '[["P"]]',
+    ],
+)
 def test_what_is_no_label_is_none(value: object) -> None:
     with pytest.raises(NoLabelError):
         labels_in(value)

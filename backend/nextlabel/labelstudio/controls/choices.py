@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, different_paths, paths, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import (
+    PATH,
+    ControlTag,
+    different_paths,
+    is_required,
+    paths,
+    require_whole_task,
+    target,
+)
 from nextlabel.labelstudio.objects.fields import VARIABLE
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
@@ -25,7 +33,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if control.get("value") is not None:
         raise RefusedConfigError(
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
-            "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that does."
+            "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that lists such."
         )
     _require_fixed(control)
     tree = _tree(control)
@@ -39,6 +47,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         stored={PATH.join(path): list(path) for path in tree},
         leaves={PATH.join(path): tuple(PATH.join(leaf) for leaf in below) for path, below in tree.items()},
         unguessed=() if choice == "multiple" else listed_twice(control),
+        required=is_required(control, kind),
     )
 
 
@@ -86,7 +95,7 @@ def _labels(control: Element, kind: str, tree: Mapping[Path, tuple[Path, ...]]) 
     """Those that can be told from each other. The editor ticks a path exactly where all leaves below it are ticked: of
     several it says nothing more than they do, and of paths with the same leaves one is as good as the other."""
     choices = list(control.iter("Choice"))
-    flat = [(choice.get("alias") or choice.get("value") or "",) for choice in choices]
+    flat = [(choice.get("alias", choice.get("value", "")),) for choice in choices]
     topmost: dict[tuple[Path, ...], Path] = {}
     for path, below in tree.items():
         if kind == ONE_OF or below == (path,):

@@ -1,9 +1,10 @@
 """When people see a control, by Label Studio's attributes for that; refuses to know what anybody answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
+from nextlabel.labelstudio.controls.results import CHOICES
 from nextlabel.labelstudio.controls.tag import ControlTag, Shown
 
 # Tags that Label Studio's editor hides by their own `visibleWhen`; it always shows others that have one.
@@ -19,16 +20,24 @@ def may_hide(element: Element) -> bool:
     return element.tag in HIDING and (when in KINDS if when else bool(element.get("whenChoiceValue")))
 
 
-def conditions(control: Element, parents: Mapping[Element, Element]) -> tuple[Shown | None, ...]:
+def conditions(
+    control: Element, parents: Mapping[Element, Element], asking: Collection[str]
+) -> tuple[Shown | None, ...]:
     """What must hold for people to see it, by its own attributes and those of what it stands in; labels are as people
-    read them."""
+    read them. `asking` are the names of all by whose answers the editor hides: of no other one is anything chosen."""
     found: list[Shown | None] = []
     element: Element | None = control
     while element is not None:
-        if may_hide(element):
+        if may_hide(element) and not _follows_nothing(element, asking):
             found.append(_condition(element))
         element = parents.get(element)
     return tuple(found)
+
+
+def _follows_nothing(element: Element, asking: Collection[str]) -> bool:
+    """Whether it is always shown, as it is where nothing is chosen of what never has anything chosen."""
+    when, name = element.get("visibleWhen"), element.get("whenTagName")
+    return when == NOT_CHOSEN and bool(name) and name not in asking and element.get("whenChoiceValue") is None
 
 
 def _condition(element: Element) -> Shown | None:
@@ -61,6 +70,8 @@ def _holding(control: ControlTag, shown: str) -> list[str] | None:
     parts = {label: _last(control, label) for label in control.leaves or control.labels}
     last = next((part for part in parts.values() if shown in (part, control.shown_as.get(part))), shown)
     named = [label for label, part in parts.items() if part == last]
+    if control.item_type == CHOICES:  # of a <Taxonomy> it takes all that are called so
+        named = named[:1]
     if not control.leaves:
         return named or [last]
     found = [

@@ -18,6 +18,7 @@ OTHERS: Mapping[str, str] = {
     "TextArea": "asks for words",
     "DateTime": "asks for a date",
     "Ranker": "asks for an order",
+    "ReactCode": "asks what its own code asks",
 }
 REGIONS = "marks regions"  # all others that point to something, such as <Labels>
 NO_QUESTIONS = ("Filter",)  # of those none asks anything

@@ -25,14 +25,18 @@ def _of_condition(element: Element, named: Mapping[str, Element]) -> Iterator[st
     written = f'<{element.tag} visibleWhen="{when}"'
     if when not in KINDS:
         yield f"{written}> is always shown, as Label Studio knows {', '.join(KINDS)} alone."
-    if when not in (CHOSEN, NOT_CHOSEN) or not name:
+    if when not in (CHOSEN, NOT_CHOSEN):
+        return
+    if not name:
+        yield f"{written}> has no whenTagName: it goes by whatever is chosen in any <Choices>."
         return
     of = named.get(name)
     if of is not None and of.tag in ASKING:
         yield from (f"{written} {words}" for words in _of_values(element, of))
-    elif when == CHOSEN:
+    elif when == CHOSEN or element.get("whenChoiceValue") is None:
+        shown = "never" if when == CHOSEN else "always"
         yield (
-            f'{written} whenTagName="{name}"> is never shown: something may follow a <Choices> or a <Taxonomy>, and '
+            f'{written} whenTagName="{name}"> is {shown} shown: something may follow a <Choices> or a <Taxonomy>, and '
             f"{name} is none."
         )
 
@@ -43,10 +47,10 @@ def _of_values(element: Element, of: Element) -> Iterator[str]:
     known = {choice.get(key) for choice in of.iter("Choice") for key in ("alias", "value")}
     for value in filter(None, element.get("whenChoiceValue", "").split(",")):
         if value not in known:
-            name = of.get("name", "")
+            name, does = of.get("name", ""), "waits for" if element.get("visibleWhen") == CHOSEN else "is hidden by"
             yield (
-                f'whenTagName="{name}" whenChoiceValue="{value}"> waits for what nobody can choose: {name} has no '
-                f"label {value!r}, to the letter."
+                f'whenTagName="{name}" whenChoiceValue="{value}"> {does} what nobody can choose: {name} has no label '
+                f"{value!r}, to the letter."
             )
 
 
@@ -55,6 +59,14 @@ def _of_choices(element: Element) -> Iterator[str]:
     if element.get("choice") != "multiple":
         for label in listed_twice(element):
             yield f"{name} lists {label!r} twice: no guess shows it, as it would tick two boxes, which Submit refuses."
+    for choice in element.iter("Choice"):
+        words = "" if len(choice) or choice.get("alias") else (choice.text or "").strip()
+        if words and choice.get("value") not in (None, words):
+            value = choice.get("value")
+            yield (
+                f'{name} has <Choice value="{value}">{words}</Choice>: Label Studio\'s editor stores {words!r}, which '
+                f"is no label here, and shows no guess of {value!r}. Take out what stands inside, or set an alias."
+            )
     if any(choice.get("selected", "false").lower() == "true" for choice in element.iter("Choice")):
         yield (
             f'{name} has a <Choice selected="true">, which Label Studio ticks only where it shows no guess: with '

@@ -12,8 +12,8 @@ LEFT, RIGHT = "left", "right"
 
 def read(control: Element, texts: Sequence[str]) -> ControlTag:
     """The control over two of the texts of these names. Raises `RefusedConfigError`."""
-    compared = [name.strip() for name in control.get("toName", "").split(",")]
-    if len(compared) != 2 or not set(compared) <= set(texts):
+    compared = control.get("toName", "").split(",")
+    if len(compared) != 2 or len({*compared} & {*texts}) != 2:
         raise RefusedConfigError(
             f'<Pairwise name="{control.get("name", "")}" toName="{control.get("toName", "")}"> compares no two texts; '
             f"the texts are {list(texts)}. {_instead(texts)}"
@@ -25,7 +25,10 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
 
 def _instead(texts: Sequence[str]) -> str:
     if len(texts) >= 2:
-        return "Name two of them; a third answer, such as a tie, is for a <Choices> beside it."
+        return (
+            "Name two of them, without a blank at the comma; a third answer, such as a tie, is for a <Choices> beside "
+            "it."
+        )
     return (
         "What is no text, such as an image, cannot be compared here: show words about each, such as captions, in two "
         f'more <Text> tags and name these, or add a <Choices toName="{texts[0] if texts else "text"}"> with the labels '

@@ -5,7 +5,7 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.conditions import conditions, in_stored_labels
+from nextlabel.labelstudio.controls.conditions import ASKING, conditions, in_stored_labels
 from nextlabel.labelstudio.controls.kinds import KINDS, NO_QUESTIONS, OTHERS, REGIONS
 from nextlabel.labelstudio.controls.tag import ControlTag, is_hidden, repeated
 
@@ -28,6 +28,7 @@ def read(
     parents = {child: parent for parent in root.iter() for child in parent}
     unseen = {element for view in root.iter("View") if is_hidden(view) for element in view.iter()}
     inside = repeated(root)
+    asking = {element.get("name", "") for element in root.iter() if element.tag in ASKING}
     served: list[ControlTag] = []
     others = ["<Repeater> asks about each item of a list: it is not learnt."] if inside else []
     for element in root.iter():
@@ -39,7 +40,7 @@ def read(
                     raise RefusedConfigError(UNSEEN.format(element.tag, element.get("name", "")))
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
                 control = KINDS[element.tag](element, names)
-                served.append(replace(control, conditions=conditions(element, parents)))
+                served.append(replace(control, conditions=conditions(element, parents, asking)))
             except RefusedConfigError as error:
                 others.append(str(error))
         elif element.tag in OTHERS or (element.get("toName") and element.tag not in NO_QUESTIONS):

@@ -32,10 +32,23 @@ def given_to(control: ControlTag, items: Sequence[Mapping[str, Any]]) -> list[ob
     found = [round(one, DIGITS) if isinstance(one, float) else one for one in given(items, control.key)]
     if not any(isinstance(stored, list) for stored in control.stored.values()):
         return found
-    joined = [PATH.join(map(str, path)) if isinstance(path, list) else path for path in found]
+    joined = [_joined(control, path) if isinstance(path, list) else path for path in found]
     ticked = [path for path in joined if isinstance(path, str)]
     odd = [path for path in joined if not isinstance(path, str)]
     return [*control.meant(ticked), *odd] if control.leaves else joined
+
+
+def _joined(control: ControlTag, path: Sequence[object]) -> str:
+    """A path as a label is written; another one than the label that would be written alike, as no label is."""
+    parts = [*map(str, path)]
+    label = PATH.join(parts)
+    return label if control.stored.get(label, parts) == parts else json.dumps(parts, ensure_ascii=False)
+
+
+def say_none(items: Sequence[Mapping[str, Any]], key: str) -> bool:
+    """Whether there are items of a control, and all of them have an empty list. The editor stores none; scripts do."""
+    values = [item.get("value") for item in items]
+    return bool(values) and all(isinstance(value, Mapping) and value.get(key) == [] for value in values)
 
 
 def why_no_label(items: Sequence[Mapping[str, Any]], key: str = CHOICES) -> str:

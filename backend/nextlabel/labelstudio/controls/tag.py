@@ -33,8 +33,8 @@ class ControlTag:
     label itself. `shown_as` is what people read in the place of some labels. `conditions`: it is shown only where all
     of them hold; None among them stands for one that cannot be told. `leaves` are, in a tree of which the editor ticks
     a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself. Of labels of which
-    any may be given the editor takes `most`, where that is not 0. `unguessed` are those with which it would tick more
-    than it takes.
+    any may be given the editor takes `most`, where that is not 0, and at least one where that is `required`.
+    `unguessed` are those with which it would tick more than it takes.
     """
 
     name: str
@@ -50,6 +50,7 @@ class ControlTag:
     leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     most: int = 0
     unguessed: tuple[str, ...] = ()
+    required: bool = False
 
     def item(self, labels: Sequence[str], **more: Any) -> dict[str, Any]:
         """The item of a result that gives these labels, as Label Studio's editor makes it."""
@@ -63,6 +64,11 @@ class ControlTag:
         """Whether it can be told who sees it. What nobody may see is stored all the same."""
         return None not in self.conditions
 
+    @property
+    def when(self) -> frozenset[tuple[str, frozenset[str], bool] | None]:
+        """The conditions, in whatever order and wherever they are written."""
+        return frozenset((when.name, frozenset(when.labels), when.unless) if when else None for when in self.conditions)
+
     def takes(self, labels: Sequence[str]) -> bool:
         """Whether the editor ticks these as they are, and submits them."""
         most = self.most if self.kind == ANY_OF else 1
@@ -75,11 +81,15 @@ class ControlTag:
 
     def meant(self, ticked: Sequence[str]) -> list[str]:
         """The labels that paths of a tree stand for when the editor has ticked them: where one label is given, the
-        topmost one with all that is below it, else the leaves. What stands alone is left as it is."""
+        topmost one with all that is below it, be it that more has come below it since; else the leaves. What stands
+        alone is left as it is."""
+        below_all = {leaf for path in ticked for leaf in self.leaves.get(path, ())}
+        whole = next((path for path, below in self.leaves.items() if set(below) == below_all), None)
+        if whole and self.kind == ONE_OF:
+            return [whole, *(path for path in ticked if path not in self.leaves)]
         given = [path for path in ticked if self.leaves.get(path) == (path,)]
         alone = [path for path in ticked if path not in given and not set(given) & set(self.leaves.get(path, ()))]
-        whole = next((path for path, below in self.leaves.items() if set(below) == set(given)), None)
-        return [*([whole] if whole and self.kind == ONE_OF else given), *alone]
+        return [*given, *alone]
 
     def _place(self, label: str) -> int:
         """Where it stands in the config; what is not there any more comes last."""
@@ -90,12 +100,19 @@ class ControlTag:
         return {label: place for place, label in enumerate(self.leaves or self.labels)}
 
 
-def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+def paths(
+    element: Element, above: tuple[str, ...] = (), unique: bool = False
+) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Each path of aliases through the <Choice> tags in an element, from the top, and whether it ends in a leaf. What
-    else stands around some of them makes no part of a path."""
+    else stands around some of them makes no part of a path. `unique`: of those with one value in one place the editor
+    shows the first alone."""
+    values: list[str | None] = []
     for child in element:
-        own = (child.get("alias") or child.get("value") or "",) if child.tag == "Choice" else ()
-        below = list(paths(child, (*above, *own)))
+        if unique and child.get("value") in values:
+            continue
+        values.append(child.get("value"))
+        own = (child.get("alias", child.get("value", "")),) if child.tag == "Choice" else ()
+        below = list(paths(child, (*above, *own), unique))
         if own:
             yield (*above, *own), not below
         yield from below
@@ -103,7 +120,7 @@ def paths(element: Element, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 def different_paths(control: Element) -> list[tuple[tuple[str, ...], bool]]:
     """All `paths` of a control, each once. Raises `RefusedConfigError` where two of them would be one label."""
-    found = dict(paths(control))
+    found = dict(paths(control, unique=control.tag == "Taxonomy"))
     written = Counter(PATH.join(path) for path in found)
     if twice := next((label for label, count in written.items() if count > 1), None):
         raise RefusedConfigError(
@@ -123,6 +140,11 @@ def is_hidden(element: Element) -> bool:
 def repeated(root: Element) -> set[Element]:
     """What stands for an item of a list, with names and values of its own for each."""
     return {element for repeater in root.iter("Repeater") for element in repeater.iter()}
+
+
+def is_required(control: Element, kind: str) -> bool:
+    """Whether it is submitted with a label at least, where any may be given; what else is required tells nothing."""
+    return kind == ANY_OF and control.get("required", "false").lower() == "true"
 
 
 def require_whole_task(control: Element) -> None:

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.tag import PATH, ControlTag, different_paths, require_whole_task, target
+from nextlabel.labelstudio.controls.tag import (
+    PATH,
+    ControlTag,
+    different_paths,
+    is_required,
+    require_whole_task,
+    target,
+)
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
 MOST = 1000  # labels; each is a row of numbers
@@ -29,16 +36,18 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         )
     shown_as = {c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")}
     most = _most(control)
+    kind = ONE_OF if most == 1 else ANY_OF
     return ControlTag(
         name,
         target(control, texts),
-        ONE_OF if most == 1 else ANY_OF,
+        kind,
         tuple(labels),
         "taxonomy",
         "taxonomy",
         shown_as=shown_as,
         stored=labels,
         most=most if most > 1 else 0,
+        required=is_required(control, kind),
     )
 
 

@@ -4,11 +4,13 @@ import ast
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.labelstudio.controls.results import given
+from nextlabel.labelstudio.controls.tag import DIGITS, PATH
 from nextlabel.problems.single_choice import consensus
 from nextlabel.simulation.datasets.tables import (
     Row,
@@ -19,11 +21,14 @@ from nextlabel.simulation.datasets.tables import (
 from nextlabel.values.labels import Vote
 
 Values = Mapping[str, object]
+Labels = Mapping[str, tuple[str, ...]]  # by question; one that is absent was not answered
+Said = Callable[[Values], Labels]  # what an annotation says, as the live loop reads it
 
 # Columns of Label Studio's JSON_MIN, CSV and TSV, which have a row for each annotation and one for each open task.
 ANNOTATION, ANNOTATOR, TASK, CHANGED = "annotation_id", "annotator", "id", "updated_at"
 COLUMNS = (ANNOTATION, ANNOTATOR, TASK, CHANGED)
-WHOLE_TEXT = ("choices", "rating", "number")  # types of Label Studio's results that say one thing about a whole text
+# Types of Label Studio's results that say something about a whole text, and where in their values it stands.
+HELD_IN = {**{kind: kind for kind in ("choices", "rating", "number", "taxonomy")}, "pairwise": "selected"}
 
 OPEN, SKIPPED, SEVERAL = "open", "skipped", "with several labels"
 NO_LABEL, NO_TEXT, NO_ANSWER = "without a label", "without a text", "without an answer in {!r}"
@@ -54,25 +59,43 @@ class NoLabelError(ValueError):
     """A value that cannot be a label."""
 
 
-def read_answers(table: Table, text: str, label: str) -> Answers:
+def read_answers(table: Table, text: str, label: str, said: Said | None = None) -> Answers:
     """One answer for each row, or for each task where several people answered one.
 
     `label` names a column, or the control (`from_name`) in Label Studio's JSON. People's answers to one task are
-    joined by `consensus`. `text` names the column that tells tasks with the same id apart.
+    joined by `consensus`. `text` names the column that tells tasks with the same id apart. `said` is what an annotation
+    in Label Studio's JSON says, where its labelling config is at hand.
 
     Raises `BadCorpusError` for a value that is no label, for a control that nobody answered, or one that labels parts.
     """
     kind = kind_of(table, label)
     if kind == TASKS:
-        return _of_tasks(table, label)
+        return _of_tasks(table, label, said)
+    require_no_config(table, said)
     if kind == ANNOTATIONS:
         return _of_annotations(table, text, label)
     read = _of_prodigy if kind == PRODIGYS else _of_row
     return Answers(kind, "row", [read(table, *row, label) for row in table.rows])
 
 
+def require_no_config(table: Table, said: Said | None) -> None:
+    """Raises `BadCorpusError` for a labelling config beside what is no export in JSON."""
+    if said is not None:
+        raise BadCorpusError(
+            f"{table.place.rpartition(',')[0]}: a labelling config goes with Label Studio's JSON export alone. Export "
+            "as JSON, or leave the config out."
+        )
+
+
 def kind_of(table: Table, label: str) -> str:
-    """The export that a table is, by its rows; empty for a plain one."""
+    """The export that a table is, by its rows; empty for a plain one. Raises `BadCorpusError` for one of before Label
+    Studio 1.0."""
+    for number, row in table.rows:
+        if isinstance(row.get("data"), Mapping) and "completions" in row and "annotations" not in row:
+            raise BadCorpusError(
+                f"{table.place} {number}: this is a task of Label Studio from before 1.0. Rename completions to "
+                "annotations in all of them, or import the file there and export it again."
+            )
     if any(_is_task(row) for _, row in table.rows):
         return TASKS
     if table.rows and all(set(COLUMNS[:3]) <= set(row) for _, row in table.rows):
@@ -96,9 +119,19 @@ def labels_in(value: object) -> list[str]:
 
 
 def _labels_of(item: object) -> list[str]:
-    if isinstance(item, Mapping) and len(item) == 1 and set(item) <= set(WHOLE_TEXT):
-        return labels_in(*item.values())
-    return _label_of(item)
+    [key] = item if isinstance(item, Mapping) and len(item) == 1 else [None]
+    if key not in HELD_IN.values():
+        return _label_of(item)
+    return [label for one in given([{"value": item}], str(key)) for label in _held(one)]
+
+
+def _held(value: object) -> list[str]:
+    """What an item of a result holds as the live loop writes it: decimal steps, and each path through a tree in one."""
+    if isinstance(value, list) and value and all(isinstance(part, str | int) for part in value):
+        return [PATH.join(map(str, value))]
+    if isinstance(value, float) and math.isfinite(value) and not value.is_integer():
+        return [str(round(value, DIGITS))]
+    return _label_of(value)
 
 
 def _unpacked(text: str) -> object:
@@ -217,7 +250,7 @@ def _is_task(row: Values) -> bool:
     return isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations"), list)
 
 
-def _of_tasks(table: Table, label: str) -> Answers:
+def _of_tasks(table: Table, label: str, said: Said | None) -> Answers:
     """Label Studio's JSON."""
     controls: Counter[str] = Counter()
     votes, found = {}, []
@@ -226,7 +259,7 @@ def _of_tasks(table: Table, label: str) -> Answers:
         kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
         for annotation in kept:
             controls.update({control_of(item) for item in items_of(annotation)})
-        votes[number] = [_annotators_vote(table, number, annotation, label) for annotation in kept]
+        votes[number] = [_annotators_vote(table, number, annotation, label, said) for annotation in kept]
         no_votes = NO_ANSWER.format(label) if kept else SKIPPED if annotations else OPEN
         found.append(_joined(number, data_of(task), votes[number], no_votes))
     if controls and label not in controls:
@@ -246,8 +279,11 @@ def annotations_of(table: Table, number: int, task: Values) -> list[Values]:
     return [annotation for annotation in annotations if isinstance(annotation, Mapping)]
 
 
-def _annotators_vote(table: Table, number: int, annotation: Values, label: str) -> tuple[Sequence[str], Vote]:
-    labels = _labels_of_control(table, number, items_of(annotation), label)
+def _annotators_vote(
+    table: Table, number: int, annotation: Values, label: str, said: Said | None
+) -> tuple[Sequence[str], Vote]:
+    of_control = labels_of_control(table, number, items_of(annotation), label)
+    labels = of_control if said is None else said(annotation).get(label, ())
     return _vote(labels, annotation.get("ground_truth"), when(annotation))
 
 
@@ -280,19 +316,21 @@ def control_of(item: Values) -> str:
     return str(item.get("from_name"))
 
 
-def _labels_of_control(table: Table, number: int, items: Sequence[Values], label: str) -> list[str]:
+def labels_of_control(table: Table, number: int, items: Sequence[Values], label: str) -> list[str]:
+    """The different labels in the items of a control. Raises `BadCorpusError` for one that labels parts."""
     found: dict[str, None] = {}
     for item in items:
         if control_of(item) != label:
             continue
-        kind, value = item.get("type"), item.get("value")
-        if kind not in WHOLE_TEXT:
+        kind, value = str(item.get("type")), item.get("value")
+        if kind not in HELD_IN:
             raise BadCorpusError(
-                f"{table.place} {number}: the control {label!r} gives {kind!r}, which is no single label of a whole "
-                f"text; {', '.join(WHOLE_TEXT)} are. Give another control to --label."
+                f"{table.place} {number}: the control {label!r} gives {kind!r}, which is no label of a whole text; "
+                f"{', '.join(HELD_IN)} are. Give another control to --label."
             )
         if isinstance(value, Mapping):
-            found |= dict.fromkeys(labels_at(table, number, value.get(str(kind)), label))
+            held = {HELD_IN[kind]: value.get(HELD_IN[kind])}
+            found |= dict.fromkeys(labels_at(table, number, held, label))
     return list(found)
 
 

@@ -8,40 +8,35 @@ counts as having said none, also where the question was not shown, unless the la
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
 from nextlabel.problems.form import Form
 from nextlabel.simulation.datasets import exports
-from nextlabel.simulation.datasets.exports import NO_LABEL, Answer, Answers, Values
+from nextlabel.simulation.datasets.exports import NO_LABEL, Answer, Answers, Labels, Values
 from nextlabel.simulation.datasets.tables import Table, listed, shown
 from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encoded
 
 NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?", re.ASCII)
-PATH = " > "  # between the parts of a label that is a path through a tree
-# Types of Label Studio's results that say something about a whole text, and where in their values it stands.
-HELD_IN = {**{kind: kind for kind in (*exports.WHOLE_TEXT, "taxonomy")}, "pairwise": "selected"}
 STEPS = ("rating", "number")  # types of Label Studio's results that are steps
 MANY_VOTES = "of each question ground truth decides, else the majority, else the latest."
-
-Labels = Mapping[str, tuple[str, ...]]  # by question; one that is absent was not answered
 
 
 @dataclass(frozen=True)
 class Columns:
     """The questions, by the columns or controls that hold their labels. Cells are split at the `separator`, but not of
     those that are `ordered`: their labels are numbers, in whose order they are steps. Of `any_of` any number may be
-    given. `answered_in` tells which questions an annotation in Label Studio's JSON answers; without it that is each one
+    given. `said` reads an annotation in Label Studio's JSON as the live loop does; without it each question is answered
     that has a label, and each of which any may be given."""
 
     names: tuple[str, ...]
     separator: str | None = None
     any_of: tuple[str, ...] = ()
     ordered: tuple[str, ...] = ()
-    answered_in: Callable[[Values], Collection[str]] | None = None
+    said: exports.Said | None = None
 
     @property
     def ask_form(self) -> bool:
@@ -102,11 +97,7 @@ def read(table: Table, text: str, columns: Columns) -> Read:
     kind = exports.kind_of(table, columns.names[0])
     if kind == exports.TASKS:
         return _of_tasks(table, columns)
-    if columns.answered_in is not None:
-        raise BadCorpusError(
-            f"{table.place.rpartition(',')[0]}: a labelling config goes with Label Studio's JSON export alone. Export "
-            "as JSON, or leave the config out."
-        )
+    exports.require_no_config(table, columns.said)
     if kind == exports.ANNOTATIONS:
         return Read(table, kind, "task", list(_of_annotations(table, text, columns)))
     return Read(table, kind, "row", [_of_row(table, number, row, columns) for number, row in table.rows])
@@ -238,31 +229,10 @@ def _of_tasks(table: Table, columns: Columns) -> Read:
 
 def _annotator(table: Table, number: int, annotation: Values, columns: Columns) -> Given:
     items = exports.items_of(annotation)
-    answered = columns.names if columns.answered_in is None else columns.answered_in(annotation)
-    labels = {name: _of_control(table, number, items, name) for name in columns.names if name in answered}
+    labels = {name: tuple(exports.labels_of_control(table, number, items, name)) for name in columns.names}
+    if columns.said is not None:
+        labels = {name: given for name, given in columns.said(annotation).items() if name in columns.names}
     return Given(labels, bool(annotation.get("ground_truth")), exports.when(annotation))
-
-
-def _of_control(table: Table, number: int, items: Sequence[Values], name: str) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    for item in items:
-        kind, value = str(item.get("type")), item.get("value")
-        if exports.control_of(item) != name or not isinstance(value, Mapping):
-            continue
-        if kind not in HELD_IN:
-            raise BadCorpusError(
-                f"{table.place} {number}: the control {name!r} gives {kind!r}, which is no label of a whole text; "
-                f"{', '.join(HELD_IN)} are. Give another control to --label."
-            )
-        found |= dict.fromkeys(exports.labels_at(table, number, _in_one(value.get(HELD_IN[kind])), name))
-    return tuple(found)
-
-
-def _in_one(value: object) -> object:
-    """The same with each path through a tree in one label."""
-    if not isinstance(value, list):
-        return value
-    return [PATH.join(map(str, one)) if isinstance(one, list) else one for one in value]
 
 
 def _require_controls(table: Table, types: Mapping[str, frozenset[str]], columns: Columns) -> None:

@@ -141,7 +141,7 @@ def read_files(
     """
     asked, files = label if isinstance(label, Columns) else Columns((label,)), [p for p in (train, dev, test) if p]
     asked.check()
-    columns = _Columns(text, pair, asked.names, tuple(more))
+    columns = _Columns(text, pair, asked.names, tuple(more), asked.said)
     table = read_table(train, columns.names(id), exports.COLUMNS)
     if asked.ask_form or forms.has_lists(table, asked.names[0]):
         if positive is not None:
@@ -175,6 +175,7 @@ class _Columns(NamedTuple):
     pair: str | None
     labels: tuple[str, ...]
     more: tuple[str, ...] = ()
+    said: exports.Said | None = None
 
     def names(self, id: str | None = None) -> tuple[str, ...]:
         """The columns to read; one asked for twice is a mistake, such as a label that is the text itself."""
@@ -226,7 +227,7 @@ def _file(path: Path, columns: _Columns) -> _Source:
 
 
 def _of_file(path: Path, table: Table, columns: _Columns) -> _Source:
-    answers = exports.read_answers(table, columns.text, columns.labels[0])
+    answers = exports.read_answers(table, columns.text, columns.labels[0], columns.said)
     return _checked(_Source(str(path), table.place, answers, table.manner), columns, table.bare)
 
 
