@@ -1,6 +1,7 @@
 """What `nextlabel certificate` says before an audit, of pools of any size, and that it takes turns. The whole way is
 played in tests/loop/test_audit_live.py."""
 
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -
     assert without_error.startswith("Not possible") == (needed > most)
     assert needed <= tasks
     said = " ".join(others).replace(",", "")
+    assert not re.search(r"\b(\d+) or \1 labels", said), "the same is said once"
     numbers = [int(word) for word in said.split() if word.isdigit()]
     assert all(number <= tasks for number in numbers), said
     assert at_most.startswith("Not possible if")

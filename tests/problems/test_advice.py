@@ -8,6 +8,7 @@ import pytest
 from nextlabel.problems import advice
 from nextlabel.problems.advice import KEYS, NO_ADVICE, Advice, Certified
 from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
+from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
 from nextlabel.problems.intervals import Interval, wilson
 from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, Sample
@@ -126,6 +127,11 @@ def test_the_advice_is_about_the_tasks_that_are_left_now(left: int, key: str, wo
     found = advise(KNOWN, before, False, None, 9.0, NO_ADVICE, audit=replace(LEFT, tasks=left))
     assert found.key == key
     assert found.sentence.startswith(words)
+
+
+def test_of_the_last_task_it_is_not_said_that_it_is_several() -> None:
+    last = Helping(at=1.0, next_labels=NextLabels(64, 0.02, 900, 12.0, left=1))
+    assert sentences(last)[-1].endswith("It is about 12 seconds of people's work.")
 
 
 def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:

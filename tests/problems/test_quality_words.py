@@ -12,8 +12,8 @@ from nextlabel.problems.quality import Estimate
 from nextlabel.problems.quality_words import confusions, each, how_good, percent, rows, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
-MANY, FEW = FirstAudit(10_000, 122, 0.7), FirstAudit(300, 124, 0.5)
-sentences = partial(quality_words.sentences, project=7, audit=MANY)
+OF_MANY, OF_FEW = FirstAudit(10_000, 122, 0.7), FirstAudit(300, 124, 0.5)
+sentences = partial(quality_words.sentences, project=7, audit=OF_MANY)
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
 
@@ -48,6 +48,11 @@ def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
     ]
 
 
+def test_of_one_text_without_an_answer_it_is_not_said_that_it_is_several() -> None:
+    said = sentences(replace(TOLD, sample=replace(TOLD.sample, skipped=1)))[-1]
+    assert said.startswith("1 of 40 texts has no answer that counts; had the machine been wrong on it, 88 % would")
+
+
 def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
     confused = [
         replace(of_class("acq", 40), taken_for="earn", times=12),
@@ -74,7 +79,12 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
 
 @pytest.mark.parametrize(
     ("audit", "worth_it"),
-    [(FirstAudit(0, 0, 1.0), False), (FirstAudit(40, 30, 1.0), False), (FirstAudit(250, 128, 0.4), False), (FEW, True)],
+    [
+        (FirstAudit(0, 0, 1.0), False),
+        (FirstAudit(40, 30, 1.0), False),
+        (FirstAudit(250, 128, 0.4), False),
+        (OF_FEW, True),
+    ],
 )
 def test_no_audit_is_offered_where_people_would_label_more_than_half_anyway(audit: FirstAudit, worth_it: bool) -> None:
     told = replace(TOLD, left=Estimate(1.0, Interval(0.9, 1.0), 50))
@@ -84,11 +94,15 @@ def test_no_audit_is_offered_where_people_would_label_more_than_half_anyway(audi
 @pytest.mark.parametrize(
     ("audit", "right", "takes"),
     [
-        (MANY, 1.0, "takes about 122 if no label that it tests is wrong"),
-        (MANY, 0.991, "and about 214 or 437 (with a chance of one half or nine tenths) if 1 % are, as of what is left"),
-        (MANY, 0.97, "and more if 3 % are, as of what is left"),
-        (MANY, 0.95, "and many more, if it succeeds at all, if 5 % are, as of what is left"),
-        (FEW, 0.991, "about 124 if no label that it tests is wrong, and more if 1 % are, as of what is left"),
+        (OF_MANY, 1.0, "takes about 122 if no label that it tests is wrong"),
+        (
+            OF_MANY,
+            0.991,
+            "and about 214 or 437 (with a chance of one half or nine tenths) if 1 % are, as of what is left",
+        ),
+        (OF_MANY, 0.97, "and more if 3 % are, as of what is left"),
+        (OF_MANY, 0.95, "and many more, if it succeeds at all, if 5 % are, as of what is left"),
+        (OF_FEW, 0.991, "about 124 if no label that it tests is wrong, and more if 1 % are, as of what is left"),
     ],
 )
 def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(

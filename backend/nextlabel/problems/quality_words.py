@@ -124,9 +124,10 @@ def _of_version(judgement: Judgement, first: int, project: int, audit: FirstAudi
         yield f"Nothing is known about {', '.join(unknown[:NAMED])}{more}: no control task has that label."
     if sample.skipped:
         everybody, worst = sample.answered + sample.skipped, figures.at_worst
+        has, all_of = ("has", "it") if sample.skipped == 1 else ("have", "all of them")
         yield (
-            f"{sample.skipped} of {_texts(everybody)} have no answer that counts; had the machine been wrong on all of "
-            f"them, {percent(worst.value or 0)} would be right ({_between(worst.interval)})."
+            f"{sample.skipped} of {_texts(everybody)} {has} no answer that counts; had the machine been wrong on "
+            f"{all_of}, {percent(worst.value or 0)} would be right ({_between(worst.interval)})."
         )
 
 

@@ -373,7 +373,7 @@ def audit_of(project: int) -> Json | None:
     try:
         about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
     except BadAuditError as error:
-        about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+        about = {**_NOTHING_KNOWN, "number": number, "damaged": str(error)}
     certificate = services().board.certificate(project)
     counted = asdict(certificate if certificate.audit == number else CertificateStatus())
     del counted["audit"]
@@ -391,6 +391,9 @@ def _audits_in(model_dir: Path) -> Audits:
     return Audits(model_dir)  # always the same, to be known again
 
 
+_NOTHING_KNOWN: Json = {"version": "", "questions": [], "risk": None, "delta": None, "tasks": 0, "begun_at": ""}
+
+
 @lru_cache(maxsize=256)
 def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
     """What stays as it is, without the many rows that were frozen."""
@@ -398,6 +401,9 @@ def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Js
     return {
         "number": number,
         "version": short_name(audit.version),
+        "questions": list(audit.asks),
+        "risk": audit.risk,
+        "delta": audit.delta,
         "tasks": len(audit.ids_N),
         "begun_at": audit.begun_at,
     }
