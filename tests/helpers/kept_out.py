@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
+from nextlabel.lab.importing import import_corpus
 from nextlabel.lab.sandbox import LocalStudio
+from nextlabel.simulation.datasets.corpora import Corpus, own_pairs
 
 RARE = 731_000_000
 
 
 def give_rare_ids(server: LocalStudio) -> None:
-    """Have tasks that are made from now on ids of nine digits."""
+    """Have tasks that are imported from now on ids of nine digits: on SQLite Label Studio gives the one after the
+    highest that there is (`tasks/serializers.py`), so a task gets a high one."""
+    studio, pairs = server.connect(), own_pairs()
+    project = import_corpus(studio, Corpus("one pair", pairs.train[:1], []), "a task with a high id", 0, seed=0)
     [path] = server.data_dir.rglob("label_studio.sqlite3")
     with closing(sqlite3.connect(path, timeout=60)) as database, database:
-        known = database.execute("UPDATE sqlite_sequence SET seq = MAX(seq, ?) WHERE name = 'task'", [RARE]).rowcount
-        if not known:
-            database.execute("INSERT INTO sqlite_sequence VALUES ('task', ?)", [RARE])
+        [(highest,)] = database.execute("SELECT MAX(id) FROM task")
+        database.execute("UPDATE task SET id = ? WHERE project_id = ?", [max(RARE, highest + 1), project])
 
 
 def numbers_in(path: Path) -> Iterator[int]:

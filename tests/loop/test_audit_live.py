@@ -52,7 +52,14 @@ def project(
         monkeypatch.setenv(name, value)
     found.wait()
     found.label(4 * EVERY)  # of which about half are of the control set, in turns that nobody can tell
-    wait_until(lambda: ".1-" in followed(found) and found.board.queue(found.id).state == "published", "a head")
+    labels = len(found.labelled())
+
+    def no_other_head_is_due() -> bool:
+        status = found.board.queue(found.id)
+        knows_all = status.labels + status.control == labels and status.labels - status.known < EVERY
+        return status.version != followed(found) == status.order and status.state == "published" and knows_all
+
+    wait_until(no_other_head_is_due, "a head")
     return found
 
 
