@@ -18,7 +18,7 @@ def give_rare_ids(server: LocalStudio) -> None:
     """Have tasks that are imported from now on ids of nine digits: on SQLite Label Studio gives the one after the
     highest that there is (`tasks/serializers.py`), so a task gets a high one."""
     studio, pairs = server.connect(), own_pairs()
-    project = import_corpus(studio, Corpus("one pair", pairs.train[:1], []), "a task with a high id", 0, seed=0)
+    project = import_corpus(studio, Corpus("one pair", pairs.train[:1], ()), "a task with a high id", 0, seed=0)
     [path] = server.data_dir.rglob("label_studio.sqlite3")
     with closing(sqlite3.connect(path, timeout=60)) as database, database:
         [(highest,)] = database.execute("SELECT MAX(id) FROM task")
