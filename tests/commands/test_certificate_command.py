@@ -1,6 +1,7 @@
 """What `nextlabel certificate` says before an audit, of pools of any size, and that it takes turns. The whole way is
 played in tests/loop/test_audit_live.py."""
 
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from helpers.audits import AUDIT
 from nextlabel.commands.certificate import _verify, takes
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.learning.audit import allowed, labels_without_error, spent
+from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, first_audit, labels_without_error, spent
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop import certifying
 from nextlabel.loop.certifying import Auditor
+from nextlabel.problems.quality_words import TAKES
 from nextlabel.settings import Settings
 from nextlabel.simulation.audits import certain_by, first_with, labels_for
 from nextlabel.store.jobs import JobQueue
@@ -42,9 +44,23 @@ def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -
     assert without_error.startswith("Not possible") == (needed > most)
     assert needed <= tasks
     said = " ".join(others).replace(",", "")
+    assert not re.search(r"\b(\d+) or \1 labels", said), "the same is said once"
     numbers = [int(word) for word in said.split() if word.isdigit()]
     assert all(number <= tasks for number in numbers), said
     assert at_most.startswith("Not possible if")
+
+
+@pytest.mark.parametrize("tasks", [1, 6, 60, 216, 300, 2000])
+def test_the_page_tells_of_a_first_audit_without_a_wrong_label_what_is_told_here(tasks: int) -> None:
+    told, audit = first_audit(tasks), audit_of(tasks, min(tasks, MOST_LABELS))
+    assert (told.without_error, told.share) == (audit.needed, audit.plan.parts[0].size / tasks)
+
+
+def test_what_the_page_tells_of_wrong_labels_where_many_tasks_are_left_is_about_what_is_told_here() -> None:
+    told = first_audit(10_000)
+    size = round(told.share * told.tasks)
+    here = labels_for(told.tasks, size, size // 50, spent(1), RISK, (0.5, 0.9))
+    assert here == pytest.approx([labels / told.share for labels in TAKES[2]], rel=0.2)
 
 
 def test_of_so_few_tasks_that_all_are_to_be_labelled_that_is_said() -> None:

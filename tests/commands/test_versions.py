@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from helpers.audits import AUDIT
 from helpers.live_project import LiveProject, kill, plain_pairs
 from helpers.scripts import run
 from helpers.versions import cut, make_card, write_weights
@@ -22,6 +23,7 @@ from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.jobs import JobQueue
 from nextlabel.values.versions import version_number
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -108,6 +110,14 @@ def test_rollback_goes_back_one_version_at_a_time(registry: Registry) -> None:
         1,
         f"Project 17 has no intact version before {card(1).version}: promote one that `list` shows.\n",
     )
+
+
+def test_while_an_audit_keeps_a_version_in_force_no_other_becomes_active(registry: Registry) -> None:
+    Audits(registry.root.parent).begin(replace(AUDIT, project=PROJECT), None)
+    for arguments in (("promote", 5), ("rollback",)):
+        code, _, complaint = versions(registry, *arguments)
+        assert (code, f"`nextlabel certificate stop --project {PROJECT}`" in complaint) == (1, True)
+    assert (registry.current(PROJECT), hints(registry)) == (card(CURRENT).version, 0)
 
 
 def test_pruning_keeps_the_newest_and_the_active_one(registry: Registry) -> None:

@@ -16,6 +16,7 @@ from nextlabel.errors import BadAuditError
 from nextlabel.learning.certificate import (
     Answer,
     Audit,
+    Certified,
     Records,
     answered,
     certified_labels,
@@ -106,6 +107,11 @@ def test_the_labels_that_it_is_about_are_people_s_where_they_gave_one() -> None:
     for task, label, by in found:
         assert (label, by) == ((by_people[task], "people") if task in by_people else (said[task], "machine"))
     assert certified_labels(AUDIT, []) == []
+    one, other = [task for task in AUDIT.ids_N[180:].tolist() if task in surest][:2]
+    answers = answered(AUDIT, KNOWN.answers)
+    later = certified_labels(AUDIT, answers, {one: "other", other: None, AUDIT.ids_N.tolist()[0]: "other"})
+    assert set(later) - set(found) == {Certified(one, "other", "people")}
+    assert {task.task for task in set(found) - set(later)} == {one, other}
 
 
 def test_only_the_longest_answered_beginning_of_the_draw_counts_and_no_more_than_were_asked_for() -> None:

@@ -246,6 +246,21 @@ def test_without_any_label_the_accuracy_is_not_known_and_takes_as_many_as_it_may
     assert (judgement.more, high - low < WIDE) == (67, True)
 
 
+@pytest.mark.parametrize(
+    ("states", "more"),
+    [
+        ("o" * 60, 60),  # 67 where half of them are right, and 13 may do
+        ("a" * 3 + "o" * 37, 37),
+        ("a" * 9 + "o" * 4, 4),
+        ("o" * 12, 67),  # not even with all right
+        ("a" * 9 + "o" * 3, 32),
+        ("o" * 100, 67),
+    ],
+)
+def test_no_more_labels_are_asked_for_than_the_set_has_as_long_as_these_may_do(states: str, more: int) -> None:
+    assert judged(texts(*states), AB, [[0.9, 0.1]] * states.count("a")).more == more
+
+
 # Questions of a form
 
 

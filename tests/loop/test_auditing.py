@@ -19,6 +19,7 @@ from nextlabel.learning.heads import probabilities
 from nextlabel.loop.auditing import (
     NO_ANSWER,
     AuditOrder,
+    answered_later,
     certified_questions,
     certified_tasks,
     claim_of,
@@ -166,6 +167,9 @@ def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: Hou
         value, prediction = order.prediction(first[5]) or (0.0, {})
         assert (prediction["result"], prediction["score"]) == ([], 1 - value)
         assert order.prediction(first[7]) is None
+        assert answered_later(pool, READING, audit, len(found.counted)) == {first[5]: "pos", first[7]: "pos"}
+        pool.upsert([row(first[6], texts[first[6]], skipped=True)])
+        assert answered_later(pool, READING, audit, 6) == {first[6]: None, first[7]: "pos"}
         assert found.message == f"Audit 1 of {head}: 5 of 20, certifies nothing"
 
 

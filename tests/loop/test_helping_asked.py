@@ -175,7 +175,10 @@ def test_what_cannot_be_told_says_why(house: House) -> None:
     assert asked(house).next_labels.why == "no task is left"
     house.registry.discard(PROJECT, house.registry.cards(PROJECT)[1].version)
     kept = "no version is kept that knows 64 labels less than the active one"
-    remedy = "; with fits so frequent, set KEEP_VERSIONS to more, or FIT_EVERY to 64"
+    remedy = (
+        "; with fits so frequent, set KEEP_VERSIONS to more, or FIT_MAX_WAIT_S to an hour or more with FIT_EVERY at "
+    )
+    remedy += "least 64"
     assert asked(house).next_labels.why == kept + remedy
     (house.registry.home(PROJECT) / FILE).unlink()
     assert asked(house).next_labels.why == kept, "there may have been none yet"

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -296,6 +298,28 @@ def test_labels_are_counted_for_the_places_of_the_set_only_where_one_of_its_task
         pool.upsert([row(task, "pos") for task in range(1, 9)])
         monkeypatch.setattr(pool, "labels_since_control", None)
         assert control_side(pool, READING.control, first=9, others=0, depth=3).places == []
+
+
+def test_whoever_skips_what_is_of_the_set_is_not_served_the_next_of_it_any_sooner(tmp_path: Path) -> None:
+    rule, chance = Control("a seed", 0.1), Random(0)
+    examples = [Example(number, f"text {number}") for number in range(1, 201)]
+    rows = {e.id: TaskRow(e.id, e, False, False, False, 0, (), draw=rule.drawn(e)) for e in examples}
+    others, labels, turns = [task for task, row in rows.items() if not row.draw], 0, list[int]()
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert(rows.values())
+        while (side := control_side(pool, rule, first=0, others=0, depth=9)).tasks and labels < 100:
+            due = 0 in side.places
+            task = next(iter(side.tasks)) if due else others[labels]
+            if due and chance.random() < 0.6:
+                pool.upsert([replace(rows[task], skipped=True)])
+            else:
+                given = (Vote("pos", False, f"2026-11-30T00:{labels + len(turns):04}Z"),)
+                pool.upsert([replace(rows[task], closed=True, annotations=1, votes=given)])
+            turns, labels = ([*turns, labels], labels) if due else (turns, labels + 1)
+        done = pool.control()
+    assert {copies[0].passed for copies in done if copies[0].labelled or copies[0].passed} == {True, False}
+    assert len(turns) > 8
+    assert all(4 <= after - before <= 14 for before, after in pairwise(turns))
 
 
 def test_deleted_and_imported_again_a_text_has_its_place_and_waits_for_a_label(tmp_path: Path) -> None:

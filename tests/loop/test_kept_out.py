@@ -1,13 +1,12 @@
 """Nothing of the control set gets into a file of a version: all bytes and arrays are searched for its ids."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from helpers.house import CONFIG, PROJECT, RIGHT, House
+from helpers.kept_out import found_in
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.learning.heads import EVERY
@@ -37,26 +36,6 @@ def control_row(task: int, by: dict[str, str]) -> TaskRow:
     word = ("yes", "no")[task % 2]
     example, votes = Example(task, f"{word}, {word}, number {task}"), (Vote(by[word], False, ""),)
     return TaskRow(task, example, False, True, False, 1, votes, draw=f"{task:064x}")
-
-
-def numbers_in(path: Path) -> Iterator[int]:
-    """All whole numbers in arrays."""
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in arrays.files:
-                if arrays[name].dtype.kind in "iuf":
-                    yield from (int(number) for number in arrays[name].ravel() if np.isfinite(number))
-
-
-def found_in(home: Path, tasks: range) -> set[str]:
-    """The files that hold one of their ids: as text, as a machine's whole number, or in an array."""
-    spelled = [form for task in tasks for form in (str(task).encode(), *(task.to_bytes(n, "little") for n in (4, 8)))]
-    return {
-        path.name
-        for path in home.rglob("*")
-        if path.is_file()
-        and (any(form in path.read_bytes() for form in spelled) or any(number in tasks for number in numbers_in(path)))
-    }
 
 
 @pytest.mark.parametrize(("config", "by"), [(CONFIG, RIGHT), (FORM, TO_FORM)], ids=["one question", "a form"])

@@ -189,7 +189,9 @@ def test_whatever_the_queue_follows_marks_may_be_lost_where_labels_were_given_si
             assert noted(fresh) == complete, name
 
 
-def test_labels_that_people_give_while_a_new_project_is_read_for_the_first_time_lose_no_marks(tmp_path: Path) -> None:
+def test_labels_from_after_the_first_look_at_a_new_project_lose_no_marks_and_older_ones_may_have(
+    tmp_path: Path,
+) -> None:
     connected, seen = "2026-01-01T12:00:00.5Z", "2026-01-01T12:00:03Z"
     for name, at, complete in (("before", "2026-01-01T12:00:02Z", False), ("after", "2026-01-01T12:05:00Z", True)):
         with Pool(tmp_path / f"{name}.sqlite") as fresh:

@@ -8,13 +8,15 @@ import pytest
 from nextlabel.problems import advice
 from nextlabel.problems.advice import KEYS, NO_ADVICE, Advice, Certified
 from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Measured, NextLabels, RandomPoint
+from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
 from nextlabel.problems.intervals import Interval, wilson
-from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, Sample
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 
-advise = partial(advice.advise, project=7, left=900)
+LEFT = FirstAudit(900, 123, 0.6)
+advise = partial(advice.advise, project=7, audit=LEFT)
 
 
 def share(right: int, of: int) -> Estimate:
@@ -122,9 +124,14 @@ def test_the_advice_follows_from_what_is_known(
 )
 def test_the_advice_is_about_the_tasks_that_are_left_now(left: int, key: str, words: str) -> None:
     before = replace(CHANGED, next_labels=replace(CHANGED.next_labels, left=900))
-    found = advise(KNOWN, before, False, None, 9.0, NO_ADVICE, left=left)
+    found = advise(KNOWN, before, False, None, 9.0, NO_ADVICE, audit=replace(LEFT, tasks=left))
     assert found.key == key
     assert found.sentence.startswith(words)
+
+
+def test_of_the_last_task_it_is_not_said_that_it_is_several() -> None:
+    last = Helping(at=1.0, next_labels=NextLabels(64, 0.02, 900, 12.0, left=1))
+    assert sentences(last)[-1].endswith("It is about 12 seconds of people's work.")
 
 
 def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
@@ -139,10 +146,10 @@ def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
     assert said("tone", "topic").key == advice.HARDLY_CHANGES
 
 
-@pytest.mark.parametrize("left", [19, 39])
-def test_no_audit_is_worth_it_where_hardly_a_task_is_left(left: int) -> None:
+def test_no_audit_is_worth_it_where_it_would_hardly_save_a_label() -> None:
     assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE).key == advice.AUDIT_WORTH_IT
-    assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE, left=left).key == advice.HARDLY_CHANGES
+    few = FirstAudit(40, 30, 1.0)
+    assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE, audit=few).key == advice.HARDLY_CHANGES
 
 
 def test_what_an_older_version_was_found_to_gain_is_not_said_of_the_one_in_force() -> None:

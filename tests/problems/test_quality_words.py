@@ -7,12 +7,13 @@ import pytest
 
 from nextlabel.problems import quality_words
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
-from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, OfClass, Sample
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.quality_words import confusions, each, how_good, percent, rows, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
-sentences = partial(quality_words.sentences, project=7, left=900)
+OF_MANY, OF_FEW = FirstAudit(10_000, 122, 0.7), FirstAudit(300, 124, 0.5)
+sentences = partial(quality_words.sentences, project=7, audit=OF_MANY)
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
 
@@ -47,6 +48,11 @@ def test_all_that_is_known_is_said_in_a_few_sentences() -> None:
     ]
 
 
+def test_of_one_text_without_an_answer_it_is_not_said_that_it_is_several() -> None:
+    said = sentences(replace(TOLD, sample=replace(TOLD.sample, skipped=1)))[-1]
+    assert said.startswith("1 of 40 texts has no answer that counts; had the machine been wrong on it, 88 % would")
+
+
 def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
     confused = [
         replace(of_class("acq", 40), taken_for="earn", times=12),
@@ -66,28 +72,44 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
     assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
     said = " ".join(sentences(replace(TOLD, left=many)))
     assert (
-        "; a project's first one takes 86 if no label that it tests is wrong, and 306 or 671 (with a chance of one"
-        in said
-    )
-    assert "if 2 % are, as of what is left." in said
-    assert f"{offer} says how many labels it takes." in sentences(replace(TOLD, left=many), left=60), "no figures"
-    assert offer not in " ".join(sentences(replace(TOLD, left=many), left=39)), (
-        "which would be refused, or save nothing"
+        " says how many labels it takes; a project's first one takes about 122 if no label that it tests is wrong, and "
+        "about 437 or 959 (with a chance of one half or nine tenths) if 2 % are, as of what is left." in said
     )
 
 
 @pytest.mark.parametrize(
-    ("right", "takes"),
+    ("audit", "worth_it"),
     [
-        (1.0, "is wrong"),
-        (0.991, "150 or 306"),
-        (0.97, "809 or 1835"),
-        (0.95, ", and thousands of labels, if it succeeds at all, if 5 % are, as of what is left"),
+        (FirstAudit(0, 0, 1.0), False),
+        (FirstAudit(40, 30, 1.0), False),
+        (FirstAudit(250, 128, 0.4), False),
+        (OF_FEW, True),
     ],
 )
-def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(right: float, takes: str) -> None:
+def test_no_audit_is_offered_where_people_would_label_more_than_half_anyway(audit: FirstAudit, worth_it: bool) -> None:
+    told = replace(TOLD, left=Estimate(1.0, Interval(0.9, 1.0), 50))
+    assert bool(quality_words.worth_an_audit(told, 7, audit)) == worth_it
+
+
+@pytest.mark.parametrize(
+    ("audit", "right", "takes"),
+    [
+        (OF_MANY, 1.0, "takes about 122 if no label that it tests is wrong"),
+        (
+            OF_MANY,
+            0.991,
+            "and about 214 or 437 (with a chance of one half or nine tenths) if 1 % are, as of what is left",
+        ),
+        (OF_MANY, 0.97, "and more if 3 % are, as of what is left"),
+        (OF_MANY, 0.95, "and many more, if it succeeds at all, if 5 % are, as of what is left"),
+        (OF_FEW, 0.991, "about 124 if no label that it tests is wrong, and more if 1 % are, as of what is left"),
+    ],
+)
+def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(
+    audit: FirstAudit, right: float, takes: str
+) -> None:
     told = replace(TOLD, left=Estimate(right, Interval(0.9, 1.0), 1000))
-    assert takes in quality_words.worth_an_audit(told, 7, 900, least=0.95)
+    assert quality_words.worth_an_audit(told, 7, audit, least=0.95).endswith(takes)
 
 
 def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:

@@ -121,6 +121,22 @@ def test_versions_are_promoted_and_rolled_back(client: FlaskClient, registry: Re
     assert jobs_in(tmp_path) == [("reconcile", (PROJECT, False))]
 
 
+@pytest.mark.parametrize(("action", "about"), [("promote", "1"), ("rollback", "")])
+def test_no_other_version_becomes_active_while_an_audit_keeps_one_in_force(
+    action: str, about: str, client: FlaskClient, registry: Registry, tmp_path: Path
+) -> None:
+    audits, active = Audits(tmp_path), registry.current(PROJECT)
+    audits.begin(replace(AUDIT, project=PROJECT), None)
+    for _ in range(2):  # while it runs, and while its certificate stands
+        answer = press(client, action, about=about)
+        assert answer.status_code == 409
+        assert f"`nextlabel certificate stop --project {PROJECT}`" in answer.get_json()["error"]
+        assert (registry.current(PROJECT), jobs_in(tmp_path)) == (active, [])
+        audits.end(PROJECT, "all tasks are certified")
+    audits.release(PROJECT)
+    assert press(client, action, about=about).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("action", "about"), [("pause", ""), ("resume", ""), ("show_names", "on"), ("look_again", "off")]
 )

@@ -2,7 +2,7 @@
 
 start   freeze what the queue follows, and have the queue hold the audit's tasks alone; --dry-run says what it takes
 status  how far the last audit is
-issue   write the certificate of the labels given so far
+issue   write the certificate of the labels given so far; exit code 1 if it is outdated already
 verify  compute a certificate again from the project's records; exit code 1 if anything in it is not so
 stop    let fits go on, after a certificate or instead of one; what the audit has spent of the risk is spent
 """
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         auditor.stop()
         print(f"No audit of project {options.project} runs any more, and fits go on.")
     elif options.action == "issue":
-        _issue(auditor, options.out, options.labels)
+        return _issue(auditor, options.out, options.labels)
     else:
         return _verify(auditor, options.file)
     return 0
@@ -102,7 +102,8 @@ def takes(audit: Audit) -> Iterator[str]:
         yield f"By how many of these {first} are wrong it takes, with a chance of one half or of nine tenths:"
         for wrong in may_be:
             half, nine_tenths = labels_for(tasks, first, wrong, level, risk, CHANCES)
-            labels = f"{half or MANY} or {nine_tenths or MANY} labels{_too_many(half, nine_tenths, most)}"
+            either = dict.fromkeys(str(labels or MANY) for labels in (half, nine_tenths))
+            labels = f"{' or '.join(either)} labels{_too_many(half, nine_tenths, most)}"
             yield f"  {wrong} wrong ({100 * wrong / first:.2g} %): {labels}"
     at_most = allowed(first, risk)
     yield f"Not possible if {f'more than {at_most} of them are' if at_most else 'any of them is'} wrong."
@@ -128,7 +129,7 @@ def _wrong_of_interest(size: int, risk: float) -> list[int]:
     return [count for count in wrong if count <= allowed(size, risk)]
 
 
-def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
+def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> int:
     certificate, labels, (wrong, to_know) = auditor.issue()
     try:
         write_json(out, certificate)
@@ -140,8 +141,10 @@ def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> None:
         raise BadAuditError(
             f"It cannot be written ({error}). Name files where you may write, outside of other files."
         ) from None
-    written = f"Written to {out}."
-    print(certificate["claim"], certificate["result"]["unknown"], written, *wrong, *to_know, sep="\n")
+    written = f"Written to {out}{f', the labels to {labels_file}' if labels_file else ''}."
+    said = certificate["claim"], certificate["result"]["unknown"], written, *wrong, *to_know
+    print(*filter(None, said), sep="\n")
+    return int(bool(wrong))
 
 
 def _verify(auditor: Auditor, file: Path) -> int:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.labelstudio import notices
+from nextlabel.learning.audit import first_audit
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
 from nextlabel.loop.sync import config_as_read
@@ -42,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     own = registry.options(options.project)
     none = notices.no_control_set(options.project, has_seed=bool(own.control_seed)).text
-    left = StatusBoard(settings.model_dir).queue(options.project).left
-    said = quality_words.sentences(judgement, own.control_first, project=options.project, left=left)
+    audit = first_audit(StatusBoard(settings.model_dir).queue(options.project).left)
+    said = quality_words.sentences(judgement, own.control_first, project=options.project, audit=audit)
     for sentence in said or [none]:
         print(sentence)
     for one in quality_words.each(judgement):

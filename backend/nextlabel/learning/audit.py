@@ -26,6 +26,7 @@ from fractions import Fraction
 import numpy as np
 
 from nextlabel.errors import BadAuditError
+from nextlabel.problems.judgement import FirstAudit
 from nextlabel.values.arrays import Array, Bools, Features, Ints
 
 RISK = 0.05  # R, the share of wrong labels that a certificate allows
@@ -89,12 +90,32 @@ def freeze(
     if number < 1:
         raise BadAuditError(f"A project's audits are numbered from 1, and this one has the number {number}.")
     parts, level = parts_of(confidences_N), spent(number, delta)
+    first = _tested_first([part.size for part in parts], most_labels, level, risk)
+    return Frozen(tuple(parts[first:]), level, risk)
+
+
+def _tested_first(sizes: Sequence[int], most_labels: int, level: float, risk: float) -> int:
+    """The place of the first part tested among the sizes of all, of which the last is that of the pool."""
     able = (
         place
-        for place, part in enumerate(parts)
-        if most_labels * part.size / len(confidences_N) >= SPARE * labels_without_error(part.size, level, risk)
+        for place, size in enumerate(sizes)
+        if most_labels * size / sizes[-1] >= SPARE * labels_without_error(size, level, risk)
     )
-    return Frozen(tuple(parts[next(able, len(parts) - 1) :]), level, risk)
+    return next(able, len(sizes) - 1)
+
+
+def first_audit(tasks: int) -> FirstAudit:
+    """Of a project's first audit with so many tasks left, each of which the version is surer or less sure of than of
+    the others."""
+    if not tasks:
+        return FirstAudit(0, 0, 1.0)
+    sizes, level = sorted({_size_of(tasks, percent) for percent in SHARES}), spent(1)
+    size = sizes[_tested_first(sizes, min(MOST_LABELS, tasks), level, RISK)]
+    return FirstAudit(tasks, math.ceil(labels_without_error(size, level) * tasks / size), size / tasks)
+
+
+def _size_of(tasks: int, percent: int) -> int:
+    return -(-tasks * percent // 100)
 
 
 def parts_of(confidences_N: Array) -> list[Part]:
@@ -104,7 +125,7 @@ def parts_of(confidences_N: Array) -> list[Part]:
     part may be larger, and there may be fewer of them.
     """
     rising_N = np.sort(confidences_N)
-    ends = {float(rising_N[len(rising_N) - -(-len(rising_N) * percent // 100)]) for percent in SHARES}
+    ends = {float(rising_N[len(rising_N) - _size_of(len(rising_N), percent)]) for percent in SHARES}
     return [Part(end, int(np.sum(confidences_N >= end))) for end in sorted(ends, reverse=True)]
 
 

@@ -45,6 +45,7 @@ NOT_NOTED = (
     "whoever can read the records could have written the same."
 )
 CLOCKS = timedelta(minutes=1)  # by which Label Studio's clock and ours may differ
+NOTHING_LATER: Mapping[int, str | None] = {}
 CLOSE = 1e-9  # of ln E, which another machine's logarithms give a last digit of their own; all else is exact
 
 
@@ -199,15 +200,19 @@ class Certified(NamedTuple):
     by: str
 
 
-def certified_labels(audit: Audit, answers: Sequence[Answer]) -> list[Certified]:
-    """Those that a certificate is about, by task: people's where they gave one; not of what they skipped. None without
-    a certificate."""
+def certified_labels(
+    audit: Audit, answers: Sequence[Answer], later: Mapping[int, str | None] = NOTHING_LATER
+) -> list[Certified]:
+    """Those that a certificate is about, by task: people's where they gave one, also `later` than the answers that
+    count; not of what they skipped, which is None there. None without a certificate."""
     part = passed(audit, answers)
     rows = zip_longest(audit.ids_N.tolist(), audit.said, audit.confidences_N.tolist(), answers)
     found = [
-        Certified(task, label, "people" if answer else "machine")
+        Certified(task, label, "people" if answer or task in later else "machine")
         for task, said, confidence, answer in rows
-        if part and confidence >= part.threshold and (label := answer.label if answer else said) is not None
+        if part
+        and confidence >= part.threshold
+        and (label := answer.label if answer else later.get(task, said)) is not None
     ]
     return sorted(found)
 
@@ -351,7 +356,7 @@ def verdict(found: object, records: Records) -> Verdict:
     audit = records.audit
     made = _document(audit, [], "")
     other = [
-        f"Of another project or audit: {field} is {found.get(field)}, and the records have {made[field]}."
+        f"Of another project or audit: {field} is {_short(found.get(field))}, and the records have {made[field]}."
         for field in WHOSE
         if found.get(field) != made[field]
     ]
@@ -436,8 +441,8 @@ def _difference(where: str, made: Any, found: Any, close: float) -> tuple[str, A
 
 
 def _short(value: object) -> str:
-    """A list by its length, as it may be long."""
-    return f"a list of {len(value)}" if isinstance(value, list) else repr(value)
+    """A list by its length, and the beginning of what else may be long."""
+    return f"a list of {len(value)}" if isinstance(value, list) else f"{value!r:.120}"
 
 
 def _issued_when(found: Mapping[str, Any], answers: Sequence[Answer], records: Records) -> Iterator[str]:

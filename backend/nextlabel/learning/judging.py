@@ -103,7 +103,7 @@ def judge(
     why = _objection(said, texts, labels, answered) if said else NO_VERSION
     if said is None or why:
         nothing = _figures(kind, labels, _compared([], None, labels, kind), 0)
-        needs = _more(nothing.accuracy), _more_for_macro_f1(nothing.macro_f1, len(labels))
+        needs = _more(nothing.accuracy, found.left), _more_for_macro_f1(nothing.macro_f1, len(labels))
         return Judgement(said.order if said else "", share, found, why, None, None, why, *needs, kind=kind)
     compared = _compared(answered, said, labels, kind)
     figures = _figures(kind, labels, compared, found.skipped)
@@ -116,7 +116,7 @@ def judge(
         figures,
         _share_of(compared.right[unmarked_N & compared.whole]) if noted else None,
         "" if noted else NOT_NOTED,
-        _more(figures.accuracy),
+        _more(figures.accuracy, found.left),
         _more_for_macro_f1(figures.macro_f1, len(labels)),
         kind=kind,
     )
@@ -255,14 +255,19 @@ def _share_of(right_N: Bools) -> Estimate:
     return quality.share_of(int(right_N.sum()), len(right_N))
 
 
-def _more(accuracy: Estimate) -> int:
+def _more(accuracy: Estimate, left: int) -> int:
     """How many labels more its interval takes to be less than `WIDE` wide, if the share stays about as it is, drawn to
-    one half as the centre of its interval is; without any label, the most that it may take."""
-    share = sum(accuracy.interval) / 2
-    needed = accuracy.examples
+    one half as the centre of its interval is; without any label, the most that it may take. No more than the texts
+    that are `left`, unless these will not do whatever they show."""
+    if accuracy.interval.width < WIDE:
+        return 0
+    share, examples = sum(accuracy.interval) / 2, accuracy.examples
+    needed = examples
     while clopper_pearson(round(share * needed), needed).width >= WIDE:
         needed += 1
-    return needed - accuracy.examples if accuracy.interval.width >= WIDE else 0
+    right = round((accuracy.value or 0.0) * examples)
+    at_best = min(clopper_pearson(most, examples + left).width for most in (right, right + left))
+    return min(needed - examples, left) if at_best < WIDE else needed - examples
 
 
 def _more_for_macro_f1(macro_f1: Estimate, classes: int) -> int:

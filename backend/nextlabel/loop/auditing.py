@@ -241,6 +241,14 @@ def progress(pool: Pool, config: LabelConfig, audit: Audit) -> Progress:
     return Progress(audit, answers)
 
 
+def answered_later(pool: Pool, config: LabelConfig, audit: Audit, counted: int) -> dict[int, str | None]:
+    """By task what people say of those after so many that count, though others may still be asked; None of what they
+    skipped."""
+    consensus = _consensus(config, audit)
+    asked = pool.asked(audit.ids_N[counted:].tolist())
+    return {one.example.id: consensus(one.votes) if one.votes else None for one in asked if one.votes or one.skipped}
+
+
 def _answer(consensus: Consensus, asked: Asked) -> Answer | None:
     """None while the task is in hand: nobody has answered or skipped it, or others are still asked."""
     if not asked.votes:

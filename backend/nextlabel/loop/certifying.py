@@ -14,7 +14,17 @@ from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.labelstudio.project_options import audits_begun, note_audits
 from nextlabel.learning.certificate import Audit, Certified, Records, Verdict, certified_labels, digest, issue, verdict
-from nextlabel.loop.auditing import InForce, Progress, freeze_pool, hopeless, in_force, progress, records_of, said_since
+from nextlabel.loop.auditing import (
+    InForce,
+    Progress,
+    answered_later,
+    freeze_pool,
+    hopeless,
+    in_force,
+    progress,
+    records_of,
+    said_since,
+)
 from nextlabel.loop.sync import sync
 from nextlabel.problems.form import Form
 from nextlabel.settings import Settings, control_of
@@ -89,15 +99,17 @@ class Auditor:
         self._jobs.hint(self._project)
 
     def issue(self) -> tuple[dict[str, Any], list[Certified], Verdict]:
-        """The certificate of the last audit, of the labels given so far; the labels that it is about, but for tasks
-        that were edited or deleted since the audit began; and what the records say of it at once."""
+        """The certificate of the last audit, of the labels given so far; the labels that it is about, people's also
+        where they came after the audit, but for tasks that were edited or deleted since it began; and what the records
+        say of it at once."""
         with self._opened() as opened:
             audit = self._last()
             counted = progress(opened.pool, opened.config, audit).counted
             made = issue(audit, counted, self._now().isoformat(timespec="seconds"))
             self._audits.note_issued(self._project, audit.number, digest(made))
             records = self._records(opened, audit)
-            labels = [one for one in certified_labels(audit, counted) if one.task in records.kept]
+            later = answered_later(opened.pool, opened.config, audit, len(counted))
+            labels = [one for one in certified_labels(audit, counted, later) if one.task in records.kept]
             return made, labels, verdict(made, records)
 
     def verify(self, found: object) -> Verdict:

@@ -8,6 +8,7 @@ from nextlabel.learning.judging import ANSWERED, IN_HAND, LEFT_OUT, OPEN, SKIPPE
 from nextlabel.loop.sides import Side
 from nextlabel.problems.question import Measured
 from nextlabel.store.pool import ControlTask, Pool
+from nextlabel.store.state import TurnState
 from nextlabel.values.labels import Vote
 
 
@@ -16,10 +17,24 @@ def control_side(pool: Pool, control: Control, first: int, others: int, depth: i
     queue of that depth."""
     texts = pool.control() if control.share else []
     done = sum(_is_done(copies) for copies in texts)
+    passed = done - sum(any(task.labelled for task in copies) for copies in texts)
     waiting = [(copies[0].draw, ids) for copies in texts if (ids := _served(copies)) and not _is_done(copies)]
     draws = [draw for draw, _ in waiting[:depth]]  # none has a place before its own
-    due = places(control.share, pool.labels_since_control(), draws, others, first - done) if draws else []
+    due = places(control.share, _labels_since(pool, passed), draws, others, first - done) if draws else []
     return Side(CONTROL, [ids[0] for _, ids in waiting], due, hidden=True)
+
+
+def _labels_since(pool: Pool, passed: int) -> int:
+    """How many labels have been given after the last text of the set that was labelled or passed.
+
+    Whoever skips one would else be served the next one at once, and could tell them by that. The copy does not know
+    when somebody skips, so that the newest label by then is noted.
+    """
+    turn = pool.state(TurnState)
+    if passed != turn.passed:
+        at = pool.last_label() if passed > turn.passed else turn.at
+        turn = pool.update(TurnState, lambda _: TurnState(passed, at))
+    return pool.labels_since_control(turn.at)
 
 
 def _is_done(copies: Sequence[ControlTask]) -> bool:

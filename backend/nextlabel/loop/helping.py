@@ -51,6 +51,10 @@ NO_WORLD = (
     "not which come together"
 )
 RANDOM = "random"
+FEWER_FITS = (
+    "; with fits so frequent, set KEEP_VERSIONS to more, or FIT_MAX_WAIT_S to an hour or more with FIT_EVERY at least "
+    f"{STEP}"
+)
 
 
 @dataclass(frozen=True)
@@ -293,7 +297,7 @@ def _next(asked: Asked, registry: Registry, resident: LoadedVersions, given: Seq
     if before is None:
         fits = history.read(registry, asked.card.project).fits.values()
         deleted = any(not fit.refused and known - fit.labels >= STEP for fit in fits)
-        remedy = f"; with fits so frequent, set KEEP_VERSIONS to more, or FIT_EVERY to {STEP}" if deleted else ""
+        remedy = FEWER_FITS if deleted else ""
         return NextLabels(why=f"no version is kept that knows {STEP} labels less than the active one{remedy}")
     rng = np.random.default_rng(asked.seed)
     open_ids = sorted(asked.pool.open_ids())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import at_most, is_of
-from nextlabel.problems.judgement import WIDE, Judgement
+from nextlabel.problems.judgement import WIDE, FirstAudit, Judgement
 from nextlabel.problems.quality_words import PAYS, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
 
@@ -51,12 +51,12 @@ def advise(
     done: Collection[str] = (),
     *,
     project: int,
-    left: int,
+    audit: FirstAudit,
 ) -> Advice:
     """From what the control set of a project says, what was last found of the order, whether an audit runs, what the
-    last one certified of the order in force, or which questions of a form are `done`, and how many tasks are `left` to
-    label. `last` is the advice so far: of the same key it has been that since then."""
-    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project, left)
+    last one certified of the order in force, or which questions of a form are `done`, and what an `audit` of the tasks
+    left would take. `last` is the advice so far: of the same key it has been that since then."""
+    key, sentence = _advice(judgement, helping, auditing, certified, last.key, done, project, audit)
     return Advice(key, sentence, last.since if last.key == key else now)
 
 
@@ -68,19 +68,19 @@ def _advice(
     last: str,
     done: Collection[str],
     project: int,
-    left: int,
+    audit: FirstAudit,
 ) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
     if certified:
         return CERTIFIED, _of_certified(certified, project)
-    if why := _nothing_to_tell(judgement, project, left):
+    if why := _nothing_to_tell(judgement, project, audit.tasks):
         return CANNOT_TELL, why
     if waits := _waits_for(judgement):
         return TOO_EARLY, waits
-    if worth_it := worth_an_audit(judgement, project, left, STILL if last == AUDIT_WORTH_IT else PAYS, done):
+    if worth_it := worth_an_audit(judgement, project, audit, STILL if last == AUDIT_WORTH_IT else PAYS, done):
         return AUDIT_WORTH_IT, f"An audit may be worth it: {worth_it}."
-    key, sentence = _of_next_labels(replace(helping.next_labels, left=left))
+    key, sentence = _of_next_labels(replace(helping.next_labels, left=audit.tasks))
     of_another = "" if is_of(helping, judgement.order) else f" That was found for version {short_name(helping.order)}."
     return key, f"{sentence}{of_another}"
 

@@ -94,8 +94,9 @@ def _next(found: NextLabels) -> Iterator[str]:
     if found.why or found.changed is None:
         yield f"What the next labels may bring cannot be told: {found.why}."
         return
-    seconds = found.seconds * min(found.labels, found.labels if found.left is None else found.left)
-    took = f" They are about {_hours(seconds)} of people's work." if seconds else ""
+    left = found.labels if found.left is None else min(found.labels, found.left)
+    seconds = found.seconds * left
+    took = f" {'It is' if left == 1 else 'They are'} about {_hours(seconds)} of people's work." if seconds else ""
     yield (
         f"The last {found.labels} labels changed {100 * found.changed:.1f} % of the machine's labels on what is left. "
         f"The {found.words} will hardly change the accuracy by more than {at_most(found.changed)}; rare "

@@ -89,6 +89,16 @@ class Judgement:
     questions: tuple["Judgement", ...] = ()
 
 
+@dataclass(frozen=True)
+class FirstAudit:
+    """What a project's first audit takes where so many `tasks` are left: about so many labels `without_error`, of which
+    a `share` is of the part that it tests first."""
+
+    tasks: int
+    without_error: int
+    share: float
+
+
 def tells(estimate: Estimate | None) -> bool:
     """Whether a figure says enough to be shown."""
     return estimate is not None and estimate.value is not None and estimate.interval.width < WIDE

@@ -7,7 +7,7 @@ from itertools import chain
 from shlex import quote
 
 from nextlabel.problems.intervals import Interval
-from nextlabel.problems.judgement import WIDE, Figures, Judgement, OfClass, Sample, tells
+from nextlabel.problems.judgement import WIDE, Figures, FirstAudit, Judgement, OfClass, Sample, tells
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.layout import ANY_OF
 
@@ -18,22 +18,20 @@ EARLY = 10  # labels of the control set, from which on a range is told, however 
 PAYS = 0.97  # with less on what is left an audit for 95 % takes thousands of labels
 JUDGED_BY = 30  # labels that tell about how much is right of what is left
 # Labels of the part that it tests that a project's first audit takes, with a chance of one half and of nine tenths, by
-# the percent that are wrong (docs/certificate.md).
+# the percent that are wrong, in a pool without end (docs/certificate.md).
 TAKES = {1: (150, 306), 2: (306, 671), 3: (809, 1835)}
-WITHOUT_ERROR = 86
-FEWEST = 40  # tasks left, with fewer of which an audit leaves next to nothing to the machine
-MANY = 300  # tasks left, from which on an audit may take as many labels as that
+MANY = 10  # times as many tasks as an audit takes labels: it takes about as many of them as in a pool without end
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
-def sentences(judgement: Judgement, first: int = 0, *, project: int, left: int) -> list[str]:
+def sentences(judgement: Judgement, first: int = 0, *, project: int, audit: FirstAudit) -> list[str]:
     """What the control set of a project says of a version, the most important first; nothing without a control set. So
-    many `first` texts of the set are labelled before all else, and so many tasks are `left` to label."""
+    many `first` texts of the set are labelled before all else, and an `audit` would be of the tasks left."""
     if not judgement.control_share:
         return []
     asked = each(judgement)
     # Why there is none is said once.
-    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project, left)) for one in asked)
+    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project, audit)) for one in asked)
     return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first, project)]
 
 
@@ -100,7 +98,7 @@ def each(judgement: Judgement) -> tuple[Judgement, ...]:
     return judgement.questions or (judgement,)
 
 
-def _of_version(judgement: Judgement, first: int, project: int, left: int) -> Iterator[str]:
+def _of_version(judgement: Judgement, first: int, project: int, audit: FirstAudit) -> Iterator[str]:
     figures, sample = judgement.figures, judgement.sample
     if figures is None:
         yield f"Nothing can be said of a version yet: {judgement.why}."
@@ -111,7 +109,7 @@ def _of_version(judgement: Judgement, first: int, project: int, left: int) -> It
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if worth_it := worth_an_audit(judgement, project, left):
+    if worth_it := worth_an_audit(judgement, project, audit):
         yield f"So much may be certified by an audit: {worth_it}."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
@@ -126,9 +124,10 @@ def _of_version(judgement: Judgement, first: int, project: int, left: int) -> It
         yield f"Nothing is known about {', '.join(unknown[:NAMED])}{more}: no control task has that label."
     if sample.skipped:
         everybody, worst = sample.answered + sample.skipped, figures.at_worst
+        has, all_of = ("has", "it") if sample.skipped == 1 else ("have", "all of them")
         yield (
-            f"{sample.skipped} of {_texts(everybody)} have no answer that counts; had the machine been wrong on all of "
-            f"them, {percent(worst.value or 0)} would be right ({_between(worst.interval)})."
+            f"{sample.skipped} of {_texts(everybody)} {has} no answer that counts; had the machine been wrong on "
+            f"{all_of}, {percent(worst.value or 0)} would be right ({_between(worst.interval)})."
         )
 
 
@@ -175,29 +174,30 @@ def _left(judgement: Judgement) -> str:
 
 
 def worth_an_audit(
-    judgement: Judgement, project: int, left: int, least: float = PAYS, done: Collection[str] = ()
+    judgement: Judgement, project: int, audit: FirstAudit, least: float = PAYS, done: Collection[str] = ()
 ) -> str:
-    """What an audit takes, and the command that says it of the tasks that are `left`; of a form of the first question
-    that is worth it: the `least` share or more is right of what is left, and it is none of those `done`. Empty where
-    there is none, or too few tasks are left."""
-    for one in each(judgement) if left >= FEWEST else ():
+    """What an audit takes, and the command that says it whole; of a form of the first question that is worth it: the
+    `least` share or more is right of what is left, and it is none of those `done`. Empty where there is none, or where
+    so few tasks are left that people would label more than half of them though no label were wrong."""
+    for one in each(judgement) if audit.tasks >= 2 * audit.without_error > 0 else ():
         right = None if one.question in done else one.left
         if right is not None and right.value is not None and right.value >= least and right.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
             command = f"`nextlabel certificate start --project {project} --dry-run{question}`"
-            return f"{command} says how many labels it takes{_takes(right.value) if left >= MANY else ''}"
+            return f"{command} says how many labels it takes; {_takes(audit, right.value)}"
     return ""
 
 
-def _takes(right: float) -> str:
-    """What a first audit of many tasks takes, if no label that it tests is wrong, or as many as of what is left."""
+def _takes(audit: FirstAudit, right: float) -> str:
+    """What a first audit takes if no label that it tests is wrong, or as many as of what is left."""
     wrong = math.ceil(round(100 * (1 - right), 6))
-    takes = "thousands of labels, if it succeeds at all,"
+    takes = "many more, if it succeeds at all,"
     if wrong in TAKES:
-        half, most = TAKES[wrong]
-        takes = f"{half} or {most} (with a chance of one half or nine tenths)"
+        half, most = (round(labels / audit.share) for labels in TAKES[wrong])
+        known = f"about {half} or {most} (with a chance of one half or nine tenths)"
+        takes = known if audit.tasks >= MANY * most else "more"
     as_here = f", and {takes} if {wrong} % are, as of what is left" if wrong else ""
-    return f"; a project's first one takes {WITHOUT_ERROR} if no label that it tests is wrong{as_here}"
+    return f"a project's first one takes about {audit.without_error} if no label that it tests is wrong{as_here}"
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:

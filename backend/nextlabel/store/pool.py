@@ -570,12 +570,19 @@ class Pool:
         sql = f"SELECT id FROM task WHERE {AMONG} AND draw != ''"
         return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
 
-    def labels_since_control(self) -> int:
-        """How many tasks have been labelled after the last one of the control set. An edit is no new label."""
+    def last_label(self) -> str:
+        """The ISO time at which the newest label was given, whether it counts or not; empty without any."""
+        [(last,)] = self._db.execute(f"SELECT COALESCE(MAX({FIRST_GIVEN}), '') FROM vote")
+        return str(last)
+
+    def labels_since_control(self, after: str = "") -> int:
+        """How many tasks have been labelled after the last one of the control set and after that time. An edit is no
+        new label."""
         last = f"SELECT MAX({FIRST_GIVEN}) FROM vote CROSS JOIN task ON id = task_id WHERE draw != ''"
         return self._count(
             "SELECT COUNT(DISTINCT task_id) FROM vote CROSS JOIN task ON id = task_id WHERE draw = '' AND NOT holdout "
-            f"AND {FIRST_GIVEN} > COALESCE(({last}), '')"
+            f"AND {FIRST_GIVEN} > MAX(COALESCE(({last}), ''), ?)",
+            after,
         )
 
     # What an audit needs

@@ -143,6 +143,15 @@ class MarkState(Record):
 
 
 @dataclass(frozen=True)
+class TurnState(Record):
+    """How many texts of the control set had been `passed` at the last look, and the time of the newest label when there
+    were last more of them. `loop.controlling` writes it."""
+
+    passed: int = 0
+    at: str = ""
+
+
+@dataclass(frozen=True)
 class AgainState(Record):
     """What was asked about again. `loop.look_again` writes it.
 
@@ -193,6 +202,7 @@ _KINDS: tuple[type[Record], ...] = (
     StartState,
     ControlState,
     MarkState,
+    TurnState,
     AgainState,
     ProjectState,
     ToldState,

@@ -1,7 +1,8 @@
 """What a person decides about versions: which one is meant, and that it becomes the active one."""
 
-from nextlabel.errors import NoVersionError
+from nextlabel.errors import NotPossibleError, NoVersionError
 from nextlabel.store.jobs import JobQueue
+from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
 
@@ -19,7 +20,8 @@ def named(registry: Registry, project: int, name: str) -> str:
 
 def roll_back(registry: Registry, jobs: JobQueue, project: int) -> str:
     """Make the version active that was so before the present one; returns it. Raises `NoVersionError` when there is
-    none, `NoModelError` when it is damaged."""
+    none, `NoModelError` when it is damaged, `NotPossibleError` when an audit keeps the present one in force."""
+    _require_no_audit(registry, project)
     version = registry.roll_back(project)
     if version is None:
         raise NoVersionError(
@@ -32,7 +34,17 @@ def roll_back(registry: Registry, jobs: JobQueue, project: int) -> str:
 
 def promote(registry: Registry, jobs: JobQueue, project: int, version: str) -> None:
     """Make a version the active one and have the trainer bring the queue into its order. Raises `NoModelError` when it
-    is damaged; then nothing has changed."""
+    is damaged, `NotPossibleError` when an audit keeps the present one in force; then nothing has changed."""
+    _require_no_audit(registry, project)
     registry.verify(project, version)
     registry.promote(project, version)
     jobs.hint(project)
+
+
+def _require_no_audit(registry: Registry, project: int) -> None:
+    """Its certificate is of the version that it holds, and the queue follows no other one until it is stopped."""
+    if Audits(registry.root.parent).holds(project):
+        raise NotPossibleError(
+            f"An audit of project {project} keeps its version in force. Let others follow with `nextlabel certificate "
+            f"stop --project {project}`, then choose one."
+        )

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
+from nextlabel.learning.audit import first_audit
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import WIDE, Judgement
@@ -285,7 +286,9 @@ def _needed(labels: int, judgement: Judgement, first: int) -> Json | None:
 
 
 def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
-    said = quality_words.sentences(judgement, first, project=project, left=services().board.queue(project).left)
+    said = quality_words.sentences(
+        judgement, first, project=project, audit=first_audit(services().board.queue(project).left)
+    )
     if not said:
         return None
     figures = judgement.figures
@@ -370,7 +373,7 @@ def audit_of(project: int) -> Json | None:
     try:
         about = {**_about_audit(audits, project, number, directory.stat().st_mtime_ns), "damaged": ""}
     except BadAuditError as error:
-        about = {"number": number, "version": "", "tasks": 0, "begun_at": "", "damaged": str(error)}
+        about = {**_NOTHING_KNOWN, "number": number, "damaged": str(error)}
     certificate = services().board.certificate(project)
     counted = asdict(certificate if certificate.audit == number else CertificateStatus())
     del counted["audit"]
@@ -388,6 +391,9 @@ def _audits_in(model_dir: Path) -> Audits:
     return Audits(model_dir)  # always the same, to be known again
 
 
+_NOTHING_KNOWN: Json = {"version": "", "questions": [], "risk": None, "delta": None, "tasks": 0, "begun_at": ""}
+
+
 @lru_cache(maxsize=256)
 def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Json:
     """What stays as it is, without the many rows that were frozen."""
@@ -395,6 +401,9 @@ def _about_audit(audits: Audits, project: int, number: int, _written: int) -> Js
     return {
         "number": number,
         "version": short_name(audit.version),
+        "questions": list(audit.asks),
+        "risk": audit.risk,
+        "delta": audit.delta,
         "tasks": len(audit.ids_N),
         "begun_at": audit.begun_at,
     }
