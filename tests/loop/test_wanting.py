@@ -21,7 +21,7 @@ from nextlabel.problems import next_words
 from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
 from nextlabel.values.queue import Ranked
 from nextlabel.versions.loaded import LoadedVersions
@@ -137,12 +137,15 @@ def test_a_class_of_which_nothing_comes_any_more_gives_its_slots_back_until_a_la
         order = known({task: 1 - task / 1000 for task in left})
         return list(finder.side(pool, project, order, [Want("refund", (), labelled, 30)], EVERY - 1, 2).tasks[:1])
 
-    for answered in range(IN_VAIN):
-        assert wanted(range(1 + answered, 99)) == [1 + answered], "the best that is left"
-    assert wanted(range(1 + IN_VAIN, 99)) == [], "all were something else"
-    assert wanted(range(1 + IN_VAIN, 99)) == []
-    assert wanted(range(1 + IN_VAIN, 99), project=2) == [1 + IN_VAIN], "that is another project"
-    assert wanted(range(9 + IN_VAIN, 99), labelled=(900, 28)) == [9 + IN_VAIN], "one came by itself"
+    for task, example in enumerate(EXAMPLES[:IN_VAIN], start=1):
+        assert wanted(range(task, 41)) == [task], "the best that is left"
+        pool.upsert([TaskRow(task, example, False, False, False, 1, (Vote("weather", False, ""),))])
+        if task == 5:
+            assert wanted(range(30, 41)) == [30], "a version that has read few texts"
+    assert wanted(range(1 + IN_VAIN, 41)) == [], "all were something else"
+    assert wanted(range(1 + IN_VAIN, 41)) == []
+    assert wanted(range(1 + IN_VAIN, 41), project=2) == [1 + IN_VAIN], "that is another project"
+    assert wanted(range(9 + IN_VAIN, 41), labelled=(900, 28)) == [9 + IN_VAIN], "one came by itself"
 
 
 def test_without_a_checkpoint_nothing_is_near(

@@ -60,15 +60,15 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
 class _Tried:
     """How many likely tasks in a row were of another class, and those that are waiting for an answer."""
 
-    known: int = 0
+    labels: int = 0
     misses: int = 0
-    waiting: frozenset[int] = frozenset()
+    waiting: Sequence[int] = ()
 
-    def look(self, labels: int, likely: Sequence[int], slots: int) -> bool:
-        """Whether it is in vain to go on, now that the class has so many labels and these tasks are left. As soon as it
-        has more of them, it is not."""
-        self.misses = 0 if labels > self.known else self.misses + len(self.waiting.difference(likely))
-        self.known, self.waiting = labels, frozenset(likely[:slots])
+    def look(self, labels: int, answered: int) -> bool:
+        """Whether it is in vain to go on, now that so many of those that waited are answered. It is not from the next
+        label of the class on."""
+        self.misses = 0 if labels > self.labels else self.misses + answered
+        self.labels = labels
         return self.misses >= IN_VAIN
 
 
@@ -101,7 +101,8 @@ class WantedTasks:
         if chances is not None:
             likely = best_first(*chances)
             tried = self._tried.setdefault((project, want.label, want.texts, want.target), _Tried())
-            in_vain = tried.look(len(want.tasks), likely, slots)
+            in_vain = tried.look(len(want.tasks), len(tried.waiting) - len(pool.numbers_of_open(tried.waiting)[0]))
+            tried.waiting = likely[:slots]
             return next_words.likely(want.label), [] if in_vain else likely[:most]
         near_texts = next_words.like_given("" if want.label == ANY else want.label)
         words = near_texts if want.texts else next_words.like_labelled(want.label)
