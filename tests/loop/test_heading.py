@@ -1,6 +1,6 @@
 """When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from helpers.house import CHOICES, CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, H
 from nextlabel.errors import NotPossibleError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.heads import EVERY, Head
+from nextlabel.learning.rounds import Scored
 from nextlabel.loop.copies import HOLD, learnt_from
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
@@ -273,11 +274,12 @@ def test_a_look_reads_some_of_many_imported_labels_and_the_head_knows_them_and_w
     house.label(imported, RIGHT)
     house.label(given, RIGHT)
     read, score = list[int](), house.resident.score
-    monkeypatch.setattr(
-        house.resident,
-        "score",
-        lambda card, some, *args, **kw: read.append(len(some)) or score(card, some, *args, **kw),
-    )
+
+    def counted(card: Card, some: Sequence[Example], exact: bool, features: bool) -> Scored:
+        read.append(len(some))
+        return score(card, some, exact, features=features)
+
+    monkeypatch.setattr(house.resident, "score", counted)
     before = {*labels_of(house)} - {*imported}
     for look, now_read in enumerate(([AT_A_TIME], [AT_A_TIME] * 2, [AT_A_TIME, AT_A_TIME, EVERY]), start=1):
         found = newest(house)
