@@ -47,6 +47,20 @@ def test_without_an_environment_the_tutorials_settings_hold() -> None:
     assert (settings.label_studio_api_key.get_secret_value(), settings.basic_auth_user) == ("", "")
 
 
+@pytest.mark.parametrize("name", ["fit_steps", "learning_rate"])
+def test_auto_for_the_steps_or_the_rate_of_an_old_project_is_for_both_unless_somebody_chose_the_other(
+    name: str,
+) -> None:
+    plain, chosen = load_settings(env_file=None), {"fit_steps": 100, "learning_rate": 1e-3}
+    del chosen[name]
+    own = for_project(plain, ProjectOptions(own={name: "auto"}))
+    assert (own.fit_steps, own.learning_rate) == ("auto", "auto")
+    own = for_project(plain, ProjectOptions(own={name: "auto", **chosen}))
+    assert {getattr(own, other) for other in chosen} == {*chosen.values()}
+    own = for_project(plain, ProjectOptions(own=chosen))
+    assert getattr(own, name) in (343, 2e-5), "nobody chose auto"
+
+
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIT_EVERY", "8")
     monkeypatch.setenv("LOG_LEVEL", "debug")

@@ -429,6 +429,8 @@ BUILT_IN: Mapping[int, Mapping[str, Any]] = {
     }
 }
 
+TOGETHER = frozenset({"fit_steps", "learning_rate"})  # where somebody chose auto for one, the other goes with it
+
 
 def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
     """The settings, as far as the project has none of its own. Raises `RefusedConfigError` for impossible ones."""
@@ -446,6 +448,9 @@ def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
         else:
             values[name] = BUILT_IN.get(options.defaults, {}).get(name, getattr(settings, setting))
             sources[name] = "built in"
+    chosen = {name for name in TOGETHER if sources[name] != "built in"}
+    if any(values[name] == "auto" for name in chosen):
+        values |= dict.fromkeys(TOGETHER - chosen, "auto")
     return ProjectSettings(**values, sources=sources)
 
 

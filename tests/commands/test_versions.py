@@ -22,7 +22,9 @@ from nextlabel.lab.sandbox import LocalBackend
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.versions import version_number
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import QueueState
+from nextlabel.values.versions import head_name, version_number
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
@@ -126,6 +128,13 @@ def test_pruning_keeps_the_newest_and_the_active_one(registry: Registry) -> None
     ]
     assert registry.versions(PROJECT) == [card(5).version, card(CURRENT).version]
     assert versions(registry, "prune", "--keep", 1)[1] == "deleted nothing\n"
+
+
+def test_pruning_keeps_the_version_that_the_queue_follows(registry: Registry) -> None:
+    with Pool(pool_path(registry.root.parent, PROJECT)) as pool:
+        pool.update(QueueState, lambda _: QueueState("", head_name(card(1).version, 3)))
+    assert versions(registry, "prune", "--keep", 1)[0] == 0
+    assert registry.versions(PROJECT) == [card(5).version, card(CURRENT).version, card(1).version]
 
 
 @pytest.mark.parametrize(

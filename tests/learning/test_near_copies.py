@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.near_copies import Alike, held_back, vocabulary
+from nextlabel.learning.near_copies import NEGATIONS, Alike, held_back, vocabulary
 from nextlabel.model import classifier as classifiers
 from nextlabel.model.classifier import Recipe
 from nextlabel.simulation import near_copy_curve
@@ -190,6 +190,19 @@ MANY = "kleine newer"  # of which "keine" and "never" are no slips
         ("i have 10000 dollars", "i have no 10000 dollars"),
         ("mir wurde kleine hilfe angeboten", "mir wurde keine hilfe angeboten"),
         ("this is newer than that", "this is never than that"),
+        ("ich habe verstanden", "ich habe nichts verstanden"),
+        ("Fehler bei Geräten", "Fehler bei keinem Geräten"),
+        ("elle répond vite", "elle ne répond plus vite"),
+        ("il a compris", "il n'a rien compris"),
+        ("funciona bien", "nada funciona bien"),
+        ("how do i sort a list in C", "how do i sort a list in C++"),
+        ("how do i sort a list in C#", "how do i sort a list in C++"),
+        ("i love mondays", "i love mondays 😡"),
+        ("the food was great 👍", "the food was great 👎"),
+        ("the food was great ❤️", "the food was great ☹️"),
+        ("monday again :-)", "monday again :-("),
+        ("the freezer is at 5 degrees", "the freezer is at -5 degrees"),
+        ("profit is +3 %", "profit is \u22123 %"),
     ],
 )
 def test_opposites_never_wait_however_alike_their_embeddings_are(text: str, other: str) -> None:
@@ -198,6 +211,33 @@ def test_opposites_never_wait_however_alike_their_embeddings_are(text: str, othe
     assert held_back(examples[1:2], rows_2D[1:], examples[:1], rows_2D[:1], vocabulary(examples), 1) == {}
     same = [Example(99, f"{text}!")]
     assert held_back(same, rows_2D[1:], examples[:1], rows_2D[:1], vocabulary(examples), 1) == {99: 1}
+
+
+@pytest.mark.parametrize("negation", sorted(NEGATIONS))
+def test_no_negation_waits_for_the_text_without_it_however_common_it_is(negation: str) -> None:
+    pool = tuple(f"{negation} number {i} came" for i in range(20))
+    assert not alone("it works well", f"it {negation} works well", pool)
+    assert not alone(f"{negation.upper()} it works well", "it works well", pool)
+
+
+def test_in_a_script_without_blanks_no_letter_is_a_slip() -> None:
+    assert not alone("我想要退款", "我不要退款", ("我想要退款",) * 4)
+    assert not alone("ฉันได้รับเงิน", "ฉันไม่ได้รับเงิน", ("ฉันได้รับเงิน",) * 4)
+    assert alone("我想要退款", "我想要退款。")
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("well done 👍", "well done 👍🏽!"),
+        ("room 3-5 is open", "room 3 - 5 is open"),
+        ("© is it ours", "is it ours"),
+        ("* is it ours", "#is it ours +"),
+    ],
+)
+def test_other_signs_say_nothing(text: str, other: str) -> None:
+    assert alone(text, other, POOL)
+    assert alone(other, text, POOL)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Slots of wanted classes: which places they are, and which tasks come into them first."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.learning.wanted import EVERY, best_first, in_turn, near, places
+from nextlabel.learning.wanted import EVERY, best_first, in_turn, near, places, turns
 
 laws = settings(derandomize=True, deadline=None, max_examples=200)
 
@@ -21,6 +23,19 @@ def test_one_in_so_many_labels_is_for_a_wanted_class_however_often_the_order_is_
         renewed += [known + place for place in places(known, given_labels)]
         known += given_labels
     assert renewed == [number for number in range(labels, known) if number % EVERY == EVERY - 1]
+
+
+@laws
+@given(labels=st.integers(0, 500), classes=st.integers(1, 4), renewals=st.lists(st.integers(1, 20), max_size=30))
+def test_classes_take_turns_from_slot_to_slot_however_often_the_order_is_renewed(
+    labels: int, classes: int, renewals: list[int]
+) -> None:
+    renewed, known = list[int](), labels
+    for given_labels in renewals:
+        renewed += turns(known, given_labels, classes)
+        known += given_labels
+    assert renewed == turns(labels, known - labels, classes)
+    assert all(after == (before + 1) % classes for before, after in pairwise(renewed))
 
 
 def test_near_is_what_stands_out_by_its_cosine_to_any_of_the_texts_the_nearest_first_and_equals_by_id() -> None:

@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,23 @@ def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_t
     assert card.recipe["learning_rate"] == auto_recipe.learning_rate(32)
     assert (card.recipe["warmup"], card.recipe["stop_loss"]) == (0.1, 0.05)
     assert 0 < card.steps <= card.recipe["steps"]
+
+
+def test_a_card_tells_when_its_labels_were_read_not_only_when_the_fit_ended(
+    house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = house_of()
+    house.label(TRAIN, RIGHT)
+    began, real = house.now + 60, house.board.put_fit
+
+    def tell(project: int, now: float, **changes: object) -> None:
+        real(project, now, **changes)
+        house.now += 10  # while it is fitted
+
+    monkeypatch.setattr(house.board, "put_fit", tell)
+    card = house.registry.card(PROJECT, house.fit())
+    assert datetime.fromisoformat(card.read_at).timestamp() == began
+    assert datetime.fromisoformat(card.created_at).timestamp() > began
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,11 @@ from helpers.house import CHOICES, CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, H
 from nextlabel.errors import NotPossibleError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.heads import EVERY, Head
+from nextlabel.learning.rounds import Scored
 from nextlabel.loop.copies import HOLD, learnt_from
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
-from nextlabel.loop.heading import HeadMaker, differing
+from nextlabel.loop.heading import AT_A_TIME, HeadMaker, differing
 from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
@@ -266,6 +267,29 @@ def test_labels_without_features_get_them(house: House) -> None:
     assert house.pool.vectors(FEATURES, house.active_version, list(imported))[0].tolist() == list(imported)
 
 
+def test_a_look_reads_some_of_many_imported_labels_and_the_head_knows_them_and_what_people_gave(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported, given = range(301, 301 + 2 * AT_A_TIME + EVERY), range(201, 203)
+    house.label(imported, RIGHT)
+    house.label(given, RIGHT)
+    read, score = list[int](), house.resident.score
+
+    def counted(card: Card, some: Sequence[Example], exact: bool, features: bool) -> Scored:
+        read.append(len(some))
+        return score(card, some, exact, features=features)
+
+    monkeypatch.setattr(house.resident, "score", counted)
+    before = {*labels_of(house)} - {*imported}
+    for look, now_read in enumerate(([AT_A_TIME], [AT_A_TIME] * 2, [AT_A_TIME, AT_A_TIME, EVERY]), start=1):
+        found = newest(house)
+        assert found is not None
+        assert read == now_read, "the queue is published in between"
+        assert {*found[1].known} == before | {*imported[: look * AT_A_TIME]}
+    assert newest(house) is not None
+    assert len(read) == 3, "nothing is read twice"
+
+
 def test_the_order_of_a_head_is_that_of_its_own_probabilities(house: House) -> None:
     house.label(range(201, 201 + EVERY), WRONG)
     found = newest(house)
@@ -397,6 +421,31 @@ def test_a_version_of_labelled_copies_gets_no_head_without_a_new_label(house: Ho
         return maker.newest(house.pool, card_of(house), READING, fitted, 0)
 
     assert house.registry.fitted_labels(PROJECT, house.active_version).keys() >= set(COPIES)
+    assert newest_of_fitted() is None
+    house.label(range(201, 201 + EVERY), RIGHT)
+    assert newest_of_fitted() is not None
+
+
+def test_a_version_of_copies_that_contradict_each_other_gets_no_head_without_a_new_label(house: House) -> None:
+    """The first copy of each is in the minority, so that it is fitted on with another label than its own."""
+    for group in range(EVERY):
+        said = [("neg", 0), ("pos", 1), ("pos", 2)]
+        house.pool.upsert(
+            TaskRow(
+                i, Example(i, f"yes, group {group}"), False, True, False, 1, (Vote(label, False, f"2026-11-30T0{at}"),)
+            )
+            for label, at in said
+            for i in [601 + 3 * group + at]
+        )
+    house.fit()
+    assert house.registry.fitted_labels(PROJECT, house.active_version)[601] == "neg"
+
+    def newest_of_fitted() -> tuple[str, Head] | None:
+        fitted = {example.id: label for example, label in learnt_from(house.pool, READING.question, HOLD).to_fit}
+        assert fitted[601] == "pos"
+        maker = HeadMaker(house.registry, house.resident)
+        return maker.newest(house.pool, card_of(house), READING, fitted, 0)
+
     assert newest_of_fitted() is None
     house.label(range(201, 201 + EVERY), RIGHT)
     assert newest_of_fitted() is not None

@@ -168,17 +168,22 @@ def test_a_long_queue_is_filled_all_the_same(pool: Pool, monkeypatch: pytest.Mon
     assert unpublished[:12] == list(ids)[:12]
 
 
-@pytest.mark.parametrize("when", ["2026-11-30T10:00:00.5Z", "2026-11-30T08:00:00.5Z"], ids=["since", "before"])
-def test_near_copies_of_what_somebody_was_unsure_of_wait_for_the_next_version(pool: Pool, when: str) -> None:
+@pytest.mark.parametrize("read_at", ["2026-11-30T09:00:00+00:00", ""], ids=["told", "of an earlier release"])
+@pytest.mark.parametrize("when", ["2026-11-30T09:30:00.5Z", "2026-11-30T08:00:00.5Z"], ids=["since", "before"])
+def test_near_copies_of_what_somebody_was_unsure_of_wait_for_the_next_version(
+    pool: Pool, when: str, read_at: str
+) -> None:
     unsure = Vote("Unsure", False, when)
     pool.upsert([TaskRow(1, Example(1, TEXTS[1]), False, True, False, 1, (unsure,))])
-    made = SimpleNamespace(created_at="2026-11-30T09:00:00+00:00")
+    made = SimpleNamespace(
+        created_at="2026-11-30T09:59:00+00:00" if read_at else "2026-11-30T09:00:00", read_at=read_at
+    )
     registry: Any = SimpleNamespace(
         newest=lambda project: BEFORE, card=lambda project, version: made, fitted_labels=lambda project, version: {}
     )
     question = SingleChoice(("open", "closed"), ignored=("Unsure",))
     unknown = not_yet_known(pool, question, [], registry, PROJECT, BEFORE)
-    assert unknown == ([1] if when > made.created_at else [])
+    assert unknown == ([1] if when > "2026-11-30T09" else []), "an answer that came during the fit is not known to it"
 
 
 def test_of_answers_that_no_version_knows_the_latest_are_looked_at(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

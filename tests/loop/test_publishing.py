@@ -314,6 +314,11 @@ def test_tasks_of_a_side_stand_in_its_places_and_are_written_once(pool: Pool) ->
     assert as_served(pool) == [1, 900, 70, 901, 2]
 
 
+def test_into_each_place_of_a_side_comes_the_one_whose_turn_it_is(pool: Pool) -> None:
+    beside(pool, [Side("wanted", [70, 60, 50], [1, 3], turns=[[50, 60], [50, 70]])])
+    assert as_served(pool) == [1, 50, 2, 70]
+
+
 def test_a_hidden_task_that_shows_a_guess_is_written_again(pool: Pool) -> None:
     pool.upsert([TaskRow(900, Example(900, "text 900"), False, False, False, 0, (), draw="0" * 64)])
     sides = [Side("hidden", [900], [0], hidden=True)]

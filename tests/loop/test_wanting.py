@@ -1,6 +1,7 @@
 """Which tasks come into slots of wanted classes: near ones before a label of the class is known, then likely ones."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from nextlabel.labelstudio.config import parse_label_config
-from nextlabel.learning.wanted import ENOUGH, EVERY, WANTED
+from nextlabel.learning.composer import INFORMATIVE, compose
+from nextlabel.learning.wanted import ENOUGH, EVERY, IN_VAIN, WANTED
 from nextlabel.loop.embedding import Embedder
-from nextlabel.loop.sides import LOOKED_AT
+from nextlabel.loop.sides import LOOKED_AT, slots
 from nextlabel.loop.wanted import Want, WantedTasks, wants_of
 from nextlabel.model.classifier import Recipe, load_base
 from nextlabel.model.tokens import TokenCache
@@ -19,8 +21,9 @@ from nextlabel.problems import next_words
 from nextlabel.settings import Settings
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.values.examples import Example
-from nextlabel.values.labels import TaskRow
+from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.options import ProjectOptions
+from nextlabel.values.queue import Ranked
 from nextlabel.versions.loaded import LoadedVersions
 from nextlabel.versions.registry import Registry
 
@@ -65,31 +68,84 @@ def test_before_a_label_is_known_what_is_near_the_texts_or_its_labels_comes_into
     made = embedder(tiny, tmp_path)
     finder, served = WantedTasks(made), [e for e in EXAMPLES if e.id != 10]
     want = Want("refund", LOOKED_FOR, (), 3)
-    assert finder.side(pool, UNKNOWN, [want], 0, 12).tasks == [], "nothing is embedded yet"
+    assert finder.side(pool, 1, UNKNOWN, [want], 0, 12).tasks == [], "nothing is embedded yet"
     made.embed(pool, 1, EXAMPLES)
-    side = finder.side(pool, UNKNOWN, [want], 7, 12)
+    side = finder.side(pool, 1, UNKNOWN, [want], 7, 12)
     assert (side.kind, side.places, side.hidden) == (WANTED, list(range(EVERY - 1 - 7 % EVERY, 12, EVERY)), False)
     assert list(side.tasks[:4]) == by_cosine(tiny, LOOKED_FOR, served)[:4], "and 10, which somebody skipped, is none"
-    by_label = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12).tasks
+    by_label = finder.side(pool, 1, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12).tasks
     assert set(side.why.values()) == {next_words.like_given("refund")}
     assert side.why.keys() >= {*side.tasks}
-    by_labels = finder.side(pool, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12)
+    by_labels = finder.side(pool, 1, UNKNOWN, [Want("refund", (), (5,), 3)], 0, 12)
     assert by_labels.why[by_labels.tasks[0]] == next_words.like_labelled("refund")
     assert list(by_label[:2]) == by_cosine(tiny, (TEXTS[4],), served)[:2]
-    assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (5, 15, 20), 3)], 0, 12).tasks == [], "met"
+    assert finder.side(pool, 1, UNKNOWN, [Want("refund", LOOKED_FOR, (5, 15, 20), 3)], 0, 12).tasks == [], "met"
 
 
 def test_once_an_order_knows_labels_what_is_likely_comes_and_classes_take_turns(
     pool: Pool, tiny: Path, tmp_path: Path
 ) -> None:
     order, finder = known({3: 0.5, 8: 0.9, 6: 0.7}), WantedTasks(embedder(tiny, tmp_path))
-    likely = finder.side(pool, order, [Want("refund", LOOKED_FOR, (5,), 3)], 0, 12)
+    likely = finder.side(pool, 1, order, [Want("refund", LOOKED_FOR, (5,), 3)], 0, 12)
     assert likely.tasks == [8, 6, 3]
     assert likely.why == dict.fromkeys([8, 6, 3], next_words.likely("refund"))
     many = known({task: task / 100 for task in range(1, 41)})
-    assert finder.side(pool, many, [Want("refund", (), (5,), 3)], 0, 2).tasks == list(range(40, 40 - 2 * LOOKED_AT, -1))
+    assert finder.side(pool, 1, many, [Want("refund", (), (5,), 3)], 0, 2).tasks == list(
+        range(40, 40 - 2 * LOOKED_AT, -1)
+    )
     both = [Want("refund", (), (5,), 3), Want("weather", (), (1,), None)]
-    assert finder.side(pool, order, both, 0, 12).tasks == [8, 6, 3], "each once"
+    assert finder.side(pool, 1, order, both, 0, 12).tasks == [8, 6, 3], "each once"
+
+
+LIKELY = {"angry": range(1, 301), "billing": range(301, 601), "refund": range(601, 901)}  # tasks, best first
+
+
+@pytest.mark.parametrize("waiting", [(), range(1, 61)], ids=["all free", "the best of one class wait"])
+@pytest.mark.parametrize("annotators", [1, 3, 10])
+def test_classes_take_turns_however_often_the_order_is_renewed(
+    pool: Pool, tiny: Path, tmp_path: Path, annotators: int, waiting: Sequence[int]
+) -> None:
+    finder, done, depth = WantedTasks(embedder(tiny, tmp_path)), list[int](), 12 + 2 * annotators
+
+    def left(label: str) -> tuple[Any, Any]:
+        tasks = np.array([task for task in LIKELY[label] if task not in done])
+        return tasks, 1 - tasks / 1000
+
+    def labelled(label: str) -> tuple[int, ...]:
+        return tuple(task for task in done if task in LIKELY[label])
+
+    order: Any = SimpleNamespace(chances=left)
+    renewals = itertools.count()
+    while len(done) < 300:
+        wants = [Want(label, (), labelled(label), 1000) for label in LIKELY]
+        side = finder.side(pool, 1, order, wants, 40 + len(done), depth)
+        free = [Ranked(task, 0.5) for task in side.tasks if task not in waiting]
+        others = [Ranked(1000 + place, 0.9 - place / 1000) for place in range(len(done), len(done) + depth)]
+        head = compose({WANTED: side.in_turn(free), INFORMATIVE: others}, slots([side], depth), depth)
+        done += [task.task_id for task in head[: 5 + annotators // 2 + next(renewals) % 3]]
+    came = [len(labelled(label)) for label in LIKELY]
+    assert sum(came) == pytest.approx(len(done) / EVERY, abs=1)
+    assert max(came) - min(came) <= 1, came
+
+
+def test_a_class_of_which_nothing_comes_any_more_gives_its_slots_back_until_a_label_of_it_comes(
+    pool: Pool, tiny: Path, tmp_path: Path
+) -> None:
+    finder, refunds = WantedTasks(embedder(tiny, tmp_path)), (900,)
+
+    def wanted(left: range, labelled: tuple[int, ...] = refunds, project: int = 1) -> list[int]:
+        order = known({task: 1 - task / 1000 for task in left})
+        return list(finder.side(pool, project, order, [Want("refund", (), labelled, 30)], EVERY - 1, 2).tasks[:1])
+
+    for task, example in enumerate(EXAMPLES[:IN_VAIN], start=1):
+        assert wanted(range(task, 41)) == [task], "the best that is left"
+        pool.upsert([TaskRow(task, example, False, False, False, 1, (Vote("weather", False, ""),))])
+        if task == 5:
+            assert wanted(range(30, 41)) == [30], "a version that has read few texts"
+    assert wanted(range(1 + IN_VAIN, 41)) == [], "all were something else"
+    assert wanted(range(1 + IN_VAIN, 41)) == []
+    assert wanted(range(1 + IN_VAIN, 41), project=2) == [1 + IN_VAIN], "that is another project"
+    assert wanted(range(9 + IN_VAIN, 41), labelled=(900, 28)) == [9 + IN_VAIN], "one came by itself"
 
 
 def test_without_a_checkpoint_nothing_is_near(
@@ -97,7 +153,7 @@ def test_without_a_checkpoint_nothing_is_near(
 ) -> None:
     embedder(tiny, tmp_path).embed(pool, 1, EXAMPLES)
     finder = WantedTasks(embedder(tmp_path / "none", tmp_path))
-    assert finder.side(pool, UNKNOWN, [Want("refund", LOOKED_FOR, (), 3)], 0, 12).tasks == []
+    assert finder.side(pool, 1, UNKNOWN, [Want("refund", LOOKED_FOR, (), 3)], 0, 12).tasks == []
     assert "nothing is known to be near what is looked for" in caplog.text
 
 

@@ -118,6 +118,14 @@ def test_no_fit_ends_before_it_has_seen_its_texts_five_times(recipe: Recipe) -> 
     assert told[-1] == 40 + 8  # five epochs, and a fifth of that to come down
 
 
+def test_labels_that_count_less_end_no_fit_before_it_has_learnt_them(recipe: Recipe) -> None:
+    told: list[int] = []
+    unmoved = replace(recipe, steps=24, learning_rate=1e-12, stop_loss=0.4)
+    lighter_N = np.full(8, 0.1)
+    fit(unmoved, LABELS, PAIRS[:8], TARGETS_N[:8], lambda done, total: told.append(done), weights_N=lighter_N)
+    assert told[-1] == 24, "the mean loss of its texts is as high as at first"
+
+
 def test_a_fit_leaves_nothing_of_its_optimiser_in_memory(recipe: Recipe) -> None:
     gc.collect()
     gc.disable()  # else it might come to the rescue

@@ -663,6 +663,14 @@ def test_labels_are_counted_since_the_last_one_of_the_control_set(pool: Pool) ->
     assert pool.labels_since_control() == 1, "an edit is no new label"
 
 
+def test_what_is_done_is_counted_whether_it_teaches_anything_or_not(pool: Pool) -> None:
+    pool.upsert([task(1, "pos"), task(2), drawn(task(3, "neg"), "a"), task(4, "pos", holdout=True)])
+    assert pool.done_size() == 2
+    ignored = replace(task(2), votes=(Vote("Unsure", False, "2026-11-21", weight=0.0),))
+    pool.upsert([ignored, replace(task(5), skipped=True), replace(task(6, "pos"), skipped=True)])
+    assert pool.done_size() == 5
+
+
 def test_a_version_scores_the_control_set_with_the_pool_labelled_or_not(pool: Pool) -> None:
     pool.upsert([task(1), task(2, "pos"), drawn(task(3), "5"), drawn(task(4, "neg"), "2")])
     assert [e.id for e in pool.unscored(V1)] == [1, 3, 4]

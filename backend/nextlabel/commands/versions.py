@@ -13,7 +13,9 @@ from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.settings import load_settings
 from nextlabel.store.jobs import JobQueue
-from nextlabel.values.versions import Card
+from nextlabel.store.pool import Pool, pool_path
+from nextlabel.store.state import QueueState
+from nextlabel.values.versions import Card, version_of
 from nextlabel.versions import promotion
 from nextlabel.versions.registry import Registry
 
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.action == "list":
         print_table([HEADER, *(_row(registry, card) for card in registry.cards(options.project))])
     elif options.action == "prune":
-        for version in registry.prune(options.project, options.keep) or ["nothing"]:
+        followed = _followed(settings.model_dir, options.project)
+        for version in registry.prune(options.project, options.keep, followed) or ["nothing"]:
             print(f"deleted {version}")
     else:
         jobs = JobQueue(settings.model_dir, settings.queue_url.get_secret_value(), settings.queue_name)
@@ -53,9 +56,21 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     promote = actions.add_parser("promote", help="make a version active, a refused one too")
     promote.add_argument("version", help="its name or its number")
     actions.add_parser("rollback", help="make the version active that was so before this one")
-    prune = actions.add_parser("prune", help="delete all but the newest versions and the active one")
+    prune = actions.add_parser(
+        "prune", help="delete all but the newest versions, the active one, and the one in the queue"
+    )
     prune.add_argument("--keep", type=_positive, required=True, metavar="N", help="how many of the newest to keep")
     return parser.parse_args(arguments)
+
+
+def _followed(model_dir: Path, project: int) -> str:
+    """The version whose order the queue is in, as far as is known here: its last head may know labels that no other one
+    knows yet."""
+    path = pool_path(model_dir, project)
+    if not path.exists():
+        return ""
+    with Pool(path) as pool:
+        return version_of(pool.state(QueueState).after)
 
 
 def _positive(text: str) -> int:

@@ -4,9 +4,9 @@ Two texts are near-copies when they are alike but for case and blanks; when the 
 least .98; or when one has all words of the other in their order and adds only words that are common in the pool, such
 as "hello" and "please"; a slip counts as the word that was meant. Embeddings alone cannot tell: a slip in a short
 question moves it further than another fact moves a sentence of a newspaper (reports/near-copies.md). What always tells
-texts apart is a negation, other numbers of up to three digits, and another order of the same words, but for two parts
-that have changed places. Longer numbers, such as a ticket's, say nothing. Of a pair of texts only copies are held
-back: there, a single word may be what the question is about.
+texts apart is a negation, an emoji, a sign at a word ("C++"), other numbers of up to three digits, and another order of
+the same words, but for two parts that have changed places. Longer numbers, such as a ticket's, say nothing, as other
+signs do. Of a pair of texts only copies are held back: there, a single word may be what the question is about.
 """
 
 import math
@@ -25,12 +25,18 @@ LONG = 5  # letters that a word has at least for a slip in it to be seen as one
 TINY = 1e-9  # keeps a word that all texts have from dividing by 0
 SURER = 2  # times as many texts must have the word that was meant
 NEGATIONS = frozenset(
-    {"not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without"}
-    | {"nicht", "kein", "keine", "keinen", "nie", "niemals", "ohne", "pas", "jamais", "sans", "aucun", "aucune"}
-    | {"nunca", "sin", "ninguno", "ninguna"}
+    {"not", "no", "never", "none", "nobody", "nothing", "nowhere", "neither", "nor", "without", "hardly", "barely"}
+    | {"nicht", "nichts", "nein", "kein", "keine", "keinen", "keinem", "keiner", "keines", "keins", "nie", "niemals"}
+    | {"niemand", "niemanden", "niemandem", "nirgends", "weder", "ohne", "kaum"}
+    | {"ne", "n", "non", "pas", "jamais", "rien", "personne", "sans", "aucun", "aucune", "ni"}
+    | {"nunca", "jam\u00e1s", "nada", "nadie", "tampoco", "sin", "ning\u00fan", "ninguno", "ninguna"}
 )
 WITH_NOT = re.compile(r"\b(do|does|did|is|was|are|were|have|has|had|wo|ca|could|would|should)n'?t\b")  # "dont", too
 BEFORE_NOT = {"ca": "can", "wo": "will"}
+EMOJI = r"[\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"  # of any skin tone
+WORD = re.compile(rf"(?:(?<!\w)[-+\u2212](?=\d))?\w+(?:[+#]+(?![\w+#]))?|{EMOJI}|[:;=]'?-?[()]")  # "-5", "c++", ":-)"
+SIGN = re.compile(r"\W")
+WITHOUT_BLANKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 SHORT_FOR_NOT = re.compile(r"n't\b|(?<=\bcan)not\b")
 NAME_IN_NUMBERS = re.compile(  # a ticket's, an order's, a year's; "no" is a word of its own in "no 10000 dollars"
     r"(?:\bno\s*[.:#]\W*|\b(order|ticket|invoice|case|reference|ref|customer|account|number)\W+no\W+)?\b\d{4,}\b"
@@ -51,8 +57,8 @@ class Alike:
 
 RULE = (  # for words; changed with it, as frozen defaults are compared by it
     "all words of the other text, in its order or two parts turned round, and none more that weighs "
-    f"{Alike().common} of the rarest shared one; slips from {LONG} letters and {SURER} times as many texts on; "
-    "negations and numbers of up to 3 digits tell apart"
+    f"{Alike().common} of the rarest shared one; slips from {LONG} letters and {SURER} times as many texts on, of "
+    "scripts with blanks; negations, emojis, signs at words and numbers of up to 3 digits tell apart"
 )
 
 
@@ -68,16 +74,19 @@ class Vocabulary:
         """A text as its words."""
         words = tuple(self.meant.get(word, word) for word in _words(text))
         weights = {word: self.weights.get(word, self.unknown) for word in words}
-        return Read(words, weights, Counter(_negations(words)), Counter(filter(str.isdecimal, words)))
+        numbers = Counter(word for word in words if word.lstrip("-+\u2212").isdecimal())
+        signs = Counter(word for word in words if SIGN.search(word) and word not in numbers)
+        return Read(words, weights, signs + Counter(_negations(words)), numbers)
 
 
 @dataclass(frozen=True)
 class Read:
-    """A text as its words in their order, and what each weighs; its negations, and its numbers, with how often."""
+    """A text as its words in their order, and what each weighs; what tells it apart (negations, emojis, words with a
+    sign), and its numbers, with how often."""
 
     words: tuple[str, ...]
     weights: Mapping[str, float]
-    negations: Mapping[str, int]
+    telling: Mapping[str, int]
     numbers: Mapping[str, int]
 
 
@@ -195,8 +204,8 @@ def _follow(words: Iterable[str], among: Iterable[str]) -> bool:
 
 
 def _told_apart(one: Read, other: Read) -> bool:
-    """Whether they negate something else, or both have numbers and these are others."""
-    return one.negations != other.negations or bool(one.numbers and other.numbers and one.numbers != other.numbers)
+    """Whether they negate something else or have other signs, or both have numbers and these are others."""
+    return one.telling != other.telling or bool(one.numbers and other.numbers and one.numbers != other.numbers)
 
 
 def _negations(words: Sequence[str]) -> Iterator[str]:
@@ -206,7 +215,7 @@ def _negations(words: Sequence[str]) -> Iterator[str]:
 
 def _words(text: str) -> list[str]:
     plain = WITH_NOT.sub(_in_full, text.casefold().replace("\u2019", "'"))
-    return re.findall(r"\w+", NAME_IN_NUMBERS.sub(r" \1 ", SHORT_FOR_NOT.sub(" not", plain)))
+    return WORD.findall(NAME_IN_NUMBERS.sub(r" \1 ", SHORT_FOR_NOT.sub(" not", plain)))
 
 
 def _in_full(short: re.Match[str]) -> str:
@@ -229,8 +238,10 @@ def _slips(texts_with: Mapping[str, int]) -> dict[str, str]:
 
 
 def _long(words: Iterable[str]) -> Iterator[str]:
-    """Those in which a slip can be seen; a number never is one, nor is "never" one for "newer"."""
-    return (word for word in words if len(word) >= LONG and word.isalpha() and word not in NEGATIONS)
+    """Those in which a slip can be seen; a number never is one, nor is "never" one for "newer", nor a letter of a
+    Chinese sentence, which is one word here."""
+    alphabetic = (word for word in words if len(word) >= LONG and word.isalpha() and word not in NEGATIONS)
+    return (word for word in alphabetic if not WITHOUT_BLANKS.search(word))
 
 
 def _with_one_less(word: str) -> set[str]:

@@ -14,6 +14,7 @@ from nextlabel.values.arrays import Array, Ints
 WANTED = "wanted"  # the kind of such tasks
 EVERY = 5  # labels, of which the last one is for a wanted class: as measured in reports/wanted
 DEVIATIONS = 2.0  # of the cosines, above their mean, from where on a text is near
+IN_VAIN = 20  # tasks in a row of which none was of a class: there are hardly any more, whatever probabilities say
 ENOUGH = 30  # labels of a class that is looked for, if nobody has set a target
 
 
@@ -23,6 +24,12 @@ def places(labels: int, depth: int, every: int = EVERY) -> list[int]:
     They are counted on from the `labels` that there are, so that it makes no difference how often the order is renewed.
     """
     return list(range(every - 1 - labels % every, depth, every))
+
+
+def turns(labels: int, depth: int, classes: int, every: int = EVERY) -> list[int]:
+    """Which of so many classes each of the `places` is for, counted from 0: they take turns from slot to slot, also
+    where the order is renewed before a second one of its slots is reached."""
+    return [(labels + place) // every % classes for place in places(labels, depth, every)]
 
 
 def near(ids_N: Ints, points_ND: Points, texts_MD: Points) -> list[int]:

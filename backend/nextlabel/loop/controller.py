@@ -594,8 +594,8 @@ class Controller:
             self._starts.look_for(pool, found.project.id)
         sides.append(self._again.side(pool, found.project.id, depth + others))
         if not all(want.met for want in wants):
-            labels = found.decision.labels + pool.control_labels()
-            sides.append(self._wanted.side(pool, order, wants, labels, depth + others))
+            project, done = found.project.id, pool.done_size()
+            sides.append(self._wanted.side(pool, project, order, wants, done, depth + others))
         return sides
 
     def _wants(self, pool: Pool, found: _Found) -> list[Want]:

@@ -336,7 +336,7 @@ class Fitter:
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str, run: RunRound) -> Card:
         """The card of a version that is saved, and active unless it is refused."""
-        due_at = pool.state(FitState).due_at or self._now()
+        due_at, read_at = pool.state(FitState).due_at or self._now(), self._now()
         learnt = self._learnt(pool, project, config)
         # As in a simulation with the same seed.
         own, seed = self._own(project), round_seed(self._settings.seed, self._next_number(project) - 1)
@@ -350,7 +350,7 @@ class Fitter:
         result = self._round(pool, project, config, recipe, own, learnt, holdout, run)
         card = self._card(pool, project, config, [label for _, label in labelled], recipe, result, reason)
         card = replace(card, holdout=_fingerprint(holdout), strategy=own.strategy, of_labels=learnt.of_labels)
-        card = replace(card, **result.where)
+        card = replace(card, read_at=_in_utc(read_at).isoformat(), **result.where)
         card = replace(card, held_out=_held_out(config.question, holdout, result))
         card = replace(card, **_of_form(config.question, learnt, holdout, result))
         known = self._registry.fitted_labels(project, card.parent) if card.parent else {}
@@ -500,7 +500,7 @@ class Fitter:
         reason: str,
     ) -> Card:
         number, less = self._next_number(project), pool.counted_less()
-        created = datetime.fromtimestamp(self._now(), timezone.utc)
+        created = _in_utc(self._now())
         return Card(
             version=version_name(number, created),
             number=number,
@@ -572,6 +572,10 @@ class Fitter:
         except PoolError as error:  # no look at the project asks for a fit before the copy can be used again
             log.warning("project %d: %s", project, error)
             return 1
+
+
+def _in_utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 class _PausedError(Exception):

@@ -69,11 +69,12 @@ def not_yet_known(
     pool: Pool, question: Question, labels: Collection[int], registry: Registry, project: int, active: str | None
 ) -> list[int]:
     """Tasks whose answer no version knows, the latest last: of those to fit on, and of those that were answered with an
-    ignored label since the newest version, which no version ever learns."""
+    ignored label since the newest version's were read, which no version ever learns."""
     newest = registry.newest(project)
-    made_at = registry.card(project, newest).created_at if newest else ""
+    card = registry.card(project, newest) if newest else None
+    read_at = card.read_at or card.created_at if card else ""
     # Both are in UTC, and alike to the second.
-    passed = {task for task, when in pool.left_out(question).items() if when[:19] > made_at[:19] or not newest}
+    passed = {task for task, when in pool.left_out(question).items() if when[:19] > read_at[:19]}
     return pool.last_answered((set(labels) - known_labels(registry, project, active)) | passed)
 
 

@@ -216,13 +216,13 @@ class Publisher:
     def _beside(self, depth: int) -> dict[str, list[Ranked]]:
         """The tasks of the sides that may come into the head, by kind, best first: of a kind as many as have places."""
         kinds = Counter(map(slots(self._sides, depth), range(depth)))
-        found = {side.kind: self._of_side(side, depth) for side in self._sides}
-        of_pool = [task for tasks in found.values() for task in tasks if task.task_id not in self._hidden]
+        found = [(side, self._of_side(side, depth)) for side in self._sides]
+        of_pool = [task for _, tasks in found for task in tasks if task.task_id not in self._hidden]
         free = self._free(of_pool, len(of_pool), 0) if of_pool else []
         self._held = {task.task_id for task in of_pool} - {task.task_id for task in free}
         return {
-            kind: [task for task in tasks if task.task_id not in self._held][: kinds[kind]]
-            for kind, tasks in found.items()
+            side.kind: side.in_turn([task for task in tasks if task.task_id not in self._held])[: kinds[side.kind]]
+            for side, tasks in found
         }
 
     def _of_side(self, side: Side, depth: int) -> list[Ranked]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.learning.composer import INFORMATIVE, Slots
+from nextlabel.values.queue import Ranked
 
 LOOKED_AT = 8  # times as many tasks as are wanted are looked at before there may be fewer: some may be kept back
 
@@ -13,7 +14,8 @@ class Side:
     """One kind: its `tasks`, best first, and the `places` of the queue's head, counted from 0, that belong to it.
 
     Tasks of a `hidden` kind are not of the pool: no order values them, and no guess of theirs is shown. `why` says in
-    words why a task is of the kind, where that differs from one to the next.
+    words why a task is of the kind, where that differs from one to the next. `turns` are, for each place, those of the
+    tasks that come into it rather than others, best first.
     """
 
     kind: str
@@ -21,6 +23,16 @@ class Side:
     places: Collection[int]
     hidden: bool = False
     why: Mapping[int, str] = field(default_factory=dict)
+    turns: Sequence[Sequence[int]] = ()
+
+    def in_turn(self, free: Sequence[Ranked]) -> list[Ranked]:
+        """Those of its tasks that are free, first those whose turn it is in its places."""
+        left = {task.task_id: task for task in free}
+        first = list[Ranked]()
+        for turn in self.turns:
+            chosen = next((task_id for task_id in turn if task_id in left), None)
+            first += [] if chosen is None else [left.pop(chosen)]
+        return [*first, *left.values()]
 
 
 def slots(sides: Sequence[Side], depth: int) -> Slots:

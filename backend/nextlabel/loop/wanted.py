@@ -8,7 +8,7 @@ import numpy as np
 
 from nextlabel.errors import NextlabelError
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.wanted import ENOUGH, WANTED, best_first, in_turn, near, places
+from nextlabel.learning.wanted import ENOUGH, IN_VAIN, WANTED, best_first, in_turn, near, places, turns
 from nextlabel.loop.embedding import Embedder
 from nextlabel.loop.orders import Order
 from nextlabel.loop.sides import LOOKED_AT, Side
@@ -56,26 +56,54 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
     ]
 
 
+@dataclass
+class _Tried:
+    """How many likely tasks in a row were of another class, and those that are waiting for an answer."""
+
+    labels: int = 0
+    misses: int = 0
+    waiting: Sequence[int] = ()
+
+    def look(self, labels: int, answered: int) -> bool:
+        """Whether it is in vain to go on, now that so many of those that waited are answered. It is not from the next
+        label of the class on."""
+        self.misses = 0 if labels > self.labels else self.misses + answered
+        self.labels = labels
+        return self.misses >= IN_VAIN
+
+
 class WantedTasks:
-    """Finds the tasks of wanted classes. What a person looks for is embedded once in a process."""
+    """Finds the tasks of wanted classes. What a person looks for is embedded, and what was tried known, once in a
+    process."""
 
     def __init__(self, embedder: Embedder):
         self._embedder = embedder
         self._texts: dict[tuple[str, str], Array] = {}
+        self._tried: dict[tuple[object, ...], _Tried] = {}
 
-    def side(self, pool: Pool, order: Order, wants: Sequence[Want], labels: int, depth: int) -> Side:
-        """Their slots among `depth` places, which follow `labels` labels, and more tasks than those take, as copies may
-        be kept out of them. No tasks where nothing is wanted any more, or nothing is near."""
-        found = [self._of(pool, order, want, LOOKED_AT * depth) for want in wants if not want.met]
+    def side(self, pool: Pool, project: int, order: Order, wants: Sequence[Want], done: int, depth: int) -> Side:
+        """Their slots among `depth` places, which follow `done` tasks that were answered or skipped, and more tasks
+        than those take, as copies may be kept out of them. No tasks where nothing is wanted any more, nothing is near,
+        or the last likely ones were all something else."""
+        slots = places(done, depth)
+        wanted = [want for want in wants if not want.met]
+        found = [self._of(pool, project, order, want, len(slots), LOOKED_AT * depth) for want in wanted]
+        found = [(words, tasks) for words, tasks in found if tasks]
         why = {task: words for words, tasks in reversed(found) for task in tasks}
-        return Side(WANTED, in_turn([tasks for _, tasks in found]), places(labels, depth), why=why)
+        lists = [tasks for _, tasks in found]
+        whose = [lists[turn] for turn in turns(done, depth, len(lists))] if lists else []
+        return Side(WANTED, in_turn(lists), slots, why=why, turns=whose)
 
-    def _of(self, pool: Pool, order: Order, want: Want, most: int) -> tuple[str, list[int]]:
+    def _of(self, pool: Pool, project: int, order: Order, want: Want, slots: int, most: int) -> tuple[str, list[int]]:
         """At most so many tasks for a class, best first: by an order that knows labels of it, before that by
         embeddings; and in words, which of both."""
         chances = order.chances(want.label)
         if chances is not None:
-            return next_words.likely(want.label), best_first(*chances)[:most]
+            likely = best_first(*chances)
+            tried = self._tried.setdefault((project, want.label, want.texts, want.target), _Tried())
+            in_vain = tried.look(len(want.tasks), len(tried.waiting) - len(pool.numbers_of_open(tried.waiting)[0]))
+            tried.waiting = likely[:slots]
+            return next_words.likely(want.label), [] if in_vain else likely[:most]
         near_texts = next_words.like_given("" if want.label == ANY else want.label)
         words = near_texts if want.texts else next_words.like_labelled(want.label)
         return words, self._near(pool, want)[:most]

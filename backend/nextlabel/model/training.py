@@ -113,7 +113,7 @@ def _may_look(recipe: Recipe, done: int, examples: int) -> bool:
 
 class _Step:
     """A step of an optimiser on some examples, in as many `pieces` as memory needs; replayed on a GPU. `mean_loss` is
-    the running mean of an example's loss."""
+    the running mean of an example's loss, as the examples count: where all count little, it is no lower for that."""
 
     def __init__(
         self,
@@ -160,6 +160,7 @@ class _Step:
 
     def _once(self, rows_R: torch.Tensor, length: int) -> None:
         whole = torch.zeros_like(self.mean_loss)
+        count = 1.0 if self._weights is None else self._weights[rows_R].mean()
         for piece, of_length in self._in_pieces(rows_R, length):
             logits = self._classifier.forward(fast=True)(**self._classifier.inputs(self._texts, piece, of_length))
             weights = None if self._weights is None else self._weights[piece]
@@ -169,7 +170,7 @@ class _Step:
         torch.nn.utils.clip_grad_norm_(self._classifier.model.parameters(), MAX_GRADIENT_NORM)
         self._optimiser.step()
         self._optimiser.zero_grad()
-        self.mean_loss.lerp_(whole, 1 / RUNNING)
+        self.mean_loss.lerp_(whole / count, 1 / RUNNING)
 
     def _in_pieces(self, rows_R: torch.Tensor, length: int) -> Iterator[tuple[torch.Tensor, int]]:
         """What goes through the model together, and the length it is padded to."""

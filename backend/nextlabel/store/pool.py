@@ -561,6 +561,10 @@ class Pool:
         sql = f"SELECT id FROM task WHERE {AMONG} AND closed AND NOT skipped"
         return {row[0] for row in self._db.execute(sql, (json.dumps(list(task_ids)),))}
 
+    def done_size(self) -> int:
+        """How many tasks, but for the holdout, somebody has answered or skipped, whether that counts or not."""
+        return self._count(f"SELECT COUNT(*) FROM task WHERE NOT holdout AND (skipped OR {ANSWERED})")
+
     def control_labels(self) -> int:
         """How many tasks of it have a label."""
         return self._count("SELECT COUNT(*) FROM task WHERE draw != '' AND voted")
