@@ -13,7 +13,7 @@ from helpers import ray_jobs, scripted_cluster
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute.cluster import Cluster, Serve
-from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Shared, Task, TaskLostError
+from nextlabel.compute.tasks import FIT, PART, RETURNS, ClusterAwayError, Running, Shared, Task, TaskLostError
 from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -154,6 +154,34 @@ def test_while_an_object_moves_the_connection_gives_signs_of_life(connected: Any
 def test_while_an_object_moves_no_task_waits_for_room(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "BEGIN_S", 0.5)
     assert hand_in(connected(scripted_cluster.long_move), "a task").result(timeout=SOON_S) == "done"
+
+
+def test_a_result_that_is_long_on_its_way_is_waited_for(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="late"))
+    running = hand_in(cluster, "a task")
+    assert running.result(timeout=SOON_S) == 2
+    assert running.told == RETURNS
+
+
+def test_a_result_that_waits_until_another_one_is_here_is_not_lost(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "MOVE_S", 0.5)
+    cluster = connected(scripted_cluster.results_one_by_one)
+    tasks = [hand_in(cluster, name) for name in ("one", "another")]
+    assert [task.result(timeout=SOON_S) for task in tasks] == [2, 2]
+
+
+def test_a_result_that_does_not_come_in_time_is_asked_for_again(connected: Any) -> None:
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="untimely"))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == 2
+
+
+def test_a_task_that_hangs_gives_its_core_back(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "MOVE_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="hung"))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == 2
 
 
 def test_what_could_not_be_shared_is_shared_anew(connected: Any) -> None:

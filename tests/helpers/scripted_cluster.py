@@ -12,7 +12,7 @@ from typing import Any
 
 from helpers.fake_ray import FakeRay
 from nextlabel.compute import node
-from nextlabel.compute.tasks import Outcome
+from nextlabel.compute.tasks import RETURNS, Outcome
 
 PAUSE_S = 0.05
 
@@ -114,6 +114,23 @@ def long_move(supervisor: int, address: str, pipe: Connection) -> None:
     time.sleep(0.5)
     pipe.send(("beats", {order[1]: (1, None)}))
     _done(pipe, order, "done")
+    time.sleep(600)
+
+
+def results_one_by_one(supervisor: int, address: str, pipe: Connection) -> None:
+    """Two tasks have ended at once; for a second one's result moves, then there are both, with how many were out."""
+    pipe.send(("nodes", [(1.0, 0.0)]))
+    out = [pipe.recv() for _ in range(2)]
+    pipe.send(("beats", {order[1]: (1, RETURNS) for order in out}))
+    for _ in range(20):
+        pipe.send(("moves",))
+        time.sleep(PAUSE_S)
+    pipe.send(("moves",))
+    pipe.send(("beats", {}))
+    time.sleep(PAUSE_S)
+    out += [pipe.recv() for _ in range(2) if pipe.poll()]
+    for order in out:
+        _done(pipe, order, len(out))
     time.sleep(600)
 
 
