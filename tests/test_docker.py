@@ -19,7 +19,7 @@ FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
 TRAINERS = ["trainer", "trainer-gpu"]
 OURS = ["backend", *TRAINERS]
-NOT_SETTINGS = {"HF_TOKEN"}  # read by the hub's client, not by us
+NOT_SETTINGS = {"HF_TOKEN", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}  # read by the hub's client and by Ray, not by us
 
 
 def environment(service: str) -> dict[str, str]:
@@ -51,6 +51,11 @@ def test_every_setting_can_be_set_in_compose() -> None:
     fixed_by_the_image = {"HOST", "PORT", "MODEL_DIR"}
     known = {name.upper() for name in Settings.model_fields}
     assert known - fixed_by_the_image <= set(environment("trainer"))
+
+
+def test_rays_token_can_be_set_in_compose() -> None:
+    told = environment("trainer")
+    assert (told["RAY_AUTH_MODE"], told["RAY_AUTH_TOKEN"]) == ("${RAY_AUTH_MODE:-disabled}", "${RAY_AUTH_TOKEN:-}")
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -285,6 +290,13 @@ def test_the_documented_move_begins_with_the_image_that_knows_it() -> None:
 
 def test_the_move_may_write_into_the_volume_of_another_user() -> None:
     assert (SERVICES["move"]["user"], SERVICES["move"]["cap_add"]) == ("root", ["DAC_OVERRIDE"])
+
+
+def test_the_documented_backup_takes_the_labels_too_and_brings_them_back() -> None:
+    commands = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8").partition("## What is kept")[2]
+    server = environment("postgresql")["POSTGRES_USER"]
+    assert f"exec -T postgresql pg_dump -U {server} -Fc {environment('label-studio')['POSTGRE_NAME']} >" in commands
+    assert f"exec -T postgresql pg_restore -U {server} -d {environment('label-studio')['POSTGRE_NAME']} " in commands
 
 
 def test_the_move_goes_where_label_studio_looks() -> None:

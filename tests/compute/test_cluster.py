@@ -5,6 +5,7 @@ import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,6 +234,17 @@ def test_it_stays_away_in_words_until_it_is_back_also_when_it_may_be_asked_again
         hand_in(cluster, "a task").result(timeout=SOON_S)
     assert (cluster.is_away, cluster.rests) == (True, False)
     assert cluster.words == "away at ray://nowhere:1 (ConnectionRefusedError: nobody listens)"
+
+
+def test_one_that_is_back_is_not_called_away_until_the_next_task(
+    connected: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clusters, "AGAIN_S", 0.0)
+    lives = tmp_path / "lives"
+    cluster = connected(functools.partial(scripted_cluster.back_again, lives=lives))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == "done"
+    wait_until(lambda: lives.exists() and len(lives.read_text()) > 1, "it is asked again", SOON_S)
+    wait_until(lambda: not cluster.is_away and cluster.words.startswith("1 node"), "it stands again", SOON_S)
 
 
 def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:

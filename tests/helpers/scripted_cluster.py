@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from helpers.fake_ray import FakeRay
@@ -240,6 +241,17 @@ def failing(supervisor: int, address: str, pipe: Connection) -> None:
 def nobody(supervisor: int, address: str, pipe: Connection) -> None:
     """No connection comes about."""
     pipe.send(("away", "ConnectionRefusedError: nobody listens"))
+
+
+def back_again(supervisor: int, address: str, pipe: Connection, lives: Path) -> None:
+    """The first one is lost after its first task, when nothing is under way; the next ones, noted in a file, stand."""
+    with lives.open("a") as file:
+        file.write(".")
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            _done(pipe, order, "done")
+            pipe.send(("away", "the head is gone"))
+            return
 
 
 def gone(supervisor: int, address: str, pipe: Connection) -> None:

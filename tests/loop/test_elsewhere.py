@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute import local
 from nextlabel.compute.cluster import Cluster, Serve
+from nextlabel.compute.tasks import ClusterAwayError, Running, Task, TaskLostError
 from nextlabel.loop import backlog as backlogs
 from nextlabel.loop import orders
 from nextlabel.loop.backlog import Backlog
@@ -148,19 +150,51 @@ def test_a_part_that_the_cluster_gives_back_is_scored_here_and_nothing_twice(fau
     assert house.pool.scored_records(version) == known + size
 
 
-def test_what_keeps_failing_there_is_said_until_something_does_not(
+def test_what_keeps_failing_there_is_said_also_when_it_was_scored_here(
     remote_house: Callable[[Serve], RemoteHouse],
 ) -> None:
     house = labelled(remote_house(scripted_cluster.failing))
     house.fitter = house.fitter_here
     version = house.fit()
     with_many(house, version)
-    house.backlog.score(PROJECT, version, *parts_of(house, version)[0])
-    wait_until(lambda: house.elsewhere.is_amiss, "it failed")
+    part = parts_of(house, version)[0]
+    for _ in range(backlogs.TRIES + 1):
+        house.backlog.score(PROJECT, version, *part)
+        wait_until(lambda: not house.backlog._under_way, "it failed, or was scored here")
+    assert part not in parts_of(house, version)
+    assert house.elsewhere.is_amiss
     assert "Parts of a pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in house.elsewhere.words
     assert "No module named 'nextlabel'" in house.elsewhere.words
-    house.elsewhere.forget_failure()
-    assert not house.elsewhere.is_amiss
+
+
+def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_there(house: House) -> None:
+    class ByHand:
+        words, is_away = "3 nodes", False
+
+        def lacks(self, threads: int, gpus: float) -> str:
+            return ""
+
+        def submit(self, task: Task) -> Running:
+            handed_in.append(Running(task))
+            return handed_in[-1]
+
+    handed_in, cluster = list[Running](), cast(Any, ByHand())
+    version = labelled(house).fit()
+    elsewhere = Elsewhere(house.settings, cluster)
+
+    def part_of(project: int) -> Running:
+        card = replace(house.registry.card(PROJECT, version), project=project)
+        return elsewhere.score(card, house.registry.path(PROJECT, version), [Example(1, "a text")])
+
+    part_of(1).set_exception(TaskLostError("No module named 'nextlabel'"))
+    part_of(2).set_result("of another project")
+    part_of(1).cancel()
+    part_of(1).set_exception(ClusterAwayError("The cluster is full."))
+    assert elsewhere.is_amiss
+    assert elsewhere.words.endswith("failed on the cluster of 3 nodes. The last one: No module named 'nextlabel'")
+    part_of(1).set_result("of this one")
+    assert not elsewhere.is_amiss
+    assert elsewhere.words.endswith("are computed on a cluster: 3 nodes.")
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(

@@ -216,7 +216,8 @@ class Cluster:
     def _step(self) -> None:
         if self._connection is None:
             self._heed_cancelled()
-            if self._waiting and self._now() >= self._again_at:
+            # One that was lost is also asked when nobody waits, so that nobody is told that it is away when it is back.
+            if (self._waiting or self._failures) and self._now() >= self._again_at:
                 self._connect()
             else:
                 self._wake.wait(LOOK_S if self._waiting else 60.0)
