@@ -1,24 +1,33 @@
 """Fits and parts of a pool that another process computes, as a node of a cluster does: the same to the bit, or here."""
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import torch
 
 from helpers import scripted_cluster
-from helpers.house import PROJECT, RIGHT, TRAIN, House
+from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
+from helpers.served import client_of
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute import local
 from nextlabel.compute.cluster import Cluster, Serve
 from nextlabel.compute.tasks import ClusterAwayError, Running, Task, TaskLostError
+from nextlabel.labelstudio import doctor
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.connection import Credentials
+from nextlabel.labelstudio.notices import told
 from nextlabel.loop import backlog as backlogs
 from nextlabel.loop import orders
 from nextlabel.loop.backlog import Backlog
@@ -26,6 +35,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.elsewhere import Elsewhere
 from nextlabel.loop.finishing import write_final
 from nextlabel.loop.fitting import LOOK_S
+from nextlabel.loop.noticing import Noticer, Seen
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
 
@@ -167,20 +177,48 @@ def test_what_keeps_failing_there_is_said_also_when_it_was_scored_here(
     assert "No module named 'nextlabel'" in house.elsewhere.words
 
 
+class ByHand:
+    """A cluster that stands as the test says, and whose tasks end as it does."""
+
+    words, is_away = "3 nodes", False
+
+    def lacks(self, threads: int, gpus: float) -> str:
+        return ""
+
+    def submit(self, task: Task) -> Running:
+        return Running(task)
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_page_and_doctor_say_how_the_cluster_stands(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    cluster, client = ByHand(), client_of(house.settings.model_dir)
+    cluster.is_away = is_away
+    elsewhere = Elsewhere(house.settings, cast(Any, cluster))
+    nothing = cast(Any, None)
+    noticer = Noticer(house.settings, house.registry, house.board, nothing, house.fitter, elsewhere)
+    project = cast(Any, SimpleNamespace(id=PROJECT))
+    words = told(noticer.notices(house.pool, Seen(project, parse_label_config(CONFIG), None, "", 0, False)))
+    house.registry.know(PROJECT)
+    house.board.put_queue(
+        PROJECT, house.now, first=words.first, warnings=words.warnings, remarks=words.remarks, state="published"
+    )
+
+    def get(url: str, **_: object) -> httpx.Response:
+        said = client.get(urlsplit(url).path).get_json()
+        return httpx.Response(200, json=said, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", get)
+    found = list(doctor._said_by_trainer(project, "http://backend", Credentials()))
+    assert (elsewhere.words in words.remarks) != is_away
+    assert [finding.ok for finding in found if finding.answer == elsewhere.words] == [not is_away]
+    assert elsewhere.words in html.unescape(client.get("/").get_data(as_text=True))
+
+
 def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_there(house: House) -> None:
-    class ByHand:
-        words, is_away = "3 nodes", False
-
-        def lacks(self, threads: int, gpus: float) -> str:
-            return ""
-
-        def submit(self, task: Task) -> Running:
-            handed_in.append(Running(task))
-            return handed_in[-1]
-
-    handed_in, cluster = list[Running](), cast(Any, ByHand())
     version = labelled(house).fit()
-    elsewhere = Elsewhere(house.settings, cluster)
+    elsewhere = Elsewhere(house.settings, cast(Any, ByHand()))
 
     def part_of(project: int) -> Running:
         card = replace(house.registry.card(PROJECT, version), project=project)
