@@ -228,11 +228,11 @@ def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_th
     part_of(2).set_result("of another project")
     part_of(1).cancel()
     part_of(1).set_exception(ClusterAwayError("The cluster is full."))
-    assert elsewhere.is_amiss
-    assert elsewhere.words.endswith("failed on the cluster of 3 nodes. The last one: No module named 'nextlabel'")
+    before, words = elsewhere.is_amiss, elsewhere.words
+    assert words.endswith("failed on the cluster of 3 nodes. The last one: No module named 'nextlabel'")
     part_of(1).set_result("of this one")
-    assert not elsewhere.is_amiss
     assert elsewhere.words.endswith("are computed on a cluster: 3 nodes.")
+    assert (before, elsewhere.is_amiss) == (True, False)
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(
