@@ -19,7 +19,7 @@ FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
 TRAINERS = ["trainer", "trainer-gpu"]
 OURS = ["backend", *TRAINERS]
-NOT_SETTINGS = {"HF_TOKEN"}  # read by the hub's client, not by us
+NOT_SETTINGS = {"HF_TOKEN", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}  # read by the hub's client and by Ray, not by us
 
 
 def environment(service: str) -> dict[str, str]:
@@ -51,6 +51,11 @@ def test_every_setting_can_be_set_in_compose() -> None:
     fixed_by_the_image = {"HOST", "PORT", "MODEL_DIR"}
     known = {name.upper() for name in Settings.model_fields}
     assert known - fixed_by_the_image <= set(environment("trainer"))
+
+
+def test_rays_token_can_be_set_in_compose() -> None:
+    told = environment("trainer")
+    assert (told["RAY_AUTH_MODE"], told["RAY_AUTH_TOKEN"]) == ("${RAY_AUTH_MODE:-disabled}", "${RAY_AUTH_TOKEN:-}")
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -143,14 +148,22 @@ def test_neither_weights_nor_secrets_get_into_the_image() -> None:
 
 # Which data base Label Studio starts on
 
+AS_LABEL_STUDIO: dict[str, Any] = {"user": 1001, "group": 0, "extra_groups": []}  # as its image runs
+
 
 def kept_data(volume: Path, wanted: str = "", profiles: str = "cpu,postgresql") -> "subprocess.CompletedProcess[str]":
     """Run what runs before Label Studio, on a directory in the place of its volume."""
     [script] = SERVICES["kept-data"]["command"]
     told = {"WANTED": wanted or "postgresql", "PROFILES": profiles, "PATH": os.environ["PATH"]}
-    here = script.replace("$$", "$").replace("/label-studio/data", str(volume))
-    command = [*SERVICES["kept-data"]["entrypoint"], here]
-    return subprocess.run(command, check=False, env=told, capture_output=True, text=True)
+    # Its user could not enter the directories above.
+    command = [*SERVICES["kept-data"]["entrypoint"], script.replace("$$", "$").replace("cd /label-studio/data", ":")]
+    somebody: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        os.chown(volume, AS_LABEL_STUDIO["user"], AS_LABEL_STUDIO["group"])
+        somebody = AS_LABEL_STUDIO
+    return subprocess.run(
+        command, check=False, cwd=volume, env=told, capture_output=True, text=True, umask=0o022, **somebody
+    )
 
 
 def test_a_new_installation_is_on_postgresql_and_stays_there(tmp_path: Path) -> None:
@@ -217,7 +230,7 @@ def moved(
     told = {"TO": "postgresql://there", "WANTED": wanted, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     here = script.replace("$$", "$").replace("/label-studio/data", str(volume))
     command = [*SERVICES["move"]["entrypoint"], here]
-    return subprocess.run(command, check=False, env=told, capture_output=True, text=True)
+    return subprocess.run(command, check=False, env=told, capture_output=True, text=True, umask=0o022)
 
 
 @pytest.fixture
@@ -233,12 +246,23 @@ def test_the_move_writes_what_that_look_reads(volume: Path, tmp_path: Path) -> N
     assert kept_data(volume).returncode == 1
     ended = moved(volume, tmp_path)
     assert ended.stdout == "-m nextlabel move-to-postgresql --sqlite label_studio.sqlite3 --to postgresql://there\n"
+    for _ in range(2):
+        assert kept_data(volume).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_label_studios_user_need_not_write_what_the_move_noted_as_root(volume: Path, tmp_path: Path) -> None:
+    moved(volume, tmp_path)
+    (volume / "data-base").chmod(0o644)
     assert kept_data(volume).returncode == 0
 
 
 def test_a_move_that_failed_leaves_label_studio_where_it_was(volume: Path, tmp_path: Path) -> None:
     assert moved(volume, tmp_path, copies=False).returncode == 1
     assert kept_data(volume, "sqlite", "cpu").returncode == 0
+    (volume / "label_studio.sqlite3").unlink()  # whoever begins anew then, notes it
+    assert kept_data(volume).returncode == 0
+    assert (volume / "data-base").read_text() == "postgresql\n"
 
 
 def test_nothing_is_moved_while_label_studio_is_to_go_on_with_sqlite(volume: Path, tmp_path: Path) -> None:
@@ -258,8 +282,21 @@ def test_nothing_is_moved_where_that_could_not_be_noted_or_labels_still_come(vol
     assert "data-base, beside the file, cannot be written." in barred.stderr
 
 
+def test_the_documented_move_begins_with_the_image_that_knows_it() -> None:
+    commands = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8").partition("docker compose stop\n")[2]
+    assert commands.startswith("docker compose build backend ")
+    assert SERVICES["move"]["image"] == SERVICES["backend"]["image"]
+
+
 def test_the_move_may_write_into_the_volume_of_another_user() -> None:
     assert (SERVICES["move"]["user"], SERVICES["move"]["cap_add"]) == ("root", ["DAC_OVERRIDE"])
+
+
+def test_the_documented_backup_takes_the_labels_too_and_brings_them_back() -> None:
+    commands = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8").partition("## What is kept")[2]
+    server = environment("postgresql")["POSTGRES_USER"]
+    assert f"exec -T postgresql pg_dump -U {server} -Fc {environment('label-studio')['POSTGRE_NAME']} >" in commands
+    assert f"exec -T postgresql pg_restore -U {server} -d {environment('label-studio')['POSTGRE_NAME']} " in commands
 
 
 def test_the_move_goes_where_label_studio_looks() -> None:

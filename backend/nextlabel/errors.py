@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 
 def without_password(text: object) -> str:
-    """The text with `user:password@` of any URL in it masked, for logs, pages and messages."""
-    return re.sub(r"//[^/@\s]*@", "//********@", str(text))
+    """The text with `user:password@` and `?password=` of any URL in it masked, for logs, pages and messages."""
+    masked = re.sub(r"//[^/@\s]*@", "//********@", str(text))
+    return re.sub(r"([?&]\w*password=)[^&\s]*", r"\1********", masked)
 
 
 def with_project(sentence: str, project: int) -> str:

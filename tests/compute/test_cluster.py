@@ -5,6 +5,7 @@ import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from helpers import ray_jobs, scripted_cluster
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute.cluster import Cluster, Serve
-from nextlabel.compute.tasks import FIT, PART, ClusterAwayError, Running, Shared, Task, TaskLostError
+from nextlabel.compute.tasks import FIT, PART, RETURNS, ClusterAwayError, Running, Shared, Task, TaskLostError
 from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -156,6 +157,34 @@ def test_while_an_object_moves_no_task_waits_for_room(connected: Any, monkeypatc
     assert hand_in(connected(scripted_cluster.long_move), "a task").result(timeout=SOON_S) == "done"
 
 
+def test_a_result_that_is_long_on_its_way_is_waited_for(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "BEATS_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="late"))
+    running = hand_in(cluster, "a task")
+    assert running.result(timeout=SOON_S) == 2
+    assert running.told == RETURNS
+
+
+def test_a_result_that_waits_until_another_one_is_here_is_not_lost(
+    connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "MOVE_S", 0.5)
+    cluster = connected(scripted_cluster.results_one_by_one)
+    tasks = [hand_in(cluster, name) for name in ("one", "another")]
+    assert [task.result(timeout=SOON_S) for task in tasks] == [2, 2]
+
+
+def test_a_result_that_does_not_come_in_time_is_asked_for_again(connected: Any) -> None:
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="untimely"))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == 2
+
+
+def test_a_task_that_hangs_gives_its_core_back(connected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "MOVE_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="hung"))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == 2
+
+
 def test_what_could_not_be_shared_is_shared_anew(connected: Any) -> None:
     shared = Shared("a checkpoint", ray_jobs.three_bytes, bytes)
     cluster = connected(functools.partial(scripted_cluster.through_ray, fault="once"))
@@ -205,6 +234,17 @@ def test_it_stays_away_in_words_until_it_is_back_also_when_it_may_be_asked_again
         hand_in(cluster, "a task").result(timeout=SOON_S)
     assert (cluster.is_away, cluster.rests) == (True, False)
     assert cluster.words == "away at ray://nowhere:1 (ConnectionRefusedError: nobody listens)"
+
+
+def test_one_that_is_back_is_not_called_away_until_the_next_task(
+    connected: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clusters, "AGAIN_S", 0.0)
+    lives = tmp_path / "lives"
+    cluster = connected(functools.partial(scripted_cluster.back_again, lives=lives))
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == "done"
+    wait_until(lambda: lives.exists() and len(lives.read_text()) > 1, "it is asked again", SOON_S)
+    wait_until(lambda: not cluster.is_away and cluster.words.startswith("1 node"), "it stands again", SOON_S)
 
 
 def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:

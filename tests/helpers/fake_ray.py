@@ -7,15 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 LONG_S = 60.0
+LATE_S = 1.5
 BEATS = 3
 
 
 class FakeRay:
     """Does what it is told to at once. With the fault `slow` an object does not move before signs of life were given;
-    with `once` the first one does not move at all, with `unfetched` it does not come to the node the first time."""
+    with `once` the first one does not move at all, with `unfetched` it does not come to the node the first time, with
+    `late` and `untimely` a result does not come here for a while, and not the first time. With `hung` no result comes
+    before a task was ended by force."""
 
     def __init__(self, pipe: Connection, fault: str):
         self._fault, self._beats, self._known = fault, 0, list[Any]()
+        self._asked_at: dict[int, float] = {}
         watched: Any = pipe
         self.util = SimpleNamespace(get_node_ip_address=lambda: "here")
         real = pipe.send
@@ -42,6 +46,7 @@ class FakeRay:
     def get(self, held: "_Held", timeout: float = 0.0) -> Any:
         if held.is_result:  # on its way here
             self._wait_for_beats()
+            self._fail_in_time()
         elif self._fault == "unfetched" and isinstance(held.value, bytes):
             self._fault = ""
             raise TimeoutError(f"not here after {timeout:.0f} s")
@@ -55,8 +60,27 @@ class FakeRay:
             assert time.monotonic() < until, "no sign of life"
             time.sleep(0.01)
 
+    def _fail_in_time(self) -> None:
+        if self._fault == "untimely":
+            from ray.exceptions import GetTimeoutError
+
+            self._fault = ""
+            raise GetTimeoutError("not here in time")
+
     def wait(self, tasks: Sequence["_Held"], num_returns: int, timeout: float) -> tuple[Any, Any]:
-        return tasks[:num_returns], tasks[num_returns:]
+        now = time.monotonic()
+        ready = [task for task in tasks if now - self._asked_at.setdefault(id(task), now) >= self._late_s][:num_returns]
+        if not ready:
+            time.sleep(min(timeout, 0.01))
+        return ready, [task for task in tasks if task not in ready]
+
+    @property
+    def _late_s(self) -> float:
+        return {"late": LATE_S, "hung": LONG_S}.get(self._fault, 0.0)
+
+    def cancel(self, task: "_Held", force: bool = False) -> None:
+        if force and self._fault == "hung":
+            self._fault = ""
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}, {"Alive": True, "Resources": {}}]

@@ -8,11 +8,12 @@ import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from helpers.fake_ray import FakeRay
 from nextlabel.compute import node
-from nextlabel.compute.tasks import Outcome
+from nextlabel.compute.tasks import RETURNS, Outcome
 
 PAUSE_S = 0.05
 
@@ -114,6 +115,23 @@ def long_move(supervisor: int, address: str, pipe: Connection) -> None:
     time.sleep(0.5)
     pipe.send(("beats", {order[1]: (1, None)}))
     _done(pipe, order, "done")
+    time.sleep(600)
+
+
+def results_one_by_one(supervisor: int, address: str, pipe: Connection) -> None:
+    """Two tasks have ended at once; for a second one's result moves, then there are both, with how many were out."""
+    pipe.send(("nodes", [(1.0, 0.0)]))
+    out = [pipe.recv() for _ in range(2)]
+    pipe.send(("beats", {order[1]: (1, RETURNS) for order in out}))
+    for _ in range(20):
+        pipe.send(("moves",))
+        time.sleep(PAUSE_S)
+    pipe.send(("moves",))
+    pipe.send(("beats", {}))
+    time.sleep(PAUSE_S)
+    out += [pipe.recv() for _ in range(2) if pipe.poll()]
+    for order in out:
+        _done(pipe, order, len(out))
     time.sleep(600)
 
 
@@ -223,6 +241,17 @@ def failing(supervisor: int, address: str, pipe: Connection) -> None:
 def nobody(supervisor: int, address: str, pipe: Connection) -> None:
     """No connection comes about."""
     pipe.send(("away", "ConnectionRefusedError: nobody listens"))
+
+
+def back_again(supervisor: int, address: str, pipe: Connection, lives: Path) -> None:
+    """The first one is lost after its first task, when nothing is under way; the next ones, noted in a file, stand."""
+    with lives.open("a") as file:
+        file.write(".")
+    for order in _orders(pipe):
+        if order[0] == "submit":
+            _done(pipe, order, "done")
+            pipe.send(("away", "the head is gone"))
+            return
 
 
 def gone(supervisor: int, address: str, pipe: Connection) -> None:

@@ -51,6 +51,40 @@ def projects(url: str) -> list[Any]:
         return target.execute("SELECT * FROM project").fetchall()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:50%secret@127.0.0.1:1/x",
+        "postgresql://me:p@secret/w@127.0.0.1:1/x",
+        "postgresql://me:se/secret@127.0.0.1:1/x",
+        "postgresql://127.0.0.1:1/x?password=one&secret=two",
+        "mysql://me:secret@127.0.0.1:1/x",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_not_told_but_how_to_write_it(file: Path, url: str) -> None:
+    with pytest.raises(NextlabelError, match=r"percent-encoded \(@ is %40\), or .* set PGPASSWORD") as refused:
+        move(file, url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_password_is_told_nowhere_and_may_hold_what_is_encoded(file: Path) -> None:
+    for url in ("postgresql://me:%40secret%2F@127.0.0.1:1/x", "postgresql://me@127.0.0.1:1/x?password=secret&user=me"):
+        with pytest.raises(NextlabelError, match=r"PostgreSQL cannot be reached at .*\*{8}") as away:
+            move(file, url)
+        assert "secret" not in str(away.value)
+
+
+def test_a_server_that_fails_in_the_middle_is_not_called_away(
+    file: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise psycopg.errors.DiskFull("No space left on device")
+
+    monkeypatch.setattr(to_postgresql, "_copy", full)
+    with pytest.raises(NextlabelError, match=r"gave up, and nothing was copied: No space left"):
+        move(file, url)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not say who has a file open")
 def test_a_file_that_somebody_has_open_is_refused(file: Path) -> None:
     holds = "import sys; held = open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"

@@ -250,21 +250,34 @@ def test_a_part_that_fails_again_and_again_is_scored_here(house: House) -> None:
             ended.set_exception(TaskLostError("the nodes have another release"))
             return ended
 
-        def forget_failure(self) -> None:
-            forgotten.append(True)
-
-    forgotten = list[bool]()
     asked, there = list[int](), cast(Any, Failing())
     backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
     house.add(1, 2)
     for _ in range(TRIES):
         backlog.score(PROJECT, VERSION, 0, PART - 1)
         wait_until(lambda: not backlog._under_way, "it is over")
-    assert not forgotten
     backlog.score(PROJECT, VERSION, 0, PART - 1)
     assert asked == [2] * TRIES
     assert not house.pool.has_unscored(VERSION)
-    assert forgotten == [True]
+
+
+def test_a_checkpoint_is_verified_once_also_when_parts_of_projects_take_turns(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified, card = list[tuple[int, str]](), house.registry.card(PROJECT, VERSION)
+    monkeypatch.setattr(house.registry, "verify", lambda *which: verified.append(which))
+    monkeypatch.setattr(house.registry, "current", lambda project: VERSION)  # of the same second in both
+    monkeypatch.setattr(house.registry, "card", lambda *which: card)
+    there = cast(Any, SlowCluster())
+    backlog = Backlog(house.settings, house.registry, house.jobs, house.resident, house.turn, there)
+    for project in (PROJECT, PROJECT + 1):
+        with Pool(pool_path(house.settings.model_dir, project)) as pool:
+            pool.upsert([TaskRow(i, Example(i, f"text {i}"), False, False, False, 0, ()) for i in (1, 2)])
+    for part in ((1, 1), (2, 2)):
+        for project in (PROJECT, PROJECT + 1):
+            backlog.score(project, VERSION, *part)
+    assert len(there.out) == 4
+    assert verified == [(PROJECT, VERSION), (PROJECT + 1, VERSION)]
 
 
 def test_of_a_part_that_took_too_long_the_rest_is_asked_for(house: House) -> None:

@@ -1,22 +1,33 @@
 """Fits and parts of a pool that another process computes, as a node of a cluster does: the same to the bit, or here."""
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import torch
 
 from helpers import scripted_cluster
-from helpers.house import PROJECT, RIGHT, TRAIN, House
+from helpers.house import CONFIG, PROJECT, RIGHT, TRAIN, House
 from helpers.remote_house import RemoteHouse, assert_same_version, labelled
+from helpers.served import client_of
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute import local
 from nextlabel.compute.cluster import Cluster, Serve
+from nextlabel.compute.tasks import ClusterAwayError, Running, Task, TaskLostError
+from nextlabel.labelstudio import doctor
+from nextlabel.labelstudio.config import parse_label_config
+from nextlabel.labelstudio.connection import Credentials
+from nextlabel.labelstudio.notices import told
 from nextlabel.loop import backlog as backlogs
 from nextlabel.loop import orders
 from nextlabel.loop.backlog import Backlog
@@ -24,6 +35,7 @@ from nextlabel.loop.compute_gate import ComputeGate
 from nextlabel.loop.elsewhere import Elsewhere
 from nextlabel.loop.finishing import write_final
 from nextlabel.loop.fitting import LOOK_S
+from nextlabel.loop.noticing import Noticer, Seen
 from nextlabel.values.examples import Example
 from nextlabel.values.labels import TaskRow
 
@@ -148,19 +160,79 @@ def test_a_part_that_the_cluster_gives_back_is_scored_here_and_nothing_twice(fau
     assert house.pool.scored_records(version) == known + size
 
 
-def test_what_keeps_failing_there_is_said_until_something_does_not(
+def test_what_keeps_failing_there_is_said_also_when_it_was_scored_here(
     remote_house: Callable[[Serve], RemoteHouse],
 ) -> None:
     house = labelled(remote_house(scripted_cluster.failing))
     house.fitter = house.fitter_here
     version = house.fit()
     with_many(house, version)
-    house.backlog.score(PROJECT, version, *parts_of(house, version)[0])
-    wait_until(lambda: house.elsewhere.is_amiss, "it failed")
+    part = parts_of(house, version)[0]
+    for _ in range(backlogs.TRIES + 1):
+        house.backlog.score(PROJECT, version, *part)
+        wait_until(lambda: not house.backlog._under_way, "it failed, or was scored here")
+    assert part not in parts_of(house, version)
+    assert house.elsewhere.is_amiss
     assert "Parts of a pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in house.elsewhere.words
     assert "No module named 'nextlabel'" in house.elsewhere.words
-    house.elsewhere.forget_failure()
-    assert not house.elsewhere.is_amiss
+
+
+class ByHand:
+    """A cluster that stands as the test says, and whose tasks end as it does."""
+
+    words, is_away = "3 nodes", False
+
+    def lacks(self, threads: int, gpus: float) -> str:
+        return ""
+
+    def submit(self, task: Task) -> Running:
+        return Running(task)
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_page_and_doctor_say_how_the_cluster_stands(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    cluster, client = ByHand(), client_of(house.settings.model_dir)
+    cluster.is_away = is_away
+    elsewhere = Elsewhere(house.settings, cast(Any, cluster))
+    nothing = cast(Any, None)
+    noticer = Noticer(house.settings, house.registry, house.board, nothing, house.fitter, elsewhere)
+    project = cast(Any, SimpleNamespace(id=PROJECT))
+    words = told(noticer.notices(house.pool, Seen(project, parse_label_config(CONFIG), None, "", 0, False)))
+    house.registry.know(PROJECT)
+    house.board.put_queue(
+        PROJECT, house.now, first=words.first, warnings=words.warnings, remarks=words.remarks, state="published"
+    )
+
+    def get(url: str, **_: object) -> httpx.Response:
+        said = client.get(urlsplit(url).path).get_json()
+        return httpx.Response(200, json=said, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", get)
+    found = list(doctor._said_by_trainer(project, "http://backend", Credentials()))
+    assert (elsewhere.words in words.remarks) != is_away
+    assert [finding.ok for finding in found if finding.answer == elsewhere.words] == [not is_away]
+    assert elsewhere.words in html.unescape(client.get("/").get_data(as_text=True))
+
+
+def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_there(house: House) -> None:
+    version = labelled(house).fit()
+    elsewhere = Elsewhere(house.settings, cast(Any, ByHand()))
+
+    def part_of(project: int) -> Running:
+        card = replace(house.registry.card(PROJECT, version), project=project)
+        return elsewhere.score(card, house.registry.path(PROJECT, version), [Example(1, "a text")])
+
+    part_of(1).set_exception(TaskLostError("No module named 'nextlabel'"))
+    part_of(2).set_result("of another project")
+    part_of(1).cancel()
+    part_of(1).set_exception(ClusterAwayError("The cluster is full."))
+    before, words = elsewhere.is_amiss, elsewhere.words
+    assert words.endswith("failed on the cluster of 3 nodes. The last one: No module named 'nextlabel'")
+    part_of(1).set_result("of this one")
+    assert elsewhere.words.endswith("are computed on a cluster: 3 nodes.")
+    assert (before, elsewhere.is_amiss) == (True, False)
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(

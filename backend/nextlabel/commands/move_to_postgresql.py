@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextlabel.commands._common import new_parser
-from nextlabel.errors import BadSettingError
 from nextlabel.labelstudio.to_postgresql import move
 
 
@@ -18,10 +17,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--sqlite", type=Path, required=True, metavar="FILE", help="Label Studio's label_studio.sqlite3"
     )
-    parser.add_argument("--to", required=True, metavar="URL", help="postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="URL",
+        help="postgresql://USER:PASSWORD@HOST:PORT/NAME, or without the password, which PGPASSWORD names then",
+    )
     options = parser.parse_args(arguments)
-    if not options.to.startswith(("postgresql://", "postgres://")):
-        raise BadSettingError(f"--to {options.to!r:.60} is not the URL of a PostgreSQL data base: postgresql://...")
     counts = move(options.sqlite, options.to)
     named = {"projects": "project", "tasks": "task", "annotations": "task_completion", "predictions": "prediction"}
     told = ", ".join(f"{counts.get(table, 0)} {name}" for name, table in named.items())

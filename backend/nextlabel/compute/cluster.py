@@ -25,7 +25,17 @@ from typing import Any
 
 from nextlabel.compute import node
 from nextlabel.compute.resources import ONE_CORE, Resources, crowded_out, holds, in_words, on_a_node
-from nextlabel.compute.tasks import ClusterAwayError, Outcome, Running, Shared, Task, TaskLostError, Tell
+from nextlabel.compute.tasks import (
+    MOVE_S,
+    RETURNS,
+    ClusterAwayError,
+    Outcome,
+    Running,
+    Shared,
+    Task,
+    TaskLostError,
+    Tell,
+)
 from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
 
 log = logging.getLogger(__name__)
@@ -60,6 +70,11 @@ class _Entry:
     count: int = 0
     lost: int = 0
     alone: bool = False
+
+    @property
+    def returns(self) -> bool:
+        """Whether it has ended, and only its result is waited for."""
+        return self.heard_at is not None and self.running.told == RETURNS
 
     def __lt__(self, other: "_Entry") -> bool:
         return self.place < other.place
@@ -201,7 +216,8 @@ class Cluster:
     def _step(self) -> None:
         if self._connection is None:
             self._heed_cancelled()
-            if self._waiting and self._now() >= self._again_at:
+            # One that was lost is also asked when nobody waits, so that nobody is told that it is away when it is back.
+            if (self._waiting or self._failures) and self._now() >= self._again_at:
                 self._connect()
             else:
                 self._wake.wait(LOOK_S if self._waiting else 60.0)
@@ -255,6 +271,8 @@ class Cluster:
             connection.read_at = self._now()
             for waiting in self._out.values():
                 waiting.could_begin = self._now()
+                if waiting.returns:  # after that
+                    waiting.heard_at = self._now()
         elif kind == "beats":
             for number, (count, told) in said[0].items():
                 self._hear(number, count, told)
@@ -353,9 +371,10 @@ class Cluster:
         begun = [entry.needs for entry in self._out.values() if entry.heard_at is not None]
         for number, entry in list(self._out.items()):
             if entry.heard_at is not None:
-                if connection.beats_at - entry.heard_at > BEATS_S:
-                    self._take_back(number, "lost", f"nothing was heard of it for {BEATS_S:.0f} s")
-                elif connection.beats_at - entry.news_at > entry.running.task.still_s:
+                longest_s = MOVE_S if entry.returns else BEATS_S
+                if connection.beats_at - entry.heard_at > longest_s:
+                    self._take_back(number, "lost", f"nothing was heard of it for {longest_s:.0f} s")
+                elif not entry.returns and connection.beats_at - entry.news_at > entry.running.task.still_s:
                     self._take_back(number, "lost", f"it got no further in {entry.running.task.still_s:.0f} s")
             elif begun and crowded_out(entry.needs, begun) >= holds(connection.nodes, entry.needs):
                 entry.could_begin = connection.beats_at

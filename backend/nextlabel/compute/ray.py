@@ -7,6 +7,7 @@ names them.
 """
 
 import functools
+import itertools
 import os
 import queue
 import signal
@@ -24,6 +25,7 @@ import ray
 from ray import exceptions
 
 from nextlabel.compute import node
+from nextlabel.compute.tasks import MOVE_S, RETURNS
 from nextlabel.processes import exit_with_parent
 
 LOOK_S = 0.1  # for results, and for what is asked
@@ -31,7 +33,6 @@ BEAT_S = 1.0  # between two signs of life of a task; between two looks at them
 REACH_S = 5.0  # until a port counts as closed
 TRIES = 3  # of a head that is there, and takes more than half a minute for its side of a connection
 WIDTH = 200  # characters of an error that are told
-MOVE_S = 600.0  # for an object to come here or to go there; bert-large takes 110 s at 100 Mbit/s
 INSTALL = "; head and nodes need pip install '.[ray]' in a checkout of this release of Nextlabel, too"
 LOST = (
     exceptions.WorkerCrashedError,
@@ -39,6 +40,7 @@ LOST = (
     exceptions.LocalRayletDiedError,
     exceptions.ObjectLostError,
     exceptions.RaySystemError,
+    exceptions.GetTimeoutError,
     node.FetchError,
 )
 
@@ -184,7 +186,7 @@ class _Driver:
     def _cancel(self, number: int) -> None:
         for reference in [reference for reference, known in self._tasks.items() if known == number]:
             del self._tasks[reference]
-            ray.cancel(reference)
+            ray.cancel(reference, force=True)  # an interrupt would wait for the running call, which may hang
 
     def _give_back(self) -> None:
         if not self._tasks:
@@ -249,20 +251,22 @@ def _perform(number: int, packed: bytes, references: Sequence[Any], threads: int
     ended = threading.Event()
 
     def beat() -> None:
-        count = 0
-        while not ended.is_set():
-            count += 1
+        for count in itertools.count(1):
+            is_last = ended.wait(BEAT_S if count > 1 else 0.0)
             with suppress(Exception):  # the result says more
-                board.beat.remote(number, count, told[0])
-            ended.wait(BEAT_S)
+                board.beat.remote(number, count, RETURNS if is_last else told[0])
+            if is_last:
+                return
 
     def tell(stage: str, done: int, total: int) -> None:
         told[0] = stage, done, total
 
-    threading.Thread(target=beat, daemon=True).start()
+    beats = threading.Thread(target=beat, daemon=True)
+    beats.start()
     try:
         fetches = [functools.partial(_fetch, held) for held in references]
         here = f"{ray.util.get_node_ip_address()} ({ray.get_runtime_context().get_node_id()[:8]})"
         return node.perform(here, packed, fetches, threads, libraries, tell)
     finally:
         ended.set()
+        beats.join(timeout=REACH_S)

@@ -12,6 +12,9 @@ Tell = Callable[[str, int, int], None]  # stage, done, total
 FIT, ROUND, PART = 0, 1, 2  # ranks: labels first, backlogs last
 STILL_S = 1800.0  # without anything new from a job that tells how far it is: far more than a step, or a slice
 
+MOVE_S = 600.0  # for an object to come here or to go there; bert-large takes 110 s at 100 Mbit/s
+RETURNS = ("its result is on the way", 0, 1)  # told last of all
+
 
 @dataclass(frozen=True)
 class Shared:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing, redirect_stdout
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -38,6 +38,7 @@ STILL_S = 1800.0  # without a part that comes back
 HEAD = (
     "nodes",
     "texts",
+    "twice",
     "s",
     "texts/s",
     "bytes a text out",
@@ -52,10 +53,10 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Figures:
-    """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; bytes a
-    text in both directions, without checkpoints; `driver_us` are the
-    microseconds of a core for each text, `driver_mib` what was held at most above what was held before the pool: by
-    this process and the one that speaks to Ray."""
+    """Of so many nodes. `pool_s` from the first part to the last score on disk, `fits_s` of all projects; bytes a text
+    in both directions, without checkpoints; `driver_us` are the microseconds of a core for each text, `driver_mib` what
+    was held at most above what was held before the pool: by this process and the one that speaks to Ray. `twice` texts
+    are in the record more than once, which some older files do not say."""
 
     nodes: int
     texts: int
@@ -67,6 +68,7 @@ class Figures:
     fits: int
     fits_s: float
     parts_of_nodes: Sequence[int]
+    twice: int | None = None
 
 
 def measure(
@@ -102,8 +104,7 @@ def _done(out: Path | None, tasks: int, projects: int) -> dict[str, Figures]:
             f"{out} holds runs of {held['tasks']} tasks and {held['projects']} projects, not of {tasks} and "
             f"{projects}. Name another file with --out, or give those numbers."
         )
-    known = [field.name for field in fields(Figures)]  # an older file has one more
-    return {name: Figures(**{key: figures[key] for key in known}) for name, figures in held["runs"].items()}
+    return {name: Figures(**figures) for name, figures in held["runs"].items()}
 
 
 def of_linear(found: Iterable[Figures]) -> dict[int, tuple[float, float]]:
@@ -123,7 +124,7 @@ def of_linear(found: Iterable[Figures]) -> dict[int, tuple[float, float]]:
 
 def _row(of: Figures) -> str:
     cells: Iterable[object] = (
-        *(of.nodes, of.texts, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}"),
+        *(of.nodes, of.texts, "" if of.twice is None else of.twice, f"{of.pool_s:.1f}", f"{of.texts / of.pool_s:.0f}"),
         *(round(of.bytes_out), round(of.bytes_back), round(of.driver_us), round(of.driver_mib)),
         *(of.fits, f"{of.fits_s:.1f}"),
         ", ".join(map(str, of.parts_of_nodes)),
@@ -211,6 +212,7 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
 
     with Pool(pool_path(settings.model_dir, PROJECT)) as pool:
         texts, todo = pool.unscored_size(version), pool.unscored_parts(version, backlogs.PART)
+        known = pool.scored_records(version)
         moved, nodes = cluster.moved, Counter(cluster.computed)
         before = _reset(ours)
         start, cpu_s = time.perf_counter(), _cpu_s(ours)
@@ -225,10 +227,12 @@ def _pool(cluster: "Cluster", elsewhere: Any, settings: Any) -> dict[str, Any]:
             time.sleep(PAUSE_S)
             todo = pool.unscored_parts(version, backlogs.PART)
         pool_s = time.perf_counter() - start
+        twice = pool.scored_records(version) - known - texts
     out, back = (now - then for now, then in zip(cluster.moved, moved, strict=True))
     parts = Counter(cluster.computed) - nodes
     return {
         "texts": texts,
+        "twice": twice,
         "pool_s": pool_s,
         "bytes_out": out / texts,
         "bytes_back": back / texts,

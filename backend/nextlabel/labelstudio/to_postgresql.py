@@ -4,6 +4,7 @@ Its own exports lose ids, predictions, accounts and settings; its Django's `dump
 `loaddata` stumbles over rows that Label Studio makes by itself (1.23.2).
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -11,7 +12,7 @@ from os.path import samestat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.errors import NextlabelError, of_extra, without_password
+from nextlabel.errors import BadSettingError, NextlabelError, of_extra, without_password
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,6 +23,7 @@ ROWS = 1000  # read at a time
 CONNECT_S = 10  # for the server to let us in
 LOCK_S = 10  # for the tables to be ours alone
 PROCESSES = Path("/proc")  # where Linux says who has a file open
+URL = re.compile(r"postgres(ql)?://([^/@]*@)?[^@]*")  # one "@" at most, and no "/" before it
 IN_USE = (
     "{} {}, and nothing was copied: what Label Studio writes from now on would be lost. Stop Label Studio, and "
     "whatever else reads the file, and move it then."
@@ -37,12 +39,10 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
     """
     with of_extra("postgresql", "PostgreSQL"):
         import psycopg
+    _require_url(postgresql)
     try:
         before = _state(sqlite)
-        with (
-            closing(_opened(sqlite)) as source,
-            psycopg.connect(postgresql, connect_timeout=CONNECT_S) as target,
-        ):
+        with closing(_opened(sqlite)) as source, _connected(postgresql) as target:
             counts = _copied(source, target)
             if _state(sqlite) != before:
                 raise NextlabelError(IN_USE.format(sqlite, "was written to meanwhile"))
@@ -52,11 +52,6 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
             f"Something else uses the tables at {without_password(postgresql)}, and nothing was copied. Stop every "
             "Label Studio that runs on them."
         ) from None
-    except psycopg.OperationalError as error:
-        raise NextlabelError(
-            f"PostgreSQL cannot be reached at {without_password(postgresql)} ({error}). Check the URL, "
-            "postgresql://USER:PASSWORD@HOST:PORT/NAME, and whether the server runs."
-        ) from None
     except psycopg.DataError as error:
         raise NextlabelError(
             f"PostgreSQL cannot hold a value that SQLite holds, and nothing was copied: {error} Such are the character "
@@ -64,9 +59,40 @@ def move(sqlite: Path, postgresql: str) -> dict[str, int]:
             "SQLite's rowid; change the value in Label Studio while it still runs on the file, and move it then."
         ) from None
     except psycopg.Error as error:
-        raise NextlabelError(f"PostgreSQL refused a row, and nothing was copied: {error}") from None
+        raise NextlabelError(
+            f"PostgreSQL gave up, and nothing was copied: {error}. Try again when that is mended."
+        ) from None
     except sqlite3.Error as error:
         raise NextlabelError(f"{sqlite} cannot be read as an SQLite data base ({error}); nothing was copied.") from None
+
+
+def _require_url(url: str) -> None:
+    """Says nothing of what is in it: where it cannot be read, anything may be the password."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        if URL.fullmatch(url):
+            conninfo_to_dict(url)
+            return
+    except ProgrammingError:
+        pass
+    raise BadSettingError(
+        "What names the data base is not of the form postgresql://USER:PASSWORD@HOST:PORT/NAME. Write @ / : ? # % & in "
+        "the password percent-encoded (@ is %40), or leave the password out and set PGPASSWORD to it as it is."
+    )
+
+
+def _connected(url: str) -> "Connection[Any]":
+    import psycopg
+
+    try:
+        return psycopg.connect(url, connect_timeout=CONNECT_S)
+    except psycopg.OperationalError as error:
+        raise NextlabelError(
+            f"PostgreSQL cannot be reached at {without_password(url)} ({error}). Check the URL, "
+            "postgresql://USER:PASSWORD@HOST:PORT/NAME, and whether the server runs."
+        ) from None
 
 
 def _opened(path: Path) -> sqlite3.Connection:

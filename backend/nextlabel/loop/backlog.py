@@ -56,7 +56,7 @@ class Backlog:
         self._under_way: dict[Part, frozenset[Example]] = {}
         self._to_keep: set[Part] = set()
         self._failures = Counter[Part]()
-        self._verified = ""
+        self._verified = set[tuple[int, str]]()
         self._keeper = ThreadPoolExecutor(1, "keep", initializer=lower_priority, initargs=(NICENESS,))
 
     def look(self, pool: Pool, card: Card) -> int:
@@ -96,8 +96,7 @@ class Backlog:
             if not (ours and self._score_part(pool, self._registry.card(project, version), first, last)):
                 self._jobs.want_scores(project, version, first, last, delay_s=GATE_BUSY_S)
                 return
-            if self._failures.pop((project, version, first, last), 0) and self._elsewhere is not None:
-                self._elsewhere.forget_failure()
+            self._failures.pop((project, version, first, last), None)
             if not pool.has_unscored(version):
                 trim_heap()
                 self._jobs.hint(project)  # now, and not after each part: the head would be written over and over
@@ -117,9 +116,9 @@ class Backlog:
             todo = pool.unscored(version, first, last)
         if not todo:
             return
-        if self._verified != version:
+        if (project, version) not in self._verified:
             self._registry.verify(project, version)
-            self._verified = version
+            self._verified.add((project, version))
         card, path = self._registry.card(project, version), self._registry.path(project, version)
         running = elsewhere.score(card, path, todo)
         part = (project, version, first, last)

@@ -44,7 +44,7 @@ class Elsewhere:
         self._fits = threading.Semaphore(settings.compute_fits)
         # Of the thread that would fit here: each has a number of its own.
         self._threads = settings.compute_threads or local.run(threads)
-        self._failed = ""  # why the last part of a pool did not come back, until something does or it is scored here
+        self._failed = dict[int, str]()  # why the last part of a project did not come back, until one does from there
 
     @property
     def takes_tasks(self) -> bool:
@@ -65,8 +65,8 @@ class Elsewhere:
             return f"The cluster is {self._cluster.words}; {until} until it is back (COMPUTE_AWAY)."
         if lacks := self._cluster.lacks(*self._asked):
             return f"The cluster of {self._cluster.words} has {lacks}; {until} until it has (COMPUTE_AWAY)."
-        if self._failed:
-            return f"Parts of a pool failed on the cluster of {self._cluster.words}. The last one: {self._failed}"
+        if why := list(self._failed.values()):
+            return f"Parts of a pool failed on the cluster of {self._cluster.words}. The last one: {why[-1]}"
         return f"Fits, and scores of large pools, are computed on a cluster: {self._cluster.words}."
 
     @property
@@ -108,7 +108,6 @@ class Elsewhere:
         shared = Shared(f"checkpoint {packed.key(base)}", functools.partial(packed.pack, base), packed.unpacked)
         running = self._cluster.submit(self._task("fit", rounds.fit_round, asked, shared, FIT))
         fitted: rounds.Fitted = self._cluster.wait_for(running, progress)
-        self.forget_failure()
         return fitted.as_round(labelled, pool, running.node, self._settings.device, self._settings.precision, cache)
 
     def score(self, card: Card, version: Path, examples: Sequence[Example]) -> Running:
@@ -118,17 +117,16 @@ class Elsewhere:
         opened = functools.partial(open_version, device=there.device, precision=there.precision)
         shared = Shared(f"version {packed.key(version)}", functools.partial(packed.pack, version), opened)
         running = self._cluster.submit(self._task("score", rounds.score_part, asked, shared, PART))
-        running.add_done_callback(self._note_failure)
+        running.add_done_callback(functools.partial(self._note, card.project))
         return running
 
-    def forget_failure(self) -> None:
-        """Nothing is amiss any more: the part was scored here, or something has come back."""
-        self._failed = ""
-
-    def _note_failure(self, ended: "Future[Any]") -> None:
-        error = None if ended.cancelled() else ended.exception()
-        if not isinstance(error, ClusterAwayError):
-            self._failed = str(error or "")
+    def _note(self, project: int, ended: "Future[Any]") -> None:
+        """What is given back, or not waited for, says nothing of what becomes of parts there."""
+        if ended.cancelled() or isinstance(error := ended.exception(), ClusterAwayError):
+            return
+        self._failed.pop(project, None)
+        if error is not None:
+            self._failed[project] = str(error)
 
     def _there(self, recipe: Recipe) -> Recipe:
         """With what this machine makes of its settings, so that a node makes nothing else of them."""
