@@ -142,13 +142,12 @@ def compared(
     for own in owns:
         if len(own) < BUDGET:
             raise ValueError(f"the loop has {len(own)} labels of its own; ask once it has {BUDGET}")
-    found: list[list[Look]] = [[] for _ in owns]
-    for labels in (labels for labels in at if labels <= len(control)):
-        judges = control.of(slice(labels))
-        divisions = _divisions(judges, pause)
-        for own, so_far in zip(owns, found, strict=True):
-            so_far.append(_look(own.of(slice(BUDGET)).right(judges), divisions))
-    return [tuple(of_own) for of_own in found]
+    planned = [labels for labels in at if labels <= len(control)]
+    if not planned:
+        return [() for _ in owns]
+    right = [own.of(slice(BUDGET)).right(control) for own in owns]
+    divided = [(labels, _divisions(control.of(slice(labels)), pause)) for labels in planned]
+    return [tuple(_look(own_N[:labels], divisions) for labels, divisions in divided) for own_N in right]
 
 
 def at_random(control: Known) -> tuple[AtRandom, ...]:
