@@ -153,7 +153,7 @@ def _of_corpora(report: CorporaStudy) -> Iterator[str]:
     forms = [study.title for study in report.studies.values() if study.layout]
     if forms and len(forms) < many:
         yield f"Unlike the others, these ask several questions or allow several labels a text: {listing(forms)}."
-    corpora = {name: confirming.corpus_of(name, study) for name, study in report.studies.items()}
+    corpora = {name: confirming.corpus_of(study) for name, study in report.studies.items()}
     for same in SAME_TEXTS:
         if same <= set(corpora.values()):
             names = listing([name for name, corpus in corpora.items() if corpus in same])

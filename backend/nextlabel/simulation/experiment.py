@@ -1,7 +1,5 @@
 """A simulation on disk: plays what its directory does not hold yet, arms side by side, each round written at once."""
 
-import hashlib
-import json
 import multiprocessing
 import os
 import platform
@@ -95,7 +93,7 @@ class Experiment:
         self.setting = setting_of(data, self.protocol, deviations)
         if self._known is not None and not records.differences(self._known, self.setting):
             self.setting = self._known  # the digest of its rounds is of where the data lay then
-        self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
+        self.digest = records.digest_of(self.setting)
         self._lock = FileLock(out / "run.lock", timeout=0)
 
     def __enter__(self) -> "Experiment":
@@ -183,12 +181,8 @@ class Experiment:
                 f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
                 "same options, or another --out."
             )
-        digests = {record.setting for made in done.values() for record in made} - {self.digest}
-        if digests:
-            raise BadRunError(
-                f"{self.out / ROUNDS} holds rounds of the setting {', '.join(sorted(digests))}, and {SETTING} there "
-                f"{'is missing' if self._known is None else 'tells another'}. Restore that file, or give another --out."
-            )
+        made = [record for of_arm in done.values() for record in of_arm]
+        records.require_made_under(self.setting, made, self.out, told=self._known is not None)
 
     def _begun_elsewhere(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
         """The unfinished arms of the plan that another processor has begun, with their rounds."""
