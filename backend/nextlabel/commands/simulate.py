@@ -58,14 +58,15 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     if options.labels_at and (options.start or options.batch or options.stop_at):
         parser.error("--labels-at goes without --start, --batch and --stop-at: its first count is the start")
-    frozen = take_frozen(options) if options.frozen else None
+    counts_given, frozen = options.labels_at, take_frozen(options) if options.frozen else None
     if options.full_seeds and not options.labels_at:
         parser.error("--full-seeds goes with --labels-at: in fixed batches each seed is compared with its own baseline")
     data = read_data(options, parser)
+    if frozen:
+        options.labels_at = frozen.counts(counts_given, len(data.train))
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     if frozen:
         frozen.require_checkpoint(checkpoints.identity(protocol.recipe.base_model))
-        frozen.require_counts(options.labels_at, len(data.train))
         protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
     full_seeds = 0 if only_baselines(options) and frozen else options.full_seeds

@@ -448,7 +448,7 @@ def _of_making(study: CountStudy) -> Iterator[str]:
         yield "Seeds were played on several machines, each seed on one: pairs are whole, seconds cannot be compared."
     again = [f"{arm['strategy']}, seed {arm['seed']}" for start in study.run.invocations for arm in begun_anew(start)]
     if again:
-        yield f"Begun anew on another machine: {'; '.join(again)}."
+        yield f"Begun anew: {'; '.join(again)}."
     differing = list(differing_versions(study.run.rounds))
     if differing:
         yield f"Rounds were made with different versions of packages: {'; '.join(differing)}."
@@ -469,7 +469,7 @@ def _of_seconds(study: CountStudy) -> Iterator[str]:
 
 
 def begun_anew(start: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
-    """The arms that a start took out and played from their beginning, as another machine had begun them."""
+    """The arms that a start took out and played from their beginning."""
     found = start.get("begun_anew")
     return found if isinstance(found, list) else []
 

@@ -46,7 +46,7 @@ from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProto
 from nextlabel.store.files import forget_unfinished
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
-ASIDE = "before-anew"  # a copy of the run, made before arms of another processor are begun anew
+ASIDE = "before-anew"  # a copy of the run, made before arms are begun anew
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,9 @@ class Experiment:
     def begin(self, command: str, plan: ExperimentPlan) -> None:
         """Repair what a killed process left, check that this is the same setting and device, note this start.
 
-        Arms of the plan that another processor has begun and not ended are begun anew: its last bits may differ from
-        this one's. Not so on a cluster, where this processor plays nothing.
+        Arms of the plan that another processor has begun and not ended are begun anew, as its last bits may differ from
+        this one's; not so on a cluster, where this processor plays nothing. So are those of which a file of what their
+        versions said was lost.
         """
         done = self.done()
         self._require_same_setting(done)
@@ -164,15 +165,15 @@ class Experiment:
             records.repair(self.out / ROUNDS)
             for directory in (self.out, self.out / probabilities.DIRECTORY):
                 forget_unfinished(directory)
-            elsewhere = {} if plan.cluster else self._begun_elsewhere(plan)
-            anew = self._kept_aside(elsewhere) if elsewhere else {}
+            taken_out = self._to_begin_anew(plan)
+            anew = self._kept_aside(taken_out) if taken_out else {}
             if self.protocol.at:
                 layout = self.data.question.layout
                 probabilities.write_targets(self.out, self.data.labels, _targets(self.data), layout)
             records.write_json(self.out / SETTING, self.setting)
             records.write_json(self.out / INVOCATIONS, {"invocations": [*before, {**now, **anew}]})
-            if elsewhere:  # only now that it is noted
-                self._take_out(elsewhere)
+            if taken_out:  # only now that it is noted
+                self._take_out(taken_out)
 
     def _require_same_setting(self, done: Mapping[Arm, Sequence[Record]]) -> None:
         differing = records.differences(self._known, self.setting) if self._known is not None else []
@@ -184,18 +185,24 @@ class Experiment:
         made = [record for of_arm in done.values() for record in of_arm]
         records.require_made_under(self.setting, made, self.out, told=self._known is not None)
 
-    def _begun_elsewhere(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
-        """The unfinished arms of the plan that another processor has begun, with their rounds."""
-        here = ("", processor())
+    def _to_begin_anew(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
+        """Arms of the plan that cannot go on, with their rounds."""
         return {
             arm: made
             for arm, made in self.done().items()
-            if arm in plan.arms
-            and made[-1].machine not in here
-            and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+            if arm in plan.arms and (self._is_begun_elsewhere(arm, made, plan) or self._has_lost(arm, made))
         }
 
-    def _kept_aside(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> dict[str, Any]:
+    def _is_begun_elsewhere(self, arm: Arm, made: Sequence[Record], plan: ExperimentPlan) -> bool:
+        if plan.cluster or made[-1].machine in ("", processor()):
+            return False
+        return not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+
+    def _has_lost(self, arm: Arm, made: Sequence[Record]) -> bool:
+        """Whether there is no word of a version, which is written before its record."""
+        return bool(self.protocol.at) and len(made) > probabilities.rounds(self.out, arm.seed, arm.strategy)
+
+    def _kept_aside(self, taken_out: Mapping[Arm, Sequence[Record]]) -> dict[str, Any]:
         """What a start notes about arms that are begun anew; the run as it was is copied, to be read as any other."""
         aside = self.out / f"{ASIDE}-{1 + len(list(self.out.glob(f'{ASIDE}-*')))}"
         beside = aside.with_name(f".{aside.name}")
@@ -206,14 +213,14 @@ class Experiment:
         beside.rename(aside)
         anew = [
             {"seed": arm.seed, "strategy": arm.strategy, "rounds": len(made), "machine": made[-1].machine}
-            for arm, made in elsewhere.items()
+            for arm, made in taken_out.items()
         ]
         return {"begun_anew": anew, "kept_aside": aside.name}
 
-    def _take_out(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> None:
-        kept = [record for arm, made in self.done().items() if arm not in elsewhere for record in made]
+    def _take_out(self, taken_out: Mapping[Arm, Sequence[Record]]) -> None:
+        kept = [record for arm, made in self.done().items() if arm not in taken_out for record in made]
         records.write_rounds(self.out / ROUNDS, sorted(kept, key=lambda record: (record.seed, record.round)))
-        for arm in elsewhere:
+        for arm in taken_out:
             probabilities.forget(self.out, arm.seed, arm.strategy)
 
     def write(self, played: Played) -> Record:
