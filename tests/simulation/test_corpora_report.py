@@ -129,10 +129,12 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     write_report(runs[:1], tmp_path, [first, again])
     table = first.read_text(encoding="utf-8")
     assert again.read_text(encoding="utf-8") == table
-    caption = "Labels for random's last macro-F1, 10 paired seeds; margin, as the default is not played yet. Explored"
-    assert f"{caption}, not confirmed." in table
-    assert "|macro-F1 to reach|random's labels|margin's|saved|at most 0.01 worse|full data |" in table
-    row = r"^\| Letters .*\|3, 33\.3 %\|(0\.\d{3})\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
+    caption = (
+        "Labels: until random's last macro-F1 on dev, 10 paired seeds; margin where the default is not played yet."
+    )
+    assert f"Scores: macro-F1 on test. {caption} Explored, not confirmed." in table
+    assert "|arm|random's last score|random's labels|the arm's|saved|at most 0.01 worse|full data |" in table
+    row = r"^\| Letters .*\|3, 33\.3 %\|margin\|(0\.\d{3})\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
     [target] = re.findall(row, table, re.MULTILINE)
     [random] = [arm for arm in read_report(runs[:1]).studies["letters"].comparison.arms if arm.strategy == "random"]
     assert target == f"{random.final.test.mean:.3f}"
@@ -257,18 +259,19 @@ def test_the_same_data_count_once_whatever_their_directories_are_called(
     assert titles == ["Letters <b>&</b> | more (r8)", "Letters <b>&</b> | more (tweets)"]
 
 
-def test_a_first_page_names_the_corpora_that_have_no_row(runs: list[Path], tmp_path: Path) -> None:
+def test_a_first_page_has_a_row_for_each_corpus_of_what_is_played_there(runs: list[Path], tmp_path: Path) -> None:
     live = play(tmp_path / "bbc", range(2), {"random": 0.0, "live": 0.7}, frozen="abc")
     page = short(read_report([*runs[:2], live]), tmp_path, tmp_path / "first.md")
-    assert "2 paired seeds; live, as new projects are served. Explored, not confirmed." in page
-    assert page.count("\n| Letters") == 1
-    assert re.search(
-        r"\n\nLeft out, as live is not compared there yet: Letters .*letters\) and Letters .*mail\)\.", page
-    )
+    assert "; live as new projects are served; margin where the default is not played yet. Explored, not con" in page
+    rows = re.findall(r"^\| Letters .*\((\w+)\)\|3?2?, [\d.]+ %\|(\w+)\|", page, re.MULTILINE)
+    assert rows == [("letters", "margin"), ("mail", "margin"), ("bbc", "live")]
+    bald = play(tmp_path / "tweets", range(2), {"random": 0.0, "entropy": 0.7})
+    page = short(read_report([live, bald]), tmp_path, tmp_path / "first.md")
+    assert re.search(r"\n\nLeft out, as neither live nor margin is compared there: Letters .*tweets\)\.", page)
     other = play(tmp_path / "spam", range(2), {"random": 0.0, "live": 0.7})
-    assert "; live. Explored, not confirmed.\n" in short(read_report([other]), tmp_path, tmp_path / "first.md"), (
-        "by a recipe of its own"
-    )
+    assert " paired seeds. Explored, not confirmed.\n" in short(
+        read_report([other]), tmp_path, tmp_path / "first.md"
+    ), "by a recipe of its own"
 
 
 def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:

@@ -104,7 +104,7 @@ def frozen(path: Path, checkpoint: Path, **changes: Any) -> Path:
 
 
 def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
-    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(auto_recipe, "FEWEST", 64)
     file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
@@ -124,8 +124,10 @@ def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
         60: 343,
     }, "its report can tell them"
     file.write_text(f"{file.read_text(encoding='utf-8')} ", encoding="utf-8")
+    capsys.readouterr()
     with pytest.raises(BadRunError, match=r"another setting than the one asked for .*frozen: "):
         simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"])
+    assert not capsys.readouterr().out, "nothing is said that reads as if it had begun"
 
 
 @pytest.mark.parametrize(

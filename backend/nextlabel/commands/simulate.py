@@ -70,9 +70,10 @@ def main(arguments: Sequence[str]) -> int:
         protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
     full_seeds = 0 if only_baselines(options) and frozen else options.full_seeds
-    threads = options.threads or (1 if protocol.at else None)  # which change last bits: workers are to change none
+    threads = options.threads or 1  # which change last bits: workers are to change none
     amounts = (options.rounds, options.workers, threads, full_seeds)
     plan = session.make_plan(*chosen, *amounts, options.cluster)
+    experiment.require_same_device(plan)
     introduce(data, protocol, plan)
     try:
         with experiment, how_to_play(options) as make:
@@ -277,9 +278,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_protocol(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="CPU threads of each (with --labels-at 1, else all cores shared)"
-    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (1)")
     parser.add_argument(
         "--cluster",
         type=cluster_address,

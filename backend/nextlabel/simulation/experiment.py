@@ -152,15 +152,9 @@ class Experiment:
         this one's; not so on a cluster, where this processor plays nothing. So are those of which a file of what their
         versions said was lost.
         """
-        done = self.done()
-        self._require_same_setting(done)
-        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if done else []
+        self.require_same_setting()
+        before = self.require_same_device(plan)
         now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
-        if before and before[0]["device"] != now["device"]:
-            raise BadRunError(
-                f"{self.out} was made on {before[0]['device']}, this is {now['device']}: the same seed would give "
-                "other rounds. Give the same --device and --threads, or another --out."
-            )
         with _disk(self.out):
             records.repair(self.out / ROUNDS)
             for directory in (self.out, self.out / probabilities.DIRECTORY):
@@ -175,14 +169,27 @@ class Experiment:
             if taken_out:  # only now that it is noted
                 self._take_out(taken_out)
 
-    def _require_same_setting(self, done: Mapping[Arm, Sequence[Record]]) -> None:
+    def require_same_device(self, plan: ExperimentPlan) -> list[dict[str, Any]]:
+        """The starts so far. Raises `BadRunError` when the first was on another device or number of threads."""
+        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if self.done() else []
+        use_threads(plan.threads)
+        here = describe(self.protocol.recipe.device)
+        if before and before[0]["device"] != here:
+            raise BadRunError(
+                f"{self.out} was made on {before[0]['device']}, this is {here}: the same seed would give other rounds. "
+                "Give the same --device and --threads, or another --out."
+            )
+        return list(before)
+
+    def require_same_setting(self) -> None:
+        """Raises `BadRunError` when the directory holds rounds of another setting."""
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
             raise BadRunError(
                 f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
                 "same options, or another --out."
             )
-        made = [record for of_arm in done.values() for record in of_arm]
+        made = records.read_rounds(self.out / ROUNDS)
         records.require_made_under(self.setting, made, self.out, told=self._known is not None)
 
     def _to_begin_anew(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
