@@ -16,6 +16,7 @@ from helpers.paths import ROOT
 from nextlabel.commands import simulate
 from nextlabel.errors import BadCorpusError, BadRunError, RefusedConfigError
 from nextlabel.learning import auto_recipe
+from nextlabel.simulation import session
 from nextlabel.simulation.datasets.corpora import own_pairs
 from nextlabel.simulation.datasets.textsets import TextSet, of_pairs
 from nextlabel.simulation.experiment import ExperimentPlan, setting_of
@@ -152,6 +153,22 @@ def test_a_variation_of_the_tutorial_is_not_called_a_reproduction(quick: tuple[o
     setting = json.loads((tmp_path / "setting.json").read_text(encoding="utf-8"))
     assert "stop_at: 0.2, not 0.8568" in setting["deviations"]
     assert any(line.startswith("data: ") for line in setting["deviations"])
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_number_of_workers_changes_no_number_of_threads(
+    workers: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[tuple[object, ...]] = []
+
+    def noted(*amounts: object) -> None:
+        planned.append(amounts)
+        raise BadRunError("enough")
+
+    monkeypatch.setattr(session, "make_plan", noted)
+    with pytest.raises(BadRunError, match="enough"):
+        simulate.main(["--own-pairs", "--base-model", f"{tiny}", "--workers", workers, "--out", f"{tmp_path / 'out'}"])
+    assert planned[0][3:5] == (int(workers), 1)
 
 
 def test_the_tutorial_as_it_is_deviates_in_nothing(script: dict[str, Any]) -> None:

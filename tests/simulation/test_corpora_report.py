@@ -129,10 +129,12 @@ def test_only_the_block_of_a_page_that_is_there_is_renewed(runs: list[Path], tmp
     write_report(runs[:1], tmp_path, [first, again])
     table = first.read_text(encoding="utf-8")
     assert again.read_text(encoding="utf-8") == table
-    caption = "Labels for random's last macro-F1, 10 paired seeds; margin, as the default is not played yet. Explored"
-    assert f"{caption}, not confirmed." in table
-    assert "|macro-F1 to reach|random's labels|margin's|saved|at most 0.01 worse|full data |" in table
-    row = r"^\| Letters .*\|3, 33\.3 %\|(0\.\d{3})\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
+    caption = (
+        "Labels: until random's last macro-F1 on dev, 10 paired seeds; margin where the default is not played yet."
+    )
+    assert f"Scores: macro-F1 on test. {caption} Explored, not confirmed." in table
+    assert "|arm|random's last score|random's labels|the arm's|saved|at most 0.01 worse|full data |" in table
+    row = r"^\| Letters .*\|3, 33\.3 %\|margin\|(0\.\d{3})\|64\|\d+\|\d+ % \\\[.*\|shown, better\|0\.\d{3} \|$"
     [target] = re.findall(row, table, re.MULTILINE)
     [random] = [arm for arm in read_report(runs[:1]).studies["letters"].comparison.arms if arm.strategy == "random"]
     assert target == f"{random.final.test.mean:.3f}"
@@ -228,10 +230,12 @@ def test_arms_are_told_over_the_corpora_that_have_them(runs: list[Path]) -> None
     assert [row.corpus for row in over["margin"].corpora] == ["letters", "mail"]
 
 
-def of_data(directory: Path, fingerprint: str) -> Path:
-    """A run of the data with this fingerprint."""
+def of_data(directory: Path, fingerprint: str, corpus: str = "") -> Path:
+    """A run of the data with this fingerprint, by the title of a corpus."""
     setting = json.loads((directory / "setting.json").read_text(encoding="utf-8"))
     setting["data"]["fingerprint"] = fingerprint
+    if corpus:
+        setting["data"]["source"] = f"{public.CORPORA[corpus].title} (package==1)"
     (directory / "setting.json").write_text(json.dumps(setting), encoding="utf-8")
     return directory
 
@@ -255,18 +259,19 @@ def test_the_same_data_count_once_whatever_their_directories_are_called(
     assert titles == ["Letters <b>&</b> | more (r8)", "Letters <b>&</b> | more (tweets)"]
 
 
-def test_a_first_page_names_the_corpora_that_have_no_row(runs: list[Path], tmp_path: Path) -> None:
+def test_a_first_page_has_a_row_for_each_corpus_of_what_is_played_there(runs: list[Path], tmp_path: Path) -> None:
     live = play(tmp_path / "bbc", range(2), {"random": 0.0, "live": 0.7}, frozen="abc")
     page = short(read_report([*runs[:2], live]), tmp_path, tmp_path / "first.md")
-    assert "2 paired seeds; live, as new projects are served. Explored, not confirmed." in page
-    assert page.count("\n| Letters") == 1
-    assert re.search(
-        r"\n\nLeft out, as live is not compared there yet: Letters .*letters\) and Letters .*mail\)\.", page
-    )
+    assert "; live as new projects are served; margin where the default is not played yet. Explored, not con" in page
+    rows = re.findall(r"^\| Letters .*\((\w+)\)\|3?2?, [\d.]+ %\|(\w+)\|", page, re.MULTILINE)
+    assert rows == [("letters", "margin"), ("mail", "margin"), ("bbc", "live")]
+    bald = play(tmp_path / "tweets", range(2), {"random": 0.0, "entropy": 0.7})
+    page = short(read_report([live, bald]), tmp_path, tmp_path / "first.md")
+    assert re.search(r"\n\nLeft out, as neither live nor margin is compared there: Letters .*tweets\)\.", page)
     other = play(tmp_path / "spam", range(2), {"random": 0.0, "live": 0.7})
-    assert "; live. Explored, not confirmed.\n" in short(read_report([other]), tmp_path, tmp_path / "first.md"), (
-        "by a recipe of its own"
-    )
+    assert " paired seeds. Explored, not confirmed.\n" in short(
+        read_report([other]), tmp_path, tmp_path / "first.md"
+    ), "by a recipe of its own"
 
 
 def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:
@@ -283,7 +288,8 @@ def test_hours_are_saved_where_a_saving_is_shown(runs: list[Path]) -> None:
 
 def frozen_file(path: Path, frozen_on: str = "2026-11-30", **corpora: Any) -> tuple[Path, str]:
     """A file that froze a default on the last day of November, and its checksum."""
-    chosen = {"confirming": ["spam", "bbc"], "chosen_on": {"start_order": ["bbc", "r8"], "query_strategy": ["r8"]}}
+    confirming = {"spam": "spam's", "bbc": "bbc's"}
+    chosen = {"confirming": confirming, "chosen_on": {"start_order": ["bbc", "r8"], "query_strategy": ["r8"]}}
     told = {"frozen_on": frozen_on, "corpora": {**chosen, **corpora}}
     path.write_text(json.dumps(told), encoding="utf-8")
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
@@ -292,16 +298,20 @@ def frozen_file(path: Path, frozen_on: str = "2026-11-30", **corpora: Any) -> tu
 def test_what_a_frozen_file_says_of_a_corpus_tells_whether_it_confirms(tmp_path: Path) -> None:
     file, checksum = frozen_file(tmp_path / "frozen.json")
     arms = {"random": 0.0, "live": 0.5}
-    names = ("spam", "bbc", "r8", "kept-back", "late")
-    runs = [play(tmp_path / name, range(1), arms, frozen=checksum) for name in names]
+    played = {"spam": "spam", "bbc": "bbc", "r8": "r8", "late": "spam", "drawn-anew": "bbc", "kept-back": ""}
+    runs = [
+        of_data(play(tmp_path / name, range(1), arms, frozen=checksum), f"{name}'s", corpus)
+        for name, corpus in played.items()
+    ]
     runs += [play(tmp_path / "by-another", range(1), arms, frozen="0" * 64), play(tmp_path / "tweets", range(1), arms)]
-    started = json.loads((runs[4] / "run.json").read_text(encoding="utf-8"))
+    started = json.loads((runs[3] / "run.json").read_text(encoding="utf-8"))
     started["invocations"][0]["started"] = "2026-11-29T23:00:00+00:00"
-    (runs[4] / "run.json").write_text(json.dumps(started), encoding="utf-8")
+    (runs[3] / "run.json").write_text(json.dumps(started), encoding="utf-8")
     said = doubts(read_report(runs, [file]))
     for line in (
         "Not played with a default that was frozen before, hence to explore, not to confirm: tweets.",
         "Begun before frozen.json was frozen on 2026-11-30, hence not to confirm: late.",
+        "Of other texts than the corpora that frozen.json names, hence not to confirm: drawn-anew.",
         "Used to choose options of frozen.json, hence to explore, not to confirm: r8 (start_order and query_strategy).",
         "Named in frozen.json as confirming corpora: spam; bbc (though start_order was chosen on it).",
         "frozen.json does not name these corpora, as it would not name one that was kept back: kept-back.",
@@ -315,14 +325,18 @@ def test_what_a_frozen_file_says_of_a_corpus_tells_whether_it_confirms(tmp_path:
     assert any(line.endswith("do not count as confirming: spam and bbc.") for line in without), "there is no file"
 
 
-def test_a_known_corpus_is_known_by_its_title_too(tmp_path: Path) -> None:
+def test_a_corpus_is_known_by_its_title_and_texts_not_by_its_directory(tmp_path: Path) -> None:
     file, checksum = frozen_file(tmp_path / "frozen.json")
-    run = play(tmp_path / "another-name", range(1), {"random": 0.0, "live": 0.5}, frozen=checksum)
-    setting = json.loads((run / "setting.json").read_text(encoding="utf-8"))
-    setting["data"]["source"] = f"{public.CORPORA['r8'].title} (package==1)"
-    (run / "setting.json").write_text(json.dumps(setting), encoding="utf-8")
-    same = play(tmp_path / "r52", range(1), {"random": 0.0, "live": 0.5})
-    assert "another-name and r52 are made of the same texts, and count as several." in doubts(read_report([run, same]))
+    arms = {"random": 0.0, "live": 0.5}
+    run = of_data(play(tmp_path / "another-name", range(1), arms, frozen=checksum), "r8's", "r8")
+    same = of_data(play(tmp_path / "its-neighbour", range(1), arms), "r52's", "r52")
+    mine = of_data(play(tmp_path / "spam", range(1), arms, frozen=checksum), "mine")
+    assert "frozen.json does not name these corpora, as it would not name one that was kept back: spam." in doubts(
+        read_report([mine], [file])
+    )
+    assert "another-name and its-neighbour are made of the same texts, and count as several." in doubts(
+        read_report([run, same])
+    )
     assert any(
         line == "Used to choose options of frozen.json, hence to explore, not to confirm: another-name (start_order "
         "and query_strategy)."
@@ -333,14 +347,15 @@ def test_a_known_corpus_is_known_by_its_title_too(tmp_path: Path) -> None:
 def test_a_run_of_the_morning_before_the_file_was_frozen_does_not_confirm(tmp_path: Path) -> None:
     file, checksum = frozen_file(tmp_path / "frozen.json", frozen_on="2026-11-30T06:56")
     begun = {"spam": "06:55:59", "bbc": "06:56:00"}
-    runs = [play(tmp_path / name, range(1), {"random": 0.0, "live": 0.5}, frozen=checksum) for name in begun]
+    arms = {"random": 0.0, "live": 0.5}
+    runs = [of_data(play(tmp_path / name, range(1), arms, frozen=checksum), f"{name}'s", name) for name in begun]
     for directory in runs:
         started = json.loads((directory / "run.json").read_text(encoding="utf-8"))
         started["invocations"][0]["started"] = f"2026-11-30T{begun[directory.name]}+00:00"
         (directory / "run.json").write_text(json.dumps(started), encoding="utf-8")
     report = read_report(runs, [file])
     assert "Begun before frozen.json was frozen on 2026-11-30T06:56, hence not to confirm: spam." in doubts(report)
-    assert re.search(r" Explored, not confirmed: Letters .*spam\)\.\n", short(report, tmp_path, tmp_path / "a.md"))
+    assert re.search(r" Explored, not confirmed: Spam e-mails\.\n", short(report, tmp_path, tmp_path / "a.md"))
 
 
 def test_a_file_that_froze_nothing_is_refused(runs: list[Path], tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_arms_begun_anew_are_listed(tmp_path: Path) -> None:
     write_report([directory], directory)
     summary = (directory / "summary.md").read_text(encoding="utf-8")
     assert "| margin | 1 | 2 | an old CPU |" in summary
-    assert "- Begun anew on another machine: margin, seed 1." in summary
+    assert "- Begun anew: margin, seed 1." in summary
 
 
 def test_versions_that_answer_one_class_are_told(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ BEGIN = "10 paired seeds: against random sampling's test macro-F1 of 0.7000 with
 )
 def test_the_first_sentence_says_what_the_seeds_support(one: Arm, said: str) -> None:
     assert headlines(study(one))[0] == BEGIN + said
+    of_grain = headlines(study(one), {"margin": "grain"})[0]
+    assert of_grain == BEGIN + said.removesuffix(".") + ", mostly by grain."
 
 
 @pytest.mark.parametrize(
@@ -134,14 +136,17 @@ def test_the_second_sentence_says_what_is_saved(needs: tuple[int | None, Saving]
     [
         (144, 512, Saving(0.72, 0.6, 0.8), "72 % [60 to 80]"),
         (144, None, Saving(None, 0.64, None), "at least 71 % [64 to open]"),
-        (386, None, Saving(None, None, None), "at least 24 % (no interval)"),
+        (386, None, Saving(None, None, None), "at least 24 % [open to open]"),
         (None, 512, Saving(None, None, 0.04), "not reached [open to 4]"),
     ],
 )
 def test_what_random_does_not_reach_is_saved_at_least(
     labels: int | None, of_random: int | None, saving: Saving, said: str
 ) -> None:
-    assert saved_in_words(Need("90", 0.8, 512, labels, of_random, 0.8, saving)) == said
+    need = Need("90", 0.8, 512, labels, of_random, 0.8, saving)
+    assert saved_in_words(arm("margin", 0.03), need) == said
+    if saving == Saving(None, None, None):
+        assert saved_in_words(arm("margin", 0.03, seeds=4), need).endswith(" (no interval)")
 
 
 def test_an_arm_that_needs_more_labels_than_random_is_said_to() -> None:

@@ -477,6 +477,23 @@ def test_arms_that_another_processor_left_unfinished_are_begun_anew_and_it_is_sa
         assert probabilities.read(moved, record.seed, record.strategy, record.round)
 
 
+@pytest.mark.usefixtures("patience")
+def test_arms_whose_versions_words_are_lost_are_begun_anew(tmp_path: Path, data: TextSet, counted: RunProtocol) -> None:
+    play(tmp_path, data, counted)
+    before, lost = lines(tmp_path), probabilities.DIRECTORY + "/seed-1.zip"
+    whole = (tmp_path / lost).read_bytes()
+    (tmp_path / lost).write_bytes(whole[:100])
+    with pytest.raises(BadRunError, match=r"seed-1\.zip cannot be read: .*delete it and give the command that made it"):
+        play(tmp_path, data, counted)
+    (tmp_path / lost).unlink()
+    seen, _ = play(tmp_path, data, counted)
+    assert {record.seed for record in seen} == {1}
+    assert lines(tmp_path) == before
+    assert (tmp_path / lost).read_bytes() == whole
+    assert {arm["seed"] for arm in records.read_run(tmp_path).invocations[-1]["begun_anew"]} == {1}
+    assert play(tmp_path, data, counted) == ([], [])
+
+
 @pytest.fixture
 def moved(tmp_path: Path, data: TextSet, protocol: RunProtocol, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run of two arms in fixed batches that another processor has begun."""

@@ -157,6 +157,7 @@ def test_what_a_person_is_told_before_it_begins(data: TextSet, protocol: RunProt
     plan = replace(make_plan(STRATEGIES, [0], None, 1, 1), arms=arms(STRATEGIES, [0]))
     told = list(introduction(data, protocol, plan))
     assert "Question tags: any of 2 (long, odd)" in told
+    assert not any("is taken as a class" in line for line in told)
     assert not any("F1 is that of" in line for line in told)
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from helpers.paths import ROOT
@@ -19,6 +21,7 @@ from nextlabel.simulation.count_study import steps_of_fits
 from nextlabel.simulation.datasets import fetched
 from nextlabel.simulation.datasets.textsets import TextSet
 from nextlabel.simulation.records import SETTING
+from nextlabel.simulation.starts import Cell
 from nextlabel.values.examples import Example
 
 COMMITTED = ROOT / "reports" / "frozen-default.json"
@@ -42,7 +45,8 @@ def test_the_frozen_default_is_what_a_new_project_is_served_by() -> None:
 def test_five_corpora_confirm_it_and_the_page_says_which_part_each_played() -> None:
     corpora = json.loads(COMMITTED.read_text(encoding="utf-8"))["corpora"]
     confirming, chosen_on = corpora["confirming"], corpora["chosen_on"]
-    assert len(set(confirming)) >= 5
+    assert len(confirming) >= 5
+    assert all(re.fullmatch(r"[0-9a-f]{16}", fingerprint) for fingerprint in confirming.values())
     with_fits = [chosen_on[name] for name in ("fit_steps", "learning_rate")]
     assert not set(confirming) & {corpus for of in with_fits for corpus in of}, "no fit on them chose anything"
     page = (ROOT / "docs" / "frozen.md").read_text(encoding="utf-8")
@@ -51,6 +55,28 @@ def test_five_corpora_confirm_it_and_the_page_says_which_part_each_played() -> N
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {corpus} |")]
         assert [name for name in chosen_on if f"`{name}`" in row] == parts, corpus
         assert row.endswith("| in part |") == (corpus in confirming), corpus
+
+
+def test_what_the_page_says_of_the_start_order_without_the_confirming_corpora_is_so() -> None:
+    confirming = json.loads(COMMITTED.read_text(encoding="utf-8"))["corpora"]["confirming"]
+    files = sorted((ROOT / "reports" / "starts").glob("*.json"))
+    told = [json.loads(file.read_text(encoding="utf-8"))["cells"] for file in files if file.stem not in confirming]
+    cells = [Cell(**cell) for of in told for cell in of]
+    above, means = {}, {}
+    for labels in (8, 16, 40, 64):
+        for start in ("typiclust", "medoids", "coverage"):
+            of = [cell for cell in cells if (cell.labels, cell.start) == (labels, start)]
+            assert [cell.corpus for cell in of] == ["mrpc", "r8", "reviews-rare", "tweets"]
+            above[labels, start] = sum((cell.difference.low or 0) > 0 for cell in of)
+            means[labels, start] = np.mean([cell.macro_f1 for cell in of])
+    by_typiclust = [above[labels, "typiclust"] for labels in (8, 16, 40, 64)]
+    assert by_typiclust == [2, 3, 3, 2]
+    assert {above[labels, start] for labels, start in above if start != "typiclust"} == {2}
+    first = {labels: max(means, key=lambda of: (of[0] == labels, means[of]))[1] for labels in (8, 16, 40, 64)}
+    assert first == {8: "typiclust", 16: "typiclust", 40: "coverage", 64: "coverage"}
+    assert [f"{means[labels, start]:.3f}" for start in ("typiclust", "medoids") for labels in (8, 16)] == [
+        *("0.453", "0.507", "0.444", "0.494")
+    ]
 
 
 # By command line
@@ -78,7 +104,7 @@ def frozen(path: Path, checkpoint: Path, **changes: Any) -> Path:
 
 
 def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
-    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(auto_recipe, "FEWEST", 64)
     file, out = frozen(tmp_path / "file.json", tiny), tmp_path / "out"
@@ -98,8 +124,10 @@ def test_a_corpus_is_played_as_the_file_says_and_the_record_has_its_checksum(
         60: 343,
     }, "its report can tell them"
     file.write_text(f"{file.read_text(encoding='utf-8')} ", encoding="utf-8")
+    capsys.readouterr()
     with pytest.raises(BadRunError, match=r"another setting than the one asked for .*frozen: "):
         simulate.main([*options, "--seeds", "0,", "--threads", "1", "--device", "cpu"])
+    assert not capsys.readouterr().out, "nothing is said that reads as if it had begun"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +189,12 @@ def test_a_run_ends_at_the_last_count_that_the_corpus_reaches(
         simulate.main([*options, "--labels-at", given])
     assert not out.exists()
     reached = tuple(count for count in frozen_at if count <= 60)
-    frozen_default.read(file).require_counts(reached, 60)
+    if len(reached) > 1:
+        played = frozen_default.read(file)
+        assert played.counts(reached, 60) == played.counts(None, 60) == reached, "a person need not give it"
+    else:
+        with pytest.raises(BadRunError, match="of which 60 training examples reach fewer than two"):
+            simulate.main(options)
 
 
 def test_another_checkpoint_another_default_and_no_such_file_are_refused(

@@ -16,6 +16,7 @@ from nextlabel.simulation.records import (
     Record,
     Run,
     append,
+    digest_of,
     merge,
     read_rounds,
     read_run,
@@ -24,7 +25,7 @@ from nextlabel.simulation.records import (
 )
 
 SCORES = {"accuracy": 0.75, "f1": 0.85, "combined": 0.8, "examples": 408}
-FIRST = Record(3, "entropy", 0, 1100, SCORES, SCORES, (7, 9), {"fit": 1.5}, "cpu", {"torch": "2"}, "abc")
+FIRST = Record(3, "entropy", 0, 1100, SCORES, SCORES, (7, 9), {"fit": 1.5}, "cpu", {"torch": "2"})
 SETTING = {"data": {"train": 3668, "labels": ["ja", "nein"]}, "batch": 64}
 
 
@@ -155,7 +156,14 @@ def test_a_directory_without_rounds_or_of_mixed_settings_is_refused(tmp_path: Pa
     with pytest.raises(BadRunError, match="no finished round"):
         read_run(a_run(tmp_path / "empty"))
     with pytest.raises(BadRunError, match="several settings: abc, def"):
-        read_run(a_run(tmp_path / "mixed", FIRST, after(FIRST, setting="def")))
+        read_run(a_run(tmp_path / "mixed", replace(FIRST, setting="abc"), after(FIRST, setting="def")))
+
+
+def test_rounds_of_another_setting_than_the_one_that_is_told_are_refused(tmp_path: Path) -> None:
+    made = replace(FIRST, setting=digest_of({**SETTING, "batch": 32}))
+    assert read_run(a_run(tmp_path / "as-made", made, batch=32)).rounds == [made]
+    with pytest.raises(BadRunError, match=rf"of the setting {made.setting}, and setting\.json there tells another"):
+        read_run(a_run(tmp_path / "changed", made))
 
 
 def test_other_seeds_of_the_same_setting_are_put_together(tmp_path: Path) -> None:

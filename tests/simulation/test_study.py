@@ -212,6 +212,17 @@ def test_a_repetition_that_differs_is_called_a_variation() -> None:
     assert headlines(same)[0].startswith("A reproduction of the tutorial, not evidence: entropy (seed 123) ")
 
 
+def test_a_reproduction_that_was_cut_short_is_none_until_it_is_played_to_its_end() -> None:
+    rounds = [record("entropy", number, 0.8) for number in range(4)]
+    run = run_of(*rounds, reproduction=True, stop_at=0.8568, deviations=[])
+    start: dict[str, object] = {"seeds": [123], "strategies": ["entropy"], "rounds": 3}
+    found = headlines(study_of(replace(run, invocations=[start])))[0]
+    said = "(rounds: 3 at most, not until the target is reached): "
+    assert found.startswith(f"A variation of the tutorial's experiment, not a reproduction and not evidence {said}")
+    over = replace(run, invocations=[start], rounds=[*run.rounds[:-1], replace(run.rounds[-1], chosen=())])
+    assert headlines(study_of(over))[0].startswith("A reproduction of the tutorial, not evidence: ")
+
+
 def test_several_strategies_are_counted_once() -> None:
     names = ("entropy", "margin", "bald", "random")
     study = study_of(run_of(*[record(name, number, 0.8) for name in names for number in range(3)]))

@@ -95,6 +95,12 @@ def test_audits_certify_versions_that_are_right_and_no_others(run: Path) -> None
     assert "| no control set |" in page
 
 
+def test_the_spread_of_a_gain_is_that_of_a_sample(run: Path) -> None:
+    [gains] = [[o.gain or 0.0 for o in told_report.read(run) if o.row[1:] == ("margin", labels)] for labels in AT[-1:]]
+    spread = f"{np.mean(gains):+.3f} ± {np.std(gains, ddof=1):.3f}"
+    assert f"| letters | margin | {AT[-1]} | 3 | {spread} |" in told_report.to_markdown(told_report.read(run))
+
+
 def test_the_page_is_written_where_no_directory_is_yet_and_fixed_batches_are_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,4 +128,4 @@ def test_of_the_live_arms_last_round_it_is_said_that_nothing_was_asked() -> None
         ("live", 32, "too few labels"),
         ("margin", 512, "no control set"),
     ):
-        assert f"| letters | {arm} | {labels} | 1 | +0.000 ± 0.000 |  |  |  |  |  | {said} |" in page
+        assert f"| letters | {arm} | {labels} | 1 | +0.000 |  |  |  |  |  | {said} |" in page

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = {"max_length": word_pieces, "device": options.device, "precision": options.precision}
     base_model = f"{options.base_model.absolute()}"
     plan = live_curves.LivePlan(options.labels, options.seeds, options.think, base_model, settings)
+    live_curves.require_comparable(data, plan, simulated)
     curves = live_curves.play(data, plan, options.out, show)
     text = live_curves.to_markdown(live_curves.beside(curves, simulated))
     command = shlex.join(["nextlabel", "play-live", *arguments])

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         parser.error("--batch is for small-text: Potato serves one text at a time, and decides itself when to reorder")
     if not options.base_model.is_dir():
         parser.error(f"--base-model {options.base_model} is no directory, and peers load none from the hub")
-    frozen = frozen_default.read(options.frozen) if options.frozen else None
+    counts_given, frozen = options.labels_at, frozen_default.read(options.frozen) if options.frozen else None
     if frozen:
         frozen.require_checkpoint(checkpoints.identity(str(options.base_model)))
         settle(options, frozen, SETTLED)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
 
     data, word_pieces = fetched.read_single(options.corpus)
     if frozen:
-        frozen.require_counts(options.labels_at, len(data.train))
+        options.labels_at = frozen.counts(counts_given, len(data.train))
     protocol = replace(make_protocol(options, data, word_pieces), frozen=frozen.sha256 if frozen else "")
     experiment = session.open_experiment(options.out, data, protocol, [], options.seeds)
     peer = process.installed(

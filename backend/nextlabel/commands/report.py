@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nextlabel.commands._common import new_parser
 from nextlabel.errors import of_extra
-from nextlabel.simulation import count_study, study
+from nextlabel.simulation import study
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     block = (options.readme, options.name) if options.readme else None
     if count_report.plays_counts(options.runs[0]):
         counted = count_report.write_report(options.runs, out)
-        said = count_study.headlines(counted.study)
+        said = counted.sentences
         renewed = block and count_report.update_readme(*block, counted, out, command)
     else:
         compared = report.write_report(options.runs, out)

@@ -59,20 +59,22 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--stop-at goes with --reproduce-tutorial: an arm stopped at one lucky look cannot be compared")
     if options.labels_at and (options.start or options.batch or options.stop_at):
         parser.error("--labels-at goes without --start, --batch and --stop-at: its first count is the start")
-    frozen = take_frozen(options) if options.frozen else None
+    counts_given, frozen = options.labels_at, take_frozen(options) if options.frozen else None
     if options.full_seeds and not options.labels_at:
         parser.error("--full-seeds goes with --labels-at: in fixed batches each seed is compared with its own baseline")
     data = read_data(options, parser)
+    if frozen:
+        options.labels_at = frozen.counts(counts_given, len(data.train))
     protocol, chosen = make_protocol(options, data), choose_arms(options)
     if frozen:
         frozen.require_checkpoint(checkpoints.identity(protocol.recipe.base_model))
-        frozen.require_counts(options.labels_at, len(data.train))
         protocol = replace(protocol, frozen=frozen.sha256)
     experiment = session.open_experiment(options.out, data, protocol, *chosen, options.reproduce_tutorial)
     full_seeds = 0 if only_baselines(options) and frozen else options.full_seeds
-    threads = options.threads or (1 if protocol.at else None)  # which change last bits: workers are to change none
+    threads = options.threads or 1  # which change last bits: workers are to change none
     amounts = (options.rounds, options.workers, threads, full_seeds)
     plan = session.make_plan(*chosen, *amounts, options.cluster)
+    experiment.require_same_device(plan)
     introduce(data, protocol, plan)
     try:
         with experiment, how_to_play(options) as make:
@@ -280,9 +282,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_protocol(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/simulation"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="arms played side by side (1)")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="CPU threads of each (with --labels-at 1, else all cores shared)"
-    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads of each (1)")
     parser.add_argument(
         "--cluster",
         type=cluster_address,

@@ -19,10 +19,13 @@ from nextlabel.lab.sandbox import LocalBackend, LocalStudio, free_port, wait_unt
 from nextlabel.labelstudio.client import LabelStudioClient
 from nextlabel.labelstudio.connection import Credentials, connect
 from nextlabel.labelstudio.tasks import result_of
+from nextlabel.learning import auto_recipe
+from nextlabel.model import checkpoints
 from nextlabel.model import classifier as classifiers
 from nextlabel.problems.metrics import macro_f1
 from nextlabel.simulation.datasets.textsets import TextSet
-from nextlabel.simulation.records import LIVE, RANDOM, Record, Run
+from nextlabel.simulation.frozen_default import content_of
+from nextlabel.simulation.records import LIVE, RANDOM, Record, Run, differences
 from nextlabel.store.files import replace_file
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.status import StatusBoard
@@ -68,6 +71,35 @@ class LiveCurve:
 
 
 Show = Callable[[str], None]
+
+
+def require_comparable(data: TextSet, plan: LivePlan, simulated: Run) -> None:
+    """Raises `BadRunError` unless a simulation is of these data and this checkpoint, fitted as new projects are, and
+    has an arm of ours: what it is compared with takes hours."""
+    width = checkpoints.width(plan.base_model)
+    ours = {
+        "data": {"fingerprint": data.fingerprint},
+        "base_model": content_of(checkpoints.identity(plan.base_model)),
+        "recipe": {
+            "max_length": plan.settings["max_length"],
+            "steps": auto_recipe.RULE,
+            "learning_rate": auto_recipe.learning_rate(width),
+        },
+    }
+    told, recipe = simulated.setting, simulated.setting["recipe"]
+    theirs = {
+        "data": {"fingerprint": told["data"].get("fingerprint")},
+        "base_model": content_of(told["base_model"]),
+        "recipe": {name: recipe.get(name) for name in ours["recipe"]},
+    }
+    differing = differences(theirs, ours)
+    if differing:
+        raise BadRunError(
+            f"The simulation is not of what is played live: {'; '.join(differing)}. Give --compare another one, as "
+            "`nextlabel simulate --frozen` makes it."
+        )
+    if not {record.strategy for record in simulated.rounds} & ARMS.keys():
+        raise BadRunError(f"The simulation has no rounds of {' or '.join(ARMS)}. Give --compare another one.")
 
 
 def play(data: TextSet, plan: LivePlan, out: Path, show: Show) -> list[LiveCurve]:
@@ -207,11 +239,12 @@ def _project_of(studio: LabelStudioClient, material: Material, title: str) -> in
 
 @dataclass(frozen=True)
 class Beside:
-    """At a label count of the simulation: macro-F1 on test of the live seeds, read off between two versions on a
-    logarithmic scale, and of the simulated ones."""
+    """At a label count of the simulation, of which `learnt` are learnt from: macro-F1 on test of the live seeds and of
+    the simulated ones, read off between two versions on a logarithmic scale."""
 
     strategy: str
     labels: int
+    learnt: int
     live: tuple[float, ...]
     simulated: tuple[float, ...]
 
@@ -222,29 +255,41 @@ class Beside:
 
 
 def beside(curves: Sequence[LiveCurve], simulated: Run) -> list[Beside]:
-    """All counts that lie within the live curves. Labels are those that are learnt from, in both. Raises `BadRunError`
-    when the simulation has none of the arms."""
+    """All counts that lie within the live curves. Compared is at as many labels that are learnt from as every simulated
+    seed has there, in both. Raises `BadRunError` when the simulation has none of the arms."""
     found = []
     for name in ARMS:
-        by_count: dict[int, list[Record]] = {}
-        for record in simulated.rounds:
-            if record.strategy == name:
-                by_count.setdefault(record.labels, []).append(record)
-        ours = [curve for curve in curves if curve.strategy == name]
-        for count, records in sorted(by_count.items()):
-            learnt = count - int((records[0].control or {}).get("labels", 0))
-            live = [value for curve in ours if (value := at(curve, learnt)) is not None]
-            if len(live) == len(ours) > 0:
-                scores = tuple(float((record.test or {})["macro_f1"]) for record in records)
-                found.append(Beside(name, count, tuple(live), scores))
+        ours = [curve.points for curve in curves if curve.strategy == name]
+        rounds = [record for record in simulated.rounds if record.strategy == name]
+        theirs = [_simulated(rounds, seed) for seed in dict.fromkeys(record.seed for record in rounds)]
+        for count in sorted({record.labels for record in rounds}):
+            learnt = min(_learnt_from(record) for record in rounds if record.labels == count)
+            live, scores = ([at(points, learnt) for points in those] for those in (ours, theirs))
+            if live and None not in live:
+                found.append(Beside(name, count, learnt, _known(live), _known(scores)))
     if not found:
         raise BadRunError(f"The simulation has no rounds of {' or '.join(ARMS)} within the labels that were given.")
     return found
 
 
-def at(curve: LiveCurve, labels: int) -> float | None:
+def _simulated(rounds: Sequence[Record], seed: int) -> list[Point]:
+    """The curve of a seed."""
+    return [Point(_learnt_from(r), float((r.test or {})["macro_f1"])) for r in rounds if r.seed == seed]
+
+
+def _learnt_from(record: Record) -> int:
+    """The labels of a round without those of the control set."""
+    return record.labels - int((record.control or {}).get("labels", 0))
+
+
+def _known(values: Sequence[float | None]) -> tuple[float, ...]:
+    """Without seeds that have not come that far."""
+    return tuple(value for value in values if value is not None)
+
+
+def at(points: Sequence[Point], labels: int) -> float | None:
     """Macro-F1 at so many labels; None where no version has as many or as few."""
-    counts, scores = ([getattr(point, name) for point in curve.points] for name in ("labels", "macro_f1"))
+    counts, scores = ([getattr(point, name) for point in points] for name in ("labels", "macro_f1"))
     if not counts or not counts[0] <= labels <= counts[-1]:
         return None
     return float(np.interp(np.log2(labels), np.log2(counts), scores))
@@ -253,15 +298,23 @@ def at(curve: LiveCurve, labels: int) -> float | None:
 def to_markdown(found: Sequence[Beside]) -> str:
     """A row for each count of each arm."""
     rows = [
-        [one.strategy, f"{one.labels}", *map(_spread, (one.live, one.simulated)), f"{one.within} of {len(one.live)}"]
+        [
+            one.strategy,
+            f"{one.labels}",
+            f"{one.learnt}",
+            *map(_spread, (one.live, one.simulated)),
+            f"{one.within} of {len(one.live)}",
+        ]
         for one in found
     ]
-    head = ["arm", "labels", "live", "simulated", "live seeds within the simulated range"]
+    head = ["arm", "labels", "learnt from", "live", "simulated", "live seeds within the simulated range"]
     return f"""\
 # The live loop beside the simulation
 
-Macro-F1 on test, mean (lowest to highest seed). Live: an oracle labelled what the queue of a real Label Studio served;
-between two versions values are read off on a logarithmic scale of labels.
+Macro-F1 on test, mean (lowest to highest seed; seeds). Live: an oracle labelled what the queue of a real Label Studio
+served. Control tasks are labelled and not learnt from, more or fewer by the seed: both are compared at as many labels
+that are learnt from as the simulated seed with the fewest has; between two versions values are read off on a
+logarithmic scale.
 
 {markdown.table(head, rows)}
 """

@@ -20,12 +20,13 @@ NAMES = {**{corpus.title: name for name, corpus in CORPORA.items()}, "MRPC": MRP
 
 @dataclass(frozen=True)
 class FrozenFile:
-    """What a file says of corpora: which are to confirm the default, and for each option those it was chosen on."""
+    """What a file says of corpora: which are to confirm the default, with the fingerprints of their texts, and for each
+    option those it was chosen on."""
 
     path: Path
     sha256: str
     frozen_on: str
-    confirming: tuple[str, ...]
+    confirming: Mapping[str, str]
     chosen_on: Mapping[str, Sequence[str]]
 
     def chosen(self, corpus: str) -> list[str]:
@@ -33,9 +34,9 @@ class FrozenFile:
         return [option for option, corpora in self.chosen_on.items() if corpus in corpora]
 
 
-def corpus_of(name: str, study: CountStudy) -> str:
-    """What files that froze call the corpus of a run: by its title, or else by its directory's name."""
-    return NAMES.get(study.named, name)
+def corpus_of(study: CountStudy) -> str:
+    """What files that froze call the corpus of a run, by its title: a directory may be called anything."""
+    return NAMES.get(study.named, study.named)
 
 
 def confirmed(studies: Mapping[str, CountStudy], files: Sequence[FrozenFile]) -> list[str]:
@@ -44,12 +45,13 @@ def confirmed(studies: Mapping[str, CountStudy], files: Sequence[FrozenFile]) ->
     return [
         name
         for name, study in studies.items()
-        if (file := known.get(str(study.run.setting.get("frozen")))) and _confirms(file, name, study)
+        if (file := known.get(str(study.run.setting.get("frozen")))) and _confirms(file, study)
     ]
 
 
-def _confirms(file: FrozenFile, name: str, study: CountStudy) -> bool:
-    return corpus_of(name, study) in file.confirming and not _begun_before(study, file.frozen_on)
+def _confirms(file: FrozenFile, study: CountStudy) -> bool:
+    is_of_same_texts = study.run.setting["data"].get("fingerprint") == file.confirming.get(corpus_of(study), "")
+    return is_of_same_texts and not _begun_before(study, file.frozen_on)
 
 
 def read(path: Path) -> FrozenFile:
@@ -62,7 +64,7 @@ def read(path: Path) -> FrozenFile:
             path,
             hashlib.sha256(content).hexdigest(),
             str(told["frozen_on"]),
-            tuple(corpora["confirming"]),
+            {str(name): str(fingerprint) for name, fingerprint in corpora["confirming"].items()},
             {str(option): tuple(names) for option, names in corpora["chosen_on"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -91,14 +93,18 @@ def doubts(studies: Mapping[str, CountStudy], files: Sequence[FrozenFile]) -> It
 
 
 def _by_file(file: FrozenFile, studies: Mapping[str, CountStudy]) -> Iterator[str]:
-    corpora = {name: corpus_of(name, study) for name, study in studies.items()}
+    corpora = {name: corpus_of(study) for name, study in studies.items()}
     before = [name for name, study in studies.items() if _begun_before(study, file.frozen_on)]
     chosen = {name: file.chosen(corpus) for name, corpus in corpora.items()}
-    confirming = [name for name, study in studies.items() if _confirms(file, name, study)]
-    others = [name for name in corpora if name not in (*before, *confirming)]
+    confirming = [name for name, study in studies.items() if _confirms(file, study)]
+    otherwise = [name for name in corpora if corpora[name] in file.confirming and name not in (*before, *confirming)]
+    others = [name for name in corpora if name not in (*before, *confirming, *otherwise)]
     exploring, unnamed = ([name for name in others if bool(chosen[name]) is some] for some in (True, False))
     if before:
         yield f"Begun before {file.path.name} was frozen on {file.frozen_on}, hence not to confirm: {listing(before)}."
+    if otherwise:
+        named = f"the corpora that {file.path.name} names"
+        yield f"Of other texts than {named}, hence not to confirm: {listing(otherwise)}."
     if exploring:
         used = "; ".join(f"{name} ({listing(chosen[name])})" for name in exploring)
         yield f"Used to choose options of {file.path.name}, hence to explore, not to confirm: {used}."

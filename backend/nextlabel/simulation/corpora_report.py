@@ -51,7 +51,7 @@ from nextlabel.simulation.verdicts import MARGIN
 TITLE = "What active learning saves, corpus by corpus"
 START, END = "<!-- results:corpora -->", "<!-- /results -->"
 WIDEST = 0.25  # of the axis of differences, on either side
-NEAREST = {LIVE: "", "margin": ", as the default is not played yet"}  # the default, or what is nearest to it
+NEAREST = (LIVE, "margin")  # the default, or what is nearest to it
 SHORT = {  # what a column says whose head is that an arm is at most so much worse
     BETTER: "shown, better",
     SLIGHTLY_WORSE: "shown, but worse",
@@ -139,27 +139,33 @@ def _command(report: CorporaStudy, directories: Sequence[Path], out: Path, pages
 def short(report: CorporaStudy, out: Path, page: Path) -> str:
     """What a first page says in its block for corpora: a row for each corpus, of the arm that is the default or nearest
     to it, and where the rest is."""
-    there = {arm.strategy for arm in report.corpora.arms}
-    name = next((name for name in NEAREST if name in there), None)
-    if name is None:
+    found = {(row[0], row[2].strategy): row for row in report.rows}
+    nearest = {
+        corpus: next((found[corpus, arm] for arm in NEAREST if (corpus, arm) in found), None)
+        for corpus in report.studies
+    }
+    rows = [row for row in nearest.values() if row]
+    if not rows:
         return block_md(Paragraph(headlines(report)[0], strong=True))
-    rows = [row for row in report.rows if row[2].strategy == name]
     seeds = [row.seeds for *_, row in rows]
-    frozen = all(study.run.setting.get("frozen") for _, study, *_ in rows)
-    said = ", as new projects are served" if name == LIVE and frozen else NEAREST[name]
+    live = [study for _, study, arm, _ in rows if arm.strategy == LIVE]
+    said = "; live as new projects are served" if live and all(s.run.setting.get("frozen") for s in live) else ""
+    said += "; margin where the default is not played yet" if len(live) < len(rows) else ""
     confirmed = confirming.confirmed({row[0]: row[1] for row in rows}, report.frozen)
     others = [study.title for other, study, *_ in rows if other not in confirmed]
     explored = f" Explored, not confirmed{f': {listing(others)}' if confirmed else ''}." if others else ""
-    target, worse = "macro-F1 to reach", f"at most {MARGIN:g} worse"
-    head = ["corpus", "classes, smallest", target, "random's labels", f"{name}'s", "saved", worse, "full data"]
+    score, worse = "random's last score", f"at most {MARGIN:g} worse"
+    head = ["corpus", "classes, smallest", "arm", score, "random's labels", "the arm's", "saved", worse, "full data"]
+    labels = f"until random's last macro-F1 on dev, {_seeds_in_words(seeds)}{said}"
     table = Table(
-        f"Labels for random's last macro-F1, {_seeds_in_words(seeds)}; {name}{said}.{explored}",
+        f"Scores: macro-F1 on test. Labels: {labels}.{explored}",
         head,
         [_short_row(report, *row) for row in rows],
     )
     text = block_md(table).replace(" | ", "|")  # a first page has few words, and a lone line counts as one
-    without = [study.title for other, study in report.studies.items() if other not in {row[0] for row in rows}]
-    left_out = f"\n\nLeft out, as {name} is not compared there yet: {listing(without)}." if without else ""
+    without = [report.studies[corpus].title for corpus, row in nearest.items() if not row]
+    neither = f"neither {' nor '.join(NEAREST)} is compared there"
+    left_out = f"\n\nLeft out, as {neither}: {listing(without)}." if without else ""
     here = Path(os.path.relpath(out, page.parent)).as_posix()
     return f"{text}{left_out}\n\n[All arms, curves, and what to distrust]({here}/README.md)."
 
@@ -178,7 +184,17 @@ def _short_row(report: CorporaStudy, name: str, study: CountStudy, arm: Arm, row
     assert target.test is not None  # random gets to its own last score
     saved = of[5] if (name, arm.strategy) in report.claims else "not shown"
     score, whole = f"{target.test:.3f}", f"{full.test.mean:.3f}" if full else "none"
-    return [study.title, classes, score, of[4], of[3], saved, _short_verdict(report, name, arm, row), whole]
+    return [
+        study.title,
+        classes,
+        arm.strategy,
+        score,
+        of[4],
+        of[3],
+        saved,
+        _short_verdict(report, name, arm, row),
+        whole,
+    ]
 
 
 def _short_verdict(report: CorporaStudy, name: str, arm: Arm, row: InCorpus) -> str:
@@ -252,7 +268,7 @@ def _forest_picture(report: CorporaStudy, out: Path | None) -> Picture:
         need = arm.need(RANDOM_FINAL)
         assert need is not None
         differing.setdefault(study.title, []).append(_difference_bar(arm.strategy, row))
-        saving.setdefault(study.title, []).append(saving_bar(arm.strategy, need))
+        saving.setdefault(study.title, []).append(saving_bar(arm, need))
     ends = [abs(end) for _, _, row in shown for end in (row.mean, row.low, row.high, 2 * MARGIN) if end is not None]
     wide = min(WIDEST, 1.08 * max(ends))
     panels = [

@@ -81,8 +81,20 @@ def _first(report: CorporaStudy) -> str:
 def _counted(report: CorporaStudy, over: OverCorpora) -> str:
     groups: dict[str, list[str]] = {}
     for row in over.corpora:
-        groups.setdefault(verdict(row), []).append(report.studies[row.corpus].title)
-    return "is " + ", ".join(f"{said} in {_named(groups[said])}" for said in VERDICTS if said in groups)
+        groups.setdefault(verdict(row), []).append(row.corpus)
+    where = {
+        said: _named([report.studies[name].title for name in names]) + _mostly(report, over, names)
+        for said, names in groups.items()
+    }
+    return "is " + ", ".join(f"{said} in {where[said]}" for said in VERDICTS if said in where)
+
+
+def _mostly(report: CorporaStudy, over: OverCorpora, corpora: Sequence[str]) -> str:
+    """Where more than half of a difference is that of one class."""
+    led = [found[0] for name in corpora if (found := report.led(name, over.strategy))]
+    if not led:
+        return ""
+    return f" mostly by {led[0]}" if len(corpora) == 1 else f", mostly by one class in {len(led)} of them,"
 
 
 def _named(corpora: Sequence[str]) -> str:
@@ -153,7 +165,7 @@ def _of_corpora(report: CorporaStudy) -> Iterator[str]:
     forms = [study.title for study in report.studies.values() if study.layout]
     if forms and len(forms) < many:
         yield f"Unlike the others, these ask several questions or allow several labels a text: {listing(forms)}."
-    corpora = {name: confirming.corpus_of(name, study) for name, study in report.studies.items()}
+    corpora = {name: confirming.corpus_of(study) for name, study in report.studies.items()}
     for same in SAME_TEXTS:
         if same <= set(corpora.values()):
             names = listing([name for name, corpus in corpora.items() if corpus in same])

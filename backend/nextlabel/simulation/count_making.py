@@ -140,7 +140,8 @@ def making_section(study: CountStudy, command: str) -> Iterator[Block]:
     ]
     if anew:
         head = ["arm", "seed", "rounds taken out", "made on"]
-        yield Table("Begun anew, because another processor had begun them.", head, anew)
+        why = "another processor had begun them, or what their versions said was lost"
+        yield Table(f"Begun anew, because {why}.", head, anew)
 
 
 def _rules(study: CountStudy) -> Iterator[str]:

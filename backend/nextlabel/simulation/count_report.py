@@ -28,7 +28,7 @@ from nextlabel.simulation.blocks import (
 from nextlabel.simulation.comparisons import RANDOM_FINAL, WAYS, Arm, Need
 from nextlabel.simulation.count_figures import Bar, BarPanel, CurvePanel, ReliabilityPanel
 from nextlabel.simulation.count_making import chosen_by_label, chosen_section, making_section, times_section
-from nextlabel.simulation.count_quality import Quality, last_record, of_versions, qualities
+from nextlabel.simulation.count_quality import Quality, last_record, led_by_one_class, of_versions, qualities
 from nextlabel.simulation.count_study import (
     FEW_EXAMPLES,
     CountStudy,
@@ -58,6 +58,13 @@ class CountReport:
 
     study: CountStudy
     qualities: Sequence[Quality]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The two of the headline."""
+        without = {of.strategy: led_by_one_class(self.study, of) for of in self.qualities}
+        labels = self.study.comparison.labels
+        return headlines(self.study, {name: labels[of.label] for name, of in without.items() if of})
 
 
 def write_report(directories: Sequence[Path], out: Path) -> CountReport:
@@ -96,7 +103,7 @@ def update_readme(readme: Path, name: str, report: CountReport, out: Path, comma
     Raises `BadRunError` when the file or the markers are not there.
     """
     here = Path(os.path.relpath(out, readme.parent)).as_posix()
-    said = [block_md(Paragraph(line, strong=True)) for line in headlines(report.study)]
+    said = [block_md(Paragraph(line, strong=True)) for line in report.sentences]
     made = block_md(Code("\n".join([*needed_commands(report.study.run), command])))
     figure = f"![{curves_alt(report.study)}]({here}/learning-curves.svg)"
     text = "\n\n".join([*said, figure, f"[All tables and numbers]({here}/summary.md). Made by:", made])
@@ -121,7 +128,7 @@ def _statistics(report: CountReport) -> dict[str, Any]:
     study = report.study
     return {
         "setting": study.run.setting,
-        "sentences": headlines(study),
+        "sentences": report.sentences,
         "doubts": [*of_versions(study, report.qualities), *doubts(study)],
         "comparison": study.comparison.as_dict(),
         **({"questions": _of_questions(report)} if study.layout else {}),
@@ -139,7 +146,7 @@ def _of_questions(report: CountReport) -> dict[str, Any]:
 
 def _blocks(report: CountReport, out: Path, command: str) -> Iterator[Block]:
     study = report.study
-    for line in headlines(study):
+    for line in report.sentences:
         yield Paragraph(line, strong=True)
     yield _curves_picture(study, out)
     yield from _savings_section(study, out)
@@ -253,7 +260,7 @@ def _saving_groups(study: CountStudy) -> Iterator[tuple[str, list[Bar]]]:
     for name in TARGETS:
         needs = [(arm, need) for arm, need in _needs(study, name) if arm.strategy in shown]
         if any(need.labels is not None for _, need in needs):
-            yield _target(study, name), [saving_bar(arm.strategy, need) for arm, need in needs]
+            yield _target(study, name), [saving_bar(arm, need) for arm, need in needs]
 
 
 def _target(study: CountStudy, name: str) -> str:
@@ -262,22 +269,22 @@ def _target(study: CountStudy, name: str) -> str:
     return f"{name} % of the way to full data"
 
 
-def saving_bar(name: str, need: Need) -> Bar:
+def saving_bar(arm: Arm, need: Need) -> Bar:
     """A saving as a row of a figure, in percent."""
     saving = need.saving
     assert saving is not None  # of an arm that is not random
     low, high = (None if end is None else 100 * end for end in (saving.low, saving.high))
     if saving.share is None:
-        return Bar(name, None, low, high, _unreached(need))
+        return Bar(arm.strategy, None, low, high, _unreached(arm, need))
     known = low is not None or high is not None
     words = f"{round(100 * saving.share)} %" + (f" {ends_of(saving)}" if known else " (no interval)")
-    return Bar(name, 100 * saving.share, low, high, words, known and high is None, known and low is None)
+    return Bar(arm.strategy, 100 * saving.share, low, high, words, known and high is None, known and low is None)
 
 
-def _unreached(need: Need) -> str:
+def _unreached(arm: Arm, need: Need) -> str:
     if need.labels is None and need.labels_random is None:
         return "neither gets there"
-    return saved_in_words(need)
+    return saved_in_words(arm, need)
 
 
 def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
@@ -290,7 +297,7 @@ def _need_rows(study: CountStudy, target: str) -> Iterator[list[str]]:
         return
     for arm, need in needs:
         labels, random = (beyond if count is None else f"{count:,}" for count in (need.labels, need.labels_random))
-        saved = saved_in_words(need)
+        saved = saved_in_words(arm, need)
         test = "" if need.test is None else f"{need.test:.4f}"
         yield [_target(study, target), f"{need.score:.4f}", arm.strategy, labels, random, saved, test]
 

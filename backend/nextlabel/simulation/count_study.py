@@ -146,18 +146,21 @@ class CountStudy:
         return counts if rounds is None else min(1 + rounds, counts)
 
 
-def headlines(study: CountStudy) -> list[str]:
-    """Two sentences: how the arms compare with random at the last label count, and what they save."""
+def headlines(study: CountStudy, led: Mapping[str, str] | None = None) -> list[str]:
+    """Two sentences: how the arms compare with random at the last label count, and what they save. `led` are
+    the classes that more than half of an arm's difference is of, by arm."""
     if not study.judged:
         score = f"{study.random.final.test.mean:.4f} on test with {study.last:,} labels"
         alone = f"Only random sampling has been played to an end: it scores {score}."
         return [alone, "Nothing is compared, and no saving is claimed."]
-    return [_first(study), _second(study)]
+    return [_first(study, led or {}), _second(study)]
 
 
-def _first(study: CountStudy) -> str:
+def _first(study: CountStudy, led: Mapping[str, str]) -> str:
     claims = any(arm.supports_claim for arm in study.judged)
-    said = "; ".join(verdict(arm) + _weak(arm) * claims for arm in study.judged)
+    mostly = {arm.strategy: f", mostly by {led[arm.strategy]}" for arm in study.judged if arm.strategy in led}
+    clauses = [f"{verdict(arm)}{mostly.get(arm.strategy, '')}{_weak(arm) * claims}" for arm in study.judged]
+    said = "; ".join(clauses)
     score = f"{study.random.final.test.mean:.4f} with {study.last:,} labels"
     return f"{_seeds(study.judged, claims)}: against random sampling's test {study.score} of {score}, {said}."
 
@@ -239,14 +242,14 @@ def percent(saving: Saving) -> str:
     return f"{share} {ends_of(saving, '95 % CI ')}"
 
 
-def saved_in_words(need: Need) -> str:
+def saved_in_words(arm: Arm, need: Need) -> str:
     """What an arm saves on the way to a target, in percent, as a cell of a table. Random that does not get there takes
     more than the last count."""
     saving = need.saving
     if saving is None:
         return ""
     if need.labels is not None and need.labels_random is None:
-        ends = " (no interval)" if saving.low is None else f" {ends_of(saving)}"
+        ends = " (no interval)" if len(arm.seeds) < FEWEST_SEEDS else f" {ends_of(saving)}"
         return f"at least {math.floor(100 * (1 - need.labels / need.last))} %{ends}"
     return percent(saving).replace("95 % CI ", "")
 
@@ -448,7 +451,7 @@ def _of_making(study: CountStudy) -> Iterator[str]:
         yield "Seeds were played on several machines, each seed on one: pairs are whole, seconds cannot be compared."
     again = [f"{arm['strategy']}, seed {arm['seed']}" for start in study.run.invocations for arm in begun_anew(start)]
     if again:
-        yield f"Begun anew on another machine: {'; '.join(again)}."
+        yield f"Begun anew: {'; '.join(again)}."
     differing = list(differing_versions(study.run.rounds))
     if differing:
         yield f"Rounds were made with different versions of packages: {'; '.join(differing)}."
@@ -469,7 +472,7 @@ def _of_seconds(study: CountStudy) -> Iterator[str]:
 
 
 def begun_anew(start: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
-    """The arms that a start took out and played from their beginning, as another machine had begun them."""
+    """The arms that a start took out and played from their beginning."""
     found = start.get("begun_anew")
     return found if isinstance(found, list) else []
 

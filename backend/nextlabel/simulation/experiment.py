@@ -1,7 +1,5 @@
 """A simulation on disk: plays what its directory does not hold yet, arms side by side, each round written at once."""
 
-import hashlib
-import json
 import multiprocessing
 import os
 import platform
@@ -48,7 +46,7 @@ from nextlabel.simulation.replay import SERVED_AS, Arm, Played, Player, RunProto
 from nextlabel.store.files import forget_unfinished
 
 LOOK_S = 1.0  # how often it is seen whether a worker is still alive
-ASIDE = "before-anew"  # a copy of the run, made before arms of another processor are begun anew
+ASIDE = "before-anew"  # a copy of the run, made before arms are begun anew
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Experiment:
         self.setting = setting_of(data, self.protocol, deviations)
         if self._known is not None and not records.differences(self._known, self.setting):
             self.setting = self._known  # the digest of its rounds is of where the data lay then
-        self.digest = hashlib.sha256(json.dumps(self.setting, sort_keys=True).encode()).hexdigest()[:12]
+        self.digest = records.digest_of(self.setting)
         self._lock = FileLock(out / "run.lock", timeout=0)
 
     def __enter__(self) -> "Experiment":
@@ -150,58 +148,68 @@ class Experiment:
     def begin(self, command: str, plan: ExperimentPlan) -> None:
         """Repair what a killed process left, check that this is the same setting and device, note this start.
 
-        Arms of the plan that another processor has begun and not ended are begun anew: its last bits may differ from
-        this one's. Not so on a cluster, where this processor plays nothing.
+        Arms of the plan that another processor has begun and not ended are begun anew, as its last bits may differ from
+        this one's; not so on a cluster, where this processor plays nothing. So are those of which a file of what their
+        versions said was lost.
         """
-        done = self.done()
-        self._require_same_setting(done)
-        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if done else []
+        self.require_same_setting()
+        before = self.require_same_device(plan)
         now = {"command": command, "started": _now(), **_place(self.protocol, plan)}
-        if before and before[0]["device"] != now["device"]:
-            raise BadRunError(
-                f"{self.out} was made on {before[0]['device']}, this is {now['device']}: the same seed would give "
-                "other rounds. Give the same --device and --threads, or another --out."
-            )
         with _disk(self.out):
             records.repair(self.out / ROUNDS)
             for directory in (self.out, self.out / probabilities.DIRECTORY):
                 forget_unfinished(directory)
-            elsewhere = {} if plan.cluster else self._begun_elsewhere(plan)
-            anew = self._kept_aside(elsewhere) if elsewhere else {}
+            taken_out = self._to_begin_anew(plan)
+            anew = self._kept_aside(taken_out) if taken_out else {}
             if self.protocol.at:
                 layout = self.data.question.layout
                 probabilities.write_targets(self.out, self.data.labels, _targets(self.data), layout)
             records.write_json(self.out / SETTING, self.setting)
             records.write_json(self.out / INVOCATIONS, {"invocations": [*before, {**now, **anew}]})
-            if elsewhere:  # only now that it is noted
-                self._take_out(elsewhere)
+            if taken_out:  # only now that it is noted
+                self._take_out(taken_out)
 
-    def _require_same_setting(self, done: Mapping[Arm, Sequence[Record]]) -> None:
+    def require_same_device(self, plan: ExperimentPlan) -> list[dict[str, Any]]:
+        """The starts so far. Raises `BadRunError` when the first was on another device or number of threads."""
+        before = (records.read_json(self.out / INVOCATIONS) or {}).get("invocations", []) if self.done() else []
+        use_threads(plan.threads)
+        here = describe(self.protocol.recipe.device)
+        if before and before[0]["device"] != here:
+            raise BadRunError(
+                f"{self.out} was made on {before[0]['device']}, this is {here}: the same seed would give other rounds. "
+                "Give the same --device and --threads, or another --out."
+            )
+        return list(before)
+
+    def require_same_setting(self) -> None:
+        """Raises `BadRunError` when the directory holds rounds of another setting."""
         differing = records.differences(self._known, self.setting) if self._known is not None else []
         if differing:
             raise BadRunError(
                 f"{self.out} holds rounds of another setting than the one asked for ({'; '.join(differing)}). Give the "
                 "same options, or another --out."
             )
-        digests = {record.setting for made in done.values() for record in made} - {self.digest}
-        if digests:
-            raise BadRunError(
-                f"{self.out / ROUNDS} holds rounds of the setting {', '.join(sorted(digests))}, and {SETTING} there "
-                f"{'is missing' if self._known is None else 'tells another'}. Restore that file, or give another --out."
-            )
+        made = records.read_rounds(self.out / ROUNDS)
+        records.require_made_under(self.setting, made, self.out, told=self._known is not None)
 
-    def _begun_elsewhere(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
-        """The unfinished arms of the plan that another processor has begun, with their rounds."""
-        here = ("", processor())
+    def _to_begin_anew(self, plan: ExperimentPlan) -> dict[Arm, list[Record]]:
+        """Arms of the plan that cannot go on, with their rounds."""
         return {
             arm: made
             for arm, made in self.done().items()
-            if arm in plan.arms
-            and made[-1].machine not in here
-            and not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+            if arm in plan.arms and (self._is_begun_elsewhere(arm, made, plan) or self._has_lost(arm, made))
         }
 
-    def _kept_aside(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> dict[str, Any]:
+    def _is_begun_elsewhere(self, arm: Arm, made: Sequence[Record], plan: ExperimentPlan) -> bool:
+        if plan.cluster or made[-1].machine in ("", processor()):
+            return False
+        return not _is_finished(self.data, self.protocol, arm, made, plan.rounds)
+
+    def _has_lost(self, arm: Arm, made: Sequence[Record]) -> bool:
+        """Whether there is no word of a version, which is written before its record."""
+        return bool(self.protocol.at) and len(made) > probabilities.rounds(self.out, arm.seed, arm.strategy)
+
+    def _kept_aside(self, taken_out: Mapping[Arm, Sequence[Record]]) -> dict[str, Any]:
         """What a start notes about arms that are begun anew; the run as it was is copied, to be read as any other."""
         aside = self.out / f"{ASIDE}-{1 + len(list(self.out.glob(f'{ASIDE}-*')))}"
         beside = aside.with_name(f".{aside.name}")
@@ -212,14 +220,14 @@ class Experiment:
         beside.rename(aside)
         anew = [
             {"seed": arm.seed, "strategy": arm.strategy, "rounds": len(made), "machine": made[-1].machine}
-            for arm, made in elsewhere.items()
+            for arm, made in taken_out.items()
         ]
         return {"begun_anew": anew, "kept_aside": aside.name}
 
-    def _take_out(self, elsewhere: Mapping[Arm, Sequence[Record]]) -> None:
-        kept = [record for arm, made in self.done().items() if arm not in elsewhere for record in made]
+    def _take_out(self, taken_out: Mapping[Arm, Sequence[Record]]) -> None:
+        kept = [record for arm, made in self.done().items() if arm not in taken_out for record in made]
         records.write_rounds(self.out / ROUNDS, sorted(kept, key=lambda record: (record.seed, record.round)))
-        for arm in elsewhere:
+        for arm in taken_out:
             probabilities.forget(self.out, arm.seed, arm.strategy)
 
     def write(self, played: Played) -> Record:

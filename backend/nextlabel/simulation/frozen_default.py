@@ -44,21 +44,29 @@ class FrozenDefault:
 
     def require_checkpoint(self, identity: str) -> None:
         """Raises `BadRunError` unless it is the checkpoint of the file, whatever its directory is called."""
-        if _content(identity) != _content(self.base_model):
+        if content_of(identity) != content_of(self.base_model):
             raise BadRunError(
                 f"{self.path} was frozen with {self.base_model}, and --base-model is {identity}. Give that one, or "
                 "leave out --frozen."
             )
 
-    def require_counts(self, given: object, available: int) -> None:
-        """Raises `BadRunError` unless it is played at all its label counts that so many training examples reach: who
-        chose among them might stop where an arm is ahead."""
-        reached = tuple(count for count in self.played.get("labels_at", ()) if count <= available)
-        if "labels_at" in self.played and given != reached:
+    def counts(self, given: tuple[int, ...] | None, available: int) -> tuple[int, ...] | None:
+        """The label counts that so many training examples reach. Raises `BadRunError` where others are given, as who
+        chose among them might stop where an arm is ahead, and for fewer than two, of which nothing is compared."""
+        if "labels_at" not in self.played:
+            return given
+        reached = tuple(count for count in self.played["labels_at"] if count <= available)
+        if len(reached) < 2:
+            raise BadRunError(
+                f"{self.path} plays {_shown(self.played['labels_at'])} labels, of which {available} training examples "
+                "reach fewer than two. Give more of them, or leave out --frozen."
+            )
+        if given not in (None, reached):
             raise BadRunError(
                 f"--labels-at {_shown(given)} contradicts {self.path}, which plays {_shown(reached)} on {available} "
-                "training examples. Give that, or leave out --frozen."
+                "training examples. Leave it out, or --frozen."
             )
+        return reached
 
     def settled(self, name: str, given: object) -> Any:
         """The value of an option, of which nothing or the file's value was given, or a part of what it plays. Raises
@@ -98,7 +106,7 @@ def read(path: Path) -> FrozenDefault:
     return FrozenDefault(path, hashlib.sha256(content).hexdigest(), base_model, played)
 
 
-def _content(identity: str) -> str:
+def content_of(identity: str) -> str:
     """Of a checkpoint's identity the hash."""
     return identity.rpartition("(")[2]
 

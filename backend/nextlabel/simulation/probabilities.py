@@ -33,6 +33,7 @@ DIRECTORY, TARGETS = "probabilities", "targets.json"
 PARTS = ("dev", "test")
 LEVELS = 255
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same probabilities make the same bytes whenever they are written
+REMEDY = "Restore the file, or delete it and give the command that made it again: its arms are begun anew."
 DAMAGE = (zipfile.BadZipFile, zlib.error, LookupError, ValueError, EOFError, RuntimeError)  # what it shows as
 
 
@@ -96,10 +97,15 @@ def read(out: Path, seed: int, strategy: str, number: int) -> dict[str, Said]:
                     )
                     found[part] = Said(classes_N.astype(np.int64), levels_NC / LEVELS)
     except (OSError, *DAMAGE) as error:
-        raise BadRunError(f"{path} cannot be read: {error}. Restore the file, or play seed {seed} again.") from None
+        raise BadRunError(f"{path} cannot be read: {error}. {REMEDY}") from None
     if not found:
-        raise BadRunError(f"{path} holds nothing of round {number} of {strategy}. Restore it, or play it again.")
+        raise BadRunError(f"{path} holds nothing of round {number} of {strategy}. {REMEDY}")
     return found
+
+
+def rounds(out: Path, seed: int, strategy: str) -> int:
+    """Of how many rounds of an arm there is a word in the seed's file. Raises `BadRunError` when it is damaged."""
+    return len({name.split("/")[1] for name, _ in _members(_path(out, seed)) if name.startswith(f"{strategy}/")})
 
 
 def forget(out: Path, seed: int, strategy: str) -> None:
@@ -178,7 +184,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     except FileNotFoundError:
         return
     except DAMAGE as error:
-        raise BadRunError(f"{path} cannot be read: {error}. Restore it, or remove it with its seed's rounds.") from None
+        raise BadRunError(f"{path} cannot be read: {error}. {REMEDY}") from None
 
 
 def _bytes(array: npt.NDArray[np.generic]) -> bytes:

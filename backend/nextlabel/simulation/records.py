@@ -1,5 +1,6 @@
 """The records of a simulation on disk, one for every finished round. Knows files, not models."""
 
+import hashlib
 import json
 import logging
 import math
@@ -108,7 +109,8 @@ def arms_of(start: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
 
 
 def read_run(directory: Path) -> Run:
-    """All of a directory. Raises `BadRunError` when a file is missing or damaged or a round is missing or double."""
+    """All of a directory. Raises `BadRunError` when a file is missing or damaged, a round is missing or double, or the
+    rounds were made under another setting than the one that is told."""
     setting, run = _require(directory / SETTING), _require(directory / INVOCATIONS)
     rounds = read_rounds(directory / ROUNDS)
     if not rounds:
@@ -116,6 +118,8 @@ def read_run(directory: Path) -> Run:
     digests = sorted({record.setting for record in rounds})
     if len(digests) > 1:
         raise BadRunError(f"{directory / ROUNDS} holds rounds of several settings: {', '.join(digests)}. Run it again.")
+    if digests != [""]:  # of rounds that were made before they had one
+        require_made_under(setting, rounds, directory)
     invocations = run.get("invocations", [run])
     if not isinstance(invocations, list) or not all(isinstance(i, dict) for i in invocations):
         raise BadRunError(f'{directory / INVOCATIONS}: "invocations" is not a list of objects.')
@@ -125,6 +129,23 @@ def read_run(directory: Path) -> Run:
     except (KeyError, TypeError, AttributeError):
         raise BadRunError(f"{directory / INVOCATIONS}: what was planned, or what failed, cannot be read.") from None
     return found
+
+
+def digest_of(setting: Mapping[str, Any]) -> str:
+    """What the rounds that are made under a setting know it by."""
+    return hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def require_made_under(
+    setting: Mapping[str, Any], rounds: Iterable[Record], directory: Path, told: bool = True
+) -> None:
+    """Raises `BadRunError` when the directory has rounds of another setting. `told` is whether it tells this one."""
+    others = {record.setting for record in rounds} - {digest_of(setting)}
+    if others:
+        raise BadRunError(
+            f"{directory / ROUNDS} holds rounds of the setting {', '.join(sorted(others))}, and {SETTING} there "
+            f"{'tells another' if told else 'is missing'}. Restore that file, or give another directory."
+        )
 
 
 def merge(runs: Mapping[str, Run]) -> Run:

@@ -154,7 +154,7 @@ def check(data: TextSet, protocol: RunProtocol, seeds: Sequence[int]) -> None:
     if protocol.at and size < 2:
         raise BadRunError(f"--labels-at begins with {size}. Give counts from 2 on, as a fit needs two classes.")
     if protocol.at and not data.test:
-        raise BadRunError("--labels-at needs a test part, for arms are compared on it: give --test.")
+        raise BadRunError("--labels-at needs a test part, for arms are compared on it. Give data with one.")
     if not 2 <= size < available:
         raise BadRunError(
             f"--start {protocol.start:g} is {size} of the {available} training examples; "

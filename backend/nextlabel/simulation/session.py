@@ -3,7 +3,6 @@
 Decides nothing that a record holds; refuses to parse a command line.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -89,6 +88,7 @@ def open_experiment(
     """The experiment of a directory, new or begun. Raises `BadRunError` for what cannot be played, or not there."""
     differing = deviations(data, protocol, strategies, seeds) if reproduce_tutorial else None
     experiment = Experiment(out, data, protocol, differing)
+    experiment.require_same_setting()
     check(data, experiment.protocol, seeds)
     if LIVE in strategies:
         check(data, as_served(experiment.protocol, LIVE, data), seeds)
@@ -100,14 +100,11 @@ def make_plan(
     seeds: Sequence[int],
     rounds: int | None,
     workers: int,
-    threads: int | None,
+    threads: int,
     full_seeds: int | None = None,
     cluster: str = "",
 ) -> ExperimentPlan:
-    """Every strategy with every seed, the baseline with the first `full_seeds`. Without `threads` the workers share all
-    cores; on a `cluster` each arm has one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = threads or (1 if cluster else max(1, cores // workers))
+    """Every strategy with every seed, the baseline with the first `full_seeds`."""
     return ExperimentPlan(arms(strategies, seeds, full_seeds), rounds, workers, threads, cluster)
 
 
@@ -158,8 +155,8 @@ def warnings(data: TextSet, protocol: RunProtocol, plan: ExperimentPlan, names: 
     yield from dependent(data)
     for group in textsets.alike(data.labels):
         yield f"{' and '.join(map(repr, group))} are taken as different classes; write them alike if they are one"
-    if not data.form:
-        yield from textsets.doubtful(data.counts()["train"])
+    for asked in textsets.by_question(data):
+        yield from textsets.doubtful(asked)
     for part, counts in data.counts().items():
         missing = [label for label, count in counts.items() if not count]
         if missing:

@@ -80,7 +80,12 @@ class Study:
     @property
     def deviations(self) -> Sequence[str]:
         """In what a repetition of the tutorial's experiment differs from it."""
-        return [str(deviation) for deviation in self.run.setting.get("deviations") or []]
+        last = {record.arm: record for record in self.run.rounds}
+        ended = {arm for arm, record in last.items() if not record.chosen}
+        cut = [rounds for arm, rounds in self.run.planned.items() if rounds is not None and arm not in ended]
+        told = [str(deviation) for deviation in self.run.setting.get("deviations") or []]
+        # More rounds may be played later, so a setting does not tell.
+        return [*told, f"rounds: {max(cut)} at most, not until the target is reached"] if cut else told
 
     @property
     def same_target(self) -> bool:

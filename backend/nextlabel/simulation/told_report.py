@@ -161,7 +161,7 @@ def _table(told: Sequence[Told], head: Sequence[str], row: Callable[[Sequence[To
 
 def _help_row(of: Sequence[Told]) -> list[str]:
     gains = np.array([one.gain for one in of])
-    true = f"{gains.mean():+.3f} ± {gains.std():.3f}"
+    true = f"{gains.mean():+.3f}" + (f" ± {gains.std(ddof=1):.3f}" if len(gains) > 1 else "")
     forecasts = [(one, said) for one in of if (said := _said(one, "forecast"))]
     if not forecasts:
         return [true, *[""] * 5, _measured(of)]

@@ -10,7 +10,7 @@ import pytest
 
 from nextlabel.errors import BadCorpusError
 from nextlabel.simulation.datasets.forms import Columns
-from nextlabel.simulation.datasets.textsets import TextSet, read_files
+from nextlabel.simulation.datasets.textsets import TextSet, by_question, doubtful, read_files
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded
 
 Row = Mapping[str, object]
@@ -60,6 +60,16 @@ def test_a_list_is_any_number_of_labels_and_an_empty_one_says_none(tmp_path: Pat
     assert answers_of(data) == [{"label": ("a", "b")}, {"label": ()}, {"label": ("a",)}, {"label": ("a",)}]
     assert "4 of 5 rows used; not used: 1 without a label (the first: line 4)" in data.notes[0]
     assert data.counts()["train"] == {"a": 3, "b": 1}
+
+
+def test_labels_of_each_question_are_doubted(tmp_path: Path) -> None:
+    rows = [{"text": f"text {n}", "topic": "ab"[n % 2], "tags": ("?", "1.5", "k")[n % 3]} for n in range(6)]
+    topic, tags = by_question(read(file_of(tmp_path, *rows), BOTH))
+    assert (topic, tags) == ({"a": 3, "b": 3}, {"1.5": 2, "?": 2, "k": 2})
+    assert list(doubtful(topic)) == []
+    withheld, decimal = doubtful(tags)
+    assert withheld.startswith("'?' is taken as a class")
+    assert decimal.startswith("numbers such as 1.5 are taken as names of classes")
 
 
 def test_lists_of_one_label_each_are_one_class_as_before(tmp_path: Path) -> None:

@@ -568,6 +568,7 @@ def test_classes_that_may_be_one_are_found() -> None:
     [
         (["NA", "nan", "neg", "pos"], "'NA', 'nan' is taken as a class; if that stands for 'no label', leave these"),
         (["0.143", "0.286", "2"], "numbers such as 0.143 are taken as names of classes; is --label the right column?"),
+        (["x;y", "x;z", "z"], "most labels hold ';', as 'x;y' does, and are taken as classes of their own; where any"),
         (["x;y", "x", "y"], "'x;y' is taken as a class of its own, beside those that it consists of; where any labels"),
         (["a and b", "a", "b", "1.0", "c/d"], ""),
     ],

@@ -33,7 +33,7 @@ NOTE = (
     "The time ratio is auto's fit over the fixed one's, in turns on the same labels, once model and data are ready: "
     "the mean over the label counts, with the smallest and the largest of them; likewise of the processor's seconds. "
     "The quality difference is auto's macro-F1 less the fixed one's on texts that no fit sees: the mean over the pairs "
-    "of fits, with a bootstrap 95 % interval over these pairs."
+    "of fits, with a bootstrap 95 % interval over these pairs, from five on."
 )
 
 

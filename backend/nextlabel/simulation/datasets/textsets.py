@@ -352,6 +352,15 @@ def alike(labels: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
+def by_question(data: TextSet) -> list[dict[str, int]]:
+    """How many examples to learn from each label of each question has."""
+    counts = data.counts()["train"]
+    if not data.form:
+        return [counts]
+    in_order = iter(counts.values())
+    return [{label: next(in_order) for label in cut.labels} for cut in data.form.layout.cuts]
+
+
 def doubtful(examples: Mapping[str, int]) -> Iterator[str]:
     """What speaks against the classes of a training set being classes, by how many examples each has."""
     withheld = [label for label in examples if label.casefold() in WITHHELD]
@@ -366,6 +375,14 @@ def doubtful(examples: Mapping[str, int]) -> Iterator[str]:
             f"{len(single)} of {len(examples)} classes have one example to learn from, such as {single[0]!r}; is "
             "--label the right column?"
         )
+    held = next((sep for sep in SEPARATORS if 2 * sum(sep in label for label in examples) > len(examples) > 1), None)
+    if held:
+        first = next(label for label in examples if held in label)
+        yield (
+            f"most labels hold {held!r}, as {first!r} does, and are taken as classes of their own; where any labels "
+            f"may be given, say --label-separator {held!r}"
+        )
+        return
     for label in examples:
         separator = next((sep for sep in SEPARATORS if _consists_of(label.split(sep), examples)), None)
         if separator:
