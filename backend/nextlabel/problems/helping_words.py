@@ -59,7 +59,7 @@ def _measured(found: Measured) -> Iterator[str]:
             f"{_points(found.gain)} more accurate than heads that know 64 random ones, with a standard error of "
             f"{_points(found.error or 0.0)}, judged by {found.labels} control labels. That is neither the accuracy of "
             "this version nor said of a strategy that was chosen later. In simulations of orders that gain nothing it "
-            "was said in 3 % of the projects with two to eight classes, and in 13 % of those with twenty."
+            "was said in 2 % of the projects."
         )
     else:
         yield f"Measured: cannot tell yet whether the order helps{_more(found)}"
