@@ -179,6 +179,7 @@ def test_with_a_secret_labels_and_start_training_come_in_and_the_doctor_notices_
     ours = Credentials("studio", "s3cret-password", "0123456789abcdef-of-ours")
     secrets = {"basic_auth_pass": ours.password, "webhook_secret": ours.secret}
     backend = start_backend(basic_auth_user=ours.user, **secrets, fit_every=1000, fit_max_wait_s=3600, reconcile_s=3600)
+    wait_until(lambda: "trainer ready" in backend.tail(1000), "the trainer")
     project = import_corpus(studio, few_pairs, "doctor with secret", 10, seed=0)
     connect(studio, project, backend.url, ours, show_predictions=False)
     [webhook] = studio.webhooks(project)
