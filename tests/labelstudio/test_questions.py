@@ -202,6 +202,34 @@ def test_who_answered_before_a_question_was_shown_to_more_people_was_not_asked()
     ]
 
 
+def test_who_was_asked_is_told_by_conditions_as_they_are_written() -> None:
+    def added(before: str, after: str, follow_up: str, now: str = "") -> list[str]:
+        options = replace(NEW, label_map={"x": "y"})
+        was, is_now = view(text("text"), before, follow_up), view(text("text"), after, now or follow_up)
+        return added_questions(was, is_now, options)
+
+    aliased = TOPIC.replace('"sport"', '"sport" alias="x"')
+    by_alias = FOLLOW_UP.replace("sport,chess", "x")
+    renamed = aliased.replace('"x"', '"y"')
+    assert added(aliased, renamed, FOLLOW_UP) == []
+    assert added(aliased, renamed, by_alias, by_alias.replace('"x"', '"y"')) == [], "and so it is called by --map-label"
+    assert added(aliased, renamed, by_alias, by_alias.replace('"x"', '"z"')) == ["which"]
+    nested = NESTED.format("").replace('"q"', '"topic"')
+    below = FOLLOW_UP.replace("sport,chess", "A")
+    assert added(nested.replace('<Choice value="A2"/>', ""), nested, below) == []
+
+
+def test_a_question_that_has_too_many_labels_for_a_time_was_asked_all_the_same() -> None:
+    def many(count: int) -> str:
+        tags_of = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(count)))
+        return view(text("text"), TOPIC, tags_of)
+
+    most, since = MOST_LABELS - 2, "2026-05-01T00:00:00Z"
+    assert added_questions(many(most + 1), many(most), NEW) == []
+    assert added_questions(view(text("text"), TOPIC), many(most + 1), NEW) == ["many"]
+    assert changed_labels(many(most), many(most + 1), NEW, since) == {"many": {f"label {most}": [since]}}
+
+
 def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_tasks_are_read() -> None:
     first, second = "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"
     more = TONES.replace('"rude"', '"crude"').replace("</Choices>", '<Choice value="odd"/></Choices>')

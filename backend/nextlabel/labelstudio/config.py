@@ -311,19 +311,25 @@ def _is_form(controls: Sequence[ControlTag]) -> bool:
     return len(controls) > 1 or controls[0].kind != ONE_OF
 
 
+def _all_asked(xml: str, options: ProjectOptions) -> tuple[ControlTag, ...]:
+    """All that people can answer, with what has too many labels to be learnt now: it may have fewer again."""
+    root = _parse_xml(xml)
+    texts = texts_of(root, options.fields)
+    return reading.read(root, texts.names, texts.beside)[0]
+
+
 def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
     """Questions of which any labels may be given that a form has and had not before, or that it shows by other
     conditions since, their own or those of what they follow: who saw them before cannot be told any more."""
+    renamed = options.label_map
     try:  # the fields that were chosen since may be none of it
-        known = {
-            control.name: control.when for control in parse_label_config(before, replace(options, fields=())).asked
-        }
+        known = {control.name: control.when(renamed) for control in _all_asked(before, replace(options, fields=()))}
     except RefusedConfigError:
         return []
-    config, otherwise = parse_label_config(after, options), set[str]()
+    config, otherwise = replace(parse_label_config(after, options), controls=_all_asked(after, options)), set[str]()
     for control in config.leading_first:
         leading = {condition.name for condition in control.conditions if condition}
-        if known.get(control.name) != control.when or leading & otherwise:
+        if known.get(control.name) != control.when(renamed) or leading & otherwise:
             otherwise.add(control.name)
     return [control.name for control in config.asked if control.kind == ANY_OF and control.name in otherwise]
 
@@ -333,11 +339,11 @@ def changed_labels(before: str, after: str, options: ProjectOptions, when: str) 
     labels may be given. While one of them alone may be given there is none: whoever chose it was not asked about the
     others. What is noted already is not noted twice."""
     try:
-        known = {control.name: control for control in parse_label_config(before, replace(options, fields=())).asked}
+        known = {control.name: control for control in _all_asked(before, replace(options, fields=()))}
     except RefusedConfigError:
         return options.label_changes
     changes = {name: {**of} for name, of in options.label_changes.items()}
-    for control in parse_label_config(after, options).asked:
+    for control in _all_asked(after, options):
         if (past := known.get(control.name)) is not None:
             labels, now = (of.labels if of.kind == ANY_OF else () for of in (past, control))
             own = _with_changes(changes.get(control.name, {}), labels, now, when)

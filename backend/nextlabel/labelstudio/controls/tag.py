@@ -31,7 +31,8 @@ class ControlTag:
     `kind` as of `values.layout`. `item_type` is the `type` of its items in a result, whose value holds under `key` one
     label as Label Studio stores it or, where it is `listed`, a list of them: `stored` says how, where that is not the
     label itself. `shown_as` is what people read in the place of some labels. `conditions`: it is shown only where all
-    of them hold; None among them stands for one that cannot be told. `leaves` are, in a tree of which the editor ticks
+    of them hold; None among them stands for one that cannot be told; `written` are the same with the labels as the
+    labelling config writes them. `leaves` are, in a tree of which the editor ticks
     a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself. Of labels of which
     any may be given the editor takes `most`, where that is not 0, and at least one where that is `required`.
     `unguessed` are those with which it would tick more than it takes.
@@ -47,6 +48,7 @@ class ControlTag:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Shown | None, ...] = ()
+    written: tuple[Shown | None, ...] = ()
     leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     most: int = 0
     unguessed: tuple[str, ...] = ()
@@ -64,10 +66,13 @@ class ControlTag:
         """Whether it can be told who sees it. What nobody may see is stored all the same."""
         return None not in self.conditions
 
-    @property
-    def when(self) -> frozenset[tuple[str, frozenset[str], bool] | None]:
-        """The conditions, in whatever order and wherever they are written."""
-        return frozenset((when.name, frozenset(when.labels), when.unless) if when else None for when in self.conditions)
+    def when(self, renamed: Mapping[str, str]) -> frozenset[tuple[str, frozenset[str], bool] | None]:
+        """The conditions as people read them, in whatever order and wherever they are written: what is stored of a
+        label, or what stands beside it, may change meanwhile. `renamed`: old labels, and what they are called now."""
+        return frozenset(
+            (when.name, frozenset(renamed.get(label, label) for label in when.labels), when.unless) if when else None
+            for when in self.written
+        )
 
     def takes(self, labels: Sequence[str]) -> bool:
         """Whether the editor ticks these as they are, and submits them."""
