@@ -418,6 +418,24 @@ def test_a_parent_that_was_clicked_before_more_came_below_it_is_still_that_paren
         assert vote.label == "A"
 
 
+def test_a_parent_that_nobody_ticked_is_no_answer_and_a_leaf_may_stand_with_what_it_stands_in() -> None:
+    inner = "".join(f'<Choice value="{a}"><Choice value="{a}1"/><Choice value="{a}2"/></Choice>' for a in "AB")
+    nested = f'<Choices name="q" toName="text" allowNested="true"><Choice value="R">{inner}</Choice></Choices>'
+    config = config_of(nested.replace("</Choices>", '<Choice value="S"/></Choices>'))
+    for given, said in (
+        ([["R", "A"], ["R", "B"]], None),
+        ([["R"], ["R", "A"], ["R", "A", "A1"]], "R > A > A1"),
+        ([["R"], ["R", "A"]], "R > A"),
+        ([["R", "A", "A1"], ["R", "A", "A2"]], "R > A"),
+        ([["R", "A"], ["R", "A", "A1"], ["R", "A", "A2"]], "R > A"),
+        ([["R"], ["R", "A"], ["R", "B"]], "R"),
+        ([["R", "A"], ["R", "A", "A3"]], None),
+        ([["R", "A", "A1"], ["S"]], None),
+    ):
+        vote = to_vote(config, annotation(config, q={"choices": given}))
+        assert (vote and vote.label) == said, given
+
+
 def test_a_follow_up_of_nested_choices_goes_by_the_first_of_several_with_its_name_and_of_a_tree_by_all() -> None:
     twice = """<{} toName="text"><Choice value="A"><Choice value="A1"/><Choice value="Other"/></Choice>
       <Choice value="B"><Choice value="B1"/><Choice value="Other"/></Choice></{}>"""
@@ -617,6 +635,16 @@ def test_an_alias_against_a_sign_in_a_label_does_not_turn_older_answers_into_ano
     assert answers_of(config, t={"taxonomy": [["A > B"]]}) == {}, "which of them that was is not known"
 
 
+def test_a_label_that_becomes_a_path_is_read_again() -> None:
+    tree = '<Taxonomy name="q" toName="text" leafsOnly="true"><Choice value="B"/>{}</Taxonomy>'
+    label, path = (
+        config_of(tree.format(inside))
+        for inside in ('<Choice value="A &gt; C"/>', '<Choice value="A"><Choice value="C"/></Choice>')
+    )
+    assert label.labels == path.labels == ("B", "A > C")
+    assert label.reading != path.reading
+
+
 def test_what_stands_inside_of_a_choice_in_the_place_of_its_value_is_said() -> None:
     inside = TOPIC.replace('<Choice value="news"/>', '<Choice value="news" {}>News</Choice>')
     [said] = config_of(inside.format("")).odd
@@ -629,8 +657,11 @@ def test_what_stands_inside_of_a_choice_in_the_place_of_its_value_is_said() -> N
 def test_what_the_editor_cannot_give_is_no_label() -> None:
     twin = '<Choice value="Dog"/><Choice value="Dog" alias="hound"><Choice value="Small"/></Choice>'
     assert config_of(TREE.format("").replace('<Choice value="Dog"/>', twin)).labels == config_of(TREE.format("")).labels
+    views = '<View><Choice value="Up"/></View><View><Choice value="Down"/></View>'
+    beside = config_of(TREE.format("").replace('<Choice value="Dog"/>', views))
+    assert beside.labels == ("an", "an > Up", "an > Down", "an > ca", "Rock")
     for control in (TOPIC, TREE.format("")):
-        with pytest.raises(RefusedConfigError, match=r"empty|with names"):
+        with pytest.raises(RefusedConfigError, match=r'(empty|with names).* Take out alias="".'):
             config_of(control.replace("<Choice ", '<Choice alias="" ', 1).replace('alias="an"', ""))
 
 

@@ -62,11 +62,10 @@ class LabelConfig:
 
     Where the config asks anything but one plain <Choices> with one answer, `controls` are what it asks and `labels` the
     names of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why
-    not, and which fields around the texts are not read; `odd` what Label Studio's editor takes otherwise than it looks;
-    `named` are all that the config has, `{{idx}}` and the like in the names of what is in a <Repeater> for the place of
-    an item. `since`: when a question was added to the form, or shown
-    by other conditions, by name. `changes`: when labels came and went, by question
-    and label.
+    not, and which fields around the texts are not read, `too_many` of those that have too many labels; `odd` what Label
+    Studio's editor takes otherwise than it looks; `named` are all that the config has, `{{idx}}` and the like in the
+    names of what is in a <Repeater> for the place of an item. `since`: when a question was added to the form, or shown
+    by other conditions, by name. `changes`: when labels came and went, by question and label.
     """
 
     from_name: str
@@ -87,6 +86,7 @@ class LabelConfig:
     since: Mapping[str, str] = field(default_factory=dict)
     changes: LabelChanges = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
+    too_many: tuple[str, ...] = field(default=(), compare=False)
     odd: tuple[str, ...] = field(default=(), compare=False)
     named: tuple[str, ...] = field(default=(), compare=False)
 
@@ -105,6 +105,7 @@ class LabelConfig:
                 for control in self.controls
             )
             known += (OF_FORMS, sorted(self.since.items()), self._deciding)
+            known += tuple((control.name, control.unlike) for control in self.controls if control.unlike)
         if self.control != NO_CONTROL:
             known += (self.control,)
         if self.hold_out != NO_HOLD_OUT:
@@ -255,6 +256,7 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         since=options.asked_since,
         changes=options.label_changes,
         unlearned=(*others, *too_many, *texts.around),
+        too_many=too_many,
         odd=(*odd(root), *(UNCLEAR.format(control.name) for control in controls if not control.guessable)),
         named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
@@ -271,19 +273,21 @@ def _hold_out_of(options: ProjectOptions) -> HoldOut:
     return HoldOut(options.control_seed, of, options.counting.since) if of else NO_HOLD_OUT
 
 
-def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[tuple[ControlTag, ...], list[str]]:
+def _in_use(
+    controls: tuple[ControlTag, ...], options: ProjectOptions
+) -> tuple[tuple[ControlTag, ...], tuple[str, ...]]:
     """What is learnt, and a sentence on each control with too many labels for that. A project that was connected when
     one plain choice was all that was served goes on with it alone. Whether what is left is shown by answers to others
     cannot be told then."""
     plain = tuple(filter(_is_plain, controls))
     if options.defaults == OF_0_1_0 and len(plain) == 1:
-        return _left_of(plain), []
+        return _left_of(plain), ()
     count = {control.name: len({*control.labels} - {*options.ignored_labels}) for control in controls}
     left = list(controls)
     while len(left) > 1 and sum(count[control.name] for control in left) > MOST_LABELS:
         left.remove(max(reversed(left), key=lambda control: count[control.name]))
-    too_many = (control.name for control in controls if control not in left)
-    return _left_of(left), [TOO_MANY.format(name, count[name], MOST_LABELS) for name in too_many]
+    too_many = [control.name for control in controls if control not in left]
+    return _left_of(left), tuple(TOO_MANY.format(name, count[name], MOST_LABELS) for name in too_many)
 
 
 def _left_of(controls: Sequence[ControlTag]) -> tuple[ControlTag, ...]:

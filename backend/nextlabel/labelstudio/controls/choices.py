@@ -13,6 +13,7 @@ from nextlabel.labelstudio.controls.tag import (
     paths,
     require_whole_task,
     target,
+    without_alias,
 )
 from nextlabel.labelstudio.objects.fields import VARIABLE
 from nextlabel.values.layout import ANY_OF, ONE_OF
@@ -108,6 +109,6 @@ def _labels(control: Element, kind: str, tree: Mapping[Path, tuple[Path, ...]]) 
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least '
             f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty, is'} needed.{instead}"
-            f"{ALONE if kind == ONE_OF and len(labels) == 1 else ''}"
+            f"{without_alias(control)}{ALONE if kind == ONE_OF and len(labels) == 1 else ''}"
         )
     return labels

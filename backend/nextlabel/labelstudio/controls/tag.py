@@ -88,13 +88,28 @@ class ControlTag:
         """The labels that paths of a tree stand for when the editor has ticked them: where one label is given, the
         topmost one with all that is below it, be it that more has come below it since; else the leaves. What stands
         alone is left as it is."""
-        below_all = {leaf for path in ticked for leaf in self.leaves.get(path, ())}
-        whole = next((path for path, below in self.leaves.items() if set(below) == below_all), None)
-        if whole and self.kind == ONE_OF:
-            return [whole, *(path for path in ticked if path not in self.leaves)]
         given = [path for path in ticked if self.leaves.get(path) == (path,)]
+        if self.kind == ONE_OF and (one := self._one_of(ticked, given)):
+            return [one, *(path for path in ticked if path not in self.leaves)]
         alone = [path for path in ticked if path not in given and not set(given) & set(self.leaves.get(path, ()))]
         return [*given, *alone]
+
+    def _one_of(self, ticked: Sequence[str], given: Sequence[str]) -> str | None:
+        """The one label that ticked paths are, with the leaves `given` among them: the lowest where each other one has
+        it below, as scripts write them; else the parent that is ticked itself, or that the leaves make up."""
+        each = [set(self.leaves[path]) for path in ticked if path in self.leaves]
+        lowest, together = min(each, key=len, default=set[str]()), set[str]().union(*each)
+        if all(lowest <= below for below in each):
+            together = lowest
+        elif together not in each and together != set(given):
+            return None
+        return next((path for path, below in self.leaves.items() if set(below) == together), None)
+
+    @property
+    def unlike(self) -> tuple[str, ...]:
+        """The labels that are other paths than they look like, for a sign between parts that is in one of them."""
+        stored = self.stored.items()
+        return tuple(label for label, path in stored if isinstance(path, list) and path != label.split(PATH))
 
     def _place(self, label: str) -> int:
         """Where it stands in the config; what is not there any more comes last."""
@@ -113,10 +128,11 @@ def paths(
     shows the first alone."""
     values: list[str | None] = []
     for child in element:
-        if unique and child.get("value") in values:
+        is_choice = child.tag == "Choice"
+        if unique and is_choice and child.get("value") in values:
             continue
-        values.append(child.get("value"))
-        own = (child.get("alias", child.get("value", "")),) if child.tag == "Choice" else ()
+        values += [child.get("value")] if is_choice else []
+        own = (child.get("alias", child.get("value", "")),) if is_choice else ()
         below = list(paths(child, (*above, *own), unique))
         if own:
             yield (*above, *own), not below
@@ -134,6 +150,11 @@ def different_paths(control: Element) -> list[tuple[tuple[str, ...], bool]]:
             "without it."
         )
     return list(found.items())
+
+
+def without_alias(control: Element) -> str:
+    """What to do about an alias that is empty, which is stored in the place of the value all the same."""
+    return ' Take out alias="".' if any(choice.get("alias") == "" for choice in control.iter("Choice")) else ""
 
 
 def is_hidden(element: Element) -> bool:
