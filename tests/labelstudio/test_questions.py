@@ -15,6 +15,7 @@ from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import (
     MOST_LABELS,
+    NONE_UNCLEAR,
     TOO_MANY,
     UNCLEAR,
     LabelConfig,
@@ -510,6 +511,7 @@ def test_a_choice_alone_is_not_guessed_where_it_cannot_be_told_who_sees_it() -> 
     plain = config_of(TOPIC, marks)
     for hidden in (TOPIC.replace("<Choices", f"<Choices {REGION}"), f"<View {REGION}>{TOPIC}</View>"):
         config = config_of(hidden, marks)
+        assert config.odd == (UNCLEAR.format("topic", ""),), "of one answer nothing ticked never says anything"
         assert config.question == plain.question
         assert to_prediction(config, config.labels, np.array([0.9, 0.1]), 0.5, "v")["result"] == []
         assert can_show(plain, "news")
@@ -593,7 +595,7 @@ def test_what_follows_stars_is_never_shown_and_nobody_says_none_of_it() -> None:
         config = config_of(stars, follow_up)
         assert answers_of(config, topic={"rating": 4}) == {"topic": ("4",)}
         assert " is never shown: something may follow" in config.odd[0]
-        assert config.odd[1:] == (UNCLEAR.format("which"),)
+        assert config.odd[1:] == (UNCLEAR.format("which", NONE_UNCLEAR),)
         probs_C = np.array([0, 0, 0, 1, 0, 0.9, 0.9])
         [item] = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
         assert item["value"] == {"rating": 4}
@@ -620,9 +622,9 @@ def test_a_condition_without_the_name_of_what_it_follows_is_said() -> None:
     config = config_of(TOPIC, FOLLOW_UP.replace('whenTagName="topic"', ""))
     assert config.odd == (
         f'<Choices visibleWhen="{CHOSEN}"> has no whenTagName: it goes by whatever is chosen in any <Choices>.',
-        UNCLEAR.format("which"),
+        UNCLEAR.format("which", NONE_UNCLEAR),
     )
-    assert UNCLEAR.format("which").removesuffix(".") in said_of(config)
+    assert UNCLEAR.format("which", NONE_UNCLEAR).removesuffix(".") in said_of(config)
     assert ".;" not in said_of(config)
 
 
@@ -708,7 +710,7 @@ def test_a_condition_that_waits_for_what_is_not_there_is_said() -> None:
     assert "and nowhere is none" in config_of(TOPIC, FOLLOW_UP.replace('"topic"', '"nowhere"')).odd[0]
     assert config_of(TOPIC, FOLLOW_UP.replace(",chess", "")).odd == ()
     dynamic = '<Choices name="topic" toName="text" value="$options"/>'
-    assert config_of(dynamic, FOLLOW_UP, TONES).odd == (UNCLEAR.format("which"),)
+    assert config_of(dynamic, FOLLOW_UP, TONES).odd == (UNCLEAR.format("which", NONE_UNCLEAR),)
     repeated = f'<Repeater on="$x">{FOLLOW_UP}</Repeater>'
     assert config_of(TOPIC, repeated).odd == ()
 
@@ -1039,7 +1041,7 @@ def test_what_narrows_a_region_down_tells_no_more_of_who_saw_a_control() -> None
             config = config_of(TOPIC, tags("Labels", 'name="ner"'), follow_up)
             assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
             assert answers_of(config, which={"choices": ["a"]}) == {"which": ("a",)}
-            assert (config.asked[1].guessable, config.odd) == (False, (UNCLEAR.format("which"),))
+            assert (config.asked[1].guessable, config.odd) == (False, (UNCLEAR.format("which", NONE_UNCLEAR),))
 
 
 def test_what_marks_regions_is_named_whatever_it_marks() -> None:
@@ -1085,7 +1087,9 @@ def test_of_too_many_labels_the_largest_question_is_named_as_not_learnt_and_the_
         config = config_of(TOPIC, tree, TONES, FOLLOW_UP.replace(WHEN, after))
         assert [control.name for control in config.asked] == ["topic", "tones", "which"]
         assert config.unlearned == (TOO_MANY.format("tree", MOST_LABELS, MOST_LABELS),)
-        assert config.odd == (UNCLEAR.format("which"),), "nobody can tell what a tree that is not learnt shows"
+        assert config.odd == (UNCLEAR.format("which", NONE_UNCLEAR),), (
+            "nobody can tell what a tree that is not learnt shows"
+        )
     assert len(config_of(tree).labels) == MOST_LABELS
     few = parse_label_config(view(text("text"), TOPIC, tree), replace(NEW, ignored_labels=("leaf 1", "leaf 2")))
     assert len(few.labels) == MOST_LABELS

@@ -41,8 +41,10 @@ TOO_MANY = (
     "ignore some with `nextlabel connect --project ID --ignore-label LABEL`; it can stay as it is."
 )
 UNCLEAR = (
-    "Who sees the question {} cannot be told from answers: no guess of it is shown, and nothing ticked says nothing."
+    "Who sees the question {} cannot be told from answers: no guess of it is shown{}. To change that, let it follow a "
+    "<Choices> that is learnt, or take the condition out."
 )
+NONE_UNCLEAR = ", and nothing ticked says nothing"
 FROM_THE_BEGINNING = ""  # as a time, before all others
 NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
@@ -257,11 +259,15 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         changes=options.label_changes,
         unlearned=(*others, *too_many, *texts.around),
         too_many=too_many,
-        odd=(*odd(root), *(UNCLEAR.format(control.name) for control in controls if not control.guessable)),
+        odd=(*odd(root), *(_unclear(control) for control in controls if not control.guessable)),
         named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
         counting=options.counting,
     )
+
+
+def _unclear(control: ControlTag) -> str:
+    return UNCLEAR.format(control.name, NONE_UNCLEAR if control.kind == ANY_OF else "")
 
 
 def _digest(known: tuple[object, ...]) -> str:
