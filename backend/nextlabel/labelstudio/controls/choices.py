@@ -34,7 +34,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if control.get("value") is not None:
         raise RefusedConfigError(
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
-            "needs one fixed set. List the labels as <Choice> tags, or add a <Choices> beside it that does."
+            "needs one fixed set. List the labels as <Choice> tags, or add a control with such tags beside it."
         )
     _require_fixed(control)
     tree = _tree(control)
