@@ -15,6 +15,7 @@ from nextlabel.labelstudio.notices import (
     Notice,
     on_copies,
     on_tasks,
+    on_too_many,
     on_unknown_words,
     on_wanted,
     proposals,
@@ -516,6 +517,20 @@ def test_of_copies_it_is_said_how_they_count_and_how_to_close_what_nobody_needs_
     assert said.harmless
     [alone] = on_copies(Copies(open=1), 7)
     assert alone.text.startswith("1 task without a label is a copy of labelled texts and not published")
+
+
+def test_a_question_that_is_left_out_for_its_many_labels_is_a_remark() -> None:
+    many = "".join(f'<Choice value="label {i}"/>' for i in range(499))
+    for choices, said in ((many, 0), (many + '<Choice value="one more"/>', 1)):
+        both = "".join(
+            f'<Choices name="{name}" toName="text">{inside}</Choices>'
+            for name, inside in (("few", '<Choice value="a"/><Choice value="b"/>'), ("topics", choices))
+        )
+        options = ProjectOptions(defaults=LATEST, ignored_labels=("label 0",))
+        found = list(on_too_many(parse_label_config(f"<View>{TEXT}{both}</View>", options)))
+        assert [(notice.harmless, "The question topics has 499 labels" in notice.text) for notice in found] == [
+            (True, True)
+        ] * said
 
 
 def test_wanted_labels_that_are_no_classes_any_more_are_named() -> None:

@@ -15,6 +15,7 @@ from helpers.paths import ROOT
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.config import (
     MOST_LABELS,
+    NONE_UNCLEAR,
     TOO_MANY,
     UNCLEAR,
     LabelConfig,
@@ -200,6 +201,34 @@ def test_who_answered_before_a_question_was_shown_to_more_people_was_not_asked()
         {"topic": ("news",)},
         {"topic": ("news",), "which": ()},
     ]
+
+
+def test_who_was_asked_is_told_by_conditions_as_they_are_written() -> None:
+    def added(before: str, after: str, follow_up: str, now: str = "") -> list[str]:
+        options = replace(NEW, label_map={"x": "y"})
+        was, is_now = view(text("text"), before, follow_up), view(text("text"), after, now or follow_up)
+        return added_questions(was, is_now, options)
+
+    aliased = TOPIC.replace('"sport"', '"sport" alias="x"')
+    by_alias = FOLLOW_UP.replace("sport,chess", "x")
+    renamed = aliased.replace('"x"', '"y"')
+    assert added(aliased, renamed, FOLLOW_UP) == []
+    assert added(aliased, renamed, by_alias, by_alias.replace('"x"', '"y"')) == [], "and so it is called by --map-label"
+    assert added(aliased, renamed, by_alias, by_alias.replace('"x"', '"z"')) == ["which"]
+    nested = NESTED.format("").replace('"q"', '"topic"')
+    below = FOLLOW_UP.replace("sport,chess", "A")
+    assert added(nested.replace('<Choice value="A2"/>', ""), nested, below) == []
+
+
+def test_a_question_that_has_too_many_labels_for_a_time_was_asked_all_the_same() -> None:
+    def many(count: int) -> str:
+        tags_of = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(count)))
+        return view(text("text"), TOPIC, tags_of)
+
+    most, since = MOST_LABELS - 2, "2026-05-01T00:00:00Z"
+    assert added_questions(many(most + 1), many(most), NEW) == []
+    assert added_questions(view(text("text"), TOPIC), many(most + 1), NEW) == ["many"]
+    assert changed_labels(many(most), many(most + 1), NEW, since) == {"many": {f"label {most}": [since]}}
 
 
 def test_when_labels_came_and_went_is_noted_once_and_changes_nothing_of_how_tasks_are_read() -> None:
@@ -390,6 +419,24 @@ def test_a_parent_that_was_clicked_before_more_came_below_it_is_still_that_paren
         assert vote.label == "A"
 
 
+def test_a_parent_that_nobody_ticked_is_no_answer_and_a_leaf_may_stand_with_what_it_stands_in() -> None:
+    inner = "".join(f'<Choice value="{a}"><Choice value="{a}1"/><Choice value="{a}2"/></Choice>' for a in "AB")
+    nested = f'<Choices name="q" toName="text" allowNested="true"><Choice value="R">{inner}</Choice></Choices>'
+    config = config_of(nested.replace("</Choices>", '<Choice value="S"/></Choices>'))
+    for given, said in (
+        ([["R", "A"], ["R", "B"]], None),
+        ([["R"], ["R", "A"], ["R", "A", "A1"]], "R > A > A1"),
+        ([["R"], ["R", "A"]], "R > A"),
+        ([["R", "A", "A1"], ["R", "A", "A2"]], "R > A"),
+        ([["R", "A"], ["R", "A", "A1"], ["R", "A", "A2"]], "R > A"),
+        ([["R"], ["R", "A"], ["R", "B"]], "R"),
+        ([["R", "A"], ["R", "A", "A3"]], None),
+        ([["R", "A", "A1"], ["S"]], None),
+    ):
+        vote = to_vote(config, annotation(config, q={"choices": given}))
+        assert (vote and vote.label) == said, given
+
+
 def test_a_follow_up_of_nested_choices_goes_by_the_first_of_several_with_its_name_and_of_a_tree_by_all() -> None:
     twice = """<{} toName="text"><Choice value="A"><Choice value="A1"/><Choice value="Other"/></Choice>
       <Choice value="B"><Choice value="B1"/><Choice value="Other"/></Choice></{}>"""
@@ -464,6 +511,7 @@ def test_a_choice_alone_is_not_guessed_where_it_cannot_be_told_who_sees_it() -> 
     plain = config_of(TOPIC, marks)
     for hidden in (TOPIC.replace("<Choices", f"<Choices {REGION}"), f"<View {REGION}>{TOPIC}</View>"):
         config = config_of(hidden, marks)
+        assert config.odd == (UNCLEAR.format("topic", ""),), "of one answer nothing ticked never says anything"
         assert config.question == plain.question
         assert to_prediction(config, config.labels, np.array([0.9, 0.1]), 0.5, "v")["result"] == []
         assert can_show(plain, "news")
@@ -547,7 +595,7 @@ def test_what_follows_stars_is_never_shown_and_nobody_says_none_of_it() -> None:
         config = config_of(stars, follow_up)
         assert answers_of(config, topic={"rating": 4}) == {"topic": ("4",)}
         assert " is never shown: something may follow" in config.odd[0]
-        assert config.odd[1:] == (UNCLEAR.format("which"),)
+        assert config.odd[1:] == (UNCLEAR.format("which", NONE_UNCLEAR),)
         probs_C = np.array([0, 0, 0, 1, 0, 0.9, 0.9])
         [item] = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
         assert item["value"] == {"rating": 4}
@@ -574,9 +622,9 @@ def test_a_condition_without_the_name_of_what_it_follows_is_said() -> None:
     config = config_of(TOPIC, FOLLOW_UP.replace('whenTagName="topic"', ""))
     assert config.odd == (
         f'<Choices visibleWhen="{CHOSEN}"> has no whenTagName: it goes by whatever is chosen in any <Choices>.',
-        UNCLEAR.format("which"),
+        UNCLEAR.format("which", NONE_UNCLEAR),
     )
-    assert UNCLEAR.format("which").removesuffix(".") in said_of(config)
+    assert UNCLEAR.format("which", NONE_UNCLEAR).removesuffix(".") in said_of(config)
     assert ".;" not in said_of(config)
 
 
@@ -587,6 +635,16 @@ def test_an_alias_against_a_sign_in_a_label_does_not_turn_older_answers_into_ano
     assert answers_of(config, t={"taxonomy": [["A", "B"]]}) == {"t": ("A > B",)}
     assert answers_of(config, t={"taxonomy": [["ab"]]}) == {"t": ("ab",)}
     assert answers_of(config, t={"taxonomy": [["A > B"]]}) == {}, "which of them that was is not known"
+
+
+def test_a_label_that_becomes_a_path_is_read_again() -> None:
+    tree = '<Taxonomy name="q" toName="text" leafsOnly="true"><Choice value="B"/>{}</Taxonomy>'
+    label, path = (
+        config_of(tree.format(inside))
+        for inside in ('<Choice value="A &gt; C"/>', '<Choice value="A"><Choice value="C"/></Choice>')
+    )
+    assert label.labels == path.labels == ("B", "A > C")
+    assert label.reading != path.reading
 
 
 def test_what_stands_inside_of_a_choice_in_the_place_of_its_value_is_said() -> None:
@@ -601,8 +659,11 @@ def test_what_stands_inside_of_a_choice_in_the_place_of_its_value_is_said() -> N
 def test_what_the_editor_cannot_give_is_no_label() -> None:
     twin = '<Choice value="Dog"/><Choice value="Dog" alias="hound"><Choice value="Small"/></Choice>'
     assert config_of(TREE.format("").replace('<Choice value="Dog"/>', twin)).labels == config_of(TREE.format("")).labels
+    views = '<View><Choice value="Up"/></View><View><Choice value="Down"/></View>'
+    beside = config_of(TREE.format("").replace('<Choice value="Dog"/>', views))
+    assert beside.labels == ("an", "an > Up", "an > Down", "an > ca", "Rock")
     for control in (TOPIC, TREE.format("")):
-        with pytest.raises(RefusedConfigError, match=r"empty|with names"):
+        with pytest.raises(RefusedConfigError, match=r'(empty|with names).* Take out alias="".'):
             config_of(control.replace("<Choice ", '<Choice alias="" ', 1).replace('alias="an"', ""))
 
 
@@ -649,7 +710,7 @@ def test_a_condition_that_waits_for_what_is_not_there_is_said() -> None:
     assert "and nowhere is none" in config_of(TOPIC, FOLLOW_UP.replace('"topic"', '"nowhere"')).odd[0]
     assert config_of(TOPIC, FOLLOW_UP.replace(",chess", "")).odd == ()
     dynamic = '<Choices name="topic" toName="text" value="$options"/>'
-    assert config_of(dynamic, FOLLOW_UP, TONES).odd == (UNCLEAR.format("which"),)
+    assert config_of(dynamic, FOLLOW_UP, TONES).odd == (UNCLEAR.format("which", NONE_UNCLEAR),)
     repeated = f'<Repeater on="$x">{FOLLOW_UP}</Repeater>'
     assert config_of(TOPIC, repeated).odd == ()
 
@@ -980,7 +1041,7 @@ def test_what_narrows_a_region_down_tells_no_more_of_who_saw_a_control() -> None
             config = config_of(TOPIC, tags("Labels", 'name="ner"'), follow_up)
             assert answers_of(config, topic={"choices": ["news"]}) == {"topic": ("news",)}
             assert answers_of(config, which={"choices": ["a"]}) == {"which": ("a",)}
-            assert (config.asked[1].guessable, config.odd) == (False, (UNCLEAR.format("which"),))
+            assert (config.asked[1].guessable, config.odd) == (False, (UNCLEAR.format("which", NONE_UNCLEAR),))
 
 
 def test_what_marks_regions_is_named_whatever_it_marks() -> None:
@@ -1026,7 +1087,9 @@ def test_of_too_many_labels_the_largest_question_is_named_as_not_learnt_and_the_
         config = config_of(TOPIC, tree, TONES, FOLLOW_UP.replace(WHEN, after))
         assert [control.name for control in config.asked] == ["topic", "tones", "which"]
         assert config.unlearned == (TOO_MANY.format("tree", MOST_LABELS, MOST_LABELS),)
-        assert config.odd == (UNCLEAR.format("which"),), "nobody can tell what a tree that is not learnt shows"
+        assert config.odd == (UNCLEAR.format("which", NONE_UNCLEAR),), (
+            "nobody can tell what a tree that is not learnt shows"
+        )
     assert len(config_of(tree).labels) == MOST_LABELS
     few = parse_label_config(view(text("text"), TOPIC, tree), replace(NEW, ignored_labels=("leaf 1", "leaf 2")))
     assert len(few.labels) == MOST_LABELS

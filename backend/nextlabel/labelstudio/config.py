@@ -41,8 +41,10 @@ TOO_MANY = (
     "ignore some with `nextlabel connect --project ID --ignore-label LABEL`; it can stay as it is."
 )
 UNCLEAR = (
-    "Who sees the question {} cannot be told from answers: no guess of it is shown, and nothing ticked says nothing."
+    "Who sees the question {} cannot be told from answers: no guess of it is shown{}. To change that, let it follow a "
+    "<Choices> that is learnt, or take the condition out."
 )
+NONE_UNCLEAR = ", and nothing ticked says nothing"
 FROM_THE_BEGINNING = ""  # as a time, before all others
 NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
@@ -62,11 +64,10 @@ class LabelConfig:
 
     Where the config asks anything but one plain <Choices> with one answer, `controls` are what it asks and `labels` the
     names of their numbers; `from_name` and `to_name` are those of the first. `unlearned` says of each other control why
-    not, and which fields around the texts are not read; `odd` what Label Studio's editor takes otherwise than it looks;
-    `named` are all that the config has, `{{idx}}` and the like in the names of what is in a <Repeater> for the place of
-    an item. `since`: when a question was added to the form, or shown
-    by other conditions, by name. `changes`: when labels came and went, by question
-    and label.
+    not, and which fields around the texts are not read, `too_many` of those that have too many labels; `odd` what Label
+    Studio's editor takes otherwise than it looks; `named` are all that the config has, `{{idx}}` and the like in the
+    names of what is in a <Repeater> for the place of an item. `since`: when a question was added to the form, or shown
+    by other conditions, by name. `changes`: when labels came and went, by question and label.
     """
 
     from_name: str
@@ -87,6 +88,7 @@ class LabelConfig:
     since: Mapping[str, str] = field(default_factory=dict)
     changes: LabelChanges = field(default_factory=dict)
     unlearned: tuple[str, ...] = field(default=(), compare=False)
+    too_many: tuple[str, ...] = field(default=(), compare=False)
     odd: tuple[str, ...] = field(default=(), compare=False)
     named: tuple[str, ...] = field(default=(), compare=False)
 
@@ -105,6 +107,7 @@ class LabelConfig:
                 for control in self.controls
             )
             known += (OF_FORMS, sorted(self.since.items()), self._deciding)
+            known += tuple((control.name, control.unlike) for control in self.controls if control.unlike)
         if self.control != NO_CONTROL:
             known += (self.control,)
         if self.hold_out != NO_HOLD_OUT:
@@ -255,11 +258,16 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         since=options.asked_since,
         changes=options.label_changes,
         unlearned=(*others, *too_many, *texts.around),
-        odd=(*odd(root), *(UNCLEAR.format(control.name) for control in controls if not control.guessable)),
+        too_many=too_many,
+        odd=(*odd(root), *(_unclear(control) for control in controls if not control.guessable)),
         named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
         counting=options.counting,
     )
+
+
+def _unclear(control: ControlTag) -> str:
+    return UNCLEAR.format(control.name, NONE_UNCLEAR if control.kind == ANY_OF else "")
 
 
 def _digest(known: tuple[object, ...]) -> str:
@@ -271,19 +279,21 @@ def _hold_out_of(options: ProjectOptions) -> HoldOut:
     return HoldOut(options.control_seed, of, options.counting.since) if of else NO_HOLD_OUT
 
 
-def _in_use(controls: tuple[ControlTag, ...], options: ProjectOptions) -> tuple[tuple[ControlTag, ...], list[str]]:
+def _in_use(
+    controls: tuple[ControlTag, ...], options: ProjectOptions
+) -> tuple[tuple[ControlTag, ...], tuple[str, ...]]:
     """What is learnt, and a sentence on each control with too many labels for that. A project that was connected when
     one plain choice was all that was served goes on with it alone. Whether what is left is shown by answers to others
     cannot be told then."""
     plain = tuple(filter(_is_plain, controls))
     if options.defaults == OF_0_1_0 and len(plain) == 1:
-        return _left_of(plain), []
+        return _left_of(plain), ()
     count = {control.name: len({*control.labels} - {*options.ignored_labels}) for control in controls}
     left = list(controls)
     while len(left) > 1 and sum(count[control.name] for control in left) > MOST_LABELS:
         left.remove(max(reversed(left), key=lambda control: count[control.name]))
-    too_many = (control.name for control in controls if control not in left)
-    return _left_of(left), [TOO_MANY.format(name, count[name], MOST_LABELS) for name in too_many]
+    too_many = [control.name for control in controls if control not in left]
+    return _left_of(left), tuple(TOO_MANY.format(name, count[name], MOST_LABELS) for name in too_many)
 
 
 def _left_of(controls: Sequence[ControlTag]) -> tuple[ControlTag, ...]:
@@ -311,19 +321,25 @@ def _is_form(controls: Sequence[ControlTag]) -> bool:
     return len(controls) > 1 or controls[0].kind != ONE_OF
 
 
+def _all_asked(xml: str, options: ProjectOptions) -> tuple[ControlTag, ...]:
+    """All that people can answer, with what has too many labels to be learnt now: it may have fewer again."""
+    root = _parse_xml(xml)
+    texts = texts_of(root, options.fields)
+    return reading.read(root, texts.names, texts.beside)[0]
+
+
 def added_questions(before: str, after: str, options: ProjectOptions) -> list[str]:
     """Questions of which any labels may be given that a form has and had not before, or that it shows by other
     conditions since, their own or those of what they follow: who saw them before cannot be told any more."""
+    renamed = options.label_map
     try:  # the fields that were chosen since may be none of it
-        known = {
-            control.name: control.when for control in parse_label_config(before, replace(options, fields=())).asked
-        }
+        known = {control.name: control.when(renamed) for control in _all_asked(before, replace(options, fields=()))}
     except RefusedConfigError:
         return []
-    config, otherwise = parse_label_config(after, options), set[str]()
+    config, otherwise = replace(parse_label_config(after, options), controls=_all_asked(after, options)), set[str]()
     for control in config.leading_first:
         leading = {condition.name for condition in control.conditions if condition}
-        if known.get(control.name) != control.when or leading & otherwise:
+        if known.get(control.name) != control.when(renamed) or leading & otherwise:
             otherwise.add(control.name)
     return [control.name for control in config.asked if control.kind == ANY_OF and control.name in otherwise]
 
@@ -333,11 +349,11 @@ def changed_labels(before: str, after: str, options: ProjectOptions, when: str) 
     labels may be given. While one of them alone may be given there is none: whoever chose it was not asked about the
     others. What is noted already is not noted twice."""
     try:
-        known = {control.name: control for control in parse_label_config(before, replace(options, fields=())).asked}
+        known = {control.name: control for control in _all_asked(before, replace(options, fields=()))}
     except RefusedConfigError:
         return options.label_changes
     changes = {name: {**of} for name, of in options.label_changes.items()}
-    for control in parse_label_config(after, options).asked:
+    for control in _all_asked(after, options):
         if (past := known.get(control.name)) is not None:
             labels, now = (of.labels if of.kind == ANY_OF else () for of in (past, control))
             own = _with_changes(changes.get(control.name, {}), labels, now, when)

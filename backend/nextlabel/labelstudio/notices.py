@@ -457,6 +457,12 @@ def on_copies(copies: Copies, project: int) -> Iterator[Notice]:
         yield Notice("Copies of labelled texts", " ".join(sentences), harmless=True)
 
 
+def on_too_many(config: LabelConfig) -> Iterator[Notice]:
+    """When a form has grown so that not all of it is learnt."""
+    for said in config.too_many:
+        yield Notice("Questions that are not learnt", said, harmless=True)
+
+
 def on_wanted(options: ProjectOptions, config: LabelConfig, project: int) -> Iterator[Notice]:
     """When what is looked for, or has a target, is no class any more."""
     gone = {

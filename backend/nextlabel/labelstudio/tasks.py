@@ -91,9 +91,9 @@ def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> A
     """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
     is answered with none where there is nothing: Label Studio's editor stores no item for that, and submits nothing
     where something is required. But where there is something that cannot be read, or that answers another form, nothing
-    ticked says nothing, and nor does it in what was imported with answers to other questions: an empty list does. What
-    the person did not see is not answered: of some controls Label Studio stores a guess or a default value even
-    then."""
+    ticked says nothing. In what was imported with answers to other questions it says nothing either: an empty list
+    does. What the person did not see is not answered: of some controls Label Studio stores a guess or a default value
+    even then."""
     given, found = _given_to(config, annotation), results.names_of(annotation.get("result"))
     unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name))}
     seen = config.seen({name: _meant(config, name, labels) for name, labels in given.items()}, unclear)

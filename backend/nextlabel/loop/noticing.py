@@ -101,6 +101,7 @@ class Noticer:
             *notices.on_unknown_words(unknown, self._settings.base_model, survey),
             *notices.on_tasks(survey, config, project),
             *notices.on_copies(self._copies(pool, project, config), project),
+            *notices.on_too_many(config),
             *notices.on_wanted(self._registry.options(project), config, project),
             *notices.on_counted_less(pool.counted_less(), config.counting, project),
         ]

@@ -13,6 +13,7 @@ from nextlabel.labelstudio.controls.tag import (
     paths,
     require_whole_task,
     target,
+    without_alias,
 )
 from nextlabel.labelstudio.objects.fields import VARIABLE
 from nextlabel.values.layout import ANY_OF, ONE_OF
@@ -33,7 +34,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if control.get("value") is not None:
         raise RefusedConfigError(
             f'<Choices name="{name}" value="{control.get("value")}"> takes its labels from each task; a classifier '
-            "needs one fixed set. List the labels as <Choice> tags, or add a control beside it that lists such."
+            "needs one fixed set. List the labels as <Choice> tags, or add a control with such tags beside it."
         )
     _require_fixed(control)
     tree = _tree(control)
@@ -108,6 +109,6 @@ def _labels(control: Element, kind: str, tree: Mapping[Path, tuple[Path, ...]]) 
         raise RefusedConfigError(
             f'<Choices name="{control.get("name")}"> has the labels {list(labels)}; at least '
             f"{'two different, non-empty ones are' if least == 2 else 'one, and none empty, is'} needed.{instead}"
-            f"{ALONE if kind == ONE_OF and len(labels) == 1 else ''}"
+            f"{without_alias(control)}{ALONE if kind == ONE_OF and len(labels) == 1 else ''}"
         )
     return labels

@@ -40,7 +40,8 @@ def read(
                     raise RefusedConfigError(UNSEEN.format(element.tag, element.get("name", "")))
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
                 control = KINDS[element.tag](element, names)
-                served.append(replace(control, conditions=conditions(element, parents, asking)))
+                written = conditions(element, parents, asking)
+                served.append(replace(control, conditions=written, written=written))
             except RefusedConfigError as error:
                 others.append(str(error))
         elif element.tag in OTHERS or (element.get("toName") and element.tag not in NO_QUESTIONS):

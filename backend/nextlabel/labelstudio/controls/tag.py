@@ -31,7 +31,8 @@ class ControlTag:
     `kind` as of `values.layout`. `item_type` is the `type` of its items in a result, whose value holds under `key` one
     label as Label Studio stores it or, where it is `listed`, a list of them: `stored` says how, where that is not the
     label itself. `shown_as` is what people read in the place of some labels. `conditions`: it is shown only where all
-    of them hold; None among them stands for one that cannot be told. `leaves` are, in a tree of which the editor ticks
+    of them hold; None among them stands for one that cannot be told; `written` are the same with the labels as the
+    labelling config writes them. `leaves` are, in a tree of which the editor ticks
     a part exactly where it ticks all below it, those of each path, from the top; of a leaf itself. Of labels of which
     any may be given the editor takes `most`, where that is not 0, and at least one where that is `required`.
     `unguessed` are those with which it would tick more than it takes.
@@ -47,6 +48,7 @@ class ControlTag:
     shown_as: Mapping[str, str] = field(default_factory=dict)
     stored: Mapping[str, Any] = field(default_factory=dict)
     conditions: tuple[Shown | None, ...] = ()
+    written: tuple[Shown | None, ...] = ()
     leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     most: int = 0
     unguessed: tuple[str, ...] = ()
@@ -64,10 +66,13 @@ class ControlTag:
         """Whether it can be told who sees it. What nobody may see is stored all the same."""
         return None not in self.conditions
 
-    @property
-    def when(self) -> frozenset[tuple[str, frozenset[str], bool] | None]:
-        """The conditions, in whatever order and wherever they are written."""
-        return frozenset((when.name, frozenset(when.labels), when.unless) if when else None for when in self.conditions)
+    def when(self, renamed: Mapping[str, str]) -> frozenset[tuple[str, frozenset[str], bool] | None]:
+        """The conditions as people read them, in whatever order and wherever they are written: what is stored of a
+        label, or what stands beside it, may change meanwhile. `renamed`: old labels, and what they are called now."""
+        return frozenset(
+            (when.name, frozenset(renamed.get(label, label) for label in when.labels), when.unless) if when else None
+            for when in self.written
+        )
 
     def takes(self, labels: Sequence[str]) -> bool:
         """Whether the editor ticks these as they are, and submits them."""
@@ -83,13 +88,28 @@ class ControlTag:
         """The labels that paths of a tree stand for when the editor has ticked them: where one label is given, the
         topmost one with all that is below it, be it that more has come below it since; else the leaves. What stands
         alone is left as it is."""
-        below_all = {leaf for path in ticked for leaf in self.leaves.get(path, ())}
-        whole = next((path for path, below in self.leaves.items() if set(below) == below_all), None)
-        if whole and self.kind == ONE_OF:
-            return [whole, *(path for path in ticked if path not in self.leaves)]
         given = [path for path in ticked if self.leaves.get(path) == (path,)]
+        if self.kind == ONE_OF and (one := self._one_of(ticked, given)):
+            return [one, *(path for path in ticked if path not in self.leaves)]
         alone = [path for path in ticked if path not in given and not set(given) & set(self.leaves.get(path, ()))]
         return [*given, *alone]
+
+    def _one_of(self, ticked: Sequence[str], given: Sequence[str]) -> str | None:
+        """The one label that ticked paths are, with the leaves `given` among them: the lowest where each other one has
+        it below, as scripts write them; else the parent that is ticked itself, or that the leaves make up."""
+        each = [set(self.leaves[path]) for path in ticked if path in self.leaves]
+        lowest, together = min(each, key=len, default=set[str]()), set[str]().union(*each)
+        if all(lowest <= below for below in each):
+            together = lowest
+        elif together not in each and together != set(given):
+            return None
+        return next((path for path, below in self.leaves.items() if set(below) == together), None)
+
+    @property
+    def unlike(self) -> tuple[str, ...]:
+        """The labels that are other paths than they look like, for a sign between parts that is in one of them."""
+        stored = self.stored.items()
+        return tuple(label for label, path in stored if isinstance(path, list) and path != label.split(PATH))
 
     def _place(self, label: str) -> int:
         """Where it stands in the config; what is not there any more comes last."""
@@ -108,10 +128,11 @@ def paths(
     shows the first alone."""
     values: list[str | None] = []
     for child in element:
-        if unique and child.get("value") in values:
+        is_choice = child.tag == "Choice"
+        if unique and is_choice and child.get("value") in values:
             continue
-        values.append(child.get("value"))
-        own = (child.get("alias", child.get("value", "")),) if child.tag == "Choice" else ()
+        values += [child.get("value")] if is_choice else []
+        own = (child.get("alias", child.get("value", "")),) if is_choice else ()
         below = list(paths(child, (*above, *own), unique))
         if own:
             yield (*above, *own), not below
@@ -129,6 +150,11 @@ def different_paths(control: Element) -> list[tuple[tuple[str, ...], bool]]:
             "without it."
         )
     return list(found.items())
+
+
+def without_alias(control: Element) -> str:
+    """What to do about an alias that is empty, which is stored in the place of the value all the same."""
+    return ' Take out alias="".' if any(choice.get("alias") == "" for choice in control.iter("Choice")) else ""
 
 
 def is_hidden(element: Element) -> bool:

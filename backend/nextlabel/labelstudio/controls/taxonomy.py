@@ -11,6 +11,7 @@ from nextlabel.labelstudio.controls.tag import (
     is_required,
     require_whole_task,
     target,
+    without_alias,
 )
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
@@ -33,6 +34,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
     if not 2 <= len(labels) <= MOST or not all(part.strip() for path in labels.values() for part in path):
         raise RefusedConfigError(
             f'<Taxonomy name="{name}"> has {len(labels)} labels that can be given; 2 to {MOST} with names are needed.'
+            f"{without_alias(control)}"
         )
     shown_as = {c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")}
     most = _most(control)
