@@ -14,7 +14,7 @@ from helpers import ray_jobs, scripted_cluster
 from helpers.waiting import wait_until
 from nextlabel.compute import cluster as clusters
 from nextlabel.compute.cluster import Cluster, Serve
-from nextlabel.compute.tasks import FIT, PART, RETURNS, ClusterAwayError, Running, Shared, Task, TaskLostError
+from nextlabel.compute.tasks import FIT, MOVE_S, PART, RETURNS, ClusterAwayError, Running, Shared, Task, TaskLostError
 from nextlabel.errors import MissingPackageError, NoMemoryError
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -168,10 +168,18 @@ def test_a_result_that_is_long_on_its_way_is_waited_for(connected: Any, monkeypa
 def test_a_result_that_waits_until_another_one_is_here_is_not_lost(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clusters, "MOVE_S", 0.5)
     cluster = connected(scripted_cluster.results_one_by_one)
+    take, moves = cluster._take, list[str]()
+
+    def take_slowly(connection: Any, kind: str, said: Any) -> None:
+        moves.extend([kind] * (kind == "moves"))
+        take(connection, kind, said)
+
+    monkeypatch.setattr(cluster, "_take", take_slowly)
+    monkeypatch.setattr(cluster, "_now", lambda: time.monotonic() + MOVE_S / 15 * len(moves))
     tasks = [hand_in(cluster, name) for name in ("one", "another")]
     assert [task.result(timeout=SOON_S) for task in tasks] == [2, 2]
+    assert len(moves) > 15
 
 
 def test_a_result_that_does_not_come_in_time_is_asked_for_again(connected: Any) -> None:
@@ -183,6 +191,20 @@ def test_a_task_that_hangs_gives_its_core_back(connected: Any, monkeypatch: pyte
     monkeypatch.setattr(clusters, "MOVE_S", 0.5)
     cluster = connected(functools.partial(scripted_cluster.through_ray, fault="hung"))
     assert hand_in(cluster, "a task").result(timeout=SOON_S) == 2
+
+
+def test_who_is_cancelled_is_interrupted_so_that_it_cleans_up(connected: Any) -> None:
+    cluster = connected(functools.partial(scripted_cluster.through_ray, fault="busy"))
+    running, other = hand_in(cluster, "a task"), hand_in(cluster, "another")
+    wait_until(lambda: running.told == RETURNS, "it is under way", SOON_S)
+    cluster.cancel(running)
+    assert other.result(timeout=SOON_S) == 2
+
+
+def test_a_task_whose_result_was_lost_does_not_tell_that_it_is_on_its_way(connected: Any) -> None:
+    running = hand_in(connected(scripted_cluster.lost_result), "a task")
+    assert running.result(timeout=SOON_S) == "second"
+    assert running.told is None
 
 
 def test_what_could_not_be_shared_is_shared_anew(connected: Any) -> None:
@@ -245,6 +267,23 @@ def test_one_that_is_back_is_not_called_away_until_the_next_task(
     assert hand_in(cluster, "a task").result(timeout=SOON_S) == "done"
     wait_until(lambda: lives.exists() and len(lives.read_text()) > 1, "it is asked again", SOON_S)
     wait_until(lambda: not cluster.is_away and cluster.words.startswith("1 node"), "it stands again", SOON_S)
+
+
+def test_one_that_was_lost_is_asked_again_in_time_also_when_nobody_waits(
+    connected: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clusters, "AGAIN_S", 0.5)
+    cluster = connected(functools.partial(scripted_cluster.back_again, lives=tmp_path / "lives"))
+    wait, waits = cluster._wake.wait, list[float]()
+
+    def note(timeout: float) -> None:
+        waits.append(timeout)
+        wait(timeout)
+
+    monkeypatch.setattr(cluster._wake, "wait", note)
+    assert hand_in(cluster, "a task").result(timeout=SOON_S) == "done"
+    wait_until(lambda: waits, "it was lost", SOON_S)
+    assert max(waits) <= clusters.AGAIN_S
 
 
 def test_a_task_killed_for_memory_is_tried_once_more_alone_on_a_node(connected: Any) -> None:

@@ -1,5 +1,6 @@
 """A Ray whose one node is this process: what `nextlabel.compute.ray` asks of it, and a fault in the way of objects."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -15,7 +16,7 @@ class FakeRay:
     """Does what it is told to at once. With the fault `slow` an object does not move before signs of life were given;
     with `once` the first one does not move at all, with `unfetched` it does not come to the node the first time, with
     `late` and `untimely` a result does not come here for a while, and not the first time. With `hung` no result comes
-    before a task was ended by force."""
+    before a task was ended by force, with `busy` before one was interrupted."""
 
     def __init__(self, pipe: Connection, fault: str):
         self._fault, self._beats, self._known = fault, 0, list[Any]()
@@ -76,10 +77,10 @@ class FakeRay:
 
     @property
     def _late_s(self) -> float:
-        return {"late": LATE_S, "hung": LONG_S}.get(self._fault, 0.0)
+        return {"late": LATE_S, "hung": math.inf, "busy": math.inf}.get(self._fault, 0.0)
 
     def cancel(self, task: "_Held", force: bool = False) -> None:
-        if force and self._fault == "hung":
+        if self._fault == ("hung" if force else "busy"):
             self._fault = ""
 
     def nodes(self) -> list[dict[str, Any]]:

@@ -57,6 +57,18 @@ def silent_task(supervisor: int, address: str, pipe: Connection) -> None:
             _done(pipe, handed_out[0], "first")  # too late
 
 
+def lost_result(supervisor: int, address: str, pipe: Connection) -> None:
+    """The first attempt ends, and its result is lost; the second one ends."""
+    handed_out = 0
+    for order in _orders(pipe):
+        if order[0] == "submit" and handed_out == 0:
+            pipe.send(("beats", {order[1]: (1, RETURNS)}))
+            pipe.send(("lost", order[1], "its node is gone"))
+        elif order[0] == "submit":
+            _done(pipe, order, "second")
+        handed_out += order[0] == "submit"
+
+
 def away_for_a_while(supervisor: int, address: str, pipe: Connection) -> None:
     """Begins a task, says nothing for a second, and ends it with how many were handed out."""
     handed_out = 0

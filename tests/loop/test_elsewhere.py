@@ -85,7 +85,7 @@ def test_a_fit_elsewhere_is_the_one_here_to_the_bit_and_its_card_says_where(
     card = there.registry.card(PROJECT, version)
     assert (card.node, card.device, house.registry.card(PROJECT, version).node) == ("a node", "cpu", "")
     assert there.active_version == version
-    assert "computed on a cluster: 1 node with 1 core at" in there.elsewhere.words
+    assert "computed on a cluster: 1 node with 1 core at" in there.elsewhere.words(PROJECT, version)
 
 
 def test_a_fit_elsewhere_tells_how_far_it_is_and_is_given_up_for_many_more_labels(
@@ -129,11 +129,12 @@ def faulty_house(
     for name, seconds in limits.items():  # it is not asked again in this test
         monkeypatch.setattr(clusters, name, seconds)
     house = labelled(remote_house(serve))
-    assert "not asked yet" in house.elsewhere.words
-    assert not house.elsewhere.is_amiss
+    assert "not asked yet" in house.elsewhere.words(PROJECT, None)
+    assert not house.elsewhere.is_amiss(PROJECT, None)
     yield house
-    assert re.search(f"The cluster is {said}.*; this machine computes until it is back", house.elsewhere.words)
-    assert house.elsewhere.is_amiss
+    words = house.elsewhere.words(PROJECT, None)
+    assert re.search(f"The cluster is {said}.*; this machine computes until it is back", words)
+    assert house.elsewhere.is_amiss(PROJECT, None)
 
 
 def test_a_fit_that_the_cluster_gives_back_is_made_here(faulty_house: RemoteHouse) -> None:
@@ -172,9 +173,11 @@ def test_what_keeps_failing_there_is_said_also_when_it_was_scored_here(
         house.backlog.score(PROJECT, version, *part)
         wait_until(lambda: not house.backlog._under_way, "it failed, or was scored here")
     assert part not in parts_of(house, version)
-    assert house.elsewhere.is_amiss
-    assert "Parts of a pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in house.elsewhere.words
-    assert "No module named 'nextlabel'" in house.elsewhere.words
+    assert house.elsewhere.is_amiss(PROJECT, version)
+    words = house.elsewhere.words(PROJECT, version)
+    assert "Parts of this project's pool failed on the cluster of 1 node with 1 core at ray://nowhere:1" in words
+    assert "install the same one on every node" in words
+    assert "No module named 'nextlabel'" in words
 
 
 class ByHand:
@@ -211,12 +214,13 @@ def test_page_and_doctor_say_how_the_cluster_stands(
 
     monkeypatch.setattr(httpx, "get", get)
     found = list(doctor._said_by_trainer(project, "http://backend", Credentials()))
-    assert (elsewhere.words in words.remarks) != is_away
-    assert [finding.ok for finding in found if finding.answer == elsewhere.words] == [not is_away]
-    assert elsewhere.words in html.unescape(client.get("/").get_data(as_text=True))
+    said = elsewhere.words(PROJECT, None)
+    assert (said in words.remarks) != is_away
+    assert [finding.ok for finding in found if finding.answer == said] == [not is_away]
+    assert said in html.unescape(client.get("/").get_data(as_text=True))
 
 
-def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_there(house: House) -> None:
+def test_what_fails_there_is_said_to_its_project_until_a_part_comes_back_from_there(house: House) -> None:
     version = labelled(house).fit()
     elsewhere = Elsewhere(house.settings, cast(Any, ByHand()))
 
@@ -228,11 +232,12 @@ def test_what_fails_there_is_said_until_a_part_of_its_project_comes_back_from_th
     part_of(2).set_result("of another project")
     part_of(1).cancel()
     part_of(1).set_exception(ClusterAwayError("The cluster is full."))
-    before, words = elsewhere.is_amiss, elsewhere.words
-    assert words.endswith("failed on the cluster of 3 nodes. The last one: No module named 'nextlabel'")
+    assert elsewhere.words(1, version).endswith("The last one: No module named 'nextlabel'")
+    everyone = [(1, version), (1, "its next version"), (1, None), (2, version)]
+    assert [elsewhere.is_amiss(*each) for each in everyone] == [True, False, False, False]
     part_of(1).set_result("of this one")
-    assert elsewhere.words.endswith("are computed on a cluster: 3 nodes.")
-    assert (before, elsewhere.is_amiss) == (True, False)
+    assert elsewhere.words(1, version).endswith("are computed on a cluster: 3 nodes.")
+    assert not elsewhere.is_amiss(1, version)
 
 
 def test_the_last_version_is_fitted_elsewhere_and_here_if_that_is_away_the_same_to_the_bit(

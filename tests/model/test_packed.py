@@ -68,6 +68,19 @@ def test_of_versions_the_newest_few_are_kept_and_what_fits_begin_with_stays(chec
     assert base.is_dir()
 
 
+def test_nothing_is_left_of_what_was_interrupted(
+    checkpoint: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(held: packed.Bytes, directory: Path) -> Path:
+        (directory / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(packed, "unpack", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        packed.unpacked(packed.pack(checkpoint))
+    assert [path.name for path in elsewhere.rglob("*") if path.is_file() or path.name.startswith("tmp")] == []
+
+
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", ".."])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     listed = json.dumps([[name, 1]]).encode()

@@ -41,6 +41,7 @@ from nextlabel.errors import NextlabelError, NoMemoryError, of_extra
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # at the pipe, and of those who wait at their task
+IDLE_S = 60.0  # without a connection, until somebody asks
 TELL_S = 1.0  # between two words of progress that say the same
 WAITING = ("waiting for the cluster", 0, 1)
 CONNECT_S = 90.0  # for a connection to stand
@@ -217,10 +218,11 @@ class Cluster:
         if self._connection is None:
             self._heed_cancelled()
             # One that was lost is also asked when nobody waits, so that nobody is told that it is away when it is back.
-            if (self._waiting or self._failures) and self._now() >= self._again_at:
+            rest_s = self._again_at - self._now() if self._waiting or self._failures else IDLE_S
+            if rest_s <= 0:
                 self._connect()
             else:
-                self._wake.wait(LOOK_S if self._waiting else 60.0)
+                self._wake.wait(min(rest_s, IDLE_S))
                 self._wake.clear()
             return
         self._listen(self._connection)
@@ -344,7 +346,7 @@ class Cluster:
             del self._known[running.task.key]
 
     def _wait_again(self, entry: _Entry) -> None:
-        entry.heard_at, entry.count = None, 0
+        entry.heard_at, entry.count, entry.running.told = None, 0, None
         with self._turn:
             heapq.heappush(self._waiting, entry)
 
@@ -361,7 +363,7 @@ class Cluster:
             if running.cancel():
                 running.set_running_or_notify_cancel()  # whoever waits hears of it
         for number in ended:
-            self._send("cancel", number)
+            self._send("cancel", number, False)
 
     def _look_at_times(self, connection: _Connection) -> None:
         """Tasks that are silent begin elsewhere; those that do not begin, though none of ours is in the way, show that
@@ -391,7 +393,7 @@ class Cluster:
     def _take_back(self, number: int, kind: str, why: str) -> None:
         """End an attempt of which nothing comes. First here: where nothing can be sent any more, nothing is lost."""
         self._end(self._out.pop(number), kind, why)
-        self._send("cancel", number)
+        self._send("cancel", number, True)  # by force: an interrupt would wait for the running call, which may hang
 
     def _hand_out(self, connection: _Connection) -> None:
         while True:

@@ -183,10 +183,11 @@ class _Driver:
         references = [[self._objects[key]] for key in keys]
         self._tasks[remote.remote(number, packed, references, threads, libraries, self._board)] = number
 
-    def _cancel(self, number: int) -> None:
+    def _cancel(self, number: int, force: bool) -> None:
+        """With `force` its process is killed, and cleans nothing up."""
         for reference in [reference for reference, known in self._tasks.items() if known == number]:
             del self._tasks[reference]
-            ray.cancel(reference, force=True)  # an interrupt would wait for the running call, which may hang
+            ray.cancel(reference, force=force)
 
     def _give_back(self) -> None:
         if not self._tasks:

@@ -44,7 +44,8 @@ class Elsewhere:
         self._fits = threading.Semaphore(settings.compute_fits)
         # Of the thread that would fit here: each has a number of its own.
         self._threads = settings.compute_threads or local.run(threads)
-        self._failed = dict[int, str]()  # why the last part of a project did not come back, until one does from there
+        # Of each project, until a part comes back from there: the version whose last part did not, and why.
+        self._failed = dict[int, tuple[str, str]]()
 
     @property
     def takes_tasks(self) -> bool:
@@ -56,23 +57,31 @@ class Elsewhere:
         """Whether another part of a pool would not wait here for long."""
         return self._cluster.room(*self._asked) > 0
 
-    @property
-    def words(self) -> str:
-        """For people: where is computed, and what happens while that is not possible."""
+    def words(self, project: int, version: str | None) -> str:
+        """For the people of a project with this active version: where is computed, and what happens while that is not
+        possible."""
         here = self._settings.compute_away == "local"
         until = "this machine computes" if here else "fits, and scores of large pools, wait"
         if self._cluster.is_away:
             return f"The cluster is {self._cluster.words}; {until} until it is back (COMPUTE_AWAY)."
         if lacks := self._cluster.lacks(*self._asked):
             return f"The cluster of {self._cluster.words} has {lacks}; {until} until it has (COMPUTE_AWAY)."
-        if why := list(self._failed.values()):
-            return f"Parts of a pool failed on the cluster of {self._cluster.words}. The last one: {why[-1]}"
+        if why := self._why_failed(project, version):
+            return (
+                f"Parts of this project's pool failed on the cluster of {self._cluster.words}. Nothing is lost: each "
+                "is tried again there, and then scored here. Most often nodes have another release of Nextlabel: "
+                f"install the same one on every node. The last one: {why}"
+            )
         return f"Fits, and scores of large pools, are computed on a cluster: {self._cluster.words}."
 
-    @property
-    def is_amiss(self) -> bool:
-        """Whether somebody should know: it cannot be had, does not suffice, or parts of pools fail there."""
-        return self._cluster.is_away or bool(self._failed or self._cluster.lacks(*self._asked))
+    def is_amiss(self, project: int, version: str | None) -> bool:
+        """Whether they should know: it cannot be had, does not suffice, or parts of their pool fail there."""
+        return self._cluster.is_away or bool(self._why_failed(project, version) or self._cluster.lacks(*self._asked))
+
+    def _why_failed(self, project: int, version: str | None) -> str:
+        """Empty where nothing did; what became of the parts of another version is past."""
+        failed, why = self._failed.get(project, ("", ""))
+        return why if failed == version else ""
 
     @property
     def _asked(self) -> tuple[int, float]:
@@ -117,16 +126,16 @@ class Elsewhere:
         opened = functools.partial(open_version, device=there.device, precision=there.precision)
         shared = Shared(f"version {packed.key(version)}", functools.partial(packed.pack, version), opened)
         running = self._cluster.submit(self._task("score", rounds.score_part, asked, shared, PART))
-        running.add_done_callback(functools.partial(self._note, card.project))
+        running.add_done_callback(functools.partial(self._note, card.project, card.version))
         return running
 
-    def _note(self, project: int, ended: "Future[Any]") -> None:
+    def _note(self, project: int, version: str, ended: "Future[Any]") -> None:
         """What is given back, or not waited for, says nothing of what becomes of parts there."""
         if ended.cancelled() or isinstance(error := ended.exception(), ClusterAwayError):
             return
         self._failed.pop(project, None)
         if error is not None:
-            self._failed[project] = str(error)
+            self._failed[project] = version, str(error)
 
     def _there(self, recipe: Recipe) -> Recipe:
         """With what this machine makes of its settings, so that a node makes nothing else of them."""

@@ -65,7 +65,8 @@ class Noticer:
         if seen.version:
             found += self._on_version(pool, seen.config, self._registry.card(project, seen.version))
         if self._elsewhere is not None:
-            found.append(notices.on_cluster(self._elsewhere.words, self._elsewhere.is_amiss))
+            asked = project, seen.version
+            found.append(notices.on_cluster(self._elsewhere.words(*asked), self._elsewhere.is_amiss(*asked)))
         if seen.certified and (audit := self._audits.over(project)):
             found.append(notices.certified(seen.certified, audit.version, project))
         return [*found, *self._on_queue(pool, seen)] if seen.ours else found

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +90,10 @@ def _home() -> Path:
 def _unpacked_in(home: Path, packed: Bytes) -> Path:
     directory = home / hashlib.sha256(packed.data).hexdigest()[:32]
     if not directory.is_dir():
-        made = Path(tempfile.mkdtemp(dir=home))
-        unpack(packed, made)
-        try:
-            made.rename(directory)
-        except OSError:  # another process was faster
-            shutil.rmtree(made, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=home, ignore_cleanup_errors=True) as made:
+            unpack(packed, Path(made))
+            with suppress(OSError):  # another process was faster
+                Path(made).rename(directory)
     return directory
 
 
