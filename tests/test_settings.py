@@ -55,6 +55,7 @@ def test_auto_for_the_steps_or_the_rate_of_an_old_project_is_for_both_unless_som
     del chosen[name]
     own = for_project(plain, ProjectOptions(own={name: "auto"}))
     assert (own.fit_steps, own.learning_rate) == ("auto", "auto")
+    assert {own.sources[both] for both in ("fit_steps", "learning_rate")} == {"project"}, "as it is printed"
     own = for_project(plain, ProjectOptions(own={name: "auto", **chosen}))
     assert {getattr(own, other) for other in chosen} == {*chosen.values()}
     own = for_project(plain, ProjectOptions(own=chosen))

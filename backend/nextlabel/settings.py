@@ -448,9 +448,11 @@ def for_project(settings: Settings, options: ProjectOptions) -> ProjectSettings:
         else:
             values[name] = BUILT_IN.get(options.defaults, {}).get(name, getattr(settings, setting))
             sources[name] = "built in"
-    chosen = {name for name in TOGETHER if sources[name] != "built in"}
-    if any(values[name] == "auto" for name in chosen):
-        values |= dict.fromkeys(TOGETHER - chosen, "auto")
+    chosen = {name: sources[name] for name in TOGETHER if sources[name] != "built in"}
+    for name, source in chosen.items():
+        if values[name] == "auto":
+            values |= dict.fromkeys(TOGETHER - chosen.keys(), "auto")
+            sources |= dict.fromkeys(TOGETHER - chosen.keys(), source)
     return ProjectSettings(**values, sources=sources)
 
 

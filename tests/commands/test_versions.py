@@ -24,7 +24,7 @@ from nextlabel.simulation.datasets.corpora import LABELS, Corpus
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import QueueState
-from nextlabel.values.versions import head_name, version_number
+from nextlabel.values.versions import audit_name, head_name, version_number
 from nextlabel.versions.audits import Audits
 from nextlabel.versions.registry import Registry
 
@@ -130,9 +130,10 @@ def test_pruning_keeps_the_newest_and_the_active_one(registry: Registry) -> None
     assert versions(registry, "prune", "--keep", 1)[1] == "deleted nothing\n"
 
 
-def test_pruning_keeps_the_version_that_the_queue_follows(registry: Registry) -> None:
+@pytest.mark.parametrize("audit", [(), (audit_name(2, datetime(2026, 11, 30)),)], ids=["now", "before an audit"])
+def test_pruning_keeps_the_version_that_the_queue_follows(registry: Registry, audit: tuple[str, ...]) -> None:
     with Pool(pool_path(registry.root.parent, PROJECT)) as pool:
-        pool.update(QueueState, lambda _: QueueState("", head_name(card(1).version, 3)))
+        pool.update(QueueState, lambda _: QueueState(*("", head_name(card(1).version, 3), *audit)[-2:]))
     assert versions(registry, "prune", "--keep", 1)[0] == 0
     assert registry.versions(PROJECT) == [card(5).version, card(CURRENT).version, card(1).version]
 

@@ -211,12 +211,13 @@ def test_auto_gives_steps_and_rate_by_labels_and_checkpoint_and_the_card_tells_t
     assert 0 < card.steps <= card.recipe["steps"]
 
 
-def test_a_card_tells_when_its_labels_were_read_not_only_when_the_fit_ended(
+def test_a_card_tells_when_its_labels_were_read_from_label_studio_not_when_the_fit_began_or_ended(
     house_of: MakeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = house_of()
     house.label(TRAIN, RIGHT)
-    began, real = house.now + 60, house.board.put_fit
+    synchronised, real = house.now + 30, house.board.put_fit
+    house.synchronised(synchronised)
 
     def tell(project: int, now: float, **changes: object) -> None:
         real(project, now, **changes)
@@ -224,8 +225,8 @@ def test_a_card_tells_when_its_labels_were_read_not_only_when_the_fit_ended(
 
     monkeypatch.setattr(house.board, "put_fit", tell)
     card = house.registry.card(PROJECT, house.fit())
-    assert datetime.fromisoformat(card.read_at).timestamp() == began
-    assert datetime.fromisoformat(card.created_at).timestamp() > began
+    assert datetime.fromisoformat(card.read_at).timestamp() == synchronised
+    assert datetime.fromisoformat(card.created_at).timestamp() > synchronised + 30
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """When the head of a version is fitted again, to what, and which order it gives. With a real model, however small."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,10 @@ from helpers.house import CHOICES, CONFIG, POOL, PROJECT, RIGHT, TRAIN, WRONG, H
 from nextlabel.errors import NotPossibleError
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.heads import EVERY, Head
-from nextlabel.learning.rounds import Scored
 from nextlabel.loop.copies import HOLD, learnt_from
 from nextlabel.loop.fitting import LOOK_S, next_step
 from nextlabel.loop.head_order import HeadOrder, Valued
-from nextlabel.loop.heading import AT_A_TIME, HeadMaker, differing
+from nextlabel.loop.heading import HeadMaker, differing
 from nextlabel.loop.orders import StartOrder, VersionOrder
 from nextlabel.settings import Settings, for_project
 from nextlabel.store.pool import EXACT, FEATURES, Pool, pool_path
@@ -265,29 +264,6 @@ def test_labels_without_features_get_them(house: House) -> None:
     house.label(imported, RIGHT)
     assert newest(house) is not None
     assert house.pool.vectors(FEATURES, house.active_version, list(imported))[0].tolist() == list(imported)
-
-
-def test_a_look_reads_some_of_many_imported_labels_and_the_head_knows_them_and_what_people_gave(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    imported, given = range(301, 301 + 2 * AT_A_TIME + EVERY), range(201, 203)
-    house.label(imported, RIGHT)
-    house.label(given, RIGHT)
-    read, score = list[int](), house.resident.score
-
-    def counted(card: Card, some: Sequence[Example], exact: bool, features: bool) -> Scored:
-        read.append(len(some))
-        return score(card, some, exact, features=features)
-
-    monkeypatch.setattr(house.resident, "score", counted)
-    before = {*labels_of(house)} - {*imported}
-    for look, now_read in enumerate(([AT_A_TIME], [AT_A_TIME] * 2, [AT_A_TIME, AT_A_TIME, EVERY]), start=1):
-        found = newest(house)
-        assert found is not None
-        assert read == now_read, "the queue is published in between"
-        assert {*found[1].known} == before | {*imported[: look * AT_A_TIME]}
-    assert newest(house) is not None
-    assert len(read) == 3, "nothing is read twice"
 
 
 def test_the_order_of_a_head_is_that_of_its_own_probabilities(house: House) -> None:

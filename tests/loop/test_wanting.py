@@ -137,11 +137,17 @@ def test_a_class_of_which_nothing_comes_any_more_gives_its_slots_back_until_a_la
         order = known({task: 1 - task / 1000 for task in left})
         return list(finder.side(pool, project, order, [Want("refund", (), labelled, 30)], EVERY - 1, 2).tasks[:1])
 
-    for task, example in enumerate(EXAMPLES[:IN_VAIN], start=1):
-        assert wanted(range(task, 41)) == [task], "the best that is left"
-        pool.upsert([TaskRow(task, example, False, False, False, 1, (Vote("weather", False, ""),))])
-        if task == 5:
-            assert wanted(range(30, 41)) == [30], "a version that has read few texts"
+    def answer(example: Example, draw: str = "") -> None:
+        pool.upsert([TaskRow(example.id, example, False, False, False, 1, (Vote("weather", False, ""),), draw=draw)])
+
+    assert wanted(range(21, 41)) == [21]
+    answer(EXAMPLES[20], draw="a")  # drawn into the control set
+    assert wanted(range(22, 41)) == [22]
+    pool.forget([22])
+    for example in EXAMPLES[:IN_VAIN]:
+        assert wanted(range(example.id, 41)) == [example.id], "the best that is left"
+        assert wanted(range(30, 41)) == [30], "a newer head, before the answer to what the last one wanted"
+        answer(example)
     assert wanted(range(1 + IN_VAIN, 41)) == [], "all were something else"
     assert wanted(range(1 + IN_VAIN, 41)) == []
     assert wanted(range(1 + IN_VAIN, 41), project=2) == [1 + IN_VAIN], "that is another project"

@@ -668,7 +668,13 @@ def test_what_is_done_is_counted_whether_it_teaches_anything_or_not(pool: Pool) 
     assert pool.done_size() == 2
     ignored = replace(task(2), votes=(Vote("Unsure", False, "2026-11-21", weight=0.0),))
     pool.upsert([ignored, replace(task(5), skipped=True), replace(task(6, "pos"), skipped=True)])
+    asked = list[str]()
+    pool._db.set_trace_callback(asked.append)
     assert pool.done_size() == 5
+    pool._db.set_trace_callback(None)
+    plans = [step[-1] for sql in asked for step in pool._db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert asked
+    assert "SCAN task" not in plans, "that would read all texts at each look"
 
 
 def test_a_version_scores_the_control_set_with_the_pool_labelled_or_not(pool: Pool) -> None:

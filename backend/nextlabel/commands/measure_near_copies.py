@@ -29,13 +29,14 @@ how many of the first 40 questions served are different, of 100 questions in fou
 What it mistakes. Another word in place of one ("our" for "my") makes another text, however common both are: to let it
 pass would hold back 4 % of the pairs that differ. A number of up to three digits that one text alone has makes
 another text unless it is common in the pool. Longer ones say nothing, so that "the report of 2023" waits for that of
-2024. Of signs only emojis, ":-)" and ":-(", a number's own, and "+" and "#" after a word tell apart: "you are open
-today?" waits for "you are open today.". The usual words of negation are known in English, German, French and Spanish,
-in no other language; other opposites ("legal", "illegal") are other words, if they are rare. Words of which one is a
-slip away from another that twice as many texts have are taken for slips: "casual" for "causal". A sentence in a script
-without blanks is one word, so that there only copies and the cosine tell. The cosines are those of the checkpoint below
-alone; another one's may lie elsewhere. Who waits, waits until a version knows the other's label, and comes back with a
-value of its own.
+2024. Of signs only emojis, faces such as ":-)", ";)" and "=(", "+" and "-" before a number, and "+" and "#" after a
+word tell apart, by which there are, not by how many: "you are open today?" waits for "you are open today.". Stars,
+ticks, arrows and the like, with which the points of lists begin, say nothing. The usual words of negation are known in
+English, German, French and Spanish, in no other language; other opposites ("legal", "illegal") are other words, if
+they are rare. Words of which one is a slip away from another that twice as many texts have are taken for slips:
+"casual" for "causal". A sentence in a script without blanks is one word, so that there only copies and the cosine
+tell. The cosines are those of the checkpoint below alone; another one's may lie elsewhere. Who waits, waits until a
+version knows the other's label, and comes back with a value of its own.
 """
 
 

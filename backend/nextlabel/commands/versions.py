@@ -15,7 +15,7 @@ from nextlabel.settings import load_settings
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
 from nextlabel.store.state import QueueState
-from nextlabel.values.versions import Card, version_of
+from nextlabel.values.versions import Card, is_audit, version_of
 from nextlabel.versions import promotion
 from nextlabel.versions.registry import Registry
 
@@ -64,13 +64,14 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _followed(model_dir: Path, project: int) -> str:
-    """The version whose order the queue is in, as far as is known here: its last head may know labels that no other one
-    knows yet."""
+    """The version whose order the queue is in, or was before the audit that it holds, as far as is known here: its last
+    head may know labels that no other one knows yet."""
     path = pool_path(model_dir, project)
     if not path.exists():
         return ""
     with Pool(path) as pool:
-        return version_of(pool.state(QueueState).after)
+        queue = pool.state(QueueState)
+    return version_of(queue.before if is_audit(queue.after) else queue.after)
 
 
 def _positive(text: str) -> int:

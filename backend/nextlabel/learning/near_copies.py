@@ -33,8 +33,13 @@ NEGATIONS = frozenset(
 )
 WITH_NOT = re.compile(r"\b(do|does|did|is|was|are|were|have|has|had|wo|ca|could|would|should)n'?t\b")  # "dont", too
 BEFORE_NOT = {"ca": "can", "wo": "will"}
-EMOJI = r"[\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"  # of any skin tone
-WORD = re.compile(rf"(?:(?<!\w)[-+\u2212](?=\d))?\w+(?:[+#]+(?![\w+#]))?|{EMOJI}|[:;=]'?-?[()]")  # "-5", "c++", ":-)"
+EMOJI = (  # of any skin tone; no stars, ticks, arrows and the like, which begin the points of a list
+    r"[\u231a\u231b\u23e9-\u23fa\u2600-\u2604\u2607-\u2619\u261d\u2620-\u26ff\u2705\u2708-\u270d\u2728\u274c\u274e"
+    r"\u2753-\u2755\u2757\u2763-\u2764\u2795-\u2797\u2b50\u2b55"
+    r"\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
+)
+FACE = r"[:;=]['-]{0,2}\)|[:;=]['-]{1,2}\(|(?<!\w)[:;=]\("  # not in "fields:(a)"
+WORD = re.compile(rf"(?:(?<!\w)[-+\u2212](?=\d))?\w+(?:[+#]+(?![\w+#]))?|{EMOJI}|{FACE}")  # "-5", "c++", ":-)"
 SIGN = re.compile(r"\W")
 WITHOUT_BLANKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 SHORT_FOR_NOT = re.compile(r"n't\b|(?<=\bcan)not\b")
@@ -58,7 +63,8 @@ class Alike:
 RULE = (  # for words; changed with it, as frozen defaults are compared by it
     "all words of the other text, in its order or two parts turned round, and none more that weighs "
     f"{Alike().common} of the rarest shared one; slips from {LONG} letters and {SURER} times as many texts on, of "
-    "scripts with blanks; negations, emojis, signs at words and numbers of up to 3 digits tell apart"
+    "scripts with blanks; negations, numbers of up to 3 digits, and which emojis, faces and signs at words there are "
+    "tell apart"
 )
 
 
@@ -75,14 +81,14 @@ class Vocabulary:
         words = tuple(self.meant.get(word, word) for word in _words(text))
         weights = {word: self.weights.get(word, self.unknown) for word in words}
         numbers = Counter(word for word in words if word.lstrip("-+\u2212").isdecimal())
-        signs = Counter(word for word in words if SIGN.search(word) and word not in numbers)
-        return Read(words, weights, signs + Counter(_negations(words)), numbers)
+        signs = {word for word in words if SIGN.search(word) and word not in numbers}  # two hearts say what one says
+        return Read(words, weights, Counter(signs) + Counter(_negations(words)), numbers)
 
 
 @dataclass(frozen=True)
 class Read:
-    """A text as its words in their order, and what each weighs; what tells it apart (negations, emojis, words with a
-    sign), and its numbers, with how often."""
+    """A text as its words in their order, and what each weighs; what tells it apart (its negations with how often;
+    emojis, faces and words with a sign, once each), and its numbers with how often."""
 
     words: tuple[str, ...]
     weights: Mapping[str, float]

@@ -336,7 +336,7 @@ class Fitter:
 
     def _make_version(self, pool: Pool, project: int, config: LabelConfig, reason: str, run: RunRound) -> Card:
         """The card of a version that is saved, and active unless it is refused."""
-        due_at, read_at = pool.state(FitState).due_at or self._now(), self._now()
+        due_at, read_at = pool.state(FitState).due_at or self._now(), pool.state(SyncState).synced_at
         learnt = self._learnt(pool, project, config)
         # As in a simulation with the same seed.
         own, seed = self._own(project), round_seed(self._settings.seed, self._next_number(project) - 1)

@@ -20,7 +20,7 @@ from nextlabel.versions.registry import Registry
 
 log = logging.getLogger(__name__)
 
-AT_A_TIME = 64  # labelled texts without features get them in one look: a queue that runs low waits for no more
+AT_A_TIME = 512  # labelled texts without features of which some are computed on the spot
 
 
 def has_heads(card: Card, own: ProjectSettings) -> bool:
@@ -46,11 +46,9 @@ class HeadMaker:
     ) -> tuple[str, Head] | None:
         """The head to order by, with its name, fitted again if it is time; None: the version's own layer.
 
-        Of labels without features, such as imported ones, each look takes some in: the queue does not wait until all
-        of them are read. It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or,
-        with `others` at work, half as many more as there are; and at once when it knows labels that are left out by
-        now, has other rows than the form asks for, or would forget a label that the order which the queue has
-        `followed` knows.
+        It is time when the labels that the head does not know, or knows otherwise, are `EVERY` or, with `others` at
+        work, half as many more as there are; and at once when it knows labels that are left out by now, has other
+        rows than the form asks for, or would forget a label that the order which the queue has `followed` knows.
         `lighter` are the weights of labels that count less than others.
         """
         found = heads.newest(self._registry.path(card.project, card.version))
@@ -60,15 +58,10 @@ class HeadMaker:
         usable = {task: known_as[label] for task, label in labels.items() if known_as.get(label)}
         if rows is None or not usable:  # of another form, with which a version comes soon
             return found
+        left_out = pool.with_uncounted() & known.keys() - usable.keys()
         as_asked = _asks(found[1] if found else card) == _asks(rows)
-
-        def is_time(labels: Mapping[int, str]) -> bool:
-            left_out = pool.with_uncounted() & known.keys() - labels.keys()
-            many = differing(known, labels) >= EVERY + others // 2
-            return not as_asked or many or bool(left_out) or self._forgets(card, known, labels, followed)
-
-        # Most looks read no features.
-        if not is_time(usable) or not is_time(usable := self._with_features(pool, card, usable)) or not usable:
+        few = differing(known, usable) < EVERY + others // 2
+        if as_asked and few and not left_out and not self._forgets(card, known, usable, followed):
             return found
         return self.renewed(pool, card, rows, usable, found[1] if found else None, lighter)
 
@@ -81,7 +74,8 @@ class HeadMaker:
         last: Head | None,
         lighter: Mapping[int, float] = NO_LIGHTER,
     ) -> tuple[str, Head]:
-        """The next head, with its name: of those of the labels whose texts have features."""
+        """The next head, with its name: of those of the labels whose texts can be read."""
+        self._complete(pool, card, labels)
         ids_N, features_ND = features_of(pool, card, labels)
         known = {int(task): labels[int(task)] for task in ids_N}
         fitted = rows.taken(self._resident.last_layer(card))
@@ -115,16 +109,13 @@ class HeadMaker:
         before = last[1].known if last else {}
         return any(labels.get(task) == label != known.get(task) for task, label in before.items())
 
-    def _with_features(self, pool: Pool, card: Card, labels: Mapping[int, str]) -> dict[int, str]:
-        """The labels whose texts have features, after some of the others were given theirs: of imported labels, or
-        edited texts, there may be none."""
+    def _complete(self, pool: Pool, card: Card, labels: Mapping[int, str]) -> None:
+        """See that there are features of what is labelled: of imported labels, or edited texts, there may be none."""
         missing = pool.without_vector(FEATURES, card.version, list(labels))
         exact_ids, _ = pool.vectors(EXACT, card.version, [example.id for example in missing])
         left = [example for example in missing if example.id not in set(exact_ids.tolist())]
-        if some := left[:AT_A_TIME]:
-            keep(pool, card.version, self._resident.score(card, some, False, features=True))
-        still_left = {example.id for example in left[AT_A_TIME:]}
-        return {task: label for task, label in labels.items() if task not in still_left}
+        for start in range(0, len(left), AT_A_TIME):
+            keep(pool, card.version, self._resident.score(card, left[start : start + AT_A_TIME], False, features=True))
 
 
 def rows_of(card: Card, config: LabelConfig, answers: Collection[str]) -> Rows | None:

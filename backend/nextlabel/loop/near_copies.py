@@ -6,10 +6,12 @@ What a head learns of a label is too little for that: its near-copies would soon
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
 from nextlabel.errors import NextlabelError
+from nextlabel.learning.certificate import CLOCKS
 from nextlabel.learning.near_copies import Vocabulary, held_back, vocabulary
 from nextlabel.loop.embedding import Embedder
 from nextlabel.problems.question import Question
@@ -73,8 +75,9 @@ def not_yet_known(
     newest = registry.newest(project)
     card = registry.card(project, newest) if newest else None
     read_at = card.read_at or card.created_at if card else ""
-    # Both are in UTC, and alike to the second.
-    passed = {task for task, when in pool.left_out(question).items() if when[:19] > read_at[:19]}
+    # Answers have Label Studio's time. Both are in UTC, and alike to the second.
+    since = (datetime.fromisoformat(read_at) - CLOCKS).isoformat()[:19] if read_at else ""
+    passed = {task for task, when in pool.left_out(question).items() if when[:19] > since}
     return pool.last_answered((set(labels) - known_labels(registry, project, active)) | passed)
 
 

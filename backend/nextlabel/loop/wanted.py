@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,18 +58,18 @@ def wants_of(options: ProjectOptions, config: LabelConfig, labels: Mapping[int, 
 
 @dataclass
 class _Tried:
-    """How many likely tasks in a row were of another class, and those that are waiting for an answer."""
+    """The likely tasks that stood in slots since the class had so many `labels`."""
 
     labels: int = 0
-    misses: int = 0
-    waiting: Sequence[int] = ()
+    tasks: set[int] = field(default_factory=set)
 
-    def look(self, labels: int, answered: int) -> bool:
-        """Whether it is in vain to go on, now that so many of those that waited are answered. It is not from the next
-        label of the class on."""
-        self.misses = 0 if labels > self.labels else self.misses + answered
+    def in_vain(self, pool: Pool, labels: int) -> bool:
+        """Whether so many of them are labelled, and nothing is of the class, that it is in vain to go on. It is not
+        from the next label of the class on."""
+        if labels > self.labels:
+            self.tasks.clear()
         self.labels = labels
-        return self.misses >= IN_VAIN
+        return len({*pool.last_answered(self.tasks)} - pool.reserved(self.tasks)) >= IN_VAIN
 
 
 class WantedTasks:
@@ -101,9 +101,10 @@ class WantedTasks:
         if chances is not None:
             likely = best_first(*chances)
             tried = self._tried.setdefault((project, want.label, want.texts, want.target), _Tried())
-            in_vain = tried.look(len(want.tasks), len(tried.waiting) - len(pool.numbers_of_open(tried.waiting)[0]))
-            tried.waiting = likely[:slots]
-            return next_words.likely(want.label), [] if in_vain else likely[:most]
+            if tried.in_vain(pool, len(want.tasks)):
+                return next_words.likely(want.label), []
+            tried.tasks.update(likely[:slots])
+            return next_words.likely(want.label), likely[:most]
         near_texts = next_words.like_given("" if want.label == ANY else want.label)
         words = near_texts if want.texts else next_words.like_labelled(want.label)
         return words, self._near(pool, want)[:most]

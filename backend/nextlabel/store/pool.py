@@ -81,6 +81,7 @@ CREATE INDEX IF NOT EXISTS task_closed ON task (closed);  -- the same
 CREATE INDEX IF NOT EXISTS task_copy ON task (copy);
 CREATE INDEX IF NOT EXISTS task_draw ON task (draw) WHERE draw != '';
 CREATE INDEX IF NOT EXISTS task_skipped ON task (id) WHERE open AND skipped;
+CREATE INDEX IF NOT EXISTS task_passed ON task (id) WHERE skipped AND NOT holdout;
 CREATE TABLE IF NOT EXISTS marked (draw TEXT PRIMARY KEY) WITHOUT ROWID;  -- a model would have asked for them by now
 CREATE TABLE IF NOT EXISTS scored (          -- which records of a version's file count
     version TEXT PRIMARY KEY, records INTEGER NOT NULL, classes INTEGER NOT NULL
@@ -94,7 +95,7 @@ CREATE TABLE IF NOT EXISTS published (
     choice TEXT NOT NULL                     -- the label that it shows, empty when it shows none
 );
 """
-SCHEMA_NUMBER = 16  # raised with every change of a table: a copy with other tables is read again
+SCHEMA_NUMBER = 17  # raised with every change of a table: a copy with other tables is read again
 READ_AGAIN = (
     "meta",
     "task",
@@ -563,7 +564,9 @@ class Pool:
 
     def done_size(self) -> int:
         """How many tasks, but for the holdout, somebody has answered or skipped, whether that counts or not."""
-        return self._count(f"SELECT COUNT(*) FROM task WHERE NOT holdout AND (skipped OR {ANSWERED})")
+        voted = "SELECT COUNT(DISTINCT task_id) FROM vote CROSS JOIN task ON id = task_id WHERE NOT holdout"
+        passed = f"SELECT COUNT(*) FROM task WHERE skipped AND NOT holdout AND NOT {ANSWERED}"
+        return self._count(voted) + self._count(passed)
 
     def control_labels(self) -> int:
         """How many tasks of it have a label."""

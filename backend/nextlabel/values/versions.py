@@ -86,8 +86,8 @@ class Card:
     `left_out` ones of people, and those `older` than the guideline, of which so many are `weighed`. `held_out` is the
     confusion table of the holdout, a row for each class that is right, empty for a form and without a holdout. A quick
     first version knows a part `of_labels`, which is 0 for all others. `node` names the machine of a cluster that made
-    the fit; it is empty where that was ours. `read_at` is when its labels were read. Fields with a default are absent
-    from cards of earlier releases.
+    the fit; it is empty where that was ours. `read_at` is when its labels were read from Label Studio. Fields with a
+    default are absent from cards of earlier releases.
     """
 
     version: str
