@@ -82,7 +82,7 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
     [
         (FirstAudit(0, 0, 1.0), False),
         (FirstAudit(40, 30, 1.0), False),
-        (FirstAudit(250, 128, 0.4), False),
+        (FirstAudit(240, 120, 0.5), False),  # though it saves half, since it does not of 250
         (OF_FEW, True),
     ],
 )
