@@ -238,7 +238,13 @@ def _more(labels: int, judgement: Judgement, first: int) -> str:
     found, about = needed(labels, judgement, first), _about(labels)
     if found.in_all is None:
         return f"; {not_possible(about, judgement.sample.left)}"
-    return f"; about {about} more labels of the control set are needed, about {found.in_all} in all"
+    may_not_do = all_left(labels, judgement.sample.left)
+    return f"; about {about} more labels of the control set are needed, about {found.in_all} in all{may_not_do}"
+
+
+def all_left(labels: int, left: int) -> str:
+    """That it may take more than these labels, where they are all that the control set has left."""
+    return ", and as it has no more left, these may not be enough" if labels == left else ""
 
 
 def not_possible(labels: str, left: int) -> str:
