@@ -17,7 +17,7 @@ from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, first_audit, la
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop import certifying
 from nextlabel.loop.certifying import Auditor
-from nextlabel.problems.quality_words import TAKES
+from nextlabel.problems.quality_words import SAVES_HALF, TAKES
 from nextlabel.settings import Settings
 from nextlabel.simulation.audits import certain_by, first_with, labels_for
 from nextlabel.store.jobs import JobQueue
@@ -61,6 +61,14 @@ def test_what_the_page_tells_of_wrong_labels_where_many_tasks_are_left_is_about_
     size = round(told.share * told.tasks)
     here = labels_for(told.tasks, size, size // 50, spent(1), RISK, (0.5, 0.9))
     assert here == pytest.approx([labels / told.share for labels in TAKES[2]], rel=0.2)
+
+
+def test_an_audit_is_advised_from_so_many_tasks_on_that_it_saves_half_of_them_whatever_is_labelled_meanwhile() -> None:
+    saves = {
+        tasks: 2 * first_audit(tasks).without_error <= tasks
+        for tasks in (*range(SAVES_HALF - 1, 800), 1000, 2000, 10_000, 100_000)
+    }
+    assert [tasks for tasks, does in saves.items() if not does] == [SAVES_HALF - 1]
 
 
 def test_of_so_few_tasks_that_all_are_to_be_labelled_that_is_said() -> None:

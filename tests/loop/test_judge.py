@@ -322,6 +322,16 @@ def test_whoever_skips_what_is_of_the_set_is_not_served_the_next_of_it_any_soone
     assert all(4 <= after - before <= 14 for before, after in pairwise(turns))
 
 
+def test_texts_that_were_passed_before_anybody_looked_do_not_make_the_next_one_late(tmp_path: Path) -> None:
+    given = [Vote("pos", False, f"2026-11-30T00:{minute:02}Z") for minute in range(40)]
+    others = [replace(row(50 + place), draw="", annotations=1, votes=(vote,)) for place, vote in enumerate(given)]
+    with Pool(tmp_path / "1.sqlite") as pool:
+        pool.upsert([*(row(task, skipped=task < 6) for task in range(1, 9)), *others])
+        assert control_side(pool, READING.control, first=0, others=0, depth=1).places == [0], "due since long"
+        pool.upsert([row(6, skipped=True)])
+        assert control_side(pool, READING.control, first=0, others=0, depth=1).places == [4]
+
+
 def test_deleted_and_imported_again_a_text_has_its_place_and_waits_for_a_label(tmp_path: Path) -> None:
     with Pool(tmp_path / "1.sqlite") as pool:
         pool.upsert([row(1, "pos"), row(2, "neg"), row(3, "pos")])

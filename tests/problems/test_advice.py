@@ -66,6 +66,14 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             "no version",
         ),
         (advice.TOO_EARLY, judged(8, 10), CHANGED, False, None, "about 21 more labels of the control set"),
+        (
+            advice.TOO_EARLY,
+            replace(judged(8, 10), sample=Sample(31, answered=10)),
+            CHANGED,
+            False,
+            None,
+            "are needed, and as it has no more left, these may not be enough.",
+        ),
         (advice.TOO_EARLY, judged(0, 0), CHANGED, False, None, "Go on labelling. How good it is cannot be told yet: "),
         (
             advice.TOO_EARLY,

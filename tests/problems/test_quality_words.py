@@ -82,7 +82,7 @@ def test_an_audit_is_offered_where_it_may_pay() -> None:
     [
         (FirstAudit(0, 0, 1.0), False),
         (FirstAudit(40, 30, 1.0), False),
-        (FirstAudit(250, 128, 0.4), False),
+        (FirstAudit(240, 120, 0.5), False),  # though it saves half, since it does not of 250
         (OF_FEW, True),
     ],
 )
@@ -153,6 +153,10 @@ def test_without_a_label_the_numbers_alone_are_said() -> None:
         "Macro-F1: cannot tell yet; about 32 more labels of the control set are needed, about 320 in all.",
         "`nextlabel connect --project 7 --holdout 60` has as many texts of the control set labelled before all others.",
     ]
+    assert (
+        "cannot tell yet; about 58 more labels of the control set are needed, about 580 in all, and as it has no more "
+        "left, these may not be enough."
+    ) in " ".join(sentences(replace(judgement, sample=Sample(58))))
 
 
 FEW = replace(

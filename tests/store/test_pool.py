@@ -14,7 +14,7 @@ from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.objects.fields import TextField
 from nextlabel.problems.single_choice import SingleChoice
 from nextlabel.store.pool import ControlTask, Pool, pool_path
-from nextlabel.store.state import ControlState, QueueState, SyncState
+from nextlabel.store.state import ControlState, QueueState, SyncState, TurnState
 from nextlabel.values.examples import Example, of_texts
 from nextlabel.values.labels import TaskRow, Vote
 from nextlabel.values.queue import Published, Ranked
@@ -399,18 +399,21 @@ def test_a_copy_with_other_tables_is_thrown_away(tmp_path: Path) -> None:
 
 def test_what_was_noted_and_nobody_else_knows_outlives_other_tables(tmp_path: Path) -> None:
     path, control, switch = pool_path(tmp_path, 1), ControlState("text", "a seed", 0.1, True, 7), QueueState(V1, V2)
+    turn = TurnState(5, "2026-11-30T00:00Z")
     rows = [replace(task(n), draw=f"{n:064x}") for n in (1, 2)]
     with Pool(path) as pool:
         pool.upsert(rows)
         pool.mark([2])
         pool.update(ControlState, lambda _: control)
         pool.update(QueueState, lambda _: switch)
+        pool.update(TurnState, lambda _: turn)
         pool.update(SyncState, lambda state: replace(state, complete=True))
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version=11")
     with Pool(path) as pool:
         assert (pool.size(), pool.state(SyncState)) == (0, SyncState())
         assert (pool.state(ControlState), pool.state(QueueState)) == (control, switch)
+        assert pool.state(TurnState) == turn
         pool.upsert(rows)
         assert [found.marked for [found] in pool.control()] == [False, True]
 

@@ -405,7 +405,7 @@ class ShownProject:
         return [
             control_side(pool, self._config.control, FIRST, others=1, depth=WINDOW),
             self._again.side(pool, self._id, WINDOW),
-            WantedTasks(self.stand_in).side(pool, self._id, order, wants, len(in_turn()), WINDOW),
+            WantedTasks(self.stand_in).side(pool, self._id, order, wants, pool.done_size(), WINDOW),
         ]
 
     def judged(self, pool: Pool, active: Card) -> None:

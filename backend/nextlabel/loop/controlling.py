@@ -28,11 +28,12 @@ def _labels_since(pool: Pool, passed: int) -> int:
     """How many labels have been given after the last text of the set that was labelled or passed.
 
     Whoever skips one would else be served the next one at once, and could tell them by that. The copy does not know
-    when somebody skips, so that the newest label by then is noted.
+    when somebody skips, so that the newest label by then is noted; of texts that were passed before anybody looked
+    nothing is known.
     """
     turn = pool.state(TurnState)
     if passed != turn.passed:
-        at = pool.last_label() if passed > turn.passed else turn.at
+        at = turn.at if turn.passed is None or passed < turn.passed else pool.last_label()
         turn = pool.update(TurnState, lambda _: TurnState(passed, at))
     return pool.labels_since_control(turn.at)
 

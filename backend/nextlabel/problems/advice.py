@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import at_most, is_of
 from nextlabel.problems.judgement import WIDE, FirstAudit, Judgement
-from nextlabel.problems.quality_words import PAYS, not_possible, worth_an_audit
+from nextlabel.problems.quality_words import PAYS, all_left, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
 
 TOO_EARLY, GO_ON, CANNOT_TELL = "too_early", "go_on", "cannot_tell"
@@ -113,7 +113,8 @@ def _waits_for(judgement: Judgement) -> str:
         if judgement.more > judgement.sample.left:
             return f"How good it is cannot be told: {not_possible(str(judgement.more), judgement.sample.left)}."
         needed = f"about {judgement.more} more labels of the control set are needed"
-        return f"Go on labelling. How good it is cannot be told yet: {needed}."
+        may_not_do = all_left(judgement.more, judgement.sample.left)
+        return f"Go on labelling. How good it is cannot be told yet: {needed}{may_not_do}."
     return ""
 
 

@@ -16,6 +16,7 @@ PATTERN = 2  # times a class is taken for another, from which on that is told
 JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
 PAYS = 0.97  # with less on what is left an audit for 95 % takes thousands of labels
+SAVES_HALF = 261  # tasks left, from which on a first audit without a wrong label asks people for half of them at most
 JUDGED_BY = 30  # labels that tell about how much is right of what is left
 # Labels of the part that it tests that a project's first audit takes, with a chance of one half and of nine tenths, by
 # the percent that are wrong, in a pool without end (docs/certificate.md).
@@ -178,8 +179,8 @@ def worth_an_audit(
 ) -> str:
     """What an audit takes, and the command that says it whole; of a form of the first question that is worth it: the
     `least` share or more is right of what is left, and it is none of those `done`. Empty where there is none, or where
-    so few tasks are left that people would label more than half of them though no label were wrong."""
-    for one in each(judgement) if audit.tasks >= 2 * audit.without_error > 0 else ():
+    so few tasks are left that people might label more than half of them though no label were wrong."""
+    for one in each(judgement) if audit.tasks >= SAVES_HALF else ():
         right = None if one.question in done else one.left
         if right is not None and right.value is not None and right.value >= least and right.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
@@ -237,7 +238,13 @@ def _more(labels: int, judgement: Judgement, first: int) -> str:
     found, about = needed(labels, judgement, first), _about(labels)
     if found.in_all is None:
         return f"; {not_possible(about, judgement.sample.left)}"
-    return f"; about {about} more labels of the control set are needed, about {found.in_all} in all"
+    may_not_do = all_left(labels, judgement.sample.left)
+    return f"; about {about} more labels of the control set are needed, about {found.in_all} in all{may_not_do}"
+
+
+def all_left(labels: int, left: int) -> str:
+    """That it may take more than these labels, where they are all that the control set has left."""
+    return ", and as it has no more left, these may not be enough" if labels == left else ""
 
 
 def not_possible(labels: str, left: int) -> str:

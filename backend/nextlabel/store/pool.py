@@ -3,8 +3,8 @@
 SQLite, and mapped files beside it for scores and vectors.
 
 Label Studio stays the owner of all of it: the copy is kept in step by increments and can be thrown away at any time.
-Notes that nobody else has outlive other tables: what models would have asked for, our last switch, what was asked about
-again, and what was told.
+Notes that nobody else has outlive other tables: what models would have asked for, when a text of the control set was
+last passed, our last switch, what was asked about again, and what was told.
 """
 
 import hashlib
@@ -35,6 +35,7 @@ from nextlabel.store.state import (
     State,
     SyncState,
     ToldState,
+    TurnState,
 )
 from nextlabel.values.arrays import Array, Features, Ints
 from nextlabel.values.counting import GUIDELINE, PERSON, Counting
@@ -109,7 +110,7 @@ READ_AGAIN = (
     "newly_answered",
 )  # tables of any release, not `marked`
 # Of `meta`, the same in any release: nobody else knows it.
-NOTED = (ControlState, MarkState, QueueState, AgainState, ToldState)
+NOTED = (ControlState, MarkState, TurnState, QueueState, AgainState, ToldState)
 
 EMBEDDINGS = "embeddings"  # the base encoder's, of unit length
 FEATURES = "features"  # what a version's last layer reads, in half precision

@@ -144,10 +144,10 @@ class MarkState(Record):
 
 @dataclass(frozen=True)
 class TurnState(Record):
-    """How many texts of the control set had been `passed` at the last look, and the time of the newest label when there
-    were last more of them. `loop.controlling` writes it."""
+    """How many texts of the control set had been `passed` at the last look, None before the first one, and the time of
+    the newest label when there were last more of them. `loop.controlling` writes it."""
 
-    passed: int = 0
+    passed: int | None = None
     at: str = ""
 
 
