@@ -74,6 +74,7 @@ def test_some_labels_are_of_the_control_set_in_turns_by_their_draws_and_nothing_
     assert np.diff(of_control).tolist() == np.diff(steps[: len(of_control)]).tolist(), "as their draws say"
 
     project.wait(newer_than=first)
+    project.backend.stop()  # or a fit that is under way would move files while they are searched
     home, learnt = project.registry.home(project.id), project.labelled() - control.keys()
     assert "labels.json" in found_in(home, learnt, widths=(8,)), "the search finds what is there"
     assert found_in(home, control, widths=(8,)) == set()
