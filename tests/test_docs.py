@@ -13,10 +13,9 @@ import pytest
 
 from helpers.sentences import quoted_in, said_in, unsaid
 from nextlabel.lab.benchmark.report import markers, to_markdown
-from nextlabel.simulation import corpora_report, count_study, told_report
+from nextlabel.simulation import corpora_report, count_report, told_report
 from nextlabel.simulation.blocks import Paragraph, block_md
 from nextlabel.simulation.corpora_study import CorporaStudy
-from nextlabel.simulation.count_report import read_count_study
 from nextlabel.simulation.study import headlines, read_study
 from nextlabel.store.summary import STATES
 
@@ -202,9 +201,8 @@ def test_what_a_lead_would_have_been_told_is_what_the_records_say() -> None:
 @pytest.mark.parametrize("corpus", ["comments", "r8", "tweets"])
 def test_what_the_page_says_of_label_counts_is_what_the_records_say(corpus: str) -> None:
     found = said_of(corpus)
-    known = over_corpora()[0].studies
-    study = known[corpus] if corpus in known else read_count_study([ROOT / REPORTS / corpus])
-    said = [block_md(Paragraph(line, strong=True)) for line in count_study.headlines(study)]
+    sentences = count_report.read_report([ROOT / REPORTS / corpus]).sentences
+    said = [block_md(Paragraph(line, strong=True)) for line in sentences]
     assert [line for line in found.splitlines() if line.startswith("**")] == said
 
 

@@ -201,8 +201,13 @@ def test_another_checkpoint_another_default_and_no_such_file_are_refused(
     corpus: Path, tiny: Path, tmp_path: Path
 ) -> None:
     file = frozen(tmp_path / "file.json", tiny)
+    committed = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    committed["played"]["labels_at"] = [8, 16]  # the corpus is small
+    (tmp_path / "committed.json").write_text(json.dumps(committed), encoding="utf-8")
     with pytest.raises(BadRunError, match=r"frozen with all-MiniLM-L6-v2 \(sha256 .*--base-model is "):
-        simulate.main(["--frozen", f"{COMMITTED}", "--corpus", f"{corpus}", "--base-model", f"{tiny}"])
+        simulate.main(
+            ["--frozen", f"{tmp_path / 'committed.json'}", "--corpus", f"{corpus}", "--base-model", f"{tiny}"]
+        )
     with pytest.raises(BadRunError, match=r"serves new projects otherwise .*: head_every is 5, not 8\. Play it with"):
         frozen_default.read(frozen(file, tiny, head_every=8))
     with pytest.raises(BadRunError, match=r"serves new projects otherwise .*: control_spacing is "):
