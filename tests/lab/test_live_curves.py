@@ -56,7 +56,7 @@ def test_an_oracle_labels_what_is_served_and_goes_on_after_a_kill(
     assert [point.labels for point in by_arm["random"].points] == [8, LABELS]
     control = LABELS - by_arm["live"].points[-1].labels
     assert by_arm["live"].points[0].labels == 8
-    assert control == 1, "one label in ten is of the control set"
+    assert 0 <= control <= LABELS // 5, "one of the control set comes 5 to 15 labels after the one before"
     assert all(0 < point.macro_f1 <= 1 for curve in curves for point in curve.points)
     monkeypatch.setattr(LocalStudio, "start", None)
     assert play(data, plan, tmp_path, said.append) == curves, "nothing is played twice"

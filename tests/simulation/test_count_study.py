@@ -345,7 +345,7 @@ def test_leaks_machines_and_versions_are_told() -> None:
     said = told(study(arm("margin", 0.03), records=tuple(mixed), data={"shared": shared}, start={"begun_anew": anew}))
     assert "A leak: 4 test examples that are also in train." in said
     assert "Arms of one seed on several machines, so that its pairs differ in more than the order: 0." in said
-    assert "Begun anew on another machine: margin, seed 0." in said
+    assert "Begun anew: margin, seed 0." in said
     assert "different versions of packages: torch 2.0 and 2.1." in said
     apart = [replace(r, machine=f"CPU {r.seed % 2}") for r in one.run.rounds]
     assert "Seeds were played on several machines, each seed on one" in told(

@@ -183,7 +183,7 @@ def test_labels_needed_in_the_page_are_those_of_the_records(run: Recomputed, fou
                 beyond if need[what] is None else f"{need[what]:,}" for what in ("labels", "labels_random")
             )
             test = "" if need["test"] is None else f"{need['test']:.4f}"
-            ends = ["", ""] if (labels, of_random) == (beyond, beyond) else [saved(need), test]
+            ends = ["", ""] if (labels, of_random) == (beyond, beyond) else [saved(need, len(arm["seeds"])), test]
             score = f"{need['score']:.4f}"
             rows = [
                 f"| {' | '.join([score, name, labels, of_random, *ends])} |" for name in (arm["strategy"], "every arm")
@@ -191,15 +191,14 @@ def test_labels_needed_in_the_page_are_those_of_the_records(run: Recomputed, fou
             assert any(row in text for row in rows), rows
 
 
-def saved(need: Mapping[str, Any]) -> str:
+def saved(need: Mapping[str, Any], seeds: int) -> str:
     of = need["saving"]
+    without = "(no interval)" if seeds < 5 else "[open to open]"
     if need["labels"] is not None and need["labels_random"] is None:
         least = 100 * (need["last"] - need["labels"]) // need["last"]
-        return f"at least {least} % " + (
-            "(no interval)" if of["low"] is None else f"[{round(100 * of['low'])} to open]"
-        )
+        return f"at least {least} % " + (without if of["low"] is None else f"[{round(100 * of['low'])} to open]")
     share = "not reached" if of["share"] is None else f"{round(100 * of['share'])} %"
     if of["low"] is None and of["high"] is None:
-        return share if of["share"] is None else f"{share} (no interval)"
+        return share if of["share"] is None else f"{share} {without}"
     low, high = ("open" if end is None else f"{round(100 * end)}" for end in (of["low"], of["high"]))
     return f"{share} [{low} to {high}]"

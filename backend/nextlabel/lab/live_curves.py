@@ -96,7 +96,7 @@ def require_comparable(data: TextSet, plan: LivePlan, simulated: Run) -> None:
     if differing:
         raise BadRunError(
             f"The simulation is not of what is played live: {'; '.join(differing)}. Give --compare another one, as "
-            "`nextlabel simulate --frozen` makes it."
+            "`nextlabel simulate --frozen FILE.json` makes it."
         )
     if not {record.strategy for record in simulated.rounds} & ARMS.keys():
         raise BadRunError(f"The simulation has no rounds of {' or '.join(ARMS)}. Give --compare another one.")
