@@ -233,7 +233,8 @@ def test_a_short_run_beside_another_checkout_has_all_figures(
         assert found["p50_s"] <= found["p95_s"]
         assert found["requests_per_label"] > 0
         assert found["trainer_cpu_s_per_label"] > 0
-        assert found["trainer_rss_mib"] > 100
-        assert found["web_rss_mib"] > 50
+        # Ceilings of MiniLM's memory: this test's model is far smaller, so they only catch a gross fault.
+        assert 100 < found["trainer_rss_mib"] < 788 + 60
+        assert 50 < found["web_rss_mib"] < 545 + 20
         assert 0 < found["unknown_labels_p50"] <= found["unknown_labels_p95"] < found["labels"]
     assert result["label_to_order"]["ratio_to_previous"] > 0
