@@ -23,13 +23,15 @@ def play(
     skills: Mapping[str, float],
     labels: Sequence[str] = ("ham", "spam", "news"),
     full_seeds: int = 2,
+    source: str = "Letters <b>&</b> | more (letters==1)",
     **setting: Any,
 ) -> Path:
-    """A run whose arms gain `STEP` of skill a round, and `skills` from the second on; the same seed, the same noise."""
+    """A run on the corpus `source`, whose arms gain `STEP` of skill a round, and `skills` from the second on; the same
+    seed, the same noise."""
     directory.mkdir(parents=True)
     targets = {part: np.arange(size) % len(labels) for part, size in SIZES.items()}
     probabilities.write_targets(directory, labels, {part: Targets(np.arange(len(t)), t) for part, t in targets.items()})
-    write_json(directory / "setting.json", {**_setting(labels, targets), **setting})
+    write_json(directory / "setting.json", {**_setting(source, labels, targets), **setting})
     planned = {"seeds": list(seeds), "strategies": [FULL, *skills], "rounds": None}
     started = {"command": f"nextlabel simulate --out {directory.name}", "machine": "a machine", "device": "cpu"}
     write_json(directory / "run.json", {"invocations": [{**started, **planned, "versions": {"numpy": "2"}}]})
@@ -47,10 +49,10 @@ def play(
     return directory
 
 
-def _setting(labels: Sequence[str], targets: Mapping[str, Ints]) -> dict[str, Any]:
+def _setting(source: str, labels: Sequence[str], targets: Mapping[str, Ints]) -> dict[str, Any]:
     counts = {part: {label: int((t == i).sum()) for i, label in enumerate(labels)} for part, t in targets.items()}
     counts["train"] = {label: TRAIN // len(labels) for label in labels}
-    data = {"source": "Letters <b>&</b> | more (letters==1)", "labels": list(labels), "train": TRAIN, **SIZES}
+    data = {"source": source, "labels": list(labels), "train": TRAIN, **SIZES}
     recipe = {"steps": 100, "batch_size": 16, "learning_rate": 1e-4}
     return {
         "data": {**data, "counts": counts},

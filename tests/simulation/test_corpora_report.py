@@ -156,12 +156,12 @@ def test_corpora_of_one_name_or_played_otherwise_are_told(runs: list[Path], tmp_
         BadRunError, match=r"/letters and .*/letters are both called letters, and a name stands for one"
     ):
         write_report([runs[0], twin], tmp_path)
-    other = play(tmp_path / "r8", range(3), {"random": 0.0}, epochs=9.0)
-    again = play(tmp_path / "r52", range(3), {"random": 0.0})
+    other = play(tmp_path / "few", range(3), {"random": 0.0}, source="Reuters R8 (reuters==1)", epochs=9.0)
+    again = play(tmp_path / "many", range(3), {"random": 0.0}, source="Reuters R52 (reuters==1)")
     report = read_report([other, again])
     assert headlines(report) == ["Only random sampling has been played to an end: nothing is compared."]
-    assert "r52 was played otherwise than r8: epochs: 6.0, not 9.0." in doubts(report)
-    assert "r8 and r52 are made of the same texts, and count as several." in doubts(report)
+    assert "many was played otherwise than few: epochs: 6.0, not 9.0." in doubts(report)
+    assert "few and many are made of the same texts, and count as several." in doubts(report)
     write_report([other, again], tmp_path / "out")
     assert not (tmp_path / "out" / "corpora-savings.svg").exists()
 
