@@ -11,11 +11,11 @@ from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Me
 from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
 from nextlabel.problems.intervals import Interval, wilson
-from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, Sample
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, NextAudit, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 
-LEFT = FirstAudit(900, 123, 0.6)
+LEFT = NextAudit(900, 123)
 advise = partial(advice.advise, project=7, audit=LEFT)
 
 
@@ -156,7 +156,7 @@ def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
 
 def test_no_audit_is_worth_it_where_it_would_hardly_save_a_label() -> None:
     assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE).key == advice.AUDIT_WORTH_IT
-    few = FirstAudit(40, 30, 1.0)
+    few = NextAudit(40, 30)
     assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE, audit=few).key == advice.HARDLY_CHANGES
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.audit import first_audit
+from nextlabel.learning.audit import next_audit
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of, progress
@@ -72,7 +72,7 @@ class Afterwards:
         self._put_certificate(pool, checked, self._audits.running(project) or over, claimed=over is not None)
         judgement, helping = self._board.quality(project), self._board.helping(project)
         runs = self._audits.runs(project)
-        audit = first_audit(pool.left_size())
+        audit = next_audit(pool.left_size(), self._audits.next_number(project))
         advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project, audit=audit)
         if advice != last:
             self._board.put_advice(project, advice)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import at_most, is_of
-from nextlabel.problems.judgement import WIDE, FirstAudit, Judgement
+from nextlabel.problems.judgement import WIDE, Judgement, NextAudit
 from nextlabel.problems.quality_words import PAYS, all_left, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
 
@@ -51,7 +51,7 @@ def advise(
     done: Collection[str] = (),
     *,
     project: int,
-    audit: FirstAudit,
+    audit: NextAudit,
 ) -> Advice:
     """From what the control set of a project says, what was last found of the order, whether an audit runs, what the
     last one certified of the order in force, or which questions of a form are `done`, and what an `audit` of the tasks
@@ -68,7 +68,7 @@ def _advice(
     last: str,
     done: Collection[str],
     project: int,
-    audit: FirstAudit,
+    audit: NextAudit,
 ) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
