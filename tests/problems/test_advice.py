@@ -29,7 +29,7 @@ def judged(right: int, of: int, left: Estimate | None = None) -> Judgement:
     return Judgement("nextlabel-2", 0.1, Sample(100, answered=of), "", figures, left, more=21)
 
 
-SOME = Certified("nextlabel-5.12-20260101T000000", 812, 640, 0.05)
+SOME = Certified("nextlabel-5.12-20260101T000000", 812, 640, 0.05, 38)
 KNOWN, SURE = judged(80, 100), judged(97, 100, share(50, 50))
 CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for changed in (0.03, 0.01))
 
@@ -44,8 +44,9 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             STILL,
             False,
             SOME,
-            "At least 95 % of the labels of version 5.12 on 812 tasks are right, by an audit; up to 5 % may be wrong. "
-            "Nobody has labelled 640 of them. If that suffices, stop: `nextlabel certificate issue --project 7 --out "
+            "At least 95 % of the labels of version 5.12 on 812 tasks are right, as your people would label, by an "
+            "audit (with 95 % confidence). Nobody has labelled 640 of them, and of these at most 38 (5.9 %) are wrong. "
+            "If that suffices, stop: `nextlabel certificate issue --project 7 --out "
             "certificate.json --labels labels.csv` writes these labels to a file, and `nextlabel finish --project 7 "
             "--certified` into Label Studio",
         ),

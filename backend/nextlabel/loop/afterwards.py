@@ -94,7 +94,10 @@ class Afterwards:
         """Nothing once the queue follows another version or head, of which nothing is certified."""
         followed = self._board.queue(checked.project.id).order if checked.ours else ""
         tasks = certified_tasks(pool, checked.config, over) if over.version == followed else []
-        return Certified(over.version, len(tasks), pool.unanswered_of(tasks), over.risk) if tasks else None
+        if not tasks:
+            return None
+        wrong = progress(pool, checked.config, over).wrong_at_most
+        return Certified(over.version, len(tasks), pool.unanswered_of(tasks), over.risk, wrong)
 
     def _put_people(self, pool: Pool, checked: Checked) -> None:
         """What can be said of who labels, by tasks that were drawn for a second vote."""

@@ -33,12 +33,13 @@ NO_ADVICE = Advice()
 @dataclass(frozen=True)
 class Certified:
     """What the last audit says of the labels that a `version` or head, which is in force, gives to so many `tasks`: all
-    but a share `risk` are right. Nobody has labelled `left` of them."""
+    but a share `risk` are right. Nobody has labelled `left` of them, of which at most so many are `wrong`."""
 
     version: str
     tasks: int
     left: int
     risk: float
+    wrong: int
 
 
 def advise(
@@ -94,10 +95,12 @@ def _nothing_to_tell(judgement: Judgement, project: int, left: int) -> str:
 
 
 def _of_certified(found: Certified, project: int) -> str:
+    wrong = min(found.wrong, found.left)
+    of_left = f" ({100 * wrong / found.left:.1f} %)" if found.left else ""
     return (
         f"At least {100 * (1 - found.risk):g} % of the labels of version {short_name(found.version)} on {found.tasks} "
-        f"tasks are right, by an audit; up to {100 * found.risk:g} % may be wrong. Nobody has labelled {found.left} of "
-        "them. If that suffices, stop: "
+        "tasks are right, as your people would label, by an audit (with 95 % confidence). Nobody has labelled "
+        f"{found.left} of them, and of these at most {wrong}{of_left} are wrong. If that suffices, stop: "
         f"`nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes these "
         f"labels to a file, and `nextlabel finish --project {project} --certified` into Label Studio, which ends the "
         "project."

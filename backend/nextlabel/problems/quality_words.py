@@ -16,6 +16,7 @@ PATTERN = 2  # times a class is taken for another, from which on that is told
 JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
 PAYS = 0.97  # with less on what is left an audit for 95 % takes thousands of labels
+SKIPPED = 2.5  # percent of an audit's labels, half of its risk
 SAVES_HALF = 261  # tasks left, from which on a first audit without a wrong label asks people for half of them at most
 JUDGED_BY = 30  # labels that tell about how much is right of what is left
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
@@ -180,7 +181,10 @@ def worth_an_audit(
         if right is not None and right.value is not None and right.value >= least and right.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
             command = f"`nextlabel certificate start --project {project} --dry-run{question}`"
-            takes = f"about {audit.without_error} if none that it tests is wrong, and more if any is"
+            takes = (
+                f"about {audit.without_error} if none that it tests is wrong, and more if any is; what is skipped or "
+            )
+            takes += f"given an ignored label counts as wrong where that is more than {SKIPPED} % of them"
             return f"{command} says how many labels it takes: {takes}"
     return ""
 
