@@ -216,7 +216,7 @@ def test_before_the_machines_labels_are_taken_it_is_said_what_is_known_of_them()
     assert how_good(NO_JUDGEMENT) == [f"{unknown}: the project has no control set."]
     assert how_good(replace(NO_JUDGEMENT, control_share=0.1, why="it is lost")) == [f"{unknown}: it is lost."]
     none = Judgement("nextlabel-1", 0.1, Sample(96), "", replace(FIGURES, accuracy=UNKNOWN), UNKNOWN)
-    assert how_good(none) == [f"{unknown}: none of 96 texts of the control set have a label."]
+    assert how_good(none) == [f"{unknown}: none of 96 texts of the control set has a label."]
     form = replace(none, questions=(replace(none, question="stars"), replace(TOLD, question="tone")))
     assert [said.partition(":")[0] for said in how_good(form)] == [
         f"{unknown} on 'stars'",

@@ -85,7 +85,7 @@ class Afterwards:
         if audit:
             found = progress(pool, checked.config, audit)
             labels, certified = len(found.counted) - found.skipped, found.part.size if found.part else 0
-            claim, wrong = (claim_of(pool, checked.config, audit), found.wrong) if claimed else ("", 0)
+            claim, wrong = (claim_of(pool, checked.config, audit), found.wrong) if claimed else ("", None)
             now = CertificateStatus(audit.number, claim, labels, audit.asked_for, wrong, found.skipped, certified)
         if now != self._board.certificate(checked.project.id):
             self._board.put_certificate(checked.project.id, now)

@@ -52,7 +52,9 @@ def _why_unknown(judgement: Judgement) -> str:
         return "the project has no control set"
     if judgement.figures is None:
         return judgement.why
-    return f"{judgement.sample.answered or 'none'} of {_texts(judgement.sample.texts)} of the control set have a label"
+    sample = judgement.sample
+    has = "have" if sample.answered > 1 else "has"
+    return f"{sample.answered or 'none'} of {_texts(sample.texts)} of the control set {has} a label"
 
 
 @dataclass(frozen=True)
