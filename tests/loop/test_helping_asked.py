@@ -30,7 +30,7 @@ from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 from nextlabel.versions.history import FILE
 
-SHARE, FORM = 0.25, parse_label_config(CONFIG)
+SHARE, READ = 0.25, parse_label_config(CONFIG)
 FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 89), range(1001, 1193), range(2001, 2101)
 
 
@@ -55,7 +55,7 @@ def embedder_of(house: House) -> Embedder:
 
 
 def asked(
-    house: House, share: float = SHARE, strategy: str = "margin", form: LabelConfig = FORM, **more: Any
+    house: House, share: float = SHARE, strategy: str = "margin", form: LabelConfig = READ, **more: Any
 ) -> Helping:
     version = house.active_version
     own = for_project(house.settings, ProjectOptions(defaults=LATEST, own={"strategy": strategy}))
