@@ -13,13 +13,13 @@ from helpers.audits import AUDIT
 from nextlabel.commands.certificate import _verify, takes
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.client import LabelStudioClient
-from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, first_audit, labels_without_error, spent
+from nextlabel.learning.audit import MOST_LABELS, RISK, allowed, labels_without_error, next_audit, spent
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop import certifying
 from nextlabel.loop.certifying import Auditor
-from nextlabel.problems.quality_words import SAVES_HALF, TAKES
+from nextlabel.problems.quality_words import SAVES_HALF
 from nextlabel.settings import Settings
-from nextlabel.simulation.audits import certain_by, first_with, labels_for
+from nextlabel.simulation.audits import certain_by, first_with, labels_for, labels_to_allow, wrong_in
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.locks import lock
 from nextlabel.versions.audits import Audits
@@ -35,7 +35,7 @@ def audit_of(tasks: int, labels: int) -> Audit:
 @pytest.mark.parametrize(("tasks", "labels"), [(6, 200), (60, 200), (216, 200), (216, 50), (216, 1000), (2000, 200)])
 def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -> None:
     audit = audit_of(tasks, labels)
-    about, without_error, *others, at_most = takes(audit)
+    about, without_error, at_most, *others = takes(audit)
     most = min(tasks, labels)
     assert f"It takes {most} labels at most." in about
     size = audit.plan.parts[0].size
@@ -51,21 +51,34 @@ def test_nothing_is_asked_for_that_a_pool_cannot_give(tasks: int, labels: int) -
 
 
 @pytest.mark.parametrize("tasks", [1, 6, 60, 216, 300, 2000])
-def test_the_page_tells_of_a_first_audit_without_a_wrong_label_what_is_told_here(tasks: int) -> None:
-    told, audit = first_audit(tasks), audit_of(tasks, min(tasks, MOST_LABELS))
-    assert (told.without_error, told.share) == (audit.needed, audit.plan.parts[0].size / tasks)
+@pytest.mark.parametrize("number", [1, 2, 6])
+def test_the_page_tells_of_an_audit_without_a_wrong_label_what_is_told_here(tasks: int, number: int) -> None:
+    audit = replace(audit_of(tasks, min(tasks, MOST_LABELS)), number=number)
+    assert next_audit(tasks, number).without_error == audit.needed
 
 
-def test_what_the_page_tells_of_wrong_labels_where_many_tasks_are_left_is_about_what_is_told_here() -> None:
-    told = first_audit(10_000)
-    size = round(told.share * told.tasks)
-    here = labels_for(told.tasks, size, size // 50, spent(1), RISK, (0.5, 0.9))
-    assert here == pytest.approx([labels / told.share for labels in TAKES[2]], rel=0.2)
+@pytest.mark.parametrize(("tasks", "share"), [(300, 0.01), (1000, 0.02)])
+def test_an_audit_of_as_many_labels_as_are_told_has_the_chance_that_is_told_and_of_one_less_it_has_not(
+    tasks: int, share: float
+) -> None:
+    level, chances = spent(1), (0.5, 0.9)
+    told = labels_to_allow(audit_of(tasks, 200).confidences_N, share, level, RISK, chances)
+
+    def does(most: int, chance: float) -> bool:
+        """By what it would itself test first."""
+        first = audit_of(tasks, most).plan.parts[0].size
+        return labels_for(tasks, first, wrong_in(first, share), level, RISK, [chance], most) != [None]
+
+    either = [most for most in told if most]
+    assert [does(most, chance) for most, chance in zip(either, chances, strict=True)] == [True, True]
+    assert [does(most - 1, chance) for most, chance in zip(either, chances, strict=True)] == [False, False]
+    said = f"  {100 * share:.0f} % wrong: {either[0]} or {either[1]}; with {either[0]} the chance is one half or more"
+    assert said in takes(audit_of(tasks, either[0]))
 
 
 def test_an_audit_is_advised_from_so_many_tasks_on_that_it_saves_half_of_them_whatever_is_labelled_meanwhile() -> None:
     saves = {
-        tasks: 2 * first_audit(tasks).without_error <= tasks
+        tasks: 2 * next_audit(tasks, 1).without_error <= tasks
         for tasks in (*range(SAVES_HALF - 1, 800), 1000, 2000, 10_000, 100_000)
     }
     assert [tasks for tasks, does in saves.items() if not does] == [SAVES_HALF - 1]
@@ -82,7 +95,7 @@ def test_where_too_few_labels_are_given_that_is_said_with_how_many_it_takes() ->
     assert (
         said[1] == "Not possible with 50 labels: even if none is wrong, about 70 are needed. Give --labels 70 or more."
     )
-    assert all(line.endswith("with 50 the chance is less than one half") for line in said[3:-1])
+    assert [line.endswith("with 50 the chance is less than one half") for line in said[4:]] == [True] * 3
 
 
 def test_of_one_task_it_is_not_said_that_it_is_several() -> None:

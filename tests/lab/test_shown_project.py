@@ -7,7 +7,7 @@ import pytest
 
 from helpers.shown_project import LABELS, fill, long_ago
 from nextlabel.lab import shown_project
-from nextlabel.learning.audit import first_audit
+from nextlabel.learning.audit import next_audit
 from nextlabel.learning.composer import CONTROL, INFORMATIVE
 from nextlabel.learning.wanted import WANTED
 from nextlabel.loop.look_again import AGAIN
@@ -55,7 +55,7 @@ def test_each_figure_is_of_the_labels_that_it_names(board: StatusBoard, tmp_path
 def test_it_says_nothing_that_the_program_does_not_say(board: StatusBoard, tmp_path: Path) -> None:
     advice, helping, judgement = board.advice(PROJECT), board.helping(PROJECT), board.quality(PROJECT)
     queue = board.queue(PROJECT)
-    since, audit = advice.since, first_audit(queue.left)
+    since, audit = advice.since, next_audit(queue.left, 1)
     assert advice == advise(judgement, helping, False, None, since, NO_ADVICE, project=PROJECT, audit=audit)
     assert queue.message == f"{queue.pending} of 64 new labels until the next fit"
     assert advice.key in KEYS

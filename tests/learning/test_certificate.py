@@ -326,9 +326,20 @@ def test_an_audit_that_did_not_ask_in_the_order_of_the_draw_is_refused() -> None
     assert problems(issued(records), records) == ["Forged: pool is not in the order of the draw."]
 
 
-@pytest.mark.parametrize("other", [None, [], "certified", {}, {"format": 2}])
+def test_a_claim_says_how_much_of_what_people_did_not_answer_may_be_wrong() -> None:
+    audit = audit_of(np.zeros(300), ["good"] * 300)
+    given = ["good"] * 113
+    made = issued(records_of(audit, given))
+    assert (made["result"]["size"], made["result"]["untouched_wrong_at_most"]) == (300, 15 / 187)
+    assert (
+        "at least 95 % are right: at most 15 are others than this project's people would give, and of the 187 that the "
+        "audit did not reach at most 15 (8.0 %). Copies"
+    ) in made["claim"]
+
+
+@pytest.mark.parametrize("other", [None, [], "certified", {}, {"format": 1}])
 def test_what_is_no_certificate_is_said_to_be_none(other: object) -> None:
-    assert problems(other, KNOWN) == ["The file is no certificate of format 1: field format is missing or another."]
+    assert problems(other, KNOWN) == ["The file is no certificate of format 2: field format is missing or another."]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nextlabel.learning.fresh_heads import Known, fresh_head
-from nextlabel.learning.helping import LOOKS, Look, answer, at_random, compared, looks
+from nextlabel.learning.helping import LOOKS, Answer, Look, answer, at_random, compared, looks
+from nextlabel.values.arrays import Array
 
 
 def drawn(seed: int, tasks: int, noise: float, classes: int = 3, width: int = 8) -> Known:
@@ -125,6 +126,16 @@ def test_a_look_that_was_taken_is_not_taken_again_when_the_first_labels_are_othe
     assert answer(others.of(slice(150)), own, before).looks == before, "nor taken back when some of them are gone"
     found = answer(others.of(slice(320)), own, before)
     assert found.looks == (*before, looks(others, own)[2])
+
+
+def test_once_it_is_found_that_it_helps_nothing_is_fitted_any_more() -> None:
+    class Unfitted(Known):
+        def right(self, judges: Known) -> Array:
+            raise AssertionError(f"{judges} need not be judged")
+
+    some = drawn(2, 448, 0.5)
+    found, never = Look(192, 0.2, 0.01, 0.0), Unfitted(some.features_ND, some.targets_N)
+    assert answer(never, never.of(slice(64)), (found,)) == Answer((found,), None)
 
 
 def test_it_stays_found_at_the_look_that_found_it() -> None:

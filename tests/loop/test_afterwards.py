@@ -14,6 +14,7 @@ from nextlabel.labelstudio.client import UNCERTAINTY, Project
 from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.learning.certificate import text_hash
 from nextlabel.loop.afterwards import Afterwards, Checked
+from nextlabel.loop.auditing import claim_of, progress
 from nextlabel.problems.advice import CERTIFIED, Advice
 from nextlabel.store.jobs import JobQueue
 from nextlabel.store.pool import Pool, pool_path
@@ -71,7 +72,7 @@ def test_labels_are_certified_while_the_audited_version_is_in_force_and_no_longe
     found = advised(pool, tmp_path, OF_100.version)
     assert found.key == CERTIFIED
     assert "of version 5.12 on 100 tasks are right" in found.sentence
-    assert "Nobody has labelled 10 of them" in found.sentence
+    assert "Nobody has labelled 10 of them, and of these at most 5 (50.0 %) are wrong" in found.sentence
     assert advised(pool, tmp_path, OF_100.version, ours=False).key != CERTIFIED, "a person has chosen otherwise"
     for later in ("nextlabel-5.13-20260101T000000", "nextlabel-6-20260102T000000"):
         assert advised(pool, tmp_path, later).key != CERTIFIED
@@ -83,10 +84,23 @@ def test_how_many_labels_are_others_than_the_machine_s_is_told_once_the_audit_ha
     audits, board = Audits(tmp_path), StatusBoard(tmp_path)
     audits.begin(replace(OF_100, said=("neg",) + ("pos",) * 99, most_labels=100), None)
     advised(pool, tmp_path, OF_100.version)
-    assert (board.certificate(PROJECT).labels, board.certificate(PROJECT).wrong) == (ANSWERED, 0)
+    assert (board.certificate(PROJECT).labels, board.certificate(PROJECT).wrong) == (ANSWERED, None)
     audits.end(PROJECT, "all tasks are certified")
     advised(pool, tmp_path, OF_100.version)
     assert (board.certificate(PROJECT).labels, board.certificate(PROJECT).wrong) == (ANSWERED, 1)
+
+
+def test_an_ignored_label_counts_as_skipped_in_an_audit_and_as_wrong_where_there_are_many(pool: Pool) -> None:
+    form = CONFIG.replace("</Choices>", '<Choice value="Unsure"/></Choices>')
+    config = parse_label_config(form, ProjectOptions(ignored_labels=("Unsure",)))
+    vote = (Vote("Unsure", False, "2026-01-02T00:00:00Z"),)
+    for unsure, certifies in ((1, 100), (10, 0)):
+        pool.upsert(TaskRow(one.id, one, False, True, False, 1, vote) for one in EXAMPLES[:unsure])
+        found = progress(pool, config, OF_100)
+        assert (len(found.counted), found.skipped, found.wrong) == (ANSWERED, unsure, 0)
+        assert (found.part.size if found.part else 0) == certifies
+        told = "1 of 90 were skipped or have no label that counts, and are left out."
+        assert (told in claim_of(pool, config, OF_100)) == bool(certifies)
 
 
 def test_an_audit_that_was_given_up_certifies_nothing_and_one_that_had_ended_still_does(

@@ -131,7 +131,7 @@ def test_what_a_later_audit_of_the_same_version_says_is_to_be_known(house: House
         audits.begin(replace(first, number=number, version=version), None)
     cut = tmp_path / "audits" / str(PROJECT) / "4" / "pool.npz"
     cut.write_bytes(b"")
-    said = f"The same version was audited again since. Audit 3 of {head}: 0 of 20, certifies nothing."
+    said = f"The same version was audited again since. Audit 3 of {head}: 0 of 20 labels, certifies nothing."
     assert list(said_since(house.pool, READING, audits, first)) == [said]
 
 
@@ -170,7 +170,7 @@ def test_answers_count_once_a_task_is_done_and_no_task_is_passed_over(house: Hou
         assert answered_later(pool, READING, audit, len(found.counted)) == {first[5]: "pos", first[7]: "pos"}
         pool.upsert([row(first[6], texts[first[6]], skipped=True)])
         assert answered_later(pool, READING, audit, 6) == {first[6]: None, first[7]: "pos"}
-        assert found.message == f"Audit 1 of {head}: 5 of 20, certifies nothing"
+        assert found.message == f"Audit 1 of {head}: 5 of 20 labels, certifies nothing"
 
 
 def test_an_audit_is_over_when_all_is_certified_or_as_many_labels_were_given_as_it_may_take(

@@ -1,5 +1,6 @@
 """Whether the order helps, asked of a project's local copy: what is measured, forecast and said of the next labels."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from helpers.house import CONFIG, PROJECT, RIGHT, House
-from nextlabel.labelstudio.config import parse_label_config
+from helpers.house import CHOICES, CONFIG, PROJECT, RIGHT, House
+from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.learning.control import Control
 from nextlabel.loop.asking import EVERY_S, GROWTH, Asker
 from nextlabel.loop.compute_gate import ComputeGate
@@ -29,7 +30,7 @@ from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 from nextlabel.versions.history import FILE
 
-SHARE = 0.25
+SHARE, READ = 0.25, parse_label_config(CONFIG)
 FIRST, LATER, CONTROL, LEFT = range(1, 25), range(25, 89), range(1001, 1193), range(2001, 2101)
 
 
@@ -53,10 +54,12 @@ def embedder_of(house: House) -> Embedder:
     return Embedder(recipe_of(house.settings, 0, own, 0), house.resident, lambda project: None)  # type: ignore[arg-type,return-value]
 
 
-def asked(house: House, share: float = SHARE, strategy: str = "margin", **more: Any) -> Helping:
+def asked(
+    house: House, share: float = SHARE, strategy: str = "margin", form: LabelConfig = READ, **more: Any
+) -> Helping:
     version = house.active_version
     own = for_project(house.settings, ProjectOptions(defaults=LATEST, own={"strategy": strategy}))
-    config = replace(parse_label_config(CONFIG), control=Control("seed", share))
+    config = replace(form, control=Control("seed", share))
     about = Asked(house.pool, config, own, house.registry.card(PROJECT, version), version, 0, **more)
     return look(about, house.registry, house.resident, embedder_of(house))
 
@@ -98,10 +101,14 @@ def test_at_a_planned_look_the_gain_is_measured_by_control_labels(house: House) 
     assert -1 <= measured.gain <= 1
     assert measured.error > 0
     assert asked(house).measured == measured, "the same when asked again"
+    other_order = parse_label_config(CONFIG.replace(CHOICES, "".join(reversed(re.findall("<[^>]*>", CHOICES)))))
+    assert other_order.question.labels == tuple(reversed(parse_label_config(CONFIG).question.labels))
     some = [row(task, 5 + task - CONTROL[0], control=True) for task in CONTROL[::4]]
     house.pool.upsert([replace(one, votes=(replace(one.votes[0], label="pos"),)) for one in some])
     again = asked(house).measured
     assert (again.gain, again.error) == (measured.gain, measured.error), "a look is taken once, whatever is relabelled"
+    again = asked(house, form=other_order).measured
+    assert (again.gain, again.error) == (measured.gain, measured.error), "in whichever order the form has its labels"
     (house.registry.home(PROJECT) / FILE).unlink()
     assert asked(house).measured.gain != measured.gain, "that is kept beside the versions, which a backup has"
     assert [point.labels for point in measured.at_random] == [16, 32, 64]
@@ -126,6 +133,19 @@ def test_texts_that_are_imported_after_a_look_do_not_take_it_back_nor_have_it_ta
     caught_up = judged_and_measured()
     assert house.board.quality(PROJECT).sample.answered == len(CONTROL) + len(news)
     assert (caught_up.labels, caught_up.gain, caught_up.error) == (192, before.gain, before.error)
+
+
+def test_the_control_set_has_left_what_does_not_count_yet_and_not_what_is_left_out(house: House) -> None:
+    labelled(house, CONTROL[:150], 5, control=True)
+    house.pool.upsert([row(CONTROL[150], None, control=True)])
+    labelled(house, CONTROL[151:181], 200, control=True)
+    with_unsure = CONFIG.replace(CHOICES, f'{CHOICES}<Choice value="Unsure"/>')
+    form = parse_label_config(with_unsure, ProjectOptions(ignored_labels=("Unsure",)))
+    ignored = Vote("Unsure", False, "2026-11-29T05:00:00.000000Z")
+    house.pool.upsert(replace(row(task, 300, control=True), votes=(ignored,)) for task in CONTROL[181:])
+    judge, config = Judge(house.registry, house.board), replace(form, control=Control("seed", SHARE))
+    judge.look(house.pool, PROJECT, config, "", None)
+    assert asked(house, form=form).measured.left == house.board.quality(PROJECT).sample.left == 31
 
 
 def test_what_the_last_labels_changed_is_what_both_versions_say_of_the_tasks_left(house: House) -> None:

@@ -189,7 +189,7 @@ def test_whatever_the_queue_follows_marks_may_be_lost_where_labels_were_given_si
             assert noted(fresh) == complete, name
 
 
-def test_labels_from_after_the_first_look_at_a_new_project_lose_no_marks_and_older_ones_may_have(
+def test_labels_from_after_the_first_look_at_a_new_project_lose_no_marks_and_older_ones_may(
     tmp_path: Path,
 ) -> None:
     connected, seen = "2026-01-01T12:00:00.5Z", "2026-01-01T12:00:03Z"

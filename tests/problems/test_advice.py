@@ -11,11 +11,11 @@ from nextlabel.problems.helping import FORECAST, MEASURED, Forecast, Helping, Me
 from nextlabel.problems.helping_words import sentences
 from nextlabel.problems.history import CONTROL_SET, HOLDOUT, Point
 from nextlabel.problems.intervals import Interval, wilson
-from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, Sample
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, NextAudit, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.random_line import random_line
 
-LEFT = FirstAudit(900, 123, 0.6)
+LEFT = NextAudit(900, 123)
 advise = partial(advice.advise, project=7, audit=LEFT)
 
 
@@ -29,7 +29,7 @@ def judged(right: int, of: int, left: Estimate | None = None) -> Judgement:
     return Judgement("nextlabel-2", 0.1, Sample(100, answered=of), "", figures, left, more=21)
 
 
-SOME = Certified("nextlabel-5.12-20260101T000000", 812, 640, 0.05)
+SOME = Certified("nextlabel-5.12-20260101T000000", 812, 640, 0.05, 38)
 KNOWN, SURE = judged(80, 100), judged(97, 100, share(50, 50))
 CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for changed in (0.03, 0.01))
 
@@ -44,8 +44,9 @@ CHANGED, STILL = (Helping(at=1.0, next_labels=NextLabels(64, changed, 900)) for 
             STILL,
             False,
             SOME,
-            "At least 95 % of the labels of version 5.12 on 812 tasks are right, by an audit; up to 5 % may be wrong. "
-            "Nobody has labelled 640 of them. If that suffices, stop: `nextlabel certificate issue --project 7 --out "
+            "At least 95 % of the labels of version 5.12 on 812 tasks are right, as your people would label, by an "
+            "audit (with 95 % confidence). Nobody has labelled 640 of them, and of these at most 38 (5.9 %) are wrong. "
+            "If that suffices, stop: `nextlabel certificate issue --project 7 --out "
             "certificate.json --labels labels.csv` writes these labels to a file, and `nextlabel finish --project 7 "
             "--certified` into Label Studio",
         ),
@@ -156,7 +157,7 @@ def test_no_audit_is_worth_it_of_a_question_that_is_certified() -> None:
 
 def test_no_audit_is_worth_it_where_it_would_hardly_save_a_label() -> None:
     assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE).key == advice.AUDIT_WORTH_IT
-    few = FirstAudit(40, 30, 1.0)
+    few = NextAudit(40, 30)
     assert advise(SURE, STILL, False, None, 1.0, NO_ADVICE, audit=few).key == advice.HARDLY_CHANGES
 
 

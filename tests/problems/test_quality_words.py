@@ -7,13 +7,12 @@ import pytest
 
 from nextlabel.problems import quality_words
 from nextlabel.problems.intervals import NOTHING_KNOWN, Interval
-from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, FirstAudit, Judgement, OfClass, Sample
+from nextlabel.problems.judgement import NO_JUDGEMENT, Figures, Judgement, NextAudit, OfClass, Sample
 from nextlabel.problems.quality import Estimate
 from nextlabel.problems.quality_words import confusions, each, how_good, percent, rows, sooner
 from nextlabel.values.layout import ANY_OF, ORDERED
 
-OF_MANY, OF_FEW = FirstAudit(10_000, 122, 0.7), FirstAudit(300, 124, 0.5)
-sentences = partial(quality_words.sentences, project=7, audit=OF_MANY)
+sentences = partial(quality_words.sentences, project=7)
 UNKNOWN = Estimate(None, NOTHING_KNOWN, 0)
 
 
@@ -65,51 +64,38 @@ def test_the_most_frequent_mistake_is_told_once_it_is_a_pattern() -> None:
     assert "Most often confused" not in " ".join(sentences(TOLD))
 
 
-def test_an_audit_is_offered_where_it_may_pay() -> None:
-    offer = "So much may be certified by an audit: `nextlabel certificate start --project 7 --dry-run`"
-    few, many, wrong = TOLD, Estimate(49 / 50, Interval(0.89, 0.99), 50), Estimate(48 / 50, Interval(0.86, 0.99), 50)
-    told = [few, replace(TOLD, left=many), replace(TOLD, left=wrong), replace(TOLD, left=None, why_left="it was lost")]
-    assert [any(said.startswith(offer) for said in sentences(one)) for one in told] == [False, True, False, False]
-    said = " ".join(sentences(replace(TOLD, left=many)))
-    assert (
-        " says how many labels it takes; a project's first one takes about 122 if no label that it tests is wrong, and "
-        "about 437 or 959 (with a chance of one half or nine tenths) if 2 % are, as of what is left." in said
-    )
+def test_an_audit_is_advised_where_it_may_pay() -> None:
+    many, wrong = Estimate(49 / 50, Interval(0.89, 0.99), 50), Estimate(48 / 50, Interval(0.86, 0.99), 50)
+    told = [TOLD, replace(TOLD, left=many), replace(TOLD, left=wrong), replace(TOLD, left=None, why_left="it was lost")]
+    assert [quality_words.worth_an_audit(one, 7, NextAudit(10_000, 122)) for one in told] == [
+        "",
+        "`nextlabel certificate start --project 7 --dry-run` says how many labels it takes: about 122 if none that it "
+        "tests is wrong, and more if any is; what is skipped or given an ignored label counts as wrong where that is "
+        "more than 2.5 % of them",
+        "",
+        "",
+    ]
+
+
+def test_how_good_it_is_is_said_without_advice_that_an_audit_at_work_contradicts() -> None:
+    told = replace(TOLD, left=Estimate(1.0, Interval(0.93, 1.0), 50))
+    assert quality_words.worth_an_audit(told, 7, NextAudit(10_000, 122))
+    assert "audit" not in " ".join(sentences(told))
 
 
 @pytest.mark.parametrize(
     ("audit", "worth_it"),
     [
-        (FirstAudit(0, 0, 1.0), False),
-        (FirstAudit(40, 30, 1.0), False),
-        (FirstAudit(240, 120, 0.5), False),  # though it saves half, since it does not of 250
-        (OF_FEW, True),
+        (NextAudit(0, 0), False),
+        (NextAudit(40, 30), False),
+        (NextAudit(240, 120), False),  # though it saves half, since it does not of 250
+        (NextAudit(300, 124), True),
+        (NextAudit(300, 157), False),  # of a project that has had several
     ],
 )
-def test_no_audit_is_offered_where_people_would_label_more_than_half_anyway(audit: FirstAudit, worth_it: bool) -> None:
+def test_no_audit_is_advised_where_people_would_label_more_than_half_anyway(audit: NextAudit, worth_it: bool) -> None:
     told = replace(TOLD, left=Estimate(1.0, Interval(0.9, 1.0), 50))
     assert bool(quality_words.worth_an_audit(told, 7, audit)) == worth_it
-
-
-@pytest.mark.parametrize(
-    ("audit", "right", "takes"),
-    [
-        (OF_MANY, 1.0, "takes about 122 if no label that it tests is wrong"),
-        (
-            OF_MANY,
-            0.991,
-            "and about 214 or 437 (with a chance of one half or nine tenths) if 1 % are, as of what is left",
-        ),
-        (OF_MANY, 0.97, "and more if 3 % are, as of what is left"),
-        (OF_MANY, 0.95, "and many more, if it succeeds at all, if 5 % are, as of what is left"),
-        (OF_FEW, 0.991, "about 124 if no label that it tests is wrong, and more if 1 % are, as of what is left"),
-    ],
-)
-def test_what_a_first_audit_takes_is_told_of_as_many_wrong_labels_as_are_seen(
-    audit: FirstAudit, right: float, takes: str
-) -> None:
-    told = replace(TOLD, left=Estimate(right, Interval(0.9, 1.0), 1000))
-    assert quality_words.worth_an_audit(told, 7, audit, least=0.95).endswith(takes)
 
 
 def test_what_cannot_be_told_yet_comes_with_how_many_labels_it_takes() -> None:
@@ -230,7 +216,7 @@ def test_before_the_machines_labels_are_taken_it_is_said_what_is_known_of_them()
     assert how_good(NO_JUDGEMENT) == [f"{unknown}: the project has no control set."]
     assert how_good(replace(NO_JUDGEMENT, control_share=0.1, why="it is lost")) == [f"{unknown}: it is lost."]
     none = Judgement("nextlabel-1", 0.1, Sample(96), "", replace(FIGURES, accuracy=UNKNOWN), UNKNOWN)
-    assert how_good(none) == [f"{unknown}: none of 96 texts of the control set have a label."]
+    assert how_good(none) == [f"{unknown}: none of 96 texts of the control set has a label."]
     form = replace(none, questions=(replace(none, question="stars"), replace(TOLD, question="tone")))
     assert [said.partition(":")[0] for said in how_good(form)] == [
         f"{unknown} on 'stars'",

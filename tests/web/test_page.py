@@ -369,6 +369,11 @@ def test_the_last_audit_is_told_whatever_has_become_of_it(client: FlaskClient, t
     scraped = client.get("/metrics").text
     for name, value in (("labels", 40), ("wrong", 2), ("certified", 3)):
         assert f'nextlabel_audit_{name}{{project="{PROJECT}"}} {value}.0' in scraped
+    board.put_certificate(PROJECT, CertificateStatus(1, labels=40, most=200))
+    assert client.get(address).get_json()["audit"]["wrong"] is None
+    assert "nextlabel_audit_labels{" in client.get("/metrics").text
+    assert "nextlabel_audit_wrong{" not in client.get("/metrics").text, "while that is not told"
+    board.put_certificate(PROJECT, CertificateStatus(1, claim, labels=40, most=200, wrong=2, skipped=1, certified=3))
     tell()
     assert "its certificate says: Of the labels that version 5.12 gives. nextlabel certificate issue" in said[4]
     assert "tells what it certifies" not in said[4]

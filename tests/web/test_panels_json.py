@@ -96,6 +96,8 @@ def test_whether_it_helps_and_what_to_do_next_are_metrics_and_part_of_the_status
     }  # fmt: skip
     assert scraped("forecast_") == {"forecast_gain": 0.05}
     assert scraped("next_labels_") == {"next_labels_change": 0.015}
+    board.put_helping(PROJECT, replace(HELPING, next_labels=NextLabels(64, 0.0, 900)))
+    assert scraped("next_labels_") == {"next_labels_change": 0.001}, "as the page says it"
     assert scraped("_advice") == {key: float(key == TOO_EARLY) for key in KEYS}
     board.put_helping(PROJECT, replace(HELPING, measured=Measured(), next_labels=NextLabels(why="it is new")))
     assert scraped("helping_").keys() == {"helping_found", "helping_timestamp_seconds"}

@@ -20,7 +20,7 @@ from nextlabel.learning.certificate import Audit, Certified
 from nextlabel.loop.auditing import hopeless
 from nextlabel.loop.certifying import Auditor
 from nextlabel.settings import load_settings
-from nextlabel.simulation.audits import LOOKED_AT, labels_for
+from nextlabel.simulation.audits import LOOKED_AT, labels_for, labels_to_allow, wrong_in
 from nextlabel.store.jobs import JobQueue
 from nextlabel.versions.registry import Registry
 
@@ -98,15 +98,18 @@ def takes(audit: Audit) -> Iterator[str]:
         f"{_many(most, 'label')} at most."
     )
     yield hopeless(audit) or f"If none is wrong, about {needed} are enough. {_tested_first(first)}."
-    if needed < tasks and (may_be := _wrong_of_interest(first, risk)):
-        yield f"By how many of these {first} are wrong it takes, with a chance of one half or of nine tenths:"
-        for wrong in may_be:
-            half, nine_tenths = labels_for(tasks, first, wrong, level, risk, CHANCES)
-            either = dict.fromkeys(str(labels or MANY) for labels in (half, nine_tenths))
-            labels = f"{' or '.join(either)} labels{_too_many(half, nine_tenths, most)}"
-            yield f"  {wrong} wrong ({100 * wrong / first:.2g} %): {labels}"
     at_most = allowed(first, risk)
     yield f"Not possible if {f'more than {at_most} of them are' if at_most else 'any of them is'} wrong."
+    if needed < tasks:
+        yield (
+            "By how many of the tasks that are tested first are wrong, the least --labels for a chance of one half or "
+            "of nine tenths (with more labels fewer tasks are tested first, so that more is not always better):"
+        )
+        for share in (of * risk for of in OF_THE_RISK):
+            either = labels_to_allow(audit.confidences_N, share, level, risk, CHANCES)
+            here = labels_for(tasks, first, wrong_in(first, share), level, risk, CHANCES, most)
+            labels = " or ".join(dict.fromkeys(str(labels or MANY) for labels in either))
+            yield f"  {100 * share:.2g} % wrong: {labels}; with {most} the chance is {_chance(*here)}"
 
 
 def _tested_first(first: int) -> str:
@@ -117,16 +120,11 @@ def _many(count: int, what: str) -> str:
     return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
-def _too_many(half: int | None, nine_tenths: int | None, most: int) -> str:
-    if half is None or half > most:
-        return f"; with {most} the chance is less than one half"
-    return f"; with {most} it is less than nine tenths" if nine_tenths is None or nine_tenths > most else ""
-
-
-def _wrong_of_interest(size: int, risk: float) -> list[int]:
-    """How many tasks of a part may be wrong, of those numbers that it is said of what they take."""
-    wrong = dict.fromkeys(max(1, round(share * risk * size)) for share in OF_THE_RISK)
-    return [count for count in wrong if count <= allowed(size, risk)]
+def _chance(half: int | None, nine_tenths: int | None) -> str:
+    """In words, where so many of the labels allowed do with a chance of one half and of nine tenths; None: not all."""
+    if half is None:
+        return "less than one half"
+    return "one half or more" if nine_tenths is None else "nine tenths or more"
 
 
 def _issue(auditor: Auditor, out: Path, labels_file: Path | None) -> int:

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from nextlabel.commands._common import new_parser, print_table
 from nextlabel.errors import BadSettingError
 from nextlabel.labelstudio import notices
-from nextlabel.learning.audit import first_audit
 from nextlabel.loop.controlling import control_texts
 from nextlabel.loop.judging import judged, to_judge
 from nextlabel.loop.sync import config_as_read
@@ -20,7 +19,6 @@ from nextlabel.problems.form import answered
 from nextlabel.problems.judgement import Judgement
 from nextlabel.settings import Settings, load_settings
 from nextlabel.store.pool import Pool, pool_path
-from nextlabel.store.status import StatusBoard
 from nextlabel.versions import promotion
 from nextlabel.versions.judging import said_of
 from nextlabel.versions.registry import Registry
@@ -43,8 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     own = registry.options(options.project)
     none = notices.no_control_set(options.project, has_seed=bool(own.control_seed)).text
-    audit = first_audit(StatusBoard(settings.model_dir).queue(options.project).left)
-    said = quality_words.sentences(judgement, own.control_first, project=options.project, audit=audit)
+    said = quality_words.sentences(judgement, own.control_first, project=options.project)
     for sentence in said or [none]:
         print(sentence)
     for one in quality_words.each(judgement):

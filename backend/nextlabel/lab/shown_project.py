@@ -19,7 +19,7 @@ from nextlabel.labelstudio import notices
 from nextlabel.labelstudio.client import UNCERTAINTY, Project
 from nextlabel.labelstudio.config import LabelConfig, parse_label_config
 from nextlabel.learning import suspects
-from nextlabel.learning.audit import first_audit
+from nextlabel.learning.audit import next_audit
 from nextlabel.learning.forecast import replayed
 from nextlabel.learning.fresh_heads import FreshHead, Known, fresh_head
 from nextlabel.learning.gate import judge
@@ -434,7 +434,7 @@ class ShownProject:
         self.board.put_people(self._id, figures(pool, self._config, names, at))
         self.board.put_helping(self._id, found)
         judgement = self.board.quality(self._id)
-        audit = first_audit(self.board.queue(self._id).left)
+        audit = next_audit(self.board.queue(self._id).left, 1)
         advice = advise(judgement, found, False, None, at, NO_ADVICE, project=self._id, audit=audit)
         self.board.put_advice(self._id, advice)
 

@@ -22,11 +22,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
 from nextlabel.errors import BadAuditError
-from nextlabel.problems.judgement import FirstAudit
+from nextlabel.problems.judgement import NextAudit
 from nextlabel.values.arrays import Array, Bools, Features, Ints
 
 RISK = 0.05  # R, the share of wrong labels that a certificate allows
@@ -90,11 +91,11 @@ def freeze(
     if number < 1:
         raise BadAuditError(f"A project's audits are numbered from 1, and this one has the number {number}.")
     parts, level = parts_of(confidences_N), spent(number, delta)
-    first = _tested_first([part.size for part in parts], most_labels, level, risk)
+    first = tested_first([part.size for part in parts], most_labels, level, risk)
     return Frozen(tuple(parts[first:]), level, risk)
 
 
-def _tested_first(sizes: Sequence[int], most_labels: int, level: float, risk: float) -> int:
+def tested_first(sizes: Sequence[int], most_labels: int, level: float, risk: float) -> int:
     """The place of the first part tested among the sizes of all, of which the last is that of the pool."""
     able = (
         place
@@ -104,14 +105,14 @@ def _tested_first(sizes: Sequence[int], most_labels: int, level: float, risk: fl
     return next(able, len(sizes) - 1)
 
 
-def first_audit(tasks: int) -> FirstAudit:
-    """Of a project's first audit with so many tasks left, each of which the version is surer or less sure of than of
-    the others."""
+def next_audit(tasks: int, number: int) -> NextAudit:
+    """Of a project's audit of this number with so many tasks left, each of which the version is surer or less sure of
+    than of the others."""
     if not tasks:
-        return FirstAudit(0, 0, 1.0)
-    sizes, level = sorted({_size_of(tasks, percent) for percent in SHARES}), spent(1)
-    size = sizes[_tested_first(sizes, min(MOST_LABELS, tasks), level, RISK)]
-    return FirstAudit(tasks, math.ceil(labels_without_error(size, level) * tasks / size), size / tasks)
+        return NextAudit(0, 0)
+    sizes, level = sorted({_size_of(tasks, percent) for percent in SHARES}), spent(number)
+    size = sizes[tested_first(sizes, min(MOST_LABELS, tasks), level, RISK)]
+    return NextAudit(tasks, math.ceil(labels_without_error(size, level) * tasks / size))
 
 
 def _size_of(tasks: int, percent: int) -> int:
@@ -129,6 +130,7 @@ def parts_of(confidences_N: Array) -> list[Part]:
     return [Part(end, int(np.sum(confidences_N >= end))) for end in sorted(ends, reverse=True)]
 
 
+@cache
 def labels_without_error(size: int | None, level: float, risk: float = RISK) -> int:
     """How many labels certify a part of `size` tasks (None: without end) when none of them is wrong."""
     weight, bet = BETS[0]

@@ -37,7 +37,7 @@ from nextlabel.values.arrays import Array, Bools, Ints
 from nextlabel.values.examples import Key
 from nextlabel.values.layout import decoded
 
-FORMAT = 1
+FORMAT = 2
 WHOSE = ("project", "key_hash", "audit", "pool")  # fields that tell one project's audit from all others
 METHOD = "a bet after each label against the claim that more are wrong (Waudby-Smith and Ramdas, arXiv 2006.04347)"
 NOT_NOTED = (
@@ -257,7 +257,8 @@ def _claim(audit: Audit, result: Mapping[str, Any] | None) -> str:
     which = f"all {whole} tasks" if size == whole else f"the {size} tasks that it is surest of, of {whole}"
     if result["skipped"]:
         counted = "count as wrong" if result["skipped_count_as_wrong"] else "are left out"
-        skipped = f" {result['skipped']} of {result['labels'] + result['skipped']} were skipped and {counted}."
+        skipped = f" {result['skipped']} of {result['labels'] + result['skipped']} were skipped or have no label that "
+        skipped += f"counts, and {counted}."
     given, meaning = "labels", ""
     if audit.asks:
         given = f"answers to {' and '.join(audit.asks)}"
@@ -266,10 +267,18 @@ def _claim(audit: Audit, result: Mapping[str, Any] | None) -> str:
     return (
         f"Of the {given} that {audit.version} gives to {which} that had none when the audit began, at least "
         f"{100 * (1 - audit.risk):g} % are right: at most {allowed(size, audit.risk)} are others than this project's "
-        f"people would give.{meaning}{skipped} Copies of a text are one task. With a probability of at least "
-        f"{100 * (1 - audit.delta):g} % no certificate of the project is ever wrong. Nothing is said of other tasks, "
-        "of any one class, or of another version."
+        f"people would give{_untouched(result)}.{meaning}{skipped} Copies of a text are one task. With a probability "
+        f"of at least {100 * (1 - audit.delta):g} % no certificate of the project is ever wrong. Nothing is said of "
+        "other tasks, of any one class, or of another version."
     )
+
+
+def _untouched(result: Mapping[str, Any]) -> str:
+    """How many of the tasks without an answer may be wrong, which is a larger share than of all."""
+    left = result["size"] - result["labels"] - result["skipped"]
+    most = round(result["untouched_wrong_at_most"] * left)
+    share = f"{100 * result['untouched_wrong_at_most']:.1f} %"
+    return f", and of the {left} that the audit did not reach at most {most} ({share})" if left else ""
 
 
 def _part(part: Part) -> dict[str, Any]:

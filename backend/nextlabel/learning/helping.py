@@ -113,7 +113,8 @@ def answer(control: Labels, own: Labels, taken: Sequence[Look] = (), pause: Call
     one chance to say "helps". Raises as `looks` does.
     """
     before = {look.labels: look for look in taken}
-    new = looks(control, own, [labels for labels in LOOKS if labels not in before], pause)
+    planned = [labels for labels in LOOKS if labels not in before]
+    new = () if any(look.helps for look in taken) else looks(control, own, planned, pause)
     looked = tuple(sorted((*taken, *new), key=lambda look: look.labels))
     found = next((place for place, look in enumerate(looked) if look.helps), None)
     if found is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nextlabel.labelstudio.client import LabelStudioClient, Project
 from nextlabel.labelstudio.config import LabelConfig
-from nextlabel.learning.audit import first_audit
+from nextlabel.learning.audit import next_audit
 from nextlabel.learning.certificate import Audit
 from nextlabel.loop.asking import Asker
 from nextlabel.loop.auditing import certified_questions, certified_tasks, claim_of, progress
@@ -72,7 +72,7 @@ class Afterwards:
         self._put_certificate(pool, checked, self._audits.running(project) or over, claimed=over is not None)
         judgement, helping = self._board.quality(project), self._board.helping(project)
         runs = self._audits.runs(project)
-        audit = first_audit(pool.left_size())
+        audit = next_audit(pool.left_size(), self._audits.next_number(project))
         advice = advise(judgement, helping, runs, certified, self._now(), last, done, project=project, audit=audit)
         if advice != last:
             self._board.put_advice(project, advice)
@@ -85,7 +85,7 @@ class Afterwards:
         if audit:
             found = progress(pool, checked.config, audit)
             labels, certified = len(found.counted) - found.skipped, found.part.size if found.part else 0
-            claim, wrong = (claim_of(pool, checked.config, audit), found.wrong) if claimed else ("", 0)
+            claim, wrong = (claim_of(pool, checked.config, audit), found.wrong) if claimed else ("", None)
             now = CertificateStatus(audit.number, claim, labels, audit.asked_for, wrong, found.skipped, certified)
         if now != self._board.certificate(checked.project.id):
             self._board.put_certificate(checked.project.id, now)
@@ -94,7 +94,10 @@ class Afterwards:
         """Nothing once the queue follows another version or head, of which nothing is certified."""
         followed = self._board.queue(checked.project.id).order if checked.ours else ""
         tasks = certified_tasks(pool, checked.config, over) if over.version == followed else []
-        return Certified(over.version, len(tasks), pool.unanswered_of(tasks), over.risk) if tasks else None
+        if not tasks:
+            return None
+        wrong = progress(pool, checked.config, over).wrong_at_most
+        return Certified(over.version, len(tasks), pool.unanswered_of(tasks), over.risk, wrong)
 
     def _put_people(self, pool: Pool, checked: Checked) -> None:
         """What can be said of who labels, by tasks that were drawn for a second vote."""

@@ -14,7 +14,7 @@ import numpy as np
 from nextlabel.errors import BadAuditError
 from nextlabel.labelstudio.config import LabelConfig
 from nextlabel.labelstudio.predictions import no_prediction
-from nextlabel.learning.audit import DELTA, Part, joint_log_odds, log_odds
+from nextlabel.learning.audit import DELTA, Part, allowed, joint_log_odds, log_odds
 from nextlabel.learning.certificate import Answer, Audit, Records, answered, claim, key_hash, passed, seed_of, text_hash
 from nextlabel.learning.control import draw
 from nextlabel.learning.heads import Head
@@ -210,6 +210,15 @@ class Progress:
         return sum(answer.label not in (None, said) for answer, said in rows)
 
     @property
+    def wrong_at_most(self) -> int:
+        """How many of the certified tasks that the audit did not reach may be wrong."""
+        if self.part is None:
+            return 0
+        rows = zip(self.counted, self.audit.said, self.audit.confidences_N.tolist(), strict=False)
+        known = sum(a.label not in (None, said) for a, said, sure in rows if sure >= self.part.threshold)
+        return allowed(self.part.size, self.audit.risk) - known
+
+    @property
     def over(self) -> str:
         """Why no more labels are needed; empty while they are."""
         if self.part == self.audit.plan.parts[-1]:
@@ -223,7 +232,7 @@ class Progress:
         """In words for a person."""
         sure = f"{self.part.size} of {len(self.audit.ids_N)} tasks" if self.part else "nothing"
         asks = f", {' and '.join(self.audit.asks)}" if self.audit.asks else ""
-        how_far = f"{len(self.counted)} of {self.audit.asked_for}, certifies {sure}"
+        how_far = f"{len(self.counted)} of {self.audit.asked_for} labels, certifies {sure}"
         return f"Audit {self.audit.number} of {self.audit.version}{asks}: {how_far}"
 
 

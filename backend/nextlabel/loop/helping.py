@@ -20,7 +20,7 @@ from nextlabel.learning import forecast, helping
 from nextlabel.learning.forecast import World, no_pause, tempered
 from nextlabel.learning.form_heads import KnownAnswers
 from nextlabel.learning.fresh_heads import Known
-from nextlabel.learning.judging import ANSWERED, COUNT, answering, counting, until
+from nextlabel.learning.judging import ANSWERED, LEFT_OUT, ControlText, answering, counting, until
 from nextlabel.learning.stability import STEP, changed_share
 from nextlabel.learning.strategies import draws
 from nextlabel.loop.controlling import control_texts
@@ -159,12 +159,18 @@ def _seconds(vote: Vote) -> float:
 
 
 def _control(asked: Asked) -> dict[int, str]:
-    """The labels of the control set that count, in the order of the draw; what was imported later and is still to be
-    caught up with is left out, as by whoever judges."""
-    texts = control_texts(asked.pool, answered(asked.config.question))
-    there = until(texts, judged_to(asked.pool, texts))
-    sample = counting([answering(text, asked.answer_in) for text in there])
+    """The labels of the control set that count, in the order of the draw."""
+    sample, _ = _sample(asked)
     return {text.task_ids[0]: text.answer for text in sample if text.state == ANSWERED}
+
+
+def _sample(asked: Asked) -> tuple[list[ControlText], int]:
+    """The texts of the control set that count, and how many more may come to; what was imported later and is still to
+    be caught up with does not count yet, as with whoever judges."""
+    whole = control_texts(asked.pool, answered(asked.config.question))
+    texts = [answering(text, asked.answer_in) for text in whole]
+    sample = counting(until(texts, judged_to(asked.pool, whole)))
+    return sample, sum(text.state != LEFT_OUT for text in texts) - len(sample)
 
 
 def _measured(asked: Asked, registry: Registry, embedder: Embedder, given: Sequence[_Label]) -> Measured:
@@ -187,7 +193,7 @@ def _measured(asked: Asked, registry: Registry, embedder: Embedder, given: Seque
         answer.helps,
         answer.more,
         tuple(RandomPoint(at.labels, at.accuracy, at.low, at.high, MEASURED) for at in at_random),
-        left=sum(text.state not in COUNT for text in control_texts(asked.pool, answered(asked.config.question))),
+        left=_sample(asked)[1],
     )
 
 
@@ -195,15 +201,22 @@ def _answer(
     asked: Asked, registry: Registry, embedder: Embedder, known: helping.Known, of_loop: helping.Known
 ) -> helping.Answer:
     """By the planned looks, each of which is taken once."""
-    compared = (asked.config.control.seed, embedder.name, asked.config.question.labels, asked.question)
-    about, project = sha256(json.dumps(compared).encode()).hexdigest(), asked.card.project
-    kept = history.read(registry, project).looks.get(about)
+    labels, project = asked.config.question.labels, asked.card.project
+    about, in_order = (_compared(asked, embedder, of) for of in (sorted(labels), labels))
+    looks = history.read(registry, project).looks
+    kept = looks.get(about) or looks.get(in_order)  # as earlier builds noted them
     before = [helping.Look(*look) for look in kept.taken] if kept else []
     answer = helping.answer(known, of_loop, before, asked.pause)
     taken = tuple((look.labels, look.gain, look.error, look.luck) for look in answer.looks)
     if len(taken) > len(before):
         history.note_looks(registry, project, Looks(about, taken))
     return answer
+
+
+def _compared(asked: Asked, embedder: Embedder, labels: Sequence[str]) -> str:
+    """A digest of what a look compares: the same whatever is relabelled."""
+    compared = (asked.config.control.seed, embedder.name, labels, asked.question)
+    return sha256(json.dumps(compared).encode()).hexdigest()
 
 
 def _not_measured(asked: Asked, given: Sequence[_Label]) -> str:

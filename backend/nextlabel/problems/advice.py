@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.problems.helping import Helping, NextLabels
 from nextlabel.problems.helping_words import at_most, is_of
-from nextlabel.problems.judgement import WIDE, FirstAudit, Judgement
+from nextlabel.problems.judgement import WIDE, Judgement, NextAudit
 from nextlabel.problems.quality_words import PAYS, all_left, not_possible, worth_an_audit
 from nextlabel.values.versions import short_name
 
@@ -33,12 +33,13 @@ NO_ADVICE = Advice()
 @dataclass(frozen=True)
 class Certified:
     """What the last audit says of the labels that a `version` or head, which is in force, gives to so many `tasks`: all
-    but a share `risk` are right. Nobody has labelled `left` of them."""
+    but a share `risk` are right. Nobody has labelled `left` of them, of which at most so many are `wrong`."""
 
     version: str
     tasks: int
     left: int
     risk: float
+    wrong: int
 
 
 def advise(
@@ -51,7 +52,7 @@ def advise(
     done: Collection[str] = (),
     *,
     project: int,
-    audit: FirstAudit,
+    audit: NextAudit,
 ) -> Advice:
     """From what the control set of a project says, what was last found of the order, whether an audit runs, what the
     last one certified of the order in force, or which questions of a form are `done`, and what an `audit` of the tasks
@@ -68,7 +69,7 @@ def _advice(
     last: str,
     done: Collection[str],
     project: int,
-    audit: FirstAudit,
+    audit: NextAudit,
 ) -> tuple[str, str]:
     if auditing:
         return AUDITING, "An audit runs: label its tasks to the end."
@@ -94,10 +95,12 @@ def _nothing_to_tell(judgement: Judgement, project: int, left: int) -> str:
 
 
 def _of_certified(found: Certified, project: int) -> str:
+    wrong = min(found.wrong, found.left)
+    of_left = f" ({100 * wrong / found.left:.1f} %)" if found.left else ""
     return (
         f"At least {100 * (1 - found.risk):g} % of the labels of version {short_name(found.version)} on {found.tasks} "
-        f"tasks are right, by an audit; up to {100 * found.risk:g} % may be wrong. Nobody has labelled {found.left} of "
-        "them. If that suffices, stop: "
+        "tasks are right, as your people would label, by an audit (with 95 % confidence). Nobody has labelled "
+        f"{found.left} of them, and of these at most {wrong}{of_left} are wrong. If that suffices, stop: "
         f"`nextlabel certificate issue --project {project} --out certificate.json --labels labels.csv` writes these "
         f"labels to a file, and `nextlabel finish --project {project} --certified` into Label Studio, which ends the "
         "project."

@@ -75,6 +75,12 @@ class NextLabels:
         return "label of the task left" if self.left == 1 else f"labels of the {self.left} tasks left"
 
 
+def change_at_most(changed: float) -> float:
+    """By how much as many labels more will hardly change the accuracy, after the last ones changed such a share of the
+    answers; none changed does not mean that none ever will."""
+    return max(0.001, changed / 2)
+
+
 @dataclass(frozen=True)
 class Helping:
     """All three, of the `order` that was in force, and when, in seconds since 1970; 0: nobody has asked yet. Then there

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels
+from nextlabel.problems.helping import Forecast, Helping, Measured, NextLabels, change_at_most
 from nextlabel.problems.quality_words import not_possible
 from nextlabel.values.versions import short_name, version_of
 
@@ -105,9 +105,8 @@ def _next(found: NextLabels) -> Iterator[str]:
 
 
 def at_most(changed: float) -> str:
-    """By how much as many labels more will hardly change the accuracy, after the last ones changed such a share of the
-    answers."""
-    return _points(max(0.001, changed / 2))
+    """`change_at_most` in words."""
+    return _points(change_at_most(changed))
 
 
 def _beside(gain: float) -> str:

@@ -90,13 +90,12 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class FirstAudit:
-    """What a project's first audit takes where so many `tasks` are left: about so many labels `without_error`, of which
-    a `share` is of the part that it tests first."""
+class NextAudit:
+    """What the audit that a project has not begun yet takes where so many `tasks` are left: about so many labels
+    `without_error`."""
 
     tasks: int
     without_error: int
-    share: float
 
 
 def tells(estimate: Estimate | None) -> bool:

@@ -7,7 +7,7 @@ from itertools import chain
 from shlex import quote
 
 from nextlabel.problems.intervals import Interval
-from nextlabel.problems.judgement import WIDE, Figures, FirstAudit, Judgement, OfClass, Sample, tells
+from nextlabel.problems.judgement import WIDE, Figures, Judgement, NextAudit, OfClass, Sample, tells
 from nextlabel.problems.quality import Estimate
 from nextlabel.values.layout import ANY_OF
 
@@ -16,23 +16,20 @@ PATTERN = 2  # times a class is taken for another, from which on that is told
 JUST_SHOWN = 0.2  # the width of an interval from which on a figure has hardly come to be shown
 EARLY = 10  # labels of the control set, from which on a range is told, however wide
 PAYS = 0.97  # with less on what is left an audit for 95 % takes thousands of labels
+SKIPPED = 2.5  # percent of an audit's labels, half of its risk
 SAVES_HALF = 261  # tasks left, from which on a first audit without a wrong label asks people for half of them at most
 JUDGED_BY = 30  # labels that tell about how much is right of what is left
-# Labels of the part that it tests that a project's first audit takes, with a chance of one half and of nine tenths, by
-# the percent that are wrong, in a pool without end (docs/certificate.md).
-TAKES = {1: (150, 306), 2: (306, 671), 3: (809, 1835)}
-MANY = 10  # times as many tasks as an audit takes labels: it takes about as many of them as in a pool without end
 HEADER = ("Class", "Labels", "Share of the texts", "Recall", "F1")
 
 
-def sentences(judgement: Judgement, first: int = 0, *, project: int, audit: FirstAudit) -> list[str]:
+def sentences(judgement: Judgement, first: int = 0, *, project: int) -> list[str]:
     """What the control set of a project says of a version, the most important first; nothing without a control set. So
-    many `first` texts of the set are labelled before all else, and an `audit` would be of the tasks left."""
+    many `first` texts of the set are labelled before all else."""
     if not judgement.control_share:
         return []
     asked = each(judgement)
     # Why there is none is said once.
-    paragraphs = dict.fromkeys(tuple(_of_version(one, first, project, audit)) for one in asked)
+    paragraphs = dict.fromkeys(tuple(_of_version(one, first)) for one in asked)
     return [*chain.from_iterable(paragraphs), *_of_sample(judgement.sample), *_of_holdout(judgement, first, project)]
 
 
@@ -55,7 +52,9 @@ def _why_unknown(judgement: Judgement) -> str:
         return "the project has no control set"
     if judgement.figures is None:
         return judgement.why
-    return f"{judgement.sample.answered or 'none'} of {_texts(judgement.sample.texts)} of the control set have a label"
+    sample = judgement.sample
+    has = "have" if sample.answered > 1 else "has"
+    return f"{sample.answered or 'none'} of {_texts(sample.texts)} of the control set {has} a label"
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def each(judgement: Judgement) -> tuple[Judgement, ...]:
     return judgement.questions or (judgement,)
 
 
-def _of_version(judgement: Judgement, first: int, project: int, audit: FirstAudit) -> Iterator[str]:
+def _of_version(judgement: Judgement, first: int) -> Iterator[str]:
     figures, sample = judgement.figures, judgement.sample
     if figures is None:
         yield f"Nothing can be said of a version yet: {judgement.why}."
@@ -110,8 +109,6 @@ def _of_version(judgement: Judgement, first: int, project: int, audit: FirstAudi
     yield f"{judgement.order}{about}, judged by {sample.answered or 'none'} of {drawn}:"
     yield f"New texts like these{all_at_once}: {_right(figures.accuracy, _more(judgement.more, judgement, first))}."
     yield f"The machine's labels on what is left: {_left(judgement)}."
-    if worth_it := worth_an_audit(judgement, project, audit):
-        yield f"So much may be certified by an audit: {worth_it}."
     yield f"Macro-F1: {_macro_f1(figures.macro_f1, judgement, first)}."
     if figures.error:
         yield f"Mean error: {_error(figures.error, len(figures.classes))}."
@@ -175,30 +172,23 @@ def _left(judgement: Judgement) -> str:
 
 
 def worth_an_audit(
-    judgement: Judgement, project: int, audit: FirstAudit, least: float = PAYS, done: Collection[str] = ()
+    judgement: Judgement, project: int, audit: NextAudit, least: float = PAYS, done: Collection[str] = ()
 ) -> str:
     """What an audit takes, and the command that says it whole; of a form of the first question that is worth it: the
     `least` share or more is right of what is left, and it is none of those `done`. Empty where there is none, or where
     so few tasks are left that people might label more than half of them though no label were wrong."""
-    for one in each(judgement) if audit.tasks >= SAVES_HALF else ():
+    saves_half = audit.tasks >= max(SAVES_HALF, 2 * audit.without_error)
+    for one in each(judgement) if saves_half else ():
         right = None if one.question in done else one.left
         if right is not None and right.value is not None and right.value >= least and right.examples >= JUDGED_BY:
             question = f" --question {quote(one.question)}" if one.question else ""
             command = f"`nextlabel certificate start --project {project} --dry-run{question}`"
-            return f"{command} says how many labels it takes; {_takes(audit, right.value)}"
+            takes = (
+                f"about {audit.without_error} if none that it tests is wrong, and more if any is; what is skipped or "
+            )
+            takes += f"given an ignored label counts as wrong where that is more than {SKIPPED} % of them"
+            return f"{command} says how many labels it takes: {takes}"
     return ""
-
-
-def _takes(audit: FirstAudit, right: float) -> str:
-    """What a first audit takes if no label that it tests is wrong, or as many as of what is left."""
-    wrong = math.ceil(round(100 * (1 - right), 6))
-    takes = "many more, if it succeeds at all,"
-    if wrong in TAKES:
-        half, most = (round(labels / audit.share) for labels in TAKES[wrong])
-        known = f"about {half} or {most} (with a chance of one half or nine tenths)"
-        takes = known if audit.tasks >= MANY * most else "more"
-    as_here = f", and {takes} if {wrong} % are, as of what is left" if wrong else ""
-    return f"a project's first one takes about {audit.without_error} if no label that it tests is wrong{as_here}"
 
 
 def _macro_f1(macro_f1: Estimate, judgement: Judgement, first: int) -> str:

@@ -7,7 +7,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -114,20 +115,50 @@ def _certifying(most: int, level: float, risk: float) -> Bools:
     return np.asarray(log_e_Kn.T + math.log(level) >= 0)
 
 
+def labels_to_allow(
+    confidences_N: Array, wrong_share: float, level: float, risk: float, chances: Sequence[float]
+) -> list[int | None]:
+    """The least number of labels with which an audit of tasks with these confidences certifies the part that it then
+    tests first, if such a share of that is wrong, with each of these chances; None: not with 2,000. The more labels an
+    audit may take the smaller is that part, so a larger number may have a smaller chance."""
+    tasks, sizes = len(confidences_N), [part.size for part in audit.parts_of(confidences_N)]
+    found: list[int | None] = [None] * len(chances)
+
+    def tested_first(most: int) -> int:
+        return sizes[audit.tested_first(sizes, most, level, risk)]
+
+    for size, plans in groupby(range(1, min(tasks, LOOKED_AT) + 1), tested_first):
+        mosts = list(plans)
+        takes = labels_for(tasks, size, wrong_in(size, wrong_share), level, risk, chances, mosts[-1])
+        found = [least or (labels and max(labels, mosts[0])) for least, labels in zip(found, takes, strict=True)]
+        if all(found):
+            break
+    return found
+
+
 def labels_for(
-    tasks: int, size: int, wrong: int, level: float, risk: float, chances: Sequence[float]
+    tasks: int, size: int, wrong: int, level: float, risk: float, chances: Sequence[float], most: int = LOOKED_AT
 ) -> list[int | None]:
     """After how many labels of so many tasks, drawn at random, a part of this size of which so many are wrong is
-    certified, with each of these chances; None: not by the 2,000th. By 200 plays, the same ones each time."""
+    certified, with each of these chances; None: not by the `most`-th. By 200 plays, the same ones each time."""
     kinds_N = np.zeros(tasks, dtype=np.int8)  # outside the part,
     kinds_N[:size], kinds_N[:wrong] = 1, 2  # in it and right, in it and wrong
-    rng, most, firsts = np.random.default_rng([tasks, size, wrong]), min(tasks, LOOKED_AT), []
-    for _ in range(0, DRAWS, CHUNK):
-        drawn_Sn = rng.permuted(np.tile(kinds_N, (CHUNK, 1)), axis=1)[:, :most]
-        log_e_Sn = audit.log_e(drawn_Sn == 2, size, risk, drawn_Sn > 0)
-        firsts.append(_first_certified(log_e_Sn >= -math.log(level)))
-    after = np.quantile(np.concatenate(firsts), chances, method="higher").tolist()
+    drawn_Sn = kinds_N[_plays(tasks, max(most, LOOKED_AT))[:, :most]]
+    log_e_Sn = audit.log_e(drawn_Sn == 2, size, risk, drawn_Sn > 0)
+    after = np.quantile(_first_certified(log_e_Sn >= -math.log(level)), chances, method="higher").tolist()
     return [None if math.isinf(labels) else int(labels) for labels in after]
+
+
+@lru_cache(maxsize=1)
+def _plays(tasks: int, most: int) -> Ints:
+    """The first ones of so many tasks in 200 orders."""
+    rng = np.random.default_rng(tasks)
+    return np.array([rng.permutation(tasks)[:most] for _ in range(DRAWS)])
+
+
+def wrong_in(size: int, share: float) -> int:
+    """How many tasks of a part are such a share of it, or just above."""
+    return math.ceil(round(share * size, 6))
 
 
 def _first_certified(certified_Sn: Bools) -> Array:

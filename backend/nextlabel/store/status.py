@@ -121,13 +121,14 @@ class BaseModelStatus:
 class CertificateStatus:
     """How far the `audit` of this number is by the labels of now: of `most` tasks that it asks for so many `labels`
     count, and so many more tasks were `skipped`; `certified` are the tasks that its certificate is about. Once the
-    audit has ended, the `claim` is what that says, empty where it certifies nothing, and so many labels are `wrong`."""
+    audit has ended, the `claim` is what that says, empty where it certifies nothing, and so many labels are `wrong`;
+    None while that is not told."""
 
     audit: int = 0
     claim: str = ""
     labels: int = 0
     most: int = 0
-    wrong: int = 0
+    wrong: int | None = None
     skipped: int = 0
     certified: int = 0
 

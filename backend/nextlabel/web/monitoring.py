@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from nextlabel import __version__
 from nextlabel.problems.advice import KEYS
+from nextlabel.problems.helping import change_at_most
 from nextlabel.problems.intervals import Interval
 from nextlabel.problems.judgement import tells
 from nextlabel.problems.quality import Estimate
@@ -46,7 +47,7 @@ OTHER_GAUGES: Mapping[str, str] = MappingProxyType(
         "fit_failures_in_a_row": "Failed fits since the last one that came to its end",
         "audit_running": "1 while an audit has the queue for itself, else 0",
         "audit_labels": "Labels of the last audit that count, unless it was given up",
-        "audit_wrong": "Those of them that are others than the machine's; 0 while the audit runs",
+        "audit_wrong": "Those of them that are others than the machine's; none while the audit runs",
         "audit_certified": "Tasks that the last audit certifies by the labels of now",
         "switch_seconds": "From the start of publishing to the last switch of the queue",
         "trainer_timestamp_seconds": "When a trainer last said something of the project, in seconds since 1970",
@@ -176,7 +177,8 @@ class _TrainerCollector(Collector):
         yield Sample("fit_failures_in_a_row", fit.failures_in_a_row)
         yield Sample("audit_running", self._audits.runs(project))
         audit = self._board.certificate(project)
-        yield from starmap(Sample, zip(AUDIT, (audit.labels, audit.wrong, audit.certified), strict=True))
+        values = (audit.labels, audit.wrong, audit.certified)
+        yield from (Sample(name, value) for name, value in zip(AUDIT, values, strict=True) if value is not None)
         yield Sample("switch_seconds", queue.publish_seconds)
         if seen := max(queue.at, fit.at):
             yield Sample("trainer_timestamp_seconds", seen)
@@ -242,7 +244,7 @@ class _TrainerCollector(Collector):
             found.measured.error,
             float(found.measured.helps),
             found.forecast.gain,
-            None if changed is None else changed / 2,
+            None if changed is None else change_at_most(changed),
             found.at,
         )
         if found.at:

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 from nextlabel.errors import BadAuditError, RefusedConfigError, without_password
 from nextlabel.labelstudio import notices
-from nextlabel.learning.audit import first_audit
 from nextlabel.problems import helping_words, quality_words
 from nextlabel.problems.history import Point
 from nextlabel.problems.judgement import WIDE, Judgement
@@ -286,9 +285,7 @@ def _needed(labels: int, judgement: Judgement, first: int) -> Json | None:
 
 
 def _quality(judgement: Judgement, project: int, first: int) -> Json | None:
-    said = quality_words.sentences(
-        judgement, first, project=project, audit=first_audit(services().board.queue(project).left)
-    )
+    said = quality_words.sentences(judgement, first, project=project)
     if not said:
         return None
     figures = judgement.figures
