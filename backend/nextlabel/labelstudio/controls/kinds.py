@@ -20,5 +20,10 @@ OTHERS: Mapping[str, str] = {
     "Ranker": "asks for an order",
     "ReactCode": "asks what its own code asks",
 }
-REGIONS = "marks regions"  # all others that point to something, such as <Labels>
-NO_QUESTIONS = ("Filter",)  # of those none asks anything
+REGIONS = ("Labels", "Rectangle", "Ellipse", "Polygon", "KeyPoint", "Brush", "Magicwand", "Vector", "BitMask")
+NO_QUESTIONS = ("Filter",)  # of those that point to something none asks anything
+
+
+def asks(tag: str) -> str:
+    """What a control that is not served asks for; a new one of Label Studio is not known."""
+    return OTHERS.get(tag, "marks regions" if tag.endswith(REGIONS) else "is not known here")
