@@ -30,8 +30,10 @@ from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.simulation.datasets.exports import HELD_IN
+from nextlabel.simulation.datasets.forms import STEPS
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, Layout, decoded, encoded, unasked
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Layout, decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 
 
@@ -47,6 +49,9 @@ def test_a_control_is_a_question_of_its_kind(
     config = config_of(xml)
     assert [(control.kind, control.labels) for control in config.asked] == [(kind, labels)]
     assert isinstance(config.question, SingleChoice if kind == ONE_OF else Form)
+    # Exports are replayed by the same entry.
+    [control] = config.asked
+    assert (HELD_IN[control.item_type], control.item_type in STEPS) == (control.key, kind == ORDERED)
 
 
 @pytest.mark.parametrize(("xml", "kind", "labels", "value"), CONTROLS.values(), ids=CONTROLS)

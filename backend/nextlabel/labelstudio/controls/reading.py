@@ -40,8 +40,8 @@ def read(
                 if element in unseen:
                     raise RefusedConfigError(UNSEEN.format(element.tag, element.get("name", "")))
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
-                control = KINDS[element.tag](element, names)
-                written = conditions(element, parents, asking)
+                kind, written = KINDS[element.tag], conditions(element, parents, asking)
+                control = replace(kind.read(element, names), item_type=kind.item_type, key=kind.key)
                 served.append(replace(control, conditions=written, written=written))
             except RefusedConfigError as error:
                 others.append(str(error))

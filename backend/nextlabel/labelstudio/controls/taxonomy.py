@@ -45,8 +45,6 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         target(control, texts),
         kind,
         tuple(labels),
-        "taxonomy",
-        "taxonomy",
         shown_as=shown_as,
         stored=labels,
         most=most if most > 1 else 0,
