@@ -293,3 +293,29 @@ def test_a_list_is_seen_with_a_ranker_alone(editor: Editor) -> None:
     editor.page.wait_for_selector("text=The words of text")
     assert not editor.page.is_visible("text=The words of an item")
     assert parse_label_config(view(*shown), NEW).fields == ("text",)
+
+
+def test_what_a_rule_of_a_class_or_an_id_hides_nobody_sees(editor: Editor) -> None:
+    question = tags("Choices", 'name="q"', "a", "b")
+
+    def around(attribute: str, name: str) -> str:
+        hidden = tags("Choices", f'name="{name}" choice="multiple"', f"tick {name}", "x")
+        return f"<View {attribute}>{hidden}</View>"
+
+    hidden = around('className="box gone"', "one") + around('idAttr="away"', "two")
+    rules = "<Style>.other, .gone { display: none } #away{visibility:hidden}</Style>"
+    xml = view(text("text"), rules, question, hidden, around('className="box"', "three"))
+    editor.open(xml)
+    editor.page.wait_for_selector("text=tick three")
+    for name in ("one", "two"):
+        editor.page.wait_for_selector(f"text=tick {name}", state="hidden")
+    assert [control.name for control in parse_label_config(xml, NEW).asked] == ["q", "three"]
+
+
+def test_a_default_value_of_a_number_is_submitted_untouched_and_of_stars_there_is_none(editor: Editor) -> None:
+    number = tags("Number", 'name="n" min="0" max="4" defaultValue="2"')
+    xml = view(text("text"), number, tags("Rating", 'name="r" defaultValue="2"'))
+    task = editor.open(xml)
+    editor.page.wait_for_selector("text=The words of text")
+    assert items(editor.submit(task)["result"]) == {"n": ("text", "number", {"number": 2})}
+    assert len(parse_label_config(xml, NEW).odd) == 1

@@ -25,6 +25,7 @@ from helpers.waiting import wait_until
 from nextlabel.errors import RefusedConfigError
 from nextlabel.lab.sandbox import PLAIN_ORDER, LocalBackend, LocalStudio
 from nextlabel.labelstudio.client import LabelStudioClient
+from nextlabel.labelstudio.config import parse_label_config
 from nextlabel.labelstudio.connection import (
     Credentials,
     connect,
@@ -32,8 +33,9 @@ from nextlabel.labelstudio.connection import (
     what_is_read,
 )
 from nextlabel.labelstudio.doctor import Finding, examine
+from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.status import QueueStatus, StatusBoard
-from nextlabel.values.options import LATEST
+from nextlabel.values.options import LATEST, ProjectOptions
 from nextlabel.values.versions import Card
 from nextlabel.versions.registry import Registry
 
@@ -275,6 +277,33 @@ def test_two_mails_that_differ_in_the_depth_are_two_texts(project: MakeProject, 
     assert here.settled().unreadable == 0
     wait_until(lambda: len(studio.our_predictions(here.id)) == 8, "a queue")
     assert len({prediction.score for prediction in studio.our_predictions(here.id)}) == 8
+
+
+def test_what_was_moved_from_another_project_is_no_answer_to_a_question_that_is_asked_here_alone(
+    studio: LabelStudioClient, label_studio: LocalStudio
+) -> None:
+    tags = '<Choices name="tags" toName="text" choice="multiple"><Choice value="rude"/><Choice value="long"/></Choices>'
+    form = xml().replace("</View>", f"{tags}</View>")
+    config = parse_label_config(form, ProjectOptions(defaults=LATEST))
+
+    def answers(project: int) -> list[str]:
+        read = (read_task(config, task) for page in studio.tasks_after(project, 0) for task in page)
+        return [vote.label for row in read for vote in row.votes]
+
+    here, there = studio.create_project("here", form), studio.create_project("there", form)
+    studio.import_tasks(here, [{"data": {"text": text_of(0)}}])
+    [[task]] = studio.tasks_after(here, 0)
+    studio.annotate(task["id"], answer(["pos"]), lead_time_s=3.2)
+    assert answers(here) == ['{"label":["pos"],"tags":[]}']
+    url, token = (
+        f"{label_studio.url}/api/projects/{here}/export",
+        {"Authorization": f"Token {label_studio.login.token}"},
+    )
+    export = httpx.get(url, params={"exportType": "JSON"}, headers=token, timeout=60).raise_for_status().json()
+    studio.import_tasks(there, export)
+    [[moved]] = studio.tasks_after(there, 0)
+    assert moved["annotations"][0]["lead_time"] == 3.2, "as if it had been submitted there"
+    assert answers(there) == ['{"label":["pos"]}']
 
 
 # What is said

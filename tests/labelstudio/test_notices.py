@@ -25,7 +25,7 @@ from nextlabel.labelstudio.tasks import read_task
 from nextlabel.store.pool import Pool
 from nextlabel.store.state import SyncState
 from nextlabel.values.counting import HeldOut
-from nextlabel.values.layout import ANY_OF, ONE_OF
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED
 from nextlabel.values.options import LATEST, NO_OPTIONS, ProjectOptions
 from nextlabel.values.survey import Copies, Survey, UnknownWords
 
@@ -431,6 +431,8 @@ def test_of_a_form_that_has_changed_it_is_said_what_is_known_and_how_earlier_ans
         "nothing of the others, as only one could be chosen. Earlier answers to 'r' with one label count; those with "
         "several, or none, do not."
     )
+    said = notices.form_changed("nextlabel-2-x", ("a",), (), (), {"stars": ORDERED})
+    assert "The scale of 'stars' has other ends now: an earlier answer counts as the same number" in said.text
     said = notices.form_changed("nextlabel-2-x", (), (), ("a",), {})
     assert said.text == f"{of}as nextlabel-2-x has it, which knows no label of the form."
 

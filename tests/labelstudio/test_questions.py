@@ -30,8 +30,10 @@ from nextlabel.labelstudio.predictions import can_show, to_prediction
 from nextlabel.labelstudio.tasks import result_of, to_vote, why_no_vote
 from nextlabel.problems.form import Form
 from nextlabel.problems.single_choice import SingleChoice
+from nextlabel.simulation.datasets.exports import HELD_IN
+from nextlabel.simulation.datasets.forms import STEPS
 from nextlabel.values.labels import Vote
-from nextlabel.values.layout import ANY_OF, ONE_OF, Layout, decoded, encoded, unasked
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Layout, decoded, encoded, unasked
 from nextlabel.values.options import LATEST, ProjectOptions
 
 
@@ -47,6 +49,9 @@ def test_a_control_is_a_question_of_its_kind(
     config = config_of(xml)
     assert [(control.kind, control.labels) for control in config.asked] == [(kind, labels)]
     assert isinstance(config.question, SingleChoice if kind == ONE_OF else Form)
+    # Exports are replayed by the same entry.
+    [control] = config.asked
+    assert (HELD_IN[control.item_type], control.item_type in STEPS) == (control.key, kind == ORDERED)
 
 
 @pytest.mark.parametrize(("xml", "kind", "labels", "value"), CONTROLS.values(), ids=CONTROLS)
@@ -128,6 +133,7 @@ def test_nothing_ticked_is_an_answer_and_nothing_chosen_of_one_is_none() -> None
 
 
 IMPORTED = {"lead_time": None}
+MOVED = {"lead_time": 3.2, "import_id": 17}  # as of what Label Studio has exported from another project
 
 
 def test_what_an_import_does_not_hold_says_nothing_and_an_empty_list_is_none() -> None:
@@ -135,8 +141,9 @@ def test_what_an_import_does_not_hold_says_nothing_and_an_empty_list_is_none() -
     none: dict[str, dict[str, Any]] = {"tones": {"choices": []}, "tree": {"taxonomy": []}}
     topic = annotation(config, topic={"choices": ["news"]})
     told = annotation(config, topic={"choices": ["news"]}, **none)
-    said = {"topic": ("news",), "tones": (), "tree": ()}
-    for given, expected in ((topic | IMPORTED, {"topic": ("news",)}), (told | IMPORTED, said), (topic, said)):
+    said, alone = {"topic": ("news",), "tones": (), "tree": ()}, {"topic": ("news",)}
+    imported = ((given | how, what) for how in (IMPORTED, MOVED) for given, what in ((topic, alone), (told, said)))
+    for given, expected in (*imported, (topic, said), (topic | {"import_id": None}, said)):
         vote = to_vote(config, given)
         assert vote is not None
         assert decoded(vote.label) == expected
@@ -144,9 +151,9 @@ def test_what_an_import_does_not_hold_says_nothing_and_an_empty_list_is_none() -
     nothing = annotation(config) | IMPORTED
     assert (to_vote(config, nothing), why_no_vote(config, nothing)) == (None, "nothing is chosen")
     # Where nothing else is asked, who hands in nothing says none.
-    alone = config_of(TONES)
-    for given in (annotation(alone), annotation(alone, tones={"choices": []})):
-        vote = to_vote(alone, given | IMPORTED)
+    tones = config_of(TONES)
+    for given in (annotation(tones), annotation(tones, tones={"choices": []})):
+        vote = to_vote(tones, given | IMPORTED)
         assert vote is not None
         assert decoded(vote.label) == {"tones": ()}
     one = config_of(TOPIC)
@@ -594,8 +601,9 @@ def test_what_follows_stars_is_never_shown_and_nobody_says_none_of_it() -> None:
     for follow_up in (which, which.replace('whenChoiceValue="4"', "")):
         config = config_of(stars, follow_up)
         assert answers_of(config, topic={"rating": 4}) == {"topic": ("4",)}
-        assert " is never shown: something may follow" in config.odd[0]
-        assert config.odd[1:] == (UNCLEAR.format("which", NONE_UNCLEAR),)
+        [said] = config.odd
+        assert " is never shown: something may follow" in said
+        assert said.endswith("Let it follow one, or take the condition out.")
         probs_C = np.array([0, 0, 0, 1, 0, 0.9, 0.9])
         [item] = to_prediction(config, config.labels, probs_C, 0.5, "v", layout=config.question.layout)["result"]
         assert item["value"] == {"rating": 4}
@@ -809,6 +817,44 @@ def test_what_a_style_hides_is_no_question_as_nobody_answers_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("rules", "around"),
+    [
+        (".hide { display: none }", 'className="box hide"'),
+        ("/* {} */ .other, .hide{display:none !important;} .shown{display:flex}", 'className="hide"'),
+        ("#gone{color:red; visibility : hidden}", 'idAttr="gone"'),
+    ],
+)
+def test_what_a_rule_of_a_style_hides_is_no_question_either(rules: str, around: str) -> None:
+    hidden = view(text("text"), f"<Style>{rules}</Style>", TOPIC, f"<View {around}>{TONES}</View>")
+    config = parse_label_config(hidden, NEW)
+    assert (config.labels, config.odd) == (("news", "sport"), ())
+    assert "is hidden by a style" in config.unlearned[0]
+    shown = hidden.replace(around, 'className="shown"')
+    assert len(parse_label_config(shown, NEW).asked) == 2
+    assert added_questions(hidden, shown, NEW) == ["tones"], "who saw it before cannot be told"
+
+
+@pytest.mark.parametrize(
+    "rule", ["View .hide{display:none}", "@media print{.hide{display:none}}", ".a.hide{display:none}"]
+)
+def test_what_a_rule_may_hide_that_cannot_be_judged_is_said(rule: str) -> None:
+    xml = view(
+        text("text"), f"<Style>{rule} .hide{{color:red}}</Style>", TOPIC, f'<View className="hide">{TONES}</View>'
+    )
+    config = parse_label_config(xml, NEW)
+    [said] = config.odd
+    assert said.startswith("<Style> hides ")
+    assert "hide'" in said
+    assert len(config.asked) == 2
+    assert parse_label_config(xml.replace("display:none", "display:block"), NEW).odd == ()
+
+
+def test_of_two_rules_for_one_class_the_last_one_counts() -> None:
+    rules = "<Style>.hide{display:none} .hide{display:block}</Style>"
+    assert len(config_of(TOPIC, f'{rules}<View className="hide">{TONES}</View>').asked) == 2
+
+
 LEADS = 'visibleWhen="choice-selected" whenTagName="{}"'
 LED = tags("Choices", f'name="led" {LEADS}', "x", "y")
 
@@ -854,7 +900,14 @@ REFUSED = {
     ),
     "endless numbers": (tags("Number", 'name="n" min="0" max="Infinity"'), 'max="Infinity"> is no number'),
     "numbers too fine": (tags("Number", 'name="n" min="0" max="1" step="1e-99"'), 'step="1e-99"> is no number'),
-    "a tree from elsewhere": ('<Taxonomy name="t" toName="text" apiUrl="https://x"/>', "List them as <Choice>"),
+    "a tree from elsewhere": (
+        '<Taxonomy name="t" toName="text" apiUrl="https://x"/>',
+        "or add a control with such tags",
+    ),
+    "a tree with too many labels": (
+        tags("Taxonomy", 'name="t"', *map(str, range(1001))),
+        "Add a <Choices> or a <Taxonomy> with the upper levels beside it to have these learnt; it can stay as it is.",
+    ),
     "a tree that marks regions": (TREE.format('labeling="true"'), "labels parts of a task"),
     "what nobody sees": (f'<View style="Display : none">{TOPIC}</View>', "take the style away"),
     "two texts to compare, with a blank": (
@@ -988,7 +1041,7 @@ LOOKS = {
     "Choice": 'hint="h" hotkey="1" html="&lt;b&gt;x&lt;/b&gt;" color="red" background="red" style="color: red"',
     "Taxonomy": ('placeholder="p" minWidth="1px" maxWidth="9px" showFullPath="true" pathSeparator=" > " legacy="true"'),
     "Rating": 'required="true" defaultValue="2" size="small" icon="heart" hotkey="r"',
-    "Number": 'required="true" defaultValue="2" slider="true" hotkey="n"',
+    "Number": 'required="true" slider="true" hotkey="n"',
     "Text": (
         'saveTextResult="no" granularity="word" highlightColor="red" selectionEnabled="false" showLabels="false" '
         'inline="true" clickableLinks="true"'
@@ -1003,8 +1056,8 @@ def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
     for tag, attributes in LOOKS.items():
         changed = re.sub(f"<{tag} ", f"<{tag} {attributes} ", plain)
         assert changed != plain
-        assert parse_label_config(changed, NEW) == config
-        assert (config.unlearned, config.odd) == ((), ())
+        found = parse_label_config(changed, NEW)
+        assert (found, found.unlearned, found.too_many, found.odd) == (config, (), (), ())
     around = (
         f"<Style>.a {{color: red}}</Style><Collapse><Panel value='Read'>{plain}</Panel></Collapse>"
         '<Filter name="f" toName="topic" minlength="0"/><Shortcut alias="s" value="so"/>'
@@ -1012,6 +1065,13 @@ def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
     shown = parse_label_config(view(around), NEW)
     assert shown == config
     assert (shown.unlearned, shown.odd) == ((), ())
+
+
+def test_a_default_value_of_a_number_is_stored_untouched_which_is_said() -> None:
+    config = config_of(tags("Number", 'name="n" min="0" max="4" defaultValue="2"'))
+    assert config.labels == ("0", "1", "2", "3", "4")
+    [said] = config.odd
+    assert said.startswith('<Number name="n" defaultValue="2">: Label Studio\'s editor stores that as the answer')
 
 
 @pytest.mark.parametrize(
@@ -1024,6 +1084,7 @@ def test_what_changes_the_look_alone_changes_nothing_that_is_read() -> None:
         "ReactCode": "asks what its own code asks",
         "Labels": "marks regions",
         "Brush": "marks regions",
+        "CustomInterface": "is not known here",
     }.items(),
 )
 def test_what_asks_for_something_else_is_named_for_what_it_asks(tag: str, asks: str) -> None:
@@ -1094,8 +1155,10 @@ def test_of_too_many_labels_the_largest_question_is_named_as_not_learnt_and_the_
     few = parse_label_config(view(text("text"), TOPIC, tree), replace(NEW, ignored_labels=("leaf 1", "leaf 2")))
     assert len(few.labels) == MOST_LABELS
     many = tags("Choices", 'name="many" choice="multiple"', *(f"label {i}" for i in range(MOST_LABELS + 1)))
-    with pytest.raises(RefusedConfigError, match=f"have {MOST_LABELS + 1} labels, {MOST_LABELS} at most"):
+    with pytest.raises(RefusedConfigError, match=f"have {MOST_LABELS + 1} labels, {MOST_LABELS} at most") as refusal:
         config_of(many)
+    assert "add a <Choices> or a <Taxonomy> with the upper levels" in str(refusal.value)
+    assert config_of(many, TOPIC).labels == ("news", "sport"), "as is said"
 
 
 def test_options_weigh_questions_and_change_nothing_of_how_tasks_are_read() -> None:

@@ -124,6 +124,14 @@ def test_questions_of_another_kind_are_named_with_the_one_that_they_had() -> Non
     assert turned(("glad", "cross"), Layout((TONES,)), config_of(choices("tones", ("glad", "cross"))).question, "tones")
 
 
+@pytest.mark.parametrize(("most", "named"), [(10, {"stars": ORDERED}), (2, {"stars": ORDERED}), (3, {})])
+def test_a_scale_with_other_ends_is_named(most: int, named: dict[str, str]) -> None:
+    stars = f'<Rating name="stars" toName="text" maxRating="{most}"/>'
+    assert turned(VERSION.labels, VERSION, config_of(choices("topic", TOPIC), stars).question, "topic") == named
+    other = config_of(choices("topic", TOPIC), choices("stars", ("1", "2"))).question
+    assert turned(VERSION.labels, VERSION, other, "topic") == {}, "whose answers are none of it"
+
+
 def test_what_an_answer_says_is_read_in_the_rows_that_there_are() -> None:
     found = rows(config_of(choices("tones", ("glad", "odd"), MULTIPLE), choices("topic", ("food", "sea", "town"))))
     assert found is not None

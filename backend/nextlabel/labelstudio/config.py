@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from xml.etree.ElementTree import Element, ParseError, tostring
@@ -12,7 +12,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls import reading
+from nextlabel.labelstudio.controls import reading, styles
+from nextlabel.labelstudio.controls.conditions import is_never_shown, names_asking
 from nextlabel.labelstudio.controls.oddities import odd
 from nextlabel.labelstudio.controls.results import CHOICES
 from nextlabel.labelstudio.controls.tag import ControlTag, Shown
@@ -48,7 +49,7 @@ NONE_UNCLEAR = ", and nothing ticked says nothing"
 FROM_THE_BEGINNING = ""  # as a time, before all others
 NO_CHANGES: LabelChanges = {}
 READING = 2  # raised when tasks are read in another way than by the release before
-OF_FORMS = 3  # the same, where anything but one plain choice is asked
+OF_FORMS = 4  # the same, where anything but one plain choice is asked
 
 
 @dataclass(frozen=True)
@@ -259,15 +260,19 @@ def parse_label_config(xml: str, options: ProjectOptions = NO_OPTIONS) -> LabelC
         changes=options.label_changes,
         unlearned=(*others, *too_many, *texts.around),
         too_many=too_many,
-        odd=(*odd(root), *(_unclear(control) for control in controls if not control.guessable)),
+        odd=(*odd(root), *_unclear(root, controls)),
         named=tuple(filter(None, (element.get("name") for element in root.iter()))),
         hold_out=_hold_out_of(options),
         counting=options.counting,
     )
 
 
-def _unclear(control: ControlTag) -> str:
-    return UNCLEAR.format(control.name, NONE_UNCLEAR if control.kind == ANY_OF else "")
+def _unclear(root: Element, controls: Iterable[ControlTag]) -> Iterator[str]:
+    """Of what is never shown `odd` says so."""
+    asking = names_asking(root)
+    for control in controls:
+        if not (control.guessable or is_never_shown(control, asking)):
+            yield UNCLEAR.format(control.name, NONE_UNCLEAR if control.kind == ANY_OF else "")
 
 
 def _digest(known: tuple[object, ...]) -> str:
@@ -392,7 +397,8 @@ def form_of(
     if len(form.labels) > MOST_LABELS:
         raise RefusedConfigError(
             f"The questions of the labelling config have {len(form.labels)} labels, {MOST_LABELS} at most together. "
-            "Ignore some with `nextlabel connect --project ID --ignore-label LABEL`, or take leaves alone (leafsOnly)."
+            "Ignore some with `nextlabel connect --project ID --ignore-label LABEL`, or add a <Choices> or a "
+            "<Taxonomy> with the upper levels, or the most frequent labels, beside it; it can stay as it is."
         )
     return form
 
@@ -420,6 +426,7 @@ def _parse_xml(xml: str) -> Element:
     _require_shallow(root)
     for element in list(root.iter()):
         _as_the_editor_reads(element)
+    styles.inline(root)
     return root
 
 

@@ -20,7 +20,7 @@ from nextlabel.labelstudio.objects.fields import MISSING
 from nextlabel.labelstudio.tasks import HOLDOUT_WORDS, OTHER_QUESTION
 from nextlabel.problems.form import Form
 from nextlabel.values.counting import EVERYTHING, Counting
-from nextlabel.values.layout import ANY_OF, ONE_OF, decoded
+from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, decoded
 from nextlabel.values.options import ANY, OF_0_1_0, ProjectOptions
 from nextlabel.values.survey import (
     HALF,
@@ -40,10 +40,11 @@ from nextlabel.values.survey import (
 CONNECT = "nextlabel connect"
 MOST = 0.5  # a share of the tasks of which something is so
 SOME = 0.1  # below, it is an oddity of some texts
-TURNED = (  # by whether any labels could be given before
-    "An earlier answer to {!r} says yes to its label and nothing of the others, as only one could be chosen.",
-    "Earlier answers to {!r} with one label count; those with several, or none, do not.",
-)
+TURNED = {  # by the kind of before
+    ONE_OF: "An earlier answer to {!r} says yes to its label and nothing of the others, as only one could be chosen.",
+    ANY_OF: "Earlier answers to {!r} with one label count; those with several, or none, do not.",
+    ORDERED: "The scale of {!r} has other ends now: an earlier answer counts as the same number, whatever that meant.",
+}
 NAMED = 5  # different details in one sentence
 
 
@@ -656,7 +657,7 @@ def form_changed(
     ]
     goes = " and ".join(filter(None, known)) or f"as {version} has it, which knows no label of the form"
     unknown = f" Nothing is known yet of {_first(missing)}." if missing and (kept or begun) else ""
-    unknown += "".join(f" {TURNED[kind == ANY_OF].format(name)}" for name, kind in turned.items())
+    unknown += "".join(f" {TURNED[kind].format(name)}" for name, kind in turned.items())
     return Notice(
         "The form has changed",
         f"The form asks for other labels than {version} was fitted on; a new version is fitted on all answers that "

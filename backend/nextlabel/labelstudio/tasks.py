@@ -91,18 +91,24 @@ def _answers(config: LabelConfig, annotation: Mapping[str, Any], when: str) -> A
     """What is answered to each question of a form. One of which any labels may be given, and that the person saw then,
     is answered with none where there is nothing: Label Studio's editor stores no item for that, and submits nothing
     where something is required. But where there is something that cannot be read, or that answers another form, nothing
-    ticked says nothing. In what was imported with answers to other questions it says nothing either: an empty list
-    does. What the person did not see is not answered: of some controls Label Studio stores a guess or a default value
-    even then."""
+    ticked says nothing. In what a script or an import has answered to other questions it says nothing either: an empty
+    list does. What the person did not see is not answered: of some controls Label Studio stores a guess or a default
+    value even then."""
     given, found = _given_to(config, annotation), results.names_of(annotation.get("result"))
     unclear = {name for name in config.spellings if name in found and not _is_known(config, name, given.get(name))}
     seen = config.seen({name: _meant(config, name, labels) for name, labels in given.items()}, unclear)
     answers = {name: labels for name, labels in given.items() if seen[name] is not False}
-    if config.strange(found) or not (is_by_hand(annotation) or (len(config.asked) == 1 and not found)):
+    if config.strange(found) or not (_saw_the_form(annotation) or (len(config.asked) == 1 and not found)):
         return answers
     may_be_none = (control.name for control in config.asked if control.kind == ANY_OF and not control.required)
     unmarked = (name for name in may_be_none if name not in found)
     return {**answers, **{name: () for name in unmarked if seen[name] and when >= config.since.get(name, "")}}
+
+
+def _saw_the_form(annotation: Mapping[str, Any]) -> bool:
+    """Whether a person submitted it in this project's editor. An import keeps how long that took elsewhere, and by what
+    id it was known there: what was asked there nobody knows."""
+    return is_by_hand(annotation) and annotation.get("import_id") is None
 
 
 def _meant(config: LabelConfig, question: str, labels: Sequence[str]) -> tuple[str, ...]:
@@ -204,6 +210,7 @@ TASK_FIELDS = (
     "created_at",
     "completed_by",
     "lead_time",
+    "import_id",
 )
 
 

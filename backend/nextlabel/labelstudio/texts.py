@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
 from nextlabel.labelstudio.controls.conditions import may_hide
-from nextlabel.labelstudio.controls.tag import is_hidden, repeated
+from nextlabel.labelstudio.controls.styles import hides
+from nextlabel.labelstudio.controls.tag import repeated
 from nextlabel.labelstudio.objects.fields import Refusal, TextField, variables
 from nextlabel.labelstudio.objects.kinds import KINDS, TAGS, WITHOUT_WORDS, field_of
 
@@ -152,7 +153,7 @@ def _hidden(root: Element) -> set[Element]:
     """Texts inside of what is shown only sometimes, or never; a list is shown with a Ranker alone."""
     found: set[Element] = set()
     for view in root.iter():
-        if may_hide(view) or is_hidden(view):
+        if may_hide(view) or hides(view.get("style", "")):
             found |= {element for element in view.iter() if element.tag in KINDS}
     ranked = {name.strip() for ranker in root.iter("Ranker") for name in ranker.get("toName", "").split(",")}
     return found | {element for element in root.iter("List") if element.get("name") not in ranked}

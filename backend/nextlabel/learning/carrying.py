@@ -10,7 +10,7 @@ import numpy as np
 
 from nextlabel.problems.question import Question
 from nextlabel.values.arrays import Array, Bools
-from nextlabel.values.layout import ANY_OF, GUESSED, ONE_OF, Cut, Layout, asks
+from nextlabel.values.layout import ANY_OF, GUESSED, ONE_OF, ORDERED, Cut, Layout, asks
 from nextlabel.values.linear import Linear
 
 Renamed = Callable[[str, str], str | None]  # what a label is called now in a question of that name; None: it is gone
@@ -103,14 +103,21 @@ def carried(rows: Rows | None, question: Question) -> Carried:
 
 
 def turned(labels: tuple[str, ...], layout: Layout | None, question: Question, name: str) -> Mapping[str, str]:
-    """The questions that have another kind by now, with the one that they had when a version of these labels and
-    questions was fitted."""
+    """The questions whose earlier answers say something else by now, since one label or any number may be given, or
+    steps have other ends: with the kind that they had when a version of these labels and questions was fitted."""
     before, after = layout or _alone(NO_NAME, labels), question.layout or _alone(name, question.labels)
     pasts = {past.name: past for past in before.cuts}
     if layout is None and not any(cut.kind == ONE_OF and {*cut.labels} & {*labels} for cut in after.cuts):
         pasts = {cut.name: before.cuts[0] for cut in after.cuts if {*cut.labels} & {*labels}}
     both = ((cut, pasts.get(cut.name)) for cut in after.cuts)
-    return {cut.name: past.kind for cut, past in both if past is not None and past.kind != cut.kind}
+    return {cut.name: past.kind for cut, past in both if past is not None and _is_turned(past, cut)}
+
+
+def _is_turned(before: Cut, after: Cut) -> bool:
+    if ORDERED not in (before.kind, after.kind):
+        return before.kind != after.kind
+    ends = {(cut.labels[0], cut.labels[-1]) for cut in (before, after)}
+    return before.kind == after.kind and len(ends) > 1
 
 
 Past = tuple[Cut, slice] | None

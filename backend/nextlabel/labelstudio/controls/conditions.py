@@ -34,6 +34,16 @@ def conditions(
     return tuple(found)
 
 
+def names_asking(root: Element) -> set[str]:
+    """Of all by whose answers Label Studio's editor hides anything."""
+    return {element.get("name", "") for element in root.iter() if element.tag in ASKING}
+
+
+def is_never_shown(control: ControlTag, asking: Collection[str]) -> bool:
+    """Whether it waits for an answer to what the editor hides nothing by."""
+    return any(when and not when.unless and when.name not in asking for when in control.written)
+
+
 def _follows_nothing(element: Element, asking: Collection[str]) -> bool:
     """Whether it is always shown, as it is where nothing is chosen of what never has anything chosen."""
     when, name = element.get("visibleWhen"), element.get("whenTagName")

@@ -5,7 +5,17 @@ from xml.etree.ElementTree import Element
 
 from nextlabel.labelstudio.controls.choices import listed_twice
 from nextlabel.labelstudio.controls.conditions import ASKING, CHOSEN, HIDING, KINDS, NOT_CHOSEN
+from nextlabel.labelstudio.controls.styles import untold
 from nextlabel.labelstudio.controls.tag import repeated
+
+DEFAULT = (
+    '<Number name="{}" defaultValue="{}">: Label Studio\'s editor stores that as the answer of whoever does not touch '
+    "it. Take it out to have answers of people alone."
+)
+UNTOLD = (
+    "<Style> hides {!r}: whether a question is among that cannot be told here, and each is taken for shown. To hide "
+    'one, set style="display:none" on the <View> around it.'
+)
 
 
 def odd(root: Element) -> Iterator[str]:
@@ -18,6 +28,9 @@ def odd(root: Element) -> Iterator[str]:
             yield from _of_condition(element, named)
         if element.tag == "Choices":
             yield from _of_choices(element)
+        if element.tag == "Number" and element.get("defaultvalue"):
+            yield DEFAULT.format(element.get("name", ""), element.get("defaultvalue"))
+    yield from map(UNTOLD.format, untold(root))
 
 
 def _of_condition(element: Element, named: Mapping[str, Element]) -> Iterator[str]:
@@ -35,9 +48,10 @@ def _of_condition(element: Element, named: Mapping[str, Element]) -> Iterator[st
         yield from (f"{written} {words}" for words in _of_values(element, of))
     elif when == CHOSEN or element.get("whenChoiceValue") is None:
         shown = "never" if when == CHOSEN else "always"
+        instead = " Let it follow one, or take the condition out." if when == CHOSEN else ""
         yield (
             f'{written} whenTagName="{name}"> is {shown} shown: something may follow a <Choices> or a <Taxonomy>, and '
-            f"{name} is none."
+            f"{name} is none.{instead}"
         )
 
 

@@ -20,7 +20,7 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         )
     # Label Studio's editor names the control itself as what its items are about, which an import of predictions drops.
     # The first text does for both.
-    return ControlTag(control.get("name", ""), compared[0], ONE_OF, (LEFT, RIGHT), "pairwise", "selected", listed=False)
+    return ControlTag(control.get("name", ""), compared[0], ONE_OF, (LEFT, RIGHT), listed=False)
 
 
 def _instead(texts: Sequence[str]) -> str:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from nextlabel.errors import RefusedConfigError
-from nextlabel.labelstudio.controls.conditions import ASKING, conditions, in_stored_labels
-from nextlabel.labelstudio.controls.kinds import KINDS, NO_QUESTIONS, OTHERS, REGIONS
-from nextlabel.labelstudio.controls.tag import ControlTag, is_hidden, repeated
+from nextlabel.labelstudio.controls.conditions import conditions, in_stored_labels, names_asking
+from nextlabel.labelstudio.controls.kinds import KINDS, NO_QUESTIONS, OTHERS, asks
+from nextlabel.labelstudio.controls.styles import hides
+from nextlabel.labelstudio.controls.tag import ControlTag, repeated
 
 UNSEEN = (
     '<{} name="{}"> is hidden by a style: nobody answers it, and it is not learnt. To have it learnt, take the style '
@@ -26,9 +27,9 @@ def read(
     Raises `RefusedConfigError`, with what to change, when none can be served.
     """
     parents = {child: parent for parent in root.iter() for child in parent}
-    unseen = {element for view in root.iter("View") if is_hidden(view) for element in view.iter()}
+    unseen = {element for view in root.iter("View") if hides(view.get("style", "")) for element in view.iter()}
     inside = repeated(root)
-    asking = {element.get("name", "") for element in root.iter() if element.tag in ASKING}
+    asking = names_asking(root)
     served: list[ControlTag] = []
     others = ["<Repeater> asks about each item of a list: it is not learnt."] if inside else []
     for element in root.iter():
@@ -39,14 +40,13 @@ def read(
                 if element in unseen:
                     raise RefusedConfigError(UNSEEN.format(element.tag, element.get("name", "")))
                 names = texts if "," in element.get("toName", "") else (*texts, *beside)
-                control = KINDS[element.tag](element, names)
-                written = conditions(element, parents, asking)
+                kind, written = KINDS[element.tag], conditions(element, parents, asking)
+                control = replace(kind.read(element, names), item_type=kind.item_type, key=kind.key)
                 served.append(replace(control, conditions=written, written=written))
             except RefusedConfigError as error:
                 others.append(str(error))
         elif element.tag in OTHERS or (element.get("toName") and element.tag not in NO_QUESTIONS):
-            asks = OTHERS.get(element.tag, REGIONS)
-            others.append(f'<{element.tag} name="{element.get("name", "")}"> {asks}: it is not learnt.')
+            others.append(f'<{element.tag} name="{element.get("name", "")}"> {asks(element.tag)}: it is not learnt.')
     if not served:
         raise RefusedConfigError(_nothing_to_serve(others, texts))
     names = [control.name for control in served]

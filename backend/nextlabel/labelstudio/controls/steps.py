@@ -16,7 +16,7 @@ BESIDE = "Add a <Rating> or a <Choices> with few steps beside it to have it lear
 def read_rating(control: Element, texts: Sequence[str]) -> ControlTag:
     """Stars, from one on. Raises `RefusedConfigError`."""
     require_whole_task(control)
-    return _steps(control, texts, "rating", Decimal(1), _number(control, "maxRating", "5"), Decimal(1))
+    return _steps(control, texts, Decimal(1), _number(control, "maxRating", "5"), Decimal(1))
 
 
 def read_number(control: Element, texts: Sequence[str]) -> ControlTag:
@@ -29,7 +29,7 @@ def read_number(control: Element, texts: Sequence[str]) -> ControlTag:
         )
     lowest, highest = _number(control, "min"), _number(control, "max")
     apart = _number(control, "step", "1")
-    return _steps(control, texts, "number", lowest, highest, apart if apart > 0 else Decimal(1))
+    return _steps(control, texts, lowest, highest, apart if apart > 0 else Decimal(1))
 
 
 def _number(control: Element, attribute: str, otherwise: str = "") -> Decimal:
@@ -46,9 +46,7 @@ def _number(control: Element, attribute: str, otherwise: str = "") -> Decimal:
     )
 
 
-def _steps(
-    control: Element, texts: Sequence[str], kind: str, lowest: Decimal, highest: Decimal, apart: Decimal
-) -> ControlTag:
+def _steps(control: Element, texts: Sequence[str], lowest: Decimal, highest: Decimal, apart: Decimal) -> ControlTag:
     count = int((highest - lowest) // apart) + 1 if lowest <= highest else 0
     if not 2 <= count <= MOST:
         raise RefusedConfigError(
@@ -58,7 +56,7 @@ def _steps(
     numbers = [lowest + apart * place for place in range(count)]
     stored = {_written(number): int(number) if number == int(number) else float(number) for number in numbers}
     name, to_name = control.get("name", ""), target(control, texts)
-    return ControlTag(name, to_name, ORDERED, tuple(stored), kind, kind, listed=False, stored=stored)
+    return ControlTag(name, to_name, ORDERED, tuple(stored), listed=False, stored=stored)
 
 
 def _written(number: Decimal) -> str:

@@ -157,12 +157,6 @@ def without_alias(control: Element) -> str:
     return ' Take out alias="".' if any(choice.get("alias") == "" for choice in control.iter("Choice")) else ""
 
 
-def is_hidden(element: Element) -> bool:
-    """Whether its style keeps people from seeing it, with all that is in it."""
-    style = element.get("style", "").replace(" ", "").lower()
-    return "display:none" in style or "visibility:hidden" in style
-
-
 def repeated(root: Element) -> set[Element]:
     """What stands for an item of a list, with names and values of its own for each."""
     return {element for repeater in root.iter("Repeater") for element in repeater.iter()}

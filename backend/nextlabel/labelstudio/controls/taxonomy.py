@@ -16,6 +16,7 @@ from nextlabel.labelstudio.controls.tag import (
 from nextlabel.values.layout import ANY_OF, ONE_OF
 
 MOST = 1000  # labels; each is a row of numbers
+BESIDE = " Add a <Choices> or a <Taxonomy> with the upper levels beside it to have these learnt; it can stay as it is."
 
 
 def read(control: Element, texts: Sequence[str]) -> ControlTag:
@@ -27,14 +28,14 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         if control.get(attribute):
             raise RefusedConfigError(
                 f'<Taxonomy name="{name}" {attribute}="{control.get(attribute)}"> takes its labels from elsewhere; a '
-                "classifier needs one fixed set. List them as <Choice> tags."
+                "classifier needs one fixed set. List them as <Choice> tags, or add a control with such tags beside it."
             )
     leaves = control.get("leafsOnly", "false").lower() == "true"
     labels = {PATH.join(path): list(path) for path, is_leaf in different_paths(control) if is_leaf or not leaves}
     if not 2 <= len(labels) <= MOST or not all(part.strip() for path in labels.values() for part in path):
         raise RefusedConfigError(
             f'<Taxonomy name="{name}"> has {len(labels)} labels that can be given; 2 to {MOST} with names are needed.'
-            f"{without_alias(control)}"
+            f"{BESIDE if len(labels) > MOST else without_alias(control)}"
         )
     shown_as = {c.get("alias", ""): c.get("value", "") for c in control.iter("Choice") if c.get("alias")}
     most = _most(control)
@@ -44,8 +45,6 @@ def read(control: Element, texts: Sequence[str]) -> ControlTag:
         target(control, texts),
         kind,
         tuple(labels),
-        "taxonomy",
-        "taxonomy",
         shown_as=shown_as,
         stored=labels,
         most=most if most > 1 else 0,

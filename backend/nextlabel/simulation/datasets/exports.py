@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.labelstudio.controls.kinds import KINDS
 from nextlabel.labelstudio.controls.results import given
 from nextlabel.labelstudio.controls.tag import DIGITS, PATH
 from nextlabel.problems.single_choice import consensus
@@ -28,7 +29,7 @@ Said = Callable[[Values], Labels]  # what an annotation says, as the live loop r
 ANNOTATION, ANNOTATOR, TASK, CHANGED = "annotation_id", "annotator", "id", "updated_at"
 COLUMNS = (ANNOTATION, ANNOTATOR, TASK, CHANGED)
 # Types of Label Studio's results that say something about a whole text, and where in their values it stands.
-HELD_IN = {**{kind: kind for kind in ("choices", "rating", "number", "taxonomy")}, "pairwise": "selected"}
+HELD_IN = {kind.item_type: kind.key for kind in KINDS.values()}
 
 OPEN, SKIPPED, SEVERAL = "open", "skipped", "with several labels"
 NO_LABEL, NO_TEXT, NO_ANSWER = "without a label", "without a text", "without an answer in {!r}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nextlabel.errors import BadCorpusError
+from nextlabel.labelstudio.controls.kinds import KINDS
 from nextlabel.problems.form import Form
 from nextlabel.simulation.datasets import exports
 from nextlabel.simulation.datasets.exports import NO_LABEL, Answer, Answers, Labels, Values
@@ -21,7 +22,7 @@ from nextlabel.values.labels import Vote
 from nextlabel.values.layout import ANY_OF, ONE_OF, ORDERED, Cut, Layout, encoded
 
 NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?", re.ASCII)
-STEPS = ("rating", "number")  # types of Label Studio's results that are steps
+STEPS = {kind.item_type for kind in KINDS.values() if kind.steps}  # types of Label Studio's results that are steps
 MANY_VOTES = "of each question ground truth decides, else the majority, else the latest."
 
 
@@ -223,7 +224,7 @@ def _of_tasks(table: Table, columns: Columns) -> Read:
         no_votes = NO_LABEL if kept else exports.SKIPPED if annotations else exports.OPEN
         found.append(Said(number, exports.data_of(task), given, no_votes))
     _require_controls(table, types, columns)
-    steps = frozenset(name for name, of in types.items() if of and of <= set(STEPS))
+    steps = frozenset(name for name, of in types.items() if of and of <= STEPS)
     return Read(table, exports.TASKS, "task", found, steps)
 
 
